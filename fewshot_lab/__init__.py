@@ -1,0 +1,45 @@
+"""Few-Shot Lab: the helper package of a notebook course on data augmentation and few-shot learning.
+
+Importing it is cheap: torch and the libraries behind a name are loaded when the name is first used, and nothing is downloaded.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "setup": "runtime",
+    "quick_or_full": "runtime",
+    "CourseError": "runtime",
+    "check": "checking",
+    "yours_or_ours": "checking",
+    "record": "evidence",
+    "verdict": "evidence",
+    "Evidence": "evidence",
+    "exchange_rate": "evidence",
+    "ledger": "evidence",
+    "mean_interval": "training",
+    "paired_difference": "training",
+    "share_interval": "training",
+    "progress": "training",
+    "sweep": "training",
+    "combinations": "training",
+    "predict": "widgets",
+}
+_ROOMS = (
+    "assets augment checking course data evidence exercises figures methods models runtime training widgets".split()
+)
+
+__all__ = [*_HOME_OF, *_ROOMS]
+
+
+def __getattr__(name: str):
+    if name in _ROOMS:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    raise AttributeError(f"fewshot_lab has no {name!r}; it offers {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,177 @@
+"""`check`: tries a learner's function on public, fresh and lawful grounds, and says what is wrong with it and why."""
+
+import contextlib
+import copy
+import io
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..exercises import Exercise, exercise
+from .compare import Difference, difference
+from .feedback import Feedback, describe
+
+FRESH_CASES = 5
+SECONDS_A_CALL = 10
+
+_ADVICE = {
+    "NameError": "a name is used that has no value here: check its spelling, or whether its cell has been run",
+    "UnboundLocalError": "a name is used before it gets its value",
+    "TypeError": "a function or operator was given something of the wrong type, or too many or too few arguments",
+    "IndexError": "an index lies outside of the thing that it picks from",
+    "KeyError": "a dictionary has no such key",
+    "AttributeError": "the thing before the dot has nothing of that name",
+    "ValueError": "the type is right but the value cannot be used",
+    "ZeroDivisionError": "something is divided by zero",
+    "RuntimeError": "torch could not do it; most often two shapes do not fit",
+    "RecursionError": "the function calls itself without an end",
+    "TimeoutError": "is there a loop that never ends?",
+}
+
+
+class _NotAttempted(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class _Failure:
+    arguments: tuple
+    expected: object
+    got: object
+    problem: Difference
+
+
+def check(function: Callable) -> Feedback:
+    """Checks a function that a learner wrote; the exercise is found by the function's name.
+
+    Returns a Feedback that a notebook shows in colour; it holds `status` ("passed", "failed", "not attempted"), `message`
+    and `mistake`. Never raises for a wrong answer; raises CourseError when no exercise has that name.
+    """
+    if not callable(function):
+        raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
+    task = exercise(getattr(function, "__name__", repr(function)))
+    generator = torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big"))
+    cases = list(task.cases) + [task.fresh(generator) for _ in range(FRESH_CASES if task.fresh else 0)]
+    # A blank body raises on its first call, so the first answer tells whether there is anything to check.
+    try:
+        results = [_try(function, arguments) for arguments in cases]
+        failures = list(_failures(task, cases, results))
+        if failures:
+            return _failed(task, cases, results, failures)
+        for law in task.properties:
+            if words := _broken(law, function, generator):
+                return Feedback(task, "failed", law.statement, details=[words], mistake=law.mistake)
+    except _NotAttempted:
+        return Feedback(task, "not attempted", "Write the body of the function, run its cell, then run this one again.")
+    return Feedback(task, "passed", f"Right on {len(cases)} cases and {len(task.properties)} laws."[: None if cases else 0]
+                    or f"Right: {len(task.properties)} requirements hold.")
+
+
+def yours_or_ours(function: Callable) -> Callable:
+    """The learner's function when it passes its check, otherwise the course's own; prints which one is used."""
+    feedback = check(function)
+    name = feedback.exercise.name
+    if feedback.status == "passed":
+        print(f"Using your {name}.")
+        return function
+    reason = "is not written yet" if feedback.status == "not attempted" else "does not pass its check yet"
+    print(f"Using the course's {name}: yours {reason}.")
+    return feedback.exercise.reference
+
+
+def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:
+    """The function's result on its own copy of the arguments, and what went wrong while it ran."""
+    given = copy.deepcopy(arguments)
+    try:
+        with _time_limit(), contextlib.redirect_stdout(io.StringIO()):
+            result = function(*given)
+    except NotImplementedError as error:
+        raise _NotAttempted from error
+    except Exception as error:
+        return None, Difference("exception", _explain(error))
+    if any(difference(after, before, 0.0) for after, before in zip(given, arguments, strict=True)):
+        return result, Difference("in place", "Your function changes its input. Work on a copy: begin with `x = x.clone()`.")
+    return result, None
+
+
+def _explain(error: Exception) -> str:
+    kind = type(error).__name__
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)][1:]
+    where = ""
+    if frames:
+        line = frames[0].line or ""
+        where = f" in line {frames[0].lineno} of its cell" + (f" ({line.strip()})" if line else "")
+    advice = _ADVICE.get(kind)
+    return f"Your function stopped with {kind}{where}: {error}" + (f". That means: {advice}." if advice else "")
+
+
+def _failures(task: Exercise, cases: list[tuple], results: list):
+    for arguments, (got, problem) in zip(cases, results, strict=True):
+        expected = task.reference(*copy.deepcopy(arguments))
+        problem = problem or difference(got, expected, task.tolerance)
+        if problem:
+            yield _Failure(arguments, expected, got, problem)
+
+
+def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure]) -> Feedback:
+    smallest = min(failures, key=lambda failure: _size(failure.arguments))
+    mistake = next((m for m in task.mistakes if _made(m.function, task, cases, results)), None)
+    details = [smallest.problem.words] if mistake else []
+    details += describe(smallest.arguments, smallest.expected, smallest.got, smallest.problem)
+    message = mistake.hint if mistake else smallest.problem.words
+    share = f"{len(cases) - len(failures)} of {len(cases)} cases are right."
+    return Feedback(task, "failed", message, details=[*details, share], mistake=mistake and mistake.name)
+
+
+def _made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:
+    """Whether the learner's results are those of this mistake on every case."""
+    for arguments, (got, problem) in zip(cases, results, strict=True):
+        if problem and problem.kind == "exception":
+            return False
+        try:
+            wrong = mistaken(*copy.deepcopy(arguments))
+        except Exception:
+            return False
+        if difference(got, wrong, task.tolerance):
+            return False
+    return True
+
+
+def _broken(law, function: Callable, generator: torch.Generator) -> str | None:
+    try:
+        with _time_limit(), contextlib.redirect_stdout(io.StringIO()):
+            return law.fails(function, generator)
+    except NotImplementedError as error:
+        raise _NotAttempted from error
+    except Exception as error:
+        return _explain(error)
+
+
+def _size(value) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.numel()
+    return sum(map(_size, value)) if isinstance(value, tuple | list) else 1
+
+
+@contextlib.contextmanager
+def _time_limit():
+    """Ends a call that runs for too long, where signals can do that (main thread, not on Windows)."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_):
+        raise TimeoutError(f"no result after {SECONDS_A_CALL} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS_A_CALL)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,42 @@
+"""Fashion: Fashion-MNIST, 70,000 pictures of clothing, 28 x 28 (Xiao, Rasul & Vollgraf 2017), and as an image folder."""
+
+from pathlib import Path
+
+import torch
+
+from ..assets import fetch
+from ..runtime import writing_failed
+from .images import ImageTask
+
+CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+
+
+def task() -> ImageTask:
+    """60,000 training and 10,000 test images, uint8 (N, 1, 28, 28); fetches the asset "fashion" when it is not there."""
+    from torchvision.datasets import FashionMNIST
+
+    root = fetch("fashion")
+    train, test = (FashionMNIST(str(root), train=part, download=False) for part in (True, False))
+    return ImageTask("fashion", CLASSES, train.data[:, None], train.targets, test.data[:, None], test.targets)
+
+
+def write_image_folder(root: Path, task: ImageTask, *, train_per_class: int, test_per_class: int, seed: int = 0) -> Path:
+    """Writes a task as PNG files in ImageNet's layout: root/train/CLASS/00001.png and root/val/CLASS/00001.png.
+
+    Draws the images by `seed`; returns root. Raises CourseError when the folder cannot be written.
+    """
+    from PIL import Image
+
+    generator = torch.Generator().manual_seed(seed)
+    parts = (("train", task.train_images, task.train_labels, train_per_class), ("val", task.test_images, task.test_labels, test_per_class))
+    try:
+        for part, images, labels, count in parts:
+            for label, name in enumerate(task.classes):
+                folder = Path(root) / part / name
+                folder.mkdir(parents=True, exist_ok=True)
+                rows = (labels == label).nonzero().squeeze(1)
+                for number, row in enumerate(rows[torch.randperm(len(rows), generator=generator)][:count]):
+                    Image.fromarray(images[row, 0].numpy()).convert("RGB").save(folder / f"{number:05d}.png")
+    except OSError as error:
+        raise writing_failed(Path(root), error) from error
+    return Path(root)

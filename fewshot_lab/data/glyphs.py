@@ -1,0 +1,248 @@
+"""Glyphs: an Omniglot-style benchmark rendered from the typefaces that matplotlib ships.
+
+A class is a character, an image one typeface's picture of it, 28 x 28. Alphabets are writing systems. Test alphabets
+(Armenian, Georgian, Greek) are never trained on, and a test character that looks like a training one (Greek Alpha, Latin A)
+is dropped. Jitter (`JITTERS`) draws several distorted images from each picture; how strong it is sets the difficulty.
+"""
+
+import functools
+import hashlib
+import math
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..augment.geometry import random_affine, warp
+from ..runtime import home, write_atomically
+from .images import ImageTask
+
+SIZE = 28
+FONT_SIZE = 20
+LEAST_FACES = 8
+ALPHABETS = ("LATIN", "CYRILLIC", "LAO", "DIGIT", "ARMENIAN", "GEORGIAN", "GREEK")
+TEST_ALPHABETS = ("ARMENIAN", "GEORGIAN", "GREEK")
+CHARACTERS = "abdehmnpqstuw269"  # many are another one upside down or mirrored
+FACES = tuple(
+    """DejaVuSans DejaVuSans-Bold DejaVuSans-BoldOblique DejaVuSans-Oblique DejaVuSansMono DejaVuSansMono-Bold
+    DejaVuSansMono-BoldOblique DejaVuSansMono-Oblique DejaVuSerif DejaVuSerif-Bold DejaVuSerif-BoldItalic
+    DejaVuSerif-Italic STIXGeneral STIXGeneralBol STIXGeneralBolIta STIXGeneralItalic cmb10 cmr10 cmss10 cmti10
+    cmtt10""".split()
+)
+TEST_FACES = FACES[1::3]
+LOOK_ALIKE = 0.06  # squared distance of two characters' pictures as a share of the larger one's squared length
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Rendered characters: images uint8 (N, 1, 28, 28), white on black; labels, faces (N,); names of classes and alphabets."""
+
+    images: Tensor
+    labels: Tensor
+    faces: Tensor
+    characters: tuple[str, ...]
+    alphabets: tuple[str, ...]
+
+    def of_alphabets(self, *alphabets: str) -> "Glyphs":
+        """The classes of these alphabets only, numbered anew; raises ValueError for an unknown alphabet."""
+        if unknown := set(alphabets) - set(self.alphabets):
+            raise ValueError(f"No alphabet {', '.join(sorted(unknown))}; there are {', '.join(sorted(set(self.alphabets)))}.")
+        return self._of([i for i, alphabet in enumerate(self.alphabets) if alphabet in alphabets])
+
+    def of_characters(self, characters: str) -> "Glyphs":
+        """The classes of these characters only, in the order given; raises ValueError for a character that is not there."""
+        index = {character: i for i, character in enumerate(self.characters)}
+        if missing := [character for character in characters if character not in index]:
+            raise ValueError(f"No class for {' '.join(missing)}: fewer than {LEAST_FACES} typefaces have a picture of it.")
+        return self._of([index[character] for character in characters])
+
+    def split(self, part: str) -> "Glyphs":
+        """The "train" alphabets or the "test" alphabets; no class looks like a class of the other part."""
+        if part not in ("train", "test"):
+            raise ValueError(f"The parts are 'train' and 'test', not {part!r}.")
+        return self.of_alphabets(*(a for a in set(self.alphabets) if (a in TEST_ALPHABETS) == (part == "test")))
+
+    def _of(self, classes: list[int]) -> "Glyphs":
+        number = torch.full((len(self.characters),), -1)
+        number[torch.tensor(classes)] = torch.arange(len(classes))
+        keep = number[self.labels] >= 0
+        return Glyphs(
+            self.images[keep],
+            number[self.labels[keep]],
+            self.faces[keep],
+            tuple(self.characters[i] for i in classes),
+            tuple(self.alphabets[i] for i in classes),
+        )
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """How far `jitter` distorts: degrees, log-uniform scale, shear, shift as a share of the size, dilation, noise."""
+
+    degrees: float
+    scale: tuple[float, float]
+    shear: float
+    shift: float
+    dilation: float = 0.0
+    noise: float = 0.0
+
+
+JITTERS = {
+    "none": Jitter(0, (1, 1), 0, 0),
+    "mild": Jitter(20, (0.8, 1.2), 0.25, 0.12),
+    "hard": Jitter(26, (0.8, 1.2), 0.3, 0.18, dilation=0.5, noise=0.2),
+}
+
+
+def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) -> Tensor:
+    """Distorts each uint8 image (N, 1, 28, 28) by its own draw from JITTERS[name]; returns uint8 of the same shape."""
+    if name not in JITTERS:
+        raise ValueError(f"There is no jitter {name!r}; choose one of {', '.join(JITTERS)}.")
+    setting = JITTERS[name]
+    if name == "none":
+        return images
+    matrices = random_affine(
+        len(images),
+        degrees=setting.degrees,
+        scale=setting.scale,
+        shear=setting.shear,
+        shift=setting.shift * images.shape[-1],
+        generator=generator,
+    )
+    moved = warp(images.float() / 255, matrices)
+    if setting.dilation:
+        thick = torch.rand(len(images), generator=generator) < setting.dilation
+        moved[thick] = F.max_pool2d(moved[thick], 2, stride=1, padding=1)[..., :-1, :-1]
+    if setting.noise:
+        moved = moved + setting.noise * torch.randn(moved.shape, generator=generator)
+    return (moved.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+@functools.cache
+def load() -> Glyphs:
+    """All glyphs, rendered once (about three seconds) and kept in the cache folder; later loads take milliseconds."""
+    path = home() / "glyphs" / f"{_version()}.npz"
+    try:
+        stored = dict(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError, KeyError):  # not there yet, or not readable: render
+        stored = _render()
+        buffer = BytesIO()
+        np.savez_compressed(buffer, **stored)
+        write_atomically(path, buffer.getvalue())
+    return Glyphs(
+        torch.from_numpy(stored["images"])[:, None],
+        torch.from_numpy(stored["labels"]).long(),
+        torch.from_numpy(stored["faces"]).long(),
+        tuple(map(str, stored["characters"])),
+        tuple(map(str, stored["alphabets"])),
+    )
+
+
+def task(*, jitter_name: str = "mild", draws: int = 8) -> ImageTask:
+    """Sixteen letters and digits as a classification task; no typeface is in both the training and the test part.
+
+    Each picture is drawn `draws` times with jitter for training and 6 times for the test, always by the same seed.
+    """
+    glyphs = load().of_characters(CHARACTERS)
+    for_test = torch.tensor([FACES[face] in TEST_FACES for face in glyphs.faces])
+    parts = []
+    for rows, copies, seed in ((~for_test, draws, 1), (for_test, 6, 2)):
+        generator = torch.Generator().manual_seed(seed)
+        images = glyphs.images[rows].repeat(copies, 1, 1, 1)
+        parts += [jitter(images, jitter_name, generator), glyphs.labels[rows].repeat(copies)]
+    return ImageTask("glyphs", glyphs.characters, *parts)
+
+
+def _font_path(face: str) -> Path:
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{face}.ttf"
+
+
+def _version() -> str:
+    """Changes with the typefaces, the renderer and this file, so that a stale cache is never read."""
+    import PIL
+
+    parts = [Path(__file__).read_bytes(), PIL.__version__.encode()]
+    parts += [str((face, _font_path(face).stat().st_size)).encode() for face in FACES]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
+
+
+def _render() -> dict[str, np.ndarray]:
+    from fontTools.ttLib import TTFont
+    from PIL import ImageFont
+
+    pictures: dict[str, dict[int, np.ndarray]] = {}
+    for number, face in enumerate(FACES):
+        font = ImageFont.truetype(str(_font_path(face)), FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
+        for code in TTFont(_font_path(face), lazy=True).getBestCmap():
+            character = chr(code)
+            picture = _picture(character, font) if _belongs(character) else None
+            known = pictures.setdefault(character, {})
+            if picture is not None and not any(np.array_equal(picture, other) for other in known.values()):
+                known[number] = picture
+    enough = {character: known for character, known in pictures.items() if len(known) >= LEAST_FACES}
+    kept = _without_look_alikes(dict(sorted(enough.items(), key=lambda item: (_alphabet(item[0]) in TEST_ALPHABETS, item[0]))))
+    rows = [(picture, label, face) for label, known in enumerate(kept.values()) for face, picture in known.items()]
+    images, labels, faces = zip(*rows, strict=True)
+    return {
+        "images": np.stack(images),
+        "labels": np.array(labels),
+        "faces": np.array(faces),
+        "characters": np.array(list(kept)),
+        "alphabets": np.array([_alphabet(character) for character in kept]),
+    }
+
+
+def _alphabet(character: str) -> str:
+    return unicodedata.name(character, "?").split()[0]
+
+
+def _belongs(character: str) -> bool:
+    """Letters and digits of our alphabets that are not a letter with an accent."""
+    known = unicodedata.category(character)[0] in "LN" and _alphabet(character) in ALPHABETS
+    return known and not unicodedata.decomposition(character)
+
+
+def _picture(character: str, font) -> np.ndarray | None:
+    """The character in the middle of a 28 x 28 image, or None when the typeface draws nothing or something too large."""
+    from PIL import Image, ImageDraw
+
+    left, top, right, bottom = font.getbbox(character)
+    width, height = right - left, bottom - top
+    if not (0 < width <= SIZE and 0 < height <= SIZE):
+        return None
+    image = Image.new("L", (SIZE, SIZE))
+    corner = (math.floor((SIZE - width) / 2) - left, math.floor((SIZE - height) / 2) - top)
+    ImageDraw.Draw(image).text(corner, character, fill=255, font=font)
+    picture = np.array(image)
+    return picture if picture.max() >= 64 else None
+
+
+def _without_look_alikes(pictures: dict[str, dict[int, np.ndarray]]) -> dict[str, dict[int, np.ndarray]]:
+    """Goes through the characters in order, training alphabets first, and drops each that looks like one kept before it.
+
+    Two characters look alike when, in the median over the typefaces that have both, |a - b|^2 / max(|a|^2, |b|^2) is small.
+    """
+    characters = list(pictures)
+    shares = np.full((len(FACES), len(characters), len(characters)), np.nan, np.float32)
+    for face in range(len(FACES)):
+        rows = [row for row, character in enumerate(characters) if face in pictures[character]]
+        vectors = np.stack([pictures[characters[row]][face].ravel() for row in rows]).astype(np.float32) / 255
+        ink = (vectors**2).sum(1)
+        distance = ink[:, None] + ink - 2 * vectors @ vectors.T
+        shares[face][np.ix_(rows, rows)] = distance / np.maximum(ink[:, None], ink)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # two characters without a common typeface: no median
+        alike = np.nanmedian(shares, axis=0) < LOOK_ALIKE
+    kept: list[int] = []
+    for row in range(len(characters)):
+        if not alike[row, kept].any():
+            kept.append(row)
+    return {characters[row]: pictures[characters[row]] for row in kept}

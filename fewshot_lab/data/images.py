@@ -1,0 +1,35 @@
+"""What every image data set of the course looks like: a training pool, a test set, and draws of K labels per class."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """A classification task: uint8 images (N, 1, H, W) in 0..255, labels (N,) in 0..classes-1, and the classes' names."""
+
+    name: str
+    classes: tuple[str, ...]
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+
+    def draw(self, shots: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Draws `shots` training images of every class (a balanced few-shot training set), the same for equal seeds.
+
+        Returns images (classes * shots, 1, H, W) and labels. Draws with the same seed are nested: the first K of a class
+        are the same for every larger K, so learning curves are paired. Raises ValueError when a class has fewer images.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.train_labels), generator=generator)
+        chosen = []
+        for label in range(len(self.classes)):
+            of_class = order[self.train_labels[order] == label]
+            if shots > len(of_class):
+                raise ValueError(f"{self.name} has {len(of_class)} training images of {self.classes[label]!r}, not {shots}.")
+            chosen.append(of_class[:shots])
+        index = torch.cat(chosen)
+        return self.train_images[index], self.train_labels[index]

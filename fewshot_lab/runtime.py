@@ -1,0 +1,143 @@
+"""Where the course runs: device, seeds, threads, profile, the cache folder and atomic writes."""
+
+import errno
+import os
+import random
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PROFILES = ("quick", "full")
+
+
+class CourseError(RuntimeError):
+    """An error for the person at the keyboard: its text says what was given, what is needed and what to do."""
+
+
+@dataclass
+class Setting:
+    """What `setup` chose for the running notebook."""
+
+    chapter: str = ""
+    profile: str = "quick"
+    seed: int = 0
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        return f"Chapter {self.chapter}: {self.profile} profile, seed {self.seed}, on {describe_device(self.device)}."
+
+
+_current = Setting()
+
+
+def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: str = "auto") -> None:
+    """Prepares a notebook: checks its parameters, seeds every generator, chooses the device and says so in one line.
+
+    `profile` is "quick" or "full" (None: the environment's FEWSHOT_LAB_PROFILE, else quick), `device` is "auto", "cpu",
+    "cuda" or "mps", `seed` a whole number from 0 to 2**31 - 1. Raises CourseError for anything else.
+    """
+    global _current
+    profile = profile or os.environ.get("FEWSHOT_LAB_PROFILE", "quick")
+    if profile not in PROFILES:
+        raise CourseError(f"PROFILE is {profile!r}; choose one of {', '.join(PROFILES)}.")
+    seed_everything(seed)
+    _current = Setting(chapter, profile, seed, choose_device(device))
+    print(_current)
+
+
+def current() -> Setting:
+    """The setting of the running notebook."""
+    return _current
+
+
+def quick_or_full(quick, full):
+    """The first value in the quick profile, the second in the full one."""
+    return full if _current.profile == "full" else quick
+
+
+def choose_device(name: str = "auto") -> str:
+    """Turns "auto" into the best device here ("cuda", "mps" or "cpu"); raises CourseError for one that is not here."""
+    import torch
+
+    if name == "auto":
+        name = os.environ.get("FEWSHOT_LAB_DEVICE", "auto")
+    here = ["cpu"]
+    if torch.backends.mps.is_available():
+        here.insert(0, "mps")
+    if torch.cuda.is_available():
+        here.insert(0, "cuda")
+    if name == "auto":
+        return here[0]
+    if name not in here:
+        raise CourseError(f"DEVICE is {name!r}, but this machine offers {', '.join(here)}. Choose one of them or 'auto'.")
+    return name
+
+
+def describe_device(device: str) -> str:
+    """The device in words, such as "cpu (2 threads)" or "cuda (NVIDIA H100, 79 GB)"."""
+    import torch
+
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        return f"cuda ({properties.name}, {properties.total_memory / 2**30:.0f} GB)"
+    return f"cpu ({usable_cores()} cores)" if device == "cpu" else device
+
+
+def usable_cores() -> int:
+    """The number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, NumPy's and torch's generators (all devices) with a whole number from 0 to 2**31 - 1."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        raise CourseError(f"SEED is {seed!r}; it must be a whole number from 0 to 2147483647.")
+    import numpy
+    import torch
+
+    random.seed(seed)
+    numpy.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def home() -> Path:
+    """The folder of downloaded and prepared data: FEWSHOT_LAB_HOME, else the user's cache folder."""
+    if given := os.environ.get("FEWSHOT_LAB_HOME"):
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("fewshot-lab", appauthor=False))
+
+
+def writing_failed(path: Path, error: OSError) -> CourseError:
+    """The CourseError that explains why `path` could not be written and what to do."""
+    reason = {
+        errno.ENOSPC: "the disk is full: free some space or choose another folder",
+        errno.EDQUOT: "your disk quota is used up: free some space or choose another folder",
+        errno.EROFS: "the file system is read-only: choose a folder that you may write to",
+        errno.EACCES: "you may not write there: choose a folder of your own",
+        errno.EPERM: "you may not write there: choose a folder of your own",
+        errno.ENOTDIR: "a part of that path is a file, not a folder: choose another folder",
+        errno.EEXIST: "a file of that name is in the way: choose another folder",
+    }.get(error.errno, f"{error.strerror or error}: choose another folder")
+    return CourseError(f"Cannot write {path}: {reason}.")
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a file so that a reader sees the old content or the new one, never a part; raises CourseError with advice."""
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise writing_failed(path, error) from error
