@@ -63,13 +63,15 @@ def check(function: Callable) -> Feedback:
         failures = list(_failures(task, cases, results))
         if failures:
             return _failed(task, cases, results, failures)
-        for law in task.properties:
-            if words := _broken(law, function, generator):
-                return Feedback(task, "failed", law.statement, details=[words], mistake=law.mistake)
+        broken = [_broken(law, function, generator) for law in task.properties]
     except _NotAttempted:
         return Feedback(task, "not attempted", "Write the body of the function, run its cell, then run this one again.")
-    return Feedback(task, "passed", f"Right on {len(cases)} cases and {len(task.properties)} laws."[: None if cases else 0]
-                    or f"Right: {len(task.properties)} requirements hold.")
+    laws = [f"{'✗' if words else '✓'} {law.statement}" for law, words in zip(task.properties, broken, strict=True)]
+    for law, words in zip(task.properties, broken, strict=True):
+        if words:
+            return Feedback(task, "failed", words, details=laws, mistake=law.mistake)
+    message = f"All {len(cases)} cases agree with the reference." if cases else "Every requirement holds."
+    return Feedback(task, "passed", message, details=laws)
 
 
 def yours_or_ours(function: Callable) -> Callable:

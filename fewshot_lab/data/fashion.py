@@ -28,7 +28,10 @@ def write_image_folder(root: Path, task: ImageTask, *, train_per_class: int, tes
     from PIL import Image
 
     generator = torch.Generator().manual_seed(seed)
-    parts = (("train", task.train_images, task.train_labels, train_per_class), ("val", task.test_images, task.test_labels, test_per_class))
+    parts = (
+        ("train", task.train_images, task.train_labels, train_per_class),
+        ("val", task.test_images, task.test_labels, test_per_class),
+    )
     try:
         for part, images, labels, count in parts:
             for label, name in enumerate(task.classes):

@@ -1,0 +1,310 @@
+"""Chapter 01: matrices of rotation and flip, composition, the inverse warp, D4, and which labels survive."""
+
+import math
+
+import torch
+
+from ..augment import geometry
+from .declare import Exercise, Mistake, Property
+
+
+def rotation_matrix(theta):
+    return torch.tensor([[math.cos(theta), -math.sin(theta)], [math.sin(theta), math.cos(theta)]])
+
+
+def compose(first, then):
+    linear = then[:, :2] @ first[:, :2]
+    shift = then[:, :2] @ first[:, 2] + then[:, 2]
+    return torch.cat([linear, shift[:, None]], dim=1)
+
+
+def inverse_warp(image, matrix):
+    return _nearest_warp(image, torch.linalg.inv(matrix))
+
+
+def flip_matrix(width):
+    return torch.tensor([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def d4_compose(first, then):
+    return geometry.d4_compose(first, then)
+
+
+def label_kept(before, after, classes):
+    kept = torch.zeros(classes)
+    for label in range(classes):
+        of_class = before == label
+        if of_class.any():
+            kept[label] = (after[of_class] == label).float().mean()
+    return kept
+
+
+def _source_points(image, back, *, centred=True, y_up=True):
+    """Where each output pixel is read: float row and column indices (H, W)."""
+    height, width = image.shape
+    middle_row, middle_column = ((height - 1) / 2, (width - 1) / 2) if centred else (0.0, 0.0)
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    sign = -1 if y_up else 1
+    x, y = column - middle_column, sign * (row - middle_row)
+    source_x = back[0, 0] * x + back[0, 1] * y
+    source_y = back[1, 0] * x + back[1, 1] * y
+    return middle_row + sign * source_y, middle_column + source_x
+
+
+def _nearest_warp(image, back, **choices):
+    height, width = image.shape
+    source_row, source_column = (points.round().long() for points in _source_points(image, back, **choices))
+    inside = (source_row >= 0) & (source_row < height) & (source_column >= 0) & (source_column < width)
+    result = torch.zeros_like(image)
+    result[inside] = image[source_row[inside], source_column[inside]]
+    return result
+
+
+def _pushed_forward(image, matrix):
+    height, width = image.shape
+    row, column = (points.round().long() for points in _source_points(image, matrix))
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    result = torch.zeros_like(image)
+    result[row[inside], column[inside]] = image[inside]
+    return result
+
+
+def _random_affine(generator):
+    return torch.randn(2, 3, generator=generator)
+
+
+def _random_warp(generator):
+    """An image and a map whose source points are not halfway between two pixels, so that rounding is not in doubt."""
+    while True:
+        size = 4 + int(torch.randint(3, (1,), generator=generator))
+        image = torch.rand(size, size + int(torch.randint(2, (1,), generator=generator)), generator=generator)
+        stretch = torch.diag(0.7 + torch.rand(2, generator=generator))
+        matrix = rotation_matrix(6.28 * torch.rand(1, generator=generator).item()) @ stretch
+        points = torch.stack(_source_points(image, torch.linalg.inv(matrix)))
+        if ((points - points.floor() - 0.5).abs() > 1e-3).all():
+            return image, matrix
+
+
+def _random_d4(generator):
+    first, then = (geometry.D4[int(torch.randint(8, (1,), generator=generator))] for _ in range(2))
+    return first, then
+
+
+def _random_predictions(generator):
+    return torch.randint(4, (12,), generator=generator), torch.randint(4, (12,), generator=generator), 4
+
+
+def _turns_add_up(function, generator):
+    a, b = (6.28 * torch.rand(2, generator=generator)).tolist()
+    if not torch.allclose(function(a) @ function(b), function(a + b), atol=1e-4):
+        return f"R({a:.2f}) R({b:.2f}) is not R({a + b:.2f})."
+
+
+def _undone_by_transpose(function, generator):
+    a = (6.28 * torch.rand(1, generator=generator)).item()
+    if not torch.allclose(function(a) @ function(a).T, torch.eye(2), atol=1e-4):
+        return f"R({a:.2f}) times its transpose is not the identity."
+
+
+def _flip_twice(function, generator):
+    width = 2 + int(torch.randint(30, (1,), generator=generator))
+    if not torch.allclose(function(width) @ function(width), torch.eye(3), atol=1e-4):
+        return f"Flipping an image of width {width} twice does not give it back."
+
+
+EXERCISES = [
+    Exercise(
+        "rotation_matrix",
+        "01",
+        "The rotation matrix",
+        rotation_matrix,
+        cases=((0.0,), (math.pi / 2,), (math.pi / 6,), (-1.0,)),
+        fresh=lambda generator: ((6.28 * torch.rand(1, generator=generator)).item(),),
+        mistakes=(
+            Mistake(
+                "clockwise",
+                lambda theta: rotation_matrix(-theta),
+                "Your matrix turns clockwise: check the sign of sin. The minus belongs in the upper right corner.",
+            ),
+            Mistake(
+                "degrees",
+                lambda theta: rotation_matrix(math.radians(theta)),
+                "You treat theta as degrees. It is in radians already: take math.cos(theta) directly.",
+            ),
+            Mistake(
+                "sin_and_cos_swapped",
+                lambda theta: rotation_matrix(math.pi / 2 - theta),
+                "Cosine and sine have changed places: at theta = 0 the matrix must be the identity.",
+            ),
+            Mistake(
+                "reflection",
+                lambda theta: rotation_matrix(theta) * torch.tensor([[1.0, -1.0], [1.0, 1.0]]),
+                "Both sines have the same sign. A rotation needs a minus before the one in the upper right corner.",
+            ),
+        ),
+        properties=(
+            Property("Turning by a and then by b is turning by a + b.", _turns_add_up),
+            Property("The transpose of a rotation undoes it.", _undone_by_transpose),
+        ),
+    ),
+    Exercise(
+        "compose",
+        "01",
+        "Two affine maps as one",
+        compose,
+        cases=(
+            (torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])),
+            (torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), torch.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 3.0]])),
+        ),
+        fresh=lambda generator: (_random_affine(generator), _random_affine(generator)),
+        mistakes=(
+            Mistake(
+                "wrong_order",
+                lambda first, then: compose(then, first),
+                "You do the second map first. Matrices act from the right: `then` stands on the left of `first`.",
+            ),
+            Mistake(
+                "shifts_added",
+                lambda first, then: torch.cat([then[:, :2] @ first[:, :2], (first[:, 2] + then[:, 2])[:, None]], 1),
+                "You add the two shifts. The first shift is itself turned and scaled by the second map before they add up.",
+            ),
+            Mistake(
+                "elementwise",
+                lambda first, then: then * first,
+                "You multiply entry by entry. Maps compose by the matrix product @ of the linear parts.",
+            ),
+            Mistake(
+                "second_shift_forgotten",
+                lambda first, then: compose(first, torch.cat([then[:, :2], torch.zeros(2, 1)], 1)),
+                "The shift of the second map is missing: add then[:, 2] at the end.",
+            ),
+        ),
+    ),
+    Exercise(
+        "inverse_warp",
+        "01",
+        "The inverse warp",
+        inverse_warp,
+        cases=(
+            (torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]), rotation_matrix(math.pi / 2).round()),
+            (torch.eye(4), torch.tensor([[-1.0, 0.0], [0.0, 1.0]])),
+            (torch.arange(25.0).reshape(5, 5), rotation_matrix(0.7) @ torch.diag(torch.tensor([1.4, 0.9]))),
+        ),
+        fresh=_random_warp,
+        mistakes=(
+            Mistake(
+                "matrix_not_inverted",
+                _nearest_warp,
+                "You read at matrix @ q. The value at output pixel q comes from the inverse: matrix^-1 @ q.",
+            ),
+            Mistake(
+                "around_the_corner",
+                lambda image, matrix: _nearest_warp(image, torch.linalg.inv(matrix), centred=False),
+                "You turn around the upper left corner. Subtract the centre (H - 1) / 2, (W - 1) / 2 first, add it at the end.",
+            ),
+            Mistake(
+                "y_down",
+                lambda image, matrix: _nearest_warp(image, torch.linalg.inv(matrix), y_up=False),
+                "Rows are counted downwards but y points up: y = middle_row - row, and back again at the end.",
+            ),
+            Mistake(
+                "pushed_forward",
+                _pushed_forward,
+                "You push each input pixel to its new place. That leaves holes; go over the output pixels and read instead.",
+            ),
+        ),
+    ),
+    Exercise(
+        "flip_matrix",
+        "01",
+        "The flip as a matrix",
+        flip_matrix,
+        cases=((2,), (28,)),
+        fresh=lambda generator: (3 + int(torch.randint(60, (1,), generator=generator)),),
+        mistakes=(
+            Mistake(
+                "off_by_one",
+                lambda width: flip_matrix(width + 1),
+                "Column 0 goes to column W, which is outside. Columns run from 0 to W - 1.",
+            ),
+            Mistake(
+                "shift_forgotten",
+                lambda width: flip_matrix(1),
+                "x -> -x puts the image to the left of column 0. Move it back by W - 1.",
+            ),
+            Mistake(
+                "upside_down",
+                lambda width: torch.tensor([[1.0, 0.0, 0.0], [0.0, -1.0, width - 1.0], [0.0, 0.0, 1.0]]),
+                "You mirror top and bottom. A horizontal flip changes the column, x.",
+            ),
+        ),
+        properties=(Property("Flipping twice gives the image back.", _flip_twice),),
+    ),
+    Exercise(
+        "d4_compose",
+        "01",
+        "Composition in D4",
+        d4_compose,
+        cases=(((1, False), (2, False)), ((1, False), (0, True)), ((3, True), (2, True)), ((0, True), (1, False))),
+        fresh=_random_d4,
+        mistakes=(
+            Mistake(
+                "flip_ignored",
+                lambda first, then: ((first[0] + then[0]) % 4, first[1] != then[1]),
+                "You add the quarter turns as if there were no flip. A flip done after a turn changes the turn's direction.",
+            ),
+            Mistake(
+                "wrong_order",
+                lambda first, then: geometry.d4_compose(then, first),
+                "You do `then` first. D4 is not commutative: the order matters as soon as a flip is there.",
+            ),
+            Mistake(
+                "not_modulo_4",
+                lambda first, then: (then[0] + (-first[0] if then[1] else first[0]), first[1] != then[1]),
+                "Four quarter turns are none: take the number of turns modulo 4.",
+            ),
+            Mistake(
+                "flips_or",
+                lambda first, then: (geometry.d4_compose(first, then)[0], first[1] or then[1]),
+                "Two flips undo each other: the result is flipped when exactly one of the two is.",
+            ),
+        ),
+    ),
+    Exercise(
+        "label_kept",
+        "01",
+        "Which transformations keep the label",
+        label_kept,
+        cases=(
+            (torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]), 2),
+            (torch.tensor([2, 2, 2, 0]), torch.tensor([2, 0, 1, 0]), 4),
+        ),
+        fresh=_random_predictions,
+        mistakes=(
+            Mistake(
+                "one_number_for_all",
+                lambda before, after, classes: torch.full((classes,), (before == after).float().mean().item()),
+                "You average over all images. The question is for each class on its own: pick the images with before == class.",
+            ),
+            Mistake(
+                "classes_of_after",
+                lambda before, after, classes: label_kept(after, before, classes),
+                "You group by the class after the change. Group by the class before it: which share of these b's is still a b?",
+            ),
+            Mistake(
+                "counts",
+                lambda before, after, classes: torch.stack(
+                    [((before == label) & (after == label)).sum() for label in range(classes)]
+                ).float(),
+                "Those are counts. Divide by the number of images that had the class before.",
+            ),
+            Mistake(
+                "divided_by_all",
+                lambda before, after, classes: torch.stack(
+                    [((before == label) & (after == label)).float().mean() for label in range(classes)]
+                ),
+                "You divide by the number of all images. Divide by the number that had this class before.",
+            ),
+        ),
+    ),
+]

@@ -1,0 +1,410 @@
+"""Chapter 02: mixup, the label of a CutMix image, the exchange rate, and the repair of a printed training script."""
+
+import math
+import warnings
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision import models, transforms
+
+from .declare import Exercise, Mistake, Property
+
+
+def mixup_batch(images, labels, share, partner):
+    mixed = share * images + (1 - share) * images[partner]
+    return mixed, share * labels + (1 - share) * labels[partner]
+
+
+def cutmix_share(top, left, side, height, width):
+    rows = max(0, min(height, top + side) - max(0, top))
+    columns = max(0, min(width, left + side) - max(0, left))
+    return 1 - rows * columns / (height * width)
+
+
+def labels_needed(labels, accuracies, reached):
+    return _interpolated(labels, accuracies, reached, math.log2, lambda value: 2**value)
+
+
+def _interpolated(labels, accuracies, reached, into, back):
+    if reached <= accuracies[0]:
+        return float(labels[0])
+    for i in range(1, len(labels)):
+        if reached <= accuracies[i]:
+            part = (reached - accuracies[i - 1]) / (accuracies[i] - accuracies[i - 1])
+            return float(back(into(labels[i - 1]) + part * (into(labels[i]) - into(labels[i - 1]))))
+    return float(labels[-1])
+
+
+def _random_batch(generator):
+    images = torch.rand(3, 1, 2, 2, generator=generator)
+    labels = torch.eye(4)[torch.randint(4, (3,), generator=generator)]
+    return images, labels, torch.rand(1, generator=generator).item(), torch.randperm(3, generator=generator)
+
+
+def _random_box(generator):
+    top, left = (torch.randint(-4, 8, (2,), generator=generator)).tolist()
+    return top, left, 1 + int(torch.randint(8, (1,), generator=generator)), 8, 10
+
+
+def _random_curve(generator):
+    accuracies = (0.2 + 0.7 * torch.rand(4, generator=generator)).sort().values.tolist()
+    return [1, 2, 5, 20], accuracies, 0.1 + 0.85 * torch.rand(1, generator=generator).item()
+
+
+# --- Repair the listing: the parts of a printed training script, each of which has planted defects.
+
+
+def listing_transforms(size):
+    train = transforms.Compose(
+        [transforms.RandomResizedCrop(size, scale=(0.5, 1.0)), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
+    )
+    test = transforms.Compose([transforms.Resize(size * 8 // 7), transforms.CenterCrop(size), transforms.ToTensor()])
+    return train, test
+
+
+def listing_model(classes, device):
+    model = models.resnet18(weights=None)
+    model.fc = nn.Linear(model.fc.in_features, classes)
+    return model.to(device)
+
+
+def listing_loader(dataset, training):
+    return DataLoader(dataset, batch_size=64, shuffle=training, num_workers=2)
+
+
+def listing_evaluate(model, loader, device):
+    model.eval()
+    loss = hits = count = 0
+    with torch.no_grad():
+        for images, labels in loader:
+            images, labels = images.to(device), labels.to(device)
+            logits = model(images)
+            loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+            hits += (logits.argmax(1) == labels).sum().item()
+            count += len(labels)
+    return loss / count, hits / count
+
+
+def listing_schedule(optimizer, steps):
+    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+
+def _square_picture(side):
+    """A black picture with a white square in the middle, half as wide as the picture."""
+    from PIL import Image
+
+    picture = Image.new("RGB", (side, side))
+    picture.paste((255, 255, 255), (side // 4, side // 4, side - side // 4, side - side // 4))
+    return picture
+
+
+def _small_pictures_work(function, generator):
+    for transform in function(32):
+        try:
+            shape = tuple(transform(_square_picture(28)).shape)
+        except ValueError as error:
+            return f"A picture of 28 x 28 stops it ({error}). Resize while cropping: RandomResizedCrop does both."
+        if shape != (3, 32, 32):
+            return f"With size 32 a picture becomes {shape}; (3, 32, 32) is needed: use `size`, not a fixed 224."
+
+
+def _same_scale(function, generator):
+    train, test = function(32)
+    seen = [torch.stack([t(_square_picture(120)) for _ in range(30)]).mean().item() for t in (train, test)]
+    if not 0.5 < seen[0] / max(seen[1], 1e-6) < 2.2:
+        return (
+            f"The same object fills {seen[0]:.0%} of a training image and {seen[1]:.0%} of a test image. "
+            "Both must be resized: training sees things at another scale than the test."
+        )
+
+
+def _augments_training_only(function, generator):
+    _, test = function(32)
+    picture = _square_picture(40)
+    if not torch.equal(test(picture), test(picture)):
+        return "Two passes of the test transform differ. A test image must not be drawn at random."
+
+
+def _model_is_current(function, generator):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function(3, "cpu")
+    if any("pretrained" in str(warning.message) for warning in caught):
+        return "torchvision warns: `pretrained=` is deprecated since version 0.13. Say weights=None for random weights."
+
+
+def _one_logit_per_class(function, generator):
+    model = _quietly(function, 3, "cpu")
+    if (logits := tuple(model.eval()(torch.zeros(2, 3, 32, 32)).shape)) != (2, 3):
+        return f"For 2 pictures and 3 classes the logits have the shape {logits}; (2, 3) is needed."
+
+
+def _model_moved(function, generator):
+    if any(parameter.device.type != "meta" for parameter in _quietly(function, 3, "meta").parameters()):
+        return "The model stays where it was made. Return model.to(device), or a GPU is never used."
+
+
+def _quietly(function, *arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*arguments)
+
+
+_TEN = TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
+
+
+def _loads_in_parallel(function, generator):
+    if function(_TEN, True).num_workers < 1:
+        return "num_workers is 0: the training waits while one process reads pictures. Give it two."
+
+
+def _shuffles_training(function, generator):
+    samplers = [type(function(_TEN, training).sampler).__name__ for training in (True, False)]
+    if samplers != ["RandomSampler", "SequentialSampler"]:
+        return "Shuffle the training data, and only these: shuffle=training."
+
+
+class _Probe(nn.Module):
+    """A model that notes in which state it was called; its logits for image x are (x, 0)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.modes, self.gradients = [], []
+
+    def forward(self, images):
+        self.modes.append(self.training)
+        self.gradients.append(torch.is_grad_enabled() and not torch.is_inference_mode_enabled())
+        first = self.weight * images.flatten(1)[:, :1]
+        return torch.cat([first, torch.zeros_like(first)], dim=1)
+
+
+class _Watched(torch.Tensor):
+    """A tensor that notes that it was sent somewhere."""
+
+    sent = False
+
+    def to(self, *arguments, **names):
+        _Watched.sent = True
+        return self.as_subclass(torch.Tensor).to(*arguments, **names)
+
+
+def _batches():
+    return [(torch.tensor([[4.0], [4.0], [4.0]]), torch.tensor([0, 0, 0])), (torch.tensor([[4.0]]), torch.tensor([1]))]
+
+
+def _in_eval_mode(function, generator):
+    probe = _Probe().train()
+    function(probe, _batches(), "cpu")
+    if any(probe.modes):
+        return "The model is in training mode: batch norm uses the batch and dropout drops. Call model.eval() first."
+
+
+def _without_gradients(function, generator):
+    probe = _Probe()
+    function(probe, _batches(), "cpu")
+    if any(probe.gradients):
+        return "Gradients are recorded while evaluating, which costs memory and time: use `with torch.no_grad():`."
+
+
+def _mean_over_images(function, generator):
+    loss, accuracy = function(_Probe(), _batches(), "cpu")
+    right = (3 * math.log1p(math.exp(-4)) + math.log1p(math.exp(4))) / 4
+    if not math.isclose(accuracy, 0.75, abs_tol=1e-4):
+        return f"The accuracy of 3 hits in 4 images is 0.75; yours is {accuracy:.3f}."
+    if not math.isclose(loss, right, abs_tol=1e-4):
+        return (
+            f"Batches of 3 and 1 images: the mean loss over images is {right:.3f}, yours {loss:.3f}. "
+            "Weigh each batch by its size; the last one is often smaller."
+        )
+
+
+def _batches_moved(function, generator):
+    _Watched.sent = False
+    function(_Probe(), [(images.as_subclass(_Watched), labels) for images, labels in _batches()], "cpu")
+    if not _Watched.sent:
+        return "The images are not moved to the model's device: images.to(device), and the labels too."
+
+
+def _rate_falls(function, generator):
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    schedule, rates = function(optimizer, 50), []
+    for _ in range(50):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    if rates[-1] > 0.1 * max(rates):
+        return f"The learning rate ends at {rates[-1]:.3g} of {max(rates):.3g}. Let it fall towards 0, for example by a cosine."
+
+
+def _rate_starts(function, generator):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule, rates = function(optimizer, 50), []
+    for _ in range(25):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    if max(rates) < 0.05:
+        return f"The learning rate never comes near the optimizer's 0.1 (at most {max(rates):.3g})."
+
+
+EXERCISES = [
+    Exercise(
+        "mixup_batch",
+        "02",
+        "Mixup",
+        mixup_batch,
+        cases=(
+            (torch.arange(4.0).reshape(2, 1, 1, 2), torch.eye(2), 0.75, torch.tensor([1, 0])),
+            (torch.ones(2, 1, 1, 1), torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), 0.5, torch.tensor([1, 0])),
+        ),
+        fresh=_random_batch,
+        mistakes=(
+            Mistake(
+                "labels_not_mixed",
+                lambda images, labels, share, partner: (mixup_batch(images, labels, share, partner)[0], labels),
+                "The images are mixed, their labels are not. An image that is 30 % cat has a label that is 30 % cat.",
+            ),
+            Mistake(
+                "shares_exchanged",
+                lambda images, labels, share, partner: mixup_batch(images, labels, 1 - share, partner),
+                "The shares are exchanged: `share` belongs to the image itself, 1 - share to its partner.",
+            ),
+            Mistake(
+                "labels_exchanged",
+                lambda images, labels, share, partner: (
+                    mixup_batch(images, labels, share, partner)[0],
+                    mixup_batch(images, labels, 1 - share, partner)[1],
+                ),
+                "Images and labels are mixed with opposite shares.",
+            ),
+            Mistake(
+                "shares_not_one",
+                lambda images, labels, share, partner: (
+                    images + (1 - share) * images[partner],
+                    labels + (1 - share) * labels[partner],
+                ),
+                "The two shares must add up to one: multiply the image itself by `share` as well.",
+            ),
+        ),
+    ),
+    Exercise(
+        "cutmix_share",
+        "02",
+        "The label of a CutMix image",
+        cutmix_share,
+        cases=((0, 0, 2, 4, 4), (-1, -1, 2, 4, 4), (1, 3, 4, 4, 4), (5, 5, 2, 4, 4)),
+        fresh=_random_box,
+        mistakes=(
+            Mistake(
+                "not_clipped",
+                lambda top, left, side, height, width: 1 - side * side / (height * width),
+                "Part of the box may lie outside of the image: only what was really pasted counts.",
+            ),
+            Mistake(
+                "pasted_share",
+                lambda *box: 1 - cutmix_share(*box),
+                "That is the pasted share. The question is which share of the label stays: 1 minus it.",
+            ),
+            Mistake(
+                "one_side_only",
+                lambda top, left, side, height, width: 1 - max(0, min(height, top + side) - max(0, top)) / height,
+                "That is a share of the height. Use the share of the area.",
+            ),
+            Mistake(
+                "upper_left_not_clipped",
+                lambda top, left, side, height, width: 1
+                - max(0, min(height, top + side) - top) * max(0, min(width, left + side) - left) / (height * width),
+                "A box that begins above or left of the image is not clipped: its first row is max(0, top).",
+            ),
+        ),
+    ),
+    Exercise(
+        "labels_needed",
+        "02",
+        "How many labels an accuracy is worth",
+        labels_needed,
+        cases=(
+            ([1, 4], [0.2, 0.6], 0.4),
+            ([1, 5, 20], [0.3, 0.5, 0.8], 0.5),
+            ([1, 5, 20], [0.3, 0.5, 0.8], 0.9),
+            ([2, 8], [0.3, 0.5], 0.1),
+        ),
+        fresh=_random_curve,
+        mistakes=(
+            Mistake(
+                "not_logarithmic",
+                lambda labels, accuracies, reached: _interpolated(labels, accuracies, reached, float, float),
+                "You interpolate in the number of labels. Accuracy grows with its logarithm: interpolate in log2(labels).",
+            ),
+            Mistake(
+                "next_larger",
+                lambda labels, accuracies, reached: float(
+                    next((n for n, a in zip(labels, accuracies, strict=True) if a >= reached), labels[-1])
+                ),
+                "You take the next measured point. Interpolate between it and the one before.",
+            ),
+            Mistake(
+                "exponent_forgotten",
+                lambda labels, accuracies, reached: _interpolated(labels, accuracies, reached, math.log2, float),
+                "Your result is log2 of the number of labels. Turn it back: 2 ** result.",
+            ),
+        ),
+    ),
+    Exercise(
+        "listing_transforms",
+        "02",
+        "Listing: what happens to a picture",
+        listing_transforms,
+        properties=(
+            Property("Pictures smaller than the crop work.", _small_pictures_work, "crop_without_resize"),
+            Property("Training and test see things at the same scale.", _same_scale, "scales_differ"),
+            Property("The test transform does not depend on chance.", _augments_training_only, "random_test"),
+        ),
+    ),
+    Exercise(
+        "listing_model",
+        "02",
+        "Listing: the model",
+        listing_model,
+        properties=(
+            Property("The model is built without a warning.", _model_is_current, "pretrained_is_deprecated"),
+            Property("It gives one logit per class.", _one_logit_per_class, "wrong_number_of_classes"),
+            Property("The model is on the device.", _model_moved, "model_not_moved"),
+        ),
+    ),
+    Exercise(
+        "listing_loader",
+        "02",
+        "Listing: the data loader",
+        listing_loader,
+        properties=(
+            Property("Pictures are read while the model trains.", _loads_in_parallel, "one_process"),
+            Property("Only the training data are shuffled.", _shuffles_training, "shuffled_test"),
+        ),
+    ),
+    Exercise(
+        "listing_evaluate",
+        "02",
+        "Listing: the evaluation",
+        listing_evaluate,
+        properties=(
+            Property("The images are on the model's device.", _batches_moved, "batch_not_moved"),
+            Property("The model is in evaluation mode.", _in_eval_mode, "training_mode"),
+            Property("No gradients are recorded.", _without_gradients, "gradients_recorded"),
+            Property("Loss and accuracy are means over images, not over batches.", _mean_over_images, "batches_weigh_the_same"),
+        ),
+    ),
+    Exercise(
+        "listing_schedule",
+        "02",
+        "Listing: the learning rate",
+        listing_schedule,
+        properties=(
+            Property("The learning rate falls towards the end.", _rate_falls, "constant_rate"),
+            Property("It starts near the optimizer's own rate.", _rate_starts, "rate_too_small"),
+        ),
+    ),
+]
