@@ -25,6 +25,7 @@ _HOME_OF = {
     "sweep": "training",
     "combinations": "training",
     "predict": "widgets",
+    "recall": "widgets",
 }
 _ROOMS = (
     "assets augment checking course data evidence exercises figures methods models runtime training widgets".split()

@@ -1,0 +1,1 @@
+"""One module per method: short functions with the names of their papers."""

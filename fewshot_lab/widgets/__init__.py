@@ -1,0 +1,8 @@
+"""Explorers for the notebooks: drag and see."""
+
+from .geometry import GeometryExplorer
+from .labels import LabelExplorer
+from .policy import PolicyExplorer
+from .question import predict, recall
+
+__all__ = ["GeometryExplorer", "LabelExplorer", "PolicyExplorer", "predict", "recall"]

@@ -1,0 +1,53 @@
+# Few-Shot Lab: every target sets up what it needs, may be called first, and is quick the second time.
+# `make run` and `make test` are all that most people need; `make help` lists the rest.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup assets run test lab bench notebooks clean
+
+help:
+	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
+	@echo "make test       set up and run the whole test suite"
+	@echo "make lab        set up and open JupyterLab on the course"
+	@echo "make bench      measure speed against other libraries into runs/bench.json"
+	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
+	@echo "make clean      remove the environment and the runs (downloaded data stay)"
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Few-Shot Lab needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Setting up $(VENV) (about five minutes the first time) ..."
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $(READY)
+
+assets: $(READY)
+	@$(BIN)/fewshot-lab assets fetch --needed
+
+run: assets
+	@$(BIN)/fewshot-lab run $(ARGS)
+
+test: assets
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lab: assets
+	@$(BIN)/fewshot-lab lab $(ARGS)
+
+bench: assets
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+notebooks: assets
+	@$(BIN)/fewshot-lab build $(ARGS)
+
+clean:
+	rm -rf $(VENV) runs

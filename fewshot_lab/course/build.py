@@ -1,0 +1,148 @@
+"""Notebooks from their sources: py:percent texts with nbgrader's cell metadata and solution marks.
+
+The learner's version holds `# YOUR CODE HERE` in place of each solution region. In a cell that asks to repair a listing
+(one with a PLANTED region) the planted lines stand instead of the solution.
+"""
+
+import re
+from pathlib import Path
+
+from ..runtime import CourseError, write_atomically
+from .chapters import Chapter, choose
+from .kernels import QUIET, kernel_environment
+from .outputs import strip_live_parts
+
+STUB = {"code": "# YOUR CODE HERE\nraise NotImplementedError()", "markdown": "YOUR ANSWER HERE"}
+_MARK = re.compile(r"^\s*(?:# )?### (BEGIN|END) (SOLUTION|PLANTED)\s*$")
+
+
+def build(chapter: Chapter, solved: bool = False):
+    """The notebook of a chapter (an nbformat NotebookNode, not executed), for learners or solved.
+
+    The same source gives the same notebook, cell ids included. Raises CourseError, with file and cell, for wrong marks.
+    """
+    import jupytext
+
+    nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
+    for position, cell in enumerate(nb.cells):
+        place = f"{chapter.source.name}, cell {position + 1}"
+        cell.source = _without_marks(cell, solved, place)
+        cell.id = _cell_id(position, cell)
+    nb.metadata = type(nb.metadata)(
+        kernelspec={"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        language_info={
+            "name": "python",
+            "file_extension": ".py",
+            "mimetype": "text/x-python",
+            "pygments_lexer": "ipython3",
+        },
+    )
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    return nb
+
+
+def write_notebooks(names: list[str] | tuple[str, ...] = (), execute: bool = True) -> list[Path]:
+    """Builds the learner's notebooks of these chapters (all by default) and, unless told not to, executes them.
+
+    Outputs are kept, without what only a live kernel can show. A chapter that fails raises CourseError; its file stays.
+    """
+    written = []
+    for chapter in choose(names):
+        nb = build(chapter)
+        if execute:
+            _execute(nb, chapter)
+        written.append(_write(nb, chapter.notebook))
+    return written
+
+
+def write_solved(folder: Path, names: list[str] | tuple[str, ...] = ()) -> list[Path]:
+    """Writes the solved versions of these chapters (all by default), not executed, into a folder."""
+    return [_write(build(chapter, solved=True), Path(folder) / chapter.notebook.name) for chapter in choose(names)]
+
+
+def differences(chapter: Chapter) -> list[str]:
+    """What differs between a chapter's source and its stored notebook in cell types, texts, tags, nbgrader metadata."""
+    import nbformat
+
+    if not chapter.notebook.exists():
+        return [f"{chapter.notebook.name} does not exist: fewshot-lab build {chapter.id}"]
+    built, stored = build(chapter).cells, nbformat.read(chapter.notebook, as_version=4).cells
+    found = []
+    if len(built) != len(stored):
+        found.append(f"{chapter.notebook.name} has {len(stored)} cells, its source gives {len(built)}")
+    for position, (new, old) in enumerate(zip(built, stored, strict=False), 1):
+        parts = {"type": (new.cell_type, old.cell_type), "text": (new.source, old.source)}
+        parts |= {name: (new.metadata.get(name), old.metadata.get(name)) for name in ("tags", "nbgrader")}
+        changed = [name for name, (ours, theirs) in parts.items() if ours != theirs]
+        if changed:
+            first_line = (new.source or old.source).strip().split("\n")[0][:60]
+            found.append(f"{chapter.notebook.name}, cell {position} ({first_line}): {' and '.join(changed)} differ")
+    return found
+
+
+def _without_marks(cell, solved: bool, place: str) -> str:
+    lines, kept, inside = cell.source.split("\n"), [], None
+    regions = [mark.group(2) for mark in map(_MARK.match, lines) if mark]
+    repair = "PLANTED" in regions
+    if "SOLUTION" in regions and not cell.metadata.get("nbgrader", {}).get("solution"):
+        raise CourseError(f'{place}: a solution region needs nbgrader metadata with "solution": true and a "grade_id".')
+    if repair and "SOLUTION" not in regions:
+        raise CourseError(f"{place}: planted lines without a solution region: say what the repaired lines are.")
+    for line in lines:
+        mark = _MARK.match(line)
+        if not mark:
+            if inside is None or inside == ("SOLUTION" if solved else "PLANTED"):
+                kept.append(_uncommented(line, place) if inside == "PLANTED" else line)
+            continue
+        edge, region = mark.groups()
+        if (edge == "BEGIN") != (inside is None) or (edge == "END" and inside != region):
+            where = f"inside {inside}" if inside else "without its beginning"
+            raise CourseError(f"{place}: '### {edge} {region}' stands {where}.")
+        inside = region if edge == "BEGIN" else None
+        if (edge, region, solved, repair) == ("BEGIN", "SOLUTION", False, False):
+            indent = line[: len(line) - len(line.lstrip())]
+            kept += [indent + stub for stub in STUB[cell.cell_type].split("\n")]
+    if inside:
+        raise CourseError(f"{place}: '### BEGIN {inside}' has no end.")
+    return "\n".join(kept)
+
+
+def _uncommented(line: str, place: str) -> str:
+    commented = re.match(r"^(\s*)#(?: (.*))?$", line)
+    if line.strip() and not commented:
+        raise CourseError(f"{place}: the planted line {line.strip()!r} must be commented out with '# '.")
+    return "".join(part or "" for part in commented.groups()).rstrip() if commented else ""
+
+
+def _cell_id(position: int, cell) -> str:
+    text = cell.metadata.get("nbgrader", {}).get("grade_id") or cell.source.strip().split("\n")[0]
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
+    return f"{position:02d}-{slug}".rstrip("-")
+
+
+def _execute(nb, chapter: Chapter) -> None:
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    built_metadata = dict(nb.metadata)
+    client = NotebookClient(
+        nb,
+        timeout=None,
+        extra_arguments=QUIET,
+        record_timing=False,
+        resources={"metadata": {"path": str(chapter.notebook.parent)}},
+    )
+    try:
+        with kernel_environment("quick", "auto"):
+            client.execute()
+    except (CellExecutionError, DeadKernelError) as error:
+        raise CourseError(f"Chapter {chapter.name} fails, its notebook was left as it was.\n{error}") from error
+    nb.metadata = type(nb.metadata)(built_metadata)
+    strip_live_parts(nb)
+
+
+def _write(nb, path: Path) -> Path:
+    import nbformat
+
+    write_atomically(path, nbformat.writes(nb) + "\n")
+    return path

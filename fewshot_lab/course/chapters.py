@@ -1,0 +1,89 @@
+"""The chapters of the course: where they are and how a learner names them."""
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime import CourseError
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One chapter: its number as text ("01"), file name without ending, title, source and learner's notebook."""
+
+    id: str
+    name: str
+    title: str
+    source: Path
+    notebook: Path
+
+
+def course_root() -> Path:
+    """The folder that holds notebooks/: FEWSHOT_LAB_COURSE, else the one above the package, else the current folder.
+
+    Raises CourseError when there is none.
+    """
+    if given := os.environ.get("FEWSHOT_LAB_COURSE"):
+        root = Path(given).expanduser().resolve()
+        if not (root / "notebooks").is_dir():
+            raise CourseError(f"FEWSHOT_LAB_COURSE is {given}, but there is no folder notebooks/ in it.")
+        return root
+    places = [Path(__file__).resolve().parents[2], Path.cwd()]
+    for root in places:
+        if (root / "notebooks" / "source").is_dir():
+            return root
+    raise CourseError(
+        f"No folder notebooks/source/ in {' nor in '.join(map(str, places))}. Go to the folder of the course (the "
+        "clone of its repository) and try again, or set FEWSHOT_LAB_COURSE to it."
+    )
+
+
+def chapters() -> list[Chapter]:
+    """All chapters in order; raises CourseError when the course has none."""
+    folder = course_root() / "notebooks"
+    sources = sorted((folder / "source").glob("[0-9][0-9]_*.py"))
+    if not sources:
+        raise CourseError(f"No chapter in {folder / 'source'}: its files are named like 01_rotations_and_flips.py.")
+    return [
+        Chapter(source.stem[:2], source.stem, _title(source), source, folder / f"{source.stem}.ipynb")
+        for source in sources
+    ]
+
+
+def choose(names: list[str] | tuple[str, ...] = ()) -> list[Chapter]:
+    """The chapters with these names, in the course's order and each once; all of them when no name is given.
+
+    A name is a number ("1", "01"), a file name ("01_rotations_and_flips", also with ending) or its beginning, with or
+    without the number ("rotations"). Raises CourseError for a name that fits no chapter or several.
+    """
+    known = chapters()
+    chosen = {_find(name, known).id for name in names}
+    return [chapter for chapter in known if not names or chapter.id in chosen]
+
+
+def _find(name: str, known: list[Chapter]) -> Chapter:
+    wanted = Path(name).name.removesuffix(".ipynb").removesuffix(".py").lower()
+    if wanted.isdecimal():
+        fitting = [chapter for chapter in known if int(chapter.id) == int(wanted)]
+    else:
+        names = {chapter: (chapter.name.lower(), chapter.name[3:].lower()) for chapter in known}
+        fitting = [chapter for chapter in known if wanted in names[chapter]]
+        fitting = fitting or [
+            chapter for chapter in known if wanted and any(n.startswith(wanted) for n in names[chapter])
+        ]
+    if len(fitting) == 1:
+        return fitting[0]
+    listed = ", ".join(chapter.name for chapter in fitting or known)
+    if fitting:
+        raise CourseError(f"Chapter {name!r} fits several: {listed}. Give its number.")
+    candidates = [n for chapter in known for n in (chapter.name, chapter.name[3:])]
+    close = difflib.get_close_matches(wanted, candidates, n=1, cutoff=0.4)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise CourseError(f"There is no chapter {name!r}.{hint} The chapters are: {listed}.")
+
+
+def _title(source: Path) -> str:
+    heading = re.search(r"^# # (?:\d\d\s*[·:.-]\s*)?(.+)$", source.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading.group(1).strip() if heading else source.stem

@@ -1,0 +1,107 @@
+"""What a run shows: a live table on a terminal, plain lines elsewhere, and the table at its end."""
+
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from .chapters import Chapter
+from .outputs import with_interval
+
+PLAIN_EVERY = 10.0  # seconds between two progress lines where there is no terminal
+_STYLE = {"ok": "green", "failed": "bold red", "running": "cyan", "done before": "dim green", "waiting": "dim"}
+_STYLE |= {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+
+
+class Display:
+    """Shows which chapter and cell runs, and for how long; use it as a context manager."""
+
+    def __init__(self, chapters: Iterable[Chapter], console: Console | None = None):
+        self.console = console or Console()
+        self.chapters = list(chapters)
+        self.states = {chapter.id: ("waiting", "", 0.0) for chapter in self.chapters}
+        self.running: Chapter | None = None
+        self.began = self.last_line = 0.0
+        self.live = Live(get_renderable=self._table, console=self.console, refresh_per_second=4)
+
+    def __enter__(self):
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def start(self, chapter: Chapter) -> None:
+        """A chapter begins."""
+        self.running, self.began = chapter, time.monotonic()
+        self.last_line = self.began
+        self.states[chapter.id] = ("running", "starting", 0.0)
+
+    def cell(self, number: int, cells: int) -> None:
+        """Cell `number` (from 1) of the running chapter's `cells` begins."""
+        now = time.monotonic()
+        self.states[self.running.id] = ("running", f"cell {number}/{cells}", 0.0)
+        if not self.console.is_terminal and now - self.last_line >= PLAIN_EVERY:
+            self.last_line = now
+            self._line(f"{self.running.id} {self.running.title}: cell {number}/{cells}, {now - self.began:.0f} s")
+
+    def end(self, chapter: Chapter, status: str, seconds: float, remark: str = "") -> None:
+        """A chapter has ended ("ok", "failed") or needs no run ("done before")."""
+        self.states[chapter.id] = (status, remark, seconds)
+        self.running = None
+        if not self.console.is_terminal:
+            self._line(f"{chapter.id} {chapter.title}: {status}, {seconds:.1f} s{f' ({remark})' if remark else ''}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for name in ("chapter", "state", "seconds", ""):
+            table.add_column(name, justify="right" if name == "seconds" else "left", style="default")
+        for chapter in self.chapters:
+            status, remark, seconds = self.states[chapter.id]
+            if status == "running":
+                seconds = time.monotonic() - self.began
+            shown = f"{seconds:.0f}" if seconds else ""
+            table.add_row(escape(f"{chapter.id} {chapter.title}"), Text(status, _STYLE[status]), shown, escape(remark))
+        return table
+
+
+def print_summary(record: dict, console: Console | None = None) -> None:
+    """The table at the end of a run: chapter, seconds, checks, headline result, verdicts."""
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    table = Table()
+    for name in ("chapter", "status", "seconds", "checks", "headline", "verdicts"):
+        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
+    for chapter in record["chapters"]:
+        headline = [f"{name} {with_interval(chapter['results'][name])}" for name in chapter["headline"]]
+        verdicts = Text("\n").join(
+            Text.assemble(f"{claim} ", (str(v["verdict"]), _STYLE.get(v["verdict"], "")))
+            for claim, v in chapter["verdicts"].items()
+        )
+        status = Text(chapter["status"], _STYLE[chapter["status"]])
+        name = Text(f"{chapter['id']} {chapter['title']}")
+        table.add_row(
+            name, status, f"{chapter['seconds']:.1f}", checks_in_words(chapter), Text("\n".join(headline)), verdicts
+        )
+    console.print(table)
+    for chapter in record["chapters"]:
+        if error := chapter.get("error"):
+            console.print(Text(f"Chapter {chapter['id']}, {error['cell']}: {error['message']}", "red"), soft_wrap=True)
+
+
+def checks_in_words(chapter: dict) -> str:
+    """A chapter's checks as text, such as "2 passed, 1 failed, 3 to do"."""
+    words = {"passed": "passed", "failed": "failed", "not_attempted": "to do"}
+    return (
+        ", ".join(f"{chapter['checks'][name]} {word}" for name, word in words.items() if chapter["checks"][name]) or "-"
+    )

@@ -1,0 +1,210 @@
+"""Looks over the machine: versions, devices, memory, threads, assets, write access; says what to do."""
+
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from ..runtime import CourseError, home, usable_cores, writing_failed
+from .chapters import chapters, course_root
+
+PACKAGE = "fewshot-lab"
+NAMED = ("torch", "torchvision", "transformers", "accelerate", "numpy", "papermill", "jupyterlab", "ipywidgets")
+LOW_MEMORY_GB, LOW_DISK_GB = 2.0, 2.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: level "ok", "warn" or "fail", what it is about, what was found, what to do."""
+
+    level: str
+    topic: str
+    text: str
+    advice: str = ""
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python, this package and the libraries that results depend on; none of them is imported."""
+    found = {"python": platform.python_version(), PACKAGE: metadata.version(PACKAGE)}
+    return found | {name: version for name in NAMED[:6] if (version := _version(name))}
+
+
+def examine() -> list[Finding]:
+    """The findings on this machine, in the order of the report."""
+    parts = (_versions, _devices, _memory, _threads, _jupyter, _course, _assets, _writing)
+    return [finding for part in parts for finding in part()]
+
+
+def print_report() -> int:
+    """Prints the findings; returns 1 when one is a failure, else 0."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    findings = examine()
+    for finding in findings:
+        colour = {"ok": "green", "warn": "yellow", "fail": "bold red"}[finding.level]
+        line = Text.assemble((f"{finding.level:5}", colour), f"{finding.topic:20}{finding.text}")
+        console.print(line, soft_wrap=True)
+        if finding.advice:
+            console.print(Text(f"{'':25}{finding.advice}"), soft_wrap=True)
+    failures = sum(finding.level == "fail" for finding in findings)
+    console.print("\nReady." if not failures else f"\n{failures} thing(s) to repair before the course runs.")
+    return int(failures > 0)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _versions() -> Iterator[Finding]:
+    required = metadata.metadata(PACKAGE).get("Requires-Python") or ""
+    level = "ok" if _reaches(platform.python_version(), required) else "fail"
+    advice = "" if level == "ok" else f"Install Python {required} and make the environment again."
+    yield Finding(level, "python", f"{platform.python_version()} at {sys.executable}", advice)
+    for requirement in metadata.requires(PACKAGE) or []:
+        if "extra ==" in requirement:
+            continue
+        name = re.match(r"[\w.-]+", requirement).group()
+        found, needed = _version(name), requirement.split(";")[0][len(name) :].strip()
+        if found is None or not _reaches(found, needed):
+            advice = f"python -m pip install --upgrade '{requirement}'"
+            yield Finding("fail", name, f"{found or 'not installed'}, needed is {needed}", advice)
+        elif name in NAMED:
+            yield Finding("ok", name, found)
+
+
+def _reaches(version: str, needed: str) -> bool:
+    lower = re.search(r">=\s*([\d.]+)", needed)
+    return not lower or _numbers(version) >= _numbers(lower.group(1))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.match(r"\d+(\.\d+)*", version).group().split("."))
+
+
+def _devices() -> Iterator[Finding]:
+    yield Finding("ok", "cpu", f"{_cpu_model()}, {usable_cores()} of {os.cpu_count()} cores usable")
+    try:
+        import torch
+    except Exception as error:
+        advice = "python -m pip install --force-reinstall torch torchvision"
+        yield Finding("fail", "torch", f"cannot be imported: {error}", advice)
+        return
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        card = torch.cuda.get_device_properties(index)
+        yield Finding("ok", f"cuda:{index}", f"{card.name}, {card.total_memory / 2**30:.0f} GB")
+    if torch.backends.mps.is_available():
+        yield Finding("ok", "mps", "Apple's GPU")
+    if not torch.cuda.is_available() and shutil.which("nvidia-smi"):
+        advice = "Update the driver, or install the torch build for your CUDA version; on the CPU everything works too."
+        yield Finding("warn", "cuda", "an NVIDIA driver is here, but torch cannot use it", advice)
+
+
+def _cpu_model() -> str:
+    try:
+        return re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()).group(1)
+    except (OSError, AttributeError):
+        return platform.processor() or platform.machine()
+
+
+def _memory() -> Iterator[Finding]:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return
+    limit = _cgroup("memory.max", "memory/memory.limit_in_bytes")
+    usable = min(total, int(limit) / 2**30) if limit and limit.isdigit() else total
+    text = f"{usable:.1f} GB" + (f" (this container's limit; the machine has {total:.1f} GB)" if usable < total else "")
+    low = usable < LOW_MEMORY_GB
+    advice = "Chapters may be killed. Close other programs and run one chapter at a time." if low else ""
+    yield Finding("warn" if low else "ok", "memory", text, advice)
+
+
+def _cgroup(*names: str) -> str | None:
+    for name in names:
+        try:
+            return Path("/sys/fs/cgroup", name).read_text().strip()
+        except OSError:
+            continue
+    return None
+
+
+def _threads() -> Iterator[Finding]:
+    usable, asked = usable_cores(), os.environ.get("OMP_NUM_THREADS", "")
+    quota = (_cgroup("cpu.max") or "max").split()
+    share = int(quota[0]) / int(quota[1]) if quota[0].isdigit() else usable
+    if share < usable:
+        text = f"this container may use {share:.1f} cores" + (f", OMP_NUM_THREADS={asked}" if asked else "")
+        advice = (
+            "" if asked else f"Computing is faster with as many threads: export OMP_NUM_THREADS={max(1, round(share))}"
+        )
+        yield Finding("ok" if asked else "warn", "threads", text, advice)
+    elif asked.isdigit() and int(asked) > usable:
+        advice = f"export OMP_NUM_THREADS={usable}"
+        yield Finding("warn", "threads", f"OMP_NUM_THREADS={asked}, but {usable} cores are usable", advice)
+    else:
+        yield Finding("ok", "threads", f"OMP_NUM_THREADS={asked}" if asked else f"as many as cores ({usable})")
+
+
+def _jupyter() -> Iterator[Finding]:
+    from jupyter_core.paths import jupyter_path
+
+    if any(Path(folder, "@jupyter-widgets", "jupyterlab-manager").is_dir() for folder in jupyter_path("labextensions")):
+        yield Finding("ok", "widgets", "JupyterLab has the ipywidgets extension")
+    else:
+        advice = "python -m pip install --force-reinstall jupyterlab_widgets, then start JupyterLab again."
+        yield Finding("warn", "widgets", "JupyterLab lacks the ipywidgets extension: sliders will not show", advice)
+
+
+def _course() -> Iterator[Finding]:
+    try:
+        missing = [chapter.id for chapter in chapters() if not chapter.notebook.exists()]
+    except CourseError as error:
+        yield Finding("fail", "course", str(error))
+        return
+    if missing:
+        yield Finding("fail", "course", f"notebooks missing: {', '.join(missing)}", "fewshot-lab build")
+    else:
+        yield Finding("ok", "course", f"{len(chapters())} chapters in {course_root() / 'notebooks'}")
+
+
+def _assets() -> Iterator[Finding]:
+    from .. import assets
+
+    for row in assets.listing():
+        level = "warn" if row.state == "damaged" else "ok"
+        advice = {
+            "installed": "",
+            "damaged": f"Repair it: fewshot-lab assets fetch {row.name}",
+        }.get(row.state, f"Fetched when a chapter needs it, or now: fewshot-lab assets fetch {row.name}")
+        yield Finding(level, row.name, f"{row.version}, {row.state}", advice)
+
+
+def _writing() -> Iterator[Finding]:
+    places = {"cache": (home(), "FEWSHOT_LAB_HOME")}
+    try:
+        places["runs"] = (course_root() / "runs", "--out")
+    except CourseError:
+        pass
+    for topic, (folder, setting) in places.items():
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=existing):
+                pass
+        except OSError as error:
+            yield Finding("fail", topic, str(writing_failed(folder, error)), f"Set another folder with {setting}.")
+            continue
+        free = shutil.disk_usage(existing).free / 2**30
+        low = free < LOW_DISK_GB
+        advice = f"Free some space or set another folder with {setting}." if low else ""
+        yield Finding("warn" if low else "ok", topic, f"{folder} can be written, {free:.1f} GB free", advice)

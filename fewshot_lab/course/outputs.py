@@ -1,0 +1,72 @@
+"""What executed notebooks carry in their cell outputs: parts for a live kernel only, and the records of results."""
+
+import json
+import math
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+RESULT = "application/vnd.fewshot-lab.result+json"
+VERDICT = "application/vnd.fewshot-lab.verdict+json"
+CHECK = "application/vnd.fewshot-lab.check+json"
+
+
+def strip_live_parts(nb) -> None:
+    """Takes out of a notebook, in place, what shows only with a live kernel, so that the static pictures are shown."""
+    nb.metadata.pop("widgets", None)
+    for output in _outputs(nb):
+        if "data" in output:
+            output.data.pop(WIDGET, None)
+    for cell in nb.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("data", True)]
+
+
+def records(nb) -> dict:
+    """The results, verdicts and checks that a notebook's cells left, in the form of results.json; the last one counts.
+
+    Returns {"checks": {"passed", "failed", "not_attempted"}, "headline": [names], "results": {...}, "verdicts": {...}}.
+    """
+    results = {str(r["name"]): r for r in _bundles(nb, RESULT) if "name" in r}
+    verdicts = {str(v["claim"]): v for v in _bundles(nb, VERDICT) if "claim" in v}
+    checks = [str(c.get("status")) for c in {str(c.get("exercise")): c for c in _bundles(nb, CHECK)}.values()]
+    return {
+        "checks": {name: checks.count(name.replace("_", " ")) for name in ("passed", "failed", "not_attempted")},
+        "headline": [name for name, result in results.items() if result.get("headline")],
+        "results": {
+            name: {"mean": r.get("mean"), "ci95": r.get("ci95"), "n": r.get("n"), "unit": r.get("unit", "")}
+            for name, r in results.items()
+        },
+        "verdicts": {claim: {"verdict": v.get("verdict"), "why": v.get("why", "")} for claim, v in verdicts.items()},
+    }
+
+
+def as_json(record) -> str:
+    """JSON that every reader takes: numbers that are not finite become null."""
+    return (
+        json.dumps(json.loads(json.dumps(record), parse_constant=lambda _: None), indent=1, ensure_ascii=False) + "\n"
+    )
+
+
+def number(value) -> str:
+    """A measured value with few digits, "-" when there is none."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def with_interval(result: dict) -> str:
+    """A result as text, such as "0.84 [0.82, 0.86] accuracy"."""
+    interval = result["ci95"]
+    between = (
+        f" [{number(interval[0])}, {number(interval[1])}]" if isinstance(interval, list) and len(interval) == 2 else ""
+    )
+    return f"{number(result['mean'])}{between} {result['unit']}".strip()
+
+
+def _outputs(nb):
+    return (output for cell in nb.cells if cell.cell_type == "code" for output in cell.outputs)
+
+
+def _bundles(nb, mime: str) -> list[dict]:
+    found = (output.data[mime] for output in _outputs(nb) if mime in output.get("data", {}))
+    return [bundle for bundle in found if isinstance(bundle, dict)]

@@ -1,0 +1,94 @@
+"""The page index.html of a run: self-contained, legible in light and dark and on a phone."""
+
+from html import escape
+from urllib.parse import quote
+
+from .display import checks_in_words
+from .outputs import with_interval
+
+REFRESH_SECONDS = 5
+_STYLE = """
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-bottom: 1px solid var(--line); }
+td { overflow-wrap: anywhere; }
+td ul { margin: 0; padding-left: 1.1em; }
+.badge { display: inline-block; border-radius: 1em; padding: 0 .6em; color: #fff; background: #616161; }
+.ok, .supported { background: #2e7d32; } .failed, .refuted { background: #b3261e; }
+.running { background: #1565c0; } .inconclusive { background: #8a5a00; }
+.quiet { opacity: .75; font-size: .9em; }
+@media (max-width: 45rem) {
+  thead { display: none; } tr { display: block; padding: .8rem 0; border-bottom: 2px solid var(--line); }
+  td { display: block; border: 0; padding: .1rem 0; }
+  td[data-name]::before { content: attr(data-name) ": "; opacity: .75; }
+}
+"""
+
+
+def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
+    """The page of a run's record; `unfinished` are the titles and states ("running", "waiting") of chapters to come.
+
+    While there are such, the page loads itself again every few seconds. All text is escaped.
+    """
+    refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if unfinished else ""
+    rows = [_row(chapter) for chapter in record["chapters"]]
+    rows += [f"<tr><td>{escape(title)}</td><td>{_badge(state)}</td></tr>" for title, state in unfinished]
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    about = (
+        f"Profile {record['profile']}, on {record['device']}, started {record['started']}, {record['seconds']:.0f} s."
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">{refresh}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Few-Shot Lab: results</title><style>{_STYLE}</style></head><body>
+<h1>Few-Shot Lab: results</h1>
+<p>{escape(about)} The same figures, for programs: <a href="results.json">results.json</a>.</p>
+<table><thead><tr><th>Chapter</th><th>Status</th><th>Seconds</th><th>Checks</th><th>Results with 95 % intervals</th>
+<th>Verdicts</th></tr></thead><tbody>
+{"".join(rows)}
+</tbody></table>
+<p class="quiet">{escape(versions)}</p>
+</body></html>
+"""
+
+
+def _row(chapter: dict) -> str:
+    name = f"{escape(chapter['id'])} {escape(chapter['title'])}"
+    links = f'<a href="{quote(chapter["html"])}">read</a> · <a href="{quote(chapter["notebook"])}">notebook</a>'
+    results = "".join(
+        f"<li>{_strong(escape(name), name in chapter['headline'])}: {escape(with_interval(result))}"
+        f"{_sample_size(result['n'])}</li>"
+        for name, result in chapter["results"].items()
+    )
+    verdicts = "".join(
+        f"<li>{escape(claim)} {_badge(str(v['verdict']))} <span class=quiet>{escape(str(v['why']))}</span></li>"
+        for claim, v in chapter["verdicts"].items()
+    )
+    error = chapter.get("error")
+    reason = f'<div class="quiet">{escape(error["cell"])}: {escape(error["message"])}</div>' if error else ""
+    cells = {
+        "": f'<strong>{name}</strong><div class="quiet">{links}</div>',
+        "Status": _badge(chapter["status"]) + reason,
+        "Seconds": f"{chapter['seconds']:.1f}",
+        "Checks": escape(checks_in_words(chapter)),
+        "Results": f"<ul>{results}</ul>" if results else "",
+        "Verdicts": f"<ul>{verdicts}</ul>" if verdicts else "",
+    }
+    return "<tr>" + "".join(_cell(label, text) for label, text in cells.items()) + "</tr>\n"
+
+
+def _cell(label: str, text: str) -> str:
+    return f'<td data-name="{label}">{text}</td>' if label and text else f"<td>{text}</td>"
+
+
+def _badge(state: str) -> str:
+    return f'<span class="badge {escape(state) if state.isalpha() else ""}">{escape(state)}</span>'
+
+
+def _strong(text: str, strong: bool) -> str:
+    return f"<strong>{text}</strong>" if strong else text
+
+
+def _sample_size(n) -> str:
+    return f' <span class="quiet">(n = {escape(str(n))})</span>' if n is not None else ""

@@ -1,0 +1,89 @@
+"""The charts of the course: curves with intervals, bars with intervals, a matrix, and a grid of images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from .style import COLOURS, MARKERS, Picture, new_figure, style
+
+
+def curves(
+    series: dict[str, tuple[Sequence, Sequence]], *, title: str, x: str, y: str, caption: str, alt: str, **options
+) -> Picture:
+    """Lines with their 95 % intervals: series maps a name to (x values, Estimates). Options: log_x, ticks, limits, levels.
+
+    levels: {name: value}, horizontal lines to compare with.
+    """
+    with style():
+        figure, axes = new_figure()
+        for number, (name, (places, estimates)) in enumerate(series.items()):
+            means = [estimate.mean for estimate in estimates]
+            low, high = ([getattr(estimate, end) for estimate in estimates] for end in ("low", "high"))
+            colour = COLOURS[number % len(COLOURS)]
+            axes.plot(places, means, marker=MARKERS[number % len(MARKERS)], color=colour, label=name)
+            axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+        for name, value in options.get("levels", {}).items():
+            axes.axhline(value, color="#555555", linestyle="--", linewidth=1)
+            axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+        if options.get("log_x"):
+            axes.set_xscale("log", base=2)
+        if ticks := options.get("ticks"):
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
+        if limits := options.get("limits"):
+            axes.set_ylim(*limits)
+        axes.set(title=title, xlabel=x, ylabel=y)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        return Picture(figure, caption=caption, alt=alt)
+
+
+def bars(estimates: dict[str, object], *, title: str, x: str, caption: str, alt: str, line: float | None = None) -> Picture:
+    """Horizontal points with 95 % intervals, one per name; `line`: a vertical line to compare with."""
+    with style():
+        figure, axes = new_figure(size=(7, 0.8 + 0.36 * len(estimates)))
+        for row, estimate in enumerate(estimates.values()):
+            axes.plot([estimate.low, estimate.high], [row, row], color=COLOURS[0], linewidth=2)
+            axes.plot(estimate.mean, row, "o", color=COLOURS[0])
+            axes.annotate(
+                f"{estimate.mean:.3g}", (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+            )
+        if line is not None:
+            axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
+        axes.set_yticks(range(len(estimates)), list(estimates))
+        axes.set_ylim(len(estimates) - 0.4, -0.6)
+        axes.set(title=title, xlabel=x)
+        return Picture(figure, caption=caption, alt=alt)
+
+
+def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, caption: str, alt: str) -> Picture:
+    """A table of shares from 0 to 1 in colour, each with its number."""
+    values = np.asarray(values)
+    with style():
+        figure, axes = new_figure(size=(1.6 + 0.42 * len(columns), 1.0 + 0.36 * len(rows)))
+        axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        for row, column in np.ndindex(values.shape):
+            value = values[row, column]
+            axes.text(column, row, f"{value:.2f}"[1:] if 0 < value < 0.995 else f"{value:.0f}", ha="center", va="center", fontsize=8,
+                      color="black" if value > 0.5 else "white")  # fmt: skip
+        axes.grid(False)
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.tick_params(length=0)
+        axes.set_title(title)
+        return Picture(figure, caption=caption, alt=alt)
+
+
+def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str, caption: str, alt: str) -> Picture:
+    """A grid of images (N, C, H, W), uint8 or float 0..1, with a line of text over each."""
+    rows = -(-len(pictures) // columns)
+    with style():
+        figure, grid = new_figure(rows, columns, size=(0.85 * columns, 1.05 * rows + 0.4), squeeze=False)
+        shown = pictures.float() / (255 if not pictures.is_floating_point() else 1)
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes, picture, label in zip(grid.flat, shown, labels, strict=False):
+            axes.imshow(picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1), vmin=0, vmax=1)
+            axes.set_title(label, fontsize=8, fontweight="normal", loc="center")
+        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        return Picture(figure, caption=caption, alt=alt)

@@ -1,0 +1,32 @@
+"""Training: one loop, sweeps over settings, progress bars and metrics with 95 % intervals."""
+
+from .metrics import Estimate, accuracy, bootstrap_interval, mean_interval, paired_difference, share_interval
+from .progress import progress
+from .sweep import combinations, sweep
+
+_NEEDS_TORCH = {"Batches": "batches", "History": "loop", "cross_entropy": "loop", "predict": "loop", "train": "loop"}
+
+__all__ = [
+    "Batches",
+    "Estimate",
+    "History",
+    "accuracy",
+    "bootstrap_interval",
+    "combinations",
+    "cross_entropy",
+    "mean_interval",
+    "paired_difference",
+    "predict",
+    "progress",
+    "share_interval",
+    "sweep",
+    "train",
+]
+
+
+def __getattr__(name: str):
+    if name in _NEEDS_TORCH:
+        import importlib
+
+        return getattr(importlib.import_module(f".{_NEEDS_TORCH[name]}", __name__), name)
+    raise AttributeError(f"fewshot_lab.training has no {name!r}; it offers {', '.join(__all__)}")

@@ -1,0 +1,81 @@
+"""Batches from tensors that stay on the device when they fit; the order is the same on every device."""
+
+import torch
+from torch import Tensor
+
+
+class Batches:
+    """Endless batches of exactly `batch_size` rows (all rows when there are fewer), one shuffled pass after the other.
+
+    `images` (N, ...) and `labels` (N, ...) are moved to `device` once when they take less than half of its free memory;
+    if not, each batch is copied. A pass whose last rows do not fill a batch goes on into the next. With several
+    processes each gets its share of the same batch: rows rank, rank + ranks, ... Raises ValueError for unequal or too
+    few rows.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+        self.rows = min(batch_size, len(images))
+        if len(images) != len(labels):
+            raise ValueError(f"There are {len(images)} images but {len(labels)} labels; give one label per image.")
+        if self.rows < ranks or self.rows < 1:
+            raise ValueError(f"A batch of {self.rows} rows cannot be shared by {ranks} process(es); use more rows.")
+        self.device = torch.device(device)
+        self.resident = fits(images.nbytes + labels.nbytes, self.device)
+        place = self.device if self.resident else torch.device("cpu")
+        self.images, self.labels = images.to(place), labels.to(place)
+        self.rank, self.ranks = rank, ranks
+        self.weight = len(range(rank, self.rows, ranks)) * ranks / self.rows
+        self._generator = torch.Generator().manual_seed(seed)
+        self._shuffle()
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next batch on the device: images (rows, ...) and labels (rows, ...), this process's share of them."""
+        end = self._position + self.rows
+        if end <= len(self._order):
+            rows = self._order[self._position : end]
+        else:
+            rest = self._order[self._position :]
+            self._shuffle()
+            end -= len(self._order)
+            rows = torch.cat([rest, self._order[:end]])
+        self._position = end
+        if self.ranks > 1:
+            rows = rows[self.rank :: self.ranks]
+        images, labels = self.images.index_select(0, rows), self.labels.index_select(0, rows)
+        if not self.resident:
+            images = images.pin_memory().to(self.device, non_blocking=True)
+            labels = labels.pin_memory().to(self.device, non_blocking=True)
+        return images, labels
+
+    def state(self) -> dict:
+        """What `restore` needs to go on from here with the same batches."""
+        return {"pass": self._before_pass, "position": self._position}
+
+    def restore(self, state: dict) -> None:
+        """Goes back to where `state` was taken."""
+        self._generator.set_state(state["pass"])
+        self._shuffle()
+        self._position = state["position"]
+
+    def _shuffle(self) -> None:
+        self._before_pass = self._generator.get_state()
+        order = torch.randperm(len(self.images), generator=self._generator)
+        self._order = order.to(self.images.device)
+        self._position = 0
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether `size` bytes take less than half of the memory that is free on the device; on a CPU the data is there
+    already.
+    """
+    return device.type != "cuda" or size < torch.cuda.mem_get_info(device)[0] / 2

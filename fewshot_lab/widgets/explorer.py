@@ -1,0 +1,68 @@
+"""What every explorer of the course shares: controls beside a picture, and a still picture where no front end is live."""
+
+import ipywidgets
+from IPython.display import HTML
+
+from ..figures import Picture
+
+_STYLE = {"description_width": "6.5em"}
+_LAYOUT = {"width": "24em"}
+
+
+def slider(description: str, value: float, low: float, high: float, step: float, *, help: str, whole: bool = False):
+    """A slider with its label and a help text; it reports while it is dragged."""
+    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    options = {} if whole else {"readout_format": ".2f"}
+    return kind(
+        value=value, min=low, max=high, step=step, description=description, tooltip=help, style=_STYLE, layout=_LAYOUT, **options
+    )
+
+
+def choice(description: str, options, value=None, *, help: str):
+    """A drop-down list with its label and a help text."""
+    value = options[0] if value is None else value
+    return ipywidgets.Dropdown(
+        options=options, value=value, description=description, tooltip=help, style=_STYLE, layout=_LAYOUT
+    )
+
+
+class Explorer(ipywidgets.HBox):
+    """Controls on the left, a page on the right that `page()` writes anew whenever a control changes.
+
+    Subclasses give `page() -> str` (HTML) and `still() -> Picture`, the picture for code hosts and printed pages.
+    """
+
+    def __init__(self, **controls) -> None:
+        self.controls = controls
+        self.output = ipywidgets.HTML()
+        super().__init__([ipywidgets.VBox(list(controls.values())), self.output], layout={"flex_flow": "row wrap"})
+        for control in controls.values():
+            control.observe(self.refresh, names="value")
+        self.refresh()
+
+    def __getitem__(self, name: str):
+        return self.controls[name].value
+
+    def refresh(self, change=None) -> None:
+        """Writes the page for the present values of the controls; an error is shown in its place."""
+        try:
+            self.output.value = self.page()
+        except (ValueError, RuntimeError) as error:
+            import html
+
+            self.output.value = f"<p role='alert'>{html.escape(str(error))}</p>"
+
+    def page(self) -> str:
+        raise NotImplementedError
+
+    def still(self) -> Picture:
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
+        return {**live, **self.still()._repr_mimebundle_()}
+
+
+def note(text: str) -> HTML:
+    """A short HTML paragraph in the notebook."""
+    return HTML(f"<p>{text}</p>")

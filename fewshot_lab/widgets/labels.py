@@ -1,0 +1,55 @@
+"""Chapter 01's second explorer: which images change class under which transformation, as a trained classifier sees it."""
+
+import torch
+
+from ..figures import charts, svg
+from ..methods.label_preservation import LabelPreservation
+from .explorer import Explorer, choice, slider
+
+
+class LabelExplorer(Explorer):
+    """Images of one class before and after a transformation, with the classifier's class and confidence."""
+
+    def __init__(self, measured: LabelPreservation) -> None:
+        self.measured = measured
+        names = list(measured.after)
+        super().__init__(
+            transformation=choice("change", names, names[-1], help="What is done to the images"),
+            label=choice("class", list(measured.task.classes), help="Which class they show"),
+            first=slider("from image", 0, 0, 20, 1, help="Leaf through the images of the class", whole=True),
+        )
+
+    def _chosen(self):
+        """Up to five test images of the class that the classifier reads rightly: rows into the test set."""
+        label = self.measured.task.classes.index(self["label"])
+        rows = ((self.measured.before == label) & (self.measured.task.test_labels == label)).nonzero().squeeze(1)
+        return rows[min(self["first"], max(0, len(rows) - 5)) :][:5]
+
+    def page(self) -> str:
+        rows, name = self._chosen(), self["transformation"]
+        if not len(rows):
+            return "<p>The classifier reads no test image of this class rightly.</p>"
+        images = self.measured.task.test_images[rows]
+        moved = self.measured.transformations[name](images)
+        panels = []
+        for row, before, after in zip(rows.tolist(), images, moved, strict=True):
+            seen, sure = self.measured.classes_after(name, row)
+            left = svg.panel(before, side=90, label=f"The image, read as {self['label']}", title=self["label"])
+            right = svg.panel(after, side=90, label=f"Changed, read as {seen}", title=f"{seen} ({sure:.0%})")
+            panels.append(f"<div>{left}{right}</div>")
+        kept = self.measured.kept[name][self.measured.task.classes.index(self["label"])]
+        return f"<p>{kept:.0%} of the {self['label']} stay {self['label']} under “{name}”.</p>" + "".join(panels)
+
+    def still(self):
+        rows, name = self._chosen(), self["transformation"]
+        images = self.measured.task.test_images[rows]
+        pictures = torch.cat([images, self.measured.transformations[name](images)])
+        labels = [self["label"]] * len(rows) + [self.measured.classes_after(name, row)[0] for row in rows.tolist()]
+        return charts.images(
+            pictures,
+            labels,
+            columns=max(1, len(rows)),
+            title=f"Read before and after “{name}”",
+            caption="A still of the explorer: above the images, below the changed ones, with the class that the classifier sees.",
+            alt=f"Images of {self['label']} and the same images after {name}; read as {', '.join(labels[len(rows) :])}.",
+        )

@@ -1,0 +1,47 @@
+"""Chapter 02's explorer: choose a policy and drag its strength over real images."""
+
+import html
+
+import torch
+from torchvision.utils import make_grid
+
+from ..augment import POLICIES, policy
+from ..figures import charts, svg
+from .explorer import Explorer, choice, slider
+from .geometry import _shown_images, datasets
+
+
+class PolicyExplorer(Explorer):
+    """Sixteen images and the same images after a policy."""
+
+    def __init__(self, dataset: str = "glyphs", *, policy: str = "affine", strength: float = 0.25) -> None:
+        super().__init__(
+            dataset=choice("data set", datasets(dataset), help="Where the images come from"),
+            policy=choice("policy", list(POLICIES), policy, help="What is done to the images"),
+            strength=slider("strength", strength, 0.0, 1.0, 0.05, help="0 changes nothing, 1 is the strongest"),
+            seed=slider("draw", 0, 0, 50, 1, help="Another number, another random draw", whole=True),
+        )
+
+    def _pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
+        images = _shown_images(self["dataset"])[:16]
+        generator = torch.Generator().manual_seed(self["seed"])
+        return images, policy(self["policy"])(images, self["strength"], generator)
+
+    def page(self) -> str:
+        before, after = (make_grid(part, nrow=4, padding=1, pad_value=90) for part in self._pictures())
+        what = html.escape(POLICIES[self["policy"]].what)
+        panels = svg.panel(before, side=240, label="Sixteen images", title="before") + svg.panel(
+            after, side=240, label=f"The same images after {self['policy']}", title=f"{self['policy']}, {self['strength']:.2f}"
+        )
+        return f"<p>{self['policy']}: {what}.</p><div style='display:flex;flex-wrap:wrap;gap:1em'>{panels}</div>"
+
+    def still(self):
+        before, after = self._pictures()
+        return charts.images(
+            torch.cat([before[:8], after[:8]]),
+            [""] * 16,
+            columns=8,
+            title=f"{self['policy']} at strength {self['strength']:g}",
+            caption="A still of the explorer: above eight images, below the same ones after the policy.",
+            alt=f"Eight images and the same images after the policy {self['policy']}.",
+        )

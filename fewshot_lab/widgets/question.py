@@ -1,0 +1,36 @@
+"""Predict first: a question answered before the experiment, and compared with what was measured after it."""
+
+import html
+
+import ipywidgets
+
+_answers: dict[str, str] = {}
+
+
+class Question(ipywidgets.VBox):
+    """A question with answers to choose from; without a live front end it reads as a list."""
+
+    def __init__(self, key: str, text: str, options: list[str]) -> None:
+        self.text, self.options = text, options
+        self.answer = ipywidgets.RadioButtons(options=options, value=None, layout={"width": "auto"})
+        self.answer.observe(lambda change: _answers.__setitem__(key, change["new"]), names="value")
+        _answers.pop(key, None)
+        super().__init__([ipywidgets.HTML(f"<strong>Predict:</strong> {html.escape(text)}"), self.answer])
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
+        listed = "".join(f"<li>{html.escape(option)}</li>" for option in self.options)
+        still = f"<p><strong>Predict:</strong> {html.escape(self.text)}</p><ul>{listed}</ul>"
+        return {**live, "text/html": still, "text/plain": f"Predict: {self.text} " + " / ".join(self.options)}
+
+
+def predict(key: str, text: str, options: list[str]) -> Question:
+    """Asks for a prediction; `recall(key, measured)` compares it with the measurement later on."""
+    return Question(key, text, options)
+
+
+def recall(key: str, measured: str) -> None:
+    """Prints what was predicted beside what was measured."""
+    predicted = _answers.get(key)
+    print(f"You predicted: {predicted}" if predicted else "You made no prediction.")
+    print(f"Measured: {measured}")

@@ -1,0 +1,121 @@
+"""Data: glyphs are rendered the same way every time, splits are disjoint, draws are balanced and nested."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewshot_lab import data
+from fewshot_lab.data import fashion, glyphs
+from fewshot_lab.runtime import CourseError
+
+
+def test_the_benchmark_has_hundreds_of_classes_each_with_enough_typefaces():
+    whole = glyphs.load()
+    counts = torch.bincount(whole.labels)
+    assert len(whole.characters) > 700 and len(whole.labels) > 9000
+    assert counts.min() >= glyphs.LEAST_FACES and whole.images.shape[1:] == (1, 28, 28) and whole.images.dtype == torch.uint8
+    assert set("abcxyzABCXYZ0123456789") <= set(whole.characters)
+
+
+def test_train_and_test_alphabets_are_disjoint_and_no_test_class_looks_like_a_training_class():
+    train, test = glyphs.load().split("train"), glyphs.load().split("test")
+    assert set(test.alphabets) == set(glyphs.TEST_ALPHABETS) and not set(train.alphabets) & set(test.alphabets)
+    assert not set("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο") & set(test.characters), "these Greek letters look like Latin ones"
+    face = glyphs.FACES.index("DejaVuSans")
+    one, other = (part.images[part.faces == face].flatten(1).float() / 255 for part in (test, train))
+    nearest = torch.cdist(one, other).square().amin(1) / one.square().sum(1)
+    assert (nearest < 0.02).sum() == 0
+
+
+def test_rendering_again_gives_the_same_pixels_and_a_damaged_cache_is_replaced(tmp_path, monkeypatch):
+    first = glyphs.load()
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path))
+    cache = tmp_path / "glyphs" / f"{glyphs._version()}.npz"
+    cache.parent.mkdir()
+    cache.write_bytes(b"not a cache")
+    glyphs.load.cache_clear()
+    again = glyphs.load()
+    glyphs.load.cache_clear()
+    assert torch.equal(first.images, again.images) and first.characters == again.characters
+    assert len(np.load(cache)["labels"]) == len(first.labels)
+
+
+@pytest.mark.parametrize("name", ["mild", "hard"])
+def test_jitter_repeats_with_its_seed_and_changes_images(name):
+    images = glyphs.load().images[:50]
+    drawn = [glyphs.jitter(images, name, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert drawn[0].dtype == torch.uint8 and drawn[0].shape == images.shape
+
+
+def test_the_task_holds_no_typeface_in_both_parts():
+    task = data.load("glyphs")
+    whole = glyphs.load().of_characters(glyphs.CHARACTERS)
+    test_faces = {face for face in whole.faces.tolist() if glyphs.FACES[face] in glyphs.TEST_FACES}
+    train_faces = set(whole.faces.tolist()) - test_faces
+    assert test_faces and train_faces and len(task.train_labels) % 8 == 0 and len(task.test_labels) % 6 == 0
+    assert len(task.train_labels) // 8 + len(task.test_labels) // 6 == len(whole.labels)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from(["glyphs", "digits"]), st.integers(1, 20), st.integers(0, 10_000))
+def test_a_draw_is_balanced_repeats_with_its_seed_and_is_nested(name, shots, seed):
+    task = data.load(name)
+    images, labels = task.draw(shots, seed)
+    assert torch.bincount(labels).tolist() == [shots] * len(task.classes)
+    assert torch.equal(images, task.draw(shots, seed)[0])
+    larger, _ = task.draw(shots + 3, seed)
+    one, more = (part.reshape(len(task.classes), -1, *images.shape[1:]) for part in (images, larger))
+    assert torch.equal(one, more[:, :shots])
+
+
+def test_digits_are_the_1797_real_ones_without_overlap():
+    task = data.load("digits")
+    assert len(task.train_labels) + len(task.test_labels) == 1797
+    train = {row.numpy().tobytes() for row in task.train_images}
+    assert sum(row.numpy().tobytes() in train for row in task.test_images) <= 1
+    assert task.train_images.max() == 255
+
+
+def test_fashion_is_fashion_mnist():
+    task = data.load("fashion")
+    assert task.train_images.shape == (60_000, 1, 28, 28) and task.test_images.shape == (10_000, 1, 28, 28)
+    assert torch.bincount(task.train_labels).tolist() == [6000] * 10
+
+
+def test_an_image_folder_holds_each_class_as_readable_pictures(tmp_path):
+    from torchvision.datasets import ImageFolder
+
+    task = data.load("digits")
+    root = fashion.write_image_folder(tmp_path, task, train_per_class=4, test_per_class=2)
+    for part, count in (("train", 4), ("val", 2)):
+        folder = ImageFolder(root / part)
+        assert folder.classes == list(task.classes) and len(folder) == 10 * count
+        assert folder[0][0].size == (8, 8)
+    stored = {np.asarray(picture)[..., 0].tobytes() for picture, _ in ImageFolder(root / "train")}
+    assert stored <= {image.numpy().tobytes() for image in task.train_images}
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: data.load("cifar"), CourseError, "glyphs, digits, fashion"),
+        (lambda: data.load("digits").draw(5000, 0), ValueError, "not 5000"),
+        (lambda: glyphs.jitter(torch.zeros(1, 1, 28, 28, dtype=torch.uint8), "wild"), ValueError, "none, mild, hard"),
+        (lambda: glyphs.load().of_alphabets("KLINGON"), ValueError, "KLINGON"),
+        (lambda: glyphs.load().of_characters("漢"), ValueError, "漢"),
+        (lambda: glyphs.load().split("val"), ValueError, "'train' and 'test'"),
+    ],
+)
+def test_bad_input_is_refused_in_words(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_an_image_folder_that_cannot_be_written_is_an_error_with_advice(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(CourseError, match="choose another folder"):
+        fashion.write_image_folder(blocked / "below", data.load("digits"), train_per_class=1, test_per_class=1)
