@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 
 from ..runtime import CourseError, write_atomically
-from .chapters import Chapter, choose
-from .kernels import QUIET, kernel_environment
+from .chapters import Chapter, choose, read_notebook
+from .kernels import ending_like_ctrl_c, execute, kernel_environment
 from .outputs import strip_live_parts
 
 STUB = {"code": "# YOUR CODE HERE\nraise NotImplementedError()", "markdown": "YOUR ANSWER HERE"}
 _MARK = re.compile(r"^\s*(?:# )?### (BEGIN|END) (SOLUTION|PLANTED)\s*$")
+_LIKE_A_MARK = re.compile(r"^\s*(?:# )?##+\s*(BEGIN|END)\b")
 
 
 def build(chapter: Chapter, solved: bool = False):
@@ -24,8 +25,12 @@ def build(chapter: Chapter, solved: bool = False):
     import jupytext
 
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
+    seen = {}
     for position, cell in enumerate(nb.cells):
         place = f"{chapter.source.name}, cell {position + 1}"
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if grade_id and seen.setdefault(grade_id, position + 1) != position + 1:
+            raise CourseError(f"{place}: its grade_id {grade_id!r} is that of cell {seen[grade_id]} already.")
         cell.source = _without_marks(cell, solved, place)
         cell.id = _cell_id(position, cell)
     nb.metadata = type(nb.metadata)(
@@ -62,11 +67,11 @@ def write_solved(folder: Path, names: list[str] | tuple[str, ...] = ()) -> list[
 
 def differences(chapter: Chapter) -> list[str]:
     """What differs between a chapter's source and its stored notebook in cell types, texts, tags, nbgrader metadata."""
-    import nbformat
-
-    if not chapter.notebook.exists():
-        return [f"{chapter.notebook.name} does not exist: fewshot-lab build {chapter.id}"]
-    built, stored = build(chapter).cells, nbformat.read(chapter.notebook, as_version=4).cells
+    built = build(chapter).cells
+    try:
+        stored = read_notebook(chapter).cells
+    except CourseError as error:
+        return [str(error)]
     found = []
     if len(built) != len(stored):
         found.append(f"{chapter.notebook.name} has {len(stored)} cells, its source gives {len(built)}")
@@ -84,12 +89,17 @@ def _without_marks(cell, solved: bool, place: str) -> str:
     lines, kept, inside = cell.source.split("\n"), [], None
     regions = [mark.group(2) for mark in map(_MARK.match, lines) if mark]
     repair = "PLANTED" in regions
-    if "SOLUTION" in regions and not cell.metadata.get("nbgrader", {}).get("solution"):
+    nbgrader = cell.metadata.get("nbgrader", {})
+    if "SOLUTION" in regions and not (nbgrader.get("solution") and nbgrader.get("grade_id")):
         raise CourseError(f'{place}: a solution region needs nbgrader metadata with "solution": true and a "grade_id".')
+    if nbgrader.get("solution") and "SOLUTION" not in regions:
+        raise CourseError(f"{place}: nbgrader calls it a solution, but it has no region '### BEGIN SOLUTION'.")
     if repair and "SOLUTION" not in regions:
         raise CourseError(f"{place}: planted lines without a solution region: say what the repaired lines are.")
     for line in lines:
         mark = _MARK.match(line)
+        if not mark and _LIKE_A_MARK.match(line):
+            raise CourseError(f"{place}: {line.strip()!r} is no mark; they are '### BEGIN SOLUTION' and the like.")
         if not mark:
             if inside is None or inside == ("SOLUTION" if solved else "PLANTED"):
                 kept.append(_uncommented(line, place) if inside == "PLANTED" else line)
@@ -121,23 +131,11 @@ def _cell_id(position: int, cell) -> str:
 
 
 def _execute(nb, chapter: Chapter) -> None:
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
-
-    built_metadata = dict(nb.metadata)
-    client = NotebookClient(
-        nb,
-        timeout=None,
-        extra_arguments=QUIET,
-        record_timing=False,
-        resources={"metadata": {"path": str(chapter.notebook.parent)}},
-    )
-    try:
-        with kernel_environment("quick", "auto"):
-            client.execute()
-    except (CellExecutionError, DeadKernelError) as error:
-        raise CourseError(f"Chapter {chapter.name} fails, its notebook was left as it was.\n{error}") from error
-    nb.metadata = type(nb.metadata)(built_metadata)
+    with kernel_environment("quick", "auto"), ending_like_ctrl_c():
+        error = execute(nb, chapter.notebook.parent)
+    if error:
+        stopped = f"{error['cell']}: {error['message']}\n{error['traceback']}".strip()
+        raise CourseError(f"Chapter {chapter.name} fails, its notebook was left as it was. {stopped}")
     strip_live_parts(nb)
 
 

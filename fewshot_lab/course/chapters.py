@@ -63,6 +63,21 @@ def choose(names: list[str] | tuple[str, ...] = ()) -> list[Chapter]:
     return [chapter for chapter in known if not names or chapter.id in chosen]
 
 
+def read_notebook(chapter: Chapter):
+    """A chapter's stored notebook as an nbformat NotebookNode; raises CourseError when it is missing or damaged."""
+    import nbformat
+
+    try:
+        return nbformat.read(chapter.notebook, as_version=4)
+    except FileNotFoundError as error:
+        raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}") from error
+    except Exception as error:
+        reason = str(error).split("\n")[0][:200]
+        raise CourseError(
+            f"{chapter.notebook} cannot be read ({reason}). Build it anew: fewshot-lab build {chapter.id}"
+        ) from error
+
+
 def _find(name: str, known: list[Chapter]) -> Chapter:
     wanted = Path(name).name.removesuffix(".ipynb").removesuffix(".py").lower()
     if wanted.isdecimal():

@@ -1,12 +1,66 @@
-"""How the course starts kernels, quietly and with profile and device in their environment, and how it ends them."""
+"""How the course executes notebooks: quietly, with profile and device in the kernel's environment, errors in plain words."""
 
 import os
+import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 QUIET = ["--log-level=CRITICAL"]  # a kernel's log goes to the terminal; a chapter's errors are in its notebook
+DIED = "the kernel died; most often the memory is used up: close other programs or choose a smaller setting"
+LONGEST_MESSAGE = 2000
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda number, cells: None) -> dict | None:
+    """Executes a notebook in place, as far as it goes, in a new kernel of this Python that works in `folder`.
+
+    Outputs from before are cleared. `on_cell` is told each cell's number, from 1, and how many there are. Returns None, or
+    the error that stopped it as {"cell", "message", "traceback"}.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        nb,
+        kernel_name="python3",
+        timeout=None,
+        startup_timeout=180,
+        iopub_timeout=60,
+        raise_on_iopub_timeout=True,
+        record_timing=False,
+        store_widget_state=False,
+        extra_arguments=QUIET,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.log.setLevel("CRITICAL")
+    client.reset_execution_trackers()
+    place = "start"
+    try:
+        # The client's own execute() handles Ctrl-C as if the kernel had died; these two steps let it through.
+        with client.setup_kernel():
+            for number, cell in enumerate(nb.cells, 1):
+                place = f"cell {number}"
+                on_cell(number, len(nb.cells))
+                client.execute_cell(cell, number - 1, execution_count=client.code_cells_executed + 1)
+    except CellExecutionError as error:
+        place = f"cell {number} (In [{cell.execution_count}])"
+        return _error(place, f"{error.ename}: {error.evalue}".removesuffix(": "), error.traceback)
+    except DeadKernelError:
+        return _error(place, DIED)
+    except Exception as error:
+        return _error(place, f"{type(error).__name__}: {error}")
+    return None
+
+
+def _error(cell: str, message: str, traceback: str = "") -> dict:
+    plain = [_TERMINAL_CODE.sub("", text).strip() for text in (message[:LONGEST_MESSAGE], traceback)]
+    return {"cell": cell, "message": plain[0], "traceback": plain[1]}
 
 
 @contextmanager

@@ -33,7 +33,8 @@ def records(nb) -> dict:
         "checks": {name: checks.count(name.replace("_", " ")) for name in ("passed", "failed", "not_attempted")},
         "headline": [name for name, result in results.items() if result.get("headline")],
         "results": {
-            name: {"mean": r.get("mean"), "ci95": r.get("ci95"), "n": r.get("n"), "unit": r.get("unit", "")}
+            name: {"mean": r.get("mean"), "ci95": r.get("ci95"), "n": r.get("n"), "unit": r.get("unit") or ""}
+            | ({"bound": r["bound"]} if r.get("bound") else {})
             for name, r in results.items()
         },
         "verdicts": {claim: {"verdict": v.get("verdict"), "why": v.get("why", "")} for claim, v in verdicts.items()},
@@ -55,12 +56,13 @@ def number(value) -> str:
 
 
 def with_interval(result: dict) -> str:
-    """A result as text, such as "0.84 [0.82, 0.86] accuracy"."""
+    """A result as text, such as "0.84 [0.82, 0.86] accuracy"; a bound, such as ">= 20", leaves one end open."""
     interval = result["ci95"]
-    between = (
-        f" [{number(interval[0])}, {number(interval[1])}]" if isinstance(interval, list) and len(interval) == 2 else ""
-    )
-    return f"{number(result['mean'])}{between} {result['unit']}".strip()
+    between, bound = "", result.get("bound", "")
+    if isinstance(interval, list) and len(interval) == 2:
+        low, high = map(number, interval)
+        between = {">=": f" [from {low}]", "<=": f" [up to {high}]"}.get(bound, f" [{low}, {high}]")
+    return f"{bound} {number(result['mean'])}{between} {result['unit']}".strip()
 
 
 def _outputs(nb):

@@ -29,9 +29,10 @@ td ul { margin: 0; padding-left: 1.1em; }
 def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
     """The page of a run's record; `unfinished` are the titles and states ("running", "waiting") of chapters to come.
 
-    While there are such, the page loads itself again every few seconds. All text is escaped.
+    While one is running, the page loads itself again every few seconds. All text is escaped.
     """
-    refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if unfinished else ""
+    running = any(state == "running" for _, state in unfinished)
+    refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
     rows = [_row(chapter) for chapter in record["chapters"]]
     rows += [f"<tr><td>{escape(title)}</td><td>{_badge(state)}</td></tr>" for title, state in unfinished]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())

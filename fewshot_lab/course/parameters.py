@@ -3,31 +3,35 @@
 import ast
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
 from ..runtime import CourseError
 from .chapters import Chapter
 
+TAG, INJECTED = "parameters", "injected-parameters"  # as papermill names them, so that it can run the chapters too
 
-def defaults(notebook: Path) -> dict:
-    """The names and default values in a notebook's parameters cell (those that are plain Python values)."""
-    import papermill
 
+def defaults(chapter: Chapter, nb) -> dict:
+    """The names and default values in the parameters cell of a chapter's notebook (those that are plain Python values)."""
     found = {}
-    for name, parameter in papermill.inspect_notebook(papermill_path(notebook)).items():
-        try:
-            found[name] = ast.literal_eval(parameter["default"])
-        except (ValueError, SyntaxError):
-            continue
+    for statement in _statements(chapter, nb):
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                try:
+                    found[name] = ast.literal_eval(value)
+                except ValueError:
+                    continue
     return found
 
 
-def with_given(chapter: Chapter, given: Iterable[tuple[str, str]]) -> dict:
+def with_given(chapter: Chapter, nb, given: Iterable[tuple[str, str]]) -> dict:
     """A chapter's parameters with the given values (as text) put in, read as the type of their defaults.
 
     Raises CourseError for a name that the chapter does not have and for a value of another type.
     """
-    values = defaults(chapter.notebook)
+    values = defaults(chapter, nb)
     given = dict(given)
     for name in given:
         if name not in values:
@@ -47,16 +51,35 @@ def read(name: str, text: str, default, chapter: str):
     if isinstance(default, float) and type(value) is int:
         value = float(value)
     finite = not isinstance(value, float) or math.isfinite(value)
-    if default is None or (type(value) is type(default) and finite):
+    if finite and (default is None or type(value) is type(default)):
         return value
     kinds = {int: "a whole number", float: "a number", bool: "True or False", list: "a list such as [1, 5]"}
     needed = kinds.get(type(default), f"a value like {default!r}")
     raise CourseError(f"{name} is {text!r}, but chapter {chapter} needs {needed}; its default is {default!r}.")
 
 
-def papermill_path(path: Path) -> str:
-    """A path for papermill, which would fill in what stands in braces."""
-    return str(path).replace("{", "{{").replace("}", "}}")
+def inject(nb, values: dict) -> None:
+    """Puts a cell that sets these values under the parameters cell, in place; none for a notebook without parameters."""
+    from nbformat.v4 import new_code_cell
+
+    nb.cells = [cell for cell in nb.cells if INJECTED not in cell.metadata.get("tags", [])]
+    place = next((number for number, cell in enumerate(nb.cells, 1) if _is_parameters(cell)), None)
+    if place and values:
+        lines = ["# Parameters of this run", *(f"{name} = {value!r}" for name, value in values.items())]
+        nb.cells.insert(place, new_code_cell("\n".join(lines), id=INJECTED, metadata={"tags": [INJECTED]}))
+
+
+def _statements(chapter: Chapter, nb) -> list[ast.stmt]:
+    source = next((cell.source for cell in nb.cells if _is_parameters(cell)), "")
+    try:
+        return ast.parse(source).body
+    except SyntaxError as error:
+        where = f"line {error.lineno} of the parameters cell of {chapter.notebook.name}"
+        raise CourseError(f"{where} is no valid Python ({error.msg}): repair it, such as SEED = 0.") from error
+
+
+def _is_parameters(cell) -> bool:
+    return cell.cell_type == "code" and TAG in cell.metadata.get("tags", [])
 
 
 def _literal(text: str):
@@ -64,5 +87,5 @@ def _literal(text: str):
         return text.lower() == "true"
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return text

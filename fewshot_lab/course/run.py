@@ -4,19 +4,20 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
 from ..runtime import PROFILES, CourseError, choose_device, write_atomically, writing_failed
-from .chapters import Chapter, choose, course_root
+from .chapters import Chapter, choose, course_root, read_notebook
 from .display import Display, print_summary
 from .doctor import versions
-from .kernels import QUIET, ending_like_ctrl_c, kernel_environment
+from .kernels import ending_like_ctrl_c, execute, kernel_environment
 from .outputs import as_json, records, strip_live_parts
 from .page import page
-from .parameters import papermill_path, with_given
+from .parameters import inject, with_given
 
 
 def run(
@@ -38,30 +39,20 @@ def run(
     folder = _folder_to_resume(out) if resume else out and Path(out).expanduser().resolve()
     record = _stored(folder) if resume else {"chapters": []}
     request = record.get("request", {})
-    given = dict(parameters) or request.get("parameters", {})
-    profile = (
-        given.pop("PROFILE", None)
-        or profile
-        or request.get("profile")
-        or os.environ.get("FEWSHOT_LAB_PROFILE", "quick")
-    )
-    device = (
-        given.pop("DEVICE", None) or device or request.get("device") or os.environ.get("FEWSHOT_LAB_DEVICE", "auto")
-    )
+    given = request.get("parameters", {}) | dict(parameters)
+    profile = _first(given.pop("PROFILE", None), profile, request.get("profile"), os.environ.get("FEWSHOT_LAB_PROFILE"), "quick")
+    device = _first(given.pop("DEVICE", None), device, request.get("device"), os.environ.get("FEWSHOT_LAB_DEVICE"), "auto")
     if profile not in PROFILES:
         raise CourseError(f"The profile is {profile!r}; choose one of {', '.join(PROFILES)}.")
-    chosen = choose(list(names) or request.get("chapters", []))
-    for chapter in chosen:
-        if not chapter.notebook.exists():
-            raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
-    settings = {chapter.id: with_given(chapter, given.items()) for chapter in chosen}
+    asked = request.get("chapters", [])
+    chosen = choose(list(names) or asked)
+    settings = {chapter.id: with_given(chapter, read_notebook(chapter), given.items()) for chapter in chosen}
     used_device = device if device == "cpu" else choose_device(device)
     for setting in settings.values():
-        setting |= {
-            name: value for name, value in {"PROFILE": profile, "DEVICE": used_device}.items() if name in setting
-        }
+        setting |= {name: value for name, value in (("PROFILE", profile), ("DEVICE", used_device)) if name in setting}
 
-    wanted = {"chapters": [chapter.id for chapter in chosen], "parameters": given, "profile": profile, "device": device}
+    asked = sorted({*asked, *settings})
+    wanted = {"chapters": asked, "parameters": given, "profile": profile, "device": device}
     folder = _prepare(folder, resume)
     record = {
         "profile": profile,
@@ -76,51 +67,53 @@ def run(
     print_summary(record | {"chapters": [entry for entry in record["chapters"] if entry["id"] in settings]})
     print(f"\n{folder / 'index.html'}")
     if status == 130:
-        print(f"interrupted; go on with: fewshot-lab run --resume{f' --out {out}' if out else ''}")
+        print(f"interrupted; go on with: fewshot-lab run --resume{f' --out {shlex.quote(str(out))}' if out else ''}")
     return status
 
 
+def _first(*values: str | None) -> str:
+    return next(value for value in values if value)
+
+
 def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: dict, folder: Path) -> int:
-    done = {entry["id"]: entry for entry in record["chapters"]}
-    entries = [done.get(chapter.id) for chapter in chosen]
-    same = {
-        chapter.id
-        for chapter, entry in zip(chosen, entries, strict=True)
-        if entry and _is_done(entry, chapter, settings[chapter.id], record["profile"])
+    done = {
+        entry["id"]: entry
+        for entry in record["chapters"]
+        for chapter in chosen
+        if chapter.id == entry["id"] and _is_done(entry, _identity(chapter, settings[chapter.id], record))
     }
-    to_run = [chapter for chapter in chosen if chapter.id not in same]
-    record["chapters"] = [
-        entry for entry in record["chapters"] if entry["id"] not in {chapter.id for chapter in to_run}
-    ]
+    to_run = [chapter for chapter in chosen if chapter.id not in done]
+    unwanted = {chapter.id for chapter in to_run}
+    record["chapters"] = [entry for entry in record["chapters"] if entry["id"] not in unwanted]
     _save(record, folder, to_run)
-    interrupted = False
     with Display(chosen) as display, kernel_environment(record["profile"], record["device"]), ending_like_ctrl_c():
         for chapter in chosen:
-            if chapter.id in same:
+            if chapter.id in done:
                 display.end(chapter, "done before", done[chapter.id]["seconds"])
         try:
             while to_run:
-                display.start(to_run[0])
-                entry = _run_chapter(to_run[0], settings[to_run[0].id], record["profile"], folder, display.cell)
+                chapter = to_run[0]
+                display.start(chapter)
+                entry = _run_chapter(chapter, settings[chapter.id], record, folder, display.cell)
                 record["chapters"] = sorted([*record["chapters"], entry], key=lambda entry: entry["id"])
-                chapter = to_run.pop(0)
-                _save(record, folder, to_run)
+                _save(record, folder, to_run[1:])
+                del to_run[0]
                 display.end(chapter, entry["status"], entry["seconds"], entry.get("error", {}).get("message", ""))
         except KeyboardInterrupt:
-            interrupted = True
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the cell that was broken off is no news
-    if interrupted:
-        _save(record, folder, [])
-        return 130
-    failed = any(entry["status"] == "failed" for entry in record["chapters"] if entry["id"] in settings)
-    return int(failed)
+            _save(record, folder, to_run, running=False)
+            return 130
+    return int(any(entry["status"] == "failed" for entry in record["chapters"] if entry["id"] in settings))
 
 
 def _run_chapter(
-    chapter: Chapter, setting: dict, profile: str, folder: Path, on_cell: Callable[[int, int], None]
+    chapter: Chapter, setting: dict, record: dict, folder: Path, on_cell: Callable[[int, int], None]
 ) -> dict:
     began = time.monotonic()
-    nb, error = _execute(chapter, setting, on_cell)
+    identity = _identity(chapter, setting, record)
+    nb = read_notebook(chapter)
+    inject(nb, setting)
+    error = execute(nb, chapter.notebook.parent, on_cell)
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
@@ -132,67 +125,10 @@ def _run_chapter(
         **names,
         "status": "failed" if error else "ok",
         "seconds": seconds,
+        **identity,
+        **records(nb),
     }
-    entry |= {"profile": profile, "parameters": setting, "sha256": _fingerprint(chapter.notebook), **records(nb)}
-    return entry | ({"error": error} if error else {})
-
-
-def _execute(chapter: Chapter, setting: dict, on_cell: Callable[[int, int], None]):
-    """Executes a notebook; returns it, as far as it came, and None or {"cell", "message"}."""
-    import nbformat
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.engines import NBClientEngine, papermill_engines
-    from papermill.exceptions import PapermillExecutionError
-    from papermill.utils import remove_args
-
-    reached = {}
-
-    class WatchedEngine(NBClientEngine):
-        @classmethod
-        def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
-            papermill_start = nb_man.cell_start
-
-            def cell_start(cell, cell_index=None, **more):
-                reached.update(nb=nb_man.nb, cell=f"cell {cell_index + 1}")
-                on_cell(cell_index + 1, len(nb_man.nb.cells))
-                papermill_start(cell, cell_index, **more)
-
-            reached["nb"] = nb_man.nb
-            nb_man.cell_start = cell_start
-            return super().execute_managed_notebook(nb_man, kernel_name, **remove_args(["input_path"], **kwargs))
-
-    papermill_engines.register("fewshot-lab", WatchedEngine)
-    try:
-        nb = papermill.execute_notebook(
-            papermill_path(chapter.notebook),
-            None,
-            parameters=setting,
-            engine_name="fewshot-lab",
-            progress_bar=False,
-            request_save_on_cell_execute=False,
-            start_timeout=180,
-            extra_arguments=QUIET,
-            cwd=chapter.notebook.parent,
-        )
-        return nb, None
-    except PapermillExecutionError as error:
-        message = error.traceback[-1].strip().split("\n")[-1] if error.traceback else f"{error.ename}: {error.evalue}"
-        return reached["nb"], {
-            "cell": f"cell {error.cell_index + 1} (In [{error.exec_count}])",
-            "message": _plain(message),
-        }
-    except Exception as error:
-        died = "the kernel died; most often the memory is used up: close other programs or choose a smaller setting"
-        message = died if isinstance(error, DeadKernelError) else f"{type(error).__name__}: {error}".split("\n")[0]
-        nb = reached.get("nb") or nbformat.read(chapter.notebook, as_version=4)
-        return nb, {"cell": reached.get("cell", "start"), "message": message}
-
-
-def _plain(text: str) -> str:
-    from papermill.exceptions import strip_color
-
-    return strip_color(text)
+    return entry | ({"error": {"cell": error["cell"], "message": error["message"]}} if error else {})
 
 
 def _as_files(nb) -> tuple[str, str]:
@@ -203,20 +139,26 @@ def _as_files(nb) -> tuple[str, str]:
     return nbformat.writes(nb) + "\n", HTMLExporter(template_name="classic").from_notebook_node(nb)[0]
 
 
-def _fingerprint(notebook: Path) -> str:
-    """The sha256 of a notebook's cell types and sources: outputs do not count."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return hashlib.sha256(json.dumps([[cell["cell_type"], cell["source"]] for cell in cells]).encode()).hexdigest()
+def _identity(chapter: Chapter, setting: dict, record: dict) -> dict:
+    """What a chapter's results depend on; the sha256 is that of its cells' types and texts, outputs do not count."""
+    cells = [[cell.cell_type, cell.source] for cell in read_notebook(chapter).cells]
+    return {
+        "profile": record["profile"],
+        "device": record["device"],
+        "parameters": setting,
+        "sha256": hashlib.sha256(json.dumps(cells).encode()).hexdigest(),
+    }
 
 
-def _is_done(entry: dict, chapter: Chapter, setting: dict, profile: str) -> bool:
-    then = (entry["status"], entry["profile"], entry["parameters"], entry["sha256"])
-    return then == ("ok", profile, json.loads(as_json(setting)), _fingerprint(chapter.notebook))
+def _is_done(entry: dict, identity: dict) -> bool:
+    identity = json.loads(as_json(identity))
+    return entry.get("status") == "ok" and identity.items() <= entry.items()
 
 
-def _save(record: dict, folder: Path, to_run: list[Chapter]) -> None:
+def _save(record: dict, folder: Path, to_run: list[Chapter], running: bool = True) -> None:
     record["seconds"] = round(sum(entry["seconds"] for entry in record["chapters"]), 2)
-    unfinished = [(f"{chapter.id} {chapter.title}", "waiting" if n else "running") for n, chapter in enumerate(to_run)]
+    states = ["running" if running and number == 0 else "waiting" for number in range(len(to_run))]
+    unfinished = [(f"{chapter.id} {chapter.title}", state) for chapter, state in zip(to_run, states, strict=True)]
     text = as_json(record)
     write_atomically(folder / "results.json", text)
     write_atomically(folder / "index.html", page(json.loads(text), unfinished))
@@ -225,11 +167,11 @@ def _save(record: dict, folder: Path, to_run: list[Chapter]) -> None:
 def _prepare(folder: Path | None, resume: bool) -> Path:
     """Makes the folder of the run; without a given one runs/<time>, and runs/latest pointing at it."""
     given = folder is not None
-    if given and not resume and (folder / "results.json").exists():
-        raise CourseError(f"{folder} holds a run already. Go on with it (--resume) or choose another folder (--out).")
     runs = folder.parent if given else course_root() / "runs"
     folder = folder or runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     try:
+        if given and not resume and (folder / "results.json").exists():
+            raise CourseError(f"{folder} holds a run already. Go on with it (--resume) or choose another folder (--out).")
         while not given and folder.exists():
             folder = folder.with_name(f"{folder.name}-2")
         folder.mkdir(parents=True, exist_ok=True)
@@ -264,7 +206,10 @@ def _folder_to_resume(out: Path | None) -> Path:
 
 def _stored(folder: Path) -> dict:
     try:
-        return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not isinstance(record.get("chapters"), list):
+            raise ValueError("it is no record of a run")
+        return record
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CourseError(f"No run to go on with in {folder}: results.json cannot be read ({reason}).") from error

@@ -36,7 +36,7 @@ FACES = tuple(
     cmtt10""".split()
 )
 TEST_FACES = FACES[1::3]
-LOOK_ALIKE = 0.06  # squared distance of two characters' pictures as a share of the larger one's squared length
+LOOK_ALIKE, TWIN = 0.06, 0.02  # squared distances of two characters' pictures, as shares of the larger squared length
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,8 @@ def _picture(character: str, font) -> np.ndarray | None:
 def _without_look_alikes(pictures: dict[str, dict[int, np.ndarray]]) -> dict[str, dict[int, np.ndarray]]:
     """Goes through the characters in order, training alphabets first, and drops each that looks like one kept before it.
 
-    Two characters look alike when, in the median over the typefaces that have both, |a - b|^2 / max(|a|^2, |b|^2) is small.
+    Two characters look alike when |a - b|^2 / max(|a|^2, |b|^2) is below LOOK_ALIKE in the median over the typefaces that have
+    both, or below TWIN in any of them.
     """
     characters = list(pictures)
     shares = np.full((len(FACES), len(characters), len(characters)), np.nan, np.float32)
@@ -240,7 +241,7 @@ def _without_look_alikes(pictures: dict[str, dict[int, np.ndarray]]) -> dict[str
         shares[face][np.ix_(rows, rows)] = distance / np.maximum(ink[:, None], ink)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # two characters without a common typeface: no median
-        alike = np.nanmedian(shares, axis=0) < LOOK_ALIKE
+        alike = (np.nanmedian(shares, axis=0) < LOOK_ALIKE) | (np.nanmin(shares, axis=0) < TWIN)
     kept: list[int] = []
     for row in range(len(characters)):
         if not alike[row, kept].any():

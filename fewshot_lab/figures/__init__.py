@@ -1,6 +1,6 @@
 """Figures in one style, with captions and alternative text."""
 
-from .charts import bars, curves, images, matrix
+from .charts import bars, curves, images, matrix, scatter
 from .style import Picture, new_figure, style
 
-__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "style"]
+__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "scatter", "style"]

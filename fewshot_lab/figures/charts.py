@@ -1,4 +1,4 @@
-"""The charts of the course: curves with intervals, bars with intervals, a matrix, and a grid of images."""
+"""The charts of the course: curves and bars with intervals, a matrix, named points, and a grid of images."""
 
 from collections.abc import Sequence
 
@@ -45,9 +45,8 @@ def bars(estimates: dict[str, object], *, title: str, x: str, caption: str, alt:
         for row, estimate in enumerate(estimates.values()):
             axes.plot([estimate.low, estimate.high], [row, row], color=COLOURS[0], linewidth=2)
             axes.plot(estimate.mean, row, "o", color=COLOURS[0])
-            axes.annotate(
-                f"{estimate.mean:.3g}", (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
-            )
+            text = f"{estimate.mean:.2f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
+            axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
         if line is not None:
             axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
         axes.set_yticks(range(len(estimates)), list(estimates))
@@ -64,8 +63,9 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, c
         axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
-            axes.text(column, row, f"{value:.2f}"[1:] if 0 < value < 0.995 else f"{value:.0f}", ha="center", va="center", fontsize=8,
-                      color="black" if value > 0.5 else "white")  # fmt: skip
+            text = f"{value:.2f}"[1:] if 0 < value < 0.995 else f"{value:.0f}"
+            colour = "black" if value > 0.5 else "white"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         axes.grid(False)
         axes.set_xticks(range(len(columns)), columns)
         axes.set_yticks(range(len(rows)), rows)
@@ -74,11 +74,45 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, c
         return Picture(figure, caption=caption, alt=alt)
 
 
+def scatter(
+    points: dict[str, tuple[float, float, float]],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    colour: str,
+    caption: str,
+    alt: str,
+    log_y: bool = False,
+) -> Picture:
+    """Named points (x, y, value); the value is the colour, on a scale that is white at 0 and named `colour`."""
+    with style():
+        figure, axes = new_figure()
+        largest = max(abs(value) for *_, value in points.values()) or 1.0
+        places, heights, values = zip(*points.values(), strict=True)
+        drawn = axes.scatter(
+            places, heights, c=values, cmap="PuOr_r", vmin=-largest, vmax=largest, s=70, edgecolors="#333333", zorder=3
+        )
+        figure.colorbar(drawn, label=colour)
+        axes.margins(x=0.2, y=0.15)
+        if log_y:
+            axes.set_yscale("log")
+        placed = {name: axes.transData.transform(point[:2]) for name, point in points.items()}
+        for name, (place, height, value) in points.items():
+            crowded = any(0 < y - placed[name][1] < 20 and abs(x - placed[name][0]) < 120 for x, y in placed.values())
+            beside = (7, -11 if crowded else 5)  # below the point when another is just above it
+            text = f"{name} ({value:+.2f})"
+            axes.annotate(text, (place, height), xytext=beside, textcoords="offset points", fontsize=8)
+        axes.set(title=title, xlabel=x, ylabel=y)
+        return Picture(figure, caption=caption, alt=alt)
+
+
 def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str, caption: str, alt: str) -> Picture:
     """A grid of images (N, C, H, W), uint8 or float 0..1, with a line of text over each."""
     rows = -(-len(pictures) // columns)
+    width = max(0.85, 0.1 + 0.07 * max(map(len, labels)))  # inches, so that the longest label has room
     with style():
-        figure, grid = new_figure(rows, columns, size=(0.85 * columns, 1.05 * rows + 0.4), squeeze=False)
+        figure, grid = new_figure(rows, columns, size=(width * columns, 1.05 * rows + 0.4), squeeze=False)
         shown = pictures.float() / (255 if not pictures.is_floating_point() else 1)
         for axes in grid.flat:
             axes.axis("off")

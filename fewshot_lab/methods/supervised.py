@@ -12,7 +12,7 @@ from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, predict, train
 
-Mix = Callable[[Tensor, Tensor, int, torch.Generator], tuple[Tensor, Tensor]]
+Mix = Callable[..., tuple[Tensor, Tensor]]
 
 
 def fit_few_shot(
@@ -28,7 +28,7 @@ def fit_few_shot(
 ) -> dict[str, float]:
     """Trains a small convolutional net on `shots` labels per class and tests it; everything random comes from `seed`.
 
-    policy, strength: the augmentation of each batch. mix(images, labels, classes, generator): mixup or CutMix after it.
+    policy, strength: the augmentation of each batch. mix(images, labels, classes, generator=...): mixup or CutMix after it.
     Returns train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
     test_accuracy, train_loss (mean of the last tenth of the steps) and seconds.
     Equal seeds draw nested labels (data.ImageTask.draw) and start from the same weights, so that policies can be compared
@@ -42,7 +42,7 @@ def fit_few_shot(
 
     def augment(batch: Tensor, batch_labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         batch = change(batch, strength, generator)
-        return mix(batch, batch_labels, classes, generator) if mix else (batch, batch_labels)
+        return mix(batch, batch_labels, classes, generator=generator) if mix else (batch, batch_labels)
 
     seed_everything(seed)
     model = conv_net(classes, size=images.shape[-1])
@@ -67,11 +67,11 @@ def fit_few_shot(
     }
 
 
-def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 400, device: str = "auto", progress: bool = False):
+def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str = "auto", progress: bool = False):
     """Trains the small convolutional net on the whole training part (at most 6,000 images); returns the model."""
     task = data.load(dataset)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=task.train_images.shape[-1], width=24)
+    model = conv_net(len(task.classes), size=task.train_images.shape[-1], width=16)
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:6000]
     images, labels = task.train_images[rows], task.train_labels[rows]
     train(model, images, labels, steps=steps, learning_rate=5e-3, seed=seed, device=device, progress=progress)

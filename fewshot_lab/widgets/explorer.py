@@ -1,7 +1,8 @@
 """What every explorer of the course shares: controls beside a picture, and a still picture where no front end is live."""
 
+import html
+
 import ipywidgets
-from IPython.display import HTML
 
 from ..figures import Picture
 
@@ -14,7 +15,15 @@ def slider(description: str, value: float, low: float, high: float, step: float,
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     options = {} if whole else {"readout_format": ".2f"}
     return kind(
-        value=value, min=low, max=high, step=step, description=description, tooltip=help, style=_STYLE, layout=_LAYOUT, **options
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=description,
+        tooltip=help,
+        style=_STYLE,
+        layout=_LAYOUT,
+        **options,
     )
 
 
@@ -48,8 +57,6 @@ class Explorer(ipywidgets.HBox):
         try:
             self.output.value = self.page()
         except (ValueError, RuntimeError) as error:
-            import html
-
             self.output.value = f"<p role='alert'>{html.escape(str(error))}</p>"
 
     def page(self) -> str:
@@ -62,7 +69,3 @@ class Explorer(ipywidgets.HBox):
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
         return {**live, **self.still()._repr_mimebundle_()}
 
-
-def note(text: str) -> HTML:
-    """A short HTML paragraph in the notebook."""
-    return HTML(f"<p>{text}</p>")

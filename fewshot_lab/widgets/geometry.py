@@ -60,7 +60,8 @@ class GeometryExplorer(Explorer):
         numbers = _table(matrix, "matrix: input point to output point") + _table(
             invert(matrix), "inverse: where an output pixel is read"
         )
-        return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{before}{after}<div>{numbers}<p>determinant {determinant:.2f}</p></div></div>'
+        beside = f"<div>{numbers}<p>determinant {determinant:.2f}</p></div>"
+        return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{before}{after}{beside}</div>'
 
     def still(self):
         image, matrix = self._image(), self.matrix()

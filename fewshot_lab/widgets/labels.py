@@ -12,10 +12,10 @@ class LabelExplorer(Explorer):
 
     def __init__(self, measured: LabelPreservation) -> None:
         self.measured = measured
-        names = list(measured.after)
+        names, classes = list(measured.after), list(measured.task.classes)
         super().__init__(
             transformation=choice("change", names, names[-1], help="What is done to the images"),
-            label=choice("class", list(measured.task.classes), help="Which class they show"),
+            label=choice("class", classes, classes[1], help="Which class they show"),
             first=slider("from image", 0, 0, 20, 1, help="Leaf through the images of the class", whole=True),
         )
 
@@ -50,6 +50,6 @@ class LabelExplorer(Explorer):
             labels,
             columns=max(1, len(rows)),
             title=f"Read before and after “{name}”",
-            caption="A still of the explorer: above the images, below the changed ones, with the class that the classifier sees.",
+            caption="A still of the explorer: above the images, below the changed ones, with the class that is seen.",
             alt=f"Images of {self['label']} and the same images after {name}; read as {', '.join(labels[len(rows) :])}.",
         )

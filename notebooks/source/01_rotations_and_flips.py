@@ -361,7 +361,7 @@ from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.methods.supervised import fit_classifier
 
 share_kept = lab.yours_or_ours(label_kept)
-model = fit_classifier(DATASET, seed=SEED, steps=lab.quick_or_full(400, 3000), progress=True)
+model = fit_classifier(DATASET, seed=SEED, steps=lab.quick_or_full(600, 3000), progress=True)
 measured = measure_label_preservation(model, task, share_kept)
 right = measured.before == task.test_labels[: len(measured.before)]
 print(f"The classifier reads {right.float().mean():.1%} of {len(right)} test images rightly.")
@@ -412,7 +412,7 @@ by_angle = measure_label_preservation(model, task, share_kept, transformations=t
 kept_at = [lab.share_interval(int((after == by_angle.before)[right].sum()), int(right.sum())) for after in by_angle.after.values()]
 lab.figures.curves(
     {task.name: (angles, kept_at)},
-    title="Small turns keep the label, large ones do not",
+    title=f"A turn by 15° keeps {kept_at[angles.index(15)].mean:.0%} of the labels, by 90° {kept_at[angles.index(90)].mean:.0%}",
     x="turn in degrees, counter-clockwise",
     y="share that keeps its class",
     ticks=[-180, -90, -45, 0, 45, 90, 180],
