@@ -164,11 +164,9 @@ def slider() -> dict:
 def importing() -> dict:
     """What `import fewshot_lab` adds to the start of Python, against `import torchvision`."""
 
-    def start(code: str) -> float:
-        return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True))
-
     def added(module: str) -> float:
-        return max(1e-4, start(f"import {module}") - start("pass"))
+        code = f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)"
+        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
 
     peer = f"import torchvision {version('torchvision')}"
     return row("import fewshot_lab", peer, "s", lambda: added("fewshot_lab"), lambda: added("torchvision"))
