@@ -100,9 +100,9 @@ def scatter(
         placed = {name: axes.transData.transform(point[:2]) for name, point in points.items()}
         for name, (place, height, value) in points.items():
             crowded = any(0 < y - placed[name][1] < 20 and abs(x - placed[name][0]) < 120 for x, y in placed.values())
-            beside = (7, -11 if crowded else 5)  # below the point when another is just above it
+            beside, side = ((-7, -11), "right") if crowded else ((7, 5), "left")  # another point is just above it
             text = f"{name} ({value:+.2f})"
-            axes.annotate(text, (place, height), xytext=beside, textcoords="offset points", fontsize=8)
+            axes.annotate(text, (place, height), xytext=beside, textcoords="offset points", fontsize=8, ha=side)
         axes.set(title=title, xlabel=x, ylabel=y)
         return Picture(figure, caption=caption, alt=alt)
 
@@ -117,7 +117,7 @@ def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str,
         for axes in grid.flat:
             axes.axis("off")
         for axes, picture, label in zip(grid.flat, shown, labels, strict=False):
-            axes.imshow(picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1), vmin=0, vmax=1)
+            axes.imshow(picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1).cpu().numpy(), vmin=0, vmax=1)
             axes.set_title(label, fontsize=8, fontweight="normal", loc="center")
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt)

@@ -1,0 +1,103 @@
+"""Explorers answer to their controls, show a still picture without a front end, and figures carry their text."""
+
+import json
+
+import pytest
+import torch
+
+import fewshot_lab as lab
+from fewshot_lab.data import TASKS
+from fewshot_lab.methods.label_preservation import measure_label_preservation
+from fewshot_lab.models import conv_net
+from fewshot_lab.training import mean_interval
+
+EXPLORERS = {
+    "geometry": lambda: lab.widgets.GeometryExplorer("glyphs"),
+    "policy": lambda: lab.widgets.PolicyExplorer("digits"),
+    "label": lambda: lab.widgets.LabelExplorer(measured()),
+}
+
+
+def measured():
+    torch.manual_seed(0)
+    task = lab.data.load("digits")
+    model = conv_net(len(task.classes), size=8)
+
+    def share(before, after, classes):
+        return torch.stack([(after[before == label] == label).float().mean().nan_to_num() for label in range(classes)])
+
+    return measure_label_preservation(model, task, share, device="cpu")
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_of_an_explorer_changes_what_is_seen(name):
+    explorer = EXPLORERS[name]()
+    for key, control in explorer.controls.items():
+        before, old = explorer.output.value, control.value
+        seen = set()
+        for value in control.options if hasattr(control, "options") else (control.min, control.max):
+            control.value = value
+            seen.add(explorer.output.value)
+        assert len(seen) > 1, f"{key} changes nothing"
+        assert "role='alert'" not in "".join(seen)
+        control.value = old
+        assert explorer.output.value == before
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_an_explorer_has_a_live_view_and_a_still_with_alternative_text(name):
+    bundle = EXPLORERS[name]()._repr_mimebundle_()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"]
+    assert 'alt="' in bundle["text/html"] and "data:image/png;base64" in bundle["text/html"]
+
+
+def test_controls_have_labels_and_help_texts():
+    for make in EXPLORERS.values():
+        for control in make().controls.values():
+            assert control.description and control.tooltip
+
+
+def test_an_error_in_an_explorer_is_shown_and_does_not_break_it():
+    explorer = lab.widgets.GeometryExplorer("digits")
+    explorer.page = lambda: (_ for _ in ()).throw(ValueError("a <b> problem"))
+    explorer.controls["angle"].value = 45
+    assert "a &lt;b&gt; problem" in explorer.output.value
+
+
+def test_the_geometry_explorer_shows_the_matrix_of_its_sliders():
+    explorer = lab.widgets.GeometryExplorer("digits", angle=0)
+    explorer.controls["angle"].value = 90
+    explorer.controls["flip"].value = "left-right"
+    assert torch.allclose(explorer.matrix()[:2, :2], torch.tensor([[0.0, -1.0], [-1.0, 0.0]]), atol=1e-6)
+    assert "determinant -1.00" in explorer.output.value
+
+
+def test_a_prediction_is_remembered_and_compared(capsys):
+    question = lab.predict("key", "How many?", ["one", "two"])
+    lab.recall("key", "2")
+    question.answer.value = "one"
+    lab.recall("key", "2")
+    assert capsys.readouterr().out.split("\n")[:3] == ["You made no prediction.", "Measured: 2", "You predicted: one"]
+
+
+def test_data_sets_of_the_explorers_are_those_that_are_here():
+    offered = lab.widgets.GeometryExplorer("digits").controls["dataset"].options
+    assert offered[0] == "digits" and set(offered) <= set(TASKS) and len(set(offered)) == len(offered)
+
+
+PICTURES = {
+    "curves": lambda **text: lab.figures.curves({"a": ([1, 2], [mean_interval([0.1, 0.2])] * 2)}, x="x", y="y", **text),
+    "bars": lambda **text: lab.figures.bars({"a": mean_interval([0.1, 0.2])}, x="x", line=0.0, **text),
+    "matrix": lambda **text: lab.figures.matrix(torch.rand(2, 3), ["a", "b"], ["c", "d", "e"], **text),
+    "scatter": lambda **text: lab.figures.scatter({"a": (0.1, 1.0, 0.5)}, x="x", y="y", colour="gain", **text),
+    "images": lambda **text: lab.figures.images(torch.rand(3, 1, 8, 8), ["a", "b", "c"], columns=2, **text),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_figure_is_drawn_with_its_caption_and_alternative_text_escaped(name):
+    picture = PICTURES[name](title="A title", caption="Look <here>", alt='The "alt"')
+    bundle = picture._repr_mimebundle_()
+    assert picture.png.startswith(b"\x89PNG") and len(picture.png) > 2000
+    assert "Look &lt;here&gt;" in bundle["text/html"] and "The &quot;alt&quot;" in bundle["text/html"]
+    assert json.dumps(bundle)
