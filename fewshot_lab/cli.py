@@ -1,5 +1,6 @@
 """The command `fewshot-lab`: a thin layer over the package; each command imports what it needs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,21 +20,33 @@ app = typer.Typer(
 assets_app = typer.Typer(help="The data sets and models that chapters use.", no_args_is_help=True)
 app.add_typer(assets_app, name="assets")
 
-Chapters = Annotated[list[str] | None, typer.Argument(metavar="[CHAPTER]...", help="Such as 02; all if none is given.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Such as fashion; all if none is given.")]
+Chapters = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Such as 02; all if none is given.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion; all if none is given.")]
 
 
 class _PairOption(TyperCommand):
     """Reads `-p NAME VALUE`, which typer cannot, as `-p NAME=VALUE`."""
 
     def parse_args(self, ctx, args: list[str]) -> list[str]:
-        joined = []
+        joined, args = [], list(args)
         while args:
-            if args[0] == "-p" and len(args) > 2 and "=" not in args[1]:
-                args = ["-p", f"{args[1]}={args[2]}", *args[3:]]
-            taken = 2 if args[0] == "-p" else 1
-            joined, args = joined + args[:taken], args[taken:]
+            word = args.pop(0)
+            joined.append(word)
+            if word == "-p":
+                joined.append(_pair(args))
         return super().parse_args(ctx, joined)
+
+
+def _pair(words: list[str]) -> str:
+    """Takes NAME VALUE or NAME=VALUE from the words that follow -p."""
+    name = words.pop(0) if words else ""
+    if name[:1] not in ("", "-", "=") and "=" in name:
+        return name
+    value = words.pop(0) if words else ""
+    if name[:1] in ("", "-", "=") or not value or value == "-p" or value.startswith("--"):
+        given = f"{name} {value}".strip() or "nothing"
+        raise CourseError(f"-p needs a name and a value, such as -p SEED 1, but it is followed by {given}.")
+    return f"{name}={value}"
 
 
 def _show_version(wanted: bool) -> None:
@@ -54,15 +67,11 @@ def _options(
 @app.command(cls=_PairOption)
 def run(
     chapters: Chapters = None,
-    p: Annotated[
-        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; repeatable.")
-    ] = None,
+    p: Annotated[list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; repeatable.")] = None,
     profile: Annotated[str | None, typer.Option(help="quick (default) or full.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or mps.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/<time> by default.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the latest run, or with the one in --out.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest run, or with the one in --out.")] = False,
 ) -> None:
     """Execute chapters and record their results.
 
@@ -71,17 +80,13 @@ def run(
     from .course.run import run
 
     pairs = [tuple(pair.split("=", 1)) for pair in p or []]
-    if wrong := [pair[0] for pair in pairs if len(pair) < 2]:
-        raise CourseError(f"-p needs a name and a value, such as -p SEED 1; it was given {wrong[0]!r} alone.")
     raise typer.Exit(run(chapters or (), pairs, profile, device, out, resume))
 
 
 @app.command()
 def build(
     chapters: Chapters = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 where text and notebook differ.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 where text and notebook differ.")] = False,
     solved: Annotated[bool, typer.Option("--solved", help="Write solved versions, not executed; needs --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the solved versions.")] = None,
     execute: Annotated[bool, typer.Option(help="Execute the notebooks, so that they hold their outputs.")] = True,
@@ -98,9 +103,7 @@ def build(
     if solved != (out is not None):
         raise CourseError("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER")
     for chapter in choose(names):
-        written = (
-            building.write_solved(out, [chapter.id]) if solved else building.write_notebooks([chapter.id], execute)
-        )
+        written = building.write_solved(out, [chapter.id]) if solved else building.write_notebooks([chapter.id], execute)
         print(*written, sep="\n")
 
 
@@ -111,10 +114,10 @@ def lab(context: typer.Context) -> None:
 
     first = f"/lab/tree/notebooks/{chapters()[0].notebook.name}"
     settings = [f"--ServerApp.root_dir={course_root()}", f"--LabApp.default_url={first}"]
-    try:
-        raise typer.Exit(subprocess.run([sys.executable, "-m", "jupyterlab", *settings, *context.args]).returncode)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+    command = [sys.executable, "-m", "jupyterlab", *settings, *context.args]
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # in this process's place, so that Ctrl-C and signals reach JupyterLab itself
+    raise typer.Exit(subprocess.run(command).returncode)
 
 
 @app.command()
@@ -136,37 +139,57 @@ def list_assets() -> None:
     table = Table("name", "version", "size", "licence", "chapters", "state")
     for row in listing():
         table.add_row(row.name, row.version, f"{row.size / 1e6:.1f} MB", row.licence, " ".join(row.chapters), row.state)
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)
 
 
 @assets_app.command()
-def fetch(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Such as fashion.")]) -> None:
+def fetch(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion.")] = None,
+    needed: Annotated[bool, typer.Option("--needed", help="Those that the chapters of this course need.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All that there are.")] = False,
+) -> None:
     """Fetch assets, from a local bundle, their makers or package mirrors."""
-    from .assets import fetch
+    from .assets import fetch, installed, listing
+    from .course.chapters import chapters
 
+    if bool(names) + needed + every != 1:
+        known = ", ".join(row.name for row in listing())
+        raise CourseError(f"Say what to fetch, one of: names ({known}), --needed or --all.")
+    if not names:
+        present = {chapter.id for chapter in chapters()} if needed else set()
+        names = [row.name for row in listing() if every or present.intersection(row.chapters)]
+        if all(installed(name) for name in names):
+            print(f"The data and models are here: {', '.join(names) or 'none is needed'}.")
+            return
+    failures = []
     for name in names:
-        print(fetch(name))
+        try:
+            print(fetch(name))
+        except CourseError as error:
+            failures.append(str(error))
+    if failures:
+        raise CourseError("\n\n".join(failures))
 
 
 @assets_app.command()
 def verify(names: Names = None) -> None:
     """Check every installed file against its sha256; exit 1 when one is damaged."""
-    from .assets import verify
+    from .assets import listing, verify
 
     findings = verify(names or None)
-    print("\n".join(findings) or "All is well.")
+    some = names or any(row.state != "not fetched" for row in listing())
+    print("\n".join(findings) or ("All is well." if some else "No asset is here yet: fewshot-lab assets fetch --needed"))
     raise typer.Exit(int(bool(findings)))
 
 
 @assets_app.command()
-def bundle(
-    folder: Annotated[Path, typer.Argument(help="Where to write, such as a USB stick.")], names: Names = None
-) -> None:
+def bundle(folder: Annotated[Path, typer.Argument(help="Where to write, such as a USB stick.")], names: Names = None) -> None:
     """Write assets into one folder, for a classroom without a network."""
     from .assets import bundle, listing
 
     bundle(folder, names or [row.name for row in listing()])
-    print(f"Written to {folder}. On the other machine: fewshot-lab assets use FOLDER")
+    print(f"Written to {folder}. Take it to the other machine; there: fewshot-lab assets use FOLDER")
 
 
 @assets_app.command()
@@ -179,12 +202,22 @@ def use(folder: Annotated[Path, typer.Argument(help="A folder written by `fewsho
 
 
 def main() -> None:
-    """Runs the command; an error for the person at the keyboard is one paragraph on stderr and exit status 1."""
+    """Runs the command; an error for the person at the keyboard is one paragraph on stderr and exit status 1 or 2."""
     try:
-        app()
-    except CourseError as error:
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="fewshot-lab", standalone_mode=False))
+    except Exception as error:
+        if isinstance(error, CourseError):
+            message, status = str(error), 1
+        elif hasattr(error, "format_message"):  # typer's own errors, whose class differs between its versions
+            command = error.ctx.command_path if getattr(error, "ctx", None) else "fewshot-lab"
+            said = error.format_message().strip()  # nothing when it has printed the help instead
+            message = said and f"{said}{'' if said[-1] in '.?!' else '.'} More: {command} --help"
+            status = 2
+        else:
+            raise
         from rich.console import Console
         from rich.text import Text
 
-        Console(stderr=True).print(Text(str(error), "red"), soft_wrap=True)
-        sys.exit(1)
+        if message:
+            Console(stderr=True).print(Text(message, "red"), soft_wrap=True)
+        sys.exit(status)

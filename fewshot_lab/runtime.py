@@ -137,7 +137,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise writing_failed(path, error) from error
+        if isinstance(error, OSError):
+            raise writing_failed(path, error) from error
+        raise

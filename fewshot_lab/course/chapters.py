@@ -47,8 +47,7 @@ def chapters() -> list[Chapter]:
     if not sources:
         raise CourseError(f"No chapter in {folder / 'source'}: its files are named like 01_rotations_and_flips.py.")
     return [
-        Chapter(source.stem[:2], source.stem, _title(source), source, folder / f"{source.stem}.ipynb")
-        for source in sources
+        Chapter(source.stem[:2], source.stem, _title(source), source, folder / f"{source.stem}.ipynb") for source in sources
     ]
 
 
@@ -85,9 +84,7 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
     else:
         names = {chapter: (chapter.name.lower(), chapter.name[3:].lower()) for chapter in known}
         fitting = [chapter for chapter in known if wanted in names[chapter]]
-        fitting = fitting or [
-            chapter for chapter in known if wanted and any(n.startswith(wanted) for n in names[chapter])
-        ]
+        fitting = fitting or [chapter for chapter in known if wanted and any(n.startswith(wanted) for n in names[chapter])]
     if len(fitting) == 1:
         return fitting[0]
     listed = ", ".join(chapter.name for chapter in fitting or known)

@@ -22,11 +22,11 @@ class Display:
 
     def __init__(self, chapters: Iterable[Chapter], console: Console | None = None):
         self.console = console or Console()
-        self.chapters = list(chapters)
-        self.states = {chapter.id: ("waiting", "", 0.0) for chapter in self.chapters}
-        self.running: Chapter | None = None
+        self.titles = {chapter.id: f"{chapter.id} {chapter.title}" for chapter in chapters}
+        self.states = dict.fromkeys(self.titles, ("waiting", "", 0.0))
+        self.running = ""
         self.began = self.last_line = 0.0
-        self.live = Live(get_renderable=self._table, console=self.console, refresh_per_second=4)
+        self.live = Live(get_renderable=self._table, console=self.console, refresh_per_second=4, transient=True)
 
     def __enter__(self):
         if self.console.is_terminal:
@@ -37,40 +37,43 @@ class Display:
         if self.console.is_terminal:
             self.live.stop()
 
-    def start(self, chapter: Chapter) -> None:
-        """A chapter begins."""
+    def start(self, chapter: str) -> None:
+        """The chapter of this id begins."""
         self.running, self.began = chapter, time.monotonic()
         self.last_line = self.began
-        self.states[chapter.id] = ("running", "starting", 0.0)
+        self.states[chapter] = ("running", "starting", 0.0)
 
     def cell(self, number: int, cells: int) -> None:
         """Cell `number` (from 1) of the running chapter's `cells` begins."""
         now = time.monotonic()
-        self.states[self.running.id] = ("running", f"cell {number}/{cells}", 0.0)
+        self.states[self.running] = ("running", f"cell {number}/{cells}", 0.0)
         if not self.console.is_terminal and now - self.last_line >= PLAIN_EVERY:
             self.last_line = now
-            self._line(f"{self.running.id} {self.running.title}: cell {number}/{cells}, {now - self.began:.0f} s")
+            self._line(f"{self.titles[self.running]}: cell {number}/{cells}, {now - self.began:.0f} s")
 
-    def end(self, chapter: Chapter, status: str, seconds: float, remark: str = "") -> None:
-        """A chapter has ended ("ok", "failed") or needs no run ("done before")."""
-        self.states[chapter.id] = (status, remark, seconds)
-        self.running = None
+    def end(self, chapter: str, status: str, seconds: float, remark: str = "") -> None:
+        """The chapter of this id has ended ("ok", "failed") or needs no run ("done before"); others are not shown."""
+        if chapter not in self.titles:
+            return
+        remark = remark.split("\n")[0]
+        self.states[chapter] = (status, remark, seconds)
         if not self.console.is_terminal:
-            self._line(f"{chapter.id} {chapter.title}: {status}, {seconds:.1f} s{f' ({remark})' if remark else ''}")
+            self._line(f"{self.titles[chapter]}: {status}, {seconds:.1f} s{f' ({remark})' if remark else ''}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for name in ("chapter", "state", "seconds", ""):
-            table.add_column(name, justify="right" if name == "seconds" else "left", style="default")
-        for chapter in self.chapters:
-            status, remark, seconds = self.states[chapter.id]
+        table = Table(box=None, pad_edge=False, expand=True)
+        table.add_column("chapter", max_width=min(40, self.console.width - 40), no_wrap=True)
+        table.add_column("state", width=11)
+        table.add_column("seconds", width=7, justify="right")
+        table.add_column("", ratio=1, no_wrap=True)
+        for chapter, (status, remark, seconds) in self.states.items():
             if status == "running":
                 seconds = time.monotonic() - self.began
             shown = f"{seconds:.0f}" if seconds else ""
-            table.add_row(escape(f"{chapter.id} {chapter.title}"), Text(status, _STYLE[status]), shown, escape(remark))
+            table.add_row(escape(self.titles[chapter]), Text(status, _STYLE[status]), shown, escape(remark))
         return table
 
 
@@ -81,7 +84,8 @@ def print_summary(record: dict, console: Console | None = None) -> None:
         console = Console(width=160)
     table = Table()
     for name in ("chapter", "status", "seconds", "checks", "headline", "verdicts"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
+        side = "right" if name == "seconds" else "left"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=name in ("status", "seconds"))
     for chapter in record["chapters"]:
         headline = [f"{name} {with_interval(chapter['results'][name])}" for name in chapter["headline"]]
         verdicts = Text("\n").join(
@@ -90,10 +94,9 @@ def print_summary(record: dict, console: Console | None = None) -> None:
         )
         status = Text(chapter["status"], _STYLE[chapter["status"]])
         name = Text(f"{chapter['id']} {chapter['title']}")
-        table.add_row(
-            name, status, f"{chapter['seconds']:.1f}", checks_in_words(chapter), Text("\n".join(headline)), verdicts
-        )
-    console.print(table)
+        table.add_row(name, status, f"{chapter['seconds']:.1f}", checks_in_words(chapter), Text("\n".join(headline)), verdicts)
+    if record["chapters"]:
+        console.print(table)
     for chapter in record["chapters"]:
         if error := chapter.get("error"):
             console.print(Text(f"Chapter {chapter['id']}, {error['cell']}: {error['message']}", "red"), soft_wrap=True)
@@ -102,6 +105,4 @@ def print_summary(record: dict, console: Console | None = None) -> None:
 def checks_in_words(chapter: dict) -> str:
     """A chapter's checks as text, such as "2 passed, 1 failed, 3 to do"."""
     words = {"passed": "passed", "failed": "failed", "not_attempted": "to do"}
-    return (
-        ", ".join(f"{chapter['checks'][name]} {word}" for name, word in words.items() if chapter["checks"][name]) or "-"
-    )
+    return ", ".join(f"{chapter['checks'][name]} {word}" for name, word in words.items() if chapter["checks"][name]) or "-"

@@ -6,13 +6,15 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from .. import __version__
 from ..runtime import CourseError, home, usable_cores, writing_failed
 from .chapters import chapters, course_root
+from .kernels import KERNEL
 
 PACKAGE = "fewshot-lab"
 NAMED = ("torch", "torchvision", "transformers", "accelerate", "numpy", "papermill", "jupyterlab", "ipywidgets")
@@ -31,14 +33,14 @@ class Finding:
 
 def versions() -> dict[str, str]:
     """The versions of Python, this package and the libraries that results depend on; none of them is imported."""
-    found = {"python": platform.python_version(), PACKAGE: metadata.version(PACKAGE)}
+    found = {"python": platform.python_version(), PACKAGE: __version__}
     return found | {name: version for name in NAMED[:6] if (version := _version(name))}
 
 
 def examine() -> list[Finding]:
     """The findings on this machine, in the order of the report."""
-    parts = (_versions, _devices, _memory, _threads, _jupyter, _course, _assets, _writing)
-    return [finding for part in parts for finding in part()]
+    parts = (_versions, _devices, _memory, _threads, _kernel, _widgets, _course, _assets, _writing)
+    return [finding for part in parts for finding in _findings(part)]
 
 
 def print_report() -> int:
@@ -59,6 +61,14 @@ def print_report() -> int:
     return int(failures > 0)
 
 
+def _findings(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from part()
+    except Exception as error:
+        advice = "Make the environment again: python -m pip install --editable . in the folder of the course."
+        yield Finding("fail", part.__name__.strip("_"), f"cannot be examined: {type(error).__name__}: {error}", advice)
+
+
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -67,6 +77,10 @@ def _version(name: str) -> str | None:
 
 
 def _versions() -> Iterator[Finding]:
+    if not _version(PACKAGE):
+        advice = "In the folder of the course: python -m pip install --editable ."
+        yield Finding("fail", PACKAGE, f"is not installed in {sys.prefix}", advice)
+        return
     required = metadata.metadata(PACKAGE).get("Requires-Python") or ""
     level = "ok" if _reaches(platform.python_version(), required) else "fail"
     advice = "" if level == "ok" else f"Install Python {required} and make the environment again."
@@ -145,9 +159,7 @@ def _threads() -> Iterator[Finding]:
     share = int(quota[0]) / int(quota[1]) if quota[0].isdigit() else usable
     if share < usable:
         text = f"this container may use {share:.1f} cores" + (f", OMP_NUM_THREADS={asked}" if asked else "")
-        advice = (
-            "" if asked else f"Computing is faster with as many threads: export OMP_NUM_THREADS={max(1, round(share))}"
-        )
+        advice = "" if asked else f"Computing is faster with as many threads: export OMP_NUM_THREADS={max(1, round(share))}"
         yield Finding("ok" if asked else "warn", "threads", text, advice)
     elif asked.isdigit() and int(asked) > usable:
         advice = f"export OMP_NUM_THREADS={usable}"
@@ -156,7 +168,20 @@ def _threads() -> Iterator[Finding]:
         yield Finding("ok", "threads", f"OMP_NUM_THREADS={asked}" if asked else f"as many as cores ({usable})")
 
 
-def _jupyter() -> Iterator[Finding]:
+def _kernel() -> Iterator[Finding]:
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_notebook
+
+    manager = NotebookClient(new_notebook(), kernel_name=KERNEL).create_kernel_manager()
+    program = manager.kernel_spec.argv[0]
+    if Path(program).name == program or Path(program).parent.resolve() == Path(sys.executable).parent.resolve():
+        yield Finding("ok", "kernel", "notebooks run in this Python")
+    else:
+        advice = "python -m ipykernel install --sys-prefix, then: export JUPYTER_PREFER_ENV_PATH=1"
+        yield Finding("fail", "kernel", f"notebooks run in another Python, {program}", advice)
+
+
+def _widgets() -> Iterator[Finding]:
     from jupyter_core.paths import jupyter_path
 
     if any(Path(folder, "@jupyter-widgets", "jupyterlab-manager").is_dir() for folder in jupyter_path("labextensions")):

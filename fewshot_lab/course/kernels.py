@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+KERNEL = "python3"  # whatever kernel a learner's notebook names
 QUIET = ["--log-level=CRITICAL"]  # a kernel's log goes to the terminal; a chapter's errors are in its notebook
 DIED = "the kernel died; most often the memory is used up: close other programs or choose a smaller setting"
 LONGEST_MESSAGE = 2000
@@ -28,7 +29,7 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
             cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
         nb,
-        kernel_name="python3",
+        kernel_name=KERNEL,
         timeout=None,
         startup_timeout=180,
         iopub_timeout=60,
@@ -56,6 +57,38 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
     except Exception as error:
         return _error(place, f"{type(error).__name__}: {error}")
     return None
+
+
+def execute_with_parameters(notebook: Path, parameters: dict, on_cell: Callable[[int, int], None]) -> tuple:
+    """Lets papermill put the parameters into a notebook and `execute` run it; returns it, as far as it came, and the error."""
+    import papermill
+    from papermill.engines import Engine, papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import remove_error_markers
+
+    found = {}
+
+    class Watched(Engine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, **options):
+            found["nb"] = nb_man.nb
+            found["error"] = execute(nb_man.nb, notebook.parent, on_cell)
+
+    papermill_engines.register("fewshot-lab", Watched)
+    path = str(notebook).replace("{", "{{").replace("}", "}}")  # papermill fills in what stands in braces
+    try:
+        papermill.execute_notebook(
+            path, None, parameters, engine_name="fewshot-lab", kernel_name=KERNEL, language="python", progress_bar=False
+        )
+    except PapermillExecutionError:
+        pass  # it is in found["error"], and the records name its cell: no banner in the notebook
+    nb = remove_error_markers(found["nb"])
+    for part in (nb, *nb.cells):
+        part.metadata.pop("papermill", None)  # times and paths, other at each run
+    for cell in nb.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
+    return nb, found["error"]
 
 
 def _error(cell: str, message: str, traceback: str = "") -> dict:

@@ -32,25 +32,19 @@ def records(nb) -> dict:
     return {
         "checks": {name: checks.count(name.replace("_", " ")) for name in ("passed", "failed", "not_attempted")},
         "headline": [name for name, result in results.items() if result.get("headline")],
-        "results": {
-            name: {"mean": r.get("mean"), "ci95": r.get("ci95"), "n": r.get("n"), "unit": r.get("unit") or ""}
-            | ({"bound": r["bound"]} if r.get("bound") else {})
-            for name, r in results.items()
-        },
+        "results": {name: _result(r) for name, r in results.items()},
         "verdicts": {claim: {"verdict": v.get("verdict"), "why": v.get("why", "")} for claim, v in verdicts.items()},
     }
 
 
 def as_json(record) -> str:
     """JSON that every reader takes: numbers that are not finite become null."""
-    return (
-        json.dumps(json.loads(json.dumps(record), parse_constant=lambda _: None), indent=1, ensure_ascii=False) + "\n"
-    )
+    return json.dumps(json.loads(json.dumps(record), parse_constant=lambda _: None), indent=1, ensure_ascii=False) + "\n"
 
 
 def number(value) -> str:
     """A measured value with few digits, "-" when there is none."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
@@ -59,10 +53,26 @@ def with_interval(result: dict) -> str:
     """A result as text, such as "0.84 [0.82, 0.86] accuracy"; a bound, such as ">= 20", leaves one end open."""
     interval = result["ci95"]
     between, bound = "", result.get("bound", "")
-    if isinstance(interval, list) and len(interval) == 2:
+    if interval:
         low, high = map(number, interval)
         between = {">=": f" [from {low}]", "<=": f" [up to {high}]"}.get(bound, f" [{low}, {high}]")
     return f"{bound} {number(result['mean'])}{between} {result['unit']}".strip()
+
+
+def _result(bundle: dict) -> dict:
+    ends = bundle.get("ci95")
+    result = {
+        "mean": _finite(bundle.get("mean")),
+        "ci95": [_finite(end) for end in ends] if isinstance(ends, list) and len(ends) == 2 else None,
+        "n": _finite(bundle.get("n")),
+        "unit": str(bundle.get("unit") or ""),
+    }
+    return result | ({"bound": str(bundle["bound"])} if bundle.get("bound") else {})
+
+
+def _finite(value):
+    """A number, or None for anything else: Jupyter turns NaN into the text "nan"."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _outputs(nb):

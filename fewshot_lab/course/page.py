@@ -14,9 +14,10 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-bottom: 1px solid var(--line); }
 td { overflow-wrap: anywhere; }
 td ul { margin: 0; padding-left: 1.1em; }
-.badge { display: inline-block; border-radius: 1em; padding: 0 .6em; color: #fff; background: #616161; }
+.badge { display: inline-block; white-space: nowrap; border-radius: 1em; padding: 0 .6em; color: #fff; background: #616161; }
 .ok, .supported { background: #2e7d32; } .failed, .refuted { background: #b3261e; }
 .running { background: #1565c0; } .inconclusive { background: #8a5a00; }
+th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) { width: 28%; }
 .quiet { opacity: .75; font-size: .9em; }
 @media (max-width: 45rem) {
   thead { display: none; } tr { display: block; padding: .8rem 0; border-bottom: 2px solid var(--line); }
@@ -34,11 +35,9 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
     running = any(state == "running" for _, state in unfinished)
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
     rows = [_row(chapter) for chapter in record["chapters"]]
-    rows += [f"<tr><td>{escape(title)}</td><td>{_badge(state)}</td></tr>" for title, state in unfinished]
+    rows += [f'<tr><td>{escape(title)}</td><td colspan="5">{_badge(state)}</td></tr>' for title, state in unfinished]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    about = (
-        f"Profile {record['profile']}, on {record['device']}, started {record['started']}, {record['seconds']:.0f} s."
-    )
+    about = f"Profile {record['profile']}, on {record['device']}, started {record['started']}, {record['seconds']:.0f} s."
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">{refresh}
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -58,7 +57,7 @@ def _row(chapter: dict) -> str:
     name = f"{escape(chapter['id'])} {escape(chapter['title'])}"
     links = f'<a href="{quote(chapter["html"])}">read</a> · <a href="{quote(chapter["notebook"])}">notebook</a>'
     results = "".join(
-        f"<li>{_strong(escape(name), name in chapter['headline'])}: {escape(with_interval(result))}"
+        f"<li>{_strong(escape(name).replace('_', '_<wbr>'), name in chapter['headline'])}: {escape(with_interval(result))}"
         f"{_sample_size(result['n'])}</li>"
         for name, result in chapter["results"].items()
     )
@@ -70,10 +69,10 @@ def _row(chapter: dict) -> str:
     reason = f'<div class="quiet">{escape(error["cell"])}: {escape(error["message"])}</div>' if error else ""
     cells = {
         "": f'<strong>{name}</strong><div class="quiet">{links}</div>',
-        "Status": _badge(chapter["status"]) + reason,
+        "Status": _badge(chapter["status"]),
         "Seconds": f"{chapter['seconds']:.1f}",
         "Checks": escape(checks_in_words(chapter)),
-        "Results": f"<ul>{results}</ul>" if results else "",
+        "Results": reason + (f"<ul>{results}</ul>" if results else ""),
         "Verdicts": f"<ul>{verdicts}</ul>" if verdicts else "",
     }
     return "<tr>" + "".join(_cell(label, text) for label, text in cells.items()) + "</tr>\n"

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from ..runtime import CourseError
 from .chapters import Chapter
 
-TAG, INJECTED = "parameters", "injected-parameters"  # as papermill names them, so that it can run the chapters too
-
 
 def defaults(chapter: Chapter, nb) -> dict:
     """The names and default values in the parameters cell of a chapter's notebook (those that are plain Python values)."""
@@ -58,17 +56,6 @@ def read(name: str, text: str, default, chapter: str):
     raise CourseError(f"{name} is {text!r}, but chapter {chapter} needs {needed}; its default is {default!r}.")
 
 
-def inject(nb, values: dict) -> None:
-    """Puts a cell that sets these values under the parameters cell, in place; none for a notebook without parameters."""
-    from nbformat.v4 import new_code_cell
-
-    nb.cells = [cell for cell in nb.cells if INJECTED not in cell.metadata.get("tags", [])]
-    place = next((number for number, cell in enumerate(nb.cells, 1) if _is_parameters(cell)), None)
-    if place and values:
-        lines = ["# Parameters of this run", *(f"{name} = {value!r}" for name, value in values.items())]
-        nb.cells.insert(place, new_code_cell("\n".join(lines), id=INJECTED, metadata={"tags": [INJECTED]}))
-
-
 def _statements(chapter: Chapter, nb) -> list[ast.stmt]:
     source = next((cell.source for cell in nb.cells if _is_parameters(cell)), "")
     try:
@@ -79,7 +66,7 @@ def _statements(chapter: Chapter, nb) -> list[ast.stmt]:
 
 
 def _is_parameters(cell) -> bool:
-    return cell.cell_type == "code" and TAG in cell.metadata.get("tags", [])
+    return cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
 
 
 def _literal(text: str):

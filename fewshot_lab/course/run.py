@@ -14,10 +14,10 @@ from ..runtime import PROFILES, CourseError, choose_device, write_atomically, wr
 from .chapters import Chapter, choose, course_root, read_notebook
 from .display import Display, print_summary
 from .doctor import versions
-from .kernels import ending_like_ctrl_c, execute, kernel_environment
+from .kernels import ending_like_ctrl_c, execute_with_parameters, kernel_environment
 from .outputs import as_json, records, strip_live_parts
 from .page import page
-from .parameters import inject, with_given
+from .parameters import with_given
 
 
 def run(
@@ -40,8 +40,8 @@ def run(
     record = _stored(folder) if resume else {"chapters": []}
     request = record.get("request", {})
     given = request.get("parameters", {}) | dict(parameters)
-    profile = _first(given.pop("PROFILE", None), profile, request.get("profile"), os.environ.get("FEWSHOT_LAB_PROFILE"), "quick")
-    device = _first(given.pop("DEVICE", None), device, request.get("device"), os.environ.get("FEWSHOT_LAB_DEVICE"), "auto")
+    profile = _choice("PROFILE", given, profile, request, "quick")
+    device = _choice("DEVICE", given, device, request, "auto")
     if profile not in PROFILES:
         raise CourseError(f"The profile is {profile!r}; choose one of {', '.join(PROFILES)}.")
     asked = request.get("chapters", [])
@@ -71,49 +71,42 @@ def run(
     return status
 
 
-def _first(*values: str | None) -> str:
-    return next(value for value in values if value)
+def _choice(name: str, given: dict, option: str | None, request: dict, default: str) -> str:
+    """Profile or device: from -p (taken out of `given`), the option, the run that goes on, the environment, the default."""
+    values = given.pop(name, None), option, request.get(name.lower()), os.environ.get(f"FEWSHOT_LAB_{name}")
+    return next((value for value in values if value), default)
 
 
 def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: dict, folder: Path) -> int:
-    done = {
-        entry["id"]: entry
-        for entry in record["chapters"]
+    entries = {entry["id"]: entry for entry in record["chapters"]}
+    to_run = [
+        chapter
         for chapter in chosen
-        if chapter.id == entry["id"] and _is_done(entry, _identity(chapter, settings[chapter.id], record))
-    }
-    to_run = [chapter for chapter in chosen if chapter.id not in done]
-    unwanted = {chapter.id for chapter in to_run}
-    record["chapters"] = [entry for entry in record["chapters"] if entry["id"] not in unwanted]
-    _save(record, folder, to_run)
+        if not _is_done(entries.get(chapter.id, {}), _identity(chapter, settings[chapter.id], record))
+    ]
+    record["chapters"] = [entry for entry in record["chapters"] if entry["id"] not in {chapter.id for chapter in to_run}]
+    _save(record, folder, chosen)
     with Display(chosen) as display, kernel_environment(record["profile"], record["device"]), ending_like_ctrl_c():
-        for chapter in chosen:
-            if chapter.id in done:
-                display.end(chapter, "done before", done[chapter.id]["seconds"])
+        for entry in record["chapters"]:
+            display.end(entry["id"], "done before", entry["seconds"])
         try:
-            while to_run:
-                chapter = to_run[0]
-                display.start(chapter)
+            for chapter in to_run:
+                display.start(chapter.id)
                 entry = _run_chapter(chapter, settings[chapter.id], record, folder, display.cell)
                 record["chapters"] = sorted([*record["chapters"], entry], key=lambda entry: entry["id"])
-                _save(record, folder, to_run[1:])
-                del to_run[0]
-                display.end(chapter, entry["status"], entry["seconds"], entry.get("error", {}).get("message", ""))
+                _save(record, folder, chosen)
+                display.end(chapter.id, entry["status"], entry["seconds"], entry.get("error", {}).get("message", ""))
         except KeyboardInterrupt:
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the cell that was broken off is no news
-            _save(record, folder, to_run, running=False)
+            _save(record, folder, chosen, running=False)
             return 130
     return int(any(entry["status"] == "failed" for entry in record["chapters"] if entry["id"] in settings))
 
 
-def _run_chapter(
-    chapter: Chapter, setting: dict, record: dict, folder: Path, on_cell: Callable[[int, int], None]
-) -> dict:
+def _run_chapter(chapter: Chapter, setting: dict, record: dict, folder: Path, on_cell: Callable[[int, int], None]) -> dict:
     began = time.monotonic()
     identity = _identity(chapter, setting, record)
-    nb = read_notebook(chapter)
-    inject(nb, setting)
-    error = execute(nb, chapter.notebook.parent, on_cell)
+    nb, error = execute_with_parameters(chapter.notebook, setting, on_cell)
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
@@ -155,10 +148,12 @@ def _is_done(entry: dict, identity: dict) -> bool:
     return entry.get("status") == "ok" and identity.items() <= entry.items()
 
 
-def _save(record: dict, folder: Path, to_run: list[Chapter], running: bool = True) -> None:
+def _save(record: dict, folder: Path, chosen: list[Chapter], running: bool = True) -> None:
+    """Writes results.json and index.html; the first of the chosen chapters without an entry is the one that runs."""
     record["seconds"] = round(sum(entry["seconds"] for entry in record["chapters"]), 2)
-    states = ["running" if running and number == 0 else "waiting" for number in range(len(to_run))]
-    unfinished = [(f"{chapter.id} {chapter.title}", state) for chapter, state in zip(to_run, states, strict=True)]
+    ended = {entry["id"] for entry in record["chapters"]}
+    titles = [f"{chapter.id} {chapter.title}" for chapter in chosen if chapter.id not in ended]
+    unfinished = [(title, "waiting" if number or not running else "running") for number, title in enumerate(titles)]
     text = as_json(record)
     write_atomically(folder / "results.json", text)
     write_atomically(folder / "index.html", page(json.loads(text), unfinished))

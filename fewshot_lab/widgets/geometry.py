@@ -106,5 +106,5 @@ def _screen(segments: torch.Tensor) -> list:
 
 def _table(matrix: torch.Tensor, caption: str) -> str:
     cell = "<td style='padding:0 .6em;text-align:right;font-family:monospace'>{:.2f}</td>".format
-    rows = "".join(f"<tr>{''.join(cell(value + 0.0) for value in row)}</tr>" for row in matrix[:2].tolist())
+    rows = "".join(f"<tr>{''.join(cell(round(value, 2) + 0.0) for value in row)}</tr>" for row in matrix[:2].tolist())
     return f"<table><caption style='text-align:left'>{caption}</caption>{rows}</table>"

@@ -68,13 +68,14 @@ lab.setup("00", profile=PROFILE, seed=SEED, device=DEVICE)
 task = lab.data.load(DATASET)
 print(task.name, "has the classes:", ", ".join(task.classes))
 images, labels = task.draw(shots=5, seed=SEED)
-print("5 labels per class:", tuple(images.shape), images.dtype, "from", images.min().item(), "to", images.max().item())
+low, high = images.min().item(), images.max().item()
+print("5 labels per class:", tuple(images.shape), images.dtype, "from", low, "to", high)
 
 # %% [markdown]
 # Here are the first two images of each class. They are few, and you would not confuse most of them.
 
 # %%
-first = torch.arange(len(task.classes)).repeat_interleave(2) * 5 + torch.tensor([0, 1]).repeat(len(task.classes))
+first = (torch.arange(len(task.classes))[:, None] * 5 + torch.tensor([0, 1])).flatten()
 lab.figures.images(
     images[first],
     [task.classes[label] for label in labels[first]],
@@ -91,7 +92,11 @@ lab.figures.images(
 # images does it get right with **one** labelled image per class?
 
 # %%
-lab.predict("nearest", "Nearest neighbour, one label per class, handwritten digits:", ["about 10 %", "about 35 %", "about 65 %", "about 95 %"])
+lab.predict(
+    "nearest",
+    "Nearest neighbour, one label per class, handwritten digits:",
+    ["about 10 %", "about 35 %", "about 65 %", "about 95 %"],
+)
 
 # %% [markdown]
 # ## See
@@ -111,6 +116,7 @@ lab.widgets.GeometryExplorer(DATASET, angle=25)
 #
 # First look at a check. The next cell holds a wrong answer on purpose. Run it and read what the check says.
 
+
 # %%
 def accuracy(logits, labels):
     return (logits.argmax(dim=1) == labels).sum().item()
@@ -121,6 +127,7 @@ lab.check(accuracy)
 # %% [markdown]
 # A check tries a few cases that you may see and a few that it draws anew each time. It shows the smallest case that fails,
 # and when your answer is a known mistake, it names it. Now write it rightly.
+
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "accuracy"}
 def accuracy(logits, labels):
@@ -193,7 +200,10 @@ def nearest_neighbour(shots, seed):
 draws = range(SEED, SEED + lab.quick_or_full(10, 50))
 scores = {shots: [nearest_neighbour(shots, seed) for seed in draws] for shots in (1, 5, 20)}
 for shots, values in scores.items():
-    print(f"{shots:2d} labels per class:", "{:.3f} [{:.3f}, {:.3f}]".format(*mean_interval(torch.tensor(values))))
+    print(
+        f"{shots:2d} labels per class:",
+        "{:.3f} [{:.3f}, {:.3f}]".format(*mean_interval(torch.tensor(values))),
+    )
 
 # %%
 lab.record("nearest_neighbour_k1", scores[1], unit="accuracy")

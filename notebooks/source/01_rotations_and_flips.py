@@ -43,7 +43,11 @@ image = task.test_images[task.test_labels == 3][0].float() / 255  # (1, H, W), v
 # ## Predict
 
 # %%
-lab.predict("half turn", "Of all the characters, which share is still read as itself after a turn by 180°?", ["under 20 %", "about 40 %", "about 60 %", "over 80 %"])
+lab.predict(
+    "half turn",
+    "Of all the characters, which share is still read as itself after a turn by 180°?",
+    ["under 20 %", "about 40 %", "about 60 %", "over 80 %"],
+)
 
 # %% [markdown]
 # ## See: one matrix, one image
@@ -69,6 +73,7 @@ lab.widgets.GeometryExplorer(DATASET)
 # Careful: $R$ acts on the **coordinates** of pixels, not on the vector of pixel values.
 #
 # ## Write it
+
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "rotation_matrix"}
 def rotation_matrix(theta):
@@ -118,6 +123,7 @@ lab.figures.images(
 #
 # ## Write it
 
+
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "compose"}
 def compose(first, then):
     """One affine map that does `first` and after it `then`.
@@ -162,6 +168,7 @@ lab.figures.images(
 #
 # ## Write it
 
+
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "inverse_warp"}
 def inverse_warp(image, matrix):
     """Moves an image by a linear map around its centre; reads the nearest pixel, and 0 outside.
@@ -201,7 +208,14 @@ pushed = torch.zeros_like(image[0])
 pushed[new_row, new_column] = image[0].flatten()
 
 lab.figures.images(
-    torch.stack([image, pushed[None], warp_backward(image[0], enlarge)[None], geometry.warp(image, torch.cat([enlarge, torch.zeros(2, 1)], 1))]),
+    torch.stack(
+        [
+            image,
+            pushed[None],
+            warp_backward(image[0], enlarge)[None],
+            geometry.warp(image, torch.cat([enlarge, torch.zeros(2, 1)], 1)),
+        ]
+    ),
     ["original", "pushed forward", "read backward", "bilinear"],
     columns=4,
     title="Pushing leaves holes, reading does not",
@@ -230,7 +244,9 @@ lab.figures.bars(
     title="Twelve turns by 30° do not give the image back",
     x="root mean square error, in grey values from 0 to 1",
     caption="Mean and 95 % interval over 200 images. So compose the matrices first, and resample once.",
-    alt="Error after twelve turns: " + ", ".join(f"{mode} {sum(v) / len(v):.3f}" for mode, v in errors.items()) + ".",
+    alt="Error after twelve turns: "
+    + ", ".join(f"{mode} {sum(v) / len(v):.3f}" for mode, v in errors.items())
+    + ".",
 )
 
 # %%
@@ -247,6 +263,7 @@ lab.record("resampling_error_bilinear", errors["bilinear"], unit="grey value (0 
 # sends column $c$ to column $W-1-c$. As a 3 x 3 matrix on $(c, r, 1)$ it needs the shift $W-1$.
 #
 # ## Write it
+
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "flip_matrix"}
 def flip_matrix(width):
@@ -265,7 +282,12 @@ lab.check(flip_matrix)
 # %% tags=["nbval-check-output"]
 flip = lab.yours_or_ours(flip_matrix)(5)
 columns = torch.stack([torch.arange(5.0), torch.zeros(5), torch.ones(5)])
-print("columns 0 to 4 go to", (flip @ columns)[0].int().tolist(), "and the determinant is", torch.linalg.det(flip).item())
+print(
+    "columns 0 to 4 go to",
+    (flip @ columns)[0].int().tolist(),
+    "and the determinant is",
+    torch.linalg.det(flip).item(),
+)
 
 # %% [markdown]
 # ## Derive: D4, the eight ways to lay a square on itself
@@ -291,6 +313,7 @@ lab.figures.images(
 # with turns counted modulo 4 and flips modulo 2.
 #
 # ## Write it
+
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "d4_compose"}
 def d4_compose(first, then):
@@ -330,6 +353,7 @@ print(f"{sum(agree)} of {len(agree)} products agree pixel for pixel; {commute} o
 # that reads the characters well, change the test images, and see which are still read as what they were.
 #
 # ## Write it
+
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "label_kept"}
 def label_kept(before, after, classes):
@@ -409,7 +433,10 @@ lab.recall("half turn", f"{shares['half turn'].mean:.0%}")
 angles = [-180, -135, -90, -60, -45, -30, -15, 0, 15, 30, 45, 60, 90, 135, 180]
 turns = {f"{angle}°": (lambda images, angle=angle: turned(images, angle)) for angle in angles}
 by_angle = measure_label_preservation(model, task, share_kept, transformations=turns)
-kept_at = [lab.share_interval(int((after == by_angle.before)[right].sum()), int(right.sum())) for after in by_angle.after.values()]
+kept_at = [
+    lab.share_interval(int((after == by_angle.before)[right].sum()), int(right.sum()))
+    for after in by_angle.after.values()
+]
 lab.figures.curves(
     {task.name: (angles, kept_at)},
     title=f"A turn by 15° keeps {kept_at[angles.index(15)].mean:.0%} of the labels, by 90° {kept_at[angles.index(90)].mean:.0%}",
