@@ -111,7 +111,9 @@ def build(
 def lab(context: typer.Context) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser."""
     from .course.chapters import chapters, course_root
+    from .course.kernels import considerate_threads
 
+    os.environ.update(considerate_threads())
     first = f"/lab/tree/notebooks/{chapters()[0].notebook.name}"
     settings = [f"--ServerApp.root_dir={course_root()}", f"--LabApp.default_url={first}"]
     command = [sys.executable, "-m", "jupyterlab", *settings, *context.args]
