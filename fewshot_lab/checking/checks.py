@@ -124,7 +124,7 @@ def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_F
     smallest = min(failures, key=lambda failure: _size(failure.arguments))
     mistake = next((m for m in task.mistakes if _made(m.function, task, cases, results)), None)
     details = [smallest.problem.words] if mistake else []
-    details += describe(smallest.arguments, smallest.expected, smallest.got, smallest.problem)
+    details += describe(task, smallest.arguments, smallest.expected, smallest.got, smallest.problem)
     message = mistake.hint if mistake else smallest.problem.words
     share = f"{len(cases) - len(failures)} of {len(cases)} cases are right."
     return Feedback(task, "failed", message, details=[*details, share], mistake=mistake and mistake.name)

@@ -1,6 +1,7 @@
 """What a learner sees after a check: a coloured box in a notebook, plain lines in a terminal, JSON for the records."""
 
 import html
+import inspect
 from dataclasses import dataclass, field
 
 import torch
@@ -31,7 +32,7 @@ class Feedback:
     def as_html(self) -> str:
         """The box as HTML that is legible on light and dark pages; everything that a learner wrote is escaped."""
         symbol, word, colour = _LOOK[self.status]
-        lines = "".join(f"<pre style='margin:.3em 0 0;white-space:pre-wrap'>{html.escape(line)}</pre>" for line in self.details)
+        lines = "".join(map(_line, self.details))
         return (
             f"<div role='status' style='border-left:.4em solid {colour};padding:.5em .8em;margin:.3em 0;"
             f"background:color-mix(in srgb, {colour} 10%, transparent)'>"
@@ -46,30 +47,42 @@ class Feedback:
         return {"text/plain": str(self), "text/html": self.as_html(), MIME: self.as_record()}
 
 
-def describe(arguments: tuple, expected, got, problem: Difference) -> list[str]:
+def _line(text: str) -> str:
+    """A sentence as text, a table of inputs and outputs in columns."""
+    if "\n" not in text:
+        return f"<div style='margin-top:.3em'>{html.escape(text)}</div>"
+    return f"<pre style='margin:.3em 0 0;white-space:pre-wrap;background:none'>{html.escape(text)}</pre>"
+
+
+def describe(task: Exercise, arguments: tuple, expected, got, problem: Difference) -> list[str]:
     """The smallest failing case as lines: input, expected, got and, for tensors of one shape, the difference."""
-    lines = ["Smallest failing case:", *(f"  input {n}: {show(value)}" for n, value in enumerate(arguments, 1))]
-    lines.append(f"  expected: {show(expected)}")
+    rows = dict(zip(inspect.signature(task.reference).parameters, arguments, strict=False))
+    rows["expected"] = expected
     if problem.kind not in ("exception", "missing"):
-        lines.append(f"  got:      {show(got)}")
+        rows["got"] = got
     tensors = isinstance(got, torch.Tensor) and isinstance(expected, torch.Tensor)
     if problem.kind == "value" and tensors:
-        lines.append(f"  got - expected: {show(got.detach().double() - expected.double())}")
-    return ["\n".join(lines)]
+        rows["got - expected"] = got.detach().double() - expected.double()
+    width = max(map(len, rows)) + 1
+    lines = [f"  {name + ':':<{width}} {show(value, indent=width + 3)}" for name, value in rows.items()]
+    return ["\n".join(["Smallest failing case:", *lines])]
 
 
-def show(value) -> str:
-    """A value on few lines: small tensors whole, large ones by shape and range."""
+def show(value, indent: int = 0) -> str:
+    """A value on few lines, those after the first indented: small tensors whole, large ones by shape and range."""
     if isinstance(value, torch.Tensor):
-        if value.numel() <= 36:
-            values = value.detach().double().round(decimals=4).tolist() if value.is_floating_point() else value.tolist()
-            return _rows(values)
-        return f"tensor {tuple(value.shape)}, values from {value.min().item():.4g} to {value.max().item():.4g}"
-    text = repr(value)
+        if value.numel() > 36:
+            return f"tensor {tuple(value.shape)}, values from {value.min().item():.4g} to {value.max().item():.4g}"
+        values = value.detach().double().round(decimals=4) + 0.0 if value.is_floating_point() else value
+        width = max((len(str(number)) for number in values.flatten().tolist()), default=0)
+        return _rows(values.tolist(), width, indent)
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 200 else text[:197] + "..."
 
 
-def _rows(values) -> str:
-    if isinstance(values, list) and values and isinstance(values[0], list):
-        return "[" + "\n             ".join(_rows(row) for row in values) + "]"
-    return str(values)
+def _rows(values, width: int, indent: int) -> str:
+    if not isinstance(values, list):
+        return f"{values!s:>{width}}"
+    deeper = values and isinstance(values[0], list)
+    between = ",\n" + " " * (indent + 1) if deeper else ", "
+    return "[" + between.join(_rows(row, width, indent + 1) for row in values) + "]"

@@ -23,11 +23,15 @@ def data_uri(image: Tensor) -> str:
 
 def panel(image: Tensor, *, side: int, label: str, title: str, over: str = "") -> str:
     """An SVG of `side` screen pixels: the image with crisp pixels, `over` (SVG in coordinates 0..100) on top, title below."""
+    text = 1300 / side  # 13 screen pixels
+    height = 100 + 1.5 * text
     return (
-        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 100 110" width="{side}" height="{side * 1.1:.0f}">'
+        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 100 {height:.1f}" width="{side}" '
+        f'height="{side * height / 100:.0f}">'
         f'<image href="{data_uri(image)}" x="0" y="0" width="100" height="100" preserveAspectRatio="none" '
         f'style="image-rendering:pixelated"/>{over}'
-        f'<text x="50" y="108" font-size="7" text-anchor="middle" fill="currentColor">{html.escape(title)}</text></svg>'
+        f'<text x="50" y="{100 + 1.2 * text:.1f}" font-size="{text:.1f}" text-anchor="middle" fill="currentColor">'
+        f"{html.escape(title)}</text></svg>"
     )
 
 

@@ -38,7 +38,8 @@ class LabelExplorer(Explorer):
             right = svg.panel(after, side=90, label=f"Changed, read as {seen}", title=f"{seen} ({sure:.0%})")
             panels.append(f"<div>{left}{right}</div>")
         kept = self.measured.kept[name][self.measured.task.classes.index(self["label"])]
-        return f"<p>{kept:.0%} of the {self['label']} stay {self['label']} under “{name}”.</p>" + "".join(panels)
+        told = f"<p>{kept:.0%} of the {self['label']} stay {self['label']} under “{name}”.</p>"
+        return f"{told}<div style='display:flex;flex-wrap:wrap;gap:.8em 1.6em'>{''.join(panels)}</div>"
 
     def still(self):
         rows, name = self._chosen(), self["transformation"]
