@@ -88,6 +88,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def sweep_jobs() -> int:
+    """How many trainings run at once: FEWSHOT_LAB_JOBS, else the usable cores. Each takes up to 1 GB of memory."""
+    given = os.environ.get("FEWSHOT_LAB_JOBS")
+    if given is None:
+        return usable_cores()
+    if not given.isdecimal() or given == "0":
+        raise CourseError(f"FEWSHOT_LAB_JOBS is {given!r}; it must be a whole number from 1.")
+    return int(given)
+
+
 def seed_everything(seed: int) -> None:
     """Seeds Python's, NumPy's and torch's generators (all devices) with a whole number from 0 to 2**31 - 1."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:

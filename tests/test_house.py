@@ -160,5 +160,5 @@ def test_the_code_is_clean():
 
 
 def test_shell_scripts_are_executable():
-    for name in (".ci/run", "binder/postBuild"):
+    for name in (".ci/run", "binder/postBuild", "binder/start"):
         assert os.access(ROOT / name, os.X_OK), name

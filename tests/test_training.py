@@ -393,3 +393,12 @@ def test_a_stopped_bar_says_how_far_it_came_and_escapes_its_label(screen):
 def test_progress_is_silent_in_a_log(capsys):
     assert list(progress(iter([1, 2]), "steps")) == [1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_environment_sets_how_many_trainings_run_at_once(monkeypatch):
+    monkeypatch.setenv("FEWSHOT_LAB_JOBS", "1")
+    here = os.getpid()
+    assert all(row["process"] == here for row in sweep(lambda n: {"process": os.getpid()}, combinations(n=[1, 2])))
+    monkeypatch.setenv("FEWSHOT_LAB_JOBS", "many")
+    with pytest.raises(CourseError, match="FEWSHOT_LAB_JOBS is 'many'"):
+        sweep(lambda n: {}, combinations(n=[1]))

@@ -18,7 +18,7 @@ from .kernels import KERNEL
 
 PACKAGE = "fewshot-lab"
 NAMED = ("torch", "torchvision", "transformers", "accelerate", "numpy", "papermill", "jupyterlab", "ipywidgets")
-LOW_MEMORY_GB, LOW_DISK_GB = 2.0, 2.0
+LOW_MEMORY_GB, LOW_DISK_GB = 3.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _memory() -> Iterator[Finding]:
     usable = min(total, int(limit) / 2**30) if limit and limit.isdigit() else total
     text = f"{usable:.1f} GB" + (f" (this container's limit; the machine has {total:.1f} GB)" if usable < total else "")
     low = usable < LOW_MEMORY_GB
-    advice = "Chapters may be killed. Close other programs and run one chapter at a time." if low else ""
+    advice = "Chapters may be killed. Close other programs and set FEWSHOT_LAB_JOBS=1: it saves 1 GB." if low else ""
     yield Finding("warn" if low else "ok", "memory", text, advice)
 
 
