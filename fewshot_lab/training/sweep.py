@@ -25,10 +25,10 @@ def sweep(
     order.
 
     `function` returns a dict and draws all its randomness from a seed in its settings; each run computes on one thread,
-    so the rows are the same whatever `jobs` is. `jobs` is the number of worker processes (None: FEWSHOT_LAB_JOBS, else the
-    usable cores, or 1 when a GPU does the work); they start in a few seconds and serve the next sweeps too. Load data inside `function` (a
-    worker keeps what it loaded) instead of passing large tensors, which are copied for each run. Raises CourseError
-    that names the settings of a run that failed.
+    so the rows are the same whatever `jobs` is. `jobs` is the number of worker processes (None: FEWSHOT_LAB_JOBS, else
+    the usable cores, or 1 when a GPU does the work); they start in a few seconds and serve the next sweeps too. Load data
+    inside `function` (a worker keeps what it loaded) instead of passing large tensors, which are copied for each run.
+    Raises CourseError that names the settings of a run that failed.
     """
     grid = list(grid)
     if jobs is None:
