@@ -26,7 +26,7 @@ def download(url: str, part: Path, *, limit: int, progress: bool) -> None:
     from tqdm.auto import tqdm
 
     furthest, fruitless = _size(part), 0
-    with tqdm(desc=url.rsplit("/", 1)[-1], unit="B", unit_scale=True, leave=False, disable=not progress,
+    with tqdm(desc=url.rsplit("/", 1)[-1], unit="B", unit_scale=True, leave=False, disable=None if progress else True,
               file=sys.stderr) as bar:  # fmt: skip
         while True:
             broken = _download_once(url, part, limit, bar)

@@ -150,7 +150,7 @@ def _run(command: list[str], scratch: Path, title: str, progress: bool) -> tuple
     environment = os.environ | {"TMPDIR": str(scratch), "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}
     with (
         open(scratch / "messages", "w+", encoding="utf-8", errors="replace") as messages,
-        tqdm(desc=title, unit="B", unit_scale=True, leave=False, disable=not progress, file=sys.stderr) as bar,
+        tqdm(desc=title, unit="B", unit_scale=True, leave=False, disable=None if progress else True, file=sys.stderr) as bar,
         subprocess.Popen(command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=messages,
                          stderr=subprocess.STDOUT) as process,
     ):  # fmt: skip
