@@ -1,5 +1,6 @@
 """How the course executes notebooks: quietly, with profile and device in the kernel's environment, errors in plain words."""
 
+import logging
 import os
 import re
 import signal
@@ -54,6 +55,9 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
         return _error(place, f"{error.ename}: {error.evalue}".removesuffix(": "), error.traceback)
     except DeadKernelError:
         return _error(place, DIED)
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the cell that was broken off is no news
+        raise
     except Exception as error:
         return _error(place, f"{type(error).__name__}: {error}")
     return None

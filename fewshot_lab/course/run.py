@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import shlex
 import time
@@ -97,7 +96,6 @@ def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: dict, fol
                 _save(record, folder, chosen)
                 display.end(chapter.id, entry["status"], entry["seconds"], entry.get("error", {}).get("message", ""))
         except KeyboardInterrupt:
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the cell that was broken off is no news
             _save(record, folder, chosen, running=False)
             return 130
     return int(any(entry["status"] == "failed" for entry in record["chapters"] if entry["id"] in settings))
