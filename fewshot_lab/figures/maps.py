@@ -14,9 +14,10 @@ def maps(
     with style():
         figure, grid = new_figure(1, len(places), size=(4.2 * len(places), 4.0), squeeze=False)
         for axes, (name, points) in zip(grid.flat, places.items(), strict=True):
-            for (x, y), label in zip(np.asarray(points), labels, strict=True):
+            points = np.asarray(points)
+            for (x, y), label in zip(points, labels, strict=True):
                 axes.text(x, y, classes[label][:2], color=colour(label), fontsize=8, ha="center", va="center", clip_on=True)
-            low, high = np.min(points, axis=0), np.max(points, axis=0)
+            low, high = points.min(axis=0), points.max(axis=0)
             margin = 0.05 * (high - low)
             axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
             axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second principal component")

@@ -68,7 +68,8 @@ def rotation_prediction(
     head = nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, 4))
 
     def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return rotate(x)
+        copies, turns = rotate(x)
+        return copies, turns.to(x.device)
 
     return f, _train(f, head, images, augment, cross_entropy, steps, batch_size, seed, device, progress)
 

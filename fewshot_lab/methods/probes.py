@@ -14,16 +14,16 @@ from ..runtime import seed_everything
 from ..training import accuracy, predict, train
 from .contrastive import FEATURES, Views, encoder, simclr, unlabelled
 
-COPIES = 20
+COPIES = 10
 TEST_IMAGES = 2000
 
 
-def embedded(task: ImageTask, f: nn.Module, *, device: str = "auto") -> ImageTask:
+def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
     """The task with features f(x) in the place of its images; at most 2,000 test images."""
     return replace(
         task,
-        train_images=predict(f, task.train_images, device=device),
-        test_images=predict(f, task.test_images[:TEST_IMAGES], device=device),
+        train_images=predict(f, task.train_images),
+        test_images=predict(f, task.test_images[:TEST_IMAGES]),
         test_labels=task.test_labels[:TEST_IMAGES],
     )
 
@@ -69,18 +69,16 @@ def neighbours_probe(task: ImageTask, *, shots: int, seed: int, nearest=nearest_
     return _share(found, task.test_labels)
 
 
-def augmented_probe(
-    task: ImageTask, f: nn.Module, *, shots: int, seed: int, policy: str, strength: float, device: str = "auto"
-) -> float:
-    """Test accuracy of a linear probe on the features of the labelled images and of 20 changed copies of each.
+def augmented_probe(task: ImageTask, f: nn.Module, *, shots: int, seed: int, policy: str, strength: float) -> float:
+    """Test accuracy of a linear probe on the features of the labelled images and of 10 changed copies of each.
 
     `task` holds images. Policy and strength as in `supervised.fit_few_shot`.
     """
-    features = embedded(task, f, device=device)
+    features = embedded(task, f)
     images, labels = task.draw(shots, seed)
     generator = torch.Generator().manual_seed(seed)
     copies = policy_named(policy)(images.repeat(COPIES, 1, 1, 1), strength, generator)
-    shown = predict(f, torch.cat([images, copies]), device=device)
+    shown = predict(f, torch.cat([images, copies]))
     classify = fit_linear(shown, labels.repeat(COPIES + 1), like=features.train_images)
     return _share(classify(features.test_images), features.test_labels)
 
@@ -119,7 +117,7 @@ def fit_from(
         seed=seed,
         device=device,
     )
-    logits = predict(model, task.test_images[:TEST_IMAGES], device=device)
+    logits = predict(model, task.test_images[:TEST_IMAGES])
     return {"test_accuracy": accuracy(logits, task.test_labels[:TEST_IMAGES])}
 
 
@@ -128,7 +126,7 @@ def fit_views(
 ) -> dict[str, float]:
     """A short SimCLR training with these views; the mean accuracy of linear probes on several draws of labels."""
     f, history = simclr(unlabelled(dataset), views, steps=steps, seed=seed, device=device)
-    task = embedded(data.load(dataset), f, device=device)
+    task = embedded(data.load(dataset), f)
     probed = [linear_probe(task, shots=shots, seed=draw) for draw in draws]
     return {"test_accuracy": sum(probed) / len(probed), "loss": history.losses[-1]}
 

@@ -30,7 +30,7 @@ def efficientnet_lite0() -> nn.Module:
         raise RuntimeError(f"{path.name} holds {len(given)} tensors, timm's tf_efficientnet_lite0 has {len(names)}.")
     model.load_state_dict(dict(zip(names, given.values(), strict=True)))
     model.reset_classifier(0)
-    return model.eval()
+    return model.eval().to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
 
 def lite0_features(images: Tensor, *, side: int = 128, device: str = "auto", progress=iter) -> Tensor:
@@ -54,7 +54,7 @@ def lite0_features(images: Tensor, *, side: int = 128, device: str = "auto", pro
 def prepared(images: Tensor, side: int) -> Tensor:
     """uint8 images (B, 1 or 3, H, W) as the network wants them: three channels, `side` pixels, normalised."""
     large = F.interpolate(images.float() / 255, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
-    return (large.expand(-1, 3, -1, -1) - MEAN) / SPREAD
+    return ((large.expand(-1, 3, -1, -1) - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
 
 
 def _embed(images: Tensor, side: int, device: str, progress) -> Tensor:

@@ -98,10 +98,10 @@ class EmbeddingExplorer(Explorer):
 
 
 def plane(features: Tensor) -> Tensor:
-    """The first two principal components of features (N, d), each scaled to 4..96 with y down: (N, 2)."""
+    """The first two principal components of the directions of features (N, d), scaled to 4..96 with y down: (N, 2)."""
     from sklearn.decomposition import PCA
 
-    places = torch.from_numpy(PCA(2, random_state=0).fit_transform(features.double().numpy()))
+    places = torch.from_numpy(PCA(2, random_state=0).fit_transform(F.normalize(features.double(), dim=1).numpy()))
     low, high = places.min(0).values, places.max(0).values
     return 4 + 92 * (places - low) / (high - low).clamp_min(1e-9)
 
