@@ -21,7 +21,7 @@ Views = Sequence[tuple[str, float]]
 def unlabelled(dataset: str) -> Tensor:
     """Images to learn from without labels, uint8 (N, 1, S, S): none is a test image, none has a test typeface.
 
-    "glyphs": one jittered picture of every character of the training alphabets (521 classes) in every training typeface. Other
+    "glyphs": one jittered picture of every character of the training alphabets in every training typeface. Other
     data sets: their training images.
     """
     if dataset != "glyphs":

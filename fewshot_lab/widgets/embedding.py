@@ -66,10 +66,11 @@ class EmbeddingExplorer(Explorer):
         return self.classes[self.labels[row]]
 
     def _letter(self, row: int, x: float, y: float) -> str:
+        shade = colour(self.labels[row]).replace("#000000", "currentColor")  # legible in dark themes too
         faded = self["shown"] not in ("all", self._class(row))
         return (
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="3.6" text-anchor="middle" dominant-baseline="central" '
-            f'opacity="{0.15 if faded else 1}" fill="{colour(self.labels[row])}">{html.escape(self._class(row)[:2])}</text>'
+            f'opacity="{0.15 if faded else 1}" fill="{shade}">{html.escape(self._class(row)[:2])}</text>'
         )
 
     def _picture(self, row: int, x: float, y: float) -> str:
