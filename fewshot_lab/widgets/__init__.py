@@ -1,8 +1,9 @@
 """Explorers for the notebooks: drag and see."""
 
+from .embedding import EmbeddingExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
 from .policy import PolicyExplorer
 from .question import predict, recall
 
-__all__ = ["GeometryExplorer", "LabelExplorer", "PolicyExplorer", "predict", "recall"]
+__all__ = ["EmbeddingExplorer", "GeometryExplorer", "LabelExplorer", "PolicyExplorer", "predict", "recall"]

@@ -1,0 +1,159 @@
+"""Learning without labels: rotation prediction and SimCLR."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import data
+from ..augment import policy
+from ..augment.geometry import d4_apply
+from ..data import glyphs
+from ..models import conv_net
+from ..runtime import seed_everything
+from ..training import History, cross_entropy, train
+
+FEATURES = 128
+Views = Sequence[tuple[str, float]]
+
+
+def unlabelled(dataset: str) -> Tensor:
+    """Images to learn from without labels, uint8 (N, 1, S, S): none is a test image, none has a test typeface.
+
+    "glyphs": one jittered picture of every character of the training alphabets in every training typeface. Other
+    data sets: their training images.
+    """
+    if dataset != "glyphs":
+        return data.load(dataset).train_images
+    letters = glyphs.load().split("train")
+    in_test = torch.tensor([glyphs.FACES[face] in glyphs.TEST_FACES for face in letters.faces])
+    return glyphs.jitter(letters.images[~in_test], "mild", torch.Generator().manual_seed(3))
+
+
+def encoder(size: int, *, channels: int = 1) -> nn.Sequential:
+    """f: images (B, channels, size, size) -> features (B, FEATURES); chapter 02's net without a layer of classes."""
+    return conv_net(FEATURES, size=size, channels=channels)
+
+
+# --- Rotation prediction
+
+
+def rotation_batch(images: Tensor) -> tuple[Tensor, Tensor]:
+    """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and which turn each copy had: 0, 1, 2 or 3.
+
+    images: (B, C, S, S). Returns (4 B, C, S, S), all copies of one turn together, and labels (4 B,). Source: Gidaris et al.
+    2018 (ICLR), section 2.1.
+    """
+    copies = torch.cat([d4_apply(images, (turns, False)) for turns in range(4)])  # (4 B, C, S, S)
+    return copies, torch.arange(4, device=images.device).repeat_interleave(len(images))
+
+
+def rotation_prediction(
+    images: Tensor,
+    *,
+    rotate: Callable[[Tensor], tuple[Tensor, Tensor]] = rotation_batch,
+    steps: int = 300,
+    batch_size: int = 48,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = False,
+) -> tuple[nn.Sequential, History]:
+    """Trains an encoder to tell by how much an image was turned; returns it and the history of the loss.
+
+    images: uint8 (N, C, S, S). The loss is the cross-entropy over the four turns (Gidaris et al. 2018, ICLR, equation 3).
+    """
+    seed_everything(seed)
+    f = encoder(images.shape[-1], channels=images.shape[1])
+    head = nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, 4))
+
+    def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        copies, turns = rotate(x)
+        return copies, turns.to(x.device)
+
+    return f, _train(f, head, images, augment, cross_entropy, steps, batch_size, seed, device, progress)
+
+
+# --- SimCLR
+
+
+def view(images: Tensor, views: Views, generator: torch.Generator | None = None) -> Tensor:
+    """One random view of each image: the policies in `views`, (name, strength), one after the other."""
+    for name, strength in views:
+        images = policy(name)(images, strength, generator)
+    return images
+
+
+def positive_pairs(batch: int) -> Tensor:
+    """Where the other view of each row stands in [first views, second views]: i + B for the first B rows, then i - B.
+
+    Returns whole numbers (2 B,).
+    """
+    return torch.arange(2 * batch).roll(batch)
+
+
+def similarity_matrix(z: Tensor) -> Tensor:
+    """Cosine similarities s_ij = z_i . z_j / (|z_i| |z_j|), and minus infinity on the diagonal: no row is its own pair.
+
+    z: (n, d). Returns (n, n).
+    """
+    z = F.normalize(z, dim=1)
+    s = z @ z.T  # (n, n)
+    return s.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
+
+
+def nt_xent(z: Tensor, temperature: float) -> Tensor:
+    """The normalised temperature-scaled cross-entropy: which of the other 2 B - 1 rows is my other view?
+
+    l_i = -log( exp(s_ij / tau) / sum_{k != i} exp(s_ik / tau) ) with j the other view of i, averaged over i. z: (2 B, d), the
+    first views, then the second ones. Returns a scalar. Source: Chen et al. 2020 (ICML), equation 1.
+    """
+    logits = similarity_matrix(z) / temperature  # (2 B, 2 B)
+    return F.cross_entropy(logits, positive_pairs(len(z) // 2).to(z.device))
+
+
+def simclr(
+    images: Tensor,
+    views: Views,
+    *,
+    loss: Callable[[Tensor, float], Tensor] = nt_xent,
+    temperature: float = 0.1,
+    steps: int = 300,
+    batch_size: int = 128,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = False,
+) -> tuple[nn.Sequential, History]:
+    """Trains an encoder to tell which two views come from one image; returns it and the history of the loss.
+
+    images: uint8 (N, C, S, S). The loss sees g(f(x)): f is the encoder, g a head that is thrown away afterwards (Chen et al.
+    2020, ICML, section 2.1).
+    """
+    seed_everything(seed)
+    f = encoder(images.shape[-1], channels=images.shape[1])
+    g = nn.Sequential(nn.Linear(FEATURES, 128), nn.ReLU(), nn.Linear(128, 64))
+
+    def two_views(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return torch.cat([view(x, views, generator), view(x, views, generator)]), y  # (2 B, C, S, S)
+
+    def contrast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return loss(model(x), temperature)
+
+    return f, _train(f, g, images, two_views, contrast, steps, batch_size, seed, device, progress)
+
+
+def _train(f, head, images, augment, loss, steps, batch_size, seed, device, progress) -> History:
+    return train(
+        nn.Sequential(f, head),
+        images,
+        torch.zeros(len(images)),
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=5e-3,
+        warmup=steps // 10,
+        augment=augment,
+        loss=loss,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )

@@ -1,0 +1,531 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · Self-supervision
+#
+# Labels are dear, images are cheap. Self-supervised learning (自监督学习) makes a task out of images *without* labels, learns
+# features (特征) from it, and asks for a few labels at the very end. Augmentation comes back in a new role: it says which
+# images are to be the same.
+#
+# **After this chapter you can** build the two best-known tasks without labels, rotation prediction and SimCLR, write the loss of
+# the second, judge features by a probe, and choose the views that make or break them.
+#
+# **Time:** 75 minutes. **Claim under test:** C6 (augmentation and self-supervision complement each other).
+
+# %% tags=["parameters"]
+PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more seeds and steps
+SEED = 0  # another whole number, another set of random draws
+DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
+DATASET = "glyphs"  # "glyphs", "digits" or "fashion"
+
+# %%
+import math
+
+import torch
+import torch.nn.functional as F
+
+import fewshot_lab as lab
+from fewshot_lab.methods import contrastive, probes
+
+lab.setup("04", profile=PROFILE, seed=SEED, device=DEVICE)
+task = lab.data.load(DATASET)
+pool = contrastive.unlabelled(DATASET)
+SHOTS = [1, 5, 20]  # labels per class
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))  # draws of the labels
+print(f"{len(pool):,} images without labels, {len(task.classes)} classes to tell apart afterwards.")
+
+# %% [markdown]
+# The glyphs without labels hold many more characters than the task has classes, and none of the test's typefaces. Of the other
+# data sets they are the training images.
+#
+# ## Predict
+
+# %%
+lab.predict(
+    "features",
+    "A linear classifier gets 5 labels per class. On which features is it best?",
+    ["random ones", "rotation prediction", "SimCLR", "a net trained on a million photographs (ImageNet)"],
+)
+
+# %%
+lab.predict(
+    "views",
+    "SimCLR shows two changed views of each image. Which change makes its features worse than no change at all?",
+    ["noise", "small shifts and scales", "small turns", "all quarter turns and flips"],
+)
+
+# %% [markdown]
+# ## Derive: a label for free
+#
+# Turn an image by 0, 90, 180 or 270 degrees and ask a network by how much. The answer is known, because *you* turned it
+# (rotation prediction, 旋转预测; Gidaris et al. 2018). With $x^{(y)}$ the image turned by $y$ quarter turns, and $p$ the
+# network's probabilities, the loss of an image is
+#
+# $$-\frac14 \sum_{y=0}^{3} \log p\left(y \mid x^{(y)}\right)$$
+#
+# Such a task, made only for what is learned on the way, is a **pretext task** (代理任务). The four turns are those of the
+# group D4 of chapter 01: no pixel is resampled.
+#
+# ## Write it
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "rotation_batch"}
+def rotation_batch(images):
+    """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and which turn each copy had.
+
+    images: float tensor (n, C, S, S). Returns two tensors: the copies (4 n, C, S, S), first all images as they are, then all
+    images turned by 90 degrees, and so on; and the turns (4 n,), whole numbers 0, 1, 2, 3.
+    """
+    ### BEGIN SOLUTION
+    copies = torch.cat([torch.rot90(images, turns, dims=(-2, -1)) for turns in range(4)])
+    return copies, torch.arange(4).repeat_interleave(len(images))
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_rotation_batch"}
+lab.check(rotation_batch)
+
+# %% [markdown]
+# ## See it
+#
+# Cover the numbers with your hand. For which images can you tell the turn?
+
+# %%
+rotate = lab.yours_or_ours(rotation_batch)
+copies, turns = rotate(task.test_images[torch.linspace(0, len(task.test_images) - 1, 8).long()])
+lab.figures.images(
+    copies,
+    [f"{90 * turn}°" for turn in turns.tolist()],
+    columns=8,
+    title="The pretext task: by how much was it turned?",
+    caption="Each column is one image in its four turns. Some look the same after a half turn: for these the task has no answer.",
+    alt="Eight images, each turned by 0, 90, 180 and 270 degrees.",
+)
+
+# %% [markdown]
+# ## Measure it
+#
+# Train the small net of chapter 02 on this task, without a single label.
+
+# %%
+steps = lab.quick_or_full(200, 2000)
+rotation_encoder, history = contrastive.rotation_prediction(pool, rotate=rotate, steps=steps, seed=SEED, progress=True)
+late = history.losses[-steps // 10 :]
+print(f"Loss {sum(late) / len(late):.2f} at the end; guessing among four turns has {math.log(4):.2f}.")
+
+# %% [markdown]
+# It learns its task. Whether the features are of any use for *yours* is another question. Keep it until the probes.
+#
+# ## Derive: SimCLR
+#
+# **Contrastive learning** (对比学习) asks something else: *which two of these pictures were made from one image?* Each of
+# $B$ images is changed twice at random, which gives $2B$ **views** (视图). Two views of one image are a positive pair
+# (正样本对), all other rows are negatives (负样本). Let $z_i$ be the network's output for view $i$ and
+#
+# $$s_{ij} = \frac{z_i \cdot z_j}{|z_i|\,|z_j|}, \qquad
+# \ell_i = -\log \frac{\exp(s_{ij}/\tau)}{\sum_{k \ne i} \exp(s_{ik}/\tau)} \quad\text{with } j \text{ the other view of } i$$
+#
+# This is NT-Xent, the cross-entropy with temperature $\tau$ (温度) over $2B - 1$ candidates (Chen et al. 2020). Before any
+# training all similarities are about equal, so that $\ell_i \approx \log(2B-1)$.
+#
+# What counts as "the same" is decided by the changes and by nothing else. First the change of chapter 02 that suits these images.
+
+# %%
+VIEWS = [("affine", 0.25)]  # the policies of a view with their strengths, one after the other
+generator = torch.Generator().manual_seed(SEED)
+eight = pool[torch.randperm(len(pool), generator=generator)[:8]]
+first, second = (contrastive.view(eight, VIEWS, generator) for _ in range(2))
+lab.figures.images(
+    torch.cat([eight, first, second]),
+    ["image"] * 8 + ["view 1"] * 8 + ["view 2"] * 8,
+    columns=8,
+    title="Two views of each image are a positive pair",
+    caption="Change VIEWS and run the cell again. What must the network ignore, if the two lower rows are to be the same?",
+    alt="Eight images and two random views of each.",
+)
+
+# %% [markdown]
+# ## Write it: the pairs
+#
+# The $2B$ views stand in one batch: first the first views of all images, then the second views in the same order.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "positive_pairs"}
+def positive_pairs(batch):
+    """In which row the other view of each row stands.
+
+    batch: the number of images B. Rows 0 to B-1 are the first views, rows B to 2B-1 the second views in the same order.
+    Returns whole numbers (2 B,).
+    """
+    ### BEGIN SOLUTION
+    return (torch.arange(2 * batch) + batch) % (2 * batch)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_positive_pairs"}
+lab.check(positive_pairs)
+
+# %% [markdown]
+# ## Write it: the similarities
+#
+# The sum in $\ell_i$ leaves out $k = i$. A similarity of $-\infty$ does that: $\exp(-\infty) = 0$.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "similarity_matrix"}
+def similarity_matrix(z):
+    """Cosine similarities between all rows, with minus infinity on the diagonal.
+
+    z: float tensor (n, d). Returns (n, n). Make new tensors on z.device, so that it runs on a GPU too.
+    """
+    ### BEGIN SOLUTION
+    z = F.normalize(z, dim=1)
+    s = z @ z.T
+    return s.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_similarity_matrix"}
+lab.check(similarity_matrix)
+
+# %%
+pairs_of, similarities_of = lab.yours_or_ours(positive_pairs), lab.yours_or_ours(similarity_matrix)
+
+# %% [markdown]
+# ## Write it: the loss
+#
+# You have both parts: `similarities_of` and `pairs_of` are yours, or the course's as long as yours do not pass.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "nt_xent"}
+def nt_xent(z, temperature):
+    """The mean loss of SimCLR over all rows.
+
+    z: float tensor (2 B, d), the outputs for the B first views and then for the B second views. temperature: above 0.
+    Returns a tensor without dimensions. Make new tensors on z.device.
+    """
+    ### BEGIN SOLUTION
+    logits = similarities_of(z) / temperature
+    return F.cross_entropy(logits, pairs_of(len(z) // 2).to(z.device))
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_nt_xent"}
+lab.check(nt_xent)
+
+# %% [markdown]
+# ## Measure it
+#
+# Train with this loss, on 128 images and so 256 views a step. Over the encoder sits a small head that only serves the loss; it is
+# thrown away afterwards, and the features are what the encoder gives.
+
+# %%
+loss = lab.yours_or_ours(nt_xent)
+steps = lab.quick_or_full(600, 6000)
+simclr_encoder, history = contrastive.simclr(pool, VIEWS, loss=loss, steps=steps, seed=SEED, progress=True)
+late = history.losses[-steps // 10 :]
+print(f"Loss {history.losses[0]:.2f} at first (all rows alike: {math.log(255):.2f}), {sum(late) / len(late):.2f} at the end.")
+
+# %% [markdown]
+# ## See: the map before and after
+#
+# Test images on a map of their features, by the two directions in which these spread most (principal components, 主成分). Point at a
+# letter to see its image, or choose one with the slider, and compare its neighbours before and after.
+
+# %%
+lab.runtime.seed_everything(SEED)
+random_encoder = contrastive.encoder(pool.shape[-1])
+encoders = {"random": random_encoder, "rotation": rotation_encoder, "SimCLR": simclr_encoder}
+features = {name: probes.embedded(task, encoder) for name, encoder in encoders.items()}
+some = torch.randperm(len(features["SimCLR"].test_labels), generator=torch.Generator().manual_seed(SEED))[:200]
+maps = {"before": features["random"].test_images[some], "after": features["SimCLR"].test_images[some]}
+
+lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], task.classes, maps)
+
+# %% [markdown]
+# ## Write it: nearest neighbours
+#
+# The simplest judge of features asks the nearest labelled images. Each of the $k$ nearest votes for its own class with the weight
+# $\exp(s / 0.1)$, where $s$ is its cosine similarity (Wu et al. 2018).
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "nearest_labels"}
+def nearest_labels(features, labels, queries, k, classes):
+    """The class of each query by a weighted vote of its k most similar labelled images.
+
+    features: float tensor (n, d). labels: whole numbers (n,) from 0 to classes - 1. queries: (m, d). Similarity is the cosine,
+    a vote weighs exp(similarity / 0.1). Returns class numbers (m,).
+    """
+    ### BEGIN SOLUTION
+    s = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T  # (m, n)
+    nearest, rows = s.topk(k, dim=1)  # (m, k)
+    votes = F.one_hot(labels[rows], classes) * (nearest / 0.1).exp()[:, :, None]  # (m, k, classes)
+    return votes.sum(1).argmax(1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_nearest_labels"}
+lab.check(nearest_labels)
+
+# %% [markdown]
+# ## Measure it: probes
+#
+# The usual judge is the **linear probe** (线性探测): the encoder is frozen, and only a linear classifier sees the labels. What it
+# cannot separate, the features do not hold in a simple form. Every draw of labels is the same for all encoders.
+
+# %%
+nearest = lab.yours_or_ours(nearest_labels)
+linear, neighbours = {}, {}
+for name in lab.progress(list(features), "encoders"):
+    for k in SHOTS:
+        linear[name, k] = [probes.linear_probe(features[name], shots=k, seed=seed) for seed in SEEDS]
+        neighbours[name, k] = [probes.neighbours_probe(features[name], shots=k, seed=seed, nearest=nearest) for seed in SEEDS]
+
+# %% [markdown]
+# To compare with: the same net trained on the K labels alone, without augmentation and with the right one of chapter 02, and
+# trained on from SimCLR's weights at 5 labels per class, for later.
+
+# %%
+start = {name: tensor.cpu() for name, tensor in simclr_encoder.state_dict().items()}
+ARMS = {"plain": ("none", 0.0), "augmented": ("affine", 0.25)}
+common = {"dataset": DATASET, "steps": lab.quick_or_full(120, 600)}
+grid = [
+    {**common, "shots": k, "seed": seed, "policy": policy, "strength": strength, "start": begin}
+    for policy, strength in ARMS.values()
+    for begin, all_shots in ((None, SHOTS), (start, [5]))
+    for k in all_shots
+    for seed in SEEDS
+]
+rows = lab.sweep(probes.fit_from, grid)
+
+
+def trained(arm, shots, pretrained=False):
+    """One test accuracy per draw of the labels, with an arm's augmentation, from scratch or from SimCLR's weights."""
+    chosen = [row for row in rows if row["policy"] == ARMS[arm][0] and row["shots"] == shots]
+    return [row["test_accuracy"] for row in chosen if (row["start"] is not None) == pretrained]
+
+
+# %% [markdown]
+# And features from outside: EfficientNet-Lite0, trained on 1.3 million labelled photographs. It is slow here, so it sees 40
+# training images per class and 300 test images, enlarged to 128 pixels; its features are kept in the cache folder.
+
+# %%
+from fewshot_lab.data import ImageTask
+from fewshot_lab.models.efficientnet import lite0_features
+
+images, labels = task.draw(40, SEED)
+rows_test = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(SEED))[:300]
+both_parts = torch.cat([images, task.test_images[rows_test]])
+try:
+    z = lite0_features(both_parts, device=DEVICE, progress=lambda batches: lab.progress(batches, "batches"))
+    photographs = ImageTask(task.name, task.classes, z[: len(images)], labels, z[len(images) :], task.test_labels[rows_test])
+    for k in SHOTS:
+        linear["EfficientNet", k] = [probes.linear_probe(photographs, shots=k, seed=seed) for seed in SEEDS]
+except lab.CourseError as error:
+    print(f"Without EfficientNet-Lite0, whose weights are not here: {error}")
+
+# %% [markdown]
+# ## Read it
+#
+# Compare at 1 label per class, where labels alone can do least. Then see what 20 labels change. One thing flatters SimCLR a
+# little: its temperature and learning rate were once chosen by probes on these glyphs. The other arms have chapter 02's settings.
+
+# %%
+curves = {f"probe: {name}": [linear[name, k] for k in SHOTS] for name in dict.fromkeys(name for name, _ in linear)}
+curves |= {f"from scratch, {arm}": [trained(arm, k) for k in SHOTS] for arm in ARMS}
+at_five = {name: lab.mean_interval(values[1]) for name, values in curves.items()}
+ranked = sorted(at_five, key=lambda name: -at_five[name].mean)
+lab.figures.curves(
+    {name: (SHOTS, [lab.mean_interval(values) for values in curves[name]]) for name in ranked},
+    title="At 5 labels per class: " + ", then ".join(f"“{name}” {at_five[name].mean:.2f}" for name in ranked[:2]),
+    x="labels per class",
+    y="test accuracy",
+    log_x=True,
+    ticks=SHOTS,
+    limits=(0, 1.02),
+    caption=f"{task.name}. Band: 95 % interval over {len(SEEDS)} draws of the labels, one encoder each. In order of the accuracy at 5.",
+    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {at_five[name].mean:.2f}" for name in ranked) + ".",
+)
+
+# %%
+probed = {name.removeprefix("probe: "): value.mean for name, value in at_five.items() if name.startswith("probe")}
+lab.recall("features", ", ".join(f"{name} {value:.2f}" for name, value in sorted(probed.items(), key=lambda item: -item[1])))
+
+# %%
+for (name, k), values in linear.items():
+    display(lab.record(f"probe_{name.lower()}_k{k}", values, unit="accuracy", headline=(name, k) == ("SimCLR", 5)))
+for arm in ARMS:
+    for k in SHOTS:
+        display(lab.record(f"supervised_{arm}_k{k}", trained(arm, k), unit="accuracy"))
+
+# %% [markdown]
+# A linear probe may weigh features, nearest neighbours take them as they are. Do both judges favour the same encoder?
+
+# %%
+judges = {"linear": linear, "neighbours": neighbours}
+judged = {f"{name}, {judge}": lab.mean_interval(found[name, 5]) for name in encoders for judge, found in judges.items()}
+first = {judge: max(encoders, key=lambda name: judged[f"{name}, {judge}"].mean) for judge in judges}
+lab.figures.bars(
+    judged,
+    title="Best: " + ", ".join(f"{name} by {judge} ({judged[f'{name}, {judge}'].mean:.2f})" for judge, name in first.items()),
+    x="test accuracy at 5 labels per class",
+    line=1 / len(task.classes),
+    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: guessing. Five neighbours vote.",
+    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in judged.items()) + ".",
+)
+
+# %%
+lab.record("neighbours_simclr_k5", neighbours["SimCLR", 5], unit="accuracy")
+
+# %% [markdown]
+# A pretext task can be learned well and teach little. To tell turns, it is enough to know what stands upright in general.
+# Does rotation prediction do better than no training at all?
+
+# %%
+lab.verdict(
+    "rotation-helps",
+    "Features of rotation prediction are better than random ones.",
+    [lab.Evidence("rotation - random, 5 labels per class", lab.paired_difference(linear["rotation", 5], linear["random", 5]), ">")],
+)
+
+# %% [markdown]
+# ## Measure it: which views make or break it
+#
+# Views tell the network what to ignore. Too little, and the pairs are found by some detail that says nothing about the class. Too
+# much, and the class itself is ignored: a network that must not tell a letter from its mirror image cannot tell b from d (Tian et
+# al. 2020). Short trainings, everything the same but the views.
+
+# %%
+ABLATION = {
+    "no change": [],
+    "noise": [("noise", 0.4)],
+    "turn": [("rotate", 0.25)],
+    "shift and scale": [("shift", 0.25), ("scale", 0.25)],
+    "all affine": [("affine", 0.25)],
+    "affine and flip": [("affine", 0.25), ("flip", 1.0)],
+    "affine and D4": [("affine", 0.25), ("d4", 1.0)],
+}
+ENCODER_SEEDS = SEEDS[: lab.quick_or_full(3, 10)]
+short = {"dataset": DATASET, "shots": 5, "draws": SEEDS, "steps": lab.quick_or_full(70, 1000)}
+grid = [{**short, "views": views, "seed": seed} for views in ABLATION.values() for seed in ENCODER_SEEDS]
+ablated = lab.sweep(probes.fit_views, grid)
+by_views = {name: [row["test_accuracy"] for row in ablated if row["views"] == views] for name, views in ABLATION.items()}
+
+# %%
+seen = {name: lab.mean_interval(values) for name, values in by_views.items()}
+best, worst = (choose(seen, key=lambda name: seen[name].mean) for choose in (max, min))
+untrained = sum(linear["random", 5]) / len(SEEDS)
+lab.figures.bars(
+    seen,
+    title=f"Best views: “{best}” ({seen[best].mean:.2f}). Worst: “{worst}” ({seen[worst].mean:.2f})",
+    x="test accuracy of a linear probe, 5 labels per class",
+    line=untrained,
+    caption=f"{short['steps']} steps each. Mean and 95 % interval over {len(ENCODER_SEEDS)} trainings. Dashed: random features.",
+    alt="Accuracy by views: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in seen.items()) + ".",
+)
+
+# %%
+worse = [name for name in seen if seen[name].mean < seen["no change"].mean]
+lab.recall("views", f"worse than no change at all: {', '.join(worse) or 'none of them'}")
+
+# %%
+for name, values in by_views.items():
+    display(lab.record(f"views_{name.replace(' ', '_').lower()}_k5", values, unit="accuracy"))
+
+# %% [markdown]
+# Two questions to the same trainings, in pairs of equal seeds.
+
+# %%
+lab.verdict(
+    "views-must-change",
+    "SimCLR learns from views that change the image, and next to nothing from views that do not.",
+    [
+        lab.Evidence("all affine - no change", lab.paired_difference(by_views["all affine"], by_views["no change"]), ">"),
+        lab.Evidence("no change - random features", lab.mean_interval([v - untrained for v in by_views["no change"]]), "<", 0.05),
+    ],
+)
+
+# %%
+lab.verdict(
+    "flips-break-views",
+    "Flips and quarter turns in the views destroy what tells these classes apart.",
+    [
+        lab.Evidence(f"{name} - all affine", lab.paired_difference(by_views[name], by_views["all affine"]), "<")
+        for name in ("affine and flip", "affine and D4")
+    ],
+)
+
+# %% [markdown]
+# ## Measure it: both together
+#
+# Is augmentation a rival of self-supervision, or a partner? Two by two: with and without augmentation of the *labelled* images, with
+# and without SimCLR before. Once with a linear probe on frozen features, once with the whole net trained on from SimCLR's weights,
+# where nothing but the starting point differs.
+
+# %%
+policy, strength = ARMS["augmented"]
+both_probe = [
+    probes.augmented_probe(task, simclr_encoder, shots=5, seed=seed, policy=policy, strength=strength)
+    for seed in lab.progress(SEEDS, "probes")
+]
+table = {
+    "neither": trained("plain", 5),
+    "augmentation alone": trained("augmented", 5),
+    "SimCLR alone, probe": linear["SimCLR", 5],
+    "both, probe": both_probe,
+    "SimCLR alone, trained on": trained("plain", 5, pretrained=True),
+    "both, trained on": trained("augmented", 5, pretrained=True),
+}
+
+# %%
+compared = {name: lab.mean_interval(values) for name, values in table.items()}
+alone = max(compared[name].mean for name in table if "alone" in name)
+top = max(compared, key=lambda name: compared[name].mean)
+lab.figures.bars(
+    compared,
+    title=f"“{top}” is best: {compared[top].mean:.2f}, against {alone:.2f} for the best of one alone",
+    x="test accuracy, 5 labels per class",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
+    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items()) + ".",
+)
+
+# %%
+lab.record("both_k5", table["both, probe"], unit="accuracy", headline=True)
+
+# %% [markdown]
+# The claim asks for two things: both together beat augmentation alone *and* self-supervision alone.
+
+# %%
+lab.verdict(
+    "C6",
+    "Augmentation and self-supervision together do better than either alone.",
+    [
+        lab.Evidence(f"both - {one}, {how}", lab.paired_difference(table[f"both, {how}"], table[other]), ">")
+        for how in ("probe", "trained on")
+        for one, other in (("augmentation alone", "augmentation alone"), ("SimCLR alone", f"SimCLR alone, {how}"))
+    ],
+)
+
+# %% [markdown]
+# Keep in mind what "SimCLR alone" means: its views *are* augmentation. Look back at the views without change to see what is left
+# of it without any.
+#
+# ## Recap
+#
+# * A pretext task makes labels out of images. That it is learned well does not mean that its features serve you: probe them.
+# * SimCLR pulls two views of an image together and pushes all others apart. Its views decide what is ignored, so they must
+#   change what does not matter and keep what does.
+# * Augmentation works twice: in the views, where nothing is learned without it, and on the few labelled images afterwards.
+#
+# **Questions.** 1. Why does the loss of the views without change fall so low, and why is that no good sign? 2. Which views would you
+# choose for photographs of birds, where flips keep the species? And for handwritten digits? 3. A batch holds two images of one
+# class. What does NT-Xent do to them, and when would that hurt?
+#
+# **Going further.** Gidaris et al. 2018 (ICLR), rotation prediction; Chen et al. 2020 (ICML), SimCLR; Tian et al. 2020 (NeurIPS),
+# what makes for good views; Wu et al. 2018 (CVPR), instance discrimination and its neighbours; Alain & Bengio 2017 (ICLR workshop),
+# linear probes; He et al. 2020 (CVPR), momentum contrast; Grill et al. 2020 (NeurIPS), without negatives. In production: `lightly`
+# for training, `timm` for pretrained encoders.
