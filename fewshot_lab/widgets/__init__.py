@@ -4,5 +4,6 @@ from .geometry import GeometryExplorer
 from .labels import LabelExplorer
 from .policy import PolicyExplorer
 from .question import predict, recall
+from .temperature import TemperatureExplorer
 
-__all__ = ["GeometryExplorer", "LabelExplorer", "PolicyExplorer", "predict", "recall"]
+__all__ = ["GeometryExplorer", "LabelExplorer", "PolicyExplorer", "TemperatureExplorer", "predict", "recall"]
