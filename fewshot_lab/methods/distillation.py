@@ -20,9 +20,10 @@ from .. import data
 from ..augment import policy as policy_named
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, predict, train
+from ..training import accuracy, cross_entropy, predict, train
 
 TEMPERATURE = 4.0
+MOST_IMAGES = 2000  # of a part that are used, so that a large data set does not make a long chapter
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 Mixed = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
@@ -95,13 +96,13 @@ def shuffled_wrong_classes(logits: Tensor, generator: torch.Generator | None = N
 
 
 def halves(dataset: str) -> tuple[data.ImageTask, data.ImageTask]:
-    """The training images in two halves, the teacher's and the student's, both with the whole test set.
+    """The training images in two halves, the teacher's and the student's, both with the same test images (at most 2,000 each).
 
     The teacher must not have seen the labels of the images that the student is to learn without labels. The split is fixed.
     """
     task = data.load(dataset)
-    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))
-    test = (task.test_images, task.test_labels)
+    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))[:MOST_IMAGES]
+    test = (task.test_images[:MOST_IMAGES], task.test_labels[:MOST_IMAGES])
     return tuple(
         data.ImageTask(task.name, task.classes, task.train_images[rows], task.train_labels[rows], *test)
         for rows in order.tensor_split(2)
@@ -141,11 +142,11 @@ def fit_teacher(
 
 
 def cached_logits(
-    teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1, device: str = "auto"
+    teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1
 ) -> Tensor:
     """The teacher's logits (copies, n, classes) for the student's n images in each of their replayed copies, on the CPU."""
     views = _views(dataset, policy, strength, copies)
-    return predict(teacher, views.flatten(0, 1), device=device).unflatten(0, views.shape[:2])
+    return predict(teacher, views.flatten(0, 1)).unflatten(0, views.shape[:2])
 
 
 def cached_loss(temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
@@ -170,8 +171,24 @@ def online_loss(teacher: nn.Module, temperature: float, alpha: float, mixed: Mix
 
 
 def packed(teacher_logits: Tensor, labels: Tensor) -> Tensor:
-    """Logits (n, classes) and labels (n,) as one float tensor (n, classes + 1), the label in the last column."""
-    return torch.cat([teacher_logits, labels[:, None].to(teacher_logits)], dim=1)
+    """Logits (..., n, classes) and labels (n,) as one float tensor (..., n, classes + 1), the label in the last column."""
+    column = labels.to(teacher_logits).expand(teacher_logits.shape[:-1])
+    return torch.cat([teacher_logits, column[..., None]], dim=-1)
+
+
+def replaying(views: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]:
+    """An `augment` for `training.train` whose labels are the images' places: each image in a random one of its views.
+
+    views: uint8 (copies, n, 1, H, W). targets: (copies, n, ...), what belongs to each view.
+    """
+
+    def augment(images: Tensor, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        nonlocal views, targets
+        views, targets = views.to(images.device), targets.to(images.device)
+        copy = torch.randint(len(views), (len(rows),), generator=generator).to(images.device)
+        return views[copy, rows].float().div_(255), targets[copy, rows]
+
+    return augment
 
 
 def fit_student(
@@ -196,7 +213,7 @@ def fit_student(
     images: "labelled", the K of each class, or "all", the whole half; with a teacher only the labels of the K are used,
     without one all of them. teacher: None, `cached_logits`, or a network that is asked at every step. answers: "soft", or
     "hard" for the teacher's class as if it were the label (pseudo-labels). policy, strength: the views; with cached logits as
-    many as there are copies, else fresh ones at every step. alpha, temperature: as in `mixed_loss`, or in a `mixed` of the same arguments.
+    many as there are copies, else fresh ones at every step. mixed: the loss; it is given temperature and alpha.
     Returns test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student, seconds (of the
     training alone).
     """
@@ -204,24 +221,24 @@ def fit_student(
     labelled = task.rows(shots, seed)
     rows = labelled if images == "labelled" else torch.arange(len(task.train_labels))
     x, y = task.train_images[rows], task.train_labels[rows]
-    augment, loss, cached = _fresh(policy, strength), {}, isinstance(teacher, Tensor)
+    augment, loss = _fresh(policy, strength), cross_entropy
     if teacher is not None:
         y = torch.where(torch.isin(rows, labelled), y, -1)
     if isinstance(teacher, nn.Module):
-        loss = {"loss": online_loss(teacher, temperature, alpha, mixed)}
-    elif cached:
-        copies, augment = len(teacher), None
-        x = _views(dataset, policy, strength, copies)[:, rows].flatten(0, 1)  # (copies * n, 1, H, W)
-        logits, y = teacher[:, rows].flatten(0, 1), y.repeat(copies)
+        loss = online_loss(teacher, temperature, alpha, mixed)
+    elif isinstance(teacher, Tensor):
+        logits = teacher[:, rows]  # (copies, n, classes)
         if answers == "hard":
-            y = torch.where(y < 0, logits.argmax(dim=1), y)
+            targets = torch.where(y < 0, logits.argmax(dim=-1), y)
         else:
-            y, loss = packed(logits, y), {"loss": cached_loss(temperature, alpha, mixed)}
+            targets, loss = packed(logits, y), cached_loss(temperature, alpha, mixed)
+        augment = replaying(_views(dataset, policy, strength, len(teacher))[:, rows], targets)
+        y = torch.arange(len(rows))
 
     seed_everything(seed)
     student = conv_net(len(task.classes), size=x.shape[-1], width=width)
     options = {"steps": steps, "batch_size": 64, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
-    history = train(student, x, y, **options, **loss)
+    history = train(student, x, y, loss=loss, **options)
     test_logits = predict(student, task.test_images)
     return {
         "test_accuracy": accuracy(test_logits, task.test_labels),

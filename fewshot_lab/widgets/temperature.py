@@ -14,7 +14,7 @@ _ORDERS = ("least sure first", "as they come")
 
 
 class TemperatureExplorer(Explorer):
-    """A test image, the teacher's probabilities at a temperature, their entropy, and the weight of the wrong classes."""
+    """A test image, the teacher's probabilities at a temperature, their entropy, and the weight of the lesser classes."""
 
     def __init__(self, task: ImageTask, teacher_logits: torch.Tensor, *, temperature: float = TEMPERATURE) -> None:
         """teacher_logits: (n, classes) for the task's test images."""
@@ -28,7 +28,7 @@ class TemperatureExplorer(Explorer):
         super().__init__(
             order=choice("order", _ORDERS, help="Which images come first"),
             image=slider("image", 0, 0, min(199, len(teacher_logits) - 1), 1, help="Which test image", whole=True),
-            temperature=slider("temperature T", temperature, 0.5, 20.0, 0.5, help="1 leaves the answer as it is, more flattens it"),
+            temperature=slider("temperature T", temperature, 0.5, 20.0, 0.5, help="1 leaves the answer as it is"),
         )
 
     def row(self) -> int:
@@ -40,23 +40,22 @@ class TemperatureExplorer(Explorer):
         return softened(self.logits[self.row()][None], temperature)[0]
 
     def numbers(self) -> str:
-        """Entropy and weight of the wrong classes in words."""
+        """Entropy and the weight of the other classes in words."""
         p = self.answer(self["temperature"])
         entropy = -(p * p.clamp_min(1e-12).log2()).sum().item()
         wrong = 1 - p[self.logits[self.row()].argmax()].item()
         return (
-            f"Entropy {entropy:.2f} of at most {math.log2(len(p)):.2f} bits. Wrong classes: {wrong:.0%} of the answer, and so of "
-            f"the cross-entropy's gradient weight. Factor T² = {self['temperature'] ** 2:g}."
+            f"Entropy {entropy:.2f} of at most {math.log2(len(p)):.2f} bits. All but the top class carry {wrong:.0%} of the "
+            f"weight in the loss; with a hard label they carry none. T² = {self['temperature'] ** 2:g}."
         )
 
     def page(self) -> str:
         label, p = self.task.classes[self.task.test_labels[self.row()]], self.answer(self["temperature"])
-        picture = svg.panel(
-            self.task.test_images[self.row()], side=160, label=f"A test image of {label}", title=f"its label: {label}"
-        )
+        image = self.task.test_images[self.row()]
+        picture = svg.panel(image, side=160, label=f"A test image of {label}", title=f"its label: {label}")
         bars = "".join(
-            f"<tr><td style='padding:0 .5em'>{html.escape(name)}</td><td style='width:16em'><div style='background:#0072B2;"
-            f"height:.9em;width:{share:.2%}'></div></td><td style='font-family:monospace;text-align:right'>{share:.3f}</td></tr>"
+            f"<tr><td style='padding:0 .5em'>{html.escape(name)}</td><td style='width:16em'>"
+            f"<div style='background:#0072B2;height:.9em;width:{share:.2%}'></div></td><td>{share:.3f}</td></tr>"
             for name, share in zip(self.task.classes, p.tolist(), strict=True)
         )
         table = f"<table style='line-height:1.1'><caption>softened at T = {self['temperature']:g}</caption>{bars}</table>"
