@@ -23,6 +23,11 @@ class ImageTask:
         Returns images (classes * shots, 1, H, W) and labels. Draws with the same seed are nested: the first K of a class
         are the same for every larger K, so learning curves are paired. Raises ValueError when a class has fewer images.
         """
+        rows = self.rows(shots, seed)
+        return self.train_images[rows], self.train_labels[rows]
+
+    def rows(self, shots: int, seed: int) -> Tensor:
+        """Where the images of `draw` stand in the training part: whole numbers (classes * shots,)."""
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.train_labels), generator=generator)
         chosen = []
@@ -31,5 +36,4 @@ class ImageTask:
             if shots > len(of_class):
                 raise ValueError(f"{self.name} has {len(of_class)} training images of {self.classes[label]!r}, not {shots}.")
             chosen.append(of_class[:shots])
-        index = torch.cat(chosen)
-        return self.train_images[index], self.train_labels[index]
+        return torch.cat(chosen)

@@ -5,5 +5,14 @@ from .geometry import GeometryExplorer
 from .labels import LabelExplorer
 from .policy import PolicyExplorer
 from .question import predict, recall
+from .temperature import TemperatureExplorer
 
-__all__ = ["EmbeddingExplorer", "GeometryExplorer", "LabelExplorer", "PolicyExplorer", "predict", "recall"]
+__all__ = [
+    "EmbeddingExplorer",
+    "GeometryExplorer",
+    "LabelExplorer",
+    "PolicyExplorer",
+    "TemperatureExplorer",
+    "predict",
+    "recall",
+]

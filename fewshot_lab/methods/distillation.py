@@ -1,0 +1,265 @@
+"""Distillation: a student learns the softened answers of a teacher (Hinton, Vinyals & Dean 2015, arXiv 1503.02531).
+
+With z the logits, T the temperature, p^T = softmax(z / T), t the teacher and s the student, one image costs
+
+    L = alpha T^2 KL(p_t^T || p_s^T) + (1 - alpha) [it has a label y] (-log p_s(y))
+
+The teacher does not change, so its logits are computed once (`cached_logits`). With augmentation the cache holds the logits of
+a fixed number of augmented copies, and the copies are drawn again from their seeds (`replayed_copies`): teacher and student
+see the same view (Beyer et al. 2022, CVPR). `online_loss` asks the teacher at every step instead.
+"""
+
+import functools
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import data
+from ..augment import policy as policy_named
+from ..models import conv_net
+from ..runtime import seed_everything
+from ..training import accuracy, cross_entropy, predict, train
+
+TEMPERATURE = 4.0
+MOST_IMAGES = 2000  # of a part that are used, so that a large data set does not make a long chapter
+
+Change = Callable[[Tensor, torch.Generator], Tensor]
+Mixed = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def softened(logits: Tensor, temperature: float) -> Tensor:
+    """softmax(z / T) of logits (n, classes): 1 as it is, higher flatter, equal shares in the limit (equation 1)."""
+    return (logits / temperature).softmax(dim=1)
+
+
+def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(p_t^T || p_s^T), the mean over the images; logits (n, classes), returns a scalar.
+
+    Its gradient is that of the cross-entropy to the teacher, of which it differs by the teacher's entropy. T^2 keeps the
+    gradient's size when T changes (section 2.1).
+    """
+    log_p_t = F.log_softmax(teacher_logits / temperature, dim=1)
+    log_p_s = F.log_softmax(student_logits / temperature, dim=1)
+    return temperature**2 * (log_p_t.exp() * (log_p_t - log_p_s)).sum(dim=1).mean()
+
+
+def distillation_gradient(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """The gradient of `distillation_loss` with respect to the student's logits, (n, classes): T (p_s^T - p_t^T) / n.
+
+    For T large against the logits it tends to (z_s - z_t) / (n classes), the logits centred row by row (equation 4, times T^2).
+    """
+    p_s, p_t = softened(student_logits, temperature), softened(teacher_logits, temperature)
+    return temperature * (p_s - p_t) / len(student_logits)
+
+
+def mixed_loss(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float, alpha: float) -> Tensor:
+    """alpha times the soft loss plus 1 - alpha times the hard one, the mean over all images; a scalar.
+
+    labels (n,) are class numbers, -1 for an image without a label: it costs nothing but its soft part. The hard part is at
+    temperature 1.
+    """
+    hard = F.cross_entropy(student_logits, labels, ignore_index=-1, reduction="sum") / len(labels)
+    return alpha * distillation_loss(student_logits, teacher_logits, temperature) + (1 - alpha) * hard
+
+
+def fidelity(student_logits: Tensor, teacher_logits: Tensor) -> tuple[float, float]:
+    """How well the student imitates: the share of images with the teacher's class, and mean KL(p_t || p_s) at T = 1, in nats.
+
+    Source: Stanton et al. 2021 (NeurIPS), equations 3 and 4. Neither looks at the true labels: fidelity is not accuracy.
+    """
+    agreement = (student_logits.argmax(dim=1) == teacher_logits.argmax(dim=1)).float().mean()
+    return agreement.item(), distillation_loss(student_logits, teacher_logits, 1.0).item()
+
+
+def replayed_copies(images: Tensor, change: Change, copies: int, seed: int) -> Tensor:
+    """`copies` augmented versions of all images (n, ...), each drawn anew from its own seed: (copies, n, ...).
+
+    change(images, generator) draws from the generator; copy r gets one seeded with seed + r. So every copy can be made
+    again, alone, at any time and in any process.
+    """
+    return torch.stack([change(images, torch.Generator().manual_seed(seed + r)) for r in range(copies)])
+
+
+def shuffled_wrong_classes(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Logits (..., classes) whose entries, all but the largest, have changed places at random within each row.
+
+    The answer and its confidence stay; which wrong classes are near is lost (Furlanello et al. 2018, ICML: "permuted
+    predictions").
+    """
+    ranks = logits.argsort(dim=-1, descending=True)  # (..., classes): column 0 is the largest
+    chance = torch.rand(logits.shape, generator=generator)
+    chance[..., 0] = -1.0
+    return torch.empty_like(logits).scatter(-1, ranks, logits.gather(-1, ranks.gather(-1, chance.argsort(dim=-1))))
+
+
+def halves(dataset: str) -> tuple[data.ImageTask, data.ImageTask]:
+    """The training images in two halves, the teacher's and the student's, both with the same test images (at most 2,000 each).
+
+    The teacher must not have seen the labels of the images that the student is to learn without labels. The split is fixed.
+    """
+    task = data.load(dataset)
+    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))[:MOST_IMAGES]
+    test = (task.test_images[:MOST_IMAGES], task.test_labels[:MOST_IMAGES])
+    return tuple(
+        data.ImageTask(task.name, task.classes, task.train_images[rows], task.train_labels[rows], *test)
+        for rows in order.tensor_split(2)
+    )
+
+
+def fit_teacher(
+    dataset: str,
+    *,
+    width: int = 64,
+    policy: str = "none",
+    strength: float = 0.0,
+    steps: int = 300,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict[str, object]:
+    """Trains a convolutional net on the teacher's half, all labelled, and tests it.
+
+    Returns teacher (the network), test_accuracy, test_logits (n, classes).
+    """
+    task, _ = halves(dataset)
+    seed_everything(seed)
+    teacher = conv_net(len(task.classes), size=task.train_images.shape[-1], width=width)
+    train(
+        teacher,
+        task.train_images,
+        task.train_labels,
+        steps=steps,
+        batch_size=32,
+        learning_rate=3e-3,
+        augment=_fresh(policy, strength),
+        seed=seed,
+        device=device,
+    )
+    test_logits = predict(teacher, task.test_images)
+    return {"teacher": teacher, "test_accuracy": accuracy(test_logits, task.test_labels), "test_logits": test_logits}
+
+
+def cached_logits(
+    teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1
+) -> Tensor:
+    """The teacher's logits (copies, n, classes) for the student's n images in each of their replayed copies, on the CPU."""
+    views = _views(dataset, policy, strength, copies)
+    return predict(teacher, views.flatten(0, 1)).unflatten(0, views.shape[:2])
+
+
+def cached_loss(temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
+    """A loss for `training.train` whose labels are `packed` logits and labels."""
+
+    def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+        return mixed(model(images), targets[:, :-1], targets[:, -1].long(), temperature, alpha)
+
+    return loss
+
+
+def online_loss(teacher: nn.Module, temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
+    """A loss for `training.train` whose labels are class numbers or -1; the teacher sees every batch as the student does."""
+    teacher.eval()
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            teacher_logits = teacher.to(images.device)(images)
+        return mixed(model(images), teacher_logits, labels, temperature, alpha)
+
+    return loss
+
+
+def packed(teacher_logits: Tensor, labels: Tensor) -> Tensor:
+    """Logits (..., n, classes) and labels (n,) as one float tensor (..., n, classes + 1), the label in the last column."""
+    column = labels.to(teacher_logits).expand(teacher_logits.shape[:-1])
+    return torch.cat([teacher_logits, column[..., None]], dim=-1)
+
+
+def replaying(views: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]:
+    """An `augment` for `training.train` whose labels are the images' places: each image in a random one of its views.
+
+    views: uint8 (copies, n, 1, H, W). targets: (copies, n, ...), what belongs to each view.
+    """
+
+    def augment(images: Tensor, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        nonlocal views, targets
+        views, targets = views.to(images.device), targets.to(images.device)
+        copy = torch.randint(len(views), (len(rows),), generator=generator).to(images.device)
+        return views[copy, rows].float().div_(255), targets[copy, rows]
+
+    return augment
+
+
+def fit_student(
+    dataset: str,
+    *,
+    shots: int,
+    seed: int,
+    images: str = "labelled",
+    teacher: Tensor | nn.Module | None = None,
+    answers: str = "soft",
+    policy: str = "none",
+    strength: float = 0.0,
+    temperature: float = TEMPERATURE,
+    alpha: float = 0.5,
+    mixed: Mixed = mixed_loss,
+    width: int = 8,
+    steps: int = 200,
+    device: str = "auto",
+) -> dict[str, object]:
+    """Trains a small student with `shots` labels per class of its half and tests it; everything random comes from `seed`.
+
+    images: "labelled", the K of each class, or "all", the whole half; with a teacher only the labels of the K are used,
+    without one all of them. teacher: None, `cached_logits`, or a network that is asked at every step. answers: "soft", or
+    "hard" for the teacher's class as if it were the label (pseudo-labels). policy, strength: the views; with cached logits as
+    many as there are copies, else fresh ones at every step. mixed: the loss; it is given temperature and alpha.
+    Returns test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student, seconds (of the
+    training alone).
+    """
+    _, task = halves(dataset)
+    labelled = task.rows(shots, seed)
+    rows = labelled if images == "labelled" else torch.arange(len(task.train_labels))
+    x, y = task.train_images[rows], task.train_labels[rows]
+    augment, loss = _fresh(policy, strength), cross_entropy
+    if teacher is not None:
+        y = torch.where(torch.isin(rows, labelled), y, -1)
+    if isinstance(teacher, nn.Module):
+        loss = online_loss(teacher, temperature, alpha, mixed)
+    elif isinstance(teacher, Tensor):
+        logits = teacher[:, rows]  # (copies, n, classes)
+        if answers == "hard":
+            targets = torch.where(y < 0, logits.argmax(dim=-1), y)
+        else:
+            targets, loss = packed(logits, y), cached_loss(temperature, alpha, mixed)
+        augment = replaying(_views(dataset, policy, strength, len(teacher))[:, rows], targets)
+        y = torch.arange(len(rows))
+
+    seed_everything(seed)
+    student = conv_net(len(task.classes), size=x.shape[-1], width=width)
+    options = {"steps": steps, "batch_size": 64, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
+    history = train(student, x, y, loss=loss, **options)
+    test_logits = predict(student, task.test_images)
+    return {
+        "test_accuracy": accuracy(test_logits, task.test_labels),
+        "train_accuracy": accuracy(predict(student, task.train_images[labelled]), task.train_labels[labelled]),
+        "test_logits": test_logits,
+        "student": student,
+        "seconds": history.seconds,
+    }
+
+
+def _fresh(policy: str, strength: float):
+    """An `augment` for `training.train`, or None when the policy changes nothing."""
+    if policy == "none":
+        return None
+    change = policy_named(policy)
+    return lambda images, labels, generator: (change(images, strength, generator), labels)
+
+
+@functools.cache
+def _views(dataset: str, policy: str, strength: float, copies: int) -> Tensor:
+    """The replayed copies of the student's images, uint8 (copies, n, 1, H, W)."""
+    change = policy_named(policy)
+    images = halves(dataset)[1].train_images
+    return replayed_copies(images, lambda batch, generator: change(batch, strength, generator), copies, seed=0)

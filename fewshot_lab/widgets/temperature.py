@@ -1,0 +1,79 @@
+"""Chapter 06's explorer: a real teacher's answer to an image, softened by a temperature."""
+
+import html
+import math
+
+import torch
+
+from ..data import ImageTask
+from ..figures import Picture, new_figure, style, svg
+from ..methods.distillation import TEMPERATURE, softened
+from .explorer import Explorer, choice, slider
+
+_ORDERS = ("least sure first", "as they come")
+
+
+class TemperatureExplorer(Explorer):
+    """A test image, the teacher's probabilities at a temperature, their entropy, and the weight of the lesser classes."""
+
+    def __init__(self, task: ImageTask, teacher_logits: torch.Tensor, *, temperature: float = TEMPERATURE) -> None:
+        """teacher_logits: (n, classes) for the task's test images."""
+        if teacher_logits.shape != (len(task.test_images), len(task.classes)):
+            raise ValueError(
+                f"The teacher's logits must be (test images, classes) = ({len(task.test_images)}, {len(task.classes)}), "
+                f"not {tuple(teacher_logits.shape)}."
+            )
+        self.task, self.logits = task, teacher_logits
+        self.least_sure = teacher_logits.softmax(dim=1).max(dim=1).values.argsort()
+        super().__init__(
+            order=choice("order", _ORDERS, help="Which images come first"),
+            image=slider("image", 0, 0, min(199, len(teacher_logits) - 1), 1, help="Which test image", whole=True),
+            temperature=slider("temperature T", temperature, 0.5, 20.0, 0.5, help="1 leaves the answer as it is"),
+        )
+
+    def row(self) -> int:
+        """The chosen image's place in the test set."""
+        return int(self.least_sure[self["image"]]) if self["order"] == _ORDERS[0] else self["image"]
+
+    def answer(self, temperature: float) -> torch.Tensor:
+        """The teacher's probabilities (classes,) for the chosen image."""
+        return softened(self.logits[self.row()][None], temperature)[0]
+
+    def numbers(self) -> str:
+        """Entropy and the weight of the other classes in words."""
+        p = self.answer(self["temperature"])
+        entropy = -(p * p.clamp_min(1e-12).log2()).sum().item()
+        wrong = 1 - p[self.logits[self.row()].argmax()].item()
+        return (
+            f"Entropy {entropy:.2f} of at most {math.log2(len(p)):.2f} bits. All but the top class carry {wrong:.0%} of the "
+            f"weight in the loss; with a hard label they carry none. T² = {self['temperature'] ** 2:g}."
+        )
+
+    def page(self) -> str:
+        label, p = self.task.classes[self.task.test_labels[self.row()]], self.answer(self["temperature"])
+        image = self.task.test_images[self.row()]
+        picture = svg.panel(image, side=160, label=f"A test image of {label}", title=f"its label: {label}")
+        bars = "".join(
+            f"<tr><td style='padding:0 .5em'>{html.escape(name)}</td><td style='width:16em'>"
+            f"<div style='background:#0072B2;height:.9em;width:{share:.2%}'></div></td><td>{share:.3f}</td></tr>"
+            for name, share in zip(self.task.classes, p.tolist(), strict=True)
+        )
+        table = f"<table style='line-height:1.1'><caption>softened at T = {self['temperature']:g}</caption>{bars}</table>"
+        beside = f"<div style='max-width:30em'>{picture}<p>{self.numbers()}</p></div>"
+        return f"<div style='display:flex;flex-wrap:wrap;gap:1em'>{beside}{table}</div>"
+
+    def still(self) -> Picture:
+        label = self.task.classes[self.task.test_labels[self.row()]]
+        with style():
+            figure, axes = new_figure(1, 3, size=(7.5, 3.0), width_ratios=(1, 1.5, 1.5))
+            axes[0].imshow(self.task.test_images[self.row(), 0].numpy())
+            axes[0].axis("off")
+            axes[0].set_title(f"label {label}")
+            for place, temperature in zip(axes[1:], (1.0, self["temperature"]), strict=True):
+                place.barh(range(len(self.task.classes)), self.answer(temperature).tolist())
+                place.set_yticks(range(len(self.task.classes)), self.task.classes)
+                place.tick_params(axis="y", labelsize=7)
+                place.invert_yaxis()
+                place.set(title=f"T = {temperature:g}", xlabel="teacher's probability", xlim=(0, 1))
+        told = f"An image of {label} and the teacher's probabilities at T = 1 and {self['temperature']:g}. {self.numbers()}"
+        return Picture(figure, caption=f"A still of the explorer. {self.numbers()} Run the cell to drag the sliders.", alt=told)
