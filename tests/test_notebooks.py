@@ -18,7 +18,10 @@ from fewshot_lab.evidence import CLAIMS
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
-OTHER_PARAMETERS = {"00": {"DATASET": "glyphs"}, "01": {"DATASET": "digits"}, "02": {"DATASET": "digits"}}
+OTHER_PARAMETERS = {
+    **{"00": {"DATASET": "glyphs"}, "01": {"DATASET": "digits"}, "02": {"DATASET": "digits"}},
+    **{"04": {"DATASET": "digits"}, "06": {"DATASET": "digits"}},
+}
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
     "01": {"label_kept_hflip", "label_kept_rot180"},
@@ -26,8 +29,10 @@ RECORDED = {
         *("accuracy_none_k5", "accuracy_right_k5", "accuracy_wrong_k5"),
         *("exchange_rate_right", "exchange_rate_wrong", "images_per_second"),
     },
+    "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 20)},
+    "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
 }
-TIMED = {"images_per_second", "C2"}  # the clock's figures, which no seed repeats
+TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats
 
 each_chapter = pytest.mark.parametrize(
     "chapter", [pytest.param(chapter, marks=pytest.mark.xdist_group(id), id=id) for id, chapter in CHAPTERS.items()]
