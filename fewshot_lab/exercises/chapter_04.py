@@ -273,6 +273,7 @@ EXERCISES = [
         cases=(
             (torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([1, 0]), torch.tensor([[0.9, 0.2], [0.1, 0.5]]), 1, 2),
             (_CLUSTERS, torch.tensor([0, 0, 1, 1, 1]), torch.tensor([[1.0, 0.1], [0.0, 1.0], [-1.0, 0.2]]), 3, 2),
+            (torch.tensor([[1.0, 0.1], [1.0, 0.2], [1.0, -0.2]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
             (torch.tensor([[1.0, 0.0], [9.0, 9.0]]), torch.tensor([0, 1]), torch.tensor([[1.0, 0.2]]), 1, 2),
             (torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.1, 1.0]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
         ),
