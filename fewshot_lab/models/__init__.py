@@ -1,5 +1,5 @@
 """Networks of the course."""
 
-from .networks import conv_net, residual_net
+from .networks import conv4, conv_net, encoder_net, residual_net
 
-__all__ = ["conv_net", "residual_net"]
+__all__ = ["conv4", "conv_net", "encoder_net", "residual_net"]

@@ -1,0 +1,98 @@
+"""Omniglot: characters of real alphabets, drawn by hand by twenty people each (Lake, Salakhutdinov & Tenenbaum 2015, Science).
+
+It is the user's own copy: a folder or a zip file of the authors, named by FEWSHOT_LAB_OMNIGLOT or by a path, or put into the
+course's cache folder as `omniglot`. Nothing is downloaded.
+"""
+
+import functools
+import os
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..runtime import CourseError, home
+from .episodes import Pool
+
+SIZE = 28
+VARIABLE = "FEWSHOT_LAB_OMNIGLOT"
+
+
+def find(path: str | Path | None = None) -> Path | None:
+    """Where Omniglot is: `path`, else the environment's FEWSHOT_LAB_OMNIGLOT, else `omniglot` in the cache folder, else None.
+
+    Raises CourseError when `path` or the environment names something that does not exist.
+    """
+    given = path or os.environ.get(VARIABLE)
+    place = Path(given).expanduser() if given else home() / "omniglot"
+    if place.exists():
+        return place
+    if given:
+        raise CourseError(f"Omniglot should be at {place}, but nothing is there. Correct the path, or leave it empty.")
+    return None
+
+
+def pool(path: str | Path | None = None) -> Pool:
+    """All drawings as a pool of episodes, uint8 (N, 1, 28, 28), white on black; groups are the alphabets.
+
+    `path` is a zip file such as images_background_small1.zip, a folder of them, or a folder of alphabets. Each
+    drawing is shrunk from 105 x 105 by area means. Raises CourseError when there is no Omniglot, or no drawing in it.
+    """
+    place = find(path)
+    if place is None:
+        raise CourseError(
+            f"Omniglot is not here. Get images_background_small1.zip from github.com/brendenlake/omniglot (python folder) and "
+            f"set {VARIABLE} to its path."
+        )
+    return _read(place)
+
+
+@functools.cache
+def _read(place: Path) -> Pool:
+    drawings: dict[tuple[str, str], list[np.ndarray]] = {}
+    for alphabet, character, content in sorted(_files(place), key=lambda item: item[:2]):
+        drawings.setdefault((alphabet, character), []).append(_ink(content))
+    if not drawings:
+        raise CourseError(f"{place} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
+    ink = torch.from_numpy(np.stack([drawing for some in drawings.values() for drawing in some]))[:, None].float()
+    small = F.interpolate(ink, (SIZE, SIZE), mode="area")
+    counts = torch.tensor([len(some) for some in drawings.values()])
+    labels = torch.arange(len(drawings)).repeat_interleave(counts)
+    classes = tuple(f"{alphabet} {character.removeprefix('character')}" for alphabet, character in drawings)
+    groups = tuple(alphabet for alphabet, _ in drawings)
+    return Pool("Omniglot", (small * 255).round().to(torch.uint8), labels, classes, groups)
+
+
+def _files(place: Path) -> Iterator[tuple[str, str, bytes]]:
+    """(alphabet, character, content) of every drawing under a folder or in a zip file, a character's by drawer."""
+    if place.is_file():
+        if not zipfile.is_zipfile(place):
+            raise CourseError(f"{place} is not a zip file. Name Omniglot's zip file or its folder.")
+        with zipfile.ZipFile(place) as archive:
+            for name in sorted(archive.namelist()):
+                if found := _names(PurePosixPath(name)):
+                    yield *found, archive.read(name)
+        return
+    for path in sorted(place.rglob("*.png")):
+        if found := _names(PurePosixPath(path.as_posix())):
+            yield *found, path.read_bytes()
+    for archive in sorted(place.glob("*.zip")):
+        yield from _files(archive)
+
+
+def _names(path: PurePosixPath) -> tuple[str, str] | None:
+    """Alphabet and character of .../ALPHABET/characterNN/NAME.png, None for another file."""
+    parts = path.parts
+    fits = path.suffix == ".png" and len(parts) >= 3 and parts[-2].startswith("character") and "__MACOSX" not in parts
+    return (parts[-3], parts[-2]) if fits else None
+
+
+def _ink(content: bytes) -> np.ndarray:
+    """True where a PNG is black: the drawing is black on white."""
+    from PIL import Image
+
+    return np.asarray(Image.open(BytesIO(content)).convert("L")) < 128

@@ -1,0 +1,133 @@
+"""Model-agnostic meta-learning (MAML; Finn et al. 2017, ICML): weights from which a few gradient steps solve a new task.
+
+All tasks of a batch adapt at once: torch.func.vmap maps the gradient steps of one task over the tasks. Batch norm keeps the
+statistics of the start, so that a query is never classified with the help of the other queries.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
+from ..training import train
+from .prototypes import mixed_jitter
+
+Weights = dict[str, Tensor]
+
+
+class Learner(nn.Module):
+    """An encoder with a linear head for `way` classes that starts at 0, and the step sizes alpha, which are learned too.
+
+    One alpha for the encoder and one for the head: learned step sizes are from Li et al. 2017 (Meta-SGD, arXiv 1707.09835).
+    """
+
+    def __init__(self, encoder: nn.Module, way: int, *, features: int = 64, alpha: tuple[float, float] = (0.05, 1.0)) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(features, way)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.log_alpha = nn.Parameter(torch.tensor(alpha).log())
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.encoder(images))
+
+    @property
+    def theta(self) -> Weights:
+        """The weights that adapt, by name."""
+        return {name: weight for name, weight in self.named_parameters() if name != "log_alpha"}
+
+
+def adapt(
+    learner: Learner, theta: Weights, images: Tensor, labels: Tensor, *, steps: int, first_order: bool = False
+) -> Weights:
+    """theta' after `steps` times theta' = theta' - alpha * gradient of the support set's loss at theta' (equation 1).
+
+    images (N * K, C, H, W), labels (N * K,). first_order: the gradients count as constants in the outer derivative.
+    """
+
+    def loss(weights: Weights) -> Tensor:
+        return F.cross_entropy(functional_call(learner, weights, (images,)), labels)
+
+    alpha = learner.log_alpha.exp()
+    for _ in range(steps):
+        gradient = grad(loss)(theta)
+        if first_order:
+            gradient = {name: value.detach() for name, value in gradient.items()}
+        theta = {name: value - alpha[int(name.startswith("head"))] * gradient[name] for name, value in theta.items()}
+    return theta
+
+
+def adapted_logits(
+    learner: Learner, support: Tensor, queries: Tensor, *, steps: int, first_order: bool = False, loop: bool = False
+) -> Tensor:
+    """The queries' logits (T, M, N) of T tasks, each after its own adaptation; `loop`: one task after the other.
+
+    support (T, N, K, C, H, W), queries (T, M, C, H, W), float in 0..1.
+    """
+    way, shots = support.shape[1:3]
+    labels = torch.arange(way, device=support.device).repeat_interleave(shots)
+    theta = learner.theta
+
+    def task(images: Tensor, asked: Tensor) -> Tensor:
+        weights = adapt(learner, theta, images, labels, steps=steps, first_order=first_order)
+        return functional_call(learner, weights, (asked,))
+
+    if loop:
+        return torch.stack([task(*one) for one in zip(support.flatten(1, 2), queries, strict=True)])
+    return vmap(task)(support.flatten(1, 2), queries)
+
+
+def fit_maml(
+    encoder: nn.Module,
+    *,
+    steps: int,
+    seed: int,
+    way: int = 5,
+    shots: int = 1,
+    queries: int = 2,
+    tasks: int = 16,
+    inner_steps: int = 2,
+    first_order: bool = False,
+    device: str = "auto",
+    **options,
+) -> Learner:
+    """Meta-trains a learner on episodes of the training alphabets, `tasks` of them a step, from the encoder's weights on.
+
+    The outer loss is the queries' cross-entropy after adaptation (equation of section 2.2, algorithm 1).
+    """
+    pool = glyph_pool("train", jitter="none")
+    episodes = draw_episodes(pool, steps * tasks, way=way, shots=shots, queries=queries, seed=seed)
+    learner = Learner(encoder, way)
+
+    def draw(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        images = mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator)
+        return images.unflatten(0, rows.shape), labels
+
+    def loss(model: Learner, images: Tensor, labels: Tensor) -> Tensor:
+        model.eval()
+        support, asked = images[:, :, :shots], images[:, :, shots:].flatten(1, 2)
+        logits = adapted_logits(model, support, asked, steps=inner_steps, first_order=first_order)
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+    labels = episodes.query_labels.expand(len(episodes), -1)
+    train(
+        learner, episodes.rows, labels,
+        steps=steps, batch_size=tasks, augment=draw, loss=loss, seed=seed, device=device, **options,
+    )  # fmt: skip
+    return learner
+
+
+def maml_accuracies(learner: Learner, pool: Pool, episodes: Episodes, *, steps: int, chunk: int = 20) -> Tensor:
+    """The accuracy of every episode, (episodes,), after adaptation to its support set."""
+    device = learner.log_alpha.device
+    learner.eval()
+    found = []
+    for some in torch.arange(len(episodes)).split(chunk):
+        rows = (episodes.support[some], episodes.queries[some])
+        support, queries = (pool.images[part].to(device).float() / 255 for part in rows)
+        with torch.no_grad():
+            logits = adapted_logits(learner, support, queries.flatten(1, 2), steps=steps).cpu()
+        found.append((logits.argmax(2) == episodes.query_labels).float().mean(1))
+    return torch.cat(found)

@@ -1,0 +1,147 @@
+"""Few-shot classification by comparing features: prototypes, SimpleShot, matching networks, a linear head; and their training.
+
+A rule takes the features of many episodes at once and returns the queries' logits. E episodes, N classes (way), K images of
+each (shots), M queries in all, D features: rule(support (E, N, K, D), queries (E, M, D)) -> logits (E, M, N).
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
+from ..data.glyphs import jitter
+from ..models import encoder_net
+from ..runtime import seed_everything
+from ..training import predict, train
+
+Rule = Callable[[Tensor, Tensor], Tensor]
+
+
+def prototypes(support: Tensor) -> Tensor:
+    """c_k, the mean of the features of class k: (E, N, K, D) -> (E, N, D). Snell et al. 2017 (NeurIPS), equation 1."""
+    return support.mean(dim=2)
+
+
+def prototype_rule(support: Tensor, queries: Tensor) -> Tensor:
+    """Logits -|f(x) - c_k|^2, whose softmax is p(y = k | x). Snell et al. 2017 (NeurIPS), equation 2."""
+    c = prototypes(support)  # (E, N, D)
+    squares = queries.square().sum(2)[:, :, None] + c.square().sum(2)[:, None, :]
+    return 2 * queries @ c.transpose(1, 2) - squares
+
+
+def matching_rule(support: Tensor, queries: Tensor, *, scale: float = 10.0) -> Tensor:
+    """log p(y = k | x) with p = sum over i of a(x, x_i) y_i, a = softmax over the support set of the scaled cosine.
+
+    Vinyals et al. 2016 (NeurIPS), equation 1, without full context embeddings; the scale is a common addition.
+    """
+    keys = F.normalize(support.flatten(1, 2), dim=2)  # (E, N * K, D)
+    cosine = F.normalize(queries, dim=2) @ keys.transpose(1, 2)
+    log_a = (scale * cosine).log_softmax(dim=2).unflatten(2, support.shape[1:3])  # (E, M, N, K)
+    return log_a.logsumexp(dim=3)
+
+
+def simple_shot_rule(mean: Tensor) -> Rule:
+    """SimpleShot's CL2N: subtract the training classes' mean feature (D,), make the length 1, then the nearest centroid.
+
+    Wang et al. 2019 (arXiv 1911.04623), section 3.
+    """
+
+    def rule(support: Tensor, queries: Tensor) -> Tensor:
+        return prototype_rule(F.normalize(support - mean, dim=-1), F.normalize(queries - mean, dim=-1))
+
+    return rule
+
+
+def linear_rule(support: Tensor, queries: Tensor, *, steps: int = 100, rate: float = 1.0, decay: float = 1e-3) -> Tensor:
+    """Transfer: a linear head (softmax regression) trained on each support set by gradient descent with momentum.
+
+    "Baseline" of Chen et al. 2019 (ICLR); the encoder stays as it is. All episodes are trained at once. Features are divided
+    by the mean length of the support set's.
+    """
+    episodes, way, shots, _ = support.shape
+    scale = support.flatten(1, 2).norm(dim=2).mean(1)[:, None, None]  # (E, 1, 1)
+    x, queries = support.flatten(1, 2) / scale, queries / scale
+    y = torch.eye(way, device=x.device).repeat_interleave(shots, 0)  # (N * K, N)
+    w = x.new_zeros(episodes, x.shape[2], way)
+    velocity = torch.zeros_like(w)
+    for _ in range(steps):
+        error = (x @ w).softmax(2) - y  # (E, N * K, N)
+        velocity = 0.9 * velocity + x.transpose(1, 2) @ error / len(y) + decay * w
+        w = w - rate * velocity
+    return queries @ w
+
+
+def episode_accuracies(features: Tensor, episodes: Episodes, rule: Rule = prototype_rule, *, chunk: int = 200) -> Tensor:
+    """The accuracy of every episode, (episodes,), from the features (rows, D) of all images of a pool, computed once."""
+    found = []
+    for some in torch.arange(len(episodes)).split(chunk):
+        support, queries = episodes.support[some], episodes.queries[some]
+        logits = rule(features[support], features[queries.flatten(1)])  # (e, M, N)
+        found.append((logits.argmax(2) == episodes.query_labels).float().mean(1))
+    return torch.cat(found)
+
+
+def pixels(pool: Pool) -> Tensor:
+    """The images themselves as features: (rows, H * W), from 0 to 1."""
+    return pool.images.flatten(1).float() / 255
+
+
+def mixed_jitter(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each uint8 image (B, 1, 28, 28) by a draw of the mild or of the hard jitter, float in 0..1."""
+    hard = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    moved = torch.empty_like(images)
+    for chosen, name in ((hard, "hard"), (~hard, "mild")):
+        moved[chosen] = jitter(images[chosen], name, generator)
+    return moved.float() / 255
+
+
+def fit_by_episodes(
+    rule: Rule, *, steps: int, seed: int, way: int = 60, shots: int = 1, queries: int = 1, device: str = "auto", **options
+) -> nn.Module:
+    """Trains an encoder with one episode of the training alphabets a step: the loss is the queries' cross-entropy under `rule`.
+
+    More classes in training than in the test make the features better (Snell et al. 2017, section 3.1).
+    """
+    pool = glyph_pool("train", jitter="none")
+    episodes = draw_episodes(pool, steps, way=way, shots=shots, queries=queries, seed=seed)
+    seed_everything(seed)
+    encoder = encoder_net()
+
+    def draw(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator), labels
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        features = model(images).unflatten(0, (1, way, shots + queries))  # (1, N, K + queries, D)
+        logits = rule(features[:, :, :shots], features[:, :, shots:].flatten(1, 2))
+        return F.cross_entropy(logits[0], labels[0])
+
+    labels = episodes.query_labels.expand(steps, -1)
+    train(
+        encoder, episodes.rows, labels,
+        steps=steps, batch_size=1, learning_rate=0.01, warmup=10, augment=draw, loss=loss, seed=seed, device=device, **options,
+    )  # fmt: skip
+    return encoder
+
+
+def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str = "auto", **options) -> nn.Module:
+    """Trains an encoder as the body of an ordinary classifier of all training classes; its last layer is thrown away."""
+    pool = glyph_pool("train", jitter="none")
+    seed_everything(seed)
+    encoder = encoder_net()
+    classifier = nn.Sequential(encoder, nn.Linear(64, len(pool.classes)))
+
+    def draw(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return mixed_jitter((images * 255).to(torch.uint8), generator), labels
+
+    train(
+        classifier, pool.images, pool.labels,
+        steps=steps, batch_size=batch_size, learning_rate=0.01, warmup=10, augment=draw, seed=seed, device=device, **options,
+    )  # fmt: skip
+    return encoder
+
+
+def embed(encoder: nn.Module, pool: Pool, *, device: str | None = None) -> Tensor:
+    """The features (rows, D) of all images of a pool, on the CPU; episodes then cost only a few matrix products."""
+    return predict(encoder, pool.images, device=device)
