@@ -1,6 +1,6 @@
 """Rows of `make bench` for chapter 06: a distillation epoch with cached logits against one with the teacher online."""
 
-from run import one_thread, row, seconds
+from measure import one_thread, row, seconds
 
 
 def epoch() -> dict:

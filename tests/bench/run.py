@@ -8,16 +8,13 @@ percentile. A row that cannot run says why. Choose rows by a part of their name:
 import html
 import json
 import platform
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import torch
+import distillation
+import foundation
 from rich.console import Console
 from rich.table import Table
 
@@ -25,161 +22,7 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-SECONDS_A_ROW, LEAST_ROUNDS = 8.0, 5
-
-
-def by_turns(ours: Callable[[], float], peer: Callable[[], float]) -> tuple[list[float], list[float]]:
-    """Calls both in turn, once to warm up and then for some seconds; each returns what it measured."""
-    ours(), peer()
-    measured, began = ([], []), time.perf_counter()
-    while len(measured[0]) < LEAST_ROUNDS or time.perf_counter() - began < SECONDS_A_ROW:
-        sides = [(measured[0], ours), (measured[1], peer)]
-        for values, side in sides if len(measured[0]) % 2 else reversed(sides):
-            values.append(side())
-    return measured
-
-
-def row(name: str, peer_name: str, unit: str, ours: Callable[[], float], peer: Callable[[], float]) -> dict:
-    """One row; in units of time less is better, in all others more."""
-    first, second = by_turns(ours, peer)
-    less_is_better = unit in ("s", "ms")
-    ratios = [b / a if less_is_better else a / b for a, b in zip(first, second, strict=True)]
-    return {
-        "name": name,
-        "ours": statistics.median(first),
-        "peer": statistics.median(second),
-        "peer_version": peer_name,
-        "unit": unit,
-        "ratio": statistics.median(ratios),
-        "spread": np.quantile(ratios, [0.1, 0.9]).tolist(),
-        "rounds": len(ratios),
-    }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def one_thread(measure: Callable[[], dict]) -> dict:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return measure()
-    finally:
-        torch.set_num_threads(threads)
-
-
-def affine(batch: int, channels: int, size: int) -> dict:
-    """Random affine and flip for every image by its own draw, bilinear; the peer does them image by image."""
-    from torchvision.transforms import InterpolationMode, v2
-
-    from fewshot_lab.augment.geometry import random_affine, warp
-
-    images = torch.rand(batch, channels, size, size)
-    degrees, scale, shear, shift = 20, (0.8, 1.2), 14, 0.1
-    transform = v2.Compose(
-        [
-            v2.RandomAffine(degrees, (shift, shift), scale, shear, InterpolationMode.BILINEAR),
-            v2.RandomHorizontalFlip(),
-        ]
-    )
-
-    def ours() -> float:
-        options = {"degrees": degrees, "scale": scale, "shear": 0.25, "shift": shift * size, "flip": 0.5}
-        return batch / seconds(lambda: warp(images, random_affine(batch, **options)))
-
-    def peer() -> float:
-        return batch / seconds(lambda: torch.stack([transform(image) for image in images]))
-
-    name = f"random affine + flip per image, {batch}x{channels}x{size}x{size}, one thread"
-    return one_thread(lambda: row(name, f"torchvision {version('torchvision')} v2", "images/s", ours, peer))
-
-
-def training_loop() -> dict:
-    """Steps a second of our loop against the same steps written out in plain PyTorch."""
-    from fewshot_lab.models import conv_net
-    from fewshot_lab.training import train
-
-    steps, batch = 150, 32
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (2000, 1, 28, 28), dtype=torch.uint8, generator=generator)
-    labels = torch.randint(16, (2000,), generator=generator)
-
-    def ours() -> float:
-        model = conv_net(16, size=28)
-        options = {"steps": steps, "batch_size": batch, "learning_rate": 1e-3, "device": "cpu"}
-        return steps / seconds(lambda: train(model, images, labels, **options))
-
-    def peer() -> float:
-        model = conv_net(16, size=28).train()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-
-        def plain() -> None:
-            done = 0
-            while done < steps:
-                for rows in torch.randperm(len(images)).split(batch)[: steps - done]:
-                    x = images[rows].float() / 255
-                    loss = torch.nn.functional.cross_entropy(model(x), labels[rows])
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    done += 1
-
-        return steps / seconds(plain)
-
-    name = "training loop, 28x28 conv net, batch 32, one thread"
-    return one_thread(lambda: row(name, f"plain PyTorch {torch.__version__}", "steps/s", ours, peer))
-
-
-def slider() -> dict:
-    """One move of chapter 01's angle slider, kernel side, against drawing the two images anew with matplotlib."""
-    from io import BytesIO
-
-    from matplotlib.figure import Figure
-
-    from fewshot_lab.augment.geometry import rotation, warp
-    from fewshot_lab.widgets import GeometryExplorer
-
-    explorer = GeometryExplorer("glyphs")
-    image, angles = explorer._image().float() / 255, iter(range(10**9))
-
-    def ours() -> float:
-        angle = next(angles) * 5 % 360 - 180
-        return 1000 * seconds(lambda: setattr(explorer.controls["angle"], "value", angle))
-
-    def draw() -> None:
-        figure = Figure(figsize=(6, 3))
-        for axes, shown in zip(
-            figure.subplots(1, 2), (image, warp(image, rotation(next(angles) * 0.1)[:2])), strict=True
-        ):
-            axes.imshow(shown[0], cmap="gray")
-        figure.savefig(BytesIO(), format="png")
-
-    name = "chapter 01, answer to a move of the slider"
-    return row(name, f"matplotlib {version('matplotlib')} redraw", "ms", ours, lambda: 1000 * seconds(draw))
-
-
-def importing() -> dict:
-    """What `import fewshot_lab` adds to the start of Python, against `import torchvision`."""
-
-    def added(module: str) -> float:
-        code = f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)"
-        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
-
-    peer = f"import torchvision {version('torchvision')}"
-    return row("import fewshot_lab", peer, "s", lambda: added("fewshot_lab"), lambda: added("torchvision"))
-
-
-ROWS: dict[str, Callable[[], dict]] = {
-    "affine 512x1x28x28": lambda: affine(512, 1, 28),
-    "affine 256x3x64x64": lambda: affine(256, 3, 64),
-    "affine 32x3x224x224": lambda: affine(32, 3, 224),
-    "training loop": training_loop,
-    "slider": slider,
-    "import": importing,
-}
+ROWS: dict[str, Callable[[], dict]] = {**foundation.ROWS, **distillation.ROWS}
 
 
 def machine() -> dict:
