@@ -18,9 +18,15 @@ from fewshot_lab.evidence import CLAIMS
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
+OMNIGLOT = ROOT.parent / "shared" / "data" / "omniglot"
+DIGITS = {"DATASET": "digits"}
 OTHER_PARAMETERS = {
-    **{"00": {"DATASET": "glyphs"}, "01": {"DATASET": "digits"}, "02": {"DATASET": "digits"}},
-    **{"04": {"DATASET": "digits"}, "06": {"DATASET": "digits"}},
+    "00": {"DATASET": "glyphs"},
+    "01": DIGITS,
+    "02": DIGITS,
+    "04": DIGITS,
+    "05": DIGITS | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT.exists() else {}),
+    "06": DIGITS,
 }
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
@@ -30,6 +36,10 @@ RECORDED = {
         *("exchange_rate_right", "exchange_rate_wrong", "images_per_second"),
     },
     "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 20)},
+    "05": {
+        *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
+        *("maml_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT.exists() else [])),
+    },
     "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
 }
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats

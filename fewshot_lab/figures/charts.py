@@ -38,14 +38,16 @@ def curves(
         return Picture(figure, caption=caption, alt=alt)
 
 
-def bars(estimates: dict[str, object], *, title: str, x: str, caption: str, alt: str, line: float | None = None) -> Picture:
-    """Horizontal points with 95 % intervals, one per name; `line`: a vertical line to compare with."""
+def bars(
+    estimates: dict[str, object], *, title: str, x: str, caption: str, alt: str, line: float | None = None, digits: int = 2
+) -> Picture:
+    """Horizontal points with 95 % intervals, one per name, written to `digits`; `line`: a vertical line to compare with."""
     with style():
         figure, axes = new_figure(size=(7, 0.8 + 0.36 * len(estimates)))
         for row, estimate in enumerate(estimates.values()):
             axes.plot([estimate.low, estimate.high], [row, row], color=COLOURS[0], linewidth=2)
             axes.plot(estimate.mean, row, "o", color=COLOURS[0])
-            text = f"{estimate.mean:.2f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
+            text = f"{estimate.mean:.{digits}f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
             axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
         if line is not None:
             axes.axvline(line, color="#555555", linestyle="--", linewidth=1)

@@ -13,14 +13,15 @@ from .prototypes import Rule, episode_accuracies
 RULES = {"prototypes": prototypes.prototype_rule, "matching": prototypes.matching_rule}
 
 
-def fit(method: str, *, steps: int, seed: int, meta_steps: int = 0, device: str = "auto") -> dict[str, dict]:
+def fit(method: str, *, steps: int, seed: int, meta_steps: int = 0, device: str = "auto", **options) -> dict[str, dict]:
     """Trains by a method's name; returns {"weights": {name: state}}, the weights on the CPU.
 
-    "prototypes", "matching": an encoder trained by episodes under that rule. "classes": an encoder trained as the body of a
-    classifier; with `meta_steps` also "maml" and "first-order maml", 5-way 1-shot, which both start from that encoder.
+    "prototypes", "matching": an encoder trained by episodes under that rule, with the `options` of `fit_by_episodes`.
+    "classes": an encoder trained as the body of a classifier; with `meta_steps` also "maml" and "first-order maml", 5-way
+    1-shot, which both start from that encoder.
     """
     if method in RULES:
-        encoder = prototypes.fit_by_episodes(RULES[method], steps=steps, seed=seed, device=device)
+        encoder = prototypes.fit_by_episodes(RULES[method], steps=steps, seed=seed, device=device, **options)
         return {"weights": {method: _state(encoder)}}
     if method != "classes":
         raise ValueError(f"There is no method {method!r}; choose one of {', '.join(RULES)}, classes.")

@@ -22,7 +22,7 @@ class Learner(nn.Module):
     One alpha for the encoder and one for the head: learned step sizes are from Li et al. 2017 (Meta-SGD, arXiv 1707.09835).
     """
 
-    def __init__(self, encoder: nn.Module, way: int, *, features: int = 64, alpha: tuple[float, float] = (0.05, 1.0)) -> None:
+    def __init__(self, encoder: nn.Module, way: int, *, features: int = 64, alpha: tuple[float, float] = (0.05, 0.3)) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(features, way)

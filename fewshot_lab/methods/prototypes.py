@@ -98,7 +98,17 @@ def mixed_jitter(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def fit_by_episodes(
-    rule: Rule, *, steps: int, seed: int, way: int = 60, shots: int = 1, queries: int = 1, device: str = "auto", **options
+    rule: Rule,
+    *,
+    steps: int,
+    seed: int,
+    way: int = 60,
+    shots: int = 1,
+    queries: int = 1,
+    learning_rate: float = 0.01,
+    warmup: int = 10,
+    device: str = "auto",
+    **options,
 ) -> nn.Module:
     """Trains an encoder with one episode of the training alphabets a step: the loss is the queries' cross-entropy under `rule`.
 
@@ -120,7 +130,8 @@ def fit_by_episodes(
     labels = episodes.query_labels.expand(steps, -1)
     train(
         encoder, episodes.rows, labels,
-        steps=steps, batch_size=1, learning_rate=0.01, warmup=10, augment=draw, loss=loss, seed=seed, device=device, **options,
+        steps=steps, batch_size=1, learning_rate=learning_rate, warmup=warmup,
+        augment=draw, loss=loss, seed=seed, device=device, **options,
     )  # fmt: skip
     return encoder
 

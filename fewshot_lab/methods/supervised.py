@@ -24,10 +24,12 @@ def fit_few_shot(
     strength: float = 0.0,
     mix: Mix | None = None,
     steps: int = 150,
+    width: int = 16,
     device: str = "auto",
 ) -> dict[str, float]:
     """Trains a small convolutional net on `shots` labels per class and tests it; everything random comes from `seed`.
 
+    width: channels of the net's first layer; its weights grow with the square.
     policy, strength: the augmentation of each batch. mix(images, labels, classes, generator=...): mixup or CutMix after it.
     Returns train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
     test_accuracy, train_loss (mean of the last tenth of the steps) and seconds.
@@ -45,7 +47,7 @@ def fit_few_shot(
         return mix(batch, batch_labels, classes, generator=generator) if mix else (batch, batch_labels)
 
     seed_everything(seed)
-    model = conv_net(classes, size=images.shape[-1])
+    model = conv_net(classes, size=images.shape[-1], width=width)
     history = train(
         model,
         images,

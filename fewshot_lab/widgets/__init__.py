@@ -1,6 +1,7 @@
 """Explorers for the notebooks: drag and see."""
 
 from .embedding import EmbeddingExplorer
+from .episode import EpisodeExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
 from .policy import PolicyExplorer
@@ -9,6 +10,7 @@ from .temperature import TemperatureExplorer
 
 __all__ = [
     "EmbeddingExplorer",
+    "EpisodeExplorer",
     "GeometryExplorer",
     "LabelExplorer",
     "PolicyExplorer",

@@ -37,6 +37,7 @@ import torch
 
 import fewshot_lab as lab
 from fewshot_lab.data import episodes as ep
+from fewshot_lab.data import omniglot
 from fewshot_lab.methods import few_shot, maml, prototypes
 from fewshot_lab.methods.supervised import fit_few_shot
 from fewshot_lab.models import encoder_net
@@ -46,6 +47,7 @@ lab.setup("05", profile=PROFILE, seed=SEED, device=DEVICE)
 pool = ep.glyph_pool("test", jitter=JITTER, versions=4, seed=SEED)
 mild = ep.glyph_pool("test", jitter="mild", versions=4, seed=SEED)
 COUNT = lab.quick_or_full(600, 2000)  # test episodes
+handwriting = omniglot.find(OMNIGLOT)  # None when it is not here
 
 # %% [markdown]
 # The training part holds Latin, Cyrillic, Lao and digits, the test part Armenian, Georgian and Greek, in many typefaces. No test
@@ -242,18 +244,19 @@ lab.check(prototype_logits)
 #
 # ## Measure it: train
 #
-# Each method trains on the same number of pictures, half with mild and half with hard jitter. The prototypical network trains once
-# more for longer, to see how far it gets. An episode of the training has 60 classes. All cores work at once; read on meanwhile.
+# Each method trains on the same number of pictures, half with mild and half with hard jitter. A training episode has 60 classes. The
+# prototypical network trains once more for longer and with 100 classes, to see how far it gets. All cores work; read on meanwhile.
 
 # %%
-STEPS, LONGER, META = lab.quick_or_full((500, 1300, 80), (3000, 8000, 600))
+STEPS, LONGER, META = lab.quick_or_full((400, 700, 60), (3000, 6000, 600))
+common = {"seed": SEED, "device": DEVICE}
 trainings = [
-    {"method": "prototypes", "steps": LONGER, "seed": SEED, "device": DEVICE},
-    {"method": "classes", "steps": STEPS, "seed": SEED, "meta_steps": META, "device": DEVICE},
-    {"method": "prototypes", "steps": STEPS, "seed": SEED, "device": DEVICE},
-    {"method": "matching", "steps": STEPS, "seed": SEED, "device": DEVICE},
+    {"method": "classes", "steps": STEPS, "meta_steps": META, **common},
+    {"method": "prototypes", "steps": LONGER, "way": 100, "learning_rate": 0.02, "warmup": 100, **common},
+    {"method": "prototypes", "steps": STEPS, **common},
+    {"method": "matching", "steps": STEPS, **common},
 ]
-best, transfer, short, matching = (row["weights"] for row in lab.sweep(few_shot.fit, trainings))
+transfer, best, short, matching = (row["weights"] for row in lab.sweep(few_shot.fit, trainings))
 encoders = {
     "prototypes": few_shot.encoder_of(short["prototypes"]),
     "matching": few_shot.encoder_of(matching["matching"]),
@@ -365,21 +368,38 @@ lab.figures.curves(
 )
 
 # %% [markdown]
-# Look at how close the trained methods lie, and at how far the untrained ones are below. Is training *by episodes* what does it?
-# Compare with SimpleShot, whose encoder never saw an episode.
+# How close do the trained methods lie, and how far below are the untrained ones? The lines hide it, the differences show it: every
+# method against SimpleShot, whose encoder never saw an episode, on the same episodes.
+
+# %%
+rivals = ["prototypes", "matching", "transfer, linear head"]
+ahead = {
+    f"{name}, {k} shot{'s' * (k > 1)}": lab.paired_difference(scores[name][k], scores["SimpleShot"][k])
+    for k in (1, 5)
+    for name in rivals
+}
+lab.figures.bars(
+    ahead,
+    title="; ".join(f"{name}: {value.mean:+.3f}" for name, value in list(ahead.items())[:2]),
+    x="accuracy - SimpleShot's accuracy",
+    line=0.0,
+    digits=3,
+    caption=f"{COUNT} episodes, {JITTER} jitter. Mean and 95 % interval of the paired difference over episodes, one training each.",
+    alt="; ".join(f"{name} {value.mean:+.3f}" for name, value in ahead.items()),
+)
 
 # %%
 lab.verdict(
     "episodes-beat-classes",
-    "Training by episodes gives a better few-shot classifier than an ordinary classifier's features.",
+    "The encoder that was trained by episodes is the better few-shot classifier than the one that was trained to name classes.",
     [
-        lab.Evidence(
-            f"prototypes - SimpleShot, {k} shot{'s' * (k > 1)}",
-            lab.paired_difference(scores["prototypes"][k], scores["SimpleShot"][k]),
-        )
+        lab.Evidence(f"prototypes - SimpleShot, {k} shot{'s' * (k > 1)}", ahead[f"prototypes, {k} shot{'s' * (k > 1)}"])
         for k in (1, 5)
     ],
 )
+
+# %% [markdown]
+# This speaks of *these* encoders. Another training gives others: run the chapter with another `SEED`. Does a small difference stay?
 
 # %% [markdown]
 # ## Derive: MAML
@@ -464,7 +484,8 @@ lab.figures.curves(
 
 # %%
 starts = {name: few_shot.learner_of(transfer[name]) for name in ("maml", "first-order maml")}
-unadapted = maml.Learner(few_shot.encoder_of(transfer["classes"]), 5)
+plain = maml.Learner(few_shot.encoder_of(transfer["classes"]), 5)
+gentle = maml.Learner(few_shot.encoder_of(transfer["classes"]), 5, alpha=(0.05, 0.1))  # the head's: 0.1 instead of 0.3
 EPISODES = lab.quick_or_full(200, 1000)
 
 
@@ -475,7 +496,8 @@ def maml_accuracy(learner, pool):
 
 
 learned = {
-    "before meta-training": unadapted,
+    "before meta-training": plain,
+    "before, smaller step of the head": gentle,
     "MAML": starts["maml"],
     "first-order MAML": starts["first-order maml"],
 }
@@ -491,6 +513,10 @@ lab.figures.bars(
     caption=f"{EPISODES} episodes, mild jitter, two inner steps on all weights. Mean and 95 % interval over episodes. For comparison: prototypes after {STEPS} steps.",
     alt=", ".join(f"{name} {values.mean():.2f}" for name, values in adapted.items()),
 )
+
+# %% [markdown]
+# The two rows at the top differ in one number, the head's step size. Is MAML ahead of both? A method looks good beside a baseline that
+# nobody tuned (Chen et al. 2019).
 
 # %%
 lab.record("maml_5way_1shot", lab.mean_interval(adapted["MAML"]), unit="accuracy")
@@ -586,7 +612,7 @@ lab.verdict(
     [
         lab.Evidence(
             "correlation of accuracy with distance from the middle",
-            lab.mean_interval([untypical(t) for t in range(TASKS)]),
+            lab.mean_interval([untypical(t) for t in range(TASKS) if luck[1][t].std() > 0]),
             "<",
         )
     ],
@@ -697,9 +723,7 @@ lab.record("widest_minus_narrowest_k5", gains[FEW], unit="accuracy")
 # al. 2015). In the hardest protocol all twenty classes come from *one* alphabet. This part needs your copy of the data.
 
 # %%
-from fewshot_lab.data import omniglot
-
-drawings = omniglot.pool(OMNIGLOT) if omniglot.find(OMNIGLOT) else None
+drawings = omniglot.pool(handwriting) if handwriting else None
 errors = {}
 if drawings:
     by_hand = prototypes.embed(best_encoder, drawings)
