@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c '
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.peers
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -47,7 +48,12 @@ lab: $(READY)
 	@$(BIN)/fewshot-lab assets fetch --needed || true
 	@$(BIN)/fewshot-lab lab $(ARGS)
 
-bench: assets
+$(PEERS): $(READY)
+	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@$(BIN)/python -m pip install --quiet --no-deps 'torchattacks>=3.5.1'
+	@touch $(PEERS)
+
+bench: assets $(PEERS)
 	@$(BIN)/python tests/bench/run.py $(ARGS)
 
 notebooks: assets

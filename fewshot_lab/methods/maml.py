@@ -91,7 +91,6 @@ def fit_maml(
     inner_steps: int = 2,
     first_order: bool = False,
     device: str = "auto",
-    **options,
 ) -> Learner:
     """Meta-trains a learner on episodes of the training alphabets, `tasks` of them a step, from the encoder's weights on.
 
@@ -112,10 +111,7 @@ def fit_maml(
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
     labels = episodes.query_labels.expand(len(episodes), -1)
-    train(
-        learner, episodes.rows, labels,
-        steps=steps, batch_size=tasks, augment=draw, loss=loss, seed=seed, device=device, **options,
-    )  # fmt: skip
+    train(learner, episodes.rows, labels, steps=steps, batch_size=tasks, augment=draw, loss=loss, seed=seed, device=device)
     return learner
 
 

@@ -17,6 +17,7 @@ from ..runtime import seed_everything
 from ..training import predict, train
 
 Rule = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def prototypes(support: Tensor) -> Tensor:
@@ -97,6 +98,21 @@ def mixed_jitter(images: Tensor, generator: torch.Generator) -> Tensor:
     return moved.float() / 255
 
 
+def episode_loss(rule: Rule, way: int, shots: int) -> Loss:
+    """The loss of training by episodes: the queries' mean cross-entropy under `rule`, -log p(y = k | x).
+
+    The model gets the images of E episodes laid flat, each class's support set before its queries: (E * N * (K + queries), C,
+    H, W); labels (E, M) are the queries'. Snell et al. 2017 (NeurIPS), algorithm 1.
+    """
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        features = model(images).unflatten(0, (len(labels), way, -1))  # (E, N, K + queries, D)
+        logits = rule(features[:, :, :shots], features[:, :, shots:].flatten(1, 2))
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
+
+    return loss
+
+
 def fit_by_episodes(
     rule: Rule,
     *,
@@ -108,9 +124,8 @@ def fit_by_episodes(
     learning_rate: float = 0.01,
     warmup: int = 10,
     device: str = "auto",
-    **options,
 ) -> nn.Module:
-    """Trains an encoder with one episode of the training alphabets a step: the loss is the queries' cross-entropy under `rule`.
+    """Trains an encoder with one episode of the training alphabets a step.
 
     More classes in training than in the test make the features better (Snell et al. 2017, section 3.1).
     """
@@ -122,21 +137,23 @@ def fit_by_episodes(
     def draw(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator), labels
 
-    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        features = model(images).unflatten(0, (1, way, shots + queries))  # (1, N, K + queries, D)
-        logits = rule(features[:, :, :shots], features[:, :, shots:].flatten(1, 2))
-        return F.cross_entropy(logits[0], labels[0])
-
-    labels = episodes.query_labels.expand(steps, -1)
     train(
-        encoder, episodes.rows, labels,
-        steps=steps, batch_size=1, learning_rate=learning_rate, warmup=warmup,
-        augment=draw, loss=loss, seed=seed, device=device, **options,
-    )  # fmt: skip
+        encoder,
+        episodes.rows,
+        episodes.query_labels.expand(steps, -1),
+        steps=steps,
+        batch_size=1,
+        learning_rate=learning_rate,
+        warmup=warmup,
+        augment=draw,
+        loss=episode_loss(rule, way, shots),
+        seed=seed,
+        device=device,
+    )
     return encoder
 
 
-def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str = "auto", **options) -> nn.Module:
+def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str = "auto") -> nn.Module:
     """Trains an encoder as the body of an ordinary classifier of all training classes; its last layer is thrown away."""
     pool = glyph_pool("train", jitter="none")
     seed_everything(seed)
@@ -147,9 +164,17 @@ def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str 
         return mixed_jitter((images * 255).to(torch.uint8), generator), labels
 
     train(
-        classifier, pool.images, pool.labels,
-        steps=steps, batch_size=batch_size, learning_rate=0.01, warmup=10, augment=draw, seed=seed, device=device, **options,
-    )  # fmt: skip
+        classifier,
+        pool.images,
+        pool.labels,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=0.01,
+        warmup=10,
+        augment=draw,
+        seed=seed,
+        device=device,
+    )
     return encoder
 
 

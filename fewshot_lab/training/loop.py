@@ -231,16 +231,18 @@ def train(
     return history
 
 
-def predict(model: nn.Module, images: Tensor, batch_size: int = 512, device: str | None = None) -> Tensor:
+def predict(model: nn.Module, images: Tensor, batch_size: int | None = None, device: str | None = None) -> Tensor:
     """The model's outputs (N, ...) for images (N, ...), on the CPU, computed in evaluation mode without gradients.
 
-    uint8 images are scaled to 0..1. `device` is where to compute (None: where the model is). Every part of the model is
-    back in its former mode afterwards.
+    uint8 images are scaled to 0..1. `device` is where to compute (None: where the model is). Batches are of 64 images on
+    a CPU, whose cache then holds the features (twice as fast as 512), and of 512 elsewhere, unless `batch_size` says
+    otherwise. Every part of the model is back in its former mode afterwards.
     """
     images = torch.as_tensor(images)
     if device is not None:
         model.to(runtime.choose_device(device))
     place = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    batch_size = batch_size or (64 if place.type == "cpu" else 512)
     outputs = []
     with _modes_kept(model), torch.inference_mode():
         model.eval()

@@ -89,9 +89,7 @@ def slider() -> dict:
 
     def draw() -> None:
         figure = Figure(figsize=(6, 3))
-        for axes, shown in zip(
-            figure.subplots(1, 2), (image, warp(image, rotation(next(angles) * 0.1)[:2])), strict=True
-        ):
+        for axes, shown in zip(figure.subplots(1, 2), (image, warp(image, rotation(next(angles) * 0.1)[:2])), strict=True):
             axes.imshow(shown[0], cmap="gray")
         figure.savefig(BytesIO(), format="png")
 

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import distillation
+import episodes
 import foundation
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +23,7 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-ROWS: dict[str, Callable[[], dict]] = {**foundation.ROWS, **distillation.ROWS}
+ROWS: dict[str, Callable[[], dict]] = {**foundation.ROWS, **distillation.ROWS, **episodes.ROWS}
 
 
 def machine() -> dict:
