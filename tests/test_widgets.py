@@ -7,6 +7,7 @@ import torch
 
 import fewshot_lab as lab
 from fewshot_lab.data import TASKS
+from fewshot_lab.data import episodes as ep
 from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.models import conv_net
 from fewshot_lab.training import mean_interval
@@ -15,7 +16,17 @@ EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("glyphs"),
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "label": lambda: lab.widgets.LabelExplorer(measured()),
+    "episode": lambda: episode_explorer(),
 }
+
+
+def episode_explorer():
+    pools = {jitter: ep.glyph_pool("test", jitter=jitter) for jitter in ("mild", "none")}
+    return lab.widgets.EpisodeExplorer(pools, {"constant": lambda images: torch.ones(len(images), 2), "pixels": flat})
+
+
+def flat(images):
+    return images.flatten(1).float()
 
 
 def measured():
@@ -70,6 +81,17 @@ def test_the_geometry_explorer_shows_the_matrix_of_its_sliders():
     explorer.controls["flip"].value = "left-right"
     assert torch.allclose(explorer.matrix()[:2, :2], torch.tensor([[0.0, -1.0], [-1.0, 0.0]]), atol=1e-6)
     assert "determinant -1.00" in explorer.output.value
+
+
+def test_the_episode_explorer_reads_each_query_as_the_class_with_the_nearest_mean():
+    explorer = episode_explorer()
+    explorer.controls["shots"].value, explorer.controls["seed"].value = 2, 3
+    drawn = ep.draw_episodes(explorer.pools["mild"], 1, way=5, shots=2, queries=3, seed=3)
+    support, queries = (flat(explorer.pools["mild"].images[rows[0].flatten()]) for rows in (drawn.support, drawn.queries))
+    nearest = torch.cdist(queries, support.unflatten(0, (5, 2)).mean(1)).argmin(1)
+    right = (nearest == drawn.query_labels).sum().item()
+    assert f"{right / 15:.0%} of the queries" in explorer.output.value
+    assert explorer.output.value.count("✓") == right and explorer.output.value.count("✗") == 15 - right
 
 
 def test_a_prediction_is_remembered_and_compared(capsys):
