@@ -1,5 +1,6 @@
 """Explorers for the notebooks: drag and see."""
 
+from .attack import AttackExplorer
 from .embedding import EmbeddingExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
@@ -8,6 +9,7 @@ from .question import predict, recall
 from .temperature import TemperatureExplorer
 
 __all__ = [
+    "AttackExplorer",
     "EmbeddingExplorer",
     "GeometryExplorer",
     "LabelExplorer",
