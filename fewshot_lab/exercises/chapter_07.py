@@ -443,8 +443,7 @@ EXERCISES = [
                     *(-gap for gap in warning_signs(one, many, transfer, unbounded)[:2]),
                     warning_signs(one, many, transfer, unbounded)[2],
                 ),
-                "Your differences have the other sign. Above zero must mean alarm: the white box leaves more images "
-                "than the weaker attack.",
+                "Your differences have the other sign. Take the accuracy under many steps minus that under the other attack.",
             ),
             Mistake(
                 "attack_success",

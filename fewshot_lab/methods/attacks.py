@@ -119,7 +119,7 @@ def attack(
     step_size = 2.5 * epsilon / max(1, steps) if step_size is None else step_size
     options = {} if norm == "linf" else {"norm": norm}
     found = images.clone()
-    with evaluating(model):
+    with frozen(model):
         for _ in range(restarts):
             with torch.no_grad():
                 left = ((model(found).argmax(dim=1) == goal) == (targets is None)).nonzero().squeeze(1)
@@ -145,7 +145,7 @@ def survives(model: nn.Module, images: Tensor, labels: Tensor, **options) -> Ten
 
 def reads(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Which images (float, where the model is) the model reads rightly: bool (n,), on the CPU."""
-    with evaluating(model), torch.no_grad():
+    with frozen(model), torch.no_grad():
         return model(images).argmax(dim=1).cpu() == labels.cpu()
 
 
@@ -158,25 +158,30 @@ def surviving_share(right: Tensor) -> float:
 
 
 def warning_signs(one_step: Tensor, many_steps: Tensor, transfer: Tensor, unbounded: Tensor) -> tuple[float, float, float]:
-    """How far a defence shows three signs of masked gradients; 0 or below for an honest one.
+    """Three signs of masked gradients, as differences of accuracies.
 
     Each argument is bool (n,): which images survive one step with the model's own gradient, many steps, the images found with
     another model, and many steps in a ball that holds every image. Returns the accuracy under many steps minus that under
-    transfer (a model's own gradient should be the better guide), minus that under one step (more steps should help), and the
-    accuracy that is left without a bound (nothing should). Source: Athalye, Carlini & Wagner 2018 (ICML), section 3.1.
+    transfer (above 0: its own gradient is the worse guide), minus that under one step (not below 0: more steps do not help),
+    and the accuracy that is left without a bound (above 0). Source: Athalye, Carlini & Wagner 2018 (ICML), section 3.1.
     """
     one, many, other, left = (right.float().mean().item() for right in (one_step, many_steps, transfer, unbounded))
     return many - other, many - one, left
 
 
 @contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode; every part of it is back in its own mode afterwards."""
+def frozen(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode and its weights without gradients, as an attack needs it; afterwards all is as it was."""
     modes = [(module, module.training) for module in model.modules()]
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     model.eval()
     try:
+        for weight in weights:
+            weight.requires_grad_(False)
         yield
     finally:
+        for weight in weights:
+            weight.requires_grad_()
         for module, training in modes:
             module.training = training
 

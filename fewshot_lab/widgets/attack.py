@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
-from ..methods.attacks import attack, evaluating, input_gradient, reading_loss
+from ..methods.attacks import attack, frozen, input_gradient, reading_loss
 from .explorer import Explorer, choice, slider
 
 NORM_NAMES = {"L∞": "linf", "L2": "l2"}
@@ -53,7 +53,7 @@ class AttackExplorer(Explorer):
     def answer(self, image: Tensor) -> str:
         """What the model reads and how sure it is, such as "b (0.93)"."""
         model = self.models[self["model"]]
-        with evaluating(model), torch.no_grad():
+        with frozen(model), torch.no_grad():
             sure, said = model(image).softmax(dim=1)[0].max(dim=0)
         return f"{self.task.classes[said]} ({sure:.2f})"
 
@@ -63,7 +63,7 @@ class AttackExplorer(Explorer):
 
     def _compute_surface(self, *_) -> tuple[Tensor, Tensor]:
         model, image, label, norm, radius = self._chosen()
-        with evaluating(model):
+        with frozen(model):
             uphill = input_gradient(reading_loss(model, label), image)
             across = torch.randn(image.shape, generator=torch.Generator().manual_seed(self._row()))
             if norm == "linf":
@@ -132,7 +132,8 @@ class AttackExplorer(Explorer):
             axes[3].set_title("loss around it", fontsize=9)
             axes[3].set_xlabel("along the gradient (ε)", fontsize=8)
             axes[3].set_ylabel("random direction (ε)", fontsize=8)
-        what = f"{self['model']} model, {self['norm']} ε = {self['epsilon']:.2f}, {self['steps']} steps. {self.numbers(image, worst)}"
+        chosen = f"{self['model']} model, {self['norm']} ε = {self['epsilon']:.2f}, {self['steps']} steps."
+        what = f"{chosen} {self.numbers(image, worst)}"
         caption = f"A still of the explorer: {what} Right: white is a high loss, the line encloses what is misread."
         return Picture(
             figure, caption=caption, alt=f"An image, its perturbation, the perturbed image and the loss around it. {what}"

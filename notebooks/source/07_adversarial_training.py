@@ -42,8 +42,8 @@ OTHER = "digits" if DATASET != "digits" else "glyphs"  # a second data set, for 
 RADIUS = {"glyphs": 0.05, "digits": 0.15, "fashion": 0.05}  # how far every pixel may be moved, of the range 0..1
 EPSILON = RADIUS[DATASET]
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
-STEPS = lab.quick_or_full(450, 2000)  # with all labels
-FEW_STEPS = lab.quick_or_full(100, 600)  # with few labels
+STEPS = lab.quick_or_full(360, 2000)  # with all labels
+FEW_STEPS = lab.quick_or_full(80, 600)  # with few labels
 RIGHT = {"policy": "affine", "strength": 0.25}  # the right policy of chapter 02
 
 # %% [markdown]
@@ -132,15 +132,15 @@ lab.check(fgsm)
 # %% [markdown]
 # ## Measure it: the sign, and chance
 #
-# Your step against random signs of the same size, for the clean model. `attacks.evaluating` puts a model into evaluation mode while
-# it is attacked, so that batch norm neither mixes the images nor learns from them.
+# Your step against random signs of the same size, for the clean model. `attacks.frozen` keeps a model as it is while it is attacked:
+# in evaluation mode, so that batch norm neither mixes the images nor learns from them, and its weights without gradients.
 
 # %%
 one_step = lab.yours_or_ours(fgsm)
-images, labels = adversarial.tested(DATASET)  # test images of all classes
+images, labels = adversarial.tested(DATASET, 256)  # test images of all classes
 place = next(models["clean"].parameters()).device
 x, y = images.float().to(place) / 255, labels.to(place)
-with attacks.evaluating(models["clean"]):
+with attacks.frozen(models["clean"]):
     signed = one_step(attacks.reading_loss(models["clean"], y), x, EPSILON)
 chance = torch.rand(x.shape, generator=torch.Generator().manual_seed(SEED)).to(place) - 0.5
 noisy = (x + EPSILON * chance.sign()).clamp(0, 1)
@@ -267,7 +267,7 @@ lab.recall("fall", f"{levels['clean'][0].mean:.0%} without an attack, {levels['c
 # Now over the number of steps, for the robust model. FGSM is one step of size ε; PGD's steps have the size 2.5 ε / steps.
 
 # %%
-COUNTS = [1, 2, 5, 10, 20, 40]
+COUNTS = [1, 2, 5, 10, 20]
 by_steps = [lab.mean_interval([robust(row["model"], EPSILON, steps=n) for row in full["robust"][:5]]) for n in COUNTS]
 fgsm_level = lab.mean_interval([robust(row["model"], EPSILON, steps=1, step_size=EPSILON, random=False) for row in full["robust"][:5]])
 lab.figures.curves(
@@ -465,14 +465,13 @@ lab.figures.curves(
 
 # %% [markdown]
 # The differences in pairs, and two more questions. Was the training too short for a network that has more to learn (*long*: three
-# times the steps, for both)? And is it the same on another data set?
+# times the steps, for both sides)? And is it the same on another data set, again with patience?
 
 # %%
 HARD = {name: KINDS[name] for name in ("policy", "policy + attack")}
-patient = trained(HARD, shots=5, steps=3 * FEW_STEPS)
-elsewhere = trained(
-    {name: {**o, "epsilon": RADIUS[OTHER] / 2} if "loop" in o else o for name, o in KINDS.items()}, OTHER, shots=5, steps=FEW_STEPS
-)
+patient = trained(HARD, shots=5, steps=3 * FEW_STEPS, test_epsilon=None)
+there = {name: {**options, "epsilon": RADIUS[OTHER] / 2} for name, options in HARD.items()}
+elsewhere = trained(there, OTHER, shots=5, steps=3 * FEW_STEPS, test_epsilon=None)
 
 
 def gain(rows, what="test_accuracy", over="policy"):
@@ -480,34 +479,33 @@ def gain(rows, what="test_accuracy", over="policy"):
     return lab.paired_difference(scores(rows["attack" if over == "nothing" else f"{over} + attack"], what), scores(rows[over], what))
 
 
-added = {f"attack - nothing, {k} labels": gain(few_shot[k], over="nothing") for k in SHOTS}
-added |= {f"policy + attack - policy, {k} labels": gain(few_shot[k]) for k in SHOTS}
-added["policy + attack - policy, 5 labels, long"] = gain(patient)
-added[f"attack - nothing, 5 labels, {OTHER}"] = gain(elsewhere, over="nothing")
-added[f"policy + attack - policy, 5 labels, {OTHER}"] = gain(elsewhere)
+added = {f"attack - nothing, K = {k}": gain(few_shot[k], over="nothing") for k in SHOTS}
+added |= {f"policy + attack - policy, K = {k}": gain(few_shot[k]) for k in SHOTS}
+added["policy + attack - policy, K = 5, long"] = gain(patient)
+added[f"policy + attack - policy, K = 5, long, {OTHER}"] = gain(elsewhere)
 
 # %%
 surely = [sum(value.low > 0 for value in added.values()), sum(value.high < 0 for value in added.values())]
 lab.figures.bars(
     added,
-    title=f"In {surely[0]} of {len(added)} comparisons the attack surely helps, in {surely[1]} it surely costs",
+    title=f"Of {len(added)}, the attack surely helps in {surely[0]}, costs in {surely[1]}",
     x="difference in test accuracy on clean images",
     line=0.0,
-    caption=f"Mean and 95 % interval of the paired difference over {len(SEEDS)} draws. Right of the dashed line the attack helps.",
+    caption=f"K labels per class. Paired differences, 95 % intervals over {len(SEEDS)} draws. Right of the dashed line the attack helps.",
     alt="Differences: " + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items()) + ".",
 )
 
 # %%
-lab.record("gain_attack_k5", added["attack - nothing, 5 labels"], unit="accuracy", headline=True)
+lab.record("gain_attack_k5", added["attack - nothing, K = 5"], unit="accuracy", headline=True)
 
 # %%
-lab.record("gain_attack_over_policy_k5", added["policy + attack - policy, 5 labels"], unit="accuracy")
+lab.record("gain_attack_over_policy_k5", added["policy + attack - policy, K = 5"], unit="accuracy")
 
 # %%
 lab.recall("few", f"policy + attack - policy = {added['policy + attack - policy, 5 labels']}")
 
 # %% [markdown]
-# “Further” in C7 means: beyond what the right augmentation gives. The patient pair counts too, so that a network with more to learn is
+# “Further” in C7 means: beyond what the right augmentation gives. The patient pairs decide, so that a network with more to learn is
 # not judged before it has learned.
 
 # %%
@@ -515,8 +513,8 @@ lab.verdict(
     "C7",
     "Adversarial training improves few-shot generalisation further (chapter 06 tests the other half, distillation).",
     [
-        lab.Evidence("policy + attack - policy, 5 labels", added["policy + attack - policy, 5 labels"], ">"),
-        lab.Evidence("the same, three times the steps", added["policy + attack - policy, 5 labels, long"], ">"),
+        lab.Evidence(f"policy + attack - policy, K = 5, {name}, {3 * FEW_STEPS} steps", gain(rows), ">")
+        for name, rows in ((DATASET, patient), (OTHER, elsewhere))
     ],
 )
 
@@ -524,7 +522,7 @@ lab.verdict(
 lab.verdict(
     "attack-as-augmentation",
     "Where there is no other augmentation, the attack is one: it lifts the accuracy on clean images.",
-    [lab.Evidence(f"attack - nothing, {k} labels", added[f"attack - nothing, {k} labels"], ">") for k in (1, 5)],
+    [lab.Evidence(f"attack - nothing, K = {k}", added[f"attack - nothing, K = {k}"], ">") for k in (1, 5)],
 )
 
 # %%
@@ -537,7 +535,8 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: the trade-off
 #
-# At 20 labels per class the radius of the training grows. What does every step of robustness cost on clean images?
+# At 20 labels per class the radius of the training grows, at equal steps. What does robustness cost on clean images? (A part of
+# this price is time: a network that sees the worst images learns more slowly. The patient pairs above showed how much.)
 
 # %%
 twice = {"method": "adversarial", "inner_steps": 2, "loop": loop}
@@ -626,7 +625,7 @@ print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warning_signs"}
 def warning_signs(one_step, many_steps, transfer, unbounded):
-    """How far a defence shows each of the three signs of masked gradients; above 0 is an alarm.
+    """The three signs of masked gradients in numbers: alarm if the first is above 0, the second not below 0, the third above 0.
 
     Each argument: bool tensor (n,), whether each image survives an attack: one step, many steps, images found with another
     model, many steps with epsilon 1. Returns three numbers: the accuracy under many steps minus that under transfer, the accuracy
@@ -644,7 +643,7 @@ lab.check(warning_signs)
 # %% [markdown]
 # ## Measure it: three checks, for the defence and for an honest model
 #
-# The other model is a clean one from the next seed. An unbounded attack begins at the image itself, not at noise.
+# The other model is a clean one from the next seed. All attacks begin at the image itself, not at noise. Which of the three alarms goes off?
 
 # %%
 stranger = full["clean"][1]["model"]
@@ -670,7 +669,7 @@ for name, values in alarms.items():
 
 # %%
 columns = ["as it is", *order]
-raised = {name: sum(value > 0.01 for value in values) for name, values in alarms.items()}
+raised = {name: (a > 0.01) + (b > -0.01) + (c > 0.01) for name, (a, b, c) in alarms.items()}
 lab.figures.matrix(
     [[report[name][attack].float().mean().item() for attack in columns] for name in report],
     list(report),
@@ -698,7 +697,7 @@ def evidence(name):
     left = sum(right["unbounded"])
     return [
         lab.Evidence("many steps - transfer", lab.paired_difference(right["many steps"], right["transfer"]), "<", 0.01),
-        lab.Evidence("many steps - one step", lab.paired_difference(right["many steps"], right["one step"]), "<", 0.01),
+        lab.Evidence("many steps - one step", lab.paired_difference(right["many steps"], right["one step"]), "<", 0.0),
         lab.Evidence("without a bound", lab.share_interval(round(left), len(labels)), "<", 0.05),
     ]
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import attacks
 import distillation
 import foundation
 from rich.console import Console
@@ -22,7 +23,7 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-ROWS: dict[str, Callable[[], dict]] = {**foundation.ROWS, **distillation.ROWS}
+ROWS: dict[str, Callable[[], dict]] = {**foundation.ROWS, **distillation.ROWS, **attacks.ROWS}
 
 
 def machine() -> dict:
