@@ -24,6 +24,7 @@ ImageLoss = Callable[[Tensor], Tensor]
 Loop = Callable[..., Tensor]
 NORMS = ("linf", "l2")
 BATCH = 512
+LOOK_EVERY = 5  # steps, after which the images that fooled the model are set aside
 
 
 def input_gradient(loss: ImageLoss, images: Tensor) -> Tensor:
@@ -62,10 +63,14 @@ def pgd(
     The direction is the steepest one of length 1 in that norm: sign(g) in L-inf, g / ||g||_2 in L2 (Madry et al.
     2018, section 2.1).
     """
-    steepest, project = (torch.sign, project_linf) if norm == "linf" else (_unit, project_l2)
+    low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
     moved = start
     for _ in range(steps):
-        moved = project(moved + step_size * steepest(input_gradient(loss, moved)), images, epsilon)
+        gradient = input_gradient(loss, moved)
+        if norm == "linf":  # the clamp is `project_linf`, with its bounds computed once
+            moved = moved.add(gradient.sign_(), alpha=step_size).clamp_(low, high)
+        else:
+            moved = project_l2(moved + step_size * _unit(gradient), images, epsilon)
     return moved
 
 
@@ -75,7 +80,7 @@ def random_start(images: Tensor, epsilon: float, norm: str = "linf", generator: 
     if norm == "linf":
         delta = epsilon * (2 * torch.rand(images.shape, generator=generator, device=place) - 1)
     else:
-        share = torch.rand(len(images), generator=generator, device=place) ** (1 / images[0].numel())  # of the radius
+        share = torch.rand(len(images), generator=generator, device=place) ** (1 / images.shape[1:].numel())  # of the radius
         delta = epsilon * share[:, None, None, None] * _unit(torch.randn(images.shape, generator=generator, device=place))
     return (images + delta.to(images)).clamp(0, 1)
 
@@ -106,9 +111,9 @@ def attack(
     """Images in the epsilon-ball around `images` that the model misreads, or, with `targets` (n,), reads as these classes.
 
     images: uint8 or float (n, C, H, W) on any device. step_size: by default 2.5 epsilon / steps (Madry et al. 2018). random:
-    start anywhere in the ball, not at the image. restarts: how many starts are tried; an image that fooled the model is left as
-    it is. loop: `pgd` or your own. Returns a tensor like float images, on the model's device. The model is in evaluation mode
-    meanwhile, so that batch norm neither mixes the images nor learns from them. Raises ValueError for an unknown norm.
+    start anywhere in the ball, not at the image. restarts: how many starts are tried. An image that fools the model is left as
+    it is: every LOOK_EVERY steps those are set aside. loop: `pgd` or your own. Returns a tensor like float images, on the
+    model's device. The model is `frozen` meanwhile. Raises ValueError for an unknown norm.
     """
     if norm not in NORMS:
         raise ValueError(f"There is no norm {norm!r}; choose one of {', '.join(NORMS)}.")
@@ -119,16 +124,25 @@ def attack(
     step_size = 2.5 * epsilon / max(1, steps) if step_size is None else step_size
     options = {} if norm == "linf" else {"norm": norm}
     found = images.clone()
+
+    def unfooled(rows: Tensor) -> Tensor:
+        with torch.no_grad():
+            return rows[(model(found[rows]).argmax(dim=1) == goal[rows]) == (targets is None)]
+
     with frozen(model):
         for _ in range(restarts):
-            with torch.no_grad():
-                left = ((model(found).argmax(dim=1) == goal) == (targets is None)).nonzero().squeeze(1)
-            if not len(left):
-                break
-            centre = images[left].to(torch.promote_types(images.dtype, torch.float32))
-            start = random_start(centre, epsilon, norm, generator) if random else centre
-            loss = reading_loss(model, goal[left], sign, images.dtype)
-            found[left] = _rounded_inwards(loop(loss, centre, start, epsilon, step_size, steps, **options), images[left])
+            left = unfooled(torch.arange(len(images), device=place))
+            wide = images.to(torch.promote_types(images.dtype, torch.float32))
+            moved = random_start(wide[left], epsilon, norm, generator) if random else wide[left]
+            for done in range(0, max(1, steps), LOOK_EVERY):
+                if not len(left):
+                    break
+                loss = reading_loss(model, goal[left], sign, images.dtype)
+                count = min(LOOK_EVERY, steps - done)
+                moved = loop(loss, wide[left], moved, epsilon, step_size, count, **options)
+                found[left] = _rounded_inwards(moved, images[left])
+                before, left = left, unfooled(left)
+                moved = moved[torch.isin(before, left)]
     return found
 
 
