@@ -502,7 +502,7 @@ lab.record("gain_attack_k5", added["attack - nothing, K = 5"], unit="accuracy", 
 lab.record("gain_attack_over_policy_k5", added["policy + attack - policy, K = 5"], unit="accuracy")
 
 # %%
-lab.recall("few", f"policy + attack - policy = {added['policy + attack - policy, 5 labels']}")
+lab.recall("few", f"policy + attack - policy = {added['policy + attack - policy, K = 5']}")
 
 # %% [markdown]
 # “Further” in C7 means: beyond what the right augmentation gives. The patient pairs decide, so that a network with more to learn is
