@@ -195,7 +195,8 @@ def test_a_planted_defence_shows_the_signs_and_reads_as_before():
     model, task = fit_classifier("digits", steps=150, device="cpu"), lab.data.load("digits")
     images, labels = task.test_images[:200], task.test_labels[:200]
     stranger = fit_classifier("digits", seed=1, steps=150, device="cpu")
-    found = attack(stranger, images, labels, epsilon=0.15)
+    with frozen(stranger):
+        found = pgd(reading_loss(stranger, labels), images.float() / 255, images.float() / 255, 0.15, 0.02, 20)
     defence = adversarial.Saturated(model)
     assert torch.equal(predict(defence, images).argmax(1), predict(model, images).argmax(1))
 
