@@ -27,6 +27,7 @@ OTHER_PARAMETERS = {
     "04": DIGITS,
     "05": DIGITS | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT.exists() else {}),
     "06": DIGITS,
+    "07": DIGITS,
 }
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
@@ -41,6 +42,7 @@ RECORDED = {
         *("maml_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT.exists() else [])),
     },
     "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
+    "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd20")},
 }
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats
 

@@ -2,7 +2,43 @@
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
+
+
+class _FilteredImage(torch.autograd.Function):
+    """F.conv2d; the gradient with respect to the image is a matrix product and a fold."""
+
+    @staticmethod
+    def forward(ctx, image: Tensor, weight: Tensor, stride: tuple, padding: tuple) -> Tensor:
+        ctx.save_for_backward(image, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(image, weight, stride=stride, padding=padding)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple:
+        image, weight = ctx.saved_tensors
+        of_image = of_weight = None
+        if ctx.needs_input_grad[0]:
+            columns = weight.to(gradient.dtype).flatten(1).T @ gradient.flatten(2)  # (B, channels k k, places)
+            folded = F.fold(columns, image.shape[2:], weight.shape[2:], padding=ctx.padding, stride=ctx.stride)
+            of_image = folded.to(image.dtype)
+        if ctx.needs_input_grad[1]:
+            same = image.to(gradient.dtype)
+            of_weight = nn.grad.conv2d_weight(same, weight.shape, gradient, stride=ctx.stride, padding=ctx.padding)
+            of_weight = of_weight.to(weight.dtype)
+        return of_image, of_weight, None, None
+
+
+class ImageConv2d(nn.Conv2d):
+    """A convolution that takes the image itself. On a CPU its gradient with respect to an image of few channels, which attacks
+    ask for, is several times as fast as the library's.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.requires_grad and image.device.type == "cpu":
+            return _FilteredImage.apply(image, self.weight, self.stride, self.padding)
+        return super().forward(image)
 
 
 def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16) -> nn.Sequential:
@@ -13,7 +49,8 @@ def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16
     """
 
     def stage(before: int, after: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-        convolution = nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False)
+        kind = ImageConv2d if before == channels else nn.Conv2d
+        convolution = kind(before, after, kernel, stride=stride, padding=kernel // 2, bias=False)
         return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
     first = stage(channels, width, kernel=5, stride=2) if size > 16 else stage(channels, width)

@@ -1,5 +1,6 @@
 """Explorers for the notebooks: drag and see."""
 
+from .attack import AttackExplorer
 from .embedding import EmbeddingExplorer
 from .episode import EpisodeExplorer
 from .geometry import GeometryExplorer
@@ -9,6 +10,7 @@ from .question import predict, recall
 from .temperature import TemperatureExplorer
 
 __all__ = [
+    "AttackExplorer",
     "EmbeddingExplorer",
     "EpisodeExplorer",
     "GeometryExplorer",

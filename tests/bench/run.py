@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import attacks
 import distillation
 import episodes
 import foundation
@@ -23,7 +24,8 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-ROWS: dict[str, Callable[[], dict]] = {**foundation.ROWS, **distillation.ROWS, **episodes.ROWS}
+MEASURED = (foundation, distillation, episodes, attacks)
+ROWS: dict[str, Callable[[], dict]] = {name: measure for part in MEASURED for name, measure in part.ROWS.items()}
 
 
 def machine() -> dict:

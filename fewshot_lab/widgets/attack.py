@@ -1,0 +1,156 @@
+"""Chapter 07's explorer: attack an image, and see the perturbation, the answer and the loss around the image."""
+
+import functools
+import html
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ..data import ImageTask
+from ..figures import Picture, new_figure, style, svg
+from ..methods.attacks import attack, frozen, input_gradient, reading_loss
+from .explorer import Explorer, choice, slider
+
+NORM_NAMES = {"L∞": "linf", "L2": "l2"}
+SIDE, REACH = 15, 1.5  # points along each direction of the loss surface, and how far it reaches, in epsilons
+
+
+class AttackExplorer(Explorer):
+    """An image, what PGD adds to it, the model's answer, and the loss along the gradient and a random direction."""
+
+    def __init__(self, task: ImageTask, models: dict[str, nn.Module], *, epsilon: float = 0.05) -> None:
+        """models: networks by name, all for the task's classes; epsilon: where the slider stands at first."""
+        self.task = task
+        self.models = {name: model.cpu() for name, model in models.items()}
+        self._surface = functools.lru_cache(maxsize=64)(self._compute_surface)
+        super().__init__(
+            model=choice("model", list(models), help="Which network is attacked"),
+            image=slider("image", 3, 0, min(199, len(task.test_images) - 1), 1, help="Which test image", whole=True),
+            norm=choice("norm", list(NORM_NAMES), help="L∞: every pixel by at most ε; L2: the length of the whole change"),
+            epsilon=slider(
+                "ε", epsilon, 0.0, 0.3, 0.01, help="L∞: of the range 0..1; L2: times the root of the number of pixels"
+            ),
+            steps=slider("steps", 10, 0, 30, 1, help="How many steps of PGD, from the image itself", whole=True),
+        )
+
+    def _row(self) -> int:
+        """The chosen image's place: neighbours on the slider are far apart in the test set, so that all classes come soon."""
+        return self["image"] * 37 % len(self.task.test_images)
+
+    def _chosen(self) -> tuple[nn.Module, Tensor, Tensor, str, float]:
+        """The model, the image (1, C, H, W) in 0..1, its label (1,), the norm and the radius in that norm."""
+        row, norm = self._row(), NORM_NAMES[self["norm"]]
+        image, label = self.task.test_images[row : row + 1].float() / 255, self.task.test_labels[row : row + 1]
+        radius = self["epsilon"] * (1 if norm == "linf" else math.sqrt(image.numel()))
+        return self.models[self["model"]], image, label, norm, radius
+
+    def attacked(self) -> tuple[Tensor, Tensor]:
+        """The image and the perturbed image, (1, C, H, W)."""
+        model, image, label, norm, radius = self._chosen()
+        return image, attack(model, image, label, epsilon=radius, steps=self["steps"], norm=norm, random=False)
+
+    def answer(self, image: Tensor) -> str:
+        """What the model reads and how sure it is, such as "b (0.93)"."""
+        model = self.models[self["model"]]
+        with frozen(model), torch.no_grad():
+            sure, said = model(image).softmax(dim=1)[0].max(dim=0)
+        return f"{self.task.classes[said]} ({sure:.2f})"
+
+    def surface(self) -> tuple[Tensor, Tensor]:
+        """The loss (SIDE, SIDE) and where the model misreads; rows: random direction, columns: along the gradient."""
+        return self._surface(self["model"], self["image"], self["norm"], self["epsilon"])
+
+    def _compute_surface(self, *_) -> tuple[Tensor, Tensor]:
+        model, image, label, norm, radius = self._chosen()
+        with frozen(model):
+            uphill = input_gradient(reading_loss(model, label), image)
+            across = torch.randn(image.shape, generator=torch.Generator().manual_seed(self._row()))
+            if norm == "linf":
+                uphill, across = uphill.sign(), across.sign()
+            else:
+                uphill, across = (part / part.norm().clamp_min(1e-12) for part in (uphill, across))
+            far = radius * torch.linspace(-REACH, REACH, SIDE)
+            b, a = torch.meshgrid(far, far, indexing="ij")
+            around = (image + a.reshape(-1, 1, 1, 1) * uphill + b.reshape(-1, 1, 1, 1) * across).clamp(0, 1)
+            with torch.no_grad():
+                logits = model(around)
+        loss = -logits.log_softmax(dim=1)[:, label.item()]
+        return loss.reshape(SIDE, SIDE), (logits.argmax(dim=1) != label).reshape(SIDE, SIDE)
+
+    def numbers(self, image: Tensor, worst: Tensor) -> str:
+        """The attack in words: how far it went, what is read before and after."""
+        delta = worst - image
+        return (
+            f"Before: {self.answer(image)}. After: {self.answer(worst)}. Largest change of a pixel {delta.abs().max():.3f}, "
+            f"length of the whole change {delta.norm():.2f}."
+        )
+
+    def page(self) -> str:
+        image, worst = self.attacked()
+        label = self.task.classes[self.task.test_labels[self._row()]]
+        factor, grey = amplified(worst - image)
+        panels = (
+            svg.panel(image[0], side=150, label=f"An image of {label}", title=f"{label}, read as {self.answer(image)}")
+            + svg.panel(grey[0], side=150, label="The perturbation; grey is no change", title=f"perturbation × {factor:.3g}")
+            + svg.panel(worst[0], side=150, label="The perturbed image", title=f"read as {self.answer(worst)}")
+        )
+        loss, wrong = self.surface()
+        shade = (loss - loss.min()) / (loss.max() - loss.min()).clamp_min(1e-12)
+        edges = svg.lines(outline(wrong), colour="#D55E00", width=1.5)
+        cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour="#D55E00", width=1)
+        told = f"Loss from {loss.min():.2g} to {loss.max():.2g}, {wrong.float().mean():.0%} of the square is misread"
+        picture = svg.panel(shade, side=230, label=told, title="→ gradient, ↓ random direction", over=edges + cross)
+        about = (
+            f"Loss around the image (the cross), up to {REACH:g} ε away: black {loss.min():.2g}, white {loss.max():.2g}. "
+            f"The line encloses what the model misreads: {wrong.float().mean():.0%} of the square."
+        )
+        row = "display:flex;flex-wrap:wrap;gap:1em;align-items:center"
+        return (
+            f"<div style='{row}'>{panels}</div><p>{html.escape(self.numbers(image, worst))}</p>"
+            f"<div style='{row}'>{picture}<p style='max-width:18em'>{html.escape(about)}</p></div>"
+        )
+
+    def still(self) -> Picture:
+        image, worst = self.attacked()
+        factor, grey = amplified(worst - image)
+        loss, wrong = self.surface()
+        with style():
+            figure, axes = new_figure(1, 4, size=(8.5, 2.6))
+            titles = (f"read as {self.answer(image)}", f"perturbation × {factor:.3g}", f"read as {self.answer(worst)}")
+            for place, shown, title in zip(axes, (image, grey, worst), titles, strict=False):
+                place.imshow(shown[0, 0].numpy(), vmin=0, vmax=1)
+                place.set_title(title, fontsize=9)
+                place.axis("off")
+            extent = (-REACH, REACH, REACH, -REACH)
+            axes[3].imshow(loss.numpy(), extent=extent)
+            if 0 < wrong.float().mean() < 1:
+                places = torch.linspace(-REACH, REACH, SIDE)
+                axes[3].contour(places, places, wrong.float().numpy(), levels=[0.5], colors="#D55E00")
+            axes[3].plot(0, 0, "+", color="#D55E00")
+            axes[3].grid(False)
+            axes[3].set_title("loss around it", fontsize=9)
+            axes[3].set_xlabel("along the gradient (ε)", fontsize=8)
+            axes[3].set_ylabel("random direction (ε)", fontsize=8)
+        chosen = f"{self['model']} model, {self['norm']} ε = {self['epsilon']:.2f}, {self['steps']} steps."
+        what = f"{chosen} {self.numbers(image, worst)}"
+        caption = f"A still of the explorer: {what} Right: white is a high loss, the line encloses what is misread."
+        return Picture(
+            figure, caption=caption, alt=f"An image, its perturbation, the perturbed image and the loss around it. {what}"
+        )
+
+
+def amplified(delta: Tensor) -> tuple[float, Tensor]:
+    """A factor and the perturbation times that factor around grey, so that the largest change is black or white."""
+    factor = 0.5 / max(delta.abs().max().item(), 1e-3)
+    return factor, 0.5 + factor * delta
+
+
+def outline(wrong: Tensor) -> list[tuple]:
+    """The border lines of the marked cells of a square grid, in coordinates 0..100: ((x, y), (x, y)) each."""
+    cell, found = 100 / len(wrong), []
+    for i, j in (wrong[:, 1:] != wrong[:, :-1]).nonzero().tolist():
+        found.append((((j + 1) * cell, i * cell), ((j + 1) * cell, (i + 1) * cell)))
+    for i, j in (wrong[1:] != wrong[:-1]).nonzero().tolist():
+        found.append(((j * cell, (i + 1) * cell), ((j + 1) * cell, (i + 1) * cell)))
+    return found

@@ -1,0 +1,729 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 07 · Adversarial training
+#
+# Augmentation shows a network changed images drawn at random. **Adversarial training** (对抗训练) shows it the *worst* ones: an
+# attacker looks for the small change that hurts most, and the network learns from that. The article counts it among the means
+# that improve few-shot training. Does it?
+#
+# **After this chapter you can** derive and write the attacks FGSM and PGD, train a network against them, measure what it gains and
+# what it pays, and recognise a defence that only looks like one.
+#
+# **Time:** 80 minutes. **Claims under test:** C7 (adversarial training improves few-shot generalisation further; its other half,
+# distillation, was tested in chapter 06), C10 (adversarial training improves robustness and generalisation).
+
+# %% tags=["parameters"]
+PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more seeds and steps
+SEED = 0  # another whole number, another set of random draws
+DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
+DATASET = "glyphs"  # "glyphs", "digits" or "fashion"
+
+# %%
+import torch
+import torch.nn.functional as F
+
+import fewshot_lab as lab
+from fewshot_lab.methods import adversarial, attacks
+
+lab.setup("07", profile=PROFILE, seed=SEED, device=DEVICE)
+task = lab.data.load(DATASET)
+OTHER = "digits" if DATASET != "digits" else "glyphs"  # a second data set, for claim C7
+RADIUS = {"glyphs": 0.05, "digits": 0.15, "fashion": 0.05}  # how far every pixel may be moved, of the range 0..1
+EPSILON = RADIUS[DATASET]
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
+STEPS = lab.quick_or_full(360, 2000)  # with all labels
+FEW_STEPS = lab.quick_or_full(80, 600)  # with few labels
+RIGHT = {"policy": "affine", "strength": 0.25}  # the right policy of chapter 02
+
+# %% [markdown]
+# ## Predict
+
+# %%
+lab.predict(
+    "fall",
+    f"A network reads most test images. Now every pixel may be changed by {EPSILON:.0%} of its range. How many does it still read?",
+    ["nearly as many", "about half", "hardly any"],
+)
+
+# %% [markdown]
+# ## Two networks
+#
+# Both are the same small convolutional net, trained on all labels with equally many steps and the same first weights. The *clean*
+# one sees the training images. The *robust* one sees, in their place, the worst images that two steps of an attack find. How it
+# does that is what this chapter is about. Several seeds, in pairs.
+
+# %%
+PAIR = {"clean": {}, "robust": {"method": "adversarial", "epsilon": EPSILON, "inner_steps": 2}}
+
+
+def trained(kinds, dataset=DATASET, **common):
+    """Trains each kind of network (name: options) for every seed; returns {name: rows}."""
+    common = {"dataset": dataset, "test_epsilon": RADIUS[dataset], **common}
+    grid = [{**common, "seed": seed, **options} for options in kinds.values() for seed in SEEDS]
+    rows = lab.sweep(adversarial.fit_robust, grid, description="networks")
+    return {name: rows[i * len(SEEDS) :][: len(SEEDS)] for i, name in enumerate(kinds)}
+
+
+full = trained(PAIR, steps=STEPS)
+models = {name: rows[0]["model"] for name, rows in full.items()}
+for name, rows in full.items():
+    print(f"{name:>6}: test accuracy {lab.mean_interval([row['test_accuracy'] for row in rows])}")
+
+# %% [markdown]
+# ## See: an attack
+#
+# Drag ε and the steps. At which ε does the *clean* model fall? What does the perturbation look like, compared with the one for the
+# *robust* model? Is the loss steep along the gradient, and along a random direction?
+
+# %%
+lab.widgets.AttackExplorer(task, models, epsilon=2 * EPSILON)
+
+# %% [markdown]
+# Such images are called **adversarial examples** (对抗样本).
+#
+# ## Derive: the inner maximum and its linear solution
+#
+# The attacker looks for a perturbation $\delta$ in a ball, and the result must be an image:
+#
+# $$\max_{\|\delta\| \le \varepsilon} L(x + \delta, y), \qquad 0 \le x + \delta \le 1$$
+#
+# With the gradient $g = \nabla_x L$, to first order $L(x + \delta, y) \approx L(x, y) + \langle g, \delta \rangle$. By Hölder's inequality
+# (赫尔德不等式)
+#
+# $$\langle g, \delta \rangle \le \|g\|_1 \, \|\delta\|_\infty \le \varepsilon \, \|g\|_1 \quad \text{with equality at} \quad \delta = \varepsilon\,
+# \mathrm{sign}(g)$$
+#
+# That is the **fast gradient sign method** (快速梯度符号法, FGSM; Goodfellow et al. 2015). Every pixel moves by ε, and all the small
+# gains add up: with $d$ pixels of similar gradient the loss grows by $\varepsilon\, d$ times it. In the $L_2$ ball the same argument, with
+# Cauchy and Schwarz, gives $\delta = \varepsilon\, g / \|g\|_2$.
+#
+# ## Write it
+#
+# Here a loss is a function of images alone; `torch.autograd.grad(loss(x), x)` differentiates it.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "fgsm"}
+def fgsm(loss, images, epsilon):
+    """One step of the fast gradient sign method.
+
+    loss: a function of images that returns a scalar tensor. images: float tensor (n, C, H, W) in 0..1. epsilon: how far every
+    pixel may move. Returns images of the same shape, in 0..1, with a larger loss (to first order).
+    """
+    ### BEGIN SOLUTION
+    x = images.clone().requires_grad_()
+    gradient = torch.autograd.grad(loss(x), x)[0]
+    return (images + epsilon * gradient.sign()).clamp(0, 1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_fgsm"}
+lab.check(fgsm)
+
+# %% [markdown]
+# ## Measure it: the sign, and chance
+#
+# Your step against random signs of the same size, for the clean model. `attacks.frozen` keeps a model as it is while it is attacked:
+# in evaluation mode, so that batch norm neither mixes the images nor learns from them, and its weights without gradients.
+
+# %%
+one_step = lab.yours_or_ours(fgsm)
+images, labels = adversarial.tested(DATASET, 256)  # test images of all classes
+place = next(models["clean"].parameters()).device
+x, y = images.float().to(place) / 255, labels.to(place)
+with attacks.frozen(models["clean"]):
+    signed = one_step(attacks.reading_loss(models["clean"], y), x, EPSILON)
+chance = torch.rand(x.shape, generator=torch.Generator().manual_seed(SEED)).to(place) - 0.5
+noisy = (x + EPSILON * chance.sign()).clamp(0, 1)
+
+read = {name: attacks.reads(models["clean"], shown, y) for name, shown in (("as it is", x), ("chance", noisy), ("FGSM", signed))}
+shares = {name: lab.share_interval(int(right.sum()), len(right)) for name, right in read.items()}
+lab.figures.bars(
+    shares,
+    title=", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items()),
+    x="share of test images that are read rightly",
+    caption=f"Clean model, {len(y)} test images, every pixel moved by {EPSILON:g}: by random signs, and by those of the gradient.",
+    alt="Share of images read rightly: " + ", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items()) + ".",
+)
+
+# %% [markdown]
+# ## Derive: projected gradient descent
+#
+# A loss is not linear, so many small steps find more than a large one. After each step the image goes back to the nearest allowed
+# one, by a **projection** (投影) $\Pi$:
+#
+# $$x^{t+1} = \Pi\big(x^t + \alpha\, \mathrm{sign}(\nabla_x L(x^t, y))\big)$$
+#
+# This is **projected gradient descent** (投影梯度下降, PGD; Madry et al. 2018), a descent on $-L$. The nearest point of the $L_\infty$ ball
+# is found pixel by pixel. In the $L_2$ ball an image that is too far comes back on the straight line to the original.
+#
+# ## Write it
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "project_linf"}
+def project_linf(moved, images, epsilon):
+    """The images nearest to `moved` in which no pixel is more than epsilon from the originals, within 0..1.
+
+    moved, images: float tensors (n, C, H, W), images in 0..1. epsilon: a number from 0. Returns a float tensor (n, C, H, W).
+    """
+    ### BEGIN SOLUTION
+    return moved.clamp(images - epsilon, images + epsilon).clamp(0, 1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_project_linf"}
+lab.check(project_linf)
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "project_l2"}
+def project_l2(moved, images, epsilon):
+    """Every moved image, pulled straight towards its original until it is at most epsilon away, then brought into 0..1.
+
+    moved, images: float tensors (n, C, H, W), images in 0..1. epsilon: the largest Euclidean distance of an image from its
+    original, over all its pixels. Returns a float tensor (n, C, H, W).
+    """
+    ### BEGIN SOLUTION
+    delta = moved - images
+    length = delta.flatten(1).norm(dim=1)  # (n,)
+    factor = (epsilon / length.clamp_min(1e-12)).clamp(max=1)
+    return (images + factor[:, None, None, None] * delta).clamp(0, 1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_project_l2"}
+lab.check(project_l2)
+
+# %% [markdown]
+# ## Write it: the loop
+#
+# `project` is your projection onto the $L_\infty$ ball, or the course's.
+
+# %%
+project = lab.yours_or_ours(project_linf)
+
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "pgd"}
+def pgd(loss, images, start, epsilon, step_size, steps):
+    """Projected gradient descent in the L-inf ball: so many steps uphill, each followed by the projection.
+
+    loss: a function of images that returns a scalar tensor. images, start: float tensors (n, C, H, W) in 0..1; the ball is around
+    `images`, the first step goes from `start`. epsilon, step_size: numbers from 0. Returns a float tensor (n, C, H, W).
+    """
+    ### BEGIN SOLUTION
+    moved = start
+    for _ in range(steps):
+        x = moved.clone().requires_grad_()
+        gradient = torch.autograd.grad(loss(x), x)[0]
+        moved = project(moved + step_size * gradient.sign(), images, epsilon)
+    return moved
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_pgd"}
+lab.check(pgd)
+
+# %% [markdown]
+# ## Measure it: robust accuracy
+#
+# **Robust accuracy** (鲁棒准确率) is the share of test images that are still read rightly after the attack has done its worst. From
+# here on your loop does the attacks and the trainings. First over ε, with 20 steps from a random start in the ball.
+
+# %%
+loop = lab.yours_or_ours(pgd)
+REACH = [0.0, 0.5 * EPSILON, EPSILON, 1.5 * EPSILON]
+few, marks = images[:128], labels[:128]
+
+
+def robust(model, epsilon, **options):
+    """The share of `few` that survives PGD with these options."""
+    options = {"steps": 20, "generator": torch.Generator().manual_seed(SEED), "loop": loop, **options}
+    return attacks.survives(model, few, marks, epsilon=epsilon, **options).float().mean().item()
+
+
+reached = {name: [[robust(row["model"], e) for row in rows] for e in REACH] for name, rows in full.items()}
+levels = {name: [lab.mean_interval(values) for values in rows] for name, rows in reached.items()}
+lab.figures.curves(
+    {f"{name} model": (REACH, rows) for name, rows in levels.items()},
+    title=f"At ε = {EPSILON:g} the clean model reads {levels['clean'][2].mean:.0%}, the robust one {levels['robust'][2].mean:.0%}",
+    x="ε of the attack (of the range 0..1)",
+    y="robust accuracy (PGD-20)",
+    ticks=REACH,
+    limits=(-0.02, 1.02),
+    caption=f"{len(few)} test images. Band: 95 % interval over {len(SEEDS)} seeds. At ε = 0 it is the clean accuracy.",
+    alt="; ".join(f"{n}: " + ", ".join(f"{e:g}: {v.mean:.2f}" for e, v in zip(REACH, rows)) for n, rows in levels.items()) + ".",
+)
+
+# %%
+lab.recall("fall", f"{levels['clean'][0].mean:.0%} without an attack, {levels['clean'][2].mean:.0%} after it")
+
+# %% [markdown]
+# Now over the number of steps, for the robust model. FGSM is one step of size ε; PGD's steps have the size 2.5 ε / steps.
+
+# %%
+COUNTS = [1, 2, 5, 10, 20]
+by_steps = [lab.mean_interval([robust(row["model"], EPSILON, steps=n) for row in full["robust"][:5]]) for n in COUNTS]
+fgsm_level = lab.mean_interval([robust(row["model"], EPSILON, steps=1, step_size=EPSILON, random=False) for row in full["robust"][:5]])
+lab.figures.curves(
+    {"PGD": (COUNTS, by_steps)},
+    title=f"FGSM leaves {fgsm_level.mean:.2f}, PGD with {COUNTS[-1]} steps {by_steps[-1].mean:.2f}",
+    x="steps of the attack",
+    y="robust accuracy",
+    log_x=True,
+    ticks=COUNTS,
+    levels={"FGSM": fgsm_level.mean},
+    caption=f"Robust model, ε = {EPSILON:g}, {by_steps[0].n} seeds. Where does the curve become flat? So many steps are enough.",
+    alt="Robust accuracy by steps: " + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(COUNTS, by_steps)) + ".",
+)
+
+# %% [markdown]
+# ## Write it: several attacks
+#
+# One start may fail where another works, so an attack is restarted. The attacker needs a single success per image.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "surviving_share"}
+def surviving_share(right):
+    """The robust accuracy under several attacks together.
+
+    right: bool tensor (attacks, n), whether each of n images is still read rightly under each attack. Returns a number, 0..1.
+    """
+    ### BEGIN SOLUTION
+    return right.all(dim=0).float().mean().item()
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_surviving_share"}
+lab.check(surviving_share)
+
+# %%
+survivors = lab.yours_or_ours(surviving_share)
+STARTS = 4
+rights = torch.stack(
+    [
+        attacks.survives(models["robust"], few, marks, epsilon=EPSILON, generator=torch.Generator().manual_seed(s), loop=loop)
+        for s in range(STARTS)
+    ]
+)
+alone = [survivors(rights[i : i + 1]) for i in range(STARTS)]
+print(f"Each start alone leaves {', '.join(f'{share:.3f}' for share in alone)}; together {survivors(rights):.3f}.")
+
+# %% [markdown]
+# ## See: a targeted attack, in both balls
+#
+# A **targeted** attack (有目标攻击) goes *downhill* on the loss of a class that you choose. Here each image is to be read as the next
+# one's class. The $L_2$ ball has the radius $\varepsilon\sqrt{d}$, $d$ the number of pixels: as long as moving every pixel by ε.
+
+# %%
+shown = torch.stack([task.test_images[task.test_labels == k][0] for k in range(8)])
+own = torch.arange(8)
+targets = own.roll(-1)
+made = {"original": shown.float() / 255}
+for norm, radius in (("linf", 2 * EPSILON), ("l2", 2 * EPSILON * shown[0].numel() ** 0.5)):
+    made[norm] = attacks.attack(models["clean"], shown, own, epsilon=radius, steps=40, norm=norm, targets=targets, random=False).cpu()
+said = {name: lab.training.predict(models["clean"], part).argmax(dim=1) for name, part in made.items()}
+hits = {name: int((said[name] == targets).sum()) for name in ("linf", "l2")}
+lab.figures.images(
+    torch.cat(list(made.values())),
+    [f"“{task.classes[k]}”" for part in said.values() for k in part],
+    columns=8,
+    title=f"Reach the target: L∞ {hits['linf']} of 8, L2 {hits['l2']} of 8",
+    caption="Rows: original, L∞, L2. Over each image what the clean model reads; the target is the class of the image to the right.",
+    alt=f"Eight images and two perturbed versions of each; {hits['linf']} and {hits['l2']} of 8 are read as their targets.",
+)
+
+# %% [markdown]
+# ## Derive: adversarial training
+#
+# Train on the answer of the inner problem (Madry et al. 2018):
+#
+# $$\min_\theta \; \mathbb{E}_{(x, y)} \; \max_{\|\delta\|_\infty \le \varepsilon} L(\theta, x + \delta, y)$$
+#
+# By Danskin's theorem the gradient at the inner maximum is a descent direction of the whole, so a step is: attack the batch, then
+# step on the attacked batch. With $m$ inner steps it costs $m + 1$ times as much as plain training. Two variants:
+#
+# * **TRADES** (Zhang et al. 2019) keeps accuracy and robustness apart. The attacked image should get the *same answer* as the
+#   clean one, and β says how much that weighs:
+#
+# $$L = -\log p_y(x) + \beta \, KL\big(p(x) \,\|\, p(x + \delta)\big)$$
+#
+# * **Free** training (Shafahi et al. 2019) keeps each batch for $m$ steps. One backward pass gives the gradient for the weights
+#   *and* for δ, which goes on from step to step. No pass is spent on the attack alone.
+#
+# ## Write it: TRADES
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "trades_loss"}
+def trades_loss(clean_logits, worst_logits, labels, beta):
+    """Cross-entropy of the clean images plus beta times KL(p_clean || p_worst), the mean over the images.
+
+    clean_logits, worst_logits: float tensors (n, classes), of the images and of the attacked images. labels: whole numbers (n,).
+    beta: a number from 0. Returns a scalar tensor.
+    """
+    ### BEGIN SOLUTION
+    log_p, log_q = clean_logits.log_softmax(dim=1), worst_logits.log_softmax(dim=1)
+    return F.cross_entropy(clean_logits, labels) + beta * (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_trades_loss"}
+lab.check(trades_loss)
+
+# %% [markdown]
+# ## Measure it: more robust, and more accurate?
+#
+# Back to the two networks with all labels, whose inner loop attacked as yours does.
+
+# %%
+def scores(rows, what="test_accuracy"):
+    """One number per seed."""
+    return [row[what] for row in rows]
+
+
+costs = lab.paired_difference(scores(full["robust"]), scores(full["clean"]), unit="accuracy")
+gains = lab.paired_difference(scores(full["robust"], "robust_accuracy"), scores(full["clean"], "robust_accuracy"), unit="accuracy")
+
+# %%
+lab.record("clean_model_clean", scores(full["clean"]), unit="accuracy")
+
+# %%
+lab.record("clean_model_pgd20", scores(full["clean"], "robust_accuracy"), unit="accuracy")
+
+# %%
+lab.record("robust_model_clean", scores(full["robust"]), unit="accuracy")
+
+# %%
+lab.record("robust_model_pgd20", scores(full["robust"], "robust_accuracy"), unit="accuracy", headline=True)
+
+# %%
+lab.verdict(
+    "C10",
+    "Adversarial training makes a model both more robust and more accurate.",
+    [
+        lab.Evidence(f"robust accuracy (PGD-20, ε = {EPSILON:g}): robust model - clean model", gains, ">"),
+        lab.Evidence("test accuracy: robust model - clean model", costs, ">"),
+    ],
+)
+
+# %% [markdown]
+# ## Measure it: as an augmentation, with few labels
+#
+# Is the worst image a good augmentation where labels are few? Four kinds of training: without anything, with the right policy of
+# chapter 02, with an attack of half the radius, and with the policy first and the attack on top. Same labels, same steps.
+
+# %%
+lab.predict(
+    "few",
+    "At 5 labels per class, on top of the right policy, adversarial training makes the test accuracy ...",
+    ["higher", "neither", "lower"],
+)
+
+# %%
+ATTACKED = {"method": "adversarial", "epsilon": EPSILON / 2, "inner_steps": 2, "loop": loop}
+KINDS = {"nothing": {}, "policy": RIGHT, "attack": ATTACKED, "policy + attack": {**RIGHT, **ATTACKED}}
+SHOTS = [1, 5, 20]
+few_shot = {k: trained(KINDS, shots=k, steps=FEW_STEPS) for k in SHOTS}
+curves = {
+    what: {name: (SHOTS, [lab.mean_interval(scores(few_shot[k][name], what)) for k in SHOTS]) for name in KINDS}
+    for what in ("test_accuracy", "robust_accuracy")
+}
+
+# %% [markdown]
+# ## Read it
+#
+# Compare *attack* with *nothing*, then *policy + attack* with *policy*. First the accuracy on clean test images, then under attack.
+
+# %%
+at_five = {name: curves["test_accuracy"][name][1][1].mean for name in KINDS}
+lab.figures.curves(
+    curves["test_accuracy"],
+    title="At 5 labels per class: " + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items()),
+    x="labels per class",
+    y="test accuracy",
+    log_x=True,
+    ticks=SHOTS,
+    caption=f"{task.name}, {FEW_STEPS} steps, attack in training with ε = {EPSILON / 2:g}. Band: 95 % interval over {len(SEEDS)} draws of labels.",
+    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items()) + ".",
+)
+
+# %%
+five_robust = {name: curves["robust_accuracy"][name][1][1].mean for name in KINDS}
+lab.figures.curves(
+    curves["robust_accuracy"],
+    title="Under attack, 5 labels: " + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items()),
+    x="labels per class",
+    y=f"robust accuracy (PGD-20, ε = {EPSILON:g})",
+    log_x=True,
+    ticks=SHOTS,
+    caption="Robustness needs more labels than accuracy does (Schmidt et al. 2018). Which of the two curves rises later?",
+    alt="Robust accuracy at 5 labels per class: " + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items()) + ".",
+)
+
+# %% [markdown]
+# The differences in pairs, and two more questions. Was the training too short for a network that has more to learn (*long*: three
+# times the steps, for both sides)? And is it the same on another data set, again with patience?
+
+# %%
+HARD = {name: KINDS[name] for name in ("policy", "policy + attack")}
+patient = trained(HARD, shots=5, steps=3 * FEW_STEPS, test_epsilon=None)
+there = {name: {**options, "epsilon": RADIUS[OTHER] / 2} for name, options in HARD.items()}
+elsewhere = trained(there, OTHER, shots=5, steps=3 * FEW_STEPS, test_epsilon=None)
+
+
+def gain(rows, what="test_accuracy", over="policy"):
+    """What the attack adds to `over`, in pairs."""
+    return lab.paired_difference(scores(rows["attack" if over == "nothing" else f"{over} + attack"], what), scores(rows[over], what))
+
+
+added = {f"attack - nothing, K = {k}": gain(few_shot[k], over="nothing") for k in SHOTS}
+added |= {f"policy + attack - policy, K = {k}": gain(few_shot[k]) for k in SHOTS}
+added["policy + attack - policy, K = 5, long"] = gain(patient)
+added[f"policy + attack - policy, K = 5, long, {OTHER}"] = gain(elsewhere)
+
+# %%
+surely = [sum(value.low > 0 for value in added.values()), sum(value.high < 0 for value in added.values())]
+lab.figures.bars(
+    added,
+    title=f"Of {len(added)}, the attack surely helps in {surely[0]}, costs in {surely[1]}",
+    x="difference in test accuracy on clean images",
+    line=0.0,
+    caption=f"K labels per class. Paired differences, 95 % intervals over {len(SEEDS)} draws. Right of the dashed line the attack helps.",
+    alt="Differences: " + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items()) + ".",
+)
+
+# %%
+lab.record("gain_attack_k5", added["attack - nothing, K = 5"], unit="accuracy", headline=True)
+
+# %%
+lab.record("gain_attack_over_policy_k5", added["policy + attack - policy, K = 5"], unit="accuracy")
+
+# %%
+lab.recall("few", f"policy + attack - policy = {added['policy + attack - policy, K = 5']}")
+
+# %% [markdown]
+# “Further” in C7 means: beyond what the right augmentation gives. The patient pairs decide, so that a network with more to learn is
+# not judged before it has learned.
+
+# %%
+lab.verdict(
+    "C7",
+    "Adversarial training improves few-shot generalisation further (chapter 06 tests the other half, distillation).",
+    [
+        lab.Evidence(f"policy + attack - policy, K = 5, {name}, {3 * FEW_STEPS} steps", gain(rows), ">")
+        for name, rows in ((DATASET, patient), (OTHER, elsewhere))
+    ],
+)
+
+# %%
+lab.verdict(
+    "attack-as-augmentation",
+    "Where there is no other augmentation, the attack is one: it lifts the accuracy on clean images.",
+    [lab.Evidence(f"attack - nothing, K = {k}", added[f"attack - nothing, K = {k}"], ">") for k in (1, 5)],
+)
+
+# %%
+lab.verdict(
+    "robust-with-few-labels",
+    "With 5 labels per class adversarial training makes a network more robust.",
+    [lab.Evidence("robust accuracy: policy + attack - policy", gain(few_shot[5], "robust_accuracy"), ">")],
+)
+
+# %% [markdown]
+# ## Measure it: the trade-off
+#
+# At 20 labels per class the radius of the training grows, at equal steps. What does robustness cost on clean images? (A part of
+# this price is time: a network that sees the worst images learns more slowly. The patient pairs above showed how much.)
+
+# %%
+twice = {"method": "adversarial", "inner_steps": 2, "loop": loop}
+trade = {"method": "trades", "epsilon": EPSILON, "inner_steps": 2, "beta": 6.0, "trades": lab.yours_or_ours(trades_loss), "loop": loop}
+WAYS = {
+    "ε": {**twice, "epsilon": EPSILON},
+    "2 ε": {**twice, "epsilon": 2 * EPSILON},
+    "TRADES": trade,
+    "free": {"method": "free", "epsilon": EPSILON, "inner_steps": 3, "steps": 3 * FEW_STEPS},
+}
+ways = {"0": few_shot[20]["nothing"], "ε / 2": few_shot[20]["attack"], **trained(WAYS, shots=20, steps=FEW_STEPS)}
+RADII = {"0": 0.0, "ε / 2": EPSILON / 2, "ε": EPSILON, "2 ε": 2 * EPSILON}
+sides = {"clean": "test_accuracy", f"under attack (ε = {EPSILON:g})": "robust_accuracy"}
+traded = {side: [lab.mean_interval(scores(ways[w], what)) for w in RADII] for side, what in sides.items()}
+best = max(range(len(RADII)), key=lambda i: list(traded.values())[1][i].mean)
+
+# %%
+lab.figures.curves(
+    {side: (list(RADII.values()), rows) for side, rows in traded.items()},
+    title=f"Most robust at a training ε of {list(RADII.values())[best]:g}; on clean images {traded['clean'][best].mean - traded['clean'][0].mean:+.2f}",
+    x="ε of the attack in training (0: none)",
+    y="accuracy",
+    ticks=list(RADII.values()),
+    caption=f"20 labels per class, {FEW_STEPS} steps. Band: 95 % interval over {len(SEEDS)} draws of the labels.",
+    alt="; ".join(f"{s}: " + ", ".join(f"{r:g}: {e.mean:.2f}" for r, e in zip(RADII.values(), rows)) for s, rows in traded.items()) + ".",
+)
+
+# %% [markdown]
+# Three ways to train with the same ε. *Free* makes three times as many, cheaper steps: as many passes through the network in all.
+
+# %%
+named = {"Madry": "ε", "TRADES": "TRADES", "free": "free"}
+compared = {
+    f"{name}, {side.split(' (')[0]}": lab.mean_interval(scores(ways[way], what))
+    for name, way in named.items()
+    for side, what in sides.items()
+}
+seconds = {name: sum(scores(ways[way], "seconds")) / len(SEEDS) for name, way in named.items()}
+lab.figures.bars(
+    compared,
+    title="Seconds of a training: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
+    x="accuracy",
+    caption=f"20 labels per class, ε = {EPSILON:g}, β = {trade['beta']:g}. Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
+    alt="Accuracy: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items()) + ".",
+)
+
+# %%
+cheaper = lab.paired_difference(scores(ways["free"], "robust_accuracy"), scores(ways["ε"], "robust_accuracy"))
+lab.verdict(
+    "free-is-enough",
+    "Free training is as robust as PGD training that makes as many passes (within 0.03).",
+    [lab.Evidence("robust accuracy: free - Madry", cheaper, ">", -0.03)],
+)
+
+# %% [markdown]
+# ## Predict
+#
+# Somebody brings you a defence. It needs no training: put it around the clean model, and PGD-20 finds next to nothing.
+
+# %%
+lab.predict("bug", "Almost no image falls to PGD-20. The defence ...", ["works", "breaks the attack, not the error", "breaks the clean accuracy"])
+
+# %%
+defence = adversarial.Saturated(models["clean"])
+x_gradient = attacks.input_gradient(attacks.reading_loss(defence.eval(), y), x)
+silent = (x_gradient.flatten(1) == 0).all(dim=1).float().mean().item()
+kept = attacks.survives(defence, images, labels, epsilon=EPSILON, generator=torch.Generator().manual_seed(SEED), loop=loop)
+clean_right = attacks.reads(defence, x, y)
+print(f"Clean accuracy {clean_right.float().mean():.3f}, robust accuracy under PGD-20 {kept.float().mean():.3f}.")
+print(f"For {silent:.0%} of the images the gradient is exactly zero.")
+
+# %% [markdown]
+# ## Derive: masked gradients
+#
+# The defence multiplies the logits by 1,000. No answer changes. But the softmax is now 1 to the last bit, and the gradient of the
+# cross-entropy, $p_k - [k = y]$ times that of the logits, is *exactly* zero in floating point. The attack stands still. The images that
+# fool the model are where they were: the **gradient is masked** (梯度掩蔽).
+#
+# So a robust accuracy is a claim about *your attack*, and 99 % is a bug until shown otherwise. Three checks (Athalye et al. 2018):
+#
+# 1. An attack **through another model**, which cannot see the defence, must not do better than one with its own gradient.
+# 2. **More steps** must do better than one.
+# 3. **Without a bound**, ε = 1, every image can become any other one: nothing may survive.
+#
+# ## Write it
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warning_signs"}
+def warning_signs(one_step, many_steps, transfer, unbounded):
+    """The three signs of masked gradients in numbers: alarm if the first is above 0, the second not below 0, the third above 0.
+
+    Each argument: bool tensor (n,), whether each image survives an attack: one step, many steps, images found with another
+    model, many steps with epsilon 1. Returns three numbers: the accuracy under many steps minus that under transfer, the accuracy
+    under many steps minus that under one step, and the accuracy without a bound.
+    """
+    ### BEGIN SOLUTION
+    one, many, other, left = (right.float().mean().item() for right in (one_step, many_steps, transfer, unbounded))
+    return many - other, many - one, left
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_warning_signs"}
+lab.check(warning_signs)
+
+# %% [markdown]
+# ## Measure it: three checks, for the defence and for an honest model
+#
+# The other model is a clean one from the next seed. All attacks begin at the image itself, not at noise. Which of the three alarms goes off?
+
+# %%
+stranger = full["clean"][1]["model"]
+with attacks.frozen(stranger):  # the whole way, also for images that the stranger misreads early
+    found = loop(attacks.reading_loss(stranger, y), x, x, EPSILON, EPSILON / 8, 20)
+
+
+def checked(model):
+    """Which test images a model reads rightly, as they are and under four attacks."""
+    tried = {"one step": (EPSILON, 1, EPSILON), "many steps": (EPSILON, 40, None), "unbounded": (1.0, 40, None)}
+    right = {
+        name: attacks.survives(model, images, labels, epsilon=e, steps=steps, step_size=size, random=False, loop=loop)
+        for name, (e, steps, size) in tried.items()
+    }
+    return {"as it is": attacks.reads(model, x, y), **right, "transfer": attacks.reads(model, found, y)}
+
+
+signs = lab.yours_or_ours(warning_signs)
+report = {"defence": checked(defence), "robust model": checked(models["robust"])}
+order = ("one step", "many steps", "transfer", "unbounded")
+alarms = {name: signs(*(right[attack] for attack in order)) for name, right in report.items()}
+for name, values in alarms.items():
+    print(f"{name:>12}: white box - transfer {values[0]:+.3f}, many - one {values[1]:+.3f}, unbounded {values[2]:.3f}")
+
+# %%
+columns = ["as it is", *order]
+raised = {name: (a > 0.01) + (b > -0.01) + (c > 0.01) for name, (a, b, c) in alarms.items()}
+lab.figures.matrix(
+    [[report[name][attack].float().mean().item() for attack in columns] for name in report],
+    list(report),
+    ["as it\nis", "one\nstep", "many\nsteps", "trans-\nfer", "no\nbound"],
+    title=f"Alarms: defence {raised['defence']} of 3, robust model {raised['robust model']} of 3",
+    caption=f"Share of {len(labels)} test images that survive. In which column does the defence look best? In which is it found out?",
+    alt="; ".join(f"{n}: " + ", ".join(f"{a} {r[a].float().mean():.2f}" for a in columns) for n, r in report.items()) + ".",
+)
+
+# %% [markdown]
+# And the attack that knows the defence goes around it: it follows the gradient of the logits *before* they are multiplied.
+
+# %%
+around = attacks.attack(defence.model, images, labels, epsilon=EPSILON, generator=torch.Generator().manual_seed(SEED), loop=loop)
+adaptive = attacks.reads(defence, around, y)
+lab.record("defence_claimed", lab.share_interval(int(kept.sum()), len(kept)), unit="accuracy")
+
+# %%
+lab.record("defence_adaptive", lab.share_interval(int(adaptive.sum()), len(adaptive)), unit="accuracy")
+
+# %%
+def evidence(name):
+    """The three checks of a model, each with its interval, as a case for its honesty."""
+    right = {attack: values.float().tolist() for attack, values in report[name].items()}
+    left = sum(right["unbounded"])
+    return [
+        lab.Evidence("many steps - transfer", lab.paired_difference(right["many steps"], right["transfer"]), "<", 0.01),
+        lab.Evidence("many steps - one step", lab.paired_difference(right["many steps"], right["one step"]), "<", 0.0),
+        lab.Evidence("without a bound", lab.share_interval(round(left), len(labels)), "<", 0.05),
+    ]
+
+
+lab.verdict("defence-is-honest", "The defence's robust accuracy is robustness.", evidence("defence"))
+
+# %%
+lab.verdict("robust-model-is-honest", "The robust model's robust accuracy is robustness.", evidence("robust model"))
+
+# %%
+lab.recall("bug", f"{kept.float().mean():.0%} survive PGD-20, {adaptive.float().mean():.0%} an attack that goes around the defence")
+
+# %% [markdown]
+# ## Recap
+#
+# * An attack is a maximisation in a ball. To first order its solution is the sign of the gradient; PGD repeats it and projects.
+# * Adversarial training learns from the worst images. Say what it gave under attack *and* on clean images, with how many steps.
+# * Before you believe a robust accuracy: a transferred attack, more steps, no bound. Then attack what the defence does.
+#
+# **Questions.** 1. Why is $\mathrm{sign}(g)$ the best step in $L_\infty$ and $g / \|g\|_2$ in $L_2$? What is it in $L_1$? 2. A network that
+# answers at random has which robust accuracy, and does it pass the three checks? 3. You have 5 labels per class and an hour of
+# computing. Policy, attack, or both: what would you measure first?
+#
+# **Going further.** Goodfellow, Shlens & Szegedy 2015 (ICLR), FGSM; Madry et al. 2018 (ICLR), PGD; Zhang et al. 2019 (ICML), TRADES; Shafahi
+# et al. 2019 (NeurIPS), free training; Wong, Rice & Kolter 2020 (ICLR), one random step is nearly enough; Athalye, Carlini & Wagner 2018
+# (ICML), obfuscated gradients; Schmidt et al. 2018 (NeurIPS), robust generalisation needs more data; Tsipras et al. 2019 (ICLR), robustness
+# may be at odds with accuracy; Xie et al. 2020 (CVPR), AdvProp: separate batch norms let attacks help clean accuracy. In production:
+# `torchattacks`, `foolbox`, and AutoAttack (Croce & Hein 2020, ICML) as the standard that a reported number should survive.
