@@ -3,14 +3,18 @@
 from .embedding import EmbeddingExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
+from .latent import LatentExplorer
+from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .question import predict, recall
 from .temperature import TemperatureExplorer
 
 __all__ = [
     "EmbeddingExplorer",
+    "GanMonitor",
     "GeometryExplorer",
     "LabelExplorer",
+    "LatentExplorer",
     "PolicyExplorer",
     "TemperatureExplorer",
     "predict",
