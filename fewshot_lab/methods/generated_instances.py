@@ -34,12 +34,22 @@ def pool_of(G, per_class: int, seed: int) -> Tensor:
     return (images * 255).round().to(torch.uint8).unflatten(0, (G.classes, per_class))
 
 
+def unpacked(pool: Tensor) -> tuple[Tensor, Tensor]:
+    """A pool (classes, per_class, 1, H, W) as images (N, 1, H, W) and their labels (N,)."""
+    return pool.flatten(0, 1), torch.arange(len(pool)).repeat_interleave(pool.shape[1])
+
+
+def augmented(images: Tensor, *, seed: int, policy: str, strength: float) -> Tensor:
+    """Images (N, 1, H, W), each changed once by a policy drawn from `seed`."""
+    return policy_named(policy)(images, strength, torch.Generator().manual_seed(seed))
+
+
 def augmented_pool(dataset: str, *, shots: int, seed: int, per_class: int, policy: str, strength: float) -> Tensor:
     """`per_class` augmented copies of the K real images of each class, by turns, uint8 (classes, per_class, 1, H, W)."""
     task = task_of(dataset)
     images = task.draw(shots, seed)[0].unflatten(0, (len(task.classes), shots))
     copies = images[:, torch.arange(per_class) % shots]
-    changed = policy_named(policy)(copies.flatten(0, 1), strength, torch.Generator().manual_seed(seed))
+    changed = augmented(copies.flatten(0, 1), seed=seed, policy=policy, strength=strength)
     return changed.unflatten(0, copies.shape[:2])
 
 
