@@ -10,23 +10,17 @@ from .declare import Exercise, Mistake, Property
 REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0, 1.5])
 
 
-def _finite_when_sure(function, generator):
-    scores = torch.tensor([-200.0, 200.0])
-    arguments = _scores_like(function, scores)
-    if not torch.isfinite(function(*arguments)):
-        return (
-            "For scores of ±200 your loss is not finite: sigmoid rounds to 0 or 1, and log(0) is infinite. "
-            "F.softplus(-s) is -log sigmoid(s), computed so that this cannot happen."
-        )
+def _finite_when_sure(sides):
+    """A law for losses that take `sides` tensors of scores."""
 
+    def fails(function, generator):
+        if not torch.isfinite(function(*[torch.tensor([-200.0, 200.0])] * sides)):
+            return (
+                "For scores of ±200 your loss is not finite: sigmoid rounds to 0 or 1, and log(0) is infinite. "
+                "F.softplus(-s) is -log sigmoid(s), computed so that this cannot happen."
+            )
 
-def _scores_like(function, scores=REAL):
-    """As many tensors of scores as the function takes."""
-    try:
-        function(scores)
-    except TypeError:
-        return scores, scores
-    return (scores,)
+    return fails
 
 
 def _pushes_hardest_when_found_out(function, generator):
@@ -162,7 +156,7 @@ EXERCISES = [
                 "That is the hinge loss, which works too. Here the cross-entropy is asked for: softplus.",
             ),
         ),
-        properties=(Property("Sure scores give a finite loss.", _finite_when_sure, "log_of_zero"),),
+        properties=(Property("Sure scores give a finite loss.", _finite_when_sure(2), "log_of_zero"),),
     ),
     Exercise(
         "generator_loss",
@@ -205,7 +199,7 @@ EXERCISES = [
             ),
         ),
         properties=(
-            Property("Sure scores give a finite loss.", _finite_when_sure, "log_of_zero"),
+            Property("Sure scores give a finite loss.", _finite_when_sure(1), "log_of_zero"),
             Property("A fake that is seen through pushes harder than one that is believed.", _pushes_hardest_when_found_out),
         ),
     ),

@@ -1,4 +1,7 @@
-"""Several measures of the same things side by side: one panel for each, points with intervals."""
+"""Several measures of the same things side by side, and many images as one."""
+
+import torch
+from torch import Tensor
 
 from .style import COLOURS, MARKERS, Picture, new_figure, style
 
@@ -22,3 +25,9 @@ def panels(measures: dict[str, dict[str, object]], *, title: str, caption: str, 
             axes.set_xlabel(measure)
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt)
+
+
+def tiled(images: Tensor) -> Tensor:
+    """Images (rows, columns, C, H, W), float 0..1, as one image with a grey line of a pixel after each of them."""
+    framed = torch.nn.functional.pad(images, (0, 1, 0, 1), value=0.35)
+    return torch.cat([torch.cat(list(row), dim=-1) for row in framed], dim=-2)[..., :-1, :-1]

@@ -103,7 +103,8 @@ def train_gan(
     generator = torch.Generator().manual_seed(seed)
     G.to(place).train(), D.to(place).train()
     average = copy.deepcopy(G).requires_grad_(False)
-    adam = [torch.optim.Adam(net.parameters(), lr=rate, betas=(0.0, 0.99)) for net, rate in zip((G, D), rates, strict=True)]
+    options = {"betas": (0.0, 0.99), "fused": place.type in ("cpu", "cuda")}
+    adam = [torch.optim.Adam(net.parameters(), lr=rate, **options) for net, rate in zip((G, D), rates, strict=True)]
     loss_d, loss_g = losses
     history, recent = GanHistory(), []
 
@@ -120,6 +121,8 @@ def train_gan(
             watch(history, average)
 
     bar = progress(steps, "GAN steps") if progress_bar else None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # nets this small only wait for a second one
     try:
         for step in range(steps):
             for optimizer, rate in zip(adam, rates, strict=True):
@@ -152,7 +155,9 @@ def train_gan(
                 bar.update()
     except KeyboardInterrupt:
         history.stopped = True
+        report(step)
     finally:
+        torch.set_num_threads(threads)
         if bar is not None:
             bar.close()
     G.load_state_dict(average.state_dict())

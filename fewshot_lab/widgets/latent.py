@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..figures import Picture, new_figure, style, svg
+from ..figures import Picture, new_figure, style, svg, tiled
 from ..methods.generation import between, decode
 from .explorer import Explorer, choice, slider
 
@@ -21,7 +21,7 @@ class LatentExplorer(Explorer):
         self.generator, self.classes = generator, list(classes)
         super().__init__(
             a=choice("class a", self.classes, help="The class at the left end of the walk"),
-            b=choice("class b", self.classes, self.classes[1], help="The class at the right end"),
+            b=choice("class b", self.classes, self.classes[len(self.classes) // 2], help="The class at the right end"),
             mixture=slider("class mixture", 0.0, 0.0, 1.0, 0.05, help="0: all class a, 1: all class b"),
             seed_a=slider("noise a", 0, 0, 99, 1, help="The seed of the noise at the top", whole=True),
             seed_b=slider("noise b", 1, 0, 99, 1, help="The seed of the noise at the bottom", whole=True),
@@ -44,10 +44,10 @@ class LatentExplorer(Explorer):
         return self.images(torch.tensor([self["mixture"]]), torch.tensor([self["turn"]]))[0]
 
     def walks(self) -> Tensor:
-        """The map of both walks as one image (1, STEPS * H, STEPS * W)."""
+        """The map of both walks as one image."""
         t = torch.linspace(0, 1, STEPS)
         drawn = self.images(t.repeat(STEPS), t.repeat_interleave(STEPS))
-        return torch.cat([torch.cat(list(row), dim=2) for row in drawn.unflatten(0, (STEPS, STEPS))], dim=1)
+        return tiled(drawn.unflatten(0, (STEPS, STEPS)))
 
     def words(self) -> str:
         """Where the sliders stand."""

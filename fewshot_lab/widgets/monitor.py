@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..data import ImageTask
-from ..figures import Picture, new_figure, style, svg
+from ..figures import Picture, new_figure, style, svg, tiled
 from ..figures.style import COLOURS
 from ..methods.generation import sample
 from ..methods.generation_quality import ALARM, collapse_alarm
@@ -24,7 +24,7 @@ class GanMonitor:
     def __init__(self, task: ImageTask, *, alarm: Callable = collapse_alarm) -> None:
         self.task, self.alarm, self.history, self._handle = task, alarm, None, None
         self.steps: list[int] = []
-        self.grids: list[Tensor] = []  # each (1, H, classes * W): one image of every class, always from the same noise
+        self.grids: list[Tensor] = []  # each (1, H, W of all): one image of every class, always from the same noise
         self.alarms: list[Tensor] = []  # each (classes,)
 
     def __enter__(self) -> "GanMonitor":
@@ -39,7 +39,7 @@ class GanMonitor:
         images, labels = sample(generator, PER_CLASS)
         self.history = history
         self.steps.append(history.steps)
-        self.grids.append(torch.cat(list(images[::PER_CLASS]), dim=2))
+        self.grids.append(tiled(images[::PER_CLASS][None]))
         self.alarms.append(self.alarm(images, labels, self.task.test_images.float() / 255, self.task.test_labels))
         self._publish({"text/html": self.page(), "text/plain": self.words()})
 
@@ -67,9 +67,9 @@ class GanMonitor:
         """Samples at some moments, both losses and the alarm over the steps."""
         places = torch.linspace(0, len(self.steps) - 1, min(MOMENTS, len(self.steps))).round().long().tolist()
         with style():
-            figure, axes = new_figure(1, 3, size=(9.5, 2.9), width_ratios=(1.7, 1, 1))
+            figure, axes = new_figure(1, 3, size=(10.5, 3.2), width_ratios=(2.3, 1, 1))
             axes[0].imshow(torch.cat([self.grids[i] for i in places], dim=1)[0].numpy(), vmin=0, vmax=1)
-            side = self.task.test_images.shape[-1]
+            side = self.task.test_images.shape[-1] + 1
             axes[0].set_xticks(
                 [(k + 0.5) * side - 0.5 for k in range(len(self.task.classes))], [c[:5] for c in self.task.classes]
             )
@@ -87,8 +87,8 @@ class GanMonitor:
             axes[2].plot(self.steps, [float(a.mean()) for a in self.alarms], marker="o", markersize=3, label="mean of classes")
             axes[2].plot(self.steps, [float(a.min()) for a in self.alarms], marker="s", markersize=3, label="least class")
             axes[2].axhline(ALARM, color="#555555", linestyle="--", linewidth=1, label="alarm below")
-            axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, None))
-            axes[2].legend(fontsize=8, loc="lower right")
+            axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
+            axes[2].legend(fontsize=8)
         rows = f"Each column of images is the same noise after {', '.join(str(self.steps[i]) for i in places)} steps."
         return Picture(
             figure, caption=f"{rows} Losses are smoothed. {self.words()}", alt=f"Samples while training. {self.words()}"
