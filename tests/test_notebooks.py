@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 OTHER_PARAMETERS = {
     **{"00": {"DATASET": "glyphs"}, "01": {"DATASET": "digits"}, "02": {"DATASET": "digits"}},
-    **{"04": {"DATASET": "digits"}, "06": {"DATASET": "digits"}},
+    **{"04": {"DATASET": "digits"}, "06": {"DATASET": "digits"}, "08": {"DATASET": "glyphs"}},
 }
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
@@ -31,6 +31,7 @@ RECORDED = {
     },
     "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 20)},
     "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
+    "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
 }
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats
 

@@ -8,6 +8,10 @@ With x a real image and y its class, z noise, x' = G(z, y) and D(x, y) a score, 
 softplus(-s) = -log sigmoid(s), so both are cross-entropies. The last term of L_D, R1, punishes a discriminator that is steep at
 the real images (Mescheder et al. 2018, ICML). The class enters D by a projection (`projection_score`). Images are drawn from
 a running average of the generator's weights (Yazıcı et al. 2019, ICLR).
+
+Tried on the digits, 1,000 steps on half of the training images: R1 with this loss or the hinge loss gave 0.97 recognised,
+recall 0.84 and a Fréchet distance near 3; spectral normalisation 0.88 to 0.92, 0.87 and 5 to 15; nothing 0.98, 0.69 and 3.5.
+Convolutions instead of fully connected layers gave 0.96 and 4 in five times the time.
 """
 
 import copy

@@ -89,6 +89,7 @@ class GanMonitor:
             axes[2].axhline(ALARM, color="#555555", linestyle="--", linewidth=1, label="alarm below")
             axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
             axes[2].legend(fontsize=8)
+            figure.suptitle(self.words(), fontsize=11, fontweight="bold", x=0.01, ha="left")
         rows = f"Each column of images is the same noise after {', '.join(str(self.steps[i]) for i in places)} steps."
         return Picture(
             figure, caption=f"{rows} Losses are smoothed. {self.words()}", alt=f"Samples while training. {self.words()}"

@@ -48,29 +48,31 @@ PER_CLASS = 60  # images that are drawn of each class
 # %%
 lab.predict(
     "help",
-    "A GAN learns from the same 5 labelled images per class as a classifier, which then learns from its images too. Against augmentation it is ...",
+    "A GAN learns from a classifier's own 5 labelled images per class, and the classifier learns from its images too. "
+    "Against augmentation the classifier becomes ...",
     ["worse", "about the same", "better"],
 )
 
 # %% [markdown]
 # ## The judge
 #
-# Somebody must say what a generated image shows. The **judge** (裁判) is a classifier trained on *the other half* of the images: it
-# never saw the generator's. Its last layer but one gives 32 numbers per image, the **features** (特征) in which distances mean more
-# than between pixels.
+# Somebody must say what a generated image shows. The **judge** (裁判) is a classifier trained on *the other half* of the images:
+# it never saw the generator's. Its last layer but one gives 32 numbers per image, the **features** (特征) in which distances
+# mean more than between pixels.
 
 # %%
 judge, judge_accuracy = generation_quality.fit_judge(judge_task, steps=lab.quick_or_full(300, 1500), seed=SEED)
 n_test = len(task.test_labels)
-print(f"The judge learned from {len(judge_task.train_labels)} images; the generator will learn from {len(task.train_labels)} others.")
+print(f"The judge learned from {len(judge_task.train_labels)} images. The generator gets {len(task.train_labels)} others.")
 lab.record("judge_accuracy", lab.share_interval(round(judge_accuracy * n_test), n_test), unit="accuracy")
 
 # %% [markdown]
 # ## Derive: two players
 #
-# The **generator** (生成器) turns noise $z$ and a class $y$ into an image $x' = G(z, y)$. The **discriminator** (判别器) gives any image
-# a score $s = D(x, y)$; $\sigma(s)$ is how likely it holds the image for real. It is a classifier with two classes, so its loss is
-# a cross-entropy. With $-\log\sigma(s) = \log(1 + e^{-s}) = \text{softplus}(-s)$ and $-\log(1 - \sigma(s)) = \text{softplus}(s)$:
+# The **generator** (生成器) turns noise $z$ and a class $y$ into an image $x' = G(z, y)$. The **discriminator** (判别器) gives any
+# image a score $s = D(x, y)$; $\sigma(s)$ is how likely it holds the image for real. It is a classifier with two classes, so
+# its loss is a cross-entropy. With $-\log\sigma(s) = \log(1 + e^{-s}) = \text{softplus}(-s)$ and
+# $-\log(1 - \sigma(s)) = \text{softplus}(s)$:
 #
 # $$L_D = \frac1n \sum_i \text{softplus}\big(-D(x_i, y_i)\big) + \frac1m \sum_j \text{softplus}\big(D(x'_j, y_j)\big)$$
 #
@@ -133,7 +135,7 @@ lab.figures.curves(
     x="score s of a generated image (low: seen through)",
     y="size of the push |dL/ds|",
     caption="Exact values, without an interval. At the beginning of a training all fakes stand at the left.",
-    alt=f"Two curves over the score: the non-saturating push is {ratio:.0f} times the other at {SCORES[0]:g}; at the right it is the smaller one.",
+    alt=f"Two curves over the score. At {SCORES[0]:g} the non-saturating push is {ratio:.0f} times the other.",
 )
 
 # %% [markdown]
@@ -195,8 +197,10 @@ lab.check(collapse_alarm)
 # %% [markdown]
 # ## Watch it train
 #
-# Now both play, a step each by turns. One more term in $L_D$ keeps the game calm: $\frac{\gamma}{2} |\partial D / \partial x|^2$ at
-# the real images, called **R1** (Mescheder et al. 2018). It is compared with other leashes further down. Watch the samples, both losses and your alarm. Can you tell from the losses when the images become good?
+# Now both play, a step each by turns. One more term in $L_D$ keeps the game calm:
+# $\frac{\gamma}{2} |\partial D / \partial x|^2$ at the real images, called **R1** (Mescheder et al. 2018). It is compared with
+# other leashes further down. Watch the samples, both losses and your alarm. Can you tell from the losses when the images
+# become good?
 
 # %%
 alarm, score = lab.yours_or_ours(collapse_alarm), lab.yours_or_ours(projection_score)
@@ -220,8 +224,8 @@ lab.figures.images(
     firsts,
     [task.classes[k][:6] for k in range(len(task.classes)) for _ in range(2)],
     columns=len(task.classes),
-    title=f"The judge sees the intended class in {intended.mean:.1%} of {len(labels)} images, in “{task.classes[worst]}” least ({lowest.mean:.0%})",
-    caption=f"Two generated images of each class, the first two drawn. On real test images the judge is right in {judge_accuracy:.1%}.",
+    title=f"The judge sees the intended class in {intended.mean:.1%}, in “{task.classes[worst]}” least ({lowest.mean:.0%})",
+    caption=f"Two of {PER_CLASS} generated images of each class. Of real test images the judge reads {judge_accuracy:.1%}.",
     alt=f"Two generated images of each of {len(task.classes)} classes, {intended.mean:.1%} recognised.",
 )
 
@@ -241,8 +245,8 @@ lab.verdict(
 # %% [markdown]
 # ## See: between two classes, between two noises
 #
-# A generator that knows more than its training images draws something sensible *between* them. Walk from class to class and from noise
-# to noise. Then turn the truncation down to 0: what is left?
+# A generator that knows more than its training images draws something sensible *between* them. Walk from class to class and
+# from noise to noise. Then turn the truncation down to 0: what is left?
 
 # %%
 lab.widgets.LatentExplorer(gan["generator"], task.classes)
@@ -250,13 +254,15 @@ lab.widgets.LatentExplorer(gan["generator"], task.classes)
 # %% [markdown]
 # ## Derive: the Fréchet distance
 #
-# How far are generated images from real ones, as two clouds of features? Fit a Gaussian to each, with mean $\mu$ and covariance $C$.
-# The **Fréchet distance** (弗雷歇距离) between the two is (Heusel et al. 2017, equation 6; squared, as is the custom)
+# How far are generated images from real ones, as two clouds of features? Fit a Gaussian to each, with mean $\mu$ and
+# covariance $C$. The **Fréchet distance** (弗雷歇距离) between the two is (Heusel et al. 2017, equation 6; squared, as is the
+# custom)
 #
 # $$d^2 = |\mu_a - \mu_b|^2 + \text{tr}\big(C_a + C_b - 2\,(C_a C_b)^{1/2}\big)$$
 #
-# The root is that of a *matrix*. You need its trace only, the sum of its eigenvalues. $C_a C_b$ has the eigenvalues of the symmetric
-# $C_a^{1/2} C_b C_a^{1/2}$, which `eigvalsh` finds safely; the root of $C_a = Q \Lambda Q^\top$ is $Q \Lambda^{1/2} Q^\top$.
+# The root is that of a *matrix*. You need its trace only, the sum of its eigenvalues. $C_a C_b$ has the eigenvalues of the
+# symmetric $C_a^{1/2} C_b C_a^{1/2}$, which `eigvalsh` finds safely; the root of $C_a = Q \Lambda Q^\top$ is
+# $Q \Lambda^{1/2} Q^\top$.
 #
 # ## Write it
 
@@ -283,8 +289,9 @@ lab.check(frechet_distance)
 # %% [markdown]
 # ## Derive: precision and recall
 #
-# One distance mixes two questions. Are the images good? Are they *all* there? Lay a ball around every real feature vector that reaches to
-# its $k$-th nearest real neighbour; all balls together are the real **manifold** (流形). Then (Kynkäänniemi et al. 2019)
+# One distance mixes two questions. Are the images good? Are they *all* there? Lay a ball around every real feature vector that
+# reaches to its $k$-th nearest real neighbour; all balls together are the real **manifold** (流形). Then (Kynkäänniemi et al.
+# 2019)
 #
 # * **precision** (精确率) is the share of generated features within the real manifold;
 # * **recall** (召回率) is the share of real features within the generated manifold.
@@ -313,9 +320,9 @@ lab.check(precision_recall)
 # %% [markdown]
 # ## Measure it: quality against diversity
 #
-# Everything is compared with the real test images. First the floor: the generator's own *real* training images. Then these images
-# augmented. Then the GAN, with full noise and truncated. And a contrast, the **variational autoencoder** (变分自编码器, VAE): an encoder
-# and a decoder, no game, a plain loss. Its pixel noise $\sigma$ says how much detail may stay unexplained.
+# Everything is compared with the real test images. First the floor: the generator's own *real* training images. Then these
+# images augmented. Then the GAN, with full noise and truncated. And a contrast, the **variational autoencoder** (变分自编码器, VAE):
+# an encoder and a decoder, no game, a plain loss. Its pixel noise $\sigma$ says how much detail may stay unexplained.
 
 # %%
 measures = {"frechet": lab.yours_or_ours(frechet_distance), "within": lab.yours_or_ours(precision_recall), "alarm": alarm}
@@ -363,7 +370,7 @@ ordered = sorted(table, key=lambda name: table[name]["frechet"])
 nearest_name = next(name for name in ordered if name != "real, the other half")
 lab.figures.bars(
     {name: lab.mean_interval([table[name]["frechet"]]) for name in ordered},
-    title=f"Nearest to the test images, after real ones: “{nearest_name}”, at {table[nearest_name]['frechet']:.1f}; floor {floor['frechet']:.1f}",
+    title=f"Nearest to the floor of {floor['frechet']:.1f} is “{nearest_name}” with {table[nearest_name]['frechet']:.1f}",
     x="Fréchet distance to the test images (squared, in the judge's features)",
     line=floor["frechet"],
     caption="One generator each, so without an interval. Dashed: the floor, two sets of real images.",
@@ -373,8 +380,9 @@ lab.figures.bars(
 # %% [markdown]
 # ## Read it
 #
-# Follow the truncation, then the VAE's $\sigma$. Each is a dial between quality and diversity. Which models are better at *both* than
-# another one? And look at the augmented images: they are real ones, moved a little. Why does the Fréchet distance dislike them?
+# Follow the truncation, then the VAE's $\sigma$. Each is a dial between quality and diversity. Which models are better at
+# *both* than another one? And look at the augmented images: they are real ones, moved a little. Why does the Fréchet distance
+# dislike them?
 
 # %%
 lab.record("frechet_gan", table["GAN"]["frechet"], unit="squared distance")
@@ -385,9 +393,9 @@ lab.record("frechet_real_halves", floor["frechet"], unit="squared distance")
 # %% [markdown]
 # ## Measure it: which game, and a collapse on purpose
 #
-# Another loss, the **hinge** (Lim & Ye 2017). Another leash for the discriminator, **spectral normalisation** (谱归一化; Miyato et al.
-# 2018). No leash. And last, a game that is set up to collapse: no leash, small batches, a generator with a learning rate 20 times the
-# discriminator's. First watch that one.
+# Another loss, the **hinge** (Lim & Ye 2017). Another leash for the discriminator, **spectral normalisation** (谱归一化; Miyato et
+# al. 2018). No leash. And last, a game that is set up to collapse: no leash, small batches, a generator with a learning rate
+# 20 times the discriminator's. First watch that one.
 
 # %%
 COLLAPSE = {"regularise": "none", "rates": (2e-2, 1e-3), "batch_size": 16}
@@ -413,7 +421,8 @@ def figure_of(name, which):
     return [row[which] for row in games[name]]
 
 
-seen = {which: {name: lab.mean_interval(figure_of(name, which)) for name in games} for which in ("intended", "frechet", "recall", "spread")}
+WHICH = ("intended", "frechet", "recall", "spread")
+seen = {which: {name: lab.mean_interval(figure_of(name, which)) for name in games} for which in WHICH}
 best = {which: max(values, key=lambda name: values[name].mean) for which, values in seen.items()}
 
 # %%
@@ -449,8 +458,9 @@ lab.record("collapsed_spread", figure_of("collapse", "spread"), unit="of real sp
 # %% [markdown]
 # ## Measure it: did it memorise?
 #
-# A generator that stores its training images would pass every test so far. So look for the nearest training image of each sample. How near
-# is too near? *Held-out real images* say: they cannot have been copied. For comparison, a generator that had 5 images per class only.
+# A generator that stores its training images would pass every test so far. So look for the nearest training image of each
+# sample. How near is too near? *Held-out real images* say: they cannot have been copied. For comparison, a generator that had
+# 5 images per class only.
 
 # %%
 few = generation.fit_gan(DATASET, shots=5, seed=SEED, steps=LONG, **players)
@@ -464,7 +474,7 @@ lab.figures.images(
     torch.cat([shown, task.train_images[rows] / 255]),
     ["generated"] * len(shown) + ["nearest"] * len(shown),
     columns=len(shown),
-    title=f"Median distance to the nearest training image: generated {apart['GAN'][0].median():.2f}, real {apart['held-out real'][0].median():.2f}",
+    title="Median distance to the nearest: " + ", ".join(f"{name} {d.median():.2f}" for name, (d, _) in apart.items()),
     caption="Above: a generated image of each class. Below: the training image that is nearest to it, pixel by pixel.",
     alt="Generated images and, under each, its nearest training image.",
 )
@@ -475,7 +485,7 @@ marks = torch.linspace(0, apart["held-out real"][0].quantile(0.95).item(), 12).t
 close = {name: lab.share_interval(int((d <= near).sum()), len(d)) for name, (d, _) in apart.items()}
 lab.figures.curves(
     {name: (marks, [lab.share_interval(int((d <= m).sum()), len(d)) for m in marks]) for name, (d, _) in apart.items()},
-    title=f"Nearer than 95 % of the held-out images: {close['GAN'].mean:.0%} of the GAN's, {close['GAN of 5 per class'].mean:.0%} with 5 per class",
+    title="Nearer than 95 % of held-out images: " + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items()),
     x="distance to the nearest image that the generator was trained on",
     y="share of images within that distance",
     caption="Cumulative shares with 95 % intervals. A curve far to the left of the held-out images' is a copyist's.",
@@ -486,18 +496,18 @@ lab.figures.curves(
 lab.verdict(
     "no-copies",
     "The generator's images are no more copies than new real images are (at most twice as many are that near).",
-    [lab.Evidence("share nearer than 95 % of the held-out images", close["GAN"], "<", 0.1)],
+    [lab.Evidence("share nearer than 95 % of held-out images", close["GAN"], "<", 0.1)],
 )
 
 # %% [markdown]
 # ## Measure it: does it help?
 #
-# Now the claim. A classifier has $K$ labels per class. **The generator gets the same $K$ labels and nothing else.** One that has seen
-# more smuggles labels in. We show one too, as an upper bound where $K$ is small: the GAN that you watched, which learned from its whole
-# half of the training images.
+# Now the claim. A classifier has $K$ labels per class. **The generator gets the same $K$ labels and nothing else.** One that
+# has seen more smuggles labels in. We show one too, as an upper bound where $K$ is small: the GAN that you watched, which
+# learned from its whole half of the training images.
 #
-# In every batch, half of the images are generated ones of the same class. *Generated only* sees no real image: its accuracy on real test
-# images is the **classification accuracy score** (Ravuri & Vinyals 2019).
+# In every batch, half of the images are generated ones of the same class. *Generated only* sees no real image: its accuracy on
+# real test images is the **classification accuracy score** (Ravuri & Vinyals 2019).
 
 # %%
 SHOTS = [1, 5, 20, 100]
@@ -531,12 +541,12 @@ learning = {name: [lab.mean_interval(accuracies[name, k]) for k in SHOTS] for na
 shown_arms = ["real", "real + mild augmentation", "real + strong augmentation", "real + GAN", "GAN only", MORE]
 lab.figures.curves(
     {name: (SHOTS, learning[name]) for name in shown_arms},
-    title=f"At 5 labels: real {learning['real'][1].mean:.2f}, with augmentation {learning['real + mild augmentation'][1].mean:.2f}, with a GAN {learning['real + GAN'][1].mean:.2f}",
+    title="At 5 labels: " + ", ".join(f"{name} {learning[name][SHOTS.index(5)].mean:.2f}" for name in shown_arms[:4:3]),
     x="labels per class K",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
-    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. The generator learned from the same K labels, but for the last.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} draws. The generators learned from the same K labels, the last one apart.",
     alt="; ".join(f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in learning[name]) for name in shown_arms) + ".",
 )
 
@@ -556,8 +566,8 @@ lab.record("classification_accuracy_score_k20", accuracies["GAN only", 20], unit
 # %% [markdown]
 # ## Measure it: does it add diversity?
 #
-# The claim speaks of diversity. So count it: how much of the real test images lies within the manifold of the generated ones, and of as
-# many augmented copies of the same $K$ images?
+# The claim speaks of diversity. So count it: how much of the real test images lies within the manifold of the generated ones,
+# and of as many augmented copies of the same $K$ images?
 
 # %%
 found = {key: measured(*generated_instances.unpacked(images)) for key, images in pool.items()}
@@ -572,15 +582,16 @@ lab.figures.curves(
     log_x=True,
     ticks=SHOTS,
     levels={"real images": floor["recall"]},
-    caption=f"{PER_CLASS} images of each class. Mean and 95 % interval over {len(SEEDS)} draws. Dashed: all real images of the half.",
+    limits=(-0.03, 1.05),
+    caption=f"{PER_CLASS} images per class. Mean and 95 % interval over {len(SEEDS)} draws. Dashed: the real images of a half.",
     alt="; ".join(f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in rows) for name, rows in covered.items()) + ".",
 )
 
 # %% [markdown]
 # ## Verdict
 #
-# One number per draw of the labels: the mean over the four $K$. Augmentation came in two strengths; each comparison is with the one that
-# did better in it. That is fair to augmentation, and it is a choice: what would the other one have said?
+# One number per draw of the labels: the mean over the four $K$. Augmentation came in two strengths; each comparison is with
+# the one that did better in it. That is fair to augmentation, and it is a choice: what would the other one have said?
 
 # %%
 def over_shots(table, name):
@@ -599,7 +610,7 @@ gain = {
 }
 lab.verdict(
     "C8",
-    "Generated instances supply the diversity that augmentation lacks: they cover more real images, and classifiers gain from it.",
+    "Generated instances supply the diversity that augmentation lacks: they cover more, and classifiers gain.",
     [
         lab.Evidence(f"recall: GAN - {diverse} augmentation", gain["recall"], ">"),
         lab.Evidence(f"accuracy: real + GAN - {rival}", gain["instead"], ">"),
@@ -634,25 +645,28 @@ lab.verdict(
 )
 
 # %%
-lab.recall("help", f"at 5 labels, real + GAN - {rival} = {lab.paired_difference(accuracies['real + GAN', 5], accuracies[rival, 5])}")
+difference = lab.paired_difference(accuracies["real + GAN", 5], accuracies[rival, 5])
+lab.recall("help", f"at 5 labels, real + GAN - {rival} = {difference}")
 
 # %% [markdown]
-# Can diversity grow while accuracy does not? Think of what a generator with 5 labels can know: it moves *between* those 5 images. Augmentation
-# moves them in directions that you knew to be harmless. That knowledge is yours, not in the images.
+# Can diversity grow while accuracy does not? Think of what a generator with 5 labels can know: it moves *between* those 5
+# images. Augmentation moves them in directions that you knew to be harmless. That knowledge is yours, not in the images.
 #
 # ## Recap
 #
-# * A GAN's losses say who is winning, not whether the images are good. Judge them by a classifier, and diversity by its own numbers.
-# * Quality and diversity are two things. Truncation and the VAE's $\sigma$ trade one for the other; a collapse looks like quality.
+# * A GAN's losses say who is winning, not whether the images are good. Judge them by a classifier, and diversity by its own
+#   numbers.
+# * Quality and diversity are two things. Truncation and the VAE's $\sigma$ trade one for the other; a collapse looks like
+#   quality.
 # * Test generation with the labels that the classifier has. Everything else smuggles labels in.
 #
-# **Questions.** 1. Your GAN's Fréchet distance is below the floor of two real halves. What may have happened? 2. Your alarm looks at
-# pixels. Which collapse would it miss, and in which space would you see it? 3. Somebody trains a large image model on the whole web and
-# generates images for a few-shot task, which helps. Is it a few-shot result?
+# **Questions.** 1. Your GAN's Fréchet distance is below the floor of two real halves. What may have happened? 2. Your alarm
+# looks at pixels. Which collapse would it miss, and in which space would you see it? 3. Somebody trains a large image model on
+# the whole web and generates images for a few-shot task, which helps. Is it a few-shot result?
 #
-# **Going further.** Goodfellow et al. 2014 (NeurIPS), GANs; Miyato et al. 2018 and Miyato & Koyama 2018 (ICLR), spectral normalisation and
-# projection; Mescheder et al. 2018 (ICML), which GAN trainings converge; Heusel et al. 2017 and Kynkäänniemi et al. 2019 (NeurIPS),
-# Fréchet distance, precision and recall; Ravuri & Vinyals 2019 (NeurIPS), classification accuracy score; Antoniou et al. 2017 (arXiv
-# 1711.04340), DAGAN, which learns on other classes; Karras et al. 2020 and Zhao et al. 2020 (NeurIPS), GANs from few images by augmenting
-# inside the game; Ho et al. 2020 (NeurIPS), diffusion models, which avoid the game. In production: `diffusers` for models,
-# `torchmetrics` for the distances.
+# **Going further.** Goodfellow et al. 2014 (NeurIPS), GANs; Miyato et al. 2018 and Miyato & Koyama 2018 (ICLR), spectral
+# normalisation and projection; Mescheder et al. 2018 (ICML), which GAN trainings converge; Heusel et al. 2017 and Kynkäänniemi
+# et al. 2019 (NeurIPS), Fréchet distance, precision and recall; Ravuri & Vinyals 2019 (NeurIPS), classification accuracy
+# score; Antoniou et al. 2017 (arXiv 1711.04340), DAGAN, which learns on other classes; Karras et al. 2020 and Zhao et al. 2020
+# (NeurIPS), GANs from few images by augmenting inside the game; Ho et al. 2020 (NeurIPS), diffusion models, which avoid the
+# game. In production: `diffusers` for models, `torchmetrics` for the distances.
