@@ -108,7 +108,8 @@ def train_gan(
     G.to(place).train(), D.to(place).train()
     average = copy.deepcopy(G).requires_grad_(False)
     options = {"betas": (0.0, 0.99), "fused": place.type in ("cpu", "cuda")}
-    adam = [torch.optim.Adam(net.parameters(), lr=rate, **options) for net, rate in zip((G, D), rates, strict=True)]
+    weights_g, weights_d, averaged = (list(net.parameters()) for net in (G, D, average))
+    adam = [torch.optim.Adam(w, lr=rate, **options) for w, rate in zip((weights_g, weights_d), rates, strict=True)]
     loss_d, loss_g = losses
     history, recent = GanHistory(), []
 
@@ -121,6 +122,7 @@ def train_gan(
             raise CourseError(
                 f"A loss is not finite after step {step} of {steps}. Try smaller learning rates, they are {rates}."
             )
+        average.load_state_dict(dict(G.named_buffers()), strict=False)  # the batch norms' statistics are averages already
         if watch is not None:
             watch(history, average)
 
@@ -141,17 +143,15 @@ def train_gan(
             value_d = loss_d(real_scores, fake_scores)
             penalty = gamma / 2 * gradient_penalty(real_scores, x) if gamma > 0 else 0.0
             adam[1].zero_grad()
-            (value_d + penalty).backward()
+            (value_d + penalty).backward(inputs=weights_d)
             adam[1].step()
 
-            D.requires_grad_(False)
             value_g = loss_g(D(fake, y))
-            D.requires_grad_(True)
             adam[0].zero_grad()
-            value_g.backward()
+            value_g.backward(inputs=weights_g)
             adam[0].step()
 
-            _follow(average, G)
+            torch._foreach_lerp_(averaged, [w.detach() for w in weights_g], 1 - AVERAGE)
             recent.append((value_d.detach(), value_g.detach()))
             if (step + 1) % watch_every == 0 or step + 1 == steps:
                 report(step + 1)
@@ -167,14 +167,6 @@ def train_gan(
     G.load_state_dict(average.state_dict())
     G.eval()
     return history
-
-
-def _follow(average: Generator, G: Generator) -> None:
-    """One step of the running average; the batch norms' statistics are averages already."""
-    with torch.no_grad():
-        torch._foreach_lerp_(list(average.parameters()), list(G.parameters()), 1 - AVERAGE)
-        for old, new in zip(average.buffers(), G.buffers(), strict=True):
-            old.copy_(new)
 
 
 def fit_gan(
