@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import fewshot_lab as lab
 from fewshot_lab.methods import generated_instances, variational
 from fewshot_lab.methods.generation import (
+    AVERAGE,
     between,
     decode,
     discriminator_loss,
@@ -248,6 +249,16 @@ def test_equal_seeds_play_equal_games_whatever_was_drawn_before(regularise):
 
     first, other, again = played(0), played(1), played(0)
     assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_what_is_left_is_the_running_average_of_the_weights():
+    x, y, _ = training_images("digits", 5, seed=0)
+    torch.manual_seed(0)
+    G, D = Generator(10, size=8), Discriminator(10, size=8, score=projection_score)
+    before = [p.detach().clone() for p in G.parameters()]
+    train_gan(G, D, x, y, steps=1, rates=(1e-2, 1e-2), device="cpu")  # Adam's first step is as long as its rate
+    moved = [(new - old).abs().max().item() for new, old in zip(G.parameters(), before, strict=True)]
+    assert max(moved) == pytest.approx(1e-2 * (1 - AVERAGE), rel=0.05)
 
 
 def test_spectral_normalisation_bounds_every_layer():
