@@ -385,7 +385,7 @@ def test_the_monitor_keeps_samples_losses_and_the_alarm_and_leaves_a_still():
     with lab.widgets.GanMonitor(task) as live:
         gan = fit_gan("digits", seed=0, steps=12, watch=live, watch_every=4, device="cpu")
     assert live.steps == [4, 8, 12] and live.history is gan["history"]
-    assert live.grids[0].shape == (1, 8, 89) and live.alarms[-1].shape == (10,)
+    assert live.grids[0].shape == (3, 10, 1, 8, 8) and live.alarms[-1].shape == (10,)
     said = live.words()
     rings = int((live.alarms[-1] < ALARM).sum())
     assert f"{live.alarms[-1].mean():.2f}" in said and (f"{rings} of 10" in said or not rings)

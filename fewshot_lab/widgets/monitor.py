@@ -12,7 +12,8 @@ from ..methods.generation import sample
 from ..methods.generation_quality import ALARM, collapse_alarm
 
 PER_CLASS = 20  # images of each class that the alarm looks at
-MOMENTS = 4  # rows of the still picture: how the same noise looked at the beginning, between and at the end
+SHOWN = 3  # of them are shown, always from the same noise
+MOMENTS = 3  # of the training that the still picture shows, the last one with all images
 
 
 class GanMonitor:
@@ -24,7 +25,7 @@ class GanMonitor:
     def __init__(self, task: ImageTask, *, alarm: Callable = collapse_alarm) -> None:
         self.task, self.alarm, self.history, self._handle = task, alarm, None, None
         self.steps: list[int] = []
-        self.grids: list[Tensor] = []  # each (1, H, W of all): one image of every class, always from the same noise
+        self.grids: list[Tensor] = []  # each (SHOWN, classes, 1, H, W)
         self.alarms: list[Tensor] = []  # each (classes,)
 
     def __enter__(self) -> "GanMonitor":
@@ -39,7 +40,7 @@ class GanMonitor:
         images, labels = sample(generator, PER_CLASS)
         self.history = history
         self.steps.append(history.steps)
-        self.grids.append(tiled(images[::PER_CLASS][None]))
+        self.grids.append(images.unflatten(0, (-1, PER_CLASS))[:, :SHOWN].transpose(0, 1))
         self.alarms.append(self.alarm(images, labels, self.task.test_images.float() / 255, self.task.test_labels))
         self._publish({"text/html": self.page(), "text/plain": self.words()})
 
@@ -54,7 +55,7 @@ class GanMonitor:
 
     def page(self) -> str:
         """The live page: samples, and two small charts as SVG."""
-        grid = svg.data_uri(self.grids[-1])
+        grid = svg.data_uri(tiled(self.grids[-1]))
         names = ", ".join(self.task.classes)
         picture = f"<img alt='Generated images of {names}' src='{grid}' style='width:32em;image-rendering:pixelated'>"
         losses = _chart({"discriminator": self.history.discriminator, "generator": self.history.generator}, "losses")
@@ -68,12 +69,14 @@ class GanMonitor:
         places = torch.linspace(0, len(self.steps) - 1, min(MOMENTS, len(self.steps))).round().long().tolist()
         with style():
             figure, axes = new_figure(1, 3, size=(10.5, 3.2), width_ratios=(2.3, 1, 1))
-            axes[0].imshow(torch.cat([self.grids[i] for i in places], dim=1)[0].numpy(), vmin=0, vmax=1)
+            rows = torch.cat([*(self.grids[i][:1] for i in places[:-1]), self.grids[-1]])
+            marks = [self.steps[i] for i in places] + [""] * (len(rows) - len(places))
+            axes[0].imshow(tiled(rows)[0].numpy(), vmin=0, vmax=1)
             side = self.task.test_images.shape[-1] + 1
             axes[0].set_xticks(
                 [(k + 0.5) * side - 0.5 for k in range(len(self.task.classes))], [c[:5] for c in self.task.classes]
             )
-            axes[0].set_yticks([(r + 0.5) * side - 0.5 for r in range(len(places))], [self.steps[i] for i in places])
+            axes[0].set_yticks([(r + 0.5) * side - 0.5 for r in range(len(rows))], marks)
             axes[0].tick_params(length=0)
             axes[0].grid(False)
             axes[0].set(ylabel="step", xlabel="class")
@@ -90,10 +93,9 @@ class GanMonitor:
             axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
             axes[2].legend(fontsize=8)
             figure.suptitle(self.words(), fontsize=11, fontweight="bold", x=0.01, ha="left")
-        rows = f"Each column of images is the same noise after {', '.join(str(self.steps[i]) for i in places)} steps."
-        return Picture(
-            figure, caption=f"{rows} Losses are smoothed. {self.words()}", alt=f"Samples while training. {self.words()}"
-        )
+        moments = ", ".join(str(self.steps[i]) for i in places)
+        caption = f"One image of each class after {moments} steps, at the end {SHOWN}. Losses are smoothed. {self.words()}"
+        return Picture(figure, caption=caption, alt=f"Samples while training. {self.words()}")
 
     def _publish(self, bundle: dict[str, str]) -> None:
         from IPython import get_ipython
@@ -126,7 +128,8 @@ def _chart(series: dict[str, list[float]], title: str) -> str:
         paths += (
             f"<polyline points='{points}' fill='none' stroke='{COLOURS[number]}' stroke-width='1.5' stroke-dasharray='{dash}'/>"
         )
-    words = ", ".join(f"{name} {values[-1]:.2f}" for name, values in smooth.items())
+    lines = zip(smooth.items(), ("dashed", "solid"), strict=True)
+    words = ", ".join(f"{name} ({line}) {values[-1]:.2f}" for (name, values), line in lines)
     return (
         f"<figure style='margin:0'><svg role='img' aria-label='{title}: {words}' viewBox='0 0 200 84' width='260' height='110'>"
         f"{paths}<line x1='0' y1='80' x2='200' y2='80' stroke='currentColor'/></svg>"
