@@ -28,6 +28,7 @@ OTHER_PARAMETERS = {
     "05": DIGITS | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT.exists() else {}),
     "06": DIGITS,
     "07": DIGITS,
+    "08": {"DATASET": "glyphs"},
 }
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
@@ -43,6 +44,7 @@ RECORDED = {
     },
     "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
     "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd20")},
+    "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
 }
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats
 

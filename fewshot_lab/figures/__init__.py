@@ -1,6 +1,7 @@
 """Figures in one style, with captions and alternative text."""
 
 from .charts import bars, curves, images, matrix, scatter
+from .panels import panels, tiled
 from .style import Picture, new_figure, style
 
-__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "scatter", "style"]
+__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "panels", "scatter", "style", "tiled"]

@@ -1,5 +1,6 @@
 """Networks of the course."""
 
+from .generative import Discriminator, Encoder, Generator
 from .networks import conv4, conv_net, encoder_net, residual_net
 
-__all__ = ["conv4", "conv_net", "encoder_net", "residual_net"]
+__all__ = ["Discriminator", "Encoder", "Generator", "conv4", "conv_net", "encoder_net", "residual_net"]

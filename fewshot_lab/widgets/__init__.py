@@ -5,6 +5,8 @@ from .embedding import EmbeddingExplorer
 from .episode import EpisodeExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
+from .latent import LatentExplorer
+from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .question import predict, recall
 from .temperature import TemperatureExplorer
@@ -13,8 +15,10 @@ __all__ = [
     "AttackExplorer",
     "EmbeddingExplorer",
     "EpisodeExplorer",
+    "GanMonitor",
     "GeometryExplorer",
     "LabelExplorer",
+    "LatentExplorer",
     "PolicyExplorer",
     "TemperatureExplorer",
     "predict",

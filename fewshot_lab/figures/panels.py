@@ -1,0 +1,33 @@
+"""Several measures of the same things side by side, and many images as one."""
+
+import torch
+from torch import Tensor
+
+from .style import COLOURS, MARKERS, Picture, new_figure, style
+
+
+def panels(measures: dict[str, dict[str, object]], *, title: str, caption: str, alt: str) -> Picture:
+    """One panel per measure: {measure: {name: Estimate}}, the same names in each; the measure is its horizontal axis."""
+    names = list(next(iter(measures.values())))
+    with style():
+        figure, grid = new_figure(1, len(measures), size=(1.2 + 2.4 * len(measures), 1.1 + 0.34 * len(names)), squeeze=False)
+        for number, (axes, (measure, estimates)) in enumerate(zip(grid.flat, measures.items(), strict=True)):
+            colour = COLOURS[number % len(COLOURS)]
+            for row, name in enumerate(names):
+                estimate = estimates[name]
+                axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2)
+                axes.plot(estimate.mean, row, MARKERS[number % len(MARKERS)], color=colour)
+                text = f"{estimate.mean:.2f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
+                axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
+            axes.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
+            axes.set_ylim(len(names) - 0.4, -0.6)
+            axes.margins(x=0.12)
+            axes.set_xlabel(measure)
+        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        return Picture(figure, caption=caption, alt=alt)
+
+
+def tiled(images: Tensor) -> Tensor:
+    """Images (rows, columns, C, H, W), float 0..1, as one image with a grey line of a pixel after each of them."""
+    framed = torch.nn.functional.pad(images, (0, 1, 0, 1), value=0.35)
+    return torch.cat([torch.cat(list(row), dim=-1) for row in framed], dim=-2)[..., :-1, :-1]

@@ -1,0 +1,260 @@
+"""A conditional GAN: a generator and a discriminator train each other (Goodfellow et al. 2014, NeurIPS; Mirza & Osindero 2014).
+
+With x a real image and y its class, z noise, x' = G(z, y) and D(x, y) a score, high for what looks real:
+
+    L_D = mean softplus(-D(x, y)) + mean softplus(D(x', y)) + gamma/2 mean |dD(x, y)/dx|^2
+    L_G = mean softplus(-D(x', y))                                                          non-saturating
+
+softplus(-s) = -log sigmoid(s), so both are cross-entropies. The last term of L_D, R1, punishes a discriminator that is steep at
+the real images (Mescheder et al. 2018, ICML). The class enters D by a projection (`projection_score`). Images are drawn from
+a running average of the generator's weights (Yazıcı et al. 2019, ICLR).
+
+Tried on the digits, 1,000 steps on half of the training images, means over five seeds (recognised, recall, Fréchet distance):
+R1 0.96, 0.82, 2.7; the hinge losses with R1 0.95, 0.81, 3.2; spectral normalisation 0.94, 0.80, 4.6; neither 0.96, 0.73, 3.7.
+R1 was taken for its Fréchet distance and recall; between the two losses these seeds do not decide.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import data
+from ..models import Discriminator, Generator
+from ..runtime import CourseError, choose_device, current, seed_everything
+from ..training import Batches, progress
+
+MOST_IMAGES = 2000  # that are used, so that a large data set does not make a long chapter
+AVERAGE = 0.99  # the share of the old weights that a step keeps in the running average
+
+Watch = Callable[["GanHistory", Generator], None]
+
+
+@dataclass
+class GanHistory:
+    """Both losses of every step, and whether the training was stopped before its last step."""
+
+    discriminator: list[float] = field(default_factory=list)
+    generator: list[float] = field(default_factory=list)
+    stopped: bool = False
+
+    @property
+    def steps(self) -> int:
+        return len(self.generator)
+
+
+def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """The mean of -log sigmoid(s) over real scores (n,) plus the mean of -log(1 - sigmoid(s)) over fake ones (m,); a scalar."""
+    return F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()
+
+
+def generator_loss(fake_scores: Tensor) -> Tensor:
+    """The non-saturating loss: the mean of -log sigmoid(s) over the scores of generated images (n,); a scalar.
+
+    Its gradient is largest where the discriminator is sure of the fake; that of log(1 - sigmoid(s)) vanishes there.
+    """
+    return F.softplus(-fake_scores).mean()
+
+
+def hinge_losses() -> tuple[Callable, Callable]:
+    """The other common pair: L_D = mean max(0, 1 - s) + mean max(0, 1 + s'), L_G = -mean s' (Lim & Ye 2017)."""
+    return (lambda real, fake: F.relu(1 - real).mean() + F.relu(1 + fake).mean(), lambda fake: -fake.mean())
+
+
+def projection_score(features: Tensor, v: Tensor, V: Tensor, labels: Tensor) -> Tensor:
+    """D(x, y) = v . phi(x) + V_y . phi(x): is it real at all, and is it real as a y?
+
+    features phi(x): (n, d), v: (d,), V: one row per class (classes, d), labels y: class numbers (n,). Returns scores (n,).
+    Source: Miyato & Koyama 2018 (ICLR), equation 3.
+    """
+    return features @ v + (features * V[labels]).sum(dim=1)
+
+
+def gradient_penalty(scores: Tensor, images: Tensor) -> Tensor:
+    """R1 without its factor: the mean of |dD/dx|^2 over real images (n, 1, H, W) that `scores` (n,) were computed from."""
+    [gradient] = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def train_gan(
+    G: Generator,
+    D: Discriminator,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    batch_size: int = 64,
+    rates: tuple[float, float] = (2e-3, 2e-3),
+    gamma: float = 1.0,
+    losses: tuple[Callable, Callable] = (discriminator_loss, generator_loss),
+    seed: int = 0,
+    device: str = "auto",
+    watch: Watch | None = None,
+    watch_every: int = 100,
+    progress_bar: bool = False,
+) -> GanHistory:
+    """Trains both in place, a step each by turns, and leaves in G the running average of its weights.
+
+    images: uint8 (N, 1, H, W), labels: (N,). rates: learning rates of G and of D; from half of the steps on they fall to 0.
+    watch(history, average) is called every `watch_every` steps and at the end. All randomness comes from `seed`. The stop
+    button (or Ctrl-C) ends the training early: the history says so. Raises CourseError when a loss is not finite.
+    """
+    place = torch.device(choose_device(current().device if device == "auto" and current().chapter else device))
+    batches = Batches(images, labels, batch_size, seed, place)
+    generator = torch.Generator().manual_seed(seed)
+    G.to(place).train(), D.to(place).train()
+    average = copy.deepcopy(G).requires_grad_(False)
+    options = {"betas": (0.0, 0.99), "fused": place.type in ("cpu", "cuda")}
+    weights_g, weights_d, averaged = (list(net.parameters()) for net in (G, D, average))
+    adam = [torch.optim.Adam(w, lr=rate, **options) for w, rate in zip((weights_g, weights_d), rates, strict=True)]
+    loss_d, loss_g = losses
+    history, recent = GanHistory(), []
+
+    def report(step: int) -> None:
+        values = torch.tensor([[value.item() for value in pair] for pair in recent]).reshape(-1, 2)
+        recent.clear()
+        history.discriminator += values[:, 0].tolist()
+        history.generator += values[:, 1].tolist()
+        if not values.isfinite().all():
+            raise CourseError(
+                f"A loss is not finite after step {step} of {steps}. Try smaller learning rates, they are {rates}."
+            )
+        average.load_state_dict(dict(G.named_buffers()), strict=False)  # the batch norms' statistics are averages already
+        if watch is not None:
+            watch(history, average)
+
+    bar = progress(steps, "GAN steps") if progress_bar else None
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # nets this small only wait for a second one
+    try:
+        for step in range(steps):
+            for optimizer, rate in zip(adam, rates, strict=True):
+                optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 - 2 * step / steps)
+            x, y = batches.next()
+            x = (x.float() / 255).requires_grad_(gamma > 0)
+            z = torch.randn(len(x), G.noise, generator=generator).to(place)
+            fake = G(z, F.one_hot(y, G.classes).to(x.dtype))
+
+            scores = D(torch.cat([x, fake.detach()]), y.repeat(2))
+            real_scores, fake_scores = scores.chunk(2)
+            value_d = loss_d(real_scores, fake_scores)
+            penalty = gamma / 2 * gradient_penalty(real_scores, x) if gamma > 0 else 0.0
+            adam[1].zero_grad()
+            (value_d + penalty).backward(inputs=weights_d)
+            adam[1].step()
+
+            value_g = loss_g(D(fake, y))
+            adam[0].zero_grad()
+            value_g.backward(inputs=weights_g)
+            adam[0].step()
+
+            torch._foreach_lerp_(averaged, [w.detach() for w in weights_g], 1 - AVERAGE)
+            recent.append((value_d.detach(), value_g.detach()))
+            if (step + 1) % watch_every == 0 or step + 1 == steps:
+                report(step + 1)
+            if bar is not None:
+                bar.update()
+    except KeyboardInterrupt:
+        history.stopped = True
+        report(step)
+    finally:
+        torch.set_num_threads(threads)
+        if bar is not None:
+            bar.close()
+    G.load_state_dict(average.state_dict())
+    G.eval()
+    return history
+
+
+def fit_gan(
+    dataset: str,
+    *,
+    seed: int,
+    shots: int | None = None,
+    steps: int = 1000,
+    noise: int = 32,
+    regularise: str = "r1",
+    gamma: float = 1.0,
+    score: Callable = projection_score,
+    device: str = "auto",
+    **options,
+) -> dict[str, object]:
+    """Trains a GAN and returns generator, discriminator and history; everything random comes from `seed`.
+
+    shots: it learns from `shots` labelled images per class, the same that `data.ImageTask.draw` gives a classifier with this
+    seed; None: from the whole half of the training images that the judge does not see. regularise: "r1", "spectral" or
+    "none". Other options as in `train_gan`.
+    """
+    x, y, classes = training_images(dataset, shots, seed)
+    size = x.shape[-1]
+    seed_everything(seed)
+    G = Generator(classes, size=size, noise=noise)
+    D = Discriminator(classes, size=size, score=score, spectral=regularise == "spectral")
+    gamma = gamma if regularise == "r1" else 0.0
+    history = train_gan(G, D, x, y, steps=steps, gamma=gamma, seed=seed, device=device, **options)
+    return {"generator": G, "discriminator": D, "history": history}
+
+
+def task_of(dataset: str) -> data.ImageTask:
+    """The data set's task with images of at most 16 pixels a side, halved until they are; at most 2,000 test images."""
+    task = data.load(dataset)
+    test = task.test_images[:MOST_IMAGES], task.test_labels[:MOST_IMAGES]
+    return data.ImageTask(task.name, task.classes, _small(task.train_images), task.train_labels, _small(test[0]), test[1])
+
+
+def parts(dataset: str) -> tuple[data.ImageTask, data.ImageTask]:
+    """The training images in two halves, the judge's and the generator's, with the same test images; the split is fixed."""
+    task = task_of(dataset)
+    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))[:MOST_IMAGES]
+    return tuple(
+        replace(task, train_images=task.train_images[rows], train_labels=task.train_labels[rows])
+        for rows in order.tensor_split(2)
+    )
+
+
+def training_images(dataset: str, shots: int | None, seed: int) -> tuple[Tensor, Tensor, int]:
+    """What a generator may learn from: images (N, 1, H, W), labels (N,), and the number of classes (see `fit_gan`)."""
+    if shots is None:
+        task = parts(dataset)[1]
+        return task.train_images, task.train_labels, len(task.classes)
+    task = task_of(dataset)
+    return *task.draw(shots, seed), len(task.classes)
+
+
+def _small(images: Tensor) -> Tensor:
+    """uint8 images (N, 1, H, W), each 2 x 2 pixels averaged to one until there are at most 16 a side."""
+    while images.shape[-1] > 16:
+        images = F.avg_pool2d(images.float(), 2).round().to(torch.uint8)
+    return images
+
+
+def sample(G: Generator, per_class: int, *, seed: int = 0, truncation: float = 1.0) -> tuple[Tensor, Tensor]:
+    """`per_class` images of every class, float (N, 1, H, W) in 0..1 on the CPU, and their labels (N,).
+
+    truncation shrinks the noise: nearer to 0 the images are more typical and less varied (Brock et al. 2019, ICLR).
+    """
+    y = torch.arange(G.classes).repeat_interleave(per_class)
+    z = truncation * torch.randn(len(y), G.noise, generator=torch.Generator().manual_seed(seed))
+    return decode(G, z, F.one_hot(y, G.classes).float()), y
+
+
+@torch.no_grad()
+def decode(G: Generator, z: Tensor, y: Tensor) -> Tensor:
+    """G(z, y) in evaluation mode on the CPU; z (N, noise), y (N, classes), one-hot or mixed. G's mode is kept."""
+    place, training = next(G.parameters()).device, G.training
+    G.eval()
+    x = G(z.to(place), y.to(place)).cpu()
+    G.train(training)
+    return x
+
+
+def between(z_a: Tensor, z_b: Tensor, t: Tensor) -> Tensor:
+    """Noise on the way from z_a (noise,) to z_b at t (n,) in 0..1: (n, noise), as long as noise is wherever you stop.
+
+    cos(pi t / 2) z_a + sin(pi t / 2) z_b has the spread of z_a and z_b; on the straight way it would shrink (White 2016).
+    """
+    angle = torch.pi / 2 * t[:, None]
+    return angle.cos() * z_a + angle.sin() * z_b

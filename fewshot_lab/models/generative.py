@@ -1,0 +1,68 @@
+"""The two players of a conditional GAN and the encoder of a VAE: small fully connected networks for small images."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+from torch.nn.utils.parametrizations import spectral_norm
+
+Score = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+class Generator(nn.Module):
+    """x = G(z, y): noise z (B, noise) and a class y (B, classes) to images (B, 1, size, size) in 0..1.
+
+    y is one-hot; a row that mixes two classes gives an image between them.
+    """
+
+    def __init__(self, classes: int, *, size: int, noise: int = 32, width: int = 128) -> None:
+        super().__init__()
+        self.classes, self.noise = classes, noise
+        self.layers = nn.Sequential(
+            *(nn.Linear(noise + classes, width), nn.BatchNorm1d(width), nn.ReLU()),
+            *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
+            *(nn.Linear(width, size * size), nn.Sigmoid(), nn.Unflatten(1, (1, size, size))),
+        )
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.layers(torch.cat([z, y], dim=1))
+
+
+class Discriminator(nn.Module):
+    """D(x, y): images (B, 1, size, size) in 0..1 and class numbers (B,) to scores (B,), high for what looks real.
+
+    score(features, v, V, labels) makes the score of the features phi(x) (B, width); v (width,), V (classes, width).
+    spectral: every weight is divided by its largest singular value (Miyato et al. 2018, ICLR).
+    """
+
+    def __init__(self, classes: int, *, size: int, score: Score, width: int = 128, spectral: bool = False) -> None:
+        super().__init__()
+        self.score = score
+        normed = spectral_norm if spectral else nn.Identity()
+        self.phi = nn.Sequential(
+            nn.Flatten(),
+            *(normed(nn.Linear(size * size, width)), nn.LeakyReLU(0.2)),
+            *(normed(nn.Linear(width, width)), nn.LeakyReLU(0.2)),
+        )
+        self.v = normed(nn.Linear(width, 1, bias=False))
+        self.V = normed(nn.Linear(width, classes, bias=False))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.score(self.phi(x), self.v.weight[0], self.V.weight, y)
+
+
+class Encoder(nn.Module):
+    """q(z | x, y): images (B, 1, size, size), classes y (B, classes), one-hot, to mean and log-variance, (B, noise)."""
+
+    def __init__(self, classes: int, *, size: int, noise: int = 32, width: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Linear(size * size + classes, width), nn.ReLU()),
+            *(nn.Linear(width, width), nn.ReLU()),
+            nn.Linear(width, 2 * noise),
+        )
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.layers(torch.cat([x.flatten(1), y], dim=1)).chunk(2, dim=1)
+        return mean, log_variance

@@ -1,0 +1,87 @@
+"""Chapter 08's explorer: walks between two classes and between two noise vectors of a conditional generator."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..figures import Picture, new_figure, style, svg, tiled
+from ..methods.generation import between, decode
+from .explorer import Explorer, choice, slider
+
+STEPS = 7  # images along each walk
+
+
+class LatentExplorer(Explorer):
+    """One generated image, and around it the map of both walks: classes from left to right, noise from top to bottom."""
+
+    def __init__(self, generator, classes: Sequence[str]) -> None:
+        """generator: a `models.Generator`; classes: the names of its classes."""
+        self.generator, self.classes = generator, list(classes)
+        super().__init__(
+            a=choice("class a", self.classes, help="The class at the left end of the walk"),
+            b=choice("class b", self.classes, self.classes[len(self.classes) // 2], help="The class at the right end"),
+            mixture=slider("class mixture", 0.0, 0.0, 1.0, 0.05, help="0: all class a, 1: all class b"),
+            seed_a=slider("noise a", 0, 0, 99, 1, help="The seed of the noise at the top", whole=True),
+            seed_b=slider("noise b", 1, 0, 99, 1, help="The seed of the noise at the bottom", whole=True),
+            turn=slider("noise mixture", 0.0, 0.0, 1.0, 0.05, help="0: noise a, 1: noise b"),
+            truncation=slider("truncation", 1.0, 0.0, 2.0, 0.1, help="Shrinks the noise: small is typical, large is varied"),
+        )
+
+    def images(self, mixtures: Tensor, turns: Tensor) -> Tensor:
+        """The generated images (n, 1, H, W) at class mixtures (n,) and noise mixtures (n,), both in 0..1."""
+        a, b = (F.one_hot(torch.tensor(self.classes.index(self[name])), len(self.classes)).float() for name in "ab")
+        z_a, z_b = (
+            torch.randn(self.generator.noise, generator=torch.Generator().manual_seed(self[name]))
+            for name in ("seed_a", "seed_b")
+        )
+        y = (1 - mixtures[:, None]) * a + mixtures[:, None] * b
+        return decode(self.generator, self["truncation"] * between(z_a, z_b, turns), y)
+
+    def chosen(self) -> Tensor:
+        """The image at the sliders' place, (1, H, W)."""
+        return self.images(torch.tensor([self["mixture"]]), torch.tensor([self["turn"]]))[0]
+
+    def walks(self) -> Tensor:
+        """The map of both walks as one image."""
+        t = torch.linspace(0, 1, STEPS)
+        drawn = self.images(t.repeat(STEPS), t.repeat_interleave(STEPS))
+        return tiled(drawn.unflatten(0, (STEPS, STEPS)))
+
+    def words(self) -> str:
+        """Where the sliders stand."""
+        classes = f"{1 - self['mixture']:.0%} {self['a']}, {self['mixture']:.0%} {self['b']}"
+        return f"Class: {classes}. Noise: {self['turn']:.0%} of the way from {self['seed_a']} to {self['seed_b']}."
+
+    def page(self) -> str:
+        place = 100 / STEPS
+        x, y = (self[name] * (100 - place) for name in ("mixture", "turn"))
+        frame = (
+            f"<rect x='{x:.1f}' y='{y:.1f}' width='{place:.1f}' height='{place:.1f}' fill='none' stroke='#E69F00' "
+            "stroke-width='1.2'/>"
+        )
+        walks = svg.panel(
+            self.walks(),
+            side=300,
+            label=f"Generated images: {self['a']} at the left, {self['b']} at the right, noise from top to bottom",
+            title=f"class {self['a']} → {self['b']}, noise top → bottom",
+            over=frame,
+        )
+        one = svg.panel(self.chosen(), side=160, label=f"A generated image. {self.words()}", title="at the frame")
+        return f"<div style='display:flex;flex-wrap:wrap;gap:1em'>{one}{walks}</div><p>{self.words()}</p>"
+
+    def still(self) -> Picture:
+        with style():
+            figure, axes = new_figure(1, 2, size=(6.2, 3.6), width_ratios=(1, 2))
+            for place, image in zip(axes, (self.chosen(), self.walks()), strict=True):
+                place.imshow(image[0].numpy(), vmin=0, vmax=1)
+                place.set(xticks=[], yticks=[])
+                place.grid(False)
+            axes[0].set_title("one image", fontweight="normal")
+            axes[1].set_title("and the walks around it", fontweight="normal")
+            axes[1].set(
+                xlabel=f"class: from {self['a']} to {self['b']}", ylabel=f"noise: from {self['seed_b']} to {self['seed_a']}"
+            )
+        told = f"A generated image, and {STEPS} by {STEPS} images {self['a']} to {self['b']}, two noise vectors."
+        return Picture(figure, caption=f"A still of the explorer. {self.words()} Run the cell to walk.", alt=told)

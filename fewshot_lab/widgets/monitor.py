@@ -1,0 +1,137 @@
+"""Watch a GAN train: its samples, both losses and the collapse alarm, renewed in place; a still picture remains."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..data import ImageTask
+from ..figures import Picture, new_figure, style, svg, tiled
+from ..figures.style import COLOURS
+from ..methods.generation import sample
+from ..methods.generation_quality import ALARM, collapse_alarm
+
+PER_CLASS = 20  # images of each class that the alarm looks at
+SHOWN = 3  # of them are shown, always from the same noise
+MOMENTS = 3  # of the training that the still picture shows, the last one with all images
+
+
+class GanMonitor:
+    """A `watch` for `generation.train_gan`. In a with statement its still picture takes the page's place at the end.
+
+    alarm(generated, labels, real, real_labels) returns one number per class, 1 for as varied as the real images of `task`.
+    """
+
+    def __init__(self, task: ImageTask, *, alarm: Callable = collapse_alarm) -> None:
+        self.task, self.alarm, self.history, self._handle = task, alarm, None, None
+        self.steps: list[int] = []
+        self.grids: list[Tensor] = []  # each (SHOWN, classes, 1, H, W)
+        self.alarms: list[Tensor] = []  # each (classes,)
+
+    def __enter__(self) -> "GanMonitor":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.steps:
+            self._publish(self.still()._repr_mimebundle_())
+
+    def __call__(self, history, generator) -> None:
+        """Looks at the generator now and renews the page."""
+        images, labels = sample(generator, PER_CLASS)
+        self.history = history
+        self.steps.append(history.steps)
+        self.grids.append(images.unflatten(0, (-1, PER_CLASS))[:, :SHOWN].transpose(0, 1))
+        self.alarms.append(self.alarm(images, labels, self.task.test_images.float() / 255, self.task.test_labels))
+        self._publish({"text/html": self.page(), "text/plain": self.words()})
+
+    def words(self) -> str:
+        """The alarm in words."""
+        now = self.alarms[-1]
+        lowest = self.task.classes[int(now.argmin())]
+        rings = int((now < ALARM).sum())
+        state = f"the alarm rings for {rings} of {len(now)} classes" if rings else "the alarm is silent"
+        least = f"least for {lowest} ({now.min():.2f})"
+        return f"After {self.steps[-1]} steps {state}: spread {now.mean():.2f} of the real images', {least}."
+
+    def page(self) -> str:
+        """The live page: samples, and two small charts as SVG."""
+        grid = svg.data_uri(tiled(self.grids[-1]))
+        names = ", ".join(self.task.classes)
+        picture = f"<img alt='Generated images of {names}' src='{grid}' style='width:32em;image-rendering:pixelated'>"
+        losses = _chart({"discriminator": self.history.discriminator, "generator": self.history.generator}, "losses")
+        alarm = _chart(
+            {"mean": [float(a.mean()) for a in self.alarms], "least": [float(a.min()) for a in self.alarms]}, "spread"
+        )
+        return f"<div role='status'>{picture}<div style='display:flex;gap:1em'>{losses}{alarm}</div><p>{self.words()}</p></div>"
+
+    def still(self) -> Picture:
+        """Samples at some moments, both losses and the alarm over the steps."""
+        places = torch.linspace(0, len(self.steps) - 1, min(MOMENTS, len(self.steps))).round().long().tolist()
+        with style():
+            figure, axes = new_figure(1, 3, size=(10.5, 3.2), width_ratios=(2.3, 1, 1))
+            rows = torch.cat([*(self.grids[i][:1] for i in places[:-1]), self.grids[-1]])
+            marks = [self.steps[i] for i in places] + [""] * (len(rows) - len(places))
+            axes[0].imshow(tiled(rows)[0].numpy(), vmin=0, vmax=1)
+            side = self.task.test_images.shape[-1] + 1
+            axes[0].set_xticks(
+                [(k + 0.5) * side - 0.5 for k in range(len(self.task.classes))], [c[:5] for c in self.task.classes]
+            )
+            axes[0].set_yticks([(r + 0.5) * side - 0.5 for r in range(len(rows))], marks)
+            axes[0].tick_params(length=0)
+            axes[0].grid(False)
+            axes[0].set(ylabel="step", xlabel="class")
+            for name, colour in zip(("discriminator", "generator"), COLOURS, strict=False):
+                values = _smooth(getattr(self.history, name))
+                axes[1].plot(
+                    range(len(values)), values, color=colour, label=name, linestyle="-" if name == "generator" else "--"
+                )
+            axes[1].set(xlabel="step", title="losses")
+            axes[1].legend(fontsize=8)
+            axes[2].plot(self.steps, [float(a.mean()) for a in self.alarms], marker="o", markersize=3, label="mean of classes")
+            axes[2].plot(self.steps, [float(a.min()) for a in self.alarms], marker="s", markersize=3, label="least class")
+            axes[2].axhline(ALARM, color="#555555", linestyle="--", linewidth=1, label="alarm below")
+            axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
+            axes[2].legend(fontsize=8)
+            figure.suptitle(self.words(), fontsize=11, fontweight="bold", x=0.01, ha="left")
+        moments = ", ".join(str(self.steps[i]) for i in places)
+        caption = f"One image of each class after {moments} steps, at the end {SHOWN}. Losses are smoothed. {self.words()}"
+        return Picture(figure, caption=caption, alt=f"Samples while training. {self.words()}")
+
+    def _publish(self, bundle: dict[str, str]) -> None:
+        from IPython import get_ipython
+        from IPython.display import display
+
+        if get_ipython() is None:
+            return
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def _smooth(values: list[float], window: int = 25) -> list[float]:
+    """The mean of the last `window` values at every place."""
+    sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
+    places = torch.arange(1, len(values) + 1)
+    first = (places - window).clamp_min(0)
+    return ((sums[places] - sums[first]) / (places - first)).tolist()
+
+
+def _chart(series: dict[str, list[float]], title: str) -> str:
+    """A small line chart as SVG: the first series dashed, the second solid, both named with their last value."""
+    smooth = {name: _smooth(values) if len(values) > 100 else values for name, values in series.items()}
+    top = max(max(values) for values in smooth.values()) or 1.0
+    paths = ""
+    for number, (values, dash) in enumerate(zip(smooth.values(), ("4 3", "none"), strict=True)):
+        thin = values[:: max(1, len(values) // 200)]
+        points = " ".join(f"{200 * i / max(1, len(thin) - 1):.1f},{80 - 76 * v / top:.1f}" for i, v in enumerate(thin))
+        paths += (
+            f"<polyline points='{points}' fill='none' stroke='{COLOURS[number]}' stroke-width='1.5' stroke-dasharray='{dash}'/>"
+        )
+    lines = zip(smooth.items(), ("dashed", "solid"), strict=True)
+    words = ", ".join(f"{name} ({line}) {values[-1]:.2f}" for (name, values), line in lines)
+    return (
+        f"<figure style='margin:0'><svg role='img' aria-label='{title}: {words}' viewBox='0 0 200 84' width='260' height='110'>"
+        f"{paths}<line x1='0' y1='80' x2='200' y2='80' stroke='currentColor'/></svg>"
+        f"<figcaption>{title}: {words}</figcaption></figure>"
+    )
