@@ -28,7 +28,7 @@ def find(path: str | Path | None = None) -> Path | None:
     Raises CourseError when `path` or the environment names something that does not exist.
     """
     given = path or os.environ.get(VARIABLE)
-    place = Path(given).expanduser() if given else home() / "omniglot"
+    place = Path(given).expanduser().absolute() if given else home() / "omniglot"
     if place.exists():
         return place
     if given:
