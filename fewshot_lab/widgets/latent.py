@@ -22,10 +22,10 @@ class LatentExplorer(Explorer):
         super().__init__(
             a=choice("class a", self.classes, help="The class at the left end of the walk"),
             b=choice("class b", self.classes, self.classes[len(self.classes) // 2], help="The class at the right end"),
-            mixture=slider("class mixture", 0.0, 0.0, 1.0, 0.05, help="0: all class a, 1: all class b"),
+            mixture=slider("class a to b", 0.0, 0.0, 1.0, 0.05, help="0: all class a, 1: all class b"),
             seed_a=slider("noise a", 0, 0, 99, 1, help="The seed of the noise at the top", whole=True),
             seed_b=slider("noise b", 1, 0, 99, 1, help="The seed of the noise at the bottom", whole=True),
-            turn=slider("noise mixture", 0.0, 0.0, 1.0, 0.05, help="0: noise a, 1: noise b"),
+            turn=slider("noise a to b", 0.0, 0.0, 1.0, 0.05, help="0: noise a, 1: noise b"),
             truncation=slider("truncation", 1.0, 0.0, 2.0, 0.1, help="Shrinks the noise: small is typical, large is varied"),
         )
 
