@@ -43,16 +43,12 @@ def matching_rule(support: Tensor, queries: Tensor, *, scale: float = 10.0) -> T
     return log_a.logsumexp(dim=3)
 
 
-def simple_shot_rule(mean: Tensor) -> Rule:
-    """SimpleShot's CL2N: subtract the training classes' mean feature (D,), make the length 1, then the nearest centroid.
+def simple_shot(features: Tensor, mean: Tensor) -> Tensor:
+    """SimpleShot's CL2N: features (n, D) minus the training classes' mean feature (D,), at length 1; then nearest centroids.
 
     Wang et al. 2019 (arXiv 1911.04623), section 3.
     """
-
-    def rule(support: Tensor, queries: Tensor) -> Tensor:
-        return prototype_rule(F.normalize(support - mean, dim=-1), F.normalize(queries - mean, dim=-1))
-
-    return rule
+    return F.normalize(features - mean, dim=1)
 
 
 def linear_rule(support: Tensor, queries: Tensor, *, steps: int = 100, rate: float = 1.0, decay: float = 1e-3) -> Tensor:
