@@ -2,6 +2,30 @@
 
 import os
 
+import pytest
+
 from fewshot_lab.course.kernels import considerate_threads
 
 os.environ.update(considerate_threads())
+
+
+@pytest.fixture
+def every_control_answers():
+    """What must hold for any explorer: labels, an answer to every control, the way back, a live view and a still with text."""
+
+    def check(shown) -> None:
+        for key, control in shown.controls.items():
+            assert control.description and control.tooltip
+            before, old, seen = shown.output.value, control.value, set()
+            for value in control.options if hasattr(control, "options") else (control.min, control.max):
+                control.value = value
+                seen.add(shown.output.value)
+            assert len(seen) > 1, f"{key} changes nothing"
+            assert "role='alert'" not in "".join(seen)
+            control.value = old
+            assert shown.output.value == before
+        bundle = shown._repr_mimebundle_()
+        assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"]
+        assert 'alt="' in bundle["text/html"] and "data:image/png;base64" in bundle["text/html"]
+
+    return check
