@@ -9,6 +9,10 @@ from fewshot_lab.course.kernels import considerate_threads
 os.environ.update(considerate_threads())
 
 
+def pytest_addoption(parser):
+    parser.addoption("--thorough", action="store_true", help="compare both versions of the long chapters too")
+
+
 @pytest.fixture
 def every_control_answers():
     """What must hold for any explorer: labels, an answer to every control, the way back, a live view and a still with text."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewshot_lab import data
-from fewshot_lab.data import fashion, glyphs
+from fewshot_lab.data import fashion, glosses, glyphs, wordnet
 from fewshot_lab.runtime import CourseError
 
 
@@ -119,3 +119,52 @@ def test_an_image_folder_that_cannot_be_written_is_an_error_with_advice(tmp_path
     blocked.write_text("in the way")
     with pytest.raises(CourseError, match="choose another folder"):
         fashion.write_image_folder(blocked / "below", data.load("digits"), train_per_class=1, test_per_class=1)
+
+
+@pytest.fixture(scope="module")
+def five_glosses():
+    return glosses.task()
+
+
+def test_glosses_are_split_once_and_no_text_stands_in_two_parts(five_glosses):
+    parts = [five_glosses.train_texts, five_glosses.validation_texts, five_glosses.test_texts]
+    assert [len(part) for part in parts] == [1500, 100, 500]
+    assert len(set().union(*parts)) == 2100
+    assert five_glosses.test_labels.bincount().tolist() == [100] * 5
+
+
+def test_no_gloss_holds_its_own_label_word_or_an_example(five_glosses):
+    for texts, labels in (
+        (five_glosses.train_texts, five_glosses.train_labels),
+        (five_glosses.test_texts, five_glosses.test_labels),
+    ):
+        for text, label in zip(texts, labels, strict=True):
+            words = text.lower().replace("-", " ").split()
+            name = five_glosses.classes[label]
+            assert name not in words and f"{name}s" not in words and '"' not in text
+
+
+def test_draws_of_glosses_are_nested_balanced_and_repeat_with_the_seed():
+    every = glosses.task(glosses.ALL)
+    few, labels = every.draw(5, seed=3)
+    assert labels.bincount().tolist() == [5] * 25
+    many, many_labels = every.draw(20, seed=3)
+    for label in range(25):
+        of_class = [text for text, at in zip(many, many_labels, strict=True) if at == label]
+        assert of_class[:5] == few[5 * label : 5 * label + 5]
+    assert every.draw(5, seed=3)[0] == few != every.draw(5, seed=4)[0]
+    assert len(every.draw(100, seed=0)[1]) < 25 * 100, "motive has fewer than a hundred"
+
+
+def test_an_unknown_supersense_is_told():
+    with pytest.raises(ValueError, match="no supersense bird"):
+        glosses.task(("animal", "bird"))
+
+
+def test_wordnet_knows_first_senses_instances_and_irregular_forms():
+    assert "domestic dog" in wordnet.first_senses("n")["dog"].words
+    assert wordnet.first_senses("n")["dog"].supersense == "animal"
+    assert wordnet.first_senses("n")["paris"].instance and not wordnet.first_senses("n")["city"].instance
+    assert wordnet.base_forms("v")["ran"] == "run" and wordnet.base_forms("n")["geese"] == "goose"
+    assert wordnet.definition('a cat; "the cat sat"; "a; b"') == "a cat"
+    assert sum(1 for _ in wordnet.synsets("r")) == 3621

@@ -1,15 +1,13 @@
 """EfficientNet-Lite0 (Tan & Le 2019, ICML) with ImageNet weights: features of small grey images."""
 
-import hashlib
-from io import BytesIO
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import assets
-from ..runtime import choose_device, home, write_atomically
+from ..runtime import choose_device
+from .features import remembered
 
 MEAN, SPREAD = 0.498, 0.502  # of the pixels in the network's own training
 BATCH = 64
@@ -40,15 +38,8 @@ def lite0_features(images: Tensor, *, side: int = 128, device: str = "auto", pro
     """
     if images.dtype != torch.uint8:
         raise ValueError(f"Images are uint8 in 0..255; these are {images.dtype}: multiply floats in 0..1 by 255 and round.")
-    path = home() / "features" / f"efficientnet-lite0-{side}-{_fingerprint(images)}.npy"
-    try:
-        return torch.from_numpy(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError):  # not there yet, or not readable: compute
-        features = _embed(images, side, choose_device(device), progress)
-    buffer = BytesIO()
-    np.save(buffer, features.numpy())
-    write_atomically(path, buffer.getvalue())
-    return features
+    content = str(tuple(images.shape)).encode() + np.ascontiguousarray(images.cpu().numpy()).tobytes()
+    return remembered(f"efficientnet-lite0-{side}", content, lambda: _embed(images, side, choose_device(device), progress))
 
 
 def prepared(images: Tensor, side: int) -> Tensor:
@@ -61,8 +52,3 @@ def _embed(images: Tensor, side: int, device: str, progress) -> Tensor:
     model = efficientnet_lite0().to(device)
     with torch.inference_mode():
         return torch.cat([model(prepared(batch.to(device), side)).cpu() for batch in progress(images.split(BATCH))])
-
-
-def _fingerprint(images: Tensor) -> str:
-    content = str(tuple(images.shape)).encode() + np.ascontiguousarray(images.cpu().numpy()).tobytes()
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""Pretrained language models: SmolLM2 writes on (a causal model), MiniLM reads (a BERT encoder); both with their tokenizers."""
+
+import contextlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..assets import fetch
+from ..assets.store import locked
+from ..runtime import choose_device, home
+from .features import remembered
+
+BATCH = 64
+CONVERTED = "1"  # raise it when the conversion changes
+
+
+def smollm2(device: str = "auto"):
+    """SmolLM2-135M-Instruct: (tokenizer, model in evaluation mode) of transformers; fetches the asset when it is not there.
+
+    The first call on a machine converts the asset's 4-bit weights into bfloat16 in the cache folder (about 15 s); later ones
+    take under 2 s. The model computes in bfloat16 where the device does so in hardware, else in float32. It has no token for
+    the beginning of a text and pads with the end-of-text token: pad on the left (the tokenizer does) and pass positions.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = _converted()
+    device = choose_device(device)
+    with _quietly():
+        tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=computing_type(device))
+    return tokenizer, model.eval().to(device)
+
+
+def minilm(device: str = "auto"):
+    """all-MiniLM-L6-v2, a BERT encoder of 6 layers and width 384: (tokenizer, model in evaluation mode) of transformers."""
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = fetch("minilm")
+    with _quietly():
+        return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval().to(choose_device(device))
+
+
+def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=iter) -> Tensor:
+    """MiniLM's sentence embeddings (N, 384) of length 1: the mean of a text's token vectors; kept in the cache folder.
+
+    progress(batches): a bar around the loop. Source: Reimers & Gurevych 2019 (EMNLP).
+    """
+    return remembered("minilm", json.dumps(list(texts)).encode(), lambda: _embed(texts, choose_device(device), progress))
+
+
+@torch.inference_mode()
+def embed(tokenizer, model, texts: Sequence[str]) -> Tensor:
+    """The embeddings (N, 384) of one batch of texts."""
+    tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=256, return_tensors="pt").to(model.device)
+    h, mask = model(**tokens).last_hidden_state, tokens["attention_mask"][:, :, None]  # (N, T, 384), (N, T, 1)
+    return F.normalize((h * mask).sum(1) / mask.sum(1), dim=1)
+
+
+def computing_type(device: str) -> torch.dtype:
+    """bfloat16 where the device multiplies in it, else float32."""
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return torch.bfloat16 if device == "cpu" and torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def _embed(texts: Sequence[str], device: str, progress) -> Tensor:
+    """Texts of like lengths go together, so that little is padded."""
+    tokenizer, model = minilm(device)
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    features = torch.empty(len(texts), model.config.hidden_size)
+    for rows in progress(torch.tensor(order, dtype=torch.long).split(BATCH)):
+        features[rows] = embed(tokenizer, model, [texts[row] for row in rows]).cpu()
+    return features
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Loading takes a second: transformers' bars and its list of unused weights are off for it, and on again afterwards."""
+    from transformers.utils import logging
+
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _converted() -> Path:
+    """The folder of the converted model; it appears as a whole, once, also when several processes ask."""
+    folder = home() / "models" / f"smollm2-bfloat16-{CONVERTED}"
+    if not folder.is_dir():
+        with locked(folder, "The language model is being converted by another process; waiting for it."):
+            if not folder.is_dir():
+                _convert(folder)
+    return folder
+
+
+def _convert(folder: Path) -> None:
+    import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = fetch("smollm2")
+    [gguf] = source.glob("*.gguf")
+    work = folder.with_name(f".{folder.name}.work")
+    shutil.rmtree(work, ignore_errors=True)
+    print("Converting the language model, once for this machine (about 15 s) ...", flush=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        options = {"gguf_file": gguf.name, "dtype": torch.bfloat16}
+        if hasattr(transformers, "GgufConfig"):  # newer versions keep the weights quantised unless told
+            options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+        AutoModelForCausalLM.from_pretrained(source, **options).save_pretrained(work)
+        AutoTokenizer.from_pretrained(source, gguf_file=gguf.name).save_pretrained(work)
+    os.replace(work, folder)
