@@ -1,13 +1,13 @@
 """Chapter 02: mixup, the label of a CutMix image, the exchange rate, and the repair of a printed training script."""
 
 import math
-import warnings
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
+from . import probes
 from .declare import Exercise, Mistake, Property
 
 
@@ -90,28 +90,15 @@ def listing_schedule(optimizer, steps):
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 
 
-def _square_picture(side):
-    """A black picture with a white square in the middle, half as wide as the picture."""
-    from PIL import Image
-
-    picture = Image.new("RGB", (side, side))
-    picture.paste((255, 255, 255), (side // 4, side // 4, side - side // 4, side - side // 4))
-    return picture
-
-
-def _small_pictures_work(function, generator):
-    for transform in function(32):
-        try:
-            shape = tuple(transform(_square_picture(28)).shape)
-        except ValueError as error:
-            return f"A picture of 28 x 28 stops it ({error}). Resize while cropping: RandomResizedCrop does both."
+def _small_pictures_work(seen, generator):
+    if isinstance(seen, str):
+        return f"A picture of 28 x 28 stops it ({seen}). Resize while cropping: RandomResizedCrop does both."
+    for shape in seen:
         if shape != (3, 32, 32):
             return f"With size 32 a picture becomes {shape}; (3, 32, 32) is needed: use `size`, not a fixed 224."
 
 
-def _same_scale(function, generator):
-    train, test = function(32)
-    seen = [torch.stack([t(_square_picture(120)) for _ in range(30)]).mean().item() for t in (train, test)]
+def _same_scale(seen, generator):
     if not 0.5 < seen[0] / max(seen[1], 1e-6) < 2.2:
         return (
             f"The same object fills {seen[0]:.0%} of a training image and {seen[1]:.0%} of a test image. "
@@ -119,135 +106,69 @@ def _same_scale(function, generator):
         )
 
 
-def _augments_training_only(function, generator):
-    _, test = function(32)
-    picture = _square_picture(40)
-    if not torch.equal(test(picture), test(picture)):
+def _augments_training_only(passes, generator):
+    if not torch.equal(*passes):
         return "Two passes of the test transform differ. A test image must not be drawn at random."
 
 
-def _model_is_current(function, generator):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        function(3, "cpu")
-    if any("pretrained" in str(warning.message) for warning in caught):
+def _model_is_current(warned, generator):
+    if any("pretrained" in words for words in warned):
         return "torchvision warns: `pretrained=` is deprecated since version 0.13. Say weights=None for random weights."
 
 
-def _one_logit_per_class(function, generator):
-    model = _quietly(function, 3, "cpu")
-    if (logits := tuple(model.eval()(torch.zeros(2, 3, 32, 32)).shape)) != (2, 3):
-        return f"For 2 pictures and 3 classes the logits have the shape {logits}; (2, 3) is needed."
+def _one_logit_per_class(shape, generator):
+    if shape != (2, 3):
+        return f"For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed."
 
 
-def _model_moved(function, generator):
-    if any(parameter.device.type != "meta" for parameter in _quietly(function, 3, "meta").parameters()):
+def _model_moved(devices, generator):
+    if devices != ["meta"]:
         return "The model stays where it was made. Return model.to(device), or a GPU is never used."
 
 
-def _quietly(function, *arguments):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return function(*arguments)
-
-
-_TEN = TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
-
-
-def _loads_in_parallel(function, generator):
-    if function(_TEN, True).num_workers < 1:
+def _loads_in_parallel(seen, generator):
+    if seen["workers"] < 1:
         return "num_workers is 0: the training waits while one process reads pictures. Give it two."
 
 
-def _shuffles_training(function, generator):
-    samplers = [type(function(_TEN, training).sampler).__name__ for training in (True, False)]
-    if samplers != ["RandomSampler", "SequentialSampler"]:
+def _shuffles_training(seen, generator):
+    if seen["samplers"] != ["RandomSampler", "SequentialSampler"]:
         return "Shuffle the training data, and only these: shuffle=training."
 
 
-class _Probe(nn.Module):
-    """A model that notes in which state it was called; its logits for image x are (x, 0)."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-        self.modes, self.gradients = [], []
-
-    def forward(self, images):
-        self.modes.append(self.training)
-        self.gradients.append(torch.is_grad_enabled() and not torch.is_inference_mode_enabled())
-        first = self.weight * images.flatten(1)[:, :1]
-        return torch.cat([first, torch.zeros_like(first)], dim=1)
-
-
-class _Watched(torch.Tensor):
-    """A tensor that notes that it was sent somewhere."""
-
-    sent = False
-
-    def to(self, *arguments, **names):
-        _Watched.sent = True
-        return self.as_subclass(torch.Tensor).to(*arguments, **names)
-
-
-def _batches():
-    return [(torch.tensor([[4.0], [4.0], [4.0]]), torch.tensor([0, 0, 0])), (torch.tensor([[4.0]]), torch.tensor([1]))]
-
-
-def _in_eval_mode(function, generator):
-    probe = _Probe().train()
-    function(probe, _batches(), "cpu")
-    if any(probe.modes):
+def _in_eval_mode(seen, generator):
+    if seen["training"]:
         return "The model is in training mode: batch norm uses the batch and dropout drops. Call model.eval() first."
 
 
-def _without_gradients(function, generator):
-    probe = _Probe()
-    function(probe, _batches(), "cpu")
-    if any(probe.gradients):
+def _without_gradients(seen, generator):
+    if seen["gradients"]:
         return "Gradients are recorded while evaluating, which costs memory and time: use `with torch.no_grad():`."
 
 
-def _mean_over_images(function, generator):
-    loss, accuracy = function(_Probe(), _batches(), "cpu")
-    right = (3 * math.log1p(math.exp(-4)) + math.log1p(math.exp(4))) / 4
-    if not math.isclose(accuracy, 0.75, abs_tol=1e-4):
-        return f"The accuracy of 3 hits in 4 images is 0.75; yours is {accuracy:.3f}."
-    if not math.isclose(loss, right, abs_tol=1e-4):
+def _mean_over_images(seen, generator):
+    if not math.isclose(seen["accuracy"], 0.75, abs_tol=1e-4):
+        return f"The accuracy of 3 hits in 4 images is 0.75; yours is {seen['accuracy']:.3f}."
+    if not math.isclose(seen["loss"], probes.EVALUATION_LOSS, abs_tol=1e-4):
         return (
-            f"Batches of 3 and 1 images: the mean loss over images is {right:.3f}, yours {loss:.3f}. "
+            f"Batches of 3 and 1 images: the mean loss over images is {probes.EVALUATION_LOSS:.3f}, yours {seen['loss']:.3f}. "
             "Weigh each batch by its size; the last one is often smaller."
         )
 
 
-def _batches_moved(function, generator):
-    _Watched.sent = False
-    function(_Probe(), [(images.as_subclass(_Watched), labels) for images, labels in _batches()], "cpu")
-    if not _Watched.sent:
+def _batches_moved(seen, generator):
+    if not seen["sent"]:
         return "The images are not moved to the model's device: images.to(device), and the labels too."
 
 
-def _rate_falls(function, generator):
-    parameter = nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=0.1)
-    schedule, rates = function(optimizer, 50), []
-    for _ in range(50):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
+def _rate_falls(rates, generator):
     if rates[-1] > 0.1 * max(rates):
         return f"The learning rate ends at {rates[-1]:.3g} of {max(rates):.3g}. Let it fall towards 0, for example by a cosine."
 
 
-def _rate_starts(function, generator):
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule, rates = function(optimizer, 50), []
-    for _ in range(25):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    if max(rates) < 0.05:
-        return f"The learning rate never comes near the optimizer's 0.1 (at most {max(rates):.3g})."
+def _rate_starts(rates, generator):
+    if max(rates[:25]) < 0.05:
+        return f"The learning rate never comes near the optimizer's 0.1 (at most {max(rates[:25]):.3g})."
 
 
 EXERCISES = [
@@ -315,8 +236,9 @@ EXERCISES = [
             ),
             Mistake(
                 "upper_left_not_clipped",
-                lambda top, left, side, height, width: 1
-                - max(0, min(height, top + side) - top) * max(0, min(width, left + side) - left) / (height * width),
+                lambda top, left, side, height, width: (
+                    1 - max(0, min(height, top + side) - top) * max(0, min(width, left + side) - left) / (height * width)
+                ),
                 "A box that begins above or left of the image is not clipped: its first row is max(0, top).",
             ),
         ),
@@ -359,9 +281,13 @@ EXERCISES = [
         "Listing: what happens to a picture",
         listing_transforms,
         properties=(
-            Property("Pictures smaller than the crop work.", _small_pictures_work, "crop_without_resize"),
-            Property("Training and test see things at the same scale.", _same_scale, "scales_differ"),
-            Property("The test transform does not depend on chance.", _augments_training_only, "random_test"),
+            Property(
+                "Pictures smaller than the crop work.", _small_pictures_work, "crop_without_resize", probes.small_pictures
+            ),
+            Property("Training and test see things at the same scale.", _same_scale, "scales_differ", probes.object_sizes),
+            Property(
+                "The test transform does not depend on chance.", _augments_training_only, "random_test", probes.test_passes
+            ),
         ),
     ),
     Exercise(
@@ -370,9 +296,11 @@ EXERCISES = [
         "Listing: the model",
         listing_model,
         properties=(
-            Property("The model is built without a warning.", _model_is_current, "pretrained_is_deprecated"),
-            Property("It gives one logit per class.", _one_logit_per_class, "wrong_number_of_classes"),
-            Property("The model is on the device.", _model_moved, "model_not_moved"),
+            Property(
+                "The model is built without a warning.", _model_is_current, "pretrained_is_deprecated", probes.model_warnings
+            ),
+            Property("It gives one logit per class.", _one_logit_per_class, "wrong_number_of_classes", probes.model_logits),
+            Property("The model is on the device.", _model_moved, "model_not_moved", probes.model_devices),
         ),
     ),
     Exercise(
@@ -381,8 +309,8 @@ EXERCISES = [
         "Listing: the data loader",
         listing_loader,
         properties=(
-            Property("Pictures are read while the model trains.", _loads_in_parallel, "one_process"),
-            Property("Only the training data are shuffled.", _shuffles_training, "shuffled_test"),
+            Property("Pictures are read while the model trains.", _loads_in_parallel, "one_process", probes.loaders),
+            Property("Only the training data are shuffled.", _shuffles_training, "shuffled_test", probes.loaders),
         ),
     ),
     Exercise(
@@ -391,10 +319,15 @@ EXERCISES = [
         "Listing: the evaluation",
         listing_evaluate,
         properties=(
-            Property("The images are on the model's device.", _batches_moved, "batch_not_moved"),
-            Property("The model is in evaluation mode.", _in_eval_mode, "training_mode"),
-            Property("No gradients are recorded.", _without_gradients, "gradients_recorded"),
-            Property("Loss and accuracy are means over images, not over batches.", _mean_over_images, "batches_weigh_the_same"),
+            Property("The images are on the model's device.", _batches_moved, "batch_not_moved", probes.evaluation),
+            Property("The model is in evaluation mode.", _in_eval_mode, "training_mode", probes.evaluation),
+            Property("No gradients are recorded.", _without_gradients, "gradients_recorded", probes.evaluation),
+            Property(
+                "Loss and accuracy are means over images, not over batches.",
+                _mean_over_images,
+                "batches_weigh_the_same",
+                probes.evaluation,
+            ),
         ),
     ),
     Exercise(
@@ -403,8 +336,8 @@ EXERCISES = [
         "Listing: the learning rate",
         listing_schedule,
         properties=(
-            Property("The learning rate falls towards the end.", _rate_falls, "constant_rate"),
-            Property("It starts near the optimizer's own rate.", _rate_starts, "rate_too_small"),
+            Property("The learning rate falls towards the end.", _rate_falls, "constant_rate", probes.rates),
+            Property("It starts near the optimizer's own rate.", _rate_starts, "rate_too_small", probes.rates),
         ),
     ),
 ]

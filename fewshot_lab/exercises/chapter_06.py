@@ -1,6 +1,5 @@
 """Chapter 06: softened probabilities, the distillation loss and its gradient, mixed targets, replayed views, fidelity."""
 
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from ..methods.distillation import (
     softened,
 )
 from .declare import Exercise, Mistake, Property
+from .probes import Noise
 
 
 def _kl(p, q):
@@ -29,16 +29,6 @@ def _cross_entropy_to_teacher(student, teacher, temperature):
 def _hard(student, labels, temperature=1.0, reduction="all"):
     total = F.cross_entropy(student / temperature, labels, ignore_index=-1, reduction="sum")
     return total / (len(labels) if reduction == "all" else (labels >= 0).sum())
-
-
-@dataclass(frozen=True)
-class Noise:
-    """A change for `replayed_copies` that adds numbers from 0 to `scale`."""
-
-    scale: float
-
-    def __call__(self, images, generator):
-        return images + self.scale * torch.rand(images.shape, generator=generator)
 
 
 def _one_generator(images, change, copies, seed):

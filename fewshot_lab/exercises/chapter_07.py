@@ -1,6 +1,5 @@
 """Chapter 07: a gradient step, projections onto both balls, projected gradient descent, TRADES, survivors, warning signs."""
 
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -8,18 +7,7 @@ import torch.nn.functional as F
 from ..methods.adversarial import trades_loss
 from ..methods.attacks import fgsm, input_gradient, pgd, project_l2, project_linf, surviving_share, warning_signs
 from .declare import Exercise, Mistake, Property
-
-
-@dataclass(frozen=True)
-class Bent:
-    """A loss for attacks: a fixed curved function of every pixel of the images, drawn from `seed` and summed."""
-
-    seed: int
-
-    def __call__(self, images):
-        generator = torch.Generator().manual_seed(self.seed)
-        slopes, places = torch.randn(2, *images.shape[1:], generator=generator)
-        return (slopes * (3 * (images - 0.5) + places).sin()).sum() + 0.3 * (images.flatten(1).sum(dim=1) ** 2).sin().sum()
+from .probes import Bent
 
 
 def _no_sign(loss, images, epsilon):

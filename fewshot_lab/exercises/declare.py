@@ -24,12 +24,14 @@ class Mistake:
 class Property:
     """Something that must hold for every right answer: `fails(function, generator)` says in words how it fails, or None.
 
-    `mistake` names the mistake that this property finds.
+    `mistake` names the mistake that this property finds. A function whose arguments or results are more than numbers, words
+    and tensors is looked at by a probe: `fails` then gets what `probe(function)` saw (see probes.py).
     """
 
     statement: str
     fails: Callable[[Callable, torch.Generator], str | None]
     mistake: str | None = None
+    probe: Callable[[Callable], object] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,150 @@
+"""What an exercise hands to a function, and how it looks at what comes back. Stands alone: a grader runs this page apart.
+
+A probe calls the function and returns what it saw as plain numbers, words and tensors.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A change for `replayed_copies` that adds numbers from 0 to `scale`."""
+
+    scale: float
+
+    def __call__(self, images, generator):
+        return images + self.scale * torch.rand(images.shape, generator=generator)
+
+
+@dataclass(frozen=True)
+class Bent:
+    """A loss for attacks: a fixed curved function of every pixel of the images, drawn from `seed` and summed."""
+
+    seed: int
+
+    def __call__(self, images):
+        generator = torch.Generator().manual_seed(self.seed)
+        slopes, places = torch.randn(2, *images.shape[1:], generator=generator)
+        return (slopes * (3 * (images - 0.5) + places).sin()).sum() + 0.3 * (images.flatten(1).sum(dim=1) ** 2).sin().sum()
+
+
+THINGS = (Noise, Bent)
+
+
+# --- Chapter 02: the parts of a training script.
+
+
+def _square_picture(side):
+    """A black picture with a white square in the middle, half as wide as the picture."""
+    from PIL import Image
+
+    picture = Image.new("RGB", (side, side))
+    picture.paste((255, 255, 255), (side // 4, side // 4, side - side // 4, side - side // 4))
+    return picture
+
+
+def small_pictures(function):
+    """The shapes that a picture of 28 x 28 gets from the transforms of size 32, or the words of the error that stops them."""
+    try:
+        return [tuple(transform(_square_picture(28)).shape) for transform in function(32)]
+    except ValueError as error:
+        return str(error)
+
+
+def object_sizes(function):
+    """Which share of an image the same object fills: in 30 training images on average, and in a test image."""
+    train, test = function(32)
+    return [torch.stack([transform(_square_picture(120)) for _ in range(30)]).mean().item() for transform in (train, test)]
+
+
+def test_passes(function):
+    """Two passes of one picture through the test transform."""
+    _, test = function(32)
+    picture = _square_picture(40)
+    return [test(picture), test(picture)]
+
+
+def model_warnings(function):
+    """What is warned of while the model is made."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function(3, "cpu")
+    return [str(warning.message) for warning in caught]
+
+
+def model_logits(function):
+    """The shape of the logits for 2 pictures and 3 classes."""
+    return tuple(_quietly(function, 3, "cpu").eval()(torch.zeros(2, 3, 32, 32)).shape)
+
+
+def model_devices(function):
+    """Where the parameters of a model for the device "meta" are."""
+    return sorted({parameter.device.type for parameter in _quietly(function, 3, "meta").parameters()})
+
+
+def _quietly(function, *arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*arguments)
+
+
+def loaders(function):
+    """The number of processes of the training loader, and the samplers of training and test."""
+    from torch.utils.data import TensorDataset
+
+    ten = TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
+    made = [function(ten, training) for training in (True, False)]
+    return {"workers": made[0].num_workers, "samplers": [type(loader.sampler).__name__ for loader in made]}
+
+
+class _Probe(nn.Module):
+    """A model that notes in which state it was called; its logits for image x are (x, 0)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.modes, self.gradients = [], []
+
+    def forward(self, images):
+        self.modes.append(self.training)
+        self.gradients.append(torch.is_grad_enabled() and not torch.is_inference_mode_enabled())
+        first = self.weight * images.flatten(1)[:, :1]
+        return torch.cat([first, torch.zeros_like(first)], dim=1)
+
+
+class _Watched(torch.Tensor):
+    """A tensor that notes that it was sent somewhere."""
+
+    sent = False
+
+    def to(self, *arguments, **names):
+        _Watched.sent = True
+        return self.as_subclass(torch.Tensor).to(*arguments, **names)
+
+
+def evaluation(function):
+    """How a probe model was evaluated on batches of 3 and 1 images, of which 3 are hits, and what came out."""
+    probe, _Watched.sent = _Probe().train(), False
+    batches = [(torch.tensor([[4.0], [4.0], [4.0]]), torch.tensor([0, 0, 0])), (torch.tensor([[4.0]]), torch.tensor([1]))]
+    loss, accuracy = function(probe, [(images.as_subclass(_Watched), labels) for images, labels in batches], "cpu")
+    seen = {"training": any(probe.modes), "gradients": any(probe.gradients), "sent": _Watched.sent}
+    return seen | {"loss": float(loss), "accuracy": float(accuracy)}
+
+
+EVALUATION_LOSS = (3 * math.log1p(math.exp(-4)) + math.log1p(math.exp(4))) / 4  # the mean over the four images of `evaluation`
+
+
+def rates(function):
+    """The learning rate of each of 50 steps under the schedule of an optimizer with rate 0.1."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule, seen = function(optimizer, 50), []
+    for _ in range(50):
+        seen.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        schedule.step()
+    return seen

@@ -1,0 +1,146 @@
+"""Shutting a process in, by Linux's own means: namespaces, mounts, limits. Stands alone: it runs before anything is loaded."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import struct
+from pathlib import Path
+
+_libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
+_READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+_DETACH, _NO_NEW_PRIVILEGES, _DIE_WITH_PARENT = 2, 38, 1
+NOBODY = 64000  # with root, each slot of the sandbox runs under a number of its own from here on
+HOME = "/home/learner"
+
+
+def _checked(result: int, what: str) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """Gives this process namespaces of its own (the pid namespace: to its next child)."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
+    _checked(
+        _libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), options.encode()),
+        f"mount {target}",
+    )
+
+
+def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
+    """What bubblewrap does, where it is not there: goes on as the first process of new namespaces, in a root directory that
+    holds these paths only, read-only. The calling process waits for it, and ends with it.
+
+    read_only: {path inside: path outside}. As root the mounts are made with root's rights, so that every file can be reached,
+    otherwise inside a user namespace.
+    """
+    user, group = os.getuid(), os.getgid()
+    unshare(NEWNS | NEWIPC | NEWUTS | NEWNET | NEWPID | (NEWUSER if user else 0))
+    if user:
+        _map_ids(user, group)
+    if child := os.fork():
+        os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+    die_with_parent()
+    mount("none", "/", None, _RECURSIVE | _PRIVATE)
+    root = "/tmp"
+    mount("tmpfs", root, "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=755")
+    for inside, outside in read_only.items():
+        target = Path(root + inside)
+        if os.path.isdir(outside):
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+        mount(outside, str(target), None, _BIND | _RECURSIVE)
+        _read_only(str(target))
+    for path in hidden:
+        mount("tmpfs", root + path, "tmpfs", _READ_ONLY, "size=4k")
+    for device in ("null", "zero", "urandom", "random"):
+        target = Path(root, "dev", device)
+        target.parent.mkdir(exist_ok=True)
+        target.touch()
+        mount(f"/dev/{device}", str(target), None, _BIND)
+    for name in ("proc", "tmp", "old", HOME[1:]):
+        Path(root, name).mkdir(parents=True, exist_ok=True)
+    mount("proc", f"{root}/proc", "proc", _NO_SUID | _NO_DEVICES)
+    mount("tmpfs", f"{root}/tmp", "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=1777")
+    _checked(_libc.syscall(_pivot_root(), root.encode(), f"{root}/old".encode()), "pivot_root")
+    os.chdir("/")
+    _checked(_libc.umount2(b"/old", _DETACH), "umount")
+    os.rmdir("/old")
+    mount("none", "/", None, _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+
+
+def _read_only(target: str) -> None:
+    """Read-only; inside a user namespace the flags that the mount had must be given again, so they are tried in turn."""
+    for kept in (0, _NO_SUID, _NO_SUID | _NO_DEVICES, _NO_DEVICES, _NO_SUID | _NO_DEVICES | 1024):
+        try:
+            return mount("none", target, None, _REMOUNT | _BIND | _READ_ONLY | kept)
+        except PermissionError:
+            continue
+    raise PermissionError(f"{target} cannot be made read-only")
+
+
+def _pivot_root() -> int:
+    return {"x86_64": 155, "aarch64": 41}.get(os.uname().machine, 41)
+
+
+def _map_ids(user: int, group: int) -> None:
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+
+
+def leave_rights(slot: int) -> None:
+    """With root: becomes user 64000 + slot. Then user, mount, network and pid namespaces of its own (fork afterwards)."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setresgid(*[NOBODY + slot] * 3)
+        os.setresuid(*[NOBODY + slot] * 3)
+        _libc.prctl(4, 1, 0, 0, 0)  # dumpable again, or /proc/self belongs to root
+    user, group = os.getuid(), os.getgid()
+    unshare(NEWUSER | NEWNS | NEWPID | NEWNET | NEWIPC | NEWUTS)
+    _map_ids(user, group)
+
+
+def private_folders(disk: int) -> None:
+    """An empty /tmp and home of `disk` bytes each, this pid namespace's own /proc (else an empty one), and no rights."""
+    mount("none", "/", None, _RECURSIVE | _PRIVATE)
+    for folder in ("/tmp", HOME, "/dev/shm"):
+        if os.path.isdir(folder):
+            mount("tmpfs", folder, "tmpfs", _NO_SUID | _NO_DEVICES, f"size={disk},mode=700")
+    try:
+        mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES)
+    except OSError:
+        mount("tmpfs", "/proc", "tmpfs", _READ_ONLY, "size=4k")
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+    header, nothing = struct.pack("<Ii", 0x20080522, 0), bytes(24)
+    _checked(_libc.capset(header, nothing), "capset")  # the rights that a new user namespace gave
+
+
+def limit(loaded: int, memory: int, seconds: int, disk: int, processes: int | None) -> None:
+    """Limits from here on: address space (beyond the `loaded` bytes), CPU time, size of a file, number of processes."""
+    resource.setrlimit(resource.RLIMIT_AS, [loaded + memory] * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 2))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    if processes is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    _libc.prctl(_DIE_WITH_PARENT, 9, 0, 0, 0)
+
+
+def address_space() -> int:
+    """The bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

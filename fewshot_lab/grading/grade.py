@@ -1,0 +1,188 @@
+"""Grades one submission: its answers run in a child of the sandbox, what they return is compared here."""
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass, field
+
+import torch
+
+from ..checking import examine
+from .assignment import Assignment, Question, assignment, helpers_of
+from .remote import CALL_SECONDS, OwnImplementation, RemoteFunction
+from .sandbox import Ended, Sandbox
+from .submissions import Submission
+
+FRESH_CASES = 12
+CELL_SECONDS = 20.0
+_ENDED = {
+    "timeout": "It did not come to an end in time, and was stopped.",
+    "ended": "It ended the process that it ran in (out of memory, out of time, a call like sys.exit, or a crash).",
+    "nonsense": "What came out of its process could not be read.",
+}
+
+
+@dataclass
+class Mark:
+    """One question's outcome. `status`: "passed", "failed", "not attempted", "missing", "stopped", "own code" or "by hand"."""
+
+    grade_id: str
+    title: str
+    score: float
+    max_score: float
+    status: str
+    message: str = ""
+    details: list[str] = field(default_factory=list)
+    mistake: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Graded:
+    """A graded submission. `status`: "graded", or "unreadable" with the reason in `problem`."""
+
+    student: str
+    chapter: str
+    path: str
+    ident: str
+    status: str
+    marks: list[Mark]
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    memory: int = 0
+    output: str = ""
+
+    @property
+    def score(self) -> float:
+        return sum(mark.score for mark in self.marks)
+
+    @property
+    def max_score(self) -> float:
+        return sum(mark.max_score for mark in self.marks)
+
+    def as_record(self) -> dict:
+        return asdict(self) | {"score": self.score, "max_score": self.max_score}
+
+
+def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 120.0) -> Graded:
+    """Grades a submission within about `seconds`; `seed` decides the hidden cases. Never raises for what a submission does."""
+    started = time.monotonic()
+    if submission.problem or not submission.chapter:
+        maximum = assignment(submission.chapter).questions if submission.chapter else ()
+        marks = [_mark(question, "missing", "The notebook could not be read.") for question in maximum]
+        return _graded(submission, "unreadable", marks, started, problem=submission.problem)
+    run = _Run(assignment(submission.chapter), submission, sandbox, seed, started + seconds)
+    run.examine_all()
+    marks = [run.marks[question.grade_id] for question in run.task.questions]
+    return _graded(submission, "graded", marks, started, memory=run.memory, output=run.output)
+
+
+def _graded(submission: Submission, status: str, marks: list[Mark], started: float, **more) -> Graded:
+    seconds = round(time.monotonic() - started, 4)
+    place = (submission.student, submission.chapter, submission.path, submission.ident)
+    return Graded(*place, status, marks, notes=list(submission.notes), answers=submission.answers, seconds=seconds, **more)
+
+
+class _Run:
+    """One submission's way through as many children as it takes: an answer that ends its child is left out of the next."""
+
+    def __init__(self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, deadline: float):
+        self.task, self.sandbox, self.seed, self.deadline = task, sandbox, seed, deadline
+        self.answers = {grade_id: text for grade_id, text in submission.answers.items() if grade_id in task.stubs}
+        self.marks: dict[str, Mark] = {}
+        self.left_out: set[str] = set()
+        self.memory, self.output = 0, ""
+        for question in task.questions:
+            if question.grade_id not in self.answers:
+                self.marks[question.grade_id] = _mark(question, "missing", "The answer's cell is not in the notebook.")
+            elif question.exercise is None:
+                self.marks[question.grade_id] = _mark(question, "by hand", "To be marked by the instructor.")
+            elif _untouched(task, question, self.answers):
+                self.marks[question.grade_id] = _mark(question, "not attempted", "The answer's cell is as it was handed out.")
+
+    def examine_all(self) -> None:
+        while waiting := [q for q in self.task.questions if q.grade_id not in self.marks]:
+            self._one_child(waiting, {})
+        for question in self.task.questions:
+            if self.marks[question.grade_id].status not in ("failed", "stopped"):
+                continue
+            helpers = helpers_of(self.task, self.answers[question.grade_id]) - {question.grade_id}
+            wrong = {name for name in helpers if self.marks[name].status != "passed"}
+            if wrong and time.monotonic() < self.deadline:
+                before = self.marks.pop(question.grade_id)
+                self._one_child([question], {name: self.task.solved[name] for name in wrong})
+                if self.marks[question.grade_id].status != "passed":
+                    self.marks[question.grade_id] = before
+
+    def _one_child(self, questions: list[Question], replaced: dict[str, str]) -> None:
+        """Runs the cells, then examines these questions until the child ends; every call settles at least one of them."""
+        child, running = self.sandbox.child(), None
+        try:
+            problems = {}
+            for grade_id, source in self.task.pieces:
+                running = grade_id
+                if grade_id in self.left_out and grade_id not in replaced:
+                    continue
+                source = replaced.get(grade_id, self.answers.get(grade_id, "")) if grade_id else source
+                ran = child.ask({"cell": source}, self._seconds(CELL_SECONDS))
+                if ran["status"] != "ran" and grade_id:
+                    problems[grade_id] = f"Its cell stops with {str(ran.get('kind'))[:80]}: {str(ran.get('words'))[:500]}"
+            for question in questions:
+                running = question.grade_id
+                self.marks[running] = self._examined(question, child, problems.get(running))
+        except Ended as ended:
+            self._settle(running, questions, ended.why)
+        finally:
+            report = child.close()
+            self.memory = max(self.memory, int(report.get("memory") or 0))
+            self.output = self.output or str(report.get("output", ""))
+
+    def _examined(self, question: Question, child, problem: str | None) -> Mark:
+        started = time.monotonic()
+        if problem:
+            return _mark(question, "failed", problem)
+        answer = RemoteFunction(child, question.exercise.name, self._seconds(CALL_SECONDS))
+        try:
+            feedback = examine(question.exercise, answer, _hidden(self.seed, question.exercise.name), FRESH_CASES)
+        except OwnImplementation as error:
+            words = f"The answer uses the course's own code ({error}). Write it yourself."
+            return _mark(question, "own code", words)
+        except (Ended, NotImplementedError):
+            raise
+        except Exception as error:  # whatever a hostile result does to a comparison
+            return _mark(question, "failed", f"What the function returns could not be compared ({type(error).__name__}).")
+        made = _mark(question, feedback.status, feedback.message, feedback.details, feedback.mistake)
+        made.seconds = round(time.monotonic() - started, 4)
+        return made
+
+    def _settle(self, running: str | None, questions: list[Question], why: str) -> None:
+        """The answer that was running when the child ended gets no marks and is left out of the next child."""
+        by_id = {question.grade_id: question for question in self.task.questions}
+        over = time.monotonic() >= self.deadline
+        for grade_id in [q.grade_id for q in questions] if over or running is None else [running]:
+            if grade_id not in self.marks or grade_id == running and self.marks[grade_id].status != "passed":
+                words = "The submission's time was over." if over and grade_id != running else _ENDED[why]
+                self.marks[grade_id] = _mark(by_id[grade_id], "stopped", words)
+        if running:
+            self.left_out.add(running)
+
+    def _seconds(self, most: float) -> float:
+        return max(min(most, self.deadline - time.monotonic()), 0.01)
+
+
+def _untouched(task: Assignment, question: Question, answers: dict[str, str]) -> bool:
+    """Whether a cell is blank as it was handed out. A listing to repair is an answer too, though a wrong one."""
+    stub = task.stubs[question.grade_id].strip()
+    return answers[question.grade_id].strip() == stub and "raise NotImplementedError" in stub
+
+
+def _mark(question: Question, status: str, message: str, details=(), mistake=None) -> Mark:
+    title = question.exercise.title if question.exercise else question.grade_id
+    score = question.points if status == "passed" else 0.0
+    return Mark(question.grade_id, title, score, question.points, status, message, list(details), mistake)
+
+
+def _hidden(seed: str, name: str) -> torch.Generator:
+    """The generator of a question's hidden cases: the same for every student, not to be guessed without the seed."""
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big"))

@@ -1,0 +1,112 @@
+"""An answer that lives in the sandbox, as a function here: arguments go in as bytes, results come back as bytes."""
+
+import torch
+
+from ..checking import AnswerStopped, Elsewhere, Interrupted
+from .sandbox import Child, Ended
+
+CALL_SECONDS = 10.0
+
+
+class OwnImplementation(Interrupted):
+    """The answer used the course's own implementation; the text names it."""
+
+
+class RemoteFunction(Elsewhere):
+    """The function `name` of a child. It behaves like the function itself where a check can tell:
+
+    changes of its arguments are made to the caller's arguments, a generator that it drew from has moved on, torch's global
+    generator too, and a gradient flows through it to every argument that asks for one (once: it has no second derivative).
+    Raises NotImplementedError for a blank body, AnswerStopped, OwnImplementation, or Ended when the child is no more.
+    """
+
+    def __init__(self, child: Child, name: str, seconds: float = CALL_SECONDS):
+        self.child, self.__name__, self.seconds = child, name, seconds
+
+    def __call__(self, *arguments):
+        if any(isinstance(a, torch.Tensor) and a.requires_grad for a in arguments):
+            holder = []
+            result = _Through.apply(self, holder, *arguments)
+            return result if isinstance(result, torch.Tensor) else holder[0]
+        return self._ask(arguments)["value"]
+
+    def observe(self, probe: str):
+        return self._answer({"name": self.__name__, "observe": probe, "arguments": ()}).get("value")
+
+    def _ask(self, arguments: tuple, towards=None) -> dict:
+        order = {"name": self.__name__, "arguments": arguments}
+        if towards is not None:
+            order["towards"] = towards
+        answer = self._answer(order)
+        after = answer.get("arguments")
+        if isinstance(after, tuple) and len(after) == len(arguments):
+            for ours, theirs in zip(arguments, after, strict=True):
+                _take_over(ours, theirs)
+        if answer.get("drew") is True:
+            torch.rand(1)
+        answer.setdefault("value", None)
+        return answer
+
+    def _answer(self, order: dict) -> dict:
+        answer = self.child.ask(order, self.seconds)
+        words = str(answer.get("words", ""))[:2000]
+        match answer["status"]:
+            case "value":
+                return answer
+            case "not attempted":
+                raise NotImplementedError
+            case "own":
+                raise OwnImplementation(words)
+            case "type":
+                raise AnswerStopped(f"Your function returns something else than the task asks for: {words}.")
+            case "absent":
+                raise AnswerStopped(words)
+            case "raised":
+                raise AnswerStopped(_explained(answer, words))
+        raise Ended("nonsense")
+
+
+class _Through(torch.autograd.Function):
+    """One call whose backward asks the sandbox for the product of the answer's gradient with what flows in."""
+
+    @staticmethod
+    def forward(ctx, function: RemoteFunction, holder: list, *arguments):
+        given = tuple(a.detach().requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a for a in arguments)
+        value = function._ask(given)["value"]
+        holder.append(value)
+        ctx.function, ctx.given = function, given
+        if not isinstance(value, torch.Tensor):
+            return None
+        result = value.detach()
+        if not value.requires_grad:
+            ctx.mark_non_differentiable(result)
+        return result
+
+    @staticmethod
+    def backward(ctx, towards):
+        found = ctx.function._ask(ctx.given, towards)["gradients"]
+        gradients = iter(found if isinstance(found, list) else [])
+        wanted = [isinstance(a, torch.Tensor) and a.requires_grad for a in ctx.given]
+        passed = [_fitting(next(gradients, None), a) if want else None for want, a in zip(wanted, ctx.given, strict=True)]
+        return None, None, *passed
+
+
+def _fitting(gradient, argument):
+    return gradient if isinstance(gradient, torch.Tensor) and gradient.shape == argument.shape else None
+
+
+def _take_over(ours, theirs) -> None:
+    """Makes an argument what it is after the call."""
+    if isinstance(ours, torch.Generator) and isinstance(theirs, torch.Generator):
+        ours.set_state(theirs.get_state())
+    elif isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor) and ours.shape == theirs.shape:
+        with torch.no_grad():
+            ours.copy_(theirs)
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        ours[:] = theirs
+
+
+def _explained(answer: dict, words: str) -> str:
+    kind, line, text = str(answer.get("kind", "an error"))[:80], answer.get("line"), str(answer.get("text", ""))[:200]
+    where = f" in line {line} of its cell" + (f" ({text.strip()})" if text.strip() else "") if isinstance(line, int) else ""
+    return f"Your function stopped with {kind}{where}: {words}"

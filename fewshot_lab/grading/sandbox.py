@@ -1,0 +1,262 @@
+"""The sandbox as the grader sees it: a template process, and children of it in which submissions run."""
+
+import functools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..checking import Interrupted
+from ..exercises import probes
+from ..runtime import CourseError
+from . import wire
+
+HERE = Path(__file__).parent
+MODULES = {"worker.py": HERE / "worker.py", "confine.py": HERE / "confine.py", "wire.py": HERE / "wire.py"}
+MODULES |= {"probes.py": Path(probes.__file__)}
+INSIDE = "/sandbox"
+START_SECONDS = 120
+SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
+for _thing in probes.THINGS:
+    wire.thing(_thing)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use: bytes of memory and of disk, seconds of CPU, processes and threads."""
+
+    memory: int = 2 * 2**30
+    disk: int = 64 * 2**20
+    cpu_seconds: int = 120
+    processes: int = 32
+
+
+class Ended(Interrupted):
+    """The child ended, was too slow, or said what makes no sense. `why`: "ended", "timeout" or "nonsense"."""
+
+    def __init__(self, why: str):
+        super().__init__(why)
+        self.why = why
+
+
+class Child:
+    """One run of a submission: `ask` sends an order and waits for the answer, `close` ends it and returns the report."""
+
+    def __init__(self, line: socket.socket, control: socket.socket):
+        self._line, self._control = line, control
+        self._stream = line.makefile("rwb", buffering=0)
+
+    def ask(self, order: dict, seconds: float) -> dict:
+        """Raises Ended when no answer comes within `seconds`, or none that is one."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._line.settimeout(seconds)
+            wire.send(_Whole(self._line, deadline), order)
+            answer = wire.receive(_Whole(self._line, deadline))
+        except TimeoutError as error:
+            raise Ended("timeout") from error
+        except (OSError, EOFError) as error:
+            raise Ended("ended") from error
+        except wire.WireError as error:
+            raise Ended("nonsense") from error
+        if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
+            raise Ended("nonsense")
+        return answer
+
+    def close(self) -> dict:
+        """Ends the child if it still runs; returns {"exit", "stopped", "memory", "cpu_seconds", "output", "output_bytes"}."""
+        self._stream.close()
+        self._line.close()
+        try:
+            self._control.settimeout(0.3)
+            report = self._read()  # a child whose line is closed ends by itself
+            if not report:
+                self._control.shutdown(socket.SHUT_WR)
+                self._control.settimeout(30)
+                report = self._read()
+        except OSError:
+            report = b""
+        finally:
+            self._control.close()
+        return json.loads(report) if report else {"exit": None, "stopped": True, "output": "", "output_bytes": 0}
+
+    def _read(self) -> bytes:
+        parts = []
+        try:
+            while part := self._control.recv(65536):
+                parts.append(part)
+        except TimeoutError:
+            pass
+        return b"".join(parts)
+
+
+class _Whole:
+    """A socket as a stream whose every read and write ends at one deadline, however slowly the bytes come."""
+
+    def __init__(self, line: socket.socket, deadline: float):
+        self._line, self._deadline = line, deadline
+
+    def read(self, count: int) -> bytes:
+        self._wait()
+        return self._line.recv(count)
+
+    def write(self, content: bytes) -> None:
+        self._wait()
+        self._line.sendall(content)
+
+    def flush(self) -> None:
+        pass
+
+    def _wait(self) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._line.settimeout(left)
+
+
+class Sandbox:
+    """A template process with torch loaded, shut in by `means`; `child()` forks from it in milliseconds. A context manager."""
+
+    def __init__(self, means: str, limits: Limits, slot: int = 0):
+        self.means, self.limits, self.slot = means, limits, slot
+        self._lock = threading.Lock()
+        self._start()
+
+    def child(self) -> Child:
+        """A new child; starts the template again when it died. Raises CourseError when the sandbox cannot be made."""
+        ours, theirs = socket.socketpair()
+        our_control, their_control = socket.socketpair()
+        job = {"slot": self.slot, "limits": vars(self.limits), "confined": self.means != "none"}
+        with self._lock:
+            if self._process.poll() is not None:
+                self._start()
+            socket.send_fds(self._jobs, [json.dumps(job).encode()], [theirs.fileno(), their_control.fileno()])
+        theirs.close()
+        their_control.close()
+        return Child(ours, our_control)
+
+    def close(self) -> None:
+        self._jobs.close()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        command = _command(self.means, theirs.fileno())
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=_environment(self.means),
+            start_new_session=True,
+        )
+        theirs.close()
+        self._jobs = ours
+        ours.settimeout(START_SECONDS)
+        try:
+            said = ours.recv(16)
+        except TimeoutError:
+            said = b""
+        ours.settimeout(None)
+        if said != b"ready\n":
+            self._process.kill()
+            words = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise CourseError(f"The sandbox ({self.means}) does not start: {(words or ['it gave no reason'])[-1]}")
+        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+
+
+@functools.cache
+def means() -> str | None:
+    """How submissions are shut in on this machine: "bubblewrap", "namespaces", or None when neither works. Each is tried."""
+    if not sys.platform.startswith("linux"):
+        return None
+    for name in ("bubblewrap", "namespaces"):
+        if name == "bubblewrap" and not shutil.which("bwrap"):
+            continue
+        try:
+            with Sandbox(name, Limits()) as sandbox:
+                child = sandbox.child()
+                try:
+                    ran = child.ask({"cell": "1 + 1"}, 30)
+                except Ended:
+                    ran = {}
+                child.close()
+                if ran.get("status") == "ran":
+                    return name
+        except (CourseError, OSError):
+            continue
+    return None
+
+
+def _python_paths() -> list[str]:
+    """The folders that this Python needs: its installation, the virtual environment, and what else is on its path."""
+    paths = {sys.base_prefix, sys.prefix, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")))}
+    return sorted(p for p in paths if os.path.isdir(p) and not p.startswith("/usr/"))
+
+
+def _hidden() -> list[str]:
+    """The course's own package where it is installed as files among the libraries: an empty folder stands in its place."""
+    site = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *sys.path}
+    package = str(HERE.parent)
+    return [package] if str(HERE.parent.parent) in site and any(package.startswith(p + "/") for p in _python_paths()) else []
+
+
+def _environment(means: str) -> dict[str, str]:
+    keep = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
+    home = "/home/learner" if means != "none" else "/tmp"
+    return {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **keep}
+
+
+def _command(means: str, line: int) -> list[str]:
+    python = [sys.executable, "-I", "-B"]
+    if means == "none":
+        folder = {path.parent for path in MODULES.values()}
+        code = f"import sys; sys.path[:0] = {sorted(map(str, folder))!r}; import worker; worker.main({line})"
+        return [*python, "-c", code]
+    code = f"import sys; sys.path.insert(0, {INSIDE!r}); import worker; worker.main({line})"
+    if means == "namespaces":
+        inside = {path: path for path in [*SYSTEM, *_python_paths()] if os.path.exists(path)}
+        inside |= {f"{INSIDE}/{name}": str(path) for name, path in MODULES.items()}
+        enter = f"import sys; sys.path.insert(0, {str(HERE)!r}); import confine; sys.path.pop(0)\n"
+        return [*python, "-c", f"{enter}confine.enter_root({inside!r}, {_hidden()!r})\n{code}"]
+    arguments = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    if os.getuid():
+        arguments += ["--unshare-user"]
+    else:  # root's own rights, but for becoming another user, end here
+        arguments += [word for right in ("SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")]
+    arguments += ["--die-with-parent", "--hostname", "sandbox"]
+    for path in SYSTEM:
+        if os.path.islink(path):
+            arguments += ["--symlink", os.readlink(path), path]
+        elif os.path.exists(path):
+            arguments += ["--ro-bind", path, path]
+    for path in _python_paths():
+        for parent in reversed(Path(path).parents[:-1]):  # bubblewrap would make them for its own user only
+            arguments += ["--perms", "755", "--dir", str(parent)]
+        arguments += ["--ro-bind", path, path]
+    arguments += ["--perms", "755", "--dir", INSIDE]
+    for path in _hidden():
+        arguments += ["--tmpfs", path]
+    for name, path in MODULES.items():
+        arguments += ["--ro-bind", str(path), f"{INSIDE}/{name}"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    arguments += ["--perms", "755", "--dir", "/home/learner", "--remount-ro", "/"]
+    return [*arguments, "--", *python, "-c", code]

@@ -1,0 +1,210 @@
+"""What was handed in: notebooks in a folder, a folder for every student, or a learning platform's zip. All of it untrusted."""
+
+import json
+import os
+import re
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from ..runtime import CourseError
+from .assignment import assignment, by_grade_id
+
+LARGEST_NOTEBOOK = 30 * 2**20
+LARGEST_ARCHIVE = 4 * 2**30
+LARGEST_ANSWER = 100_000
+_PLATFORM = (
+    re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file_?.*$"),  # Moodle's folders
+    re.compile(r"^(?P<name>[^_\W]+)_(?:LATE_)?(?P<id>\d+)_\d+_.*$"),  # Canvas's files
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One student's notebook of one chapter. `problem`: why it cannot be graded ("" when it can).
+
+    `answers`: {grade_id: source} of its answer cells. `ident`: the platform's number of the student, "" when it gave none.
+    """
+
+    student: str
+    chapter: str
+    path: str
+    answers: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    ident: str = ""
+
+
+def collect(place: Path) -> list[Submission]:
+    """Every submission under a folder or in a zip, in the order of their paths; of several by one student the last one counts.
+
+    Links, paths that lead out, and archives that unpack to more than 4 GiB are refused. Raises CourseError when `place` is not
+    there, is not readable, or holds no notebook.
+    """
+    place = Path(place)
+    if not place.exists():
+        raise CourseError(f"There is nothing at {place}: name the folder or the zip with the submissions.")
+    entries = _from_zip(place) if place.is_file() else _from_folder(place)
+    found: dict[tuple[str, str], Submission] = {}
+    for path, content, problem in entries:
+        made = _submission(path, content, problem)
+        key = (made.student, made.chapter)
+        if earlier := found.get(key):
+            made = Submission(**{**vars(made), "notes": (*made.notes, f"{earlier.path} was handed in too; this one counts")})
+        found[key] = made
+    if not found:
+        raise CourseError(f"There is no notebook (*.ipynb) in {place}.")
+    return [found[key] for key in sorted(found, key=lambda key: (key[1], key[0]))]
+
+
+def read_notebook(content: bytes) -> list[dict]:
+    """The cells of a notebook as dictionaries with "cell_type", "source" and "metadata"; raises ValueError with the reason."""
+    try:
+        tree = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the file is no JSON ({str(error)[:100]})") from error
+    cells = tree.get("cells") if isinstance(tree, dict) else None
+    if not isinstance(cells, list):
+        raise ValueError("the file is no notebook of format 4: it has no list of cells")
+    read = []
+    for cell in cells:
+        if not isinstance(cell, dict):
+            continue
+        source, metadata = cell.get("source", ""), cell.get("metadata")
+        if isinstance(source, list):
+            source = "".join(part for part in source if isinstance(part, str))
+        if isinstance(source, str):
+            metadata = metadata if isinstance(metadata, dict) else {}
+            read.append({"cell_type": cell.get("cell_type"), "source": source, "metadata": metadata, "raw": cell})
+    return read
+
+
+def _from_folder(folder: Path) -> Iterator[tuple[str, bytes, str]]:
+    for parent, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        for name in sorted(names):
+            path = Path(parent, name)
+            inside = path.relative_to(folder).as_posix()
+            if name.startswith(".") or not name.lower().endswith(".ipynb"):
+                continue
+            state = path.lstat()
+            if not stat.S_ISREG(state.st_mode):
+                yield inside, b"", "it is a link or no plain file, and was not opened"
+            elif state.st_size > LARGEST_NOTEBOOK:
+                yield inside, b"", f"it has {state.st_size / 2**20:.0f} MB; {LARGEST_NOTEBOOK / 2**20:.0f} are the most"
+            else:
+                try:
+                    yield inside, path.read_bytes(), ""
+                except OSError as error:
+                    yield inside, b"", f"it cannot be read ({error.strerror})"
+
+
+def _from_zip(archive: Path) -> Iterator[tuple[str, bytes, str]]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+            if (total := sum(entry.file_size for entry in entries)) > LARGEST_ARCHIVE:
+                most = LARGEST_ARCHIVE / 2**30
+                raise CourseError(f"{archive} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
+            for entry in sorted(entries, key=lambda entry: entry.filename):
+                parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
+                aside = any(part.startswith((".", "__MACOSX")) for part in parts if part != "..")
+                if aside or not entry.filename.lower().endswith(".ipynb"):
+                    continue
+                inside = "/".join(part for part in parts if part not in ("/", ".."))
+                if ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
+                    yield inside, b"", "its path leads out of the archive, it was not opened"
+                elif stat.S_ISLNK(entry.external_attr >> 16):
+                    yield inside, b"", "it is a link and was not followed"
+                elif entry.flag_bits & 1:
+                    yield inside, b"", "it is encrypted"
+                else:
+                    yield inside, *_unzipped(opened, entry)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise CourseError(f"{archive} cannot be read as a zip ({error}).") from error
+
+
+def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[bytes, str]:
+    """The content, read only as far as a notebook may be long, whatever the archive says about its size."""
+    too_large = f"it has more than {LARGEST_NOTEBOOK / 2**20:.0f} MB"
+    try:
+        with archive.open(entry) as member:
+            content = member.read(LARGEST_NOTEBOOK + 1)
+    except Exception as error:  # zipfile raises many kinds for damaged members
+        return b"", f"it is damaged in the archive ({type(error).__name__})"
+    return (b"", too_large) if len(content) > LARGEST_NOTEBOOK else (content, "")
+
+
+def _submission(path: str, content: bytes, problem: str) -> Submission:
+    cells = []
+    if not problem:
+        try:
+            cells = read_notebook(content)
+        except ValueError as error:
+            problem = str(error)
+    ids = [grade_id for cell in cells if isinstance(grade_id := _grade_id(cell), str)]
+    chapter = _chapter(path, ids)
+    student, ident = _student(path, chapter)
+    if not chapter and not problem:
+        problem = "it has no answer cell of a chapter of this course (were the cells' metadata removed?)"
+    if problem:
+        return Submission(student, chapter, path, problem=problem, ident=ident)
+    answers, notes = _answers(chapter, cells)
+    return Submission(student, chapter, path, answers, tuple(notes), ident=ident)
+
+
+def _grade_id(cell: dict):
+    marks = cell["metadata"].get("nbgrader")
+    return marks.get("grade_id") if isinstance(marks, dict) else None
+
+
+def _chapter(path: str, ids: list[str]) -> str:
+    """By its answer cells, whatever the file is called; else by a name that begins with the chapter's number."""
+    votes = Counter(by_grade_id()[grade_id] for grade_id in ids if grade_id in by_grade_id())
+    if votes:
+        return votes.most_common(1)[0][0]
+    numbers = {chapter for chapter in by_grade_id().values() if re.search(rf"(^|[_\W]){chapter}_", PurePosixPath(path).name)}
+    return numbers.pop() if len(numbers) == 1 else ""
+
+
+def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], list[str]]:
+    """The answer cells by grade id; of several with one id the first that was changed counts. Other cells are left aside."""
+    task, answers, notes = assignment(chapter), {}, []
+    kinds = {question.grade_id: question.cell_type for question in task.questions}
+    for cell in cells:
+        grade_id = _grade_id(cell)
+        if not isinstance(grade_id, str) or grade_id not in task.stubs or cell["cell_type"] != kinds[grade_id]:
+            continue
+        source = cell["source"]
+        if len(source) > LARGEST_ANSWER:
+            notes.append(f"the answer {grade_id} has {len(source):,} characters and was left aside")
+            continue
+        if grade_id in answers:
+            notes.append(f"there are several answer cells {grade_id}; the first one that was changed counts")
+            if answers[grade_id].strip() != task.stubs[grade_id].strip():
+                continue
+        answers[grade_id] = source
+    missing = [grade_id for grade_id in task.stubs if grade_id not in answers]
+    if missing:
+        notes.append(f"answer cells are missing: {', '.join(missing)}")
+    return answers, list(dict.fromkeys(notes))
+
+
+def _student(path: str, chapter: str) -> tuple[str, str]:
+    """The student's name and number: from the first folder, or from what the file's name adds to the chapter's."""
+    parts = PurePosixPath(path).parts
+    label = parts[0] if len(parts) > 1 else PurePosixPath(path).stem
+    for pattern in _PLATFORM:
+        if match := pattern.match(label):
+            return _tidy(match["name"]), match["id"]
+    if len(parts) == 1 and chapter:
+        stem = PurePosixPath(assignment(chapter).notebook).stem
+        label = label.replace(stem, "").strip(" _-.()") or label
+    return _tidy(label), ""
+
+
+def _tidy(name: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", "", name).strip()[:120] or "unnamed"

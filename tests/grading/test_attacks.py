@@ -1,0 +1,60 @@
+"""Hostile answers in attacks/: each tries for the marks of `accuracy` without a right answer, or to harm."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent / "attacks"
+ATTACKS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.txt"))}
+BLANK = "def accuracy(logits, labels):\n    return 0.123\n"
+# These break their own process or its way of running cells, and may lose the submission's other answers by it.
+HARMS_ITSELF = {
+    *("worker_patched", "worker_says_it_passed", "wire_patched", "forged_answer_in_advance", "noise_on_the_line"),
+    *("line_closed", "builtins_patched", "fork_bomb", "tracebacks_silenced"),
+}
+LOOKS_AROUND = {"files_searched", "reads_the_other_processes", "writes_where_it_may_not", "gets_rights_back"}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_earns_nothing_and_stops_nobody(graded, name):
+    started = time.monotonic()
+    result = graded("00", accuracy=ATTACKS[name])
+    marks = {mark.grade_id: mark for mark in result.marks}
+    assert marks["accuracy"].score == 0, name
+    if name not in HARMS_ITSELF:
+        assert marks["interval"].status == "passed", (marks["interval"].message, result.output[-2000:])
+    if name in LOOKS_AROUND:  # their cells stop with an AssertionError when they find something
+        assert "Error" not in marks["accuracy"].message, marks["accuracy"].message
+    assert len(result.output) <= 20_000 and time.monotonic() - started < 40
+    assert graded("00").score == 2, "the next submission is graded as ever"
+
+
+def test_no_process_of_a_submission_is_left_when_it_is_graded(graded, sandbox):
+    forked = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(987)\n" + BLANK
+    before = _descendants(sandbox._process.pid)
+    graded("00", accuracy=forked)
+    deadline = time.monotonic() + 5
+    while (left := _descendants(sandbox._process.pid) - before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_nothing_of_one_submission_is_there_for_the_next(graded):
+    leave = "open('/tmp/left', 'w').write('x')\nopen('left', 'w').write('x')\nimport torch\ntorch.left = 1\n" + BLANK
+    graded("00", accuracy=leave)
+    look = "import os, torch\nassert not os.path.exists('/tmp/left') and not os.path.exists('left')\n"
+    look += "assert not hasattr(torch, 'left')\n"
+    assert "AssertionError" not in graded("00", accuracy=look + BLANK).marks[0].message
+
+
+def _descendants(pid: int) -> set[int]:
+    rows = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split("\n")
+    parents = {int(row.split()[0]): int(row.split()[1]) for row in rows if row.strip()}
+    found, new = set(), {pid}
+    while new:
+        found |= new
+        new = {child for child, parent in parents.items() if parent in new} - found
+    return found - {os.getpid()}

@@ -1,0 +1,72 @@
+"""Honest submissions: right answers get their points whatever the hidden cases are, blank ones none, mistakes a name."""
+
+import pytest
+
+from fewshot_lab.course.chapters import chapters
+from fewshot_lab.grading.assignment import assignment
+
+CHAPTERS = [chapter.id for chapter in chapters()]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_the_solved_version_gets_full_marks(graded, chapter, seed):
+    result = graded(chapter, seed)
+    assert [(mark.grade_id, mark.message) for mark in result.marks if mark.status != "passed"] == []
+    assert result.score == result.max_score == assignment(chapter).points > 0
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_release_version_gets_none(graded, chapter):
+    result = graded(chapter, **assignment(chapter).stubs)
+    assert result.score == 0
+    assert {mark.status for mark in result.marks} <= {"not attempted", "failed"}
+
+
+def test_a_mistake_is_named_with_the_hint_of_its_check(graded):
+    wrong = "import math\nimport torch\ndef rotation_matrix(theta):\n    c, s = math.cos(theta), math.sin(theta)\n"
+    result = graded("01", rotation_matrix=wrong + "    return torch.tensor([[c, s], [-s, c]])")
+    mark = {mark.grade_id: mark for mark in result.marks}["rotation_matrix"]
+    assert (mark.status, mark.score) == ("failed", 0) and mark.mistake and "Smallest failing case" in "".join(mark.details)
+
+
+def test_an_answer_that_calls_a_wrong_helper_is_not_punished_for_it(graded):
+    """nt_xent calls similarity_matrix by the name that the release gives it."""
+    result = graded("04", similarity_matrix="def similarity_matrix(z):\n    return z @ z.T")
+    status = {mark.grade_id: mark.status for mark in result.marks}
+    assert status["similarity_matrix"] == "failed" and status["nt_xent"] == "passed"
+
+
+def test_a_generator_a_gradient_and_a_changed_input_are_seen_through_the_sandbox(graded):
+    first_order = assignment("05").solved["inner_step"].replace("rate * gradient", "rate * gradient.detach()")
+    marks = {mark.grade_id: mark for mark in graded("05", inner_step=first_order).marks}
+    assert marks["inner_step"].mistake == "first_order"
+    change = "def rotation_batch(images):\n    import torch\n    images.zero_()\n"
+    change += "    return torch.cat([images] * 4), torch.arange(4).repeat_interleave(len(images))"
+    result = {mark.grade_id: mark for mark in graded("04", rotation_batch=change).marks}["rotation_batch"]
+    assert "changes its input" in result.message + "".join(result.details)
+    moving = assignment("06").solved["replayed_copies"].replace("return ", "torch.rand(1)\n    return ")
+    assert {mark.grade_id: mark.mistake for mark in graded("06", replayed_copies=moving).marks}["replayed_copies"] == (
+        "global_generator"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from fewshot_lab.exercises.chapter_00 import accuracy",
+        "import fewshot_lab as lab\ndef accuracy(logits, labels):\n    return lab.training.accuracy(logits, labels)",
+        "import importlib\ndef accuracy(*a):\n    return importlib.import_module('fewshot_lab.training').accuracy(*a)",
+    ],
+)
+def test_the_courses_own_implementation_is_seen_and_gets_no_marks(graded, text):
+    mark = graded("00", accuracy=text).marks[0]
+    assert (mark.status, mark.score) == ("own code", 0) and "fewshot_lab" in mark.message
+
+
+def test_a_learners_own_calls_of_the_course_in_an_answer_cell_do_no_harm(graded):
+    text = (
+        assignment("00").solved["accuracy"]
+        + "\nimport fewshot_lab as lab\nlab.check(accuracy)\nlab.figures.bars([1])\n%time 1\n"
+    )
+    assert graded("00", accuracy=text).score == 2

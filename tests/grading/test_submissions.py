@@ -1,0 +1,150 @@
+"""What is handed in: students and chapters are found under every platform's names; what is broken is refused alone."""
+
+import json
+import os
+import stat
+import zipfile
+
+import nbformat
+import pytest
+
+from fewshot_lab.grading import submissions
+from fewshot_lab.grading.assignment import assignment
+from fewshot_lab.grading.submissions import collect
+from fewshot_lab.runtime import CourseError
+
+RIGHT = "def accuracy(logits, labels):\n    return 1.0\n"
+
+
+@pytest.fixture
+def content(notebook):
+    return nbformat.writes(notebook("00", {"accuracy": RIGHT})).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "student", "ident"),
+    [
+        ("Ada Lovelace/00_start_here.ipynb", "Ada Lovelace", ""),
+        ("ada_00_start_here.ipynb", "ada", ""),
+        ("00_start_here-ada.ipynb", "ada", ""),
+        ("Ada Lovelace_12345_assignsubmission_file_/work.ipynb", "Ada Lovelace", "12345"),
+        ("Ada Lovelace_12345_assignsubmission_file/deep/work.ipynb", "Ada Lovelace", "12345"),
+        ("lovelaceada_4711_998877_00_start_here-2.ipynb", "lovelaceada", "4711"),
+        ("lovelaceada_LATE_4711_998877_work.ipynb", "lovelaceada", "4711"),
+        ("few-shot-ada/notebooks/00_start_here.ipynb", "few-shot-ada", ""),
+        ("阿达/作业.ipynb", "阿达", ""),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_students_and_chapters_are_found_under_every_platforms_names(tmp_path, content, path, student, ident, zipped):
+    place = tmp_path / "handed in"
+    if zipped:
+        place = tmp_path / "all.zip"
+        with zipfile.ZipFile(place, "w") as archive:
+            archive.writestr(path, content)
+    else:
+        (place / path).parent.mkdir(parents=True)
+        (place / path).write_bytes(content)
+    [found] = collect(place)
+    assert (found.student, found.chapter, found.ident, found.problem) == (student, "00", ident, "")
+    assert found.answers["accuracy"] == RIGHT
+
+
+def test_a_zip_that_leads_out_holds_links_or_lies_about_sizes_is_refused_piece_by_piece(tmp_path, content, monkeypatch):
+    monkeypatch.setattr(submissions, "LARGEST_NOTEBOOK", 2**20)
+    link = zipfile.ZipInfo("link/00.ipynb")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("../../etc/cron.d/00.ipynb", "/root/00.ipynb", "C:/windows/00.ipynb", "a\\..\\..\\00.ipynb"):
+            archive.writestr(name, content)
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("bomb/00.ipynb", b" " * 2**24)
+        archive.writestr("__MACOSX/ada/._00.ipynb", b"x")
+        archive.writestr("honest/00.ipynb", content)
+    found = collect(tmp_path / "all.zip")
+    good = [submission for submission in found if not submission.problem]
+    assert [submission.student for submission in good] == ["honest"]
+    words = " ".join(submission.problem for submission in found)
+    assert words.count("leads out") == 4 and "a link" in words and "more than 1 MB" in words
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["all.zip"], "nothing was unpacked"
+
+
+def test_an_archive_that_unpacks_to_terabytes_is_refused_whole(tmp_path, content, monkeypatch):
+    monkeypatch.setattr(submissions, "LARGEST_ARCHIVE", 2**20)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/00.ipynb", b" " * 2**21)
+    with pytest.raises(CourseError, match="would unpack to"):
+        collect(tmp_path / "all.zip")
+    (tmp_path / "no.zip").write_bytes(b"PK but no zip")
+    with pytest.raises(CourseError, match="cannot be read as a zip"):
+        collect(tmp_path / "no.zip")
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (b"", "no JSON"),
+        (b"{", "no JSON"),
+        (b"\xff\xfe\x00", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[]", "no notebook"),
+        (b'{"cells": 3}', "no notebook"),
+        (b'{"cells": []}', "no answer cell"),
+        (b'{"cells": [1, null, {"source": 7}, {"metadata": [], "source": ["x", 1]}]}', "no answer cell"),
+        (b'{"cells": [{"source": "x", "metadata": {"nbgrader": {"grade_id": ["accuracy"]}}}]}', "no answer cell"),
+    ],
+)
+def test_a_malformed_notebook_is_told_and_stops_no_other(tmp_path, content, broken, words):
+    for student, text in (("ada", content), ("eve", broken)):
+        (tmp_path / student).mkdir()
+        (tmp_path / student / "work.ipynb").write_bytes(text)
+    found = {submission.student: submission for submission in collect(tmp_path)}
+    assert not found["ada"].problem and words in found["eve"].problem
+
+
+def test_links_and_huge_files_in_a_folder_are_not_opened(tmp_path, content, monkeypatch):
+    monkeypatch.setattr(submissions, "LARGEST_NOTEBOOK", len(content))
+    for student in ("ada", "eve", "mal"):
+        (tmp_path / "in" / student).mkdir(parents=True)
+    (tmp_path / "in/ada/00.ipynb").write_bytes(content)
+    (tmp_path / "in/eve/00.ipynb").symlink_to(tmp_path / "in/ada/00.ipynb")
+    (tmp_path / "in/mal/00.ipynb").write_bytes(content + b" ")
+    os.symlink("/etc", tmp_path / "in/etc")
+    problems = {submission.student: submission.problem for submission in collect(tmp_path / "in")}
+    assert problems["ada"] == "" and "a link" in problems["eve"] and "are the most" in problems["mal"] and len(problems) == 3
+
+
+def test_only_answer_cells_are_taken_whatever_was_done_to_the_others(notebook):
+    nb = notebook("00", {"accuracy": RIGHT})
+    nb.cells = [cell for cell in nb.cells if not cell.source.startswith("lab.check")][::-1]
+    for cell in nb.cells:
+        if not cell.metadata.get("nbgrader", {}).get("solution"):
+            cell.source = "raise SystemExit"
+    nb.cells.append(nbformat.v4.new_code_cell("x = 1", metadata={"nbgrader": {"grade_id": "check_accuracy", "points": 1000}}))
+    made = submissions._submission("ada/x.ipynb", nbformat.writes(nb).encode(), "")
+    assert made.chapter == "00" and set(made.answers) == set(assignment("00").stubs) and made.answers["accuracy"] == RIGHT
+
+
+def test_of_doubled_cells_the_first_that_was_changed_counts_and_missing_ones_are_named(notebook):
+    nb = notebook("00", {"accuracy": RIGHT})
+    [cell] = [cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "accuracy"]
+    stub, late = nbformat.from_dict(cell), nbformat.from_dict(cell)
+    stub.source, late.source = assignment("00").stubs["accuracy"], "def accuracy(*a): return 2"
+    nb.cells = [stub, *[c for c in nb.cells if c.metadata.get("nbgrader", {}).get("grade_id") != "interval"], late]
+    made = submissions._submission("ada/x.ipynb", json.dumps(nb).encode(), "")
+    assert made.answers["accuracy"] == RIGHT
+    assert "several answer cells accuracy" in " ".join(made.notes) and "missing: interval" in " ".join(made.notes)
+
+
+def test_nothing_there_or_no_notebook_is_told(tmp_path):
+    with pytest.raises(CourseError, match="nothing at"):
+        collect(tmp_path / "absent")
+    with pytest.raises(CourseError, match="no notebook"):
+        collect(tmp_path)
+
+
+def test_a_students_name_cannot_hide_or_run_over_the_page(tmp_path, content):
+    (tmp_path / ("x\u202e\x07" + "y" * 200)).mkdir()
+    (tmp_path / ("x\u202e\x07" + "y" * 200) / "00.ipynb").write_bytes(content)
+    [found] = collect(tmp_path)
+    assert found.student == ("x" + "y" * 200)[:120]
