@@ -7,16 +7,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
+SYSTEM := $(VENV)/.system
+PROGRAMS := apertium-eng-spa bubblewrap
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup assets run test lab bench notebooks clean
+.PHONY: help setup assets system run test lab bench notebooks clean
 
 help:
 	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
 	@echo "make test       set up and run the whole test suite"
 	@echo "make lab        set up and open JupyterLab on the course"
+	@echo "make system     install $(PROGRAMS) where apt-get and root's rights are there (optional)"
 	@echo "make bench      measure speed against other libraries into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"
@@ -41,7 +44,19 @@ run: $(READY)
 	@$(BIN)/fewshot-lab assets fetch --needed || true
 	@$(BIN)/fewshot-lab run $(ARGS)
 
-test: assets
+# Programs that only Debian's packages have. Without them a test of theirs is skipped and says so; the course runs.
+system: $(SYSTEM)
+
+$(SYSTEM): $(READY)
+	@if command -v apertium >/dev/null && command -v bwrap >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing $(PROGRAMS) ..."; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PROGRAMS); } \
+	    >$(VENV)/system.log 2>&1 || echo "That failed ($(VENV)/system.log); tests that need them are skipped."; \
+	else echo "Not here, and tests that need them are skipped: $(PROGRAMS) (on Debian and Ubuntu: apt-get install)"; fi
+	@touch $(SYSTEM)
+
+test: assets system
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lab: $(READY)
