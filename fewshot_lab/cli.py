@@ -107,6 +107,44 @@ def build(
         print(*written, sep="\n")
 
 
+@app.command()
+def release(
+    chapters: Chapters = None,
+    out: Annotated[Path, typer.Option(help="Folder for what is handed out.")] = Path("handout"),
+) -> None:
+    """Write what an instructor hands out: learners' notebooks, solved ones, sources for nbgrader, a manifest."""
+    from .grading.release import release
+
+    print(*release(chapters or [], out), sep="\n")
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="A folder of notebooks, a folder per student, or a platform's zip.")],
+    out: Annotated[Path, typer.Option(help="Folder for the grades.")],
+    chapters: Annotated[list[str] | None, typer.Option(help="Only these; repeatable.")] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+    seed: Annotated[str, typer.Option(help="Of the hidden cases; drawn and written down if none is given.")] = "",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that a submission may take.")] = 120,
+    memory: Annotated[float, typer.Option(min=0.1, help="GB of memory that a submission may use.")] = 2,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without a sandbox where none works.")] = False,
+) -> None:
+    """Grade a pile of submissions, each in a sandbox, its answers compared outside of it."""
+    from tqdm import tqdm
+
+    from .course.chapters import choose
+    from .grading.gradebook import write_tables
+    from .grading.pile import Settings, grade_pile
+    from .grading.sandbox import Limits
+
+    ids = [chapter.id for chapter in choose(chapters)] if chapters else []
+    limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
+    settings = Settings(seed, timeout, limits, jobs, unsafe)
+    graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, total: tqdm(rows, total=total, unit="notebook"))
+    print(*write_tables(graded, out), sep="\n")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser."""

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "checking": {"exercises", "runtime"},
     "grading": {"checking", "course", "exercises", "runtime"},
     "course": {"assets", "runtime"},
-    "cli": {"assets", "course", "runtime"},
+    "cli": {"assets", "course", "grading", "runtime"},
     "__main__": {"cli"},
 }
 

@@ -22,6 +22,15 @@ def build(chapter: Chapter, solved: bool = False):
 
     The same source gives the same notebook, cell ids included. Raises CourseError, with file and cell, for wrong marks.
     """
+    return _built(chapter, lambda cell, place: _without_marks(cell, solved, place))
+
+
+def with_marks(chapter: Chapter):
+    """The notebook with its solution marks, as nbgrader's `generate_assignment` takes it; planted lines stay as comments."""
+    return _built(chapter, lambda cell, place: cell.source)
+
+
+def _built(chapter: Chapter, text):
     import jupytext
 
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
@@ -31,7 +40,7 @@ def build(chapter: Chapter, solved: bool = False):
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id and seen.setdefault(grade_id, position + 1) != position + 1:
             raise CourseError(f"{place}: its grade_id {grade_id!r} is that of cell {seen[grade_id]} already.")
-        cell.source = _without_marks(cell, solved, place)
+        cell.source = text(cell, place)
         cell.id = _cell_id(position, cell)
     nb.metadata = type(nb.metadata)(
         kernelspec={"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

@@ -1,0 +1,102 @@
+"""The marks as tables: for a person, for Moodle and for Canvas; and what each question was like."""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..runtime import write_atomically
+from .grade import Graded
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_tables(graded: Sequence[Graded], out: Path) -> list[Path]:
+    """Writes grades.csv, questions.csv, moodle.csv and canvas.csv into a folder; returns their paths."""
+    tables = {
+        "grades.csv": (["student", "chapter", "score", "max_score", "status"], _grades(graded)),
+        "questions.csv": (["student", "chapter", "question", "score", "max_score", "status", "mistake"], _questions(graded)),
+        "moodle.csv": _wide(graded, "Identifier", "Full name", "Participant {}"),
+        "canvas.csv": _wide(graded, "ID", "Student", "{}"),
+    }
+    for name, (head, rows) in tables.items():
+        write_atomically(Path(out) / name, _as_csv(head, rows))
+    return [Path(out) / name for name in tables]
+
+
+def statistics(graded: Sequence[Graded]) -> list[dict]:
+    """For every question: how many answered, the share of points (difficulty), how well it tells good from weak students
+    (discrimination: the correlation of its score with the rest of the chapter's), and the most frequent mistakes.
+    """
+    found = []
+    for (chapter, question), pairs in sorted(_by_question(graded).items()):
+        shares = [mark.score / mark.max_score if mark.max_score else 0.0 for _, mark in pairs]
+        rest = [whole.score - mark.score for whole, mark in pairs]
+        mistakes = Counter(mark.mistake for _, mark in pairs if mark.mistake)
+        found.append(
+            {
+                "chapter": chapter,
+                "question": question,
+                "title": pairs[0][1].title,
+                "n": len(pairs),
+                "attempted": sum(mark.status not in ("not attempted", "missing") for _, mark in pairs),
+                "difficulty": sum(shares) / len(shares),
+                "discrimination": _correlation(shares, rest),
+                "mistakes": mistakes.most_common(3),
+            }
+        )
+    return found
+
+
+def _by_question(graded: Iterable[Graded]) -> dict:
+    pairs = defaultdict(list)
+    for whole in graded:
+        for mark in whole.marks if whole.status == "graded" else ():
+            pairs[whole.chapter, mark.grade_id].append((whole, mark))
+    return pairs
+
+
+def _correlation(a: list[float], b: list[float]) -> float | None:
+    """Pearson's correlation; None when one of the two does not vary."""
+    n, mean_a, mean_b = len(a), sum(a) / len(a), sum(b) / len(b)
+    products = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
+    spread = (sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)) ** 0.5
+    return products / spread if n > 2 and spread > 1e-12 else None
+
+
+def _grades(graded: Iterable[Graded]):
+    for one in graded:
+        yield [one.student, one.chapter, _number(one.score), _number(one.max_score), one.status]
+
+
+def _questions(graded: Iterable[Graded]):
+    for one in graded:
+        for mark in one.marks:
+            score = (_number(mark.score), _number(mark.max_score))
+            yield [one.student, one.chapter, mark.grade_id, *score, mark.status, mark.mistake or ""]
+
+
+def _wide(graded: Sequence[Graded], ident: str, name: str, form: str) -> tuple[list[str], list[list[str]]]:
+    """One row for every student, one column for every chapter; empty where nothing was handed in."""
+    chapters = sorted({one.chapter for one in graded if one.chapter})
+    rows: dict[str, list[str]] = {}
+    for one in graded:
+        row = rows.setdefault(one.student, [form.format(one.ident) if one.ident else "", one.student, *[""] * len(chapters)])
+        if one.chapter:
+            row[2 + chapters.index(one.chapter)] = _number(one.score)
+    return [ident, name, *(f"Chapter {chapter}" for chapter in chapters)], [rows[student] for student in sorted(rows)]
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _as_csv(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A table that a spreadsheet opens without taking a name for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    for row in rows:
+        writer.writerow([f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in row])
+    return text.getvalue()

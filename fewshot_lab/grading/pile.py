@@ -1,0 +1,128 @@
+"""Grades a pile of submissions in parallel, with a journal from which a killed run goes on without grading anyone twice."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime import CourseError, usable_cores, writing_failed
+from .grade import Graded, Mark, grade
+from .sandbox import Limits, Sandbox, means
+from .submissions import Submission, collect
+
+JOURNAL = "journal.jsonl"
+NO_SANDBOX = (
+    "Submissions are other people's programs, and this machine has no way to shut them in: neither bubblewrap (on Debian and "
+    "Ubuntu: apt-get install bubblewrap) nor user namespaces work here. Grade on a Linux machine that has one of them, or in a "
+    "virtual machine that you can throw away: there, --unsafe grades without a sandbox."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a pile is graded: seed of the hidden cases ("" draws one), seconds a submission may take, limits, jobs."""
+
+    seed: str = ""
+    seconds: float = 120.0
+    limits: Limits = Limits()
+    jobs: int = 0
+    unsafe: bool = False
+
+
+def grade_pile(
+    place: Path, out: Path, settings: Settings, chapters: Sequence[str] = (), resume: bool = False, progress=iter
+) -> list[Graded]:
+    """Grades every submission under `place` (of these chapters, all by default) and returns them all, those from before too.
+
+    Each is written to the journal in `out` as soon as it is graded. progress(iterable, total): a bar around the results.
+    Raises CourseError when there is no sandbox, when `out` holds another run, or when it cannot be written.
+    """
+    how = means() or ("none" if settings.unsafe else None)
+    if how is None:
+        raise CourseError(NO_SANDBOX)
+    submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
+    journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
+    done = {_key(graded.student, graded.chapter, graded.answers, graded.problem): graded for graded in journal.graded}
+    keys = {_key(s.student, s.chapter, s.answers, s.problem): s for s in submissions}
+    waiting = [submission for key, submission in keys.items() if key not in done]
+    for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
+        journal.add(graded)
+        done[_key(graded.student, graded.chapter, graded.answers, graded.problem)] = graded
+    return [done[key] for key in keys]
+
+
+def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settings) -> Iterator[Graded]:
+    import joblib
+
+    jobs = settings.jobs or max(1, min(usable_cores(), len(waiting)))
+    call = joblib.delayed(_grade_one)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
+    yield from parallel(call(submission, how, seed, settings.limits, settings.seconds) for submission in waiting)
+
+
+_SANDBOXES: dict[tuple, Sandbox] = {}
+
+
+def _grade_one(submission: Submission, how: str, seed: str, limits: Limits, seconds: float) -> Graded:
+    """Grades with this process's own sandbox, which stays for the next submission."""
+    key = (how, limits, os.getpid())
+    if key not in _SANDBOXES:
+        _SANDBOXES[key] = Sandbox(how, limits, slot=os.getpid() % 1000)
+    return grade(submission, _SANDBOXES[key], seed, seconds)
+
+
+def _key(student: str, chapter: str, answers: dict[str, str], problem: str) -> str:
+    content = json.dumps([student, chapter, sorted(answers.items()), problem])
+    return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
+
+
+class _Journal:
+    """A line for the run's seed, and one for each graded submission; a line that was cut off is left aside."""
+
+    def __init__(self, path: Path, seed: str, resume: bool):
+        self.path, self.graded = path, []
+        if path.exists() and not resume:
+            raise CourseError(f"{path.parent} holds a run already: go on with it (--resume), or name another folder (--out).")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept = self._read(seed) if path.exists() else []
+            if not kept:
+                self.seed = seed or secrets.token_hex(8)
+                kept = [json.dumps({"seed": self.seed})]
+            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        except OSError as error:
+            raise writing_failed(path, error) from error
+
+    def add(self, graded: Graded) -> None:
+        line = json.dumps(graded.as_record(), ensure_ascii=True)
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise writing_failed(self.path, error) from error
+
+    def _read(self, seed: str) -> list[str]:
+        lines = []
+        for line in self.path.read_text(encoding="utf-8").split("\n"):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue  # the line that a kill cut off, or the end
+            if not lines:
+                self.seed = record["seed"]
+                if seed and seed != self.seed:
+                    raise CourseError(f"{self.path.parent} was begun with --seed {self.seed}: leave --seed out to go on.")
+            else:
+                self.graded.append(_graded(record))
+            lines.append(line)
+        return lines
+
+
+def _graded(record: dict) -> Graded:
+    fields = {name: value for name, value in record.items() if name not in ("score", "max_score")}
+    return Graded(**{**fields, "marks": [Mark(**mark) for mark in record["marks"]]})

@@ -1,0 +1,47 @@
+"""What is handed out: the learners' notebooks, the solved ones for instructors, and sources for those who use nbgrader."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..course.build import build, with_marks
+from ..course.chapters import choose, read_notebook
+from ..runtime import CourseError, write_atomically
+from .assignment import assignment
+
+
+def release(names: Sequence[str], out: Path) -> list[Path]:
+    """Writes, for these chapters (all by default), into a folder:
+
+    release/: the learners' notebooks with the outputs of everything but answers and checks; solved/: the instructors' ones, not
+    executed; nbgrader/source/<chapter>/: the same with nbgrader's marks, for `nbgrader generate_assignment`; and manifest.json,
+    with points and the sha256 of each released notebook. Raises CourseError when a stored notebook is older than its source.
+    """
+    import nbformat
+
+    written, rows = [], []
+    for chapter in choose(list(names)):
+        nb = read_notebook(chapter)
+        if [cell.source for cell in nb.cells] != [cell.source for cell in build(chapter).cells]:
+            raise CourseError(f"{chapter.notebook.name} is older than its source: run `fewshot-lab build {chapter.id}` first.")
+        for cell in nb.cells:
+            if cell.cell_type == "code" and "nbgrader" in cell.metadata:
+                cell.outputs, cell.execution_count = [], None
+        name, task = chapter.notebook.name, assignment(chapter.id)
+        content = nbformat.writes(nb) + "\n"
+        marked = with_marks(chapter)
+        for path, text in (
+            (Path(out) / "release" / name, content),
+            (Path(out) / "solved" / name, nbformat.writes(build(chapter, solved=True)) + "\n"),
+            (Path(out) / "nbgrader" / "source" / chapter.name / name, nbformat.writes(marked) + "\n"),
+        ):
+            write_atomically(path, text)
+            written.append(path)
+        questions = [
+            {"grade_id": q.grade_id, "points": q.points, "kind": "check" if q.exercise else "hand"} for q in task.questions
+        ]
+        sha256 = hashlib.sha256(content.encode()).hexdigest()
+        rows.append({"id": chapter.id, "notebook": name, "sha256": sha256, "points": task.points, "questions": questions})
+    write_atomically(Path(out) / "manifest.json", json.dumps({"chapters": rows}, indent=1, ensure_ascii=False) + "\n")
+    return [*written, Path(out) / "manifest.json"]

@@ -1,0 +1,137 @@
+"""Piles: every student is graded once, whatever the others do; a killed run goes on; the tables are what a platform takes."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fewshot_lab.course.chapters import chapters
+from fewshot_lab.grading import gradebook, pile
+from fewshot_lab.grading.assignment import assignment
+from fewshot_lab.grading.grade import Graded, Mark
+from fewshot_lab.grading.release import release
+from fewshot_lab.runtime import CourseError
+
+ATTACKS = Path(__file__).parent / "attacks"
+
+
+@pytest.fixture
+def handed_in(tmp_path, notebook):
+    """Thirty submissions: right, half right, blank, broken ones and attacks; with the score that each deserves."""
+    solved, stubs, deserved = assignment("00").solved, assignment("00").stubs, {}
+    trouble = [
+        "os_exit_in_the_answer",
+        "thread_left_running",
+        "fifty_megabytes_of_output",
+        "kills_everyone",
+        "script_in_an_error",
+    ]
+    for number in range(30):
+        student, kind = f"student {number:02d}", number % 5
+        answers = [solved, solved | {"interval": stubs["interval"]}, stubs, None, solved][kind]
+        deserved[student] = [2, 1, 0, 0, 2][kind]
+        if kind == 4:
+            answers = solved | {"accuracy": (ATTACKS / f"{trouble[number // 5 % 5]}.txt").read_text()}
+            deserved[student] = 1
+        folder = tmp_path / "in" / student
+        folder.mkdir(parents=True)
+        text = nbformat.writes(notebook("00", answers)) if answers else '{"cells": ['
+        (folder / "00_start_here.ipynb").write_text(text)
+    return tmp_path / "in", deserved
+
+
+def command(place, out, *more):
+    return [sys.executable, "-m", "fewshot_lab", "grade", str(place), "--out", str(out), "--timeout", "20", *more]
+
+
+def scores(out) -> dict[str, float]:
+    rows = list(csv.DictReader((out / "grades.csv").open()))
+    assert len({row["student"] for row in rows}) == len(rows)
+    return {row["student"]: float(row["score"]) for row in rows}
+
+
+def test_a_killed_run_goes_on_and_grades_every_student_once(sandbox, handed_in, tmp_path):
+    place, deserved = handed_in
+    out, journal = tmp_path / "out", tmp_path / "out" / pile.JOURNAL
+    process = subprocess.Popen(command(place, out, "--jobs", "2"), stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 100
+    while (not journal.exists() or journal.read_text().count("\n") < 8) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    with journal.open("a") as file:
+        file.write('{"student": "cut o')
+    before = journal.read_text().count("\n")
+    assert 8 <= before < 31 and not (out / "grades.csv").exists()
+    refused = subprocess.run(command(place, out), capture_output=True, text=True)
+    assert refused.returncode == 1 and "--resume" in refused.stderr
+    done = subprocess.run(command(place, out, "--resume"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert scores(out) == deserved
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert len(lines) == 31 and len({line["student"] for line in lines[1:]}) == 30
+
+
+def test_without_a_sandbox_grading_is_refused_unless_it_is_called_unsafe(handed_in, tmp_path, monkeypatch):
+    monkeypatch.setattr(pile, "means", lambda: None)
+    with pytest.raises(CourseError, match="no way to shut them in"):
+        pile.grade_pile(handed_in[0], tmp_path / "out", pile.Settings())
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_hold_no_formula_and_one_row_for_every_student(tmp_path):
+    marks = [Mark("accuracy", "Accuracy", 1.0, 1.0, "passed"), Mark("interval", "Interval", 0.5, 1.0, "failed", mistake="n")]
+    graded = [
+        Graded("=HYPERLINK(1)", "00", "a", "77", "graded", marks),
+        Graded("=HYPERLINK(1)", "01", "b", "77", "graded", marks[:1]),
+        Graded("zoë", "00", "c", "", "unreadable", []),
+    ]
+    for path in gradebook.write_tables(graded, tmp_path):
+        for row in csv.reader(path.open()):
+            assert not any(cell.startswith(("=", "+", "@")) for cell in row)
+    assert (tmp_path / "grades.csv").read_text().splitlines()[:2] == [
+        "student,chapter,score,max_score,status",
+        "'=HYPERLINK(1),00,1.5,2,graded",
+    ]
+    assert (tmp_path / "moodle.csv").read_text().splitlines() == [
+        "Identifier,Full name,Chapter 00,Chapter 01",
+        "Participant 77,'=HYPERLINK(1),1.5,1",
+        ",zoë,0,",
+    ]
+    assert (tmp_path / "canvas.csv").read_text().startswith("ID,Student,Chapter 00,Chapter 01\n77,")
+
+
+def test_difficulty_and_discrimination_are_those_of_the_definition():
+    def one(a, b):
+        return Graded(
+            "s", "00", "", "", "graded", [Mark("a", "A", a, 1, "passed"), Mark("b", "B", b, 1, "failed", mistake="m")]
+        )
+
+    first, second = gradebook.statistics([one(1, 1), one(1, 1), one(0, 0), one(1, 0)])
+    assert (first["n"], first["difficulty"], first["mistakes"]) == (4, 0.75, [])
+    assert second["difficulty"] == 0.5 and second["mistakes"] == [("m", 4)]
+    assert first["discrimination"] == pytest.approx(0.5773502691896258)
+    assert gradebook.statistics([one(1, 1), one(1, 0), one(1, 0)])[0]["discrimination"] is None
+
+
+def test_a_release_holds_no_solution_no_output_of_an_answer_and_the_points_of_every_question(tmp_path):
+    release([], tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())["chapters"]
+    assert [row["id"] for row in manifest] == [chapter.id for chapter in chapters()]
+    for row in manifest:
+        task = assignment(row["id"])
+        nb = nbformat.read(tmp_path / "release" / row["notebook"], as_version=4)
+        cells = {cell.metadata.nbgrader.grade_id: cell for cell in nb.cells if "nbgrader" in cell.metadata}
+        assert {q["grade_id"] for q in row["questions"]} == set(task.stubs)
+        assert row["points"] == sum(q["points"] for q in row["questions"]) == task.points
+        for grade_id, stub in task.stubs.items():
+            assert cells[grade_id].source == stub != task.solved[grade_id] and not cells[grade_id].get("outputs")
+        solved = nbformat.read(tmp_path / "solved" / row["notebook"], as_version=4)
+        assert "### BEGIN" not in "".join(cell.source for cell in solved.cells)
