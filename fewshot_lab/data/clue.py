@@ -18,7 +18,9 @@ def read_texts(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for number, row in _rows(Path(path)):
         sentence, label = row.get("sentence"), row.get("label_desc", row.get("label"))
         if not isinstance(sentence, str) or not isinstance(label, str | int):
-            raise _trouble(path, number, f'"sentence" and "label_desc" or "label" are needed, there are {", ".join(row) or "no keys"}')
+            raise _trouble(
+                path, number, f'"sentence" and "label_desc" or "label" are needed, there are {", ".join(row) or "no keys"}'
+            )
         texts.append(sentence)
         labels.append(str(label))
     return tuple(texts), tuple(labels)
@@ -36,7 +38,9 @@ def read_entities(path: str | Path) -> tuple[Sentence, ...]:
             for mention, places in mentions.items():
                 for first, last in places:
                     if text[first : last + 1] != mention:
-                        raise _trouble(path, number, f"characters {first} to {last} are {text[first : last + 1]!r}, not {mention!r}")
+                        raise _trouble(
+                            path, number, f"characters {first} to {last} are {text[first : last + 1]!r}, not {mention!r}"
+                        )
                     entities.append((kind, first, last + 1))
         entities.sort(key=lambda span: (span[1], -span[2]))
         apart = [e for i, e in enumerate(entities) if all(e[1] >= before[2] for before in entities[:i])]  # BIO cannot nest

@@ -131,7 +131,9 @@ def parse(text: str, name: str = "the text") -> tuple[str, tuple[Sentence, ...]]
 def written(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2) -> str:
     """The sentences as a column file's text; with more than 2 columns the ones between are filled with "_"."""
     blocks = [
-        "\n".join("\t".join([word, *["_"] * (columns - 2), tag]) for word, tag in zip(s.words, from_bio(s.tags, scheme), strict=True))
+        "\n".join(
+            "\t".join([word, *["_"] * (columns - 2), tag]) for word, tag in zip(s.words, from_bio(s.tags, scheme), strict=True)
+        )
         for s in sentences
     ]
     return "\n\n".join(blocks) + "\n"

@@ -81,19 +81,25 @@ def _slot(name: str, chance: random.Random, names: dict[str, Sequence[str]]) -> 
     if name in ("city", "country", "region"):
         return "LOC", a(name)
     if name == "per":
-        return "PER", one_of(f"{a('first')} {a('last')}", f"{a('first')} {a('last')}", a("known"), f"{a('first')[0]}. {a('last')}")
+        return "PER", one_of(
+            f"{a('first')} {a('last')}", f"{a('first')} {a('last')}", a("known"), f"{a('first')[0]}. {a('last')}"
+        )
     if name == "last":
         return "PER", a("last")
     if name in ("nat", "war"):
         return "MISC", a(name)
     if name == "cup":
-        return "MISC", one_of(f"{a('city')} Open", f"{a('nat')} Open", f"{a('last')} Cup", f"Tour of {a('region')}", f"{a('city')} Marathon")
+        return "MISC", one_of(
+            f"{a('city')} Open", f"{a('nat')} Open", f"{a('last')} Cup", f"Tour of {a('region')}", f"{a('city')} Marathon"
+        )
     if name == "prize":
         return "MISC", one_of(f"{a('last')} Prize", f"{a('nat')} Book Award", f"{a('last')} Medal", f"Order of {a('region')}")
     if name == "deal":
         return "MISC", one_of(f"{a('city')} Treaty", f"{a('city')} Accord", f"{a('last')} Act", f"Treaty of {a('city')}")
     if name == "club":
-        return "ORG", one_of(a("city"), a("city"), f"{a('city')} United", f"{a('city')} City", f"Real {a('city')}", f"{a('city')} Rovers")
+        return "ORG", one_of(
+            a("city"), a("city"), f"{a('city')} United", f"{a('city')} City", f"Real {a('city')}", f"{a('city')} Rovers"
+        )
     if name == "firm":
         return "ORG", one_of(
             f"{a('last')} & {a('last')}", a("last"), f"{a('last')} Group", f"{a('city')} Steel", f"{a('brand')} Holdings",
@@ -102,13 +108,19 @@ def _slot(name: str, chance: random.Random, names: dict[str, Sequence[str]]) -> 
     if name == "brand":
         return "ORG", a("brand")
     if name == "school":
-        return "ORG", one_of(f"University of {a('city')}", f"{a('city')} University", f"{a('last')} College", f"{a('city')} Institute")
+        return "ORG", one_of(
+            f"University of {a('city')}", f"{a('city')} University", f"{a('last')} College", f"{a('city')} Institute"
+        )
     if name == "paper":
         return "ORG", one_of(f"{a('city')} Times", f"{a('city')} Post", f"{a('nat')} Herald", f"{a('city')} Radio", "Reuters")
     if name == "party":
-        return "ORG", one_of(f"{a('nat')} Labour Party", f"{a('country')} First", f"{a('region')} Front", "Green Party", "Liberals")
+        return "ORG", one_of(
+            f"{a('nat')} Labour Party", f"{a('country')} First", f"{a('region')} Front", "Green Party", "Liberals"
+        )
     if name == "body":
-        return "ORG", one_of("United Nations", "Red Cross", f"{a('nat')} Red Crescent", f"Council of {a('region')}", "NATO", "UNICEF")
+        return "ORG", one_of(
+            "United Nations", "Red Cross", f"{a('nat')} Red Crescent", f"Council of {a('region')}", "NATO", "UNICEF"
+        )
     raise ValueError(f"There is no slot <{name}>.")
 
 
