@@ -1,8 +1,8 @@
 """Augmentation for tagged sentences, whose labels are words' tags and must keep in step (Dai & Adel 2020, COLING).
 
-Label-wise token replacement: every word is replaced, with probability p, by a random word that has the same tag somewhere in the
-training sentences. Mention replacement: every mention of an entity is replaced, with probability p, by a random mention of the same
-type, of whatever length. Both know nothing but the training sentences.
+Label-wise token replacement: every word is replaced, with probability p, by a random word that has the same tag somewhere in
+the training sentences. Mention replacement: every mention of an entity is replaced, with probability p, by a random mention of
+the same type, of whatever length. Both know nothing but the training sentences.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,8 @@
 """Chinese texts of CLUE and FewCLUE (Xu et al. 2020, COLING; 2021, arXiv 2107.07498): files with one JSON object a line.
 
-Classification (TNEWS and others): {"label": "108", "label_desc": "news_edu", "sentence": "..."}. Entities (CLUENER, Xu et al. 2020,
-arXiv 2001.04351): {"text": "...", "label": {"company": {"浙商银行": [[0, 3]]}}}, where places count characters and include the last.
+Classification (TNEWS and others): {"label": "108", "label_desc": "news_edu", "sentence": "..."}. Entities (CLUENER, Xu et al.
+2020, arXiv 2001.04351): {"text": "...", "label": {"company": {"江南银行": [[0, 3]]}}}, where places count characters and
+include the last.
 """
 
 import json
@@ -13,7 +14,7 @@ from .conll import Sentence, bio
 
 
 def read_texts(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The sentences and the names of their labels (label_desc, else label); raises CourseError with the line of what is wrong."""
+    """The sentences and their labels' names (label_desc, else label); raises CourseError with the line of what is wrong."""
     texts, labels = [], []
     for number, row in _rows(Path(path)):
         sentence, label = row.get("sentence"), row.get("label_desc", row.get("label"))

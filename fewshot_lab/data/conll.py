@@ -1,4 +1,4 @@
-"""CoNLL column files: one word a line, its tag in the last column, sentences apart by empty lines (Tjong Kim Sang & De Meulder 2003).
+"""CoNLL column files (Tjong Kim Sang & De Meulder 2003): a word a line, its tag last, sentences apart by empty lines.
 
 Three schemes write the same entities. For "in New York City" and "Oslo" side by side:
 

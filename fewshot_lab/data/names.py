@@ -1,6 +1,7 @@
-"""Names of people for the made sentences of `sentences`: written down once, so that they do not change with a library's version.
+"""Names for the made sentences of `sentences`: written down once, so that they do not change with a library's version.
 
-Drawn from the lists of Faker 40.63 (MIT licence) for fifteen countries; some that are also a place, a month or a word are added.
+Those of people are from the lists of Faker 40.63 (MIT licence) for fifteen countries; some that are also a place, a month or a
+word are added.
 """
 
 FIRST_NAMES = tuple(

@@ -1,9 +1,9 @@
-"""A corpus that is made, not found: news-like sentences from a grammar, with names from lists and from WordNet, tagged as they are made.
+"""A corpus that is made, not found: news-like sentences from a grammar, with names from lists and from WordNet.
 
-No one wrote these sentences and they report nothing that happened. They show what a real corpus such as CoNLL-2003, which may not
-be passed on, would: persons, places, organisations and the rest (MISC). It is not trivial: the test's templates and names do not
-occur in the training part, a town is a place in one sentence and a football club in the next, surnames are towns, companies
-are surnames or common words.
+No one wrote these sentences and they report nothing that happened. They show what a real corpus such as CoNLL-2003, which may
+not be passed on, would: persons, places, organisations and the rest (MISC). It is not trivial: the test's templates and names
+(all but a few such as Reuters) do not occur in the training part, a town is a place in one sentence and a football club in the
+next, surnames are towns, companies are surnames or common words.
 """
 
 import functools

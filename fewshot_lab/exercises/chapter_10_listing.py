@@ -86,8 +86,9 @@ def _all_types(function, generator):
 
 def _numbers_from_zero(function, generator):
     numbers = function()
-    if sorted(numbers.values()) != list(range(len(numbers))):
-        return f"The {len(numbers)} tags need the numbers 0 to {len(numbers) - 1}, each once; they have {sorted(numbers.values())}."
+    used = sorted(numbers.values())
+    if used != list(range(len(numbers))):
+        return f"The {len(numbers)} tags need the numbers 0 to {len(numbers) - 1}, each once; they have {used}."
 
 
 def _items(function):
@@ -118,22 +119,27 @@ def _padding_ignored(function, generator):
     ids = [small_tokenizer()(words, is_split_into_words=True)["input_ids"] for words in WORDS]
     for row, labels in enumerate(_labels(function)):
         if labels[0] != IGNORED or any(label != IGNORED for label in labels[len(ids[row]) - 1 :]):
-            return "[CLS], [SEP] or padding has the label of a tag: it is trained on, and counted. Use -100, which the loss ignores."
+            return "[CLS], [SEP] or padding has a tag's label: it is trained on, and counted. Use -100, which the loss ignores."
 
 
 def _aligned(function, generator):
     if _labels(function) != _labels(listing_items):
         return (
-            "The labels are not those of the words' first pieces. Words are cut into pieces: ask word_ids(i) to which word each "
-            "piece belongs, label the first piece, and give -100 to the others."
+            "The labels are not those of the words' first pieces. Words are cut into pieces: ask word_ids(i) to which word "
+            "each piece belongs, label the first piece, and give -100 to the others."
         )
+
+
+def _short(error):
+    """An error's text without the path of the library's file."""
+    return str(error).partition(" (")[0]
 
 
 def _class_exists(function, generator):
     try:
         function(SMALL, listing_tags(), "cpu")
     except ImportError as error:
-        return f"{error}. The class for tagging is BertForTokenClassification."
+        return f"{_short(error)}. The class for tagging is BertForTokenClassification."
 
 
 def _one_logit_per_tag(function, generator):
@@ -152,7 +158,7 @@ def _optimizer_exists(function, generator):
     try:
         optimizer = function(torch.nn.Linear(2, 2))
     except ImportError as error:
-        return f"{error}. It was removed from transformers: use torch.optim.AdamW."
+        return f"{_short(error)}. It was removed from transformers: use torch.optim.AdamW."
     if not isinstance(optimizer, torch.optim.AdamW):
         return f"A {type(optimizer).__name__} is returned; torch.optim.AdamW is needed."
 
@@ -161,7 +167,7 @@ def _takes_sentences(function, generator):
     try:
         function(TAGS, TAGS)
     except ValueError as error:
-        return f"Lists of lists of tags stop it ({error}). scikit-learn's report is for flat labels; seqeval takes sentences."
+        return f"Lists of lists of tags stop it ({str(error).partition('.')[0]}). scikit-learn's report is for flat labels; seqeval takes sentences."
 
 
 def _o_does_not_count(function, generator):

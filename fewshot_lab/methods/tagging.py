@@ -4,8 +4,8 @@ A pretrained encoder turns the pieces of a sentence into vectors h_t; a linear l
 
     p(y_t | x) = softmax(W norm(h_t) + b)     (section 5.3; norm: mean 0 and variance 1, so that W learns as fast as the rest)
 
-Only the first piece of a word has a label. The word's other pieces, [CLS], [SEP] and padding have IGNORED, which costs nothing and
-counts nowhere. What counts is the entity: all its words and its type, or nothing (`entity_f1`).
+Only the first piece of a word has a label. The word's other pieces, [CLS], [SEP] and padding have IGNORED, which costs nothing
+and counts nowhere. What counts is the entity: all its words and its type, or nothing (`entity_f1`).
 """
 
 import copy
@@ -48,7 +48,7 @@ def align_labels(word_ids: Sequence[int | None], labels: Sequence[int]) -> list[
 
 
 def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy of logits (B, T, classes) over the pieces whose label (B, T) is not IGNORED; 0 if there is none."""
+    """The mean cross-entropy of logits (B, T, classes) over the pieces whose label (B, T) is not IGNORED; 0 if all are."""
     kept = labels != IGNORED
     if not kept.any():
         return 0.0 * logits.sum()
@@ -161,7 +161,7 @@ def lookup(train: Sequence[Sentence], words: Sequence[str]) -> tuple[str, ...]:
 class Tagger(nn.Module):
     """The first `layers` of a BERT encoder and a linear layer; embeddings and the first `frozen` layers keep their weights.
 
-    The top layers of an encoder that was trained for whole sentences help a word little at first, and cost as much as the others.
+    The top layers of an encoder that was trained for whole sentences help a word little at first and cost as much as the others.
     """
 
     def __init__(self, encoder: nn.Module, classes: int, *, layers: int, frozen: int = 0) -> None:

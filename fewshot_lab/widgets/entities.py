@@ -48,8 +48,9 @@ class EntityExplorer(Explorer):
             return f"<p>{told}</p><p>No sentence has this kind of error.</p>"
         place = min(self["sentence"], len(rows) - 1)
         row = rows[place]
+        head = "<p style='line-height:2.6;margin:.2em 0'><strong style='display:inline-block;width:6em'>"
         lines = "".join(
-            f"<p style='line-height:2.6;margin:.2em 0'><strong style='display:inline-block;width:6em'>{name}</strong>{self._line(row, tags)}</p>"
+            f"{head}{name}</strong>{self._line(row, tags)}</p>"
             for name, tags in (("true", self.gold[row]), ("predicted", self.taggers[self["tagger"]][row]))
         )
         listed = "".join(f"<li>{html.escape(self._error(row, *wrong))}</li>" for wrong in self.wrong[self["tagger"]][row])
