@@ -167,7 +167,8 @@ def _takes_sentences(function, generator):
     try:
         function(TAGS, TAGS)
     except ValueError as error:
-        return f"Lists of lists of tags stop it ({str(error).partition('.')[0]}). scikit-learn's report is for flat labels; seqeval takes sentences."
+        said = str(error).partition(".")[0]
+        return f"Lists of lists of tags stop it ({said}). scikit-learn's report is for flat labels; seqeval takes sentences."
 
 
 def _o_does_not_count(function, generator):

@@ -161,7 +161,7 @@ def lookup(train: Sequence[Sentence], words: Sequence[str]) -> tuple[str, ...]:
 class Tagger(nn.Module):
     """The first `layers` of a BERT encoder and a linear layer; embeddings and the first `frozen` layers keep their weights.
 
-    The top layers of an encoder that was trained for whole sentences help a word little at first and cost as much as the others.
+    The top layers of an encoder that was trained for whole sentences help a word little at first, at the price of the others.
     """
 
     def __init__(self, encoder: nn.Module, classes: int, *, layers: int, frozen: int = 0) -> None:

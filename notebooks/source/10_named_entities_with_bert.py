@@ -44,7 +44,7 @@ SEEDS = list(range(SEED, SEED + lab.quick_or_full(4, 5)))
 FEW_SEEDS = SEEDS[: lab.quick_or_full(3, 5)]
 MODEL = lab.quick_or_full({"layers": 4, "frozen": 1, "learning_rate": 8e-4}, {"layers": 6, "learning_rate": 3e-4})
 COUNT = lab.quick_or_full(400, len(task.train))
-STEPS = lab.quick_or_full(50, max(120, 4 * len(task.train) // 16))
+STEPS = lab.quick_or_full(50, max(120, 3 * len(task.train) // 16))
 print(f"{task.name}: {len(task.train)} training sentences, {len(task.test)} for the test; types: {', '.join(task.types)}.")
 
 # %% [markdown]
