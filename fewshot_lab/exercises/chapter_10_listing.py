@@ -163,6 +163,15 @@ def _optimizer_exists(function, generator):
         return f"A {type(optimizer).__name__} is returned; torch.optim.AdamW is needed."
 
 
+def _learns_all(function, generator):
+    model = torch.nn.Linear(2, 2)
+    groups = function(model).param_groups
+    if sum(len(group["params"]) for group in groups) != 2:
+        return "Some parameters of the model do not learn: give model.parameters()."
+    if any(group["lr"] != 5e-5 for group in groups):
+        return f"The learning rate is {groups[0]['lr']:g}; BERT is fine-tuned with a small one, here 5e-5."
+
+
 def _takes_sentences(function, generator):
     try:
         function(TAGS, TAGS)
@@ -226,7 +235,10 @@ EXERCISES = [
         "10",
         "Listing: the optimizer",
         listing_optimizer,
-        properties=(Property("It is an AdamW that exists.", _optimizer_exists, "adamw_removed"),),
+        properties=(
+            Property("It is an AdamW that exists.", _optimizer_exists, "adamw_removed"),
+            Property("All parameters learn, at 5e-5.", _learns_all, "not_all_learn"),
+        ),
     ),
     Exercise(
         "listing_score",
