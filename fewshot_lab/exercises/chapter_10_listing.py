@@ -57,22 +57,18 @@ def listing_score(gold, predicted):
 @functools.cache
 def small_tokenizer():
     """A tokenizer of the kind that BERT has, whose pieces are single letters: no file is needed, and every word is cut."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+    from transformers import BertTokenizer
 
     pieces = [
         "[PAD]",
         "[UNK]",
         "[CLS]",
         "[SEP]",
+        "[MASK]",
         *string.ascii_lowercase,
-        *(f"##{letter}" for letter in string.ascii_lowercase),
+        *(f"##{a}" for a in string.ascii_lowercase),
     ]
-    raw = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    raw.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    marks = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=raw, **marks)
+    return BertTokenizer(vocab={piece: place for place, piece in enumerate(pieces)})
 
 
 def _all_types(function, generator):
