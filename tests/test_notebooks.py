@@ -19,6 +19,7 @@ from fewshot_lab.evidence import CLAIMS
 ROOT = Path(__file__).parents[1]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 OMNIGLOT = ROOT.parent / "shared" / "data" / "omniglot"
+WNUT = ROOT.parent / "shared" / "data" / "wnut17"
 DIGITS = {"DATASET": "digits"}
 OTHER_PARAMETERS = {
     "00": {"DATASET": "glyphs"},
@@ -29,6 +30,7 @@ OTHER_PARAMETERS = {
     "06": DIGITS,
     "07": DIGITS,
     "08": {"DATASET": "glyphs"},
+    "10": {"CORPUS": str(WNUT)} if WNUT.exists() else {},
 }
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
@@ -45,6 +47,7 @@ RECORDED = {
     "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
     "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd20")},
     "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
+    "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50, 200))},
 }
 QUICKLY_RUN = {"00", "01"}
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats

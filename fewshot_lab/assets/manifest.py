@@ -179,7 +179,7 @@ ASSETS: dict[str, Asset] = {
             sources=(DebianPackage("wordnet-base", _under("usr/share/wordnet", _WORDNET)),),
             licence="WordNet 3.0 licence (free use, notice kept)",
             citation="Miller 1995, WordNet: a lexical database for English (Communications of the ACM)",
-            chapters=("03", "09"),
+            chapters=("03", "09", "10"),
             note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
         ),
     )

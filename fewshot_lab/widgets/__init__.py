@@ -2,6 +2,7 @@
 
 from .attack import AttackExplorer
 from .embedding import EmbeddingExplorer
+from .entities import EntityExplorer
 from .episode import EpisodeExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
@@ -14,6 +15,7 @@ from .temperature import TemperatureExplorer
 __all__ = [
     "AttackExplorer",
     "EmbeddingExplorer",
+    "EntityExplorer",
     "EpisodeExplorer",
     "GanMonitor",
     "GeometryExplorer",

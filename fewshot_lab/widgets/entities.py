@@ -1,0 +1,126 @@
+"""Chapter 10's explorer: sentences with true and predicted entities, and what kind of error each prediction is."""
+
+import html
+from collections.abc import Sequence
+
+from ..data.conll import Sentence, Span, spans
+from ..figures import Picture, new_figure, style
+from ..figures.style import COLOURS
+from ..methods.tagging import KINDS, count_errors, entity_f1, errors, token_accuracy
+from .explorer import Explorer, choice, slider
+
+_SHOWN = ("any error", *KINDS, "no error", "all sentences")
+_SIGNS = {"boundary": "↔", "type": "≠", "boundary and type": "↔≠", "missed": "–", "invented": "+"}
+
+
+class EntityExplorer(Explorer):
+    """Test sentences under true and predicted entities, to leaf through by the kind of error."""
+
+    def __init__(self, sentences: Sequence[Sentence], taggers: dict[str, Sequence[Sequence[str]]]) -> None:
+        """taggers: for each tagger's name the predicted tags of every sentence."""
+        for name, predicted in taggers.items():
+            if [len(tags) for tags in predicted] != [len(s.words) for s in sentences]:
+                raise ValueError(f"“{name}” must give one tag for each word of each of the {len(sentences)} sentences.")
+        self.sentences, self.taggers = list(sentences), taggers
+        self.gold = [s.tags for s in sentences]
+        self.types = sorted({kind for tags in self.gold for kind, *_ in spans(tags)})
+        self.wrong = {name: [errors(*pair) for pair in zip(self.gold, given, strict=True)] for name, given in taggers.items()}
+        self.told = {name: self._told(name) for name in taggers}
+        names, last = list(taggers), min(99, len(self.sentences) - 1)
+        super().__init__(
+            tagger=choice("tagger", names, names[-1], help="Whose predictions"),
+            kind=choice("show", _SHOWN, help="Sentences with which kind of error"),
+            sentence=slider("sentence", 0, 0, last, 1, help="Leaf through these sentences", whole=True),
+        )
+
+    def rows(self) -> list[int]:
+        """The places of the sentences that have the chosen kind of error."""
+        kind, found = self["kind"], self.wrong[self["tagger"]]
+        if kind == "all sentences":
+            return list(range(len(found)))
+        if kind == "no error":
+            return [row for row, wrong in enumerate(found) if not wrong]
+        return [row for row, wrong in enumerate(found) if any(kind in ("any error", one) for one, *_ in wrong)]
+
+    def page(self) -> str:
+        rows, told = self.rows(), self.told[self["tagger"]]
+        if not rows:
+            return f"<p>{told}</p><p>No sentence has this kind of error.</p>"
+        place = min(self["sentence"], len(rows) - 1)
+        row = rows[place]
+        head = "<p style='line-height:2.6;margin:.2em 0'><strong style='display:inline-block;width:6em'>"
+        lines = "".join(
+            f"{head}{name}</strong>{self._line(row, tags)}</p>"
+            for name, tags in (("true", self.gold[row]), ("predicted", self.taggers[self["tagger"]][row]))
+        )
+        listed = "".join(f"<li>{html.escape(self._error(row, *wrong))}</li>" for wrong in self.wrong[self["tagger"]][row])
+        return f"<p>{told}</p><p>Sentence {place + 1} of {len(rows)} with “{self['kind']}”:</p>{lines}" + (
+            f"<ul>{listed}</ul>" if listed else "<p>✓ Every entity is right.</p>"
+        )
+
+    def still(self) -> Picture:
+        row = next(iter(self.rows()), 0)
+        tags = self.taggers[self["tagger"]][row]
+        with style():
+            figure, axes = new_figure(size=(8.5, 1.7))
+            width = sum(map(len, self.sentences[row].words)) + 2 * len(self.sentences[row].words)
+            axes.set(xlim=(-11, max(60, width)), ylim=(-0.7, 1.6))
+            axes.axis("off")
+            for height, (name, shown) in enumerate((("predicted", tags), ("true", self.gold[row]))):
+                axes.text(-11, height, name, fontweight="bold", va="center", fontsize=9)
+                self._drawn(axes, row, shown, height)
+            axes.set_title(
+                "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])[:110]
+                or "Every entity is right"
+            )
+        sentence = " ".join(self.sentences[row].words)
+        found = "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row]) or "every entity is right"
+        told = self.told[self["tagger"]]
+        return Picture(
+            figure,
+            caption=f"A still of the explorer. {told} Run the cell to leaf through.",
+            alt=f"“{sentence}”: {found}. {told}",
+        )
+
+    def _told(self, name: str) -> str:
+        given = self.taggers[name]
+        counted = ", ".join(f"{count} {kind}" for kind, count in count_errors(self.gold, given).items())
+        return (
+            f"{name}: entity F1 {entity_f1(self.gold, given):.3f}, token accuracy {token_accuracy(self.gold, given):.3f}; "
+            f"errors: {counted}."
+        )
+
+    def _colour(self, kind: str) -> str:
+        return COLOURS[self.types.index(kind) % len(COLOURS)] if kind in self.types else "#777777"
+
+    def _line(self, row: int, tags: Sequence[str]) -> str:
+        """The sentence as HTML: an entity in a frame of its type's colour, with the type's name."""
+        words, parts, done = self.sentences[row].words, [], 0
+        for kind, start, end in spans(tags):
+            parts += map(html.escape, words[done:start])
+            parts.append(
+                f"<span style='border:2px solid {self._colour(kind)};border-radius:4px;padding:1px 4px;white-space:nowrap'>"
+                f"{html.escape(' '.join(words[start:end]))} <small><b>{html.escape(kind)}</b></small></span>"
+            )
+            done = end
+        return " ".join([*parts, *map(html.escape, words[done:])])
+
+    def _drawn(self, axes, row: int, tags: Sequence[str], height: int) -> None:
+        places, at = [], 0.0
+        for word in self.sentences[row].words:
+            places.append((at, at + len(word)))
+            axes.text(at, height, word, family="monospace", fontsize=8, va="center")
+            at += len(word) + 2
+        for kind, start, end in spans(tags):
+            left, right = places[start][0] - 0.5, places[end - 1][1] + 0.5
+            axes.plot([left, right], [height - 0.28] * 2, color=self._colour(kind), linewidth=3, solid_capstyle="butt")
+            axes.text(left, height - 0.5, kind, fontsize=7, color="#333333", va="center")
+
+    def _error(self, row: int, kind: str, truth: Span | None, answer: Span | None) -> str:
+        """An error in words: its sign and kind, and what was read instead of what."""
+
+        def told(span: Span) -> str:
+            return f"{' '.join(self.sentences[row].words[span[1] : span[2]])} ({span[0]})"
+
+        both = [told(span) for span in (truth, answer) if span]
+        return f"{_SIGNS[kind]} {kind}: {' read as '.join(both)}"
