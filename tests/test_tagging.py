@@ -16,7 +16,7 @@ from fewshot_lab.checking import checks as checking
 from fewshot_lab.data import clue, conll, sentences, templates
 from fewshot_lab.data.conll import Sentence, bio, from_bio, parse, spans, written
 from fewshot_lab.exercises import exercise
-from fewshot_lab.exercises.chapter_10_listing import SMALL
+from fewshot_lab.exercises.probes import SMALL_BERT as SMALL
 from fewshot_lab.methods import tagging
 from fewshot_lab.methods.characters import character_accuracy
 

@@ -3,7 +3,9 @@
 A probe calls the function and returns what it saw as plain numbers, words and tensors.
 """
 
+import functools
 import math
+import string
 import warnings
 from dataclasses import dataclass
 
@@ -148,3 +150,80 @@ def rates(function):
         optimizer.step()
         schedule.step()
     return seen
+
+
+# --- Chapter 10: the parts of a script that trains a tagger.
+
+WORDS = [["jane", "doe", "met", "bo"], ["so", "a", "new", "york", "bank", "said"]]
+TAGS = [["B-PER", "I-PER", "O", "B-PER"], ["O", "O", "B-LOC", "I-LOC", "O", "O"]]
+CONLL_TYPES = ("LOC", "MISC", "ORG", "PER")
+CONLL_TAGS = {tag: n for n, tag in enumerate(["O", *(f"{edge}-{kind}" for kind in CONLL_TYPES for edge in "BI")])}
+SMALL_BERT = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+
+
+@functools.cache
+def small_tokenizer():
+    """A tokenizer of the kind that BERT has, whose pieces are single letters: no file is needed, and every word is cut."""
+    from transformers import BertTokenizer
+
+    letters = string.ascii_lowercase
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    return BertTokenizer(vocab={piece: place for place, piece in enumerate(pieces)})
+
+
+def tagged_items(function):
+    """The data set's length and the labels of its items, or the words of the NameError that stops it."""
+    try:
+        items = function(small_tokenizer(), WORDS, TAGS, CONLL_TAGS)
+    except NameError as error:
+        return str(error)
+    labels = [torch.as_tensor(items[row]["labels"]).tolist() for row in range(len(WORDS))]
+    pieces = [len(small_tokenizer()(words, is_split_into_words=True)["input_ids"]) for words in WORDS]
+    return {"count": len(items), "labels": labels, "pieces": pieces}
+
+
+def network_error(function):
+    """The words of the ImportError that stops the network, "" when there is none."""
+    return _import_error(function, SMALL_BERT, CONLL_TAGS, "cpu")
+
+
+def tag_logits(function):
+    """The shape of the logits for three pieces."""
+    return tuple(function(SMALL_BERT, CONLL_TAGS, "cpu")(torch.tensor([[2, 5, 3]])).logits.shape)
+
+
+def network_devices(function):
+    """Where the parameters of a network for the device "meta" are."""
+    return sorted({parameter.device.type for parameter in function(SMALL_BERT, CONLL_TAGS, "meta").parameters()})
+
+
+def optimizer_seen(function):
+    """The optimizer's class, how many of a model's two parameters it has, and its rates; or the words of an ImportError."""
+    if error := _import_error(function, nn.Linear(2, 2)):
+        return error
+    optimizer = function(nn.Linear(2, 2))
+    count = sum(len(group["params"]) for group in optimizer.param_groups)
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    return {
+        "class": type(optimizer).__name__,
+        "torch": isinstance(optimizer, torch.optim.AdamW),
+        "count": count,
+        "rates": rates,
+    }
+
+
+def score_of_sentences(function):
+    """The score of right tags, or the words of the ValueError that sentences raise."""
+    try:
+        return float(function(TAGS, TAGS))
+    except ValueError as error:
+        return str(error).partition(".")[0]
+
+
+def _import_error(function, *arguments) -> str:
+    """An ImportError's text without the path of the library's file."""
+    try:
+        function(*arguments)
+    except ImportError as error:
+        return str(error).partition(" (")[0]
+    return ""

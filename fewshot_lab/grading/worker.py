@@ -64,8 +64,11 @@ def _load():
     import torch.nn.functional  # noqa: F401
     import torchvision  # noqa: F401
     import wire
+    from seqeval import metrics  # noqa: F401
+    from transformers import BertForTokenClassification  # noqa: F401
 
     torch.set_num_threads(1)
+    probes.small_tokenizer()
     torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2)).sum()  # what torch looks up once about the machine
     for thing in probes.THINGS:
         wire.thing(thing)
