@@ -54,20 +54,6 @@ def linear_head(z: Tensor, labels: Tensor, labelled: int):
     return lambda features: torch.from_numpy(model.predict_log_proba(features.numpy()))
 
 
-def crossed(z: Tensor, labels: Tensor, more: Tensor, folds: int = 5) -> tuple[Tensor, Tensor]:
-    """What a judge says of glosses z (n, d) and of their copies `more` (n, ..., d): class numbers (n,) and (n, ...).
-
-    The glosses are parted into folds; those of a fold are judged by a linear head that was trained on all others.
-    """
-    before, after = torch.empty(len(z), dtype=torch.long), torch.empty(more.shape[:-1], dtype=torch.long)
-    for fold in range(folds):
-        judged = torch.arange(len(z)) % folds == fold
-        judge = linear_head(z[~judged], labels[~judged], int((~judged).sum()))
-        before[judged] = judge(z[judged]).argmax(1)
-        after[judged] = judge(more[judged].flatten(0, -2)).argmax(1).unflatten(0, more[judged].shape[:-1])
-    return before, after
-
-
 def flip_rate(before: Tensor, after: Tensor, labels: Tensor) -> tuple[float, float, float]:
     """The share of copies whose class is not the label any more, among the glosses that the judge read rightly before.
 
@@ -81,7 +67,7 @@ def flip_rate(before: Tensor, after: Tensor, labels: Tensor) -> tuple[float, flo
     return found.mean, found.low, found.high
 
 
-def test_part(classes: str, per_class: int) -> tuple[list[str], Tensor]:
+def first_tests(classes: str, per_class: int) -> tuple[list[str], Tensor]:
     """The first test glosses of each class, and their labels."""
     task = glosses.task(CLASSES[classes])
     rows = torch.cat([(task.test_labels == k).nonzero()[:per_class, 0] for k in range(len(task.classes))])
@@ -95,7 +81,7 @@ def fit_from_scratch(
 
     texts may hold copies; every training takes the same number of steps.
     """
-    test_texts, test_labels = test_part(classes, per_class)
+    test_texts, test_labels = first_tests(classes, per_class)
     words = vocabulary(texts)
     seed_everything(seed)
     model = TextNet(len(words), len(CLASSES[classes]))

@@ -10,6 +10,7 @@ from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .question import predict, recall
 from .temperature import TemperatureExplorer
+from .text import LabelMarker, TextExplorer
 
 __all__ = [
     "AttackExplorer",
@@ -18,9 +19,11 @@ __all__ = [
     "GanMonitor",
     "GeometryExplorer",
     "LabelExplorer",
+    "LabelMarker",
     "LatentExplorer",
     "PolicyExplorer",
     "TemperatureExplorer",
+    "TextExplorer",
     "predict",
     "recall",
 ]
