@@ -2,8 +2,8 @@
 
 A text is a list of words, split at spaces; a comma stays with its word. Each edit is given its random draws, so that it can be
 followed by hand; `changed` makes the draws. With l words and strength alpha, n = max(1, round(alpha l)) words are replaced,
-inserted or swapped, and each word is deleted with probability alpha. `synonyms` maps a word to its possible replacements; a word
-that it does not know, such as a stop word, is never replaced.
+inserted or swapped, and each word is deleted with probability alpha. `synonyms` maps a word to its possible replacements; a
+word that it does not know, such as a stop word, is never replaced.
 """
 
 import random
@@ -45,9 +45,7 @@ def random_deletion(words: Sequence[str], draws: Sequence[float], share: float) 
     return kept or [words[max(range(len(words)), key=lambda place: draws[place])]]
 
 
-EDITS: dict[str, Callable] = {
-    f.__name__: f for f in (synonym_replacement, random_insertion, random_swap, random_deletion)
-}
+EDITS: dict[str, Callable] = {f.__name__: f for f in (synonym_replacement, random_insertion, random_swap, random_deletion)}
 
 
 def changed(
@@ -71,10 +69,10 @@ def changed(
     drawn = {word: generator.choice(synonyms[word]) for word in dict.fromkeys(words) if synonyms.get(word)}
     draws = [generator.random() for _ in words]
     if operation == "synonyms":
-        return " ".join(_articles(edits["synonym_replacement"](words, drawn, draws, count)))
+        return " ".join(_with_articles(edits["synonym_replacement"](words, drawn, draws, count), words))
     if operation == "insertion":
-        known = sorted(drawn)
-        insertions = [(generator.randrange(len(words) + n + 1), drawn[generator.choice(known)]) for n in range(count if known else 0)]
+        new = sorted({word.strip("()[],;:.'") for word in drawn.values()})
+        insertions = [(generator.randrange(len(words) + n + 1), generator.choice(new)) for n in range(count if new else 0)]
         return " ".join(edits["random_insertion"](words, insertions))
     if operation == "swap":
         pairs = [tuple(generator.sample(range(len(words)), 2)) for _ in range(count if len(words) > 1 else 0)]
@@ -98,10 +96,10 @@ def augmented_set(
     return more_texts, more_labels
 
 
-def _articles(words: list[str]) -> list[str]:
-    """ "a" and "an" as the next word's first letter asks for."""
+def _with_articles(words: Sequence[str], before: Sequence[str]) -> list[str]:
+    """The words with "a" or "an" in front of a replaced word as its first letter asks for."""
     fixed = list(words)
-    for place, (word, after) in enumerate(zip(words, words[1:], strict=False)):
-        if word in ("a", "an"):
-            fixed[place] = "an" if after[0].lower() in "aeio" else "a" if after[0].lower() not in "u" else word
+    for place in range(1, len(words)):
+        if words[place] != before[place] and words[place - 1] in ("a", "an"):
+            fixed[place - 1] = "an" if words[place].lstrip("(")[:1].lower() in tuple("aeio") else "a"
     return fixed

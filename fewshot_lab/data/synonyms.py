@@ -11,8 +11,8 @@ from .wordnet import _lines, base_forms, first_senses
 
 STOP_WORDS = frozenset(
     "a about above after again all also am an and any are as at be been being between both but by can could did do does doing "
-    "down during each either few for from further had has have having he her here him his how i if in into is it its just like "
-    "less many may more most much must my no nor not of off often on once one only or other others our out over own same she "
+    "down during each either few for from further had has have having he her here him his how i if in into is it its just "
+    "like less many may more most much must my no nor not of off often on once one only or other others our out over own same she "
     "should so some such than that the their them then there these they this those through to too two under until up upon us "
     "used usually very was we were what when where which while who whom whose why will with within without would you your".split()
 )
@@ -83,7 +83,12 @@ def _stems(word: str, form: str) -> list[str]:
 
 def _inflected(words: str, part: str, form: str) -> str | None:
     """A word, or words with a noun at their end, in the wanted form; None when it is a name or the form is not sure."""
-    if not re.fullmatch(r"[a-z-]+( [a-z-]+)*", words) or " " in words and part != "n" or re.search(r" (of|in|to|for|and) ", words):
+    if (
+        not re.fullmatch(r"[a-z-]+( [a-z-]+)*", words)
+        or " " in words
+        and part != "n"
+        or re.search(r" (of|in|to|for|and) ", words)
+    ):
         return None
     if not form:
         return words

@@ -182,7 +182,7 @@ EXERCISES = [
             Mistake(
                 "from_the_left",
                 lambda words, synonyms, draws, count: synonym_replacement(words, synonyms, list(range(len(words))), count),
-                "You take the first words from the left, so the end of a text never changes. Take those with the smallest draws.",
+                "You take the first words from the left, so the end of a text never changes. Take the smallest draws.",
             ),
         ),
     ),
@@ -237,7 +237,9 @@ EXERCISES = [
         mistakes=(
             Mistake(
                 "the_others",
-                lambda words, draws, share: [word for word, draw in zip(words, draws, strict=True) if draw < share] or words[:1],
+                lambda words, draws, share: (
+                    [word for word, draw in zip(words, draws, strict=True) if draw < share] or words[:1]
+                ),
                 "You keep what should go. A draw below the share deletes: keep the words whose draw is at least the share.",
             ),
             Mistake(
@@ -260,7 +262,7 @@ EXERCISES = [
             Mistake(
                 "a_fixed_number",
                 _a_fixed_number,
-                "You always delete the same number of words. Each word is decided on its own: deleted when its draw is below the share.",
+                "You always delete the same number of words. Each is decided on its own: deleted when its draw is below the share.",
             ),
         ),
     ),

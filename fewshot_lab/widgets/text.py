@@ -40,11 +40,11 @@ class TextExplorer(Explorer):
             own=own,
             operation=choice("operation", [*OPERATIONS, "back-translation"], operation, help="What is done to the words"),
             alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
-            seed=slider("draw", 0, 0, 50, 1, help="Another number, another random draw", whole=True),
+            seed=slider("draw", 0, 0, 30, 1, help="Another number, another random draw", whole=True),
         )
 
     def text(self) -> str:
-        """The words before the edit: the learner's own, else the chosen gloss (neighbours on the slider are of other classes)."""
+        """The words before the edit: the learner's own, else the chosen gloss; neighbours on the slider are of other classes."""
         return self["own"].strip() or self.task.train_texts[self["gloss"] * 301 % len(self.task.train_texts)]
 
     def after(self, operation: str) -> str:
@@ -54,7 +54,7 @@ class TextExplorer(Explorer):
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
-            raise RuntimeError("Own words can be back-translated only where Apertium is installed. Clear them to see glosses.")
+            raise RuntimeError("Own words can be back-translated only with Apertium installed. Clear them to see glosses.")
         return back_translated([self.text()])[0]
 
     def page(self) -> str:
