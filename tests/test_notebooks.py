@@ -25,6 +25,7 @@ OTHER_PARAMETERS = {
     "00": {"DATASET": "glyphs"},
     "01": DIGITS,
     "02": DIGITS,
+    "03": {"CLASSES": "all"},
     "04": DIGITS,
     "05": DIGITS | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT.exists() else {}),
     "06": DIGITS,
@@ -39,6 +40,7 @@ RECORDED = {
         *("accuracy_none_k5", "accuracy_right_k5", "accuracy_wrong_k5"),
         *("exchange_rate_right", "exchange_rate_wrong", "images_per_second"),
     },
+    "03": {"frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"},
     "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 20)},
     "05": {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),

@@ -11,6 +11,7 @@ from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .question import predict, recall
 from .temperature import TemperatureExplorer
+from .text import LabelMarker, TextExplorer
 
 __all__ = [
     "AttackExplorer",
@@ -20,9 +21,11 @@ __all__ = [
     "GanMonitor",
     "GeometryExplorer",
     "LabelExplorer",
+    "LabelMarker",
     "LatentExplorer",
     "PolicyExplorer",
     "TemperatureExplorer",
+    "TextExplorer",
     "predict",
     "recall",
 ]

@@ -18,6 +18,7 @@ import distillation
 import episodes
 import foundation
 import tagging
+import text
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +26,7 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-MEASURED = (foundation, distillation, episodes, attacks, tagging)
+MEASURED = (foundation, distillation, episodes, attacks, tagging, text)
 ROWS: dict[str, Callable[[], dict]] = {name: measure for part in MEASURED for name, measure in part.ROWS.items()}
 
 

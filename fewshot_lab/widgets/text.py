@@ -1,0 +1,146 @@
+"""Chapter 03's explorers: an edited text with its changed words marked, and twenty copies for the reader to judge."""
+
+import difflib
+import html
+import random
+import textwrap
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+
+from ..augment.back_translation import back_translated, translator
+from ..augment.text import OPERATIONS, changed
+from ..data.glosses import TextTask
+from ..data.round_trips import recorded
+from ..data.synonyms import Thesaurus
+from ..figures import Picture, new_figure, style
+from .explorer import Explorer, choice, slider
+
+OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
+MARKS = ("not marked", "keeps its label", "changes its label", "cannot tell")
+
+
+class TextExplorer(Explorer):
+    """A gloss, or the learner's own words, before and after an operation; draws come from the seed."""
+
+    def __init__(self, task: TextTask, *, operation: str = "synonyms", alpha: float = 0.3) -> None:
+        self.task, self.synonyms, self.translator = task, Thesaurus(), translator()
+        own = ipywidgets.Combobox(
+            value="",
+            options=OWN,
+            ensure_option=False,
+            placeholder="type your own words here",
+            description="your words",
+            tooltip="Leave empty to see the gloss",
+            layout={"width": "36em"},
+            style={"description_width": "6.5em"},
+        )
+        super().__init__(
+            gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),
+            own=own,
+            operation=choice("operation", [*OPERATIONS, "back-translation"], operation, help="What is done to the words"),
+            alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
+            seed=slider("draw", 0, 0, 30, 1, help="Another number, another random draw", whole=True),
+        )
+
+    def text(self) -> str:
+        """The words before the edit: the learner's own, else the chosen gloss; neighbours on the slider are of other classes."""
+        return self["own"].strip() or self.task.train_texts[self["gloss"] * 301 % len(self.task.train_texts)]
+
+    def after(self, operation: str) -> str:
+        """The text after an operation; raises RuntimeError for own words to be translated where no translator is."""
+        if operation != "back-translation":
+            return changed(self.text(), operation, self["alpha"], self.synonyms, random.Random(self["seed"]))
+        if self.text() in recorded()[1]:
+            return recorded()[1][self.text()]
+        if not self.translator:
+            raise RuntimeError("Own words can be back-translated only with Apertium installed. Clear them to see glosses.")
+        return back_translated([self.text()])[0]
+
+    def page(self) -> str:
+        before, after = self.text(), self.after(self["operation"])
+        left, right = marked(before, after, "<del>", "</del>"), marked(after, before, "<ins><strong>", "</strong></ins>")
+        return (
+            f"<p>Before: {left}</p><p>After {self['operation']}: {right}</p>"
+            "<p><small>Struck out: words that are gone or have moved. Bold and underlined: words that are new there.</small></p>"
+        )
+
+    def still(self) -> Picture:
+        shown = {"before": self.text()}
+        for operation in [*OPERATIONS, "back-translation"]:
+            after = self.after(operation)
+            shown[operation] = marked(after, self.text(), "[", "]", escape=str)
+        return table(
+            shown,
+            title=f"One gloss, six operations at strength {self['alpha']:.2f}",
+            caption="A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts.",
+        )
+
+
+class LabelMarker(Explorer):
+    """Copies of texts for the reader to judge: does the copy still have its label? `counts()` sums up."""
+
+    def __init__(self, copies: Sequence[str], classes: Sequence[str]) -> None:
+        """copies: the changed texts; classes: the name of each one's label."""
+        self.copies, self.classes, self.marks = list(copies), list(classes), {}
+        super().__init__(
+            text=slider("text", 1, 1, len(copies), 1, help="Which of the changed texts", whole=True),
+            mark=choice("your mark", MARKS, help="Does it still describe something of this class?"),
+        )
+        self.controls["text"].observe(self._turn, names="value")
+
+    def _turn(self, change) -> None:
+        self.controls["mark"].value = self.marks.get(self["text"], MARKS[0])
+
+    def refresh(self, change=None) -> None:
+        if change is not None and change["owner"] is self.controls["mark"]:
+            self.marks[self["text"]] = self["mark"]
+        super().refresh(change)
+
+    def counts(self) -> tuple[int, int]:
+        """How many were marked as changed, and how many as kept or changed."""
+        said = list(self.marks.values())
+        return said.count(MARKS[2]), said.count(MARKS[1]) + said.count(MARKS[2])
+
+    def page(self) -> str:
+        number = self["text"]
+        flipped, judged = self.counts()
+        kind, text = html.escape(self.classes[number - 1]), html.escape(self.copies[number - 1])
+        return (
+            f"<p>Text {number} of {len(self.copies)}. Its label: <strong>{kind}</strong></p><blockquote>{text}</blockquote>"
+            f"<p>Mark of this text: {self.marks.get(number, MARKS[0])}. Judged so far: {judged}, changed: {flipped}.</p>"
+        )
+
+    def still(self) -> Picture:
+        pairs = zip(self.classes, self.copies, strict=True)
+        shown = {f"{number}. {kind}": text for number, (kind, text) in enumerate(pairs, 1)}
+        return table(
+            dict(list(shown.items())[:8]),
+            title="The first eight texts that you are asked about",
+            caption="A still of the widget: the label that each changed text carries. Run the cell to mark them.",
+        )
+
+
+def marked(text: str, other: str, begin: str, end: str, escape: Callable[[str], str] = html.escape) -> str:
+    """The words of a text; those that are not in `other` at the same place in the order stand between begin and end."""
+    words, others = text.split(), other.split()
+    same = set()
+    for block in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_matching_blocks():
+        same |= set(range(block.a, block.a + block.size))
+    return " ".join(escape(word) if place in same else begin + escape(word) + end for place, word in enumerate(words))
+
+
+def table(rows: dict[str, str], *, title: str, caption: str) -> Picture:
+    """Texts under each other, each behind its name, as a picture."""
+    wrapped = {name: textwrap.wrap(text, 78) or [""] for name, text in rows.items()}
+    lines = sum(map(len, wrapped.values())) + 0.4 * len(wrapped)
+    with style():
+        figure, axes = new_figure(size=(8.5, 0.5 + 0.22 * lines))
+        axes.axis("off")
+        place = 0.0
+        for name, text in wrapped.items():
+            axes.text(0, place, name, va="top", fontweight="bold", fontsize=9)
+            axes.text(0.2, place, "\n".join(text), va="top", fontsize=9, linespacing=1.25)
+            place += len(text) + 0.4
+        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=title)
+        return Picture(figure, caption=caption, alt=f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items()))

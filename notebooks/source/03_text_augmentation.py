@@ -1,0 +1,587 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 · Text augmentation
+#
+# Turn an image a little and it shows the same thing. What is a small turn of a *sentence*? You can replace a word by a synonym
+# (同义词替换), throw words about, or translate the sentence into another language and back (**back-translation**, 回译). An
+# article calls such edits *word-level text washing* (洗词). This chapter measures what they are worth, and for whom.
+#
+# **After this chapter you can** write the four edits of EDA, build a training set of copies, measure how often a copy loses its
+# label, and tell which model gains: one that has read a billion sentences, or one that starts from nothing.
+#
+# **Time:** 60 minutes. **Claim under test:** C1 (augmentation improves generalisation, but for some data it does little, and it
+# cannot replace labels).
+
+# %% tags=["parameters"]
+PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more draws and copies
+SEED = 0  # another whole number, another set of random draws
+DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
+CLASSES = "five"  # "five" or "all" 25 broad classes of WordNet
+
+# %%
+import random
+
+import torch
+
+import fewshot_lab as lab
+from fewshot_lab.augment import back_translation, text
+from fewshot_lab.data import glosses, round_trips
+from fewshot_lab.data.synonyms import Thesaurus
+from fewshot_lab.methods import text_augmentation as methods
+from fewshot_lab.models.language import minilm, sentence_features
+from fewshot_lab.training import accuracy
+
+lab.setup("03", profile=PROFILE, seed=SEED, device=DEVICE)
+task = glosses.task(methods.CLASSES[CLASSES])
+OTHER = "all" if CLASSES == "five" else "five"  # the second task
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(6, 20)))
+ALPHA = 0.1  # the part of the words that an edit touches, as in the paper
+COPIES = lab.quick_or_full({1: 3, 5: 3, 20: 1, 100: 1}, {1: 16, 5: 16, 20: 8, 100: 4})  # of each gloss, by labels per class
+
+# %% [markdown]
+# ## Predict
+
+# %%
+lab.predict(
+    "who",
+    "Synonyms for the glosses of 5 labels per class. Which classifier gains more: a linear one on a pretrained encoder, or a network from scratch?",
+    ["the one on the pretrained encoder", "the network from scratch", "neither gains anything"],
+)
+
+# %% [markdown]
+# ## The task
+#
+# WordNet (a dictionary of English) defines each noun in a short **gloss** (释义), and files it in a broad class. Read the gloss,
+# name the class. Glosses that contain the name of their class were left out.
+
+# %%
+texts, labels = task.draw(1, SEED)
+for gloss, label in list(zip(texts, labels))[:5]:
+    print(f"{task.classes[label]:>10}: {gloss}")
+print(f"{len(task.classes)} classes, {len(task.train_texts)} training and {len(task.test_texts)} test glosses.")
+
+# %% [markdown]
+# ## See: edits
+#
+# Leaf through glosses and operations, drag the strength, or type your own words. Find an edit that nobody would notice, one that
+# makes nonsense, and one after which the gloss describes *another class*.
+
+# %%
+lab.widgets.TextExplorer(task)
+
+# %% [markdown]
+# ## Derive: how many words
+#
+# EDA ("easy data augmentation", Wei & Zou 2019) has four edits and one strength $\alpha$. In a text of $l$ words
+#
+# $$n = \max(1, \operatorname{round}(\alpha\, l))$$
+#
+# words are replaced by a synonym, inserted, or swapped; or each word is deleted with probability $\alpha$. The expected number of
+# words touched is about $\alpha l$ for all four. Swaps and deletions need no knowledge of the language. Synonyms bring some in:
+# a dictionary knows words that your labels never mention.
+#
+# ## Write it: synonym replacement
+#
+# A computer chooses by drawing numbers. Here the draws are *given*, so that you can follow the edit by hand.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "synonym_replacement"}
+def synonym_replacement(words, synonyms, draws, count):
+    """Replaces so many of the words that have a synonym: those with the smallest draws.
+
+    words: list of strings. synonyms: {word: its replacement}; other words, such as stop words, are not in it. draws: a number
+    from 0 to 1 for each place. count: how many to replace; all that have a synonym when they are fewer. Returns a new list.
+    """
+    ### BEGIN SOLUTION
+    known = [place for place, word in enumerate(words) if word in synonyms]
+    chosen = sorted(known, key=lambda place: draws[place])[:count]
+    return [synonyms[word] if place in chosen else word for place, word in enumerate(words)]
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_synonym_replacement"}
+lab.check(synonym_replacement)
+
+# %% [markdown]
+# Where do the synonyms come from? The course asks WordNet for the *first*, most frequent sense of a word, and inflects the synonym
+# like the word: *dogs* becomes *domestic dogs*. Stop words (停用词) such as *of* have none. Look for a replacement that is wrong.
+
+# %%
+thesaurus = Thesaurus()
+for word in "small dogs carried eggs from cotton houses of turtles".split():
+    print(f"{word:>8}: {', '.join(thesaurus[word]) or '-'}")
+
+# %% [markdown]
+# ## Write it: random swap
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "random_swap"}
+def random_swap(words, pairs):
+    """Lets two words change places, one pair after the other.
+
+    words: list of strings. pairs: list of (i, j), two places counted from 0; a later pair sees what the earlier ones left.
+    Returns a new list.
+    """
+    ### BEGIN SOLUTION
+    words = list(words)
+    for i, j in pairs:
+        words[i], words[j] = words[j], words[i]
+    return words
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_random_swap"}
+lab.check(random_swap)
+
+# %% [markdown]
+# ## Write it: random deletion
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "random_deletion"}
+def random_deletion(words, draws, share):
+    """Deletes each word whose draw is below the share.
+
+    words: list of at least one string. draws: a number from 0 to 1 for each place. share: from 0 to 1. Returns a new list; when
+    no word would be left, the one with the largest draw stays.
+    """
+    ### BEGIN SOLUTION
+    kept = [word for word, draw in zip(words, draws) if draw >= share]
+    return kept or [words[max(range(len(words)), key=lambda place: draws[place])]]
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_random_deletion"}
+lab.check(random_deletion)
+
+# %% [markdown]
+# ## Derive: back-translation
+#
+# With a translator $t$ into another language and $s$ back, the copy is $x' = s(t(x))$. What the two lose on the way is the
+# variation. Sennrich et al. (2016) used it to make *source* sentences for a translator, from sentences of the target language;
+# later it became an augmentation for classifiers. It gives one copy for each language and translator, not as many as you like.
+#
+# Here **Apertium** goes to Spanish and back, by rules and dictionaries. Its round trips of the training glosses are recorded and come
+# with the course, so you need no translator; another version than the recorder's is used live.
+#
+# **A sentence to repair.** The article names "rotation, scaling, flip, crop, back-translation and text washing" in one breath, for
+# images. An image is not in a language, so there is nothing to translate it into, and no words to wash. Both belong to text. What
+# comes nearest for images is to describe one in words and draw it again, or to carry it to another style and back: each needs a
+# generator, and chapter 08 shows what those get wrong.
+#
+# Masked-language-model replacement (掩码语言模型替换; Kobayashi 2018) would be a fifth way: hide a word, let BERT fill the gap. Does
+# the encoder of this course still have the head that fills gaps?
+
+# %%
+_, encoder = minilm("cpu")
+heads = [name for name, _ in encoder.named_parameters() if "predictions" in name or "lm_head" in name]
+print(f"Weights of a head that predicts words: {len(heads)} of {len(list(encoder.named_parameters()))}.")
+print("So it can fill gaps." if heads else "So it cannot fill gaps: it was cut off when the sentence encoder was made. No faking here.")
+
+# %% [markdown]
+# Now back-translate all glosses that any draw of this chapter can label.
+
+# %%
+SHOTS = {"none": [1, 2, 5, 10, 20], "synonyms": [1, 5, 20], "back-translation": [1, 5, 20], "eda": [1, 5, 20]}
+SHOTS |= {"insertion": [5], "swap": [5], "deletion": [5]}
+if CLASSES == "five" or PROFILE == "full":
+    SHOTS["none"] += [50, 100]
+    SHOTS["synonyms"] += [100]
+    SHOTS["back-translation"] += [100]
+other = glosses.task(methods.CLASSES[OTHER])
+drawn = {gloss for seed in SEEDS for gloss in task.draw(max(SHOTS["none"]), seed)[0] + other.draw(5, seed)[0]}
+trips = round_trips.round_trips(sorted(drawn))
+recorder, known = round_trips.recorded()
+here = back_translation.translator()
+print(f"Recorded by {recorder}. Translator here: {here or 'none, so the record is all there is'}.")
+if here:
+    sample = sorted(drawn)[::10]
+    live = back_translation.back_translated(sample)
+    print(f"{sum(known[one] == two for one, two in zip(sample, live)) / len(sample):.1%} of {len(sample)} live round trips are as recorded.")
+print(f"{sum(trips[gloss] == gloss for gloss in drawn) / len(drawn):.0%} of {len(drawn)} glosses come back unchanged.")
+
+# %%
+for gloss in texts[:4]:
+    print(f"{gloss}\n    → {trips[gloss]}")
+
+# %% [markdown]
+# ## Write it: the augmented training set
+#
+# Copies inherit the label of their text. That is the whole assumption of augmentation.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "augmented_set"}
+def augmented_set(texts, labels, change, copies):
+    """The texts, then their copies, text after text; each with its label.
+
+    texts: list of strings. labels: list of whole numbers. change(text, r): copy number r of a text, a string. copies: how many
+    to make of each, r = 0, 1, ..., copies - 1. A copy that equals its text, or an earlier copy of it, is left out. Returns two
+    lists, texts and labels; the texts themselves come first, in their order.
+    """
+    ### BEGIN SOLUTION
+    more_texts, more_labels = list(texts), list(labels)
+    for text, label in zip(texts, labels):
+        made = [text]
+        for r in range(copies):
+            copy = change(text, r)
+            if copy not in made:
+                made.append(copy)
+        more_texts += made[1:]
+        more_labels += [label] * (len(made) - 1)
+    return more_texts, more_labels
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_augmented_set"}
+lab.check(augmented_set)
+
+# %% [markdown]
+# ## Measure it: who gains?
+#
+# Build all training sets: every operation, 1 to 100 labels per class, several draws. Equal seeds draw the same glosses for every
+# operation, so operations are compared in pairs. Equal glosses get equal copies.
+
+# %%
+edits = text.EDITS | {f.__name__: lab.yours_or_ours(f) for f in (synonym_replacement, random_swap, random_deletion)}
+enlarge = lab.yours_or_ours(augmented_set)
+
+
+def change(operation, alpha=ALPHA):
+    return methods.changer(operation, alpha=alpha, synonyms=thesaurus, round_trips=trips, edits=edits)
+
+
+def enlarged(glosses_of, operation, shots, seed):
+    """Glosses and copies with labels for an operation; (texts, labels, number of labelled glosses)."""
+    some, their_labels = glosses_of.draw(shots, seed)
+    return *enlarge(some, their_labels.tolist(), change(operation), COPIES.get(shots, 1)), len(some)
+
+
+keys = [(operation, shots, seed) for operation in SHOTS for shots in SHOTS[operation] for seed in SEEDS]
+sets = {key: enlarged(task, *key) for key in keys}
+OTHERS, FEWER = ("none", "synonyms", "back-translation"), SEEDS[: lab.quick_or_full(5, 20)]
+other_sets = {(operation, seed): enlarged(other, operation, 5, seed) for operation in OTHERS for seed in FEWER}
+grown = {operation: len(sets[operation, 5, SEED][0]) for operation in SHOTS}
+print("Texts at 5 labels per class:", ", ".join(f"{operation} {count}" for operation, count in grown.items()))
+
+# %% [markdown]
+# The labels of some glosses are for a *judge* later on; they get copies of three strengths.
+
+# %%
+STRENGTHS = [0.1, 0.3, 0.5]
+EDITED = ("synonyms", "insertion", "swap", "deletion")
+judged = task.rows(30 if CLASSES == "five" else 6, SEED).tolist()
+judged_texts = [task.train_texts[row] for row in judged]
+altered = {(name, a): [change(name, a)(gloss, 0) for gloss in judged_texts] for name in EDITED for a in STRENGTHS}
+altered["back-translation", ALPHA] = [trips[gloss] for gloss in judged_texts]
+
+per_class = {name: lab.quick_or_full({"five": 100, "all": 30}[name], 100) for name in ("five", "all")}
+test_texts, test_labels = methods.first_tests(CLASSES, per_class[CLASSES])
+other_texts, other_labels = methods.first_tests(OTHER, per_class[OTHER])
+
+# %% [markdown]
+# Embed every text once, with the frozen encoder MiniLM (Reimers & Gurevych 2019).
+
+# %%
+every = set(test_texts + other_texts + judged_texts).union(*altered.values())
+every = sorted(every.union(*(some for some, *_ in [*sets.values(), *other_sets.values()])))
+features = sentence_features(every, device=DEVICE, progress=lambda batches: lab.progress(batches, "batches of 64 texts"))
+place_of = {some: place for place, some in enumerate(every)}
+
+
+def z(some):
+    """The features (n, 384) of texts."""
+    return features[[place_of[one] for one in some]]
+
+
+# %%
+def frozen(some, their_labels, labelled, tests, wanted):
+    """Test accuracy of a linear head on the frozen features."""
+    head = methods.linear_head(z(some), torch.tensor(their_labels), labelled)
+    return accuracy(head(z(tests)), wanted)
+
+
+found = {key: frozen(*sets[key], test_texts, test_labels) for key in lab.progress(keys, "linear heads")}
+
+
+def scores(operation, shots, found=found):
+    """One accuracy per seed."""
+    return [found[operation, shots, seed] for seed in SEEDS]
+
+
+# %% [markdown]
+# The other learner starts from nothing: a small convolutional network over words (Kim 2014), whose vocabulary is that of its own
+# training texts.
+
+# %%
+scratch_keys = [key for key in keys if key[1] in COPIES]
+grid = [
+    {"classes": CLASSES, "texts": sets[key][0], "labels": sets[key][1], "seed": key[2], "per_class": per_class[CLASSES]}
+    for key in scratch_keys
+]
+rows = lab.sweep(methods.fit_from_scratch, [{**one, "steps": lab.quick_or_full(120, 600)} for one in grid])
+scratch = {key: row["test_accuracy"] for key, row in zip(scratch_keys, rows)}
+
+# %% [markdown]
+# ## Read it
+#
+# Compare the distance between the curves of one figure with the distance between the two figures.
+
+
+# %%
+def learning_curves(found, who):
+    """The figure of one learner; its title says what 5 labels per class give."""
+    shots_of = {name: [k for k in SHOTS[name] if (name, k, SEED) in found] for name in OTHERS + ("eda",)}
+    means = ", ".join(f"{name} {sum(scores(name, 5, found)) / len(SEEDS):.2f}" for name in OTHERS)
+    return lab.figures.curves(
+        {name: (k, [lab.mean_interval(scores(name, one, found)) for one in k]) for name, k in shots_of.items()},
+        title=f"{who}, 5 labels a class: {means}",
+        x="labels per class",
+        y="test accuracy",
+        log_x=True,
+        ticks=shots_of["none"],
+        caption=f"{len(task.classes)} classes. Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
+        alt=f"Test accuracy of {who} at 5 labels per class: {means}.",
+    )
+
+
+learning_curves(found, "Frozen MiniLM")
+
+# %%
+learning_curves(scratch, "From scratch")
+
+# %% [markdown]
+# Now all operations at 5 labels per class, in pairs with *none*.
+
+# %%
+gains = {
+    f"{who}: {name}": lab.paired_difference(scores(name, 5, table), scores("none", 5, table), unit="accuracy")
+    for who, table in (("frozen", found), ("scratch", scratch))
+    for name in SHOTS
+    if name != "none"
+}
+helps = {who: sum(gain.low > 0 for name, gain in gains.items() if name.startswith(who)) for who in ("frozen", "scratch")}
+lab.figures.bars(
+    gains,
+    title=f"Surely helped: frozen by {helps['frozen']}, scratch by {helps['scratch']} of {len(gains) // 2} operations",
+    x="test accuracy with copies - without",
+    line=0.0,
+    digits=3,
+    caption=f"5 labels per class, strength {ALPHA:g}. Mean and 95 % interval of the paired difference over {len(SEEDS)} draws.",
+    alt="Gains: " + "; ".join(f"{name} {gain.mean:+.3f}" for name, gain in gains.items()) + ".",
+)
+
+# %%
+lab.record("frozen_k5_none", scores("none", 5), unit="accuracy")
+
+# %%
+lab.record("frozen_k5_synonyms", scores("synonyms", 5), unit="accuracy")
+
+# %%
+lab.record("frozen_k5_backtranslation", scores("back-translation", 5), unit="accuracy")
+
+# %%
+lab.record("scratch_k5_none", scores("none", 5, scratch), unit="accuracy")
+
+# %%
+lab.record("scratch_k5_synonyms", scores("synonyms", 5, scratch), unit="accuracy")
+
+# %%
+more_for_scratch = [
+    (b - a) - (d - c)
+    for a, b, c, d in zip(
+        scores("none", 5, scratch), scores("synonyms", 5, scratch), scores("none", 5), scores("synonyms", 5)
+    )
+]
+lab.recall("who", f"gain from scratch - gain on the frozen encoder = {lab.mean_interval(more_for_scratch)}")
+
+# %% [markdown]
+# ## Measure it: the exchange rate
+#
+# How many labels is one label worth once there are copies? Chapter 02 derived it: go along the curve without augmentation until it
+# reaches the accuracy with it.
+
+# %%
+tables, rates = {"frozen": found, "scratch": scratch}, {}
+for who, table in tables.items():
+    shots = [k for k in SHOTS["none"] if ("none", k, SEED) in table]
+    baseline = torch.tensor([scores("none", k, table) for k in shots]).T.numpy()  # (seeds, labels)
+    for name in ("synonyms", "back-translation", "eda"):
+        rates[f"{who}: {name}"] = lab.exchange_rate(shots, baseline, 5, scores(name, 5, table))
+best = max(rates, key=lambda name: rates[name].mean)
+lab.figures.bars(
+    rates,
+    title=f"The highest exchange rate: {rates[best].mean:.2f} ({best})",
+    x="labels without copies that one label with copies is worth",
+    line=1.0,
+    caption="At 5 labels per class, bootstrap intervals. Left of the dashed line the copies cost labels.",
+    alt="Exchange rates: " + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in rates.items()) + ".",
+)
+
+# %%
+lab.record("exchange_rate_frozen_synonyms", rates["frozen: synonyms"], unit="labels per label", headline=True)
+
+# %%
+lab.record("exchange_rate_frozen_backtranslation", rates["frozen: back-translation"], unit="labels per label")
+
+# %%
+lab.record("exchange_rate_scratch_synonyms", rates["scratch: synonyms"], unit="labels per label")
+
+# %% [markdown]
+# ## Measure it: another task
+#
+# The same glosses, cut into another number of classes, with the frozen encoder.
+
+# %%
+elsewhere = {key: frozen(*other_sets[key], other_texts, other_labels) for key in lab.progress(other_sets, "linear heads")}
+there = {name: [elsewhere[name, seed] for seed in FEWER] for name in OTHERS}
+compared = {f"{len(task.classes)} classes, {name}": gains[f"frozen: {name}"] for name in OTHERS[1:]}
+compared |= {f"{len(other.classes)} classes, {name}": lab.paired_difference(there[name], there["none"]) for name in OTHERS[1:]}
+lab.figures.bars(
+    compared,
+    title="The frozen encoder gains between {:+.3f} and {:+.3f}".format(*(f(g.mean for g in compared.values()) for f in (min, max))),
+    x="test accuracy with copies - without",
+    line=0.0,
+    digits=3,
+    caption=f"5 labels per class; without copies {len(other.classes)} classes give {sum(there['none']) / len(FEWER):.2f}.",
+    alt="Gains: " + "; ".join(f"{name} {gain.mean:+.3f}" for name, gain in compared.items()) + ".",
+)
+
+# %% [markdown]
+# ## Derive: does the label survive?
+#
+# Let a **judge** read each gloss before the edit and after it: a linear head on MiniLM, trained on all drawn glosses that it does
+# not judge. Where it read the gloss rightly before and names another class after, the label has *flipped*. The share of flips is
+# a share of independent glosses, so its interval is Wilson's. The judge errs too: a flip means that it *thinks* so.
+#
+# ## Write it
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "flip_rate"}
+def flip_rate(before, after, labels):
+    """The share of glosses whose copy is read as another class than the label, among those that were read rightly before.
+
+    before, after: the judge's class numbers for gloss and copy, whole numbers (n,). labels: the true ones (n,). Returns three
+    numbers: share, low and high end of its 95 % interval (lab.share_interval(successes, n) has .mean, .low and .high).
+    """
+    ### BEGIN SOLUTION
+    right = before == labels
+    share = lab.share_interval(int((after[right] != labels[right]).sum()), int(right.sum()))
+    return share.mean, share.low, share.high
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_flip_rate"}
+lab.check(flip_rate)
+
+# %% [markdown]
+# ## Measure it: flipped labels
+
+# %%
+from fewshot_lab.training import Estimate
+
+rate = lab.yours_or_ours(flip_rate)
+taught = sorted({row for seed in SEEDS for row in task.rows(max(SHOTS["none"]), seed).tolist()} - set(judged))
+judge = methods.linear_head(z([task.train_texts[row] for row in taught]), task.train_labels[taught], len(taught))
+before, judged_labels = judge(z(judged_texts)).argmax(1), task.train_labels[judged]
+n_right = int((before == judged_labels).sum())
+flips = {key: Estimate(*rate(before, judge(z(made)).argmax(1), judged_labels), n_right, "share") for key, made in altered.items()}
+print(f"The judge learned from {len(taught)} glosses and reads {n_right} of {len(judged)} others rightly.")
+
+# %%
+lab.figures.curves(
+    {name: (STRENGTHS, [flips[name, a] for a in STRENGTHS]) for name in EDITED}
+    | {"back-translation": (STRENGTHS, [flips["back-translation", ALPHA]] * len(STRENGTHS))},
+    title=f"At α = {STRENGTHS[-1]} the judge sees most flips by {max(EDITED, key=lambda name: flips[name, STRENGTHS[-1]].mean)}",
+    x="strength α (back-translation has none: flat)",
+    y="share of flipped labels",
+    ticks=STRENGTHS,
+    caption=f"{n_right} glosses that the judge reads rightly; bands: Wilson's 95 % interval. At which strength do the edits differ?",
+    alt="; ".join(f"{name} at {a:g}: {share.mean:.2f}" for (name, a), share in flips.items()) + ".",
+)
+
+# %%
+lab.record("label_flips_synonyms", flips["synonyms", ALPHA], unit="share")
+
+# %%
+lab.record("label_flips_backtranslation", flips["back-translation", ALPHA], unit="share")
+
+# %% [markdown]
+# ## See: what do *you* say?
+#
+# The judge reads words, you read meaning. Here are twenty copies that the learners were given. Does each still describe
+# something of its class?
+
+# %%
+asked = random.Random(SEED).sample(range(len(judged)), 20)
+ways = [name for name in (*EDITED, "back-translation") for _ in range(4)]
+shown = [altered[name, ALPHA][place] for name, place in zip(ways, asked)]
+marker = lab.widgets.LabelMarker(shown, [task.classes[judged_labels[place]] for place in asked])
+marker
+
+# %% [markdown]
+# Run the next cell again when you have marked them.
+
+# %%
+changed, answered = marker.counts()
+by_judge = sum(int(judge(z([one])).argmax()) != int(judged_labels[place]) for one, place in zip(shown, asked))
+print(f"You: {lab.share_interval(changed, answered)}" if answered else "You: no mark yet, so there is nothing to compare.")
+print(f"The judge names another class for {by_judge} of the same {len(shown)}, with its own errors on the glosses themselves.")
+
+# %% [markdown]
+# ## Verdicts
+
+# %%
+lab.verdict(
+    "C1",
+    "Augmentation improves generalisation, for some data it does little, and it cannot replace labels.",
+    [
+        lab.Evidence("from scratch, 5 labels per class: synonyms - none", gains["scratch: synonyms"], ">"),
+        lab.Evidence("frozen encoder, 5 labels per class: synonyms - none", gains["frozen: synonyms"], "<", 0.03),
+        lab.Evidence(
+            "frozen encoder: 20 labels without - 5 labels with synonyms, per class",
+            lab.paired_difference(scores("none", 20), scores("synonyms", 5)),
+            ">",
+        ),
+    ],
+)
+
+# %% [markdown]
+# Longpre et al. (2020) found that edits and back-translation give pretrained models little or nothing. Is that so here?
+
+# %%
+lab.verdict(
+    "pretrained-gains-little",
+    "A pretrained encoder gains less than 0.02 from each of three ways to copy texts.",
+    [
+        lab.Evidence(f"frozen encoder: {name} - none", gains[f"frozen: {name}"], "<", 0.02)
+        for name in ("synonyms", "back-translation", "eda")
+    ],
+)
+
+# %%
+lab.verdict(
+    "scratch-gains-more",
+    "A network from scratch gains more from synonyms than a pretrained encoder does.",
+    [lab.Evidence("gain from scratch - gain on the frozen encoder", lab.mean_interval(more_for_scratch), ">")],
+)
+
+# %% [markdown]
+# ## Recap
+#
+# * Text has no small turn. Synonyms, edits and round trips each keep the label only most of the time: measure how often.
+# * An edit teaches what the model does not know yet. Ask first whether your encoder has read the synonym already.
+# * Compare with what a label costs: the exchange rate says when to label instead.
+#
+# **Questions.** 1. Swapping words changes nothing for a model that counts words. Why can it still change the result of the
+# convolutional network? 2. The judge and the encoder are the same model. What does that do to the flip rate? 3. You may
+# back-translate *test* glosses and average the answers. Is that augmentation, and what could it gain?
+#
+# **Going further.** Wei & Zou 2019 (EMNLP), EDA; Sennrich, Haddow & Birch 2016 (ACL), back-translation; Longpre et al. 2020 (Findings of
+# EMNLP), how effective is task-agnostic augmentation for pretrained transformers; Kobayashi 2018 (NAACL), contextual augmentation; Xie et al.
+# 2020 (NeurIPS), consistency training with back-translation; Kim 2014 (EMNLP), convolutional networks for sentences. In production:
+# `nlpaug` for edits, a neural translator such as MarianMT of `transformers` for round trips.
