@@ -7,14 +7,15 @@ cannot inflect surely is left out rather than guessed.
 import functools
 import re
 
-from .wordnet import _lines, base_forms, first_senses
+from .wordnet import lines, base_forms, first_senses
 
 STOP_WORDS = frozenset(
-    "a about above after again all also am an and any are as at be been being between both but by can could did do does doing "
-    "down during each either few for from further had has have having he her here him his how i if in into is it its just "
-    "like less many may more most much must my no nor not of off often on once one only or other others our out over own same she "
-    "should so some such than that the their them then there these they this those through to too two under until up upon us "
-    "used usually very was we were what when where which while who whom whose why will with within without would you your".split()
+    "a about above after again all also am an and any are as at be been being between both but by can could did do does "
+    "doing down during each either few for from further had has have having he her here him his how i if in into is it "
+    "its just like less many may more most much must my no nor not of off often on once one only or other others our out "
+    "over own same she should so some such than that the their them then there these they this those through to too two "
+    "under until up upon us used usually very was we were what when where which while who whom whose why will with "
+    "within without would you your".split()
 )
 _EDGES = re.compile(r"^(\W*)(.*?)(\W*)$")
 
@@ -134,7 +135,7 @@ def _commonness() -> dict[tuple[str, str], int]:
     """(part, word): how many of its senses were found in texts; index(5WN) gives it before the senses' offsets."""
     found = {}
     for part in "navr":
-        for line in _lines("index", part):
+        for line in lines("index", part):
             fields = line.split()
             found[part, fields[0].replace("_", " ")] = int(fields[-int(fields[2]) - 1])
     return found

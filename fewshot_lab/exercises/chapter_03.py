@@ -1,13 +1,13 @@
 """Chapter 03: synonym replacement, random swap and deletion, the augmented training set, the rate of flipped labels."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 
 from ..augment.text import augmented_set, random_deletion, random_swap, synonym_replacement
 from ..methods.text_augmentation import flip_rate
 from .declare import Exercise, Mistake, Property
+from .probes import Marks
 
 WORDS = "the big dog sees the small cat and the big house".split()
 SYNONYMS = {"big": "large", "dog": "hound", "small": "little", "cat": "feline", "house": "home"}
@@ -47,16 +47,6 @@ def _by_name(words, draws, share):
 def _a_fixed_number(words, draws, share):
     gone = sorted(range(len(words)), key=lambda place: draws[place])[: max(1, round(share * len(words)))]
     return [word for place, word in enumerate(words) if place not in gone] or random_deletion(words, draws, share)
-
-
-@dataclass(frozen=True)
-class Marks:
-    """A change for `augmented_set`: as many marks behind the text as r leaves when divided by `period`."""
-
-    period: int
-
-    def __call__(self, text: str, r: int) -> str:
-        return text + "!" * (r % self.period)
 
 
 def _everything_kept(texts, labels, change, copies):
@@ -262,7 +252,7 @@ EXERCISES = [
             Mistake(
                 "a_fixed_number",
                 _a_fixed_number,
-                "You always delete the same number of words. Each is decided on its own: deleted when its draw is below the share.",
+                "You always delete the same number of words. Decide each on its own: deleted when its draw is below the share.",
             ),
         ),
     ),
@@ -336,7 +326,7 @@ EXERCISES = [
                 "normal_interval",
                 _normal_interval,
                 "Your interval is the normal one, share ± 1.96 standard errors. It has no width at 0 and may leave 0..1: take "
-                "Wilson's, lab.share_interval.",
+                "Wilson's, which scipy.stats.binomtest gives.",
             ),
         ),
         properties=(Property("The interval stays within 0 and 1 and has a width.", _stays_within_one),),

@@ -35,7 +35,17 @@ class Bent:
         return (slopes * (3 * (images - 0.5) + places).sin()).sum() + 0.3 * (images.flatten(1).sum(dim=1) ** 2).sin().sum()
 
 
-THINGS = (Noise, Bent)
+@dataclass(frozen=True)
+class Marks:
+    """A change for `augmented_set`: as many marks behind the text as r leaves when divided by `period`."""
+
+    period: int
+
+    def __call__(self, text: str, r: int) -> str:
+        return text + "!" * (r % self.period)
+
+
+THINGS = (Noise, Bent, Marks)
 
 
 # --- Chapter 02: the parts of a training script.

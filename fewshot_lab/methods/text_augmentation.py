@@ -8,13 +8,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 from ..augment.text import EDITS, Synonyms, changed
 from ..data import glosses
 from ..models.text import TextNet, encoded, vocabulary
 from ..runtime import seed_everything
-from ..training import accuracy, predict, share_interval, train
+from ..training import accuracy, predict, train
 
 CLASSES = {"five": glosses.FIVE, "all": glosses.ALL}
 
@@ -63,8 +64,9 @@ def flip_rate(before: Tensor, after: Tensor, labels: Tensor) -> tuple[float, flo
     right = before == labels
     if not right.any():
         return (float("nan"),) * 3
-    found = share_interval(int((after[right] != labels[right]).sum()), int(right.sum()))
-    return found.mean, found.low, found.high
+    flipped, n = int((after[right] != labels[right]).sum()), int(right.sum())
+    low, high = binomtest(flipped, n).proportion_ci(method="wilson")
+    return flipped / n, low, high
 
 
 def first_tests(classes: str, per_class: int) -> tuple[list[str], Tensor]:

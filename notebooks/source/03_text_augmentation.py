@@ -462,16 +462,20 @@ lab.figures.bars(
 # ## Write it
 
 # %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "flip_rate"}
+from scipy.stats import binomtest
+
+
 def flip_rate(before, after, labels):
     """The share of glosses whose copy is read as another class than the label, among those that were read rightly before.
 
     before, after: the judge's class numbers for gloss and copy, whole numbers (n,). labels: the true ones (n,). Returns three
-    numbers: share, low and high end of its 95 % interval (lab.share_interval(successes, n) has .mean, .low and .high).
+    numbers: share, low and high end of Wilson's 95 % interval: binomtest(flipped, n).proportion_ci(method="wilson").
     """
     ### BEGIN SOLUTION
     right = before == labels
-    share = lab.share_interval(int((after[right] != labels[right]).sum()), int(right.sum()))
-    return share.mean, share.low, share.high
+    flipped, n = int((after[right] != labels[right]).sum()), int(right.sum())
+    low, high = binomtest(flipped, n).proportion_ci(method="wilson")
+    return flipped / n, low, high
     ### END SOLUTION
 
 
