@@ -7,7 +7,7 @@ cannot inflect surely is left out rather than guessed.
 import functools
 import re
 
-from .wordnet import lines, base_forms, first_senses
+from .wordnet import base_forms, first_senses, lines
 
 STOP_WORDS = frozenset(
     "a about above after again all also am an and any are as at be been being between both but by can could did do does "
