@@ -8,6 +8,7 @@ from .labels import LabelExplorer
 from .latent import LatentExplorer
 from .monitor import GanMonitor
 from .policy import PolicyExplorer
+from .prompt import PromptExplorer
 from .question import predict, recall
 from .temperature import TemperatureExplorer
 
@@ -20,6 +21,7 @@ __all__ = [
     "LabelExplorer",
     "LatentExplorer",
     "PolicyExplorer",
+    "PromptExplorer",
     "TemperatureExplorer",
     "predict",
     "recall",
