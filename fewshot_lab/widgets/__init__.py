@@ -9,6 +9,7 @@ from .labels import LabelExplorer
 from .latent import LatentExplorer
 from .monitor import GanMonitor
 from .policy import PolicyExplorer
+from .prompt import PromptExplorer
 from .question import predict, recall
 from .temperature import TemperatureExplorer
 from .text import LabelMarker, TextExplorer
@@ -24,6 +25,7 @@ __all__ = [
     "LabelMarker",
     "LatentExplorer",
     "PolicyExplorer",
+    "PromptExplorer",
     "TemperatureExplorer",
     "TextExplorer",
     "predict",

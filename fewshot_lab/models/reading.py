@@ -1,0 +1,115 @@
+"""A causal language model that reads a text once: what it keeps of it (keys and values) serves all that goes on from there.
+
+In a causal model no token sees a later one. So what the layers computed for a text stays right whatever follows, and only the
+new tokens have to be computed (the "KV cache"; Pope et al. 2023, MLSys). Two uses: one beginning shared by many texts, and
+many endings tried after the same texts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+BATCH = 64
+
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """N texts as the model keeps them, in batches of like lengths, padded on the left.
+
+    places: where the texts of each batch stand among the N. pairs: for each batch the keys and values (B, heads, T, width) of
+    every layer. masks: (B, T), 1 at a token and 0 at padding. hidden: the last layer's vectors (B, T', d) of the tokens that
+    were read last.
+    """
+
+    places: tuple[Tensor, ...]
+    pairs: tuple[Pairs, ...]
+    masks: tuple[Tensor, ...]
+    hidden: tuple[Tensor, ...]
+
+    def last(self) -> Tensor:
+        """The last token's vector of each text (N, d), in the texts' order."""
+        return self.ordered([h[:, -1] for h in self.hidden])
+
+    def mean(self) -> Tensor:
+        """The mean of each text's vectors (N, d), padding left out, in the texts' order."""
+        weights = [mask[:, -h.shape[1] :, None].to(h) for h, mask in zip(self.hidden, self.masks, strict=True)]
+        return self.ordered([(h * w).sum(1) / w.sum(1) for h, w in zip(self.hidden, weights, strict=True)])
+
+    def ordered(self, values: list[Tensor]) -> Tensor:
+        """Values of each batch's texts along their first dimension, put together in the texts' order."""
+        order = torch.cat(self.places).argsort()
+        return torch.cat(values)[order.to(values[0].device)]
+
+
+def read(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None, batch: int = BATCH) -> Reading:
+    """Reads texts, each after the one text of `after` when that is given; no gradients are recorded."""
+    tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    if empty := [number for number, ids in enumerate(tokens) if not ids]:
+        raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
+    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))  # like lengths together, so that little is padded
+    found = []
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
+        ids, mask = padded["input_ids"].to(model.device), padded["attention_mask"].to(model.device)
+        before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
+        with torch.no_grad():
+            found.append((torch.tensor(rows), *_forward(model, vectors(model, ids), mask, before)))
+    places, hidden, pairs, masks = zip(*found, strict=True)
+    return Reading(places, pairs, masks, hidden)
+
+
+def go_on(model, reading: Reading, endings: Tensor) -> Tensor:
+    """The last token's vector when the N texts go on with each of c endings: (c, N, d).
+
+    endings: the endings' input vectors (c, m, d), see `vectors`; gradients flow to them.
+    """
+    found = []
+    for pairs, mask in zip(reading.pairs, reading.masks, strict=True):
+        n = len(mask)
+        inputs = endings.repeat_interleave(n, dim=0)  # (c n, m, d)
+        before = _repeated(pairs, mask, len(endings))
+        h, _, _ = _forward(model, inputs, torch.ones_like(inputs[..., 0], dtype=mask.dtype), before)
+        found.append(h[:, -1].unflatten(0, (len(endings), n)).transpose(0, 1))  # (n, c, d)
+    return reading.ordered(found).transpose(0, 1)
+
+
+def vectors(model, ids: Tensor) -> Tensor:
+    """The input vectors (..., d) of token numbers (...)."""
+    return model.get_input_embeddings()(ids)
+
+
+def spelled(tokenizer, model, text: str) -> Tensor:
+    """The token numbers (m,) of a text, on the model's device; raises ValueError for an empty text."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not ids:
+        raise ValueError("The text is empty: there is no token in it.")
+    return torch.tensor(ids, device=model.device)
+
+
+def _repeated(pairs: Pairs, mask: Tensor, times: int) -> tuple[Pairs, Tensor]:
+    """The batch `times` times, one after the other."""
+    if times == 1:
+        return pairs, mask
+    if len(mask) == 1:  # no copy in memory
+        return [(k.expand(times, -1, -1, -1), v.expand(times, -1, -1, -1)) for k, v in pairs], mask.expand(times, -1)
+    return [(k.repeat(times, 1, 1, 1), v.repeat(times, 1, 1, 1)) for k, v in pairs], mask.repeat(times, 1)
+
+
+def _forward(model, inputs: Tensor, mask: Tensor, before: tuple[Pairs, Tensor] | None) -> tuple[Tensor, Pairs, Tensor]:
+    """Hidden vectors (B, T, d) of the inputs, and the keys, values and mask of all that has been read."""
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    if before is not None:
+        cache = DynamicCache(before[0])
+        mask = torch.cat([before[1], mask], dim=1)
+    positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -inputs.shape[1] :]
+    done = model.model(
+        inputs_embeds=inputs.to(model.dtype), attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    )
+    return done.last_hidden_state, [(layer.keys, layer.values) for layer in done.past_key_values.layers], mask

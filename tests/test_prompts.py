@@ -1,0 +1,194 @@
+"""Prompt learning: cached scores are the plain ones, calibrations keep their laws, and searching and tuning lower the loss."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewshot_lab.data import glosses
+from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
+from fewshot_lab.models import language
+from fewshot_lab.models.reading import go_on, read, spelled, vectors
+from fewshot_lab.runtime import CourseError
+from fewshot_lab.widgets import PromptExplorer
+
+TEMPLATE = "Definition: {x}\nType:"
+TEXTS = ["a small bird", "someone who bakes bread and cakes in the early morning", "a red fruit"]
+WORDS = ["animal", "plant", "food", "person", "artifact"]
+LONG = ["animal", "means of transport", "sweet food"]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    """The language model in float32, so that two ways to one number differ by rounding only."""
+    tokenizer, model = language.smollm2("cpu")
+    return tokenizer, model.float().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def labelled(lm):
+    """Two labelled glosses of each class as the model keeps them, their labels, and the label words' tokens."""
+    texts, labels = glosses.task().draw(2, seed=0)
+    before, joint, _ = prompts.pieces(TEMPLATE)
+    return prompts.read_texts(*lm, texts, before, joint), labels, prompts.label_tokens(lm[0], WORDS)
+
+
+def test_scores_with_shared_beginnings_are_those_of_one_forward_pass_each(lm):
+    plain = prompts.naive_scores(*lm, TEXTS, TEMPLATE, WORDS)
+    assert torch.allclose(prompts.label_scores(*lm, TEXTS, TEMPLATE, WORDS), plain, atol=2e-3)
+    assert torch.allclose(prompts.continuation_scores(*lm, TEXTS, TEMPLATE, WORDS), plain, atol=2e-3)
+    longer = prompts.naive_scores(*lm, TEXTS, TEMPLATE, LONG)
+    assert torch.allclose(prompts.continuation_scores(*lm, TEXTS, TEMPLATE, LONG), longer, atol=2e-3)
+
+
+def test_demonstrations_read_once_are_the_same_as_written_out(lm):
+    prompt = in_context.demonstration_prompt(["a cat", "a rose"], torch.tensor([0, 1]), WORDS, "{x} ->", torch.tensor([1, 0]))
+    assert prompt == "a rose -> plant\na cat -> animal\n"
+    written_out = prompts.naive_scores(*lm, TEXTS, prompt + "{x} ->", WORDS)
+    assert torch.allclose(in_context.in_context_scores(*lm, prompt, TEXTS, WORDS), written_out, atol=2e-3)
+
+
+def test_reading_keeps_the_texts_order_and_goes_on_with_every_ending(lm):
+    tokenizer, model = lm
+    reading = read(tokenizer, model, TEXTS, batch=2)
+    for row, text in enumerate(TEXTS):
+        alone = read(tokenizer, model, [text])
+        assert torch.allclose(reading.last()[row], alone.last()[0], atol=1e-3)
+        assert torch.allclose(reading.mean()[row], alone.mean()[0], atol=1e-3)
+    endings = torch.stack([vectors(model, spelled(tokenizer, model, ending)) for ending in (" is a", " has the")])
+    both = go_on(model, reading, endings)
+    assert both.shape == (2, 3, model.config.hidden_size)
+    for c in range(2):
+        assert torch.allclose(both[c], go_on(model, reading, endings[c : c + 1])[0], atol=1e-3)
+    with pytest.raises(ValueError, match="Text number 1 is empty"):
+        read(tokenizer, model, ["a", ""])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 6))
+def test_the_log_probability_of_a_sequence_is_a_product_over_its_tokens(seed, length):
+    generator = torch.Generator().manual_seed(seed)
+    logits, tokens = torch.randn(length, 4, generator=generator).double(), torch.randint(4, (length,), generator=generator)
+    p = 1.0
+    for t in range(1, length):
+        p *= logits[t - 1].softmax(0)[tokens[t]].item()
+    assert prompts.sequence_log_probability(logits, tokens, 1).exp().item() == pytest.approx(p)
+    parts = [prompts.sequence_log_probability(logits[: t + 1], tokens[: t + 1], t).item() for t in range(1, length)]
+    assert prompts.sequence_log_probability(logits, tokens, 1).item() == pytest.approx(sum(parts))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31))
+def test_calibration_forgives_a_constant_preference_for_a_word(seed):
+    generator = torch.Generator().manual_seed(seed)
+    scores, unlabelled = torch.randn(6, 3, generator=generator), torch.randn(20, 3, generator=generator)
+    preference = torch.tensor([3.0, -2.0, 0.5])
+    for calibrate in (prompts.mean_logit_calibration, prompts.contextual_calibration):
+        plain = calibrate(scores, unlabelled[:1])
+        assert torch.allclose(calibrate(scores + preference, unlabelled[:1] + preference), plain, atol=1e-4)
+    words = prompts.class_log_probabilities(scores.log_softmax(1), [[0, 2], [1]])
+    assert torch.allclose(words.exp().sum(1), torch.ones(6), atol=1e-5)
+
+
+def test_templates_and_label_words_that_cannot_be_used_are_told(lm):
+    for template, words in (
+        ("no place", "exactly once"),
+        ("{x} {x} is", "exactly once"),
+        ("{x} is ", "end with a space"),
+        ("{x}", "go on"),
+    ):
+        with pytest.raises(CourseError, match=words):
+            prompts.pieces(template)
+    with pytest.raises(CourseError, match="choose a word of one token"):
+        prompts.label_tokens(lm[0], ["animal", "hippopotamus"])
+    with pytest.raises(CourseError, match="the same word"):
+        prompts.label_tokens(lm[0], ["animal", " animal"])
+
+
+def test_a_soft_prompt_lowers_the_loss_and_leaves_the_model_as_it_is(lm, labelled):
+    tokenizer, model = lm
+    reading, labels, ids = labelled
+    before = model.model.layers[3].mlp.up_proj.weight.clone()
+    start = vectors(model, spelled(tokenizer, model, "\nType:"))
+    P, losses = soft_prompts.tune_prompt(model, reading, labels, ids, start, steps=6, learning_rate=0.02)
+    assert losses[-1] < losses[0] - 0.1 and P.shape == start.shape and not torch.equal(P, start)
+    assert torch.equal(model.model.layers[3].mlp.up_proj.weight, before)
+    zero_shot = soft_prompts.prompted_logits(model, reading, start, ids).log_softmax(1)
+    texts, _ = glosses.task().draw(2, seed=0)
+    assert torch.allclose(zero_shot, prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1), atol=5e-3)
+
+
+def test_a_searched_trigger_never_gets_worse_and_never_writes_the_answer(lm, labelled):
+    tokenizer, model = lm
+    reading, labels, ids = labelled
+    allowed = torch.zeros(model.config.vocab_size, dtype=torch.bool)
+    allowed[:20_000] = True
+    trigger, losses = triggers.search_trigger(
+        model, reading, labels, ids, spelled(tokenizer, model, " the the"), steps=4, candidates=6, allowed=allowed
+    )
+    assert all(later <= earlier + 1e-5 for earlier, later in zip(losses, losses[1:], strict=False)) and losses[-1] < losses[0]
+    assert not set(trigger.tolist()) & set(ids.tolist()) and trigger.max() < 20_000
+
+
+def test_the_estimate_of_a_swap_is_the_slope_of_the_loss(lm, labelled):
+    """A thousandth of the way to another word changes the loss by a thousandth of the estimate."""
+    tokenizer, model = lm
+    reading, labels, ids = labelled
+    current = spelled(tokenizer, model, " is a")
+    e = vectors(model, current).clone().requires_grad_()
+    with soft_prompts.plain_attention():
+        loss = soft_prompts.label_loss(model, reading, e[None], labels, ids)[0]
+        [gradient] = torch.autograd.grad(loss, [e])
+        table = model.get_input_embeddings().weight
+        estimates = triggers.swap_estimates(gradient, current, table)
+        for word in (300, 5000, 12345):
+            moved = e.detach().clone()
+            moved[1] += 1e-2 * (table[word] - table[current[1]])
+            found = soft_prompts.label_loss(model, reading, moved[None], labels, ids)[0]
+            assert (found - loss).item() == pytest.approx(1e-2 * estimates[1, word].item(), abs=2e-3)
+    assert estimates[[0, 1], current].abs().max() < 1e-5
+
+
+def test_fine_tuning_moves_copies_of_the_upper_layers_only(lm):
+    tokenizer, model = lm
+    texts, labels = glosses.task().draw(1, seed=0)
+    filled = [TEMPLATE.replace("{x}", text) for text in texts]
+    h, mask = fine_tuning.from_below(tokenizer, model, filled, 2)
+    head = model.get_output_embeddings().weight[prompts.label_tokens(tokenizer, WORDS)]
+    network = fine_tuning.UpperLayers(model, 2, head)
+    start = network(h, mask).log_softmax(1)
+    assert torch.allclose(start, prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1), atol=5e-3)
+    before = model.model.layers[-1].mlp.up_proj.weight.clone()
+    losses = fine_tuning.fine_tune(network, h, mask, labels, steps=5, learning_rate=3e-4)
+    assert losses[-1] < losses[0] - 0.2
+    assert torch.equal(model.model.layers[-1].mlp.up_proj.weight, before)
+    assert not torch.equal(network.inner.layers[-1].mlp.up_proj.weight, before)
+
+
+def test_a_head_pulled_to_the_prompt_starts_there_and_learns():
+    generator = torch.Generator().manual_seed(0)
+    like, start = torch.randn(50, 8, generator=generator), torch.randn(3, 8, generator=generator)
+    nothing = prompts.fit_head(like[:0], torch.empty(0, dtype=torch.long), 3, like=like, start=start)
+    assert torch.allclose(nothing(like), (like - like.mean(0)) @ start.T, atol=1e-4)
+    labels = torch.arange(3).repeat(10)
+    features = 3 * torch.eye(8)[labels] + 0.1 * torch.randn(30, 8, generator=generator)
+    learned = prompts.fit_head(features, labels, 3, like=features)
+    assert (learned(features).argmax(1) == labels).all()
+
+
+def test_the_explorer_answers_to_template_words_and_calibration_and_says_what_is_wrong(lm):
+    shown = PromptExplorer(*lm, glosses.task(), TEMPLATE)
+    seen = {shown.output.value}
+    shown.controls["template"].value = "{x} is a kind of"
+    seen.add(shown.output.value)
+    shown.controls["calibrated"].value = shown.controls["calibrated"].options[1]
+    seen.add(shown.output.value)
+    shown.controls["words"].value = "bird, tree, meal, man, tool"
+    seen.add(shown.output.value)
+    assert len(seen) == 4 and "role='alert'" not in "".join(seen)
+    shown.controls["words"].value = "bird, tree"
+    assert "role='alert'" in shown.output.value and "5 label words" in shown.output.value
+    shown.controls["words"].value = "<b>, tree, meal, man, tool"
+    assert "<b>" not in shown.output.value
+    assert all(control.description and control.tooltip for control in shown.controls.values())
+    assert 'alt="' in PromptExplorer(*lm, glosses.task(), TEMPLATE)._repr_mimebundle_()["text/html"]
