@@ -5,6 +5,7 @@ import ctypes
 import os
 import resource
 import struct
+import sys
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -12,7 +13,7 @@ NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x04000000, 0x08000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH, _NO_NEW_PRIVILEGES, _DIE_WITH_PARENT = 2, 38, 1
 NOBODY = 64000  # with root, each slot of the sandbox runs under a number of its own from here on
-HOME = "/home/learner"
+SCRATCH = "/scratch"  # home, working folder and temporary folder in one
 
 
 def _checked(result: int, what: str) -> None:
@@ -48,7 +49,8 @@ def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
         os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
     die_with_parent()
     mount("none", "/", None, _RECURSIVE | _PRIVATE)
-    root = "/tmp"
+    outsides = tuple(read_only.values())
+    root = next(place for place in ("/mnt", "/media", "/srv", "/tmp") if os.path.isdir(place) and not _holds(place, outsides))
     mount("tmpfs", root, "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=755")
     for inside, outside in read_only.items():
         target = Path(root + inside)
@@ -66,15 +68,19 @@ def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
         target.parent.mkdir(exist_ok=True)
         target.touch()
         mount(f"/dev/{device}", str(target), None, _BIND)
-    for name in ("proc", "tmp", "old", HOME[1:]):
+    for name in ("proc", "tmp", "old", SCRATCH[1:]):
         Path(root, name).mkdir(parents=True, exist_ok=True)
     mount("proc", f"{root}/proc", "proc", _NO_SUID | _NO_DEVICES)
-    mount("tmpfs", f"{root}/tmp", "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=1777")
+    mount("tmpfs", root + SCRATCH, "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=1777")
     _checked(_libc.syscall(_pivot_root(), root.encode(), f"{root}/old".encode()), "pivot_root")
     os.chdir("/")
     _checked(_libc.umount2(b"/old", _DETACH), "umount")
     os.rmdir("/old")
     mount("none", "/", None, _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+
+
+def _holds(folder: str, paths) -> bool:
+    return any(path.startswith(f"{folder}/") for path in paths)
 
 
 def _read_only(target: str) -> None:
@@ -110,10 +116,10 @@ def leave_rights(slot: int) -> None:
 
 
 def private_folders(disk: int) -> None:
-    """An empty /tmp and home of `disk` bytes each, this pid namespace's own /proc (else an empty one), and no rights."""
+    """Empty folders of `disk` bytes to write into, this pid namespace's own /proc (else an empty one), and no rights."""
     mount("none", "/", None, _RECURSIVE | _PRIVATE)
-    for folder in ("/tmp", HOME, "/dev/shm"):
-        if os.path.isdir(folder):
+    for folder in (SCRATCH, "/tmp", "/dev/shm"):
+        if os.path.isdir(folder) and not _holds(folder, sys.path):  # an installation under /tmp stays, read-only
             mount("tmpfs", folder, "tmpfs", _NO_SUID | _NO_DEVICES, f"size={disk},mode=700")
     try:
         mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES)

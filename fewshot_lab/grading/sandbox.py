@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from ..checking import Interrupted
 from ..exercises import probes
 from ..runtime import CourseError
-from . import wire
+from . import confine, wire
 
 HERE = Path(__file__).parent
 MODULES = {"worker.py": HERE / "worker.py", "confine.py": HERE / "confine.py", "wire.py": HERE / "wire.py"}
@@ -221,8 +222,8 @@ def _hidden() -> list[str]:
 
 def _environment(means: str) -> dict[str, str]:
     keep = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
-    home = "/home/learner" if means != "none" else "/tmp"
-    return {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", **keep}
+    scratch = confine.SCRATCH if means != "none" else tempfile.gettempdir()
+    return {"PATH": "/usr/bin:/bin", "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8", **keep}
 
 
 def _command(means: str, line: int) -> list[str]:
@@ -242,7 +243,8 @@ def _command(means: str, line: int) -> list[str]:
         arguments += ["--unshare-user"]
     else:  # root's own rights, but for becoming another user, end here
         arguments += [word for right in ("SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")]
-    arguments += ["--die-with-parent", "--hostname", "sandbox"]
+    arguments += ["--die-with-parent", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--perms", "755", "--dir", "/tmp", "--perms", "1777", "--tmpfs", confine.SCRATCH]
     for path in SYSTEM:
         if os.path.islink(path):
             arguments += ["--symlink", os.readlink(path), path]
@@ -257,6 +259,4 @@ def _command(means: str, line: int) -> list[str]:
         arguments += ["--tmpfs", path]
     for name, path in MODULES.items():
         arguments += ["--ro-bind", str(path), f"{INSIDE}/{name}"]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
-    arguments += ["--perms", "755", "--dir", "/home/learner", "--remount-ro", "/"]
-    return [*arguments, "--", *python, "-c", code]
+    return [*arguments, "--remount-ro", "/", "--", *python, "-c", code]

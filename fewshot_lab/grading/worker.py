@@ -97,7 +97,7 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
             loaded = confine.address_space()
             if job["confined"]:
                 confine.private_folders(limits["disk"])
-            os.chdir(confine.HOME if job["confined"] else "/tmp")
+            os.chdir(confine.SCRATCH if job["confined"] else os.environ["TMPDIR"])
             processes = limits["processes"] if job["confined"] else None
             confine.limit(loaded, limits["memory"], limits["cpu_seconds"], limits["disk"], processes)
             _child(line, into, wire)

@@ -43,9 +43,9 @@ def test_no_process_of_a_submission_is_left_when_it_is_graded(graded, sandbox):
 
 
 def test_nothing_of_one_submission_is_there_for_the_next(graded):
-    leave = "open('/tmp/left', 'w').write('x')\nopen('left', 'w').write('x')\nimport torch\ntorch.left = 1\n" + BLANK
+    leave = "open('/scratch/left', 'w').write('x')\nopen('left', 'w').write('x')\nimport torch\ntorch.left = 1\n" + BLANK
     graded("00", accuracy=leave)
-    look = "import os, torch\nassert not os.path.exists('/tmp/left') and not os.path.exists('left')\n"
+    look = "import os, torch\nassert not os.path.exists('/scratch/left') and not os.path.exists('left')\n"
     look += "assert not hasattr(torch, 'left')\n"
     assert "AssertionError" not in graded("00", accuracy=look + BLANK).marks[0].message
 
