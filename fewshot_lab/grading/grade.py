@@ -105,24 +105,31 @@ class _Run:
         while waiting := [q for q in self.task.questions if q.grade_id not in self.marks]:
             self._one_child(waiting, {})
         for question in self.task.questions:
-            if self.marks[question.grade_id].status not in ("failed", "stopped"):
+            before = self.marks[question.grade_id]
+            if before.status not in ("failed", "stopped") or time.monotonic() >= self.deadline:
                 continue
             helpers = helpers_of(self.task, self.answers[question.grade_id]) - {question.grade_id}
             wrong = {name for name in helpers if self.marks[name].status != "passed"}
-            if wrong and time.monotonic() < self.deadline:
-                before = self.marks.pop(question.grade_id)
-                self._one_child([question], {name: self.task.solved[name] for name in wrong})
+            if wrong or before.status == "stopped":  # once more beside right helpers, and without the other answers
+                del self.marks[question.grade_id]
+                self.left_out.discard(question.grade_id)
+                solved = {name: self.task.solved[name] for name in wrong}
+                self._one_child([question], solved, only=helpers | {question.grade_id})
                 if self.marks[question.grade_id].status != "passed":
                     self.marks[question.grade_id] = before
 
-    def _one_child(self, questions: list[Question], replaced: dict[str, str]) -> None:
-        """Runs the cells, then examines these questions until the child ends; every call settles at least one of them."""
+    def _one_child(self, questions: list[Question], replaced: dict[str, str], only: set[str] | None = None) -> None:
+        """Runs the cells (`only` those of these answers), then examines these questions until the child ends.
+
+        Every call settles at least one of them.
+        """
         child, running = self.sandbox.child(), None
         try:
             problems = {}
             for grade_id, source in self.task.pieces:
                 running = grade_id
-                if grade_id in self.left_out and grade_id not in replaced:
+                left_out = grade_id in self.left_out or only is not None and grade_id not in only
+                if grade_id and left_out and grade_id not in replaced:
                     continue
                 source = replaced.get(grade_id, self.answers.get(grade_id, "")) if grade_id else source
                 ran = child.ask({"cell": source}, self._seconds(CELL_SECONDS))

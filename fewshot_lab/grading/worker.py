@@ -92,6 +92,7 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
         code = 70
         try:
             confine.die_with_parent()
+            os.setsid()  # a signal to its process group reaches nobody else
             os.close(out)
             os.close(control)
             loaded = confine.address_space()
