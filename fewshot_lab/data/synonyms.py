@@ -10,11 +10,12 @@ import re
 from .wordnet import _lines, base_forms, first_senses
 
 STOP_WORDS = frozenset(
-    "a about above after again all also am an and any are as at be been being between both but by can could did do does doing "
-    "down during each either few for from further had has have having he her here him his how i if in into is it its just "
-    "like less many may more most much must my no nor not of off often on once one only or other others our out over own same she "
-    "should so some such than that the their them then there these they this those through to too two under until up upon us "
-    "used usually very was we were what when where which while who whom whose why will with within without would you your".split()
+    "a about above after again all also am an and any are as at be been being between both but by can could did do does "
+    "doing down during each either few for from further had has have having he her here him his how i if in into is it "
+    "its just like less many may more most much must my no nor not of off often on once one only or other others our out "
+    "over own same she should so some such than that the their them then there these they this those through to too two "
+    "under until up upon us used usually very was we were what when where which while who whom whose why will with "
+    "within without would you your".split()
 )
 _EDGES = re.compile(r"^(\W*)(.*?)(\W*)$")
 

@@ -262,7 +262,7 @@ EXERCISES = [
             Mistake(
                 "a_fixed_number",
                 _a_fixed_number,
-                "You always delete the same number of words. Each is decided on its own: deleted when its draw is below the share.",
+                "You always delete the same number of words. Each is decided on its own, by its draw and the share.",
             ),
         ),
     ),

@@ -44,7 +44,7 @@ class TextExplorer(Explorer):
         )
 
     def text(self) -> str:
-        """The words before the edit: the learner's own, else the chosen gloss; neighbours on the slider are of other classes."""
+        """The words before the edit: the learner's own, else the chosen gloss; the slider leaps from class to class."""
         return self["own"].strip() or self.task.train_texts[self["gloss"] * 301 % len(self.task.train_texts)]
 
     def after(self, operation: str) -> str:
@@ -62,7 +62,7 @@ class TextExplorer(Explorer):
         left, right = marked(before, after, "<del>", "</del>"), marked(after, before, "<ins><strong>", "</strong></ins>")
         return (
             f"<p>Before: {left}</p><p>After {self['operation']}: {right}</p>"
-            "<p><small>Struck out: words that are gone or have moved. Bold and underlined: words that are new there.</small></p>"
+            "<p><small>Struck out: words that are gone or have moved. Bold, underlined: words that are new there.</small></p>"
         )
 
     def still(self) -> Picture:

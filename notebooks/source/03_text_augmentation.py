@@ -192,7 +192,7 @@ print("So it can fill gaps." if heads else "So it cannot fill gaps: it was cut o
 SHOTS = {"none": [1, 2, 5, 10, 20], "synonyms": [1, 5, 20], "back-translation": [1, 5, 20], "eda": [1, 5, 20]}
 SHOTS |= {"insertion": [5], "swap": [5], "deletion": [5]}
 if CLASSES == "five" or PROFILE == "full":
-    SHOTS["none"] += [50, 100]
+    SHOTS["none"] += [100]
     SHOTS["synonyms"] += [100]
     SHOTS["back-translation"] += [100]
 other = glosses.task(methods.CLASSES[OTHER])
@@ -256,16 +256,16 @@ def change(operation, alpha=ALPHA):
     return methods.changer(operation, alpha=alpha, synonyms=thesaurus, round_trips=trips, edits=edits)
 
 
-def enlarged(glosses_of, operation, shots, seed):
+def enlarged(glosses_of, operation, shots, seed, copies):
     """Glosses and copies with labels for an operation; (texts, labels, number of labelled glosses)."""
     some, their_labels = glosses_of.draw(shots, seed)
-    return *enlarge(some, their_labels.tolist(), change(operation), COPIES.get(shots, 1)), len(some)
+    return *enlarge(some, their_labels.tolist(), change(operation), copies), len(some)
 
 
 keys = [(operation, shots, seed) for operation in SHOTS for shots in SHOTS[operation] for seed in SEEDS]
-sets = {key: enlarged(task, *key) for key in keys}
+sets = {key: enlarged(task, *key, COPIES.get(key[1], 1)) for key in keys}
 OTHERS, FEWER = ("none", "synonyms", "back-translation"), SEEDS[: lab.quick_or_full(5, 20)]
-other_sets = {(operation, seed): enlarged(other, operation, 5, seed) for operation in OTHERS for seed in FEWER}
+other_sets = {(operation, seed): enlarged(other, operation, 5, seed, COPIES[20]) for operation in OTHERS for seed in FEWER}
 grown = {operation: len(sets[operation, 5, SEED][0]) for operation in SHOTS}
 print("Texts at 5 labels per class:", ", ".join(f"{operation} {count}" for operation, count in grown.items()))
 
@@ -275,7 +275,7 @@ print("Texts at 5 labels per class:", ", ".join(f"{operation} {count}" for opera
 # %%
 STRENGTHS = [0.1, 0.3, 0.5]
 EDITED = ("synonyms", "insertion", "swap", "deletion")
-judged = task.rows(30 if CLASSES == "five" else 6, SEED).tolist()
+judged = task.rows(24 if CLASSES == "five" else 6, SEED).tolist()
 judged_texts = [task.train_texts[row] for row in judged]
 altered = {(name, a): [change(name, a)(gloss, 0) for gloss in judged_texts] for name in EDITED for a in STRENGTHS}
 altered["back-translation", ALPHA] = [trips[gloss] for gloss in judged_texts]
@@ -324,7 +324,7 @@ grid = [
     {"classes": CLASSES, "texts": sets[key][0], "labels": sets[key][1], "seed": key[2], "per_class": per_class[CLASSES]}
     for key in scratch_keys
 ]
-rows = lab.sweep(methods.fit_from_scratch, [{**one, "steps": lab.quick_or_full(120, 600)} for one in grid])
+rows = lab.sweep(methods.fit_from_scratch, [{**one, "steps": lab.quick_or_full(100, 600)} for one in grid])
 scratch = {key: row["test_accuracy"] for key, row in zip(scratch_keys, rows)}
 
 # %% [markdown]
