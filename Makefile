@@ -65,7 +65,7 @@ lab: $(READY)
 
 $(PEERS): $(READY)
 	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
-	@$(BIN)/python -m pip install --quiet --no-deps 'torchattacks>=3.5.1'
+	@$(BIN)/python -m pip install --quiet --no-deps 'torchattacks>=3.5.1' 'nlpaug>=1.1.11'
 	@touch $(PEERS)
 
 bench: assets $(PEERS)

@@ -51,7 +51,7 @@ def linear_head(z: Tensor, labels: Tensor, labelled: int):
     from sklearn.linear_model import LogisticRegression
 
     weights = torch.full((len(z),), labelled / len(z)).numpy()
-    model = LogisticRegression(C=30.0, max_iter=300).fit(z.numpy(), labels.numpy(), sample_weight=weights)
+    model = LogisticRegression(C=30.0, max_iter=300, tol=1e-3).fit(z.numpy(), labels.numpy(), sample_weight=weights)
     return lambda features: torch.from_numpy(model.predict_log_proba(features.numpy()))
 
 
