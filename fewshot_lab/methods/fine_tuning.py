@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+BATCH = 64
+
 
 class UpperLayers(nn.Module):
     """The last `layers` layers of a causal model with its final norm and a head (classes, d), copied in float32."""
@@ -37,14 +39,18 @@ class UpperLayers(nn.Module):
 @torch.no_grad()
 def from_below(tokenizer, model, filled: list[str], layers: int) -> tuple[Tensor, Tensor]:
     """What the layers under the last `layers` give for filled templates: (n, T, d) in float32, and the mask (n, T)."""
-    tokens = tokenizer(filled, padding=True, padding_side="left", add_special_tokens=False, return_tensors="pt").to(model.device)
+    tokens = tokenizer(filled, padding=True, padding_side="left", add_special_tokens=False, return_tensors="pt").to(
+        model.device
+    )
     mask = tokens["attention_mask"]
     positions = (mask.cumsum(1) - 1).clamp_min(0)
     done = model.model(**tokens, position_ids=positions, use_cache=False, output_hidden_states=True)
     return done.hidden_states[-1 - layers].float(), mask
 
 
-def fine_tune(network: UpperLayers, h: Tensor, mask: Tensor, labels: Tensor, *, steps: int, learning_rate: float = 1e-4) -> list[float]:
+def fine_tune(
+    network: UpperLayers, h: Tensor, mask: Tensor, labels: Tensor, *, steps: int, learning_rate: float = 1e-4
+) -> list[float]:
     """Trains in place on all texts at every step with AdamW; returns the loss before each step."""
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=learning_rate, weight_decay=0.01)
     losses = []
@@ -55,3 +61,9 @@ def fine_tune(network: UpperLayers, h: Tensor, mask: Tensor, labels: Tensor, *, 
         optimizer.step()
         losses.append(loss.item())
     return losses
+
+
+@torch.no_grad()
+def answers(network: UpperLayers, h: Tensor, mask: Tensor) -> Tensor:
+    """The logits (n, classes) of many texts, batch by batch, on the CPU."""
+    return torch.cat([network(*part) for part in zip(h.split(BATCH), mask.split(BATCH), strict=True)]).cpu()

@@ -90,7 +90,9 @@ def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
     for word, tokens in zip(words, ids, strict=True):
         if len(tokens) != 1:
             spelt = tokenizer.batch_decode([[t] for t in tokens])
-            raise CourseError(f"{word!r} is {len(tokens)} tokens ({spelt}); choose a word of one token, or use continuation_scores.")
+            raise CourseError(
+                f"{word!r} is {len(tokens)} tokens ({spelt}); choose a word of one token, or use continuation_scores."
+            )
     if len({tokens[0] for tokens in ids}) < len(words):
         raise CourseError(f"Two labels have the same word: {', '.join(words)}.")
     return torch.tensor([tokens[0] for tokens in ids])

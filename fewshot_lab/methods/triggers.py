@@ -60,3 +60,10 @@ def search_trigger(
         if found.min() < loss:
             trigger = tried[found.argmin()]
     return trigger, losses
+
+
+def plain_words(tokenizer) -> Tensor:
+    """Which tokens are plain English letters, with or without a space before them: booleans (V,)."""
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    bare = [token.removeprefix("Ġ") for token in tokens]
+    return torch.tensor([word.isascii() and word.isalpha() for word in bare])

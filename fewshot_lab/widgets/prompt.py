@@ -43,7 +43,9 @@ class PromptExplorer(Explorer):
         """log P(word | template(text)) for the texts shown: (texts, classes), calibrated when that is chosen."""
         words = [word.strip() for word in self["words"].split(",")]
         if len(words) != len(self.task.classes):
-            raise ValueError(f"{len(self.task.classes)} label words are needed, with commas between them; here are {len(words)}.")
+            raise ValueError(
+                f"{len(self.task.classes)} label words are needed, with commas between them; here are {len(words)}."
+            )
         before, joint, after = prompts.pieces(self["template"].replace("\\n", "\n"))
         if (before, joint) not in self.readings:  # an edit after {x} does not read the texts again
             self.readings = {(before, joint): prompts.read_texts(self.tokenizer, self.model, self.texts, before, joint)}
@@ -81,7 +83,10 @@ class PromptExplorer(Explorer):
     def still(self) -> Picture:
         scores = self.scores()
         count = f"{int(self.right(scores).sum())} of {len(self.texts)} texts are read rightly"
-        names = [f"{t[:34]}… ({self.task.classes[self.task.validation_labels[r]]})" for t, r in zip(self.texts, self.rows, strict=True)]
+        names = [
+            f"{t[:34]}… ({self.task.classes[self.task.validation_labels[r]]})"
+            for t, r in zip(self.texts, self.rows, strict=True)
+        ]
         return charts.matrix(
             scores.softmax(dim=1),
             names,
