@@ -110,7 +110,7 @@ def read_texts(tokenizer, model, texts: Sequence[str], before: str = "", joint: 
 def next_word_vectors(tokenizer, model, reading: Reading, after: str) -> Tensor:
     """The last vector (N, d) when each text goes on with the template's end; float32, on the CPU."""
     with torch.no_grad():
-        return go_on(model, reading, vectors(model, spelled(tokenizer, model, after))[None])[0].float().cpu()
+        return go_on(model, reading, vectors(model, spelled(tokenizer, model, after))[None, None])[0].float().cpu()
 
 
 @torch.no_grad()
@@ -141,7 +141,7 @@ def continuation_scores(tokenizer, model, texts: Sequence[str], template: str, w
     scores = torch.stack([first[:, ids[0]] for ids in spelt], dim=1)
     for label, ids in enumerate(spelt):
         for t in range(1, len(ids)):
-            h = go_on(model, reading, vectors(model, ids[None, :t]))[0]
+            h = go_on(model, reading, vectors(model, ids[:t])[None, None])[0]
             scores[:, label] += next_word_log_probabilities(model, h)[:, ids[t]]
     return scores
 
@@ -167,8 +167,8 @@ def fit_head(features: Tensor, labels: Tensor, classes: int, *, like: Tensor, st
 
     Minimises cross-entropy, summed over the texts, + ||W - start||^2 / (2 STRENGTH) by L-BFGS. Vectors are centred by the mean
     of the unlabelled `like` (N, d) and scaled to a mean length of 1. features: (n, d), labels: (n,), start: (classes, d) or
-    None for zeros. With the label words' output vectors as `start` the head is the prompt's own, calibrated by mean logits; with
-    zeros it knows nothing (the comparison of Le Scao & Rush 2021, NAACL, with a frozen body).
+    None for zeros. With the label words' output vectors as `start` the head is the prompt's own, calibrated by mean logits;
+    with zeros it knows nothing (the comparison of Le Scao & Rush 2021, NAACL, with a frozen body).
     """
     mean = like.mean(dim=0)
     length = (like - mean).norm(dim=1).mean()
