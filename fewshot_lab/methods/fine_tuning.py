@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BATCH = 64
+from ..models.reading import padded_batches
 
 
 class UpperLayers(nn.Module):
@@ -43,16 +43,11 @@ def from_below(tokenizer, model, filled: Sequence[str], layers: int) -> list[tup
 
     Each batch: the texts' places (n,), their vectors (n, T, d) in float32, and the mask (n, T).
     """
-    tokens = tokenizer(list(filled), add_special_tokens=False)["input_ids"]
-    order = sorted(range(len(filled)), key=lambda row: len(tokens[row]))
     batches = []
-    for start in range(0, len(order), BATCH):
-        rows = order[start : start + BATCH]
-        padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
-        ids, mask = padded["input_ids"].to(model.device), padded["attention_mask"].to(model.device)
+    for rows, ids, mask in padded_batches(tokenizer, filled, model.device):
         positions = (mask.cumsum(1) - 1).clamp_min(0)
         options = {"attention_mask": mask, "position_ids": positions, "use_cache": False, "output_hidden_states": True}
-        batches.append((torch.tensor(rows), model.model(ids, **options).hidden_states[-1 - layers].float(), mask))
+        batches.append((rows, model.model(ids, **options).hidden_states[-1 - layers].float(), mask))
     return batches
 
 
