@@ -31,6 +31,7 @@ OTHER_PARAMETERS = {
     "06": DIGITS,
     "07": DIGITS,
     "08": {"DATASET": "glyphs"},
+    "09": {"CLASSES": "animal plant food time substance"},
     "10": {"CORPUS": str(WNUT)} if WNUT.exists() else {},
 }
 RECORDED = {
@@ -49,6 +50,10 @@ RECORDED = {
     "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
     "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd20")},
     "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
+    "09": {
+        *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
+        *("prompt_worth_k1", "fine_tuned_k4"),
+    },
     "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50, 200))},
 }
 QUICKLY_RUN = {"00", "01"}

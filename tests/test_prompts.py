@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fewshot_lab.data import glosses
 from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
 from fewshot_lab.models import language
+from fewshot_lab.models import reading as reading_page
 from fewshot_lab.models.reading import go_on, read, spelled, vectors
 from fewshot_lab.runtime import CourseError
 from fewshot_lab.widgets import PromptExplorer
@@ -27,10 +28,12 @@ def lm():
 
 @pytest.fixture(scope="module")
 def labelled(lm):
-    """Two labelled glosses of each class as the model keeps them, their labels, and the label words' tokens."""
-    texts, labels = glosses.task().draw(2, seed=0)
+    """Two draws of two labelled glosses a class as the model keeps them, which draw each is of, labels, label words' tokens."""
+    (texts, labels), (more, more_labels) = (glosses.task().draw(2, seed) for seed in (0, 1))
     before, joint, _ = prompts.pieces(TEMPLATE)
-    return prompts.read_texts(*lm, texts, before, joint), labels, prompts.label_tokens(lm[0], WORDS)
+    draws = torch.arange(2).repeat_interleave(10)
+    ids = prompts.label_tokens(lm[0], WORDS)
+    return prompts.read_texts(*lm, texts + more, before, joint), draws, torch.cat([labels, more_labels]), ids
 
 
 def test_scores_with_shared_beginnings_are_those_of_one_forward_pass_each(lm):
@@ -50,18 +53,27 @@ def test_demonstrations_read_once_are_the_same_as_written_out(lm):
 
 def test_reading_keeps_the_texts_order_and_goes_on_with_every_ending(lm):
     tokenizer, model = lm
-    reading = read(tokenizer, model, TEXTS, batch=2)
+    reading = read(tokenizer, model, TEXTS)
     for row, text in enumerate(TEXTS):
         alone = read(tokenizer, model, [text])
         assert torch.allclose(reading.last()[row], alone.last()[0], atol=1e-3)
         assert torch.allclose(reading.mean()[row], alone.mean()[0], atol=1e-3)
     endings = torch.stack([vectors(model, spelled(tokenizer, model, ending)) for ending in (" is a", " has the")])
-    both = go_on(model, reading, endings)
+    both = go_on(model, reading, endings[:, None])
     assert both.shape == (2, 3, model.config.hidden_size)
-    for c in range(2):
-        assert torch.allclose(both[c], go_on(model, reading, endings[c : c + 1])[0], atol=1e-3)
+    each = endings[torch.tensor([0, 1, 0])]  # another ending for every text
+    mixed = go_on(model, reading, each[None])[0]
+    for row, c in enumerate((0, 1, 0)):
+        assert torch.allclose(mixed[row], both[c, row], atol=1e-3)
     with pytest.raises(ValueError, match="Text number 1 is empty"):
         read(tokenizer, model, ["a", ""])
+
+
+def test_batches_hold_every_text_once_and_not_too_many_tokens(lm):
+    texts = ["word " * count for count in (1, 300, 2, 700, 3, 900, 4)]
+    found = list(reading_page.padded_batches(lm[0], texts, "cpu"))
+    assert sorted(torch.cat([rows for rows, *_ in found]).tolist()) == list(range(7))
+    assert all(ids.numel() <= reading_page.TOKENS or len(ids) == 1 for _, ids, _ in found) and len(found) > 2
 
 
 @settings(max_examples=30, deadline=None)
@@ -107,59 +119,74 @@ def test_templates_and_label_words_that_cannot_be_used_are_told(lm):
 
 def test_a_soft_prompt_lowers_the_loss_and_leaves_the_model_as_it_is(lm, labelled):
     tokenizer, model = lm
-    reading, labels, ids = labelled
+    reading, draws, labels, ids = labelled
     before = model.model.layers[3].mlp.up_proj.weight.clone()
     start = vectors(model, spelled(tokenizer, model, "\nType:"))
-    P, losses = soft_prompts.tune_prompt(model, reading, labels, ids, start, steps=6, learning_rate=0.02)
-    assert losses[-1] < losses[0] - 0.1 and P.shape == start.shape and not torch.equal(P, start)
+    P, losses = soft_prompts.tune_prompts(model, reading, draws, labels, ids, start, steps=6, learning_rate=0.02)
+    assert (losses[-1] < losses[0] - 0.1).all() and P.shape == (2, *start.shape)
     assert torch.equal(model.model.layers[3].mlp.up_proj.weight, before)
-    zero_shot = soft_prompts.prompted_logits(model, reading, start, ids).log_softmax(1)
+    zero_shot = soft_prompts.prompted_logits(model, reading, start, ids)[:10].log_softmax(1)
     texts, _ = glosses.task().draw(2, seed=0)
     assert torch.allclose(zero_shot, prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1), atol=5e-3)
 
 
+def test_prompts_that_learn_side_by_side_learn_what_each_learns_alone(lm, labelled):
+    tokenizer, model = lm
+    reading, draws, labels, ids = labelled
+    start = vectors(model, spelled(tokenizer, model, "\nType:"))
+    both, losses = soft_prompts.tune_prompts(model, reading, draws, labels, ids, start, steps=2)
+    texts, labels = glosses.task().draw(2, seed=1)
+    before, joint, _ = prompts.pieces(TEMPLATE)
+    one = prompts.read_texts(*lm, texts, before, joint)
+    nothing = torch.zeros(10, dtype=torch.long)
+    alone, its_losses = soft_prompts.tune_prompts(model, one, nothing, labels, ids, start, steps=2)
+    assert torch.allclose(losses[:, 1], its_losses[:, 0], atol=2e-3)
+    assert (both[1] - alone[0]).norm() < 0.1 * (alone[0] - start).norm()
+
+
 def test_a_searched_trigger_never_gets_worse_and_never_writes_the_answer(lm, labelled):
     tokenizer, model = lm
-    reading, labels, ids = labelled
+    reading, draws, labels, ids = labelled
     allowed = torch.zeros(model.config.vocab_size, dtype=torch.bool)
     allowed[:20_000] = True
-    trigger, losses = triggers.search_trigger(
-        model, reading, labels, ids, spelled(tokenizer, model, " the the"), steps=4, candidates=6, allowed=allowed
+    found, losses = triggers.search_triggers(
+        model, reading, draws, labels, ids, spelled(tokenizer, model, " the the"), steps=4, candidates=6, allowed=allowed
     )
-    assert all(later <= earlier + 1e-5 for earlier, later in zip(losses, losses[1:], strict=False)) and losses[-1] < losses[0]
-    assert not set(trigger.tolist()) & set(ids.tolist()) and trigger.max() < 20_000
+    assert found.shape == (2, 2) and losses.shape == (5, 2)
+    assert (losses[1:] <= losses[:-1] + 1e-4).all() and (losses[-1] < losses[0]).all()
+    assert not set(found.flatten().tolist()) & set(ids.tolist()) and found.max() < 20_000
 
 
 def test_the_estimate_of_a_swap_is_the_slope_of_the_loss(lm, labelled):
-    """A thousandth of the way to another word changes the loss by a thousandth of the estimate."""
+    """A hundredth of the way to another word changes the loss by a hundredth of the estimate."""
     tokenizer, model = lm
-    reading, labels, ids = labelled
+    reading, draws, labels, ids = labelled
     current = spelled(tokenizer, model, " is a")
-    e = vectors(model, current).clone().requires_grad_()
-    with soft_prompts.plain_attention():
-        loss = soft_prompts.label_loss(model, reading, e[None], labels, ids)[0]
-        [gradient] = torch.autograd.grad(loss, [e])
-        table = model.get_input_embeddings().weight
-        estimates = triggers.swap_estimates(gradient, current, table)
-        for word in (300, 5000, 12345):
-            moved = e.detach().clone()
-            moved[1] += 1e-2 * (table[word] - table[current[1]])
-            found = soft_prompts.label_loss(model, reading, moved[None], labels, ids)[0]
-            assert (found - loss).item() == pytest.approx(1e-2 * estimates[1, word].item(), abs=2e-3)
+    e = vectors(model, current).expand(2, -1, -1).clone().requires_grad_()  # (D, m, d)
+    loss = soft_prompts.label_losses(model, reading, e[None], draws, labels, ids)[0]
+    [gradient] = torch.autograd.grad(loss.sum(), [e])
+    table = model.get_input_embeddings().weight
+    estimates = triggers.swap_estimates(gradient[0], current, table)
+    for word in (300, 5000, 12345):
+        moved = e.detach().clone()
+        moved[0, 1] += 1e-2 * (table[word] - table[current[1]])
+        found = soft_prompts.label_losses(model, reading, moved[None], draws, labels, ids)[0]
+        assert (found - loss)[0].item() == pytest.approx(1e-2 * estimates[1, word].item(), abs=2e-3)
+        assert (found - loss)[1].abs() < 1e-4, "the draws share nothing"
     assert estimates[[0, 1], current].abs().max() < 1e-5
 
 
 def test_fine_tuning_moves_copies_of_the_upper_layers_only(lm):
     tokenizer, model = lm
     texts, labels = glosses.task().draw(1, seed=0)
-    filled = [TEMPLATE.replace("{x}", text) for text in texts]
-    h, mask = fine_tuning.from_below(tokenizer, model, filled, 2)
+    batches = fine_tuning.from_below(tokenizer, model, [TEMPLATE.replace("{x}", text) for text in texts], 2)
     head = model.get_output_embeddings().weight[prompts.label_tokens(tokenizer, WORDS)]
     network = fine_tuning.UpperLayers(model, 2, head)
-    start = network(h, mask).log_softmax(1)
-    assert torch.allclose(start, prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1), atol=5e-3)
+    scores = prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1)
+    for rows, h, mask in batches:
+        assert torch.allclose(network(h, mask).log_softmax(1), scores[rows], atol=5e-3)
     before = model.model.layers[-1].mlp.up_proj.weight.clone()
-    losses = fine_tuning.fine_tune(network, h, mask, labels, steps=5, learning_rate=3e-4)
+    losses = fine_tuning.fine_tune(network, batches, labels, steps=5, learning_rate=3e-4)
     assert losses[-1] < losses[0] - 0.2
     assert torch.equal(model.model.layers[-1].mlp.up_proj.weight, before)
     assert not torch.equal(network.inner.layers[-1].mlp.up_proj.weight, before)

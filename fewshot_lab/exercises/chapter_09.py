@@ -164,7 +164,7 @@ EXERCISES = [
             Mistake(
                 "content_free_as_it_is",
                 lambda s, c: (s - c.exp().mean(dim=0).log()).log_softmax(dim=1),
-                "Each content-free text counts alike: renormalise its label probabilities to sum to one, then take the mean.",
+                "Each content-free text must count alike: renormalise its label probabilities first, then take the mean.",
             ),
             Mistake(
                 "mean_of_logarithms",
@@ -198,12 +198,12 @@ EXERCISES = [
             Mistake(
                 "mean_of_the_text",
                 lambda s, u: s - s.mean(dim=1, keepdim=True),
-                "You subtract each text's own mean, which changes no answer. Subtract each class's mean over unlabelled texts.",
+                "You subtract each text's own mean, which changes no answer. Subtract each class's mean over other texts.",
             ),
             Mistake(
                 "test_set_used",
                 lambda s, u: s - s.mean(dim=0),
-                "You take the mean of the scores to be calibrated: that is the test set. Take that of the unlabelled texts.",
+                "You take the mean of the scores to be calibrated: that is the test set. Use the unlabelled texts.",
             ),
             Mistake(
                 "added",
@@ -299,7 +299,7 @@ EXERCISES = [
             Mistake(
                 "distance",
                 lambda g, t, e: torch.cdist(e[t], e),
-                "That is how far a word is from the present one. The gradient says what helps: take the dot product.",
+                "That is how far a word is from the present one. The gradient says which direction helps: dot product.",
             ),
             Mistake(
                 "cosine",

@@ -5,10 +5,13 @@ only. The head is either the label words' rows of the output table (the prompt's
 """
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ..models.reading import padded_batches
 
 
 class UpperLayers(nn.Module):
@@ -35,26 +38,44 @@ class UpperLayers(nn.Module):
 
 
 @torch.no_grad()
-def from_below(tokenizer, model, filled: list[str], layers: int) -> tuple[Tensor, Tensor]:
-    """What the layers under the last `layers` give for filled templates: (n, T, d) in float32, and the mask (n, T)."""
-    options = {"padding": True, "padding_side": "left", "add_special_tokens": False, "return_tensors": "pt"}
-    tokens = tokenizer(filled, **options).to(model.device)
-    mask = tokens["attention_mask"]
-    positions = (mask.cumsum(1) - 1).clamp_min(0)
-    done = model.model(**tokens, position_ids=positions, use_cache=False, output_hidden_states=True)
-    return done.hidden_states[-1 - layers].float(), mask
+def from_below(tokenizer, model, filled: Sequence[str], layers: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """What the layers under the last `layers` give for filled templates, in batches of like lengths.
+
+    Each batch: the texts' places (n,), their vectors (n, T, d) in float32, and the mask (n, T).
+    """
+    batches = []
+    for rows, ids, mask in padded_batches(tokenizer, filled, model.device):
+        positions = (mask.cumsum(1) - 1).clamp_min(0)
+        options = {"attention_mask": mask, "position_ids": positions, "use_cache": False, "output_hidden_states": True}
+        batches.append((rows, model.model(ids, **options).hidden_states[-1 - layers].float(), mask))
+    return batches
 
 
 def fine_tune(
-    network: UpperLayers, h: Tensor, mask: Tensor, labels: Tensor, *, steps: int, learning_rate: float = 1e-4
+    network: UpperLayers,
+    batches: list[tuple[Tensor, Tensor, Tensor]],
+    labels: Tensor,
+    *,
+    steps: int,
+    learning_rate: float = 2e-4,
 ) -> list[float]:
-    """Trains in place on all texts at every step with AdamW; returns the loss before each step."""
+    """Trains in place with AdamW, on all texts at every step; returns the mean loss before each step. labels: (n,)."""
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=learning_rate, weight_decay=0.01)
     losses = []
     for _ in range(steps):
-        loss = F.cross_entropy(network(h, mask), labels.to(h.device))
         optimizer.zero_grad()
-        loss.backward()
+        total = 0.0
+        for rows, h, mask in batches:
+            loss = F.cross_entropy(network(h, mask), labels[rows].to(h.device), reduction="sum") / len(labels)
+            loss.backward()
+            total += loss.item()
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(total)
     return losses
+
+
+@torch.no_grad()
+def answers(network: UpperLayers, batches: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """The logits (n, classes) of all texts, in their order, on the CPU."""
+    order = torch.cat([rows for rows, _, _ in batches]).argsort()
+    return torch.cat([network(h, mask).cpu() for _, h, mask in batches])[order]

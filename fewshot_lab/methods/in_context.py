@@ -30,10 +30,10 @@ def random_order(n: int, seed: int) -> Tensor:
 
 
 def in_context_scores(
-    tokenizer, model, prompt: str, texts: Sequence[str], words: Sequence[str], template: str = DEMONSTRATION, batch: int = 32
+    tokenizer, model, prompt: str, texts: Sequence[str], words: Sequence[str], template: str = DEMONSTRATION
 ) -> Tensor:
     """log P(word | prompt, template(text)): (N, classes); the prompt is read once."""
     shown = read(tokenizer, model, [prompt])
     filled = [template.replace(PLACE, text) for text in texts]
-    hidden = read(tokenizer, model, filled, after=shown, batch=batch).last()
+    hidden = read(tokenizer, model, filled, after=shown).last()
     return next_word_log_probabilities(model, hidden)[:, label_tokens(tokenizer, words)]

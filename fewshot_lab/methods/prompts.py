@@ -90,7 +90,9 @@ def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
     for word, tokens in zip(words, ids, strict=True):
         if len(tokens) != 1:
             spelt = tokenizer.batch_decode([[t] for t in tokens])
-            raise CourseError(f"{word!r} is {len(tokens)} tokens ({spelt}); choose a word of one token.")
+            raise CourseError(
+                f"{word!r} is {len(tokens)} tokens ({spelt}); choose a word of one token, or use continuation_scores."
+            )
     if len({tokens[0] for tokens in ids}) < len(words):
         raise CourseError(f"Two labels have the same word: {', '.join(words)}.")
     return torch.tensor([tokens[0] for tokens in ids])
@@ -108,7 +110,7 @@ def read_texts(tokenizer, model, texts: Sequence[str], before: str = "", joint: 
 def next_word_vectors(tokenizer, model, reading: Reading, after: str) -> Tensor:
     """The last vector (N, d) when each text goes on with the template's end; float32, on the CPU."""
     with torch.no_grad():
-        return go_on(model, reading, vectors(model, spelled(tokenizer, model, after))[None])[0].float().cpu()
+        return go_on(model, reading, vectors(model, spelled(tokenizer, model, after))[None, None])[0].float().cpu()
 
 
 @torch.no_grad()
@@ -139,7 +141,7 @@ def continuation_scores(tokenizer, model, texts: Sequence[str], template: str, w
     scores = torch.stack([first[:, ids[0]] for ids in spelt], dim=1)
     for label, ids in enumerate(spelt):
         for t in range(1, len(ids)):
-            h = go_on(model, reading, vectors(model, ids[None, :t]))[0]
+            h = go_on(model, reading, vectors(model, ids[:t])[None, None])[0]
             scores[:, label] += next_word_log_probabilities(model, h)[:, ids[t]]
     return scores
 

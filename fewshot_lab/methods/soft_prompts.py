@@ -9,12 +9,9 @@ layers compute for x then never depends on P, so keys and values of the texts ar
 step of training costs m tokens a text. The probability is taken among the label words.
 """
 
-import contextlib
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..models.reading import Reading, go_on
 
@@ -25,38 +22,48 @@ def label_logits(model, hidden: Tensor, label_ids: Tensor) -> Tensor:
     return (hidden @ words.to(hidden).T).float()
 
 
-def label_loss(model, reading: Reading, endings: Tensor, labels: Tensor, label_ids: Tensor) -> Tensor:
-    """The mean cross-entropy of the texts' labels under each of c endings (c, m, d): (c,)."""
-    logits = label_logits(model, go_on(model, reading, endings), label_ids)  # (c, n, classes)
-    targets = labels.to(logits.device).expand(len(endings), -1)
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").unflatten(0, targets.shape).mean(dim=1)
+def label_losses(model, reading: Reading, endings: Tensor, draws: Tensor, labels: Tensor, label_ids: Tensor) -> Tensor:
+    """The mean cross-entropy of each draw's texts under each of its c endings: (c, D).
 
-
-def tune_prompt(
-    model, reading: Reading, labels: Tensor, label_ids: Tensor, start: Tensor, *, steps: int, learning_rate: float = 0.01
-) -> tuple[Tensor, list[float]]:
-    """Learns the vectors P from `start` (m, d) with Adam; returns them in float32 and the loss before each step.
-
-    reading: the labelled texts as the model keeps them. labels: (n,). label_ids: (classes,), the label words' tokens.
+    reading: the texts of all D draws, as the model keeps them. endings: (c, D, m, d). draws: (n,), which draw a text belongs
+    to, 0 to D - 1. labels: (n,). label_ids: (classes,), the label words' tokens.
     """
-    P = start.detach().float().clone().requires_grad_()
+    draws = draws.to(endings.device)
+    logits = label_logits(model, go_on(model, reading, endings[:, draws]), label_ids)  # (c, n, classes)
+    targets = labels.to(logits.device).expand(len(endings), -1)
+    each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").unflatten(0, targets.shape)  # (c, n)
+    sums = torch.zeros_like(logits[:, : endings.shape[1], 0]).index_add(1, draws, each)
+    return sums / draws.bincount(minlength=endings.shape[1])
+
+
+def tune_prompts(
+    model,
+    reading: Reading,
+    draws: Tensor,
+    labels: Tensor,
+    label_ids: Tensor,
+    start: Tensor,
+    *,
+    steps: int,
+    learning_rate: float = 0.01,
+) -> tuple[Tensor, Tensor]:
+    """Learns one soft prompt a draw from `start` (m, d) with Adam: P (D, m, d) in float32, and the losses (steps, D).
+
+    The draws share nothing but the batches that they are computed in: the loss is the sum of theirs, so each prompt's gradient
+    is its own. The losses are those before each step. Arguments as in `label_losses`.
+    """
+    P = start.detach().float().repeat(int(draws.max()) + 1, 1, 1).requires_grad_()
     optimizer = torch.optim.Adam([P], lr=learning_rate)
     losses = []
     for _ in range(steps):
-        with plain_attention():
-            loss = label_loss(model, reading, P[None], labels, label_ids)[0]
-            [P.grad] = torch.autograd.grad(loss, [P])
+        loss = label_losses(model, reading, P[None], draws, labels, label_ids)[0]
+        [P.grad] = torch.autograd.grad(loss.sum(), [P])
         optimizer.step()
-        losses.append(loss.item())
-    return P.detach(), losses
+        losses.append(loss.detach().cpu())
+    return P.detach(), torch.stack(losses)
 
 
 @torch.no_grad()
 def prompted_logits(model, reading: Reading, ending: Tensor, label_ids: Tensor) -> Tensor:
     """The label words' logits (N, classes) of texts that go on with one ending (m, d), on the CPU."""
-    return label_logits(model, go_on(model, reading, ending[None])[0], label_ids).cpu()
-
-
-def plain_attention() -> contextlib.AbstractContextManager:
-    """Attention as matrix products: with a few queries its gradient is faster on a CPU than the fused kernel's."""
-    return sdpa_kernel(SDPBackend.MATH)
+    return label_logits(model, go_on(model, reading, ending[None, None])[0], label_ids).cpu()

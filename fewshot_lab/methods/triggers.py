@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..models.reading import Reading, vectors
-from .soft_prompts import label_loss, plain_attention
+from .soft_prompts import label_losses
 
 
 def swap_estimates(gradient: Tensor, current: Tensor, embeddings: Tensor) -> Tensor:
@@ -24,39 +24,48 @@ def swap_estimates(gradient: Tensor, current: Tensor, embeddings: Tensor) -> Ten
     return gradient @ embeddings.T - (gradient * embeddings[current]).sum(dim=1, keepdim=True)
 
 
-def search_trigger(
+def search_triggers(
     model,
     reading: Reading,
+    draws: Tensor,
     labels: Tensor,
     label_ids: Tensor,
     start: Tensor,
     *,
     steps: int,
-    candidates: int = 8,
-    allowed: Tensor | None = None,
+    candidates: int,
+    allowed: Tensor,
     estimates=swap_estimates,
-) -> tuple[Tensor, list[float]]:
-    """Changes one token of the trigger at a time, place after place; returns the trigger (m,) and the loss before each step.
+) -> tuple[Tensor, Tensor]:
+    """Searches one trigger a draw, one place after the other: token numbers (D, m), and the losses (steps + 1, D).
 
-    reading: the labelled texts as the model keeps them, labels: (n,), label_ids: (classes,). start: (m,) token numbers.
-    allowed: (V,) booleans, the words that may be used; label words never are, for they would write the answer.
+    start: (m,) token numbers. allowed: (V,) booleans, the words that may be used; label words never are, for they would write
+    the answer. `candidates` words are tried at a step, the best by
+    `estimates`. The other arguments as in `soft_prompts.label_losses`.
     """
-    trigger, losses = start.clone(), []
     table = model.get_input_embeddings().weight.detach()
-    barred = torch.zeros(len(table), dtype=torch.bool) if allowed is None else ~allowed
-    barred[label_ids.cpu()] = True
+    barred = ~allowed
+    barred[label_ids] = True
+    trigger = start.repeat(int(draws.max()) + 1, 1)  # (D, m)
+    here = torch.arange(len(trigger), device=trigger.device)
+    losses = []
     for step in range(steps):
-        j = step % len(trigger)
-        inputs = vectors(model, trigger).detach().float().requires_grad_()
-        with plain_attention():
-            loss = label_loss(model, reading, inputs[None], labels, label_ids)[0]
-            [gradient] = torch.autograd.grad(loss, [inputs])
-        losses.append(loss.item())
-        change = estimates(gradient, trigger, table.float())[j].masked_fill(barred.to(gradient.device), torch.inf)
-        tried = trigger.repeat(candidates, 1)  # (k, m)
-        tried[:, j] = change.topk(candidates, largest=False).indices
+        j = step % trigger.shape[1]
+        e = vectors(model, trigger).detach().float().requires_grad_()
+        loss = label_losses(model, reading, e[None], draws, labels, label_ids)[0]  # (D,)
+        [gradient] = torch.autograd.grad(loss.sum(), [e])
+        losses.append(loss.detach())
+        change = estimates(gradient[:, j], trigger[:, j], table.float()).masked_fill(barred.to(table.device), torch.inf)
+        tried = trigger.repeat(candidates, 1, 1)  # (k, D, m)
+        tried[:, :, j] = change.topk(candidates, largest=False).indices.T
         with torch.no_grad():
-            found = label_loss(model, reading, vectors(model, tried), labels, label_ids)
-        if found.min() < loss:
-            trigger = tried[found.argmin()]
-    return trigger, losses
+            found, best = label_losses(model, reading, vectors(model, tried), draws, labels, label_ids).min(dim=0)  # (D,)
+        trigger = torch.where((found < loss)[:, None], tried[best, here], trigger)
+    return trigger, torch.stack([*losses, torch.minimum(found, losses[-1])]).cpu()
+
+
+def plain_words(tokenizer) -> Tensor:
+    """Which tokens are plain English letters, with or without a space before them: booleans (V,)."""
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    bare = [token.removeprefix("Ġ") for token in tokens]
+    return torch.tensor([word.isascii() and word.isalpha() for word in bare])

@@ -5,13 +5,15 @@ new tokens have to be computed (the "KV cache"; Pope et al. 2023, MLSys). Two us
 many endings tried after the same texts.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-BATCH = 64
+TOKENS = 768  # in a batch, padding counted: large enough to be fast, small enough that little is padded
 
 Pairs = list[tuple[Tensor, Tensor]]
 
@@ -45,36 +47,44 @@ class Reading:
         return torch.cat(values)[order.to(values[0].device)]
 
 
-def read(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None, batch: int = BATCH) -> Reading:
+def read(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None) -> Reading:
     """Reads texts, each after the one text of `after` when that is given; no gradients are recorded."""
+    found = []
+    for rows, ids, mask in padded_batches(tokenizer, texts, model.device):
+        before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
+        with torch.no_grad():
+            found.append((rows, *_forward(model, vectors(model, ids), mask, before)))
+    places, hidden, pairs, masks = zip(*found, strict=True)
+    return Reading(places, pairs, masks, hidden)
+
+
+def padded_batches(tokenizer, texts: Sequence[str], device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches of like lengths, padded on the left: the texts' places (B,), token numbers (B, T), mask (B, T)."""
     tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     if empty := [number for number, ids in enumerate(tokens) if not ids]:
         raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
-    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))  # like lengths together, so that little is padded
-    found = []
-    for start in range(0, len(order), batch):
-        rows = order[start : start + batch]
+    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
+    while order:
+        size = next((n for n in range(1, len(order)) if (n + 1) * len(tokens[order[n]]) > TOKENS), len(order))
+        rows, order = order[:size], order[size:]
         padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
-        ids, mask = padded["input_ids"].to(model.device), padded["attention_mask"].to(model.device)
-        before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
-        with torch.no_grad():
-            found.append((torch.tensor(rows), *_forward(model, vectors(model, ids), mask, before)))
-    places, hidden, pairs, masks = zip(*found, strict=True)
-    return Reading(places, pairs, masks, hidden)
+        yield torch.tensor(rows), padded["input_ids"].to(device), padded["attention_mask"].to(device)
 
 
 def go_on(model, reading: Reading, endings: Tensor) -> Tensor:
     """The last token's vector when the N texts go on with each of c endings: (c, N, d).
 
-    endings: the endings' input vectors (c, m, d), see `vectors`; gradients flow to them.
+    endings: input vectors (c, N, m, d), each text's own, or (c, 1, m, d), the same for all; see `vectors`. Gradients flow to
+    them.
     """
     found = []
-    for pairs, mask in zip(reading.pairs, reading.masks, strict=True):
-        n = len(mask)
-        inputs = endings.repeat_interleave(n, dim=0)  # (c n, m, d)
-        before = _repeated(pairs, mask, len(endings))
-        h, _, _ = _forward(model, inputs, torch.ones_like(inputs[..., 0], dtype=mask.dtype), before)
-        found.append(h[:, -1].unflatten(0, (len(endings), n)).transpose(0, 1))  # (n, c, d)
+    for rows, pairs, mask in zip(reading.places, reading.pairs, reading.masks, strict=True):
+        c, n = len(endings), len(mask)
+        inputs = endings.expand(c, n, -1, -1) if endings.shape[1] == 1 else endings[:, rows.to(endings.device)]
+        new = torch.ones(c * n, inputs.shape[2], dtype=mask.dtype, device=mask.device)
+        with _quick_gradient(inputs):
+            h, _, _ = _forward(model, inputs.flatten(0, 1), new, _repeated(pairs, mask, c))
+        found.append(h[:, -1].unflatten(0, (c, n)).transpose(0, 1))  # (n, c, d)
     return reading.ordered(found).transpose(0, 1)
 
 
@@ -98,6 +108,11 @@ def _repeated(pairs: Pairs, mask: Tensor, times: int) -> tuple[Pairs, Tensor]:
     if len(mask) == 1:  # no copy in memory
         return [(k.expand(times, -1, -1, -1), v.expand(times, -1, -1, -1)) for k, v in pairs], mask.expand(times, -1)
     return [(k.repeat(times, 1, 1, 1), v.repeat(times, 1, 1, 1)) for k, v in pairs], mask.repeat(times, 1)
+
+
+def _quick_gradient(inputs: Tensor) -> contextlib.AbstractContextManager:
+    """For few tokens the gradient of attention is faster on a CPU by plain matrix products than by the fused kernel."""
+    return sdpa_kernel(SDPBackend.MATH) if inputs.requires_grad else contextlib.nullcontext()
 
 
 def _forward(model, inputs: Tensor, mask: Tensor, before: tuple[Pairs, Tensor] | None) -> tuple[Tensor, Pairs, Tensor]:

@@ -6,13 +6,11 @@ import ipywidgets
 import torch
 
 from ..data.glosses import TextTask
-from ..figures import Picture, charts
+from ..figures import Picture, new_figure, style
 from ..methods import prompts
 from .explorer import Explorer, choice
 
 _CALIBRATED = ("as it is", "minus the mean of the texts shown")
-_HIGHEST = ";font-weight:bold;text-decoration:underline"
-_SEEN = str.maketrans({" ": "␣", "\n": "⏎"})
 _OPTIONS = {"style": {"description_width": "6.5em"}, "layout": {"width": "36em"}, "continuous_update": False}
 
 
@@ -45,8 +43,9 @@ class PromptExplorer(Explorer):
         """log P(word | template(text)) for the texts shown: (texts, classes), calibrated when that is chosen."""
         words = [word.strip() for word in self["words"].split(",")]
         if len(words) != len(self.task.classes):
-            needed = len(self.task.classes)
-            raise ValueError(f"{needed} label words are needed, with commas between them; here are {len(words)}.")
+            raise ValueError(
+                f"{len(self.task.classes)} label words are needed, with commas between them; here are {len(words)}."
+            )
         before, joint, after = prompts.pieces(self["template"].replace("\\n", "\n"))
         if (before, joint) not in self.readings:  # an edit after {x} does not read the texts again
             self.readings = {(before, joint): prompts.read_texts(self.tokenizer, self.model, self.texts, before, joint)}
@@ -64,33 +63,43 @@ class PromptExplorer(Explorer):
         heads = "".join(f"<th scope='col'>{html.escape(word.strip())}</th>" for word in self["words"].split(","))
         lines = []
         for text, share, right, row in zip(self.texts, scores.softmax(1), self.right(scores), self.rows, strict=True):
-            cells = "".join(
-                f"<td style='text-align:right{_HIGHEST if p == share.max() else ''}'>{p:.2f}</td>" for p in share.tolist()
-            )
-            label = self.task.classes[self.task.validation_labels[row]]
-            said = f"{'✓' if right else '✗'} {html.escape(label)}"
-            lines.append(f"<tr><td style='text-align:left;max-width:26em'>{html.escape(text)}</td>{cells}<td>{said}</td></tr>")
-        filled = self["template"].replace("\\n", "\n").replace(prompts.PLACE, self.texts[0])
-        tokens = self.tokenizer.batch_decode([[t] for t in self.tokenizer(filled, add_special_tokens=False)["input_ids"]])
-        shown = " ".join(
-            f"<span style='border:1px solid;border-radius:3px;padding:0 2px'>{html.escape(token).translate(_SEEN)}</span>"
-            for token in tokens
+            looks = ["font-weight:bold;text-decoration:underline" if p == share.max() else "" for p in share]
+            cells = "".join(f"<td style='text-align:right;{look}'>{p:.2f}</td>" for p, look in zip(share, looks, strict=True))
+            label = html.escape(self.task.classes[self.task.validation_labels[row]])
+            said = f"<td>{'✓' if right else '✗'} {label}</td>"
+            lines.append(f"<tr><td style='text-align:left;max-width:26em'>{html.escape(text)}</td>{cells}{said}</tr>")
+        head = f"<tr><th scope='col'>text</th>{heads}<th scope='col'>its class</th></tr>"
+        told = (
+            f"{int(self.right(scores).sum())} of {len(self.texts)} right. The numbers: each word's share among the label words."
         )
-        table = f"<table><tr><th scope='col'>text</th>{heads}<th scope='col'>its class</th></tr>{''.join(lines)}</table>"
-        count = f"{int(self.right(scores).sum())} of {len(self.texts)} right."
-        said = f"<p>{count} The share of each label word among the label words.</p>"
-        return f"{table}{said}<p>The first text's {len(tokens)} tokens: {shown}</p>"
+        return f"<table>{head}{''.join(lines)}</table><p>{told}</p><p>The first text's tokens: {self.tokens()}</p>"
+
+    def tokens(self) -> str:
+        """The tokens of the first text in the template, each in a frame, spaces and line ends made visible."""
+        filled = self["template"].replace("\\n", "\n").replace(prompts.PLACE, self.texts[0])
+        ids = self.tokenizer(filled, add_special_tokens=False)["input_ids"]
+        pieces = [html.escape(self.tokenizer.decode([token])).replace(" ", "␣").replace("\n", "⏎") for token in ids]
+        return " ".join(f"<span style='border:1px solid;border-radius:3px;padding:0 2px'>{piece}</span>" for piece in pieces)
 
     def still(self) -> Picture:
         scores = self.scores()
+        shares = scores.softmax(dim=1)
         count = f"{int(self.right(scores).sum())} of {len(self.texts)} texts are read rightly"
-        labels = [self.task.classes[self.task.validation_labels[row]] for row in self.rows]
-        names = [f"{text[:34]}… ({label})" for text, label in zip(self.texts, labels, strict=True)]
-        return charts.matrix(
-            scores.softmax(dim=1),
-            names,
-            [word.strip()[:6] for word in self["words"].split(",")],
-            title=count,
-            caption="A still of the explorer: the share of each label word after the template. Run the cell to edit both.",
-            alt=f"{count} with the template {self['template']}.",
+        words = [word.strip() for word in self["words"].split(",")]
+        with style():
+            figure, axes = new_figure(size=(7.5, 1.2 + 0.36 * len(self.texts)))
+            axes.imshow(shares.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+            for row, column in ((r, c) for r in range(len(shares)) for c in range(len(words))):
+                value = shares[row, column].item()
+                colour = "black" if value > 0.5 else "white"
+                axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+            labels = [self.task.classes[self.task.validation_labels[row]] for row in self.rows]
+            names = [f"{text[:38]}… ({label})" for text, label in zip(self.texts, labels, strict=True)]
+            axes.set_yticks(range(len(names)), names, fontsize=8)
+            axes.set_xticks(range(len(words)), words)
+            axes.grid(False)
+            axes.set_title(count)
+        told = f"{count} with the template {self['template']} and the words {self['words']}."
+        return Picture(
+            figure, caption="A still of the explorer: each label word's share. Run the cell to edit the prompt.", alt=told
         )
