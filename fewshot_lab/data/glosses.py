@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .images import rows_of_each
 from .wordnet import NOUN_SUPERSENSES, synsets
 
 FIVE = ("animal", "plant", "food", "person", "artifact")
@@ -40,9 +41,7 @@ class TextTask:
 
     def rows(self, shots: int, seed: int) -> Tensor:
         """Where the texts of `draw` stand in the training part: whole numbers, at most classes * shots of them."""
-        order = torch.randperm(len(self.train_labels), generator=torch.Generator().manual_seed(seed))
-        ordered = self.train_labels[order]
-        return torch.cat([order[ordered == label][:shots] for label in range(len(self.classes))])
+        return rows_of_each(self.train_labels, len(self.classes), shots, seed)
 
 
 @functools.cache

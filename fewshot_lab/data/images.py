@@ -28,12 +28,15 @@ class ImageTask:
 
     def rows(self, shots: int, seed: int) -> Tensor:
         """Where the images of `draw` stand in the training part: whole numbers (classes * shots,)."""
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.train_labels), generator=generator)
-        chosen = []
-        for label in range(len(self.classes)):
-            of_class = order[self.train_labels[order] == label]
-            if shots > len(of_class):
-                raise ValueError(f"{self.name} has {len(of_class)} training images of {self.classes[label]!r}, not {shots}.")
-            chosen.append(of_class[:shots])
-        return torch.cat(chosen)
+        counts = torch.bincount(self.train_labels, minlength=len(self.classes)).tolist()
+        for name, count in zip(self.classes, counts, strict=True):
+            if shots > count:
+                raise ValueError(f"{self.name} has {count} training images of {name!r}, not {shots}.")
+        return rows_of_each(self.train_labels, len(self.classes), shots, seed)
+
+
+def rows_of_each(labels: Tensor, classes: int, shots: int, seed: int) -> Tensor:
+    """Where `shots` items of every class stand, class after class, in an order drawn by `seed`: of a rarer class, all of it."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    ordered = labels[order]
+    return torch.cat([order[ordered == label][:shots] for label in range(classes)])
