@@ -115,13 +115,13 @@ class _Run:
                 self.left_out.discard(question.grade_id)
                 solved = {name: self.task.solved[name] for name in wrong}
                 self._one_child([question], solved, only=helpers | {question.grade_id})
-                if self.marks[question.grade_id].status != "passed":
-                    self.marks[question.grade_id] = before
+                after = self.marks.get(question.grade_id, before)  # none, when a helper ended the child
+                self.marks[question.grade_id] = after if after.status == "passed" else before
 
     def _one_child(self, questions: list[Question], replaced: dict[str, str], only: set[str] | None = None) -> None:
         """Runs the cells (`only` those of these answers), then examines these questions until the child ends.
 
-        Every call settles at least one of them.
+        Every call settles one of them, or leaves the answer that ended the child out of the next.
         """
         child, running = self.sandbox.child(), None
         try:

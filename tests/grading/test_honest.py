@@ -70,3 +70,16 @@ def test_a_learners_own_calls_of_the_course_in_an_answer_cell_do_no_harm(graded)
         + "\nimport fewshot_lab as lab\nlab.check(accuracy)\nlab.figures.bars([1])\n%time 1\n"
     )
     assert graded("00", accuracy=text).score == 2
+
+
+def test_a_helper_that_ends_its_process_only_when_it_is_alone_costs_the_grader_nothing(graded):
+    """nt_xent is stopped and so examined again beside its helpers alone, which is when this helper ends the process."""
+    solved = assignment("04").solved
+    alone = "if 'rotation_batch' not in globals():\n    import os\n    os._exit(0)\n" + solved["similarity_matrix"]
+    marks = {
+        mark.grade_id: mark
+        for mark in graded(
+            "04", similarity_matrix=alone, nt_xent="import os\ndef nt_xent(z, t):\n    similarities_of\n    os._exit(0)"
+        ).marks
+    }
+    assert marks["nt_xent"].status == "stopped" and marks["similarity_matrix"].status == "passed"
