@@ -7,7 +7,7 @@ cannot inflect surely is left out rather than guessed.
 import functools
 import re
 
-from .wordnet import base_forms, first_senses, lines
+from .wordnet import base_forms, first_senses, index
 
 STOP_WORDS = frozenset(
     "a about above after again all also am an and any are as at be been being between both but by can could did do does "
@@ -26,14 +26,11 @@ def synonyms(word: str) -> tuple[str, ...]:
     before, core, after = _EDGES.match(word).groups()
     if not core.isalpha() or not core.islower() or core in STOP_WORDS or len(core) < 3:
         return ()
-    found = []
-    for part, base, form in _readings(core):
-        for other in first_senses(part)[base].words:
-            inflected = _inflected(other, part, form)
-            if other != base and inflected and inflected != core:
-                found.append(before + inflected + after)
-        break
-    return tuple(dict.fromkeys(found))
+    if (reading := _reading(core)) is None:
+        return ()
+    part, base, form = reading
+    others = (_inflected(other, part, form) for other in first_senses(part)[base].words if other != base)
+    return tuple(dict.fromkeys(before + other + after for other in others if other and other != core))
 
 
 class Thesaurus(dict):
@@ -47,14 +44,15 @@ class Thesaurus(dict):
         return self[word] or default
 
 
-def _readings(word: str) -> list[tuple[str, str, str]]:
-    """(part of speech, base form, form) of a word, the commonest first; form is "", "s", "ed", "ing"."""
-    found = []
-    for part in "navr":
-        for base, form in _bases(word, part):
-            if base in first_senses(part):
-                found.append((_commonness().get((part, base), 0), -"navr".index(part), (part, base, form)))
-    return [reading for *_, reading in sorted(found, reverse=True)]
+def _reading(word: str) -> tuple[str, str, str] | None:
+    """The commonest (part of speech, base form, form) of a word, form being "", "s", "ed" or "ing"; None when it is unknown."""
+    known = [
+        (index(part)[base][1], -place, (part, base, form))
+        for place, part in enumerate("navr")
+        for base, form in _bases(word, part)
+        if base in index(part)
+    ]
+    return max(known)[2] if known else None
 
 
 def _bases(word: str, part: str) -> list[tuple[str, str]]:
@@ -128,14 +126,3 @@ def _irregular(part: str) -> dict[str, tuple[str, ...]]:
         if not form.endswith("ing"):
             forms.setdefault(base, []).append(form)
     return {base: tuple(found) for base, found in forms.items()}
-
-
-@functools.cache
-def _commonness() -> dict[tuple[str, str], int]:
-    """(part, word): how many of its senses were found in texts; index(5WN) gives it before the senses' offsets."""
-    found = {}
-    for part in "navr":
-        for line in lines("index", part):
-            fields = line.split()
-            found[part, fields[0].replace("_", " ")] = int(fields[-int(fields[2]) - 1])
-    return found

@@ -38,7 +38,7 @@ def synsets(part: str) -> Iterator[Synset]:
     Raises KeyError for another part. The format is wndb(5WN)'s: offset, file, type, number of words (hexadecimal), words with
     a number each, number of pointers, pointers of four fields, and the gloss after "|".
     """
-    for line in lines("data", part):
+    for line in _lines("data", part):
         fields, _, text = line.partition(" | ")
         fields = fields.split(" ")
         count = int(fields[3], 16)
@@ -54,14 +54,20 @@ def definition(text: str) -> str:
 
 
 @functools.cache
+def index(part: str) -> dict[str, tuple[str, int]]:
+    """For each word (lower case) of a part of speech its first sense's key, and how many of its senses were found in texts.
+
+    index(5WN): the word, its part, the number of senses, ..., how many were found, and the senses' offsets, commonest first.
+    """
+    rows = (line.split() for line in _lines("index", part))
+    return {row[0].replace("_", " "): (row[-int(row[2])], int(row[-int(row[2]) - 1])) for row in rows}
+
+
+@functools.cache
 def first_senses(part: str) -> dict[str, Synset]:
     """For each word (lower case) of a part of speech the synset of its first, most frequent sense."""
     by_key = {synset.key: synset for synset in synsets(part)}
-    senses = {}
-    for line in lines("index", part):
-        fields = line.split()
-        senses[fields[0].replace("_", " ")] = by_key[fields[-int(fields[2])]]  # the last fields are the senses' offsets
-    return senses
+    return {word: by_key[key] for word, (key, _) in index(part).items()}
 
 
 @functools.cache
@@ -75,6 +81,6 @@ def _folder() -> Path:
     return fetch("wordnet")
 
 
-def lines(kind: str, part: str) -> Iterator[str]:
+def _lines(kind: str, part: str) -> Iterator[str]:
     with open(_folder() / f"{kind}.{PARTS[part]}", encoding="utf-8") as file:
         yield from (line for line in file if not line.startswith("  "))

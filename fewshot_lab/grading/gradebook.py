@@ -5,6 +5,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import StatisticsError, correlation
 
 from ..runtime import write_atomically
 from .grade import Graded
@@ -58,11 +59,11 @@ def _by_question(graded: Iterable[Graded]) -> dict:
 
 
 def _correlation(a: list[float], b: list[float]) -> float | None:
-    """Pearson's correlation; None when one of the two does not vary."""
-    n, mean_a, mean_b = len(a), sum(a) / len(a), sum(b) / len(b)
-    products = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
-    spread = (sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)) ** 0.5
-    return products / spread if n > 2 and spread > 1e-12 else None
+    """Pearson's correlation; None for under three pairs, or when one of the two does not vary."""
+    try:
+        return correlation(a, b) if len(a) > 2 else None
+    except StatisticsError:
+        return None
 
 
 def _grades(graded: Iterable[Graded]):

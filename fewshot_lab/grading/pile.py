@@ -45,12 +45,12 @@ def grade_pile(
         raise CourseError(NO_SANDBOX)
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
-    done = {_key(graded.student, graded.chapter, graded.answers, graded.problem): graded for graded in journal.graded}
-    keys = {_key(s.student, s.chapter, s.answers, s.problem): s for s in submissions}
+    done = {_key(graded): graded for graded in journal.graded}
+    keys = {_key(submission): submission for submission in submissions}
     waiting = [submission for key, submission in keys.items() if key not in done]
     for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
         journal.add(graded)
-        done[_key(graded.student, graded.chapter, graded.answers, graded.problem)] = graded
+        done[_key(graded)] = graded
     return [done[key] for key in keys]
 
 
@@ -74,8 +74,9 @@ def _grade_one(submission: Submission, how: str, seed: str, limits: Limits, seco
     return grade(submission, _SANDBOXES[key], seed, seconds)
 
 
-def _key(student: str, chapter: str, answers: dict[str, str], problem: str) -> str:
-    content = json.dumps([student, chapter, sorted(answers.items()), problem])
+def _key(one: Submission | Graded) -> str:
+    """The same for a submission and for its grading: who handed in what."""
+    content = json.dumps([one.student, one.chapter, sorted(one.answers.items()), one.problem])
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
 
 

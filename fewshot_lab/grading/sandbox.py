@@ -52,15 +52,13 @@ class Child:
 
     def __init__(self, line: socket.socket, control: socket.socket):
         self._line, self._control = line, control
-        self._stream = line.makefile("rwb", buffering=0)
 
     def ask(self, order: dict, seconds: float) -> dict:
         """Raises Ended when no answer comes within `seconds`, or none that is one."""
-        deadline = time.monotonic() + seconds
         try:
-            self._line.settimeout(seconds)
-            wire.send(_Whole(self._line, deadline), order)
-            answer = wire.receive(_Whole(self._line, deadline))
+            stream = _Whole(self._line, time.monotonic() + seconds)
+            wire.send(stream, order)
+            answer = wire.receive(stream)
         except TimeoutError as error:
             raise Ended("timeout") from error
         except (OSError, EOFError) as error:
@@ -73,7 +71,6 @@ class Child:
 
     def close(self) -> dict:
         """Ends the child if it still runs; returns {"exit", "stopped", "memory", "cpu_seconds", "output", "output_bytes"}."""
-        self._stream.close()
         self._line.close()
         try:
             self._control.settimeout(0.3)

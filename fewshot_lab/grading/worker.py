@@ -209,7 +209,7 @@ def _child(line: int, out: int, wire) -> None:
             order = wire.receive(stream)
         except EOFError:
             return
-        wire.send(stream, _obey(order, shell, wire))
+        stream.write(_obey(order, shell, wire))
 
 
 def _shell():
@@ -225,53 +225,54 @@ def _shell():
     return shell
 
 
-def _obey(order: dict, shell, wire) -> dict:
+def _obey(order: dict, shell, wire) -> bytes:
+    """What is sent back for an order, packed; an answer that cannot be packed is told to be of a wrong type."""
     if "cell" in order:
-        return _run_cell(order["cell"], shell)
+        return wire.pack(_run_cell(order["cell"], shell))
     function = shell.user_ns.get(order["name"])
     if not callable(function):
-        return {"status": "absent", "words": f"There is no function {order['name']!r} after the cells have run."}
+        return wire.pack({"status": "absent", "words": f"There is no function {order['name']!r} after the cells have run."})
     _Absent.answering = True
     try:
         with warnings.catch_warnings():
-            return _call(function, order, wire)
+            return wire.pack(_call(function, order))
     except NotImplementedError:
-        return {"status": "not attempted"}
+        told = {"status": "not attempted"}
     except _OwnImplementation as error:
-        return {"status": "own", "words": str(error)}
+        told = {"status": "own", "words": str(error)}
     except wire.WireError as error:
-        return {"status": "type", "words": str(error)}
+        told = {"status": "type", "words": str(error)}
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: the answer raised them
-        return {"status": "raised", "kind": type(error).__name__, "words": _words(error), **_place(error)}
+        told = _raised(error)
     finally:
         _Absent.answering = False
+    return wire.pack(told)
 
 
 def _run_cell(source: str, shell) -> dict:
     result = shell.run_cell(source, store_history=False, silent=False)
     error = result.error_before_exec or result.error_in_exec
-    if error is None:
-        return {"status": "ran"}
+    return {"status": "ran"} if error is None else _raised(error)
+
+
+def _raised(error: BaseException) -> dict:
     return {"status": "raised", "kind": type(error).__name__, "words": _words(error), **_place(error)}
 
 
-def _call(function, order: dict, wire) -> dict:
+def _call(function, order: dict) -> dict:
     import probes
     import torch
 
     arguments = order["arguments"]
     before = torch.get_rng_state()
     if observer := order.get("observe"):
-        return _packable({"status": "value", "value": getattr(probes, observer)(function, *arguments)}, wire)
+        return {"status": "value", "value": getattr(probes, observer)(function, *arguments)}
     torch.set_grad_enabled(True)
     result = function(*arguments)
     towards = order.get("towards")
-    gradients = None
-    if towards is not None:
-        gradients = _gradients(result, arguments, towards)
-    answer = {"status": "value", "value": result, "arguments": arguments, "gradients": gradients}
-    answer["drew"] = not torch.equal(before, torch.get_rng_state())
-    return _packable(answer, wire)
+    gradients = None if towards is None else _gradients(result, arguments, towards)
+    drew = not torch.equal(before, torch.get_rng_state())
+    return {"status": "value", "value": result, "arguments": arguments, "gradients": gradients, "drew": drew}
 
 
 def _gradients(result, arguments, towards):
@@ -281,11 +282,6 @@ def _gradients(result, arguments, towards):
     if not isinstance(result, torch.Tensor) or not result.requires_grad:
         return [None] * len(inputs)
     return list(torch.autograd.grad(result, inputs, towards, allow_unused=True))
-
-
-def _packable(answer: dict, wire) -> dict:
-    wire.pack(answer)
-    return answer
 
 
 def _words(error: BaseException) -> str:

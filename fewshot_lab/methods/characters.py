@@ -22,7 +22,8 @@ def character_accuracy(
         seen[labels[row]] = seen.get(labels[row], 0) + 1
         if seen[labels[row]] <= shots:
             learned.append(row)
-    test = [row for row in order if row not in set(learned)][:tested]
+    taken = set(learned)
+    test = [row for row in order if row not in taken][:tested]
     if len(seen) < 2 or not test:
         raise ValueError(
             f"{len(texts)} texts with {len(seen)} labels are too few: two labels and more than {shots} texts each are needed."

@@ -182,7 +182,7 @@ class Tagger(nn.Module):
 def encode(tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], align: Align = align_labels) -> tuple[Tensor, Tensor]:
     """Piece numbers (N, T) and labels (N, T), T that of the longest sentence; a tag's place in `tags` is its label."""
     number = {tag: place for place, tag in enumerate(tags)}
-    pieces = tokenizer([list(s.words) for s in sentences], is_split_into_words=True, truncation=True, max_length=LONGEST)
+    pieces = _pieces(tokenizer, sentences)
     aligned = [align(pieces.word_ids(row), [number[tag] for tag in s.tags]) for row, s in enumerate(sentences)]
     tokens = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in pieces["input_ids"]], True, PAD)
     return tokens, nn.utils.rnn.pad_sequence([torch.tensor(row) for row in aligned], True, IGNORED)
@@ -190,7 +190,7 @@ def encode(tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], align:
 
 def decode(tokenizer, sentences: Sequence[Sentence], logits: Tensor, tags: Sequence[str]) -> list[tuple[str, ...]]:
     """The predicted tag of every word: that of its first piece; O for words behind the last piece that was read."""
-    pieces = tokenizer([list(s.words) for s in sentences], is_split_into_words=True, truncation=True, max_length=LONGEST)
+    pieces = _pieces(tokenizer, sentences)
     decoded = []
     for row, sentence in enumerate(sentences):
         found, classes = ["O"] * len(sentence.words), logits[row].argmax(dim=1).tolist()
@@ -199,6 +199,11 @@ def decode(tokenizer, sentences: Sequence[Sentence], logits: Tensor, tags: Seque
                 found[word] = tags[classes[place]]
         decoded.append(tuple(found))
     return decoded
+
+
+def _pieces(tokenizer, sentences: Sequence[Sentence]):
+    """The words cut into pieces, as transformers gives them: "input_ids" and `word_ids(row)`."""
+    return tokenizer([list(s.words) for s in sentences], is_split_into_words=True, truncation=True, max_length=LONGEST)
 
 
 def trimmed(loss: Loss = masked_loss) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:

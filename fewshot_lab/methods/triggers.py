@@ -40,8 +40,8 @@ def search_triggers(
     """Searches one trigger a draw, one place after the other: token numbers (D, m), and the losses (steps + 1, D).
 
     start: (m,) token numbers. allowed: (V,) booleans, the words that may be used; label words never are, for they would write
-    the answer. `candidates` words are tried at a step, the best by
-    `estimates`. The other arguments as in `soft_prompts.label_losses`.
+    the answer. `candidates` words are tried at a step, the best by `estimates`. The other arguments as in
+    `soft_prompts.label_losses`.
     """
     table = model.get_input_embeddings().weight.detach()
     barred = ~allowed
