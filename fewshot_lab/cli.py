@@ -120,29 +120,56 @@ def release(
 
 @app.command()
 def grade(
-    submissions: Annotated[Path, typer.Argument(help="A folder of notebooks, a folder per student, or a platform's zip.")],
     out: Annotated[Path, typer.Option(help="Folder for the grades.")],
+    submissions: Annotated[
+        Path | None, typer.Argument(help="A folder of notebooks, a folder per student, or a platform's zip.")
+    ] = None,
     chapters: Annotated[list[str] | None, typer.Option(help="Only these; repeatable.")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+    dask: Annotated[str, typer.Option(metavar="ADDRESS", help="Grade on a Dask cluster; its scheduler's address.")] = "",
     seed: Annotated[str, typer.Option(help="Of the hidden cases; drawn and written down if none is given.")] = "",
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that a submission may take.")] = 120,
     memory: Annotated[float, typer.Option(min=0.1, help="GB of memory that a submission may use.")] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Grade nothing: take over the marks in OUT/by_hand.csv.")] = False,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without a sandbox where none works.")] = False,
 ) -> None:
-    """Grade a pile of submissions, each in a sandbox, its answers compared outside of it."""
+    """Grade a pile of submissions, each in a sandbox, its answers compared outside of it.
+
+    Leaves tables (also for Moodle and Canvas), a page for each student, summary.html, and by_hand.csv for written answers.
+    """
     from tqdm import tqdm
 
     from .course.chapters import choose
-    from .grading.gradebook import write_tables
-    from .grading.pile import Settings, grade_pile
+    from .grading.pile import Settings, grade_pile, graded_before
+    from .grading.report import write_report
     from .grading.sandbox import Limits
 
-    ids = [chapter.id for chapter in choose(chapters)] if chapters else []
-    limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
-    settings = Settings(seed, timeout, limits, jobs, unsafe)
-    graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, total: tqdm(rows, total=total, unit="notebook"))
-    print(*write_tables(graded, out), sep="\n")
+    if merge == (submissions is not None):
+        raise CourseError("Name the submissions to grade, or --merge to take over the marks made by hand, one of both.")
+    if merge:
+        graded = graded_before(out)
+    else:
+        ids = [chapter.id for chapter in choose(chapters)] if chapters else []
+        limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
+        settings = Settings(seed, timeout, limits, jobs, unsafe, dask)
+        graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, n: tqdm(rows, total=n, unit="notebook"))
+    paths, remarks = write_report(graded, out)
+    print(*paths, *remarks, sep="\n")
+
+
+@app.command()
+def read_checks(
+    submissions: Annotated[Path, typer.Argument(help="A folder of notebooks, a folder per student, or a platform's zip.")],
+    out: Annotated[Path | None, typer.Option(help="A file for the table, as CSV; the screen if none is given.")] = None,
+) -> None:
+    """List the results of the checks that handed-in notebooks hold, as reported by the learner: nothing is run."""
+    from .grading.gradebook import as_csv
+    from .grading.reported import HEAD, reported
+    from .runtime import write_atomically
+
+    table = as_csv(HEAD, reported(submissions))
+    print(table, end="") if out is None else write_atomically(out, table)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

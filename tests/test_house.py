@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "figures": {"methods", "training"},
     "widgets": {"figures", "methods", "data", "augment", "assets"},
     "checking": {"exercises", "runtime"},
-    "grading": {"checking", "course", "exercises", "runtime"},
+    "grading": {"checking", "course", "exercises", "figures", "runtime"},
     "course": {"assets", "runtime"},
     "cli": {"assets", "course", "grading", "runtime"},
     "__main__": {"cli"},
@@ -93,7 +93,8 @@ def test_conda_environments_name_the_same_packages_and_bounds_as_pyproject(file,
 def test_every_library_that_the_package_imports_is_declared():
     distribution = {"sklearn": "scikit-learn", "PIL": "pillow", "fontTools": "matplotlib"}
     distribution |= {"IPython": "ipykernel", "jupyter_core": "ipykernel", "traitlets": "ipykernel"}
-    declared = set(requirements())
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    declared = set(requirements()) | {line.split(">=")[0] for line in extras["cluster"]}
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []

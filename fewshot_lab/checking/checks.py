@@ -32,6 +32,7 @@ _ADVICE = {
     "RecursionError": "the function calls itself without an end",
     "TimeoutError": "is there a loop that never ends?",
 }
+_NOT_TOLD = "The function is right on the cases that you can see, but not on others like them."
 
 
 class _NotAttempted(Exception):
@@ -84,10 +85,13 @@ def check(function: Callable) -> Feedback:
     return feedback
 
 
-def examine(task: Exercise, function: Callable, generator: torch.Generator, fresh: int = FRESH_CASES) -> Feedback:
+def examine(
+    task: Exercise, function: Callable, generator: torch.Generator, fresh: int = FRESH_CASES, hidden: bool = False
+) -> Feedback:
     """Tries a function on the exercise's public cases, on `fresh` random ones drawn by `generator`, and on its properties.
 
-    The function may be an `Elsewhere`; what ends such an examination early (an Interrupted) passes through.
+    hidden: the right results of the random cases are not told. The function may be an `Elsewhere`; what ends such an
+    examination early (an Interrupted) passes through.
     """
     cases = list(task.cases) + [task.fresh(generator) for _ in range(fresh if task.fresh else 0)]
     # A blank body raises on its first call, so the first answer tells whether there is anything to check.
@@ -95,7 +99,8 @@ def examine(task: Exercise, function: Callable, generator: torch.Generator, fres
         results = [_try(function, arguments) for arguments in cases]
         failures = list(_failures(task, cases, results))
         if failures:
-            return _failed(task, cases, results, failures)
+            told = [f for f in failures if not hidden or any(f.arguments is case for case in task.cases)]
+            return _failed(task, cases, results, failures, told)
         broken = [_broken(law, function, generator) for law in task.properties]
     except _NotAttempted:
         return Feedback(task, "not attempted", "Write the body of the function, run its cell, then run this one again.")
@@ -167,12 +172,14 @@ def _failures(task: Exercise, cases: list[tuple], results: list):
             yield _Failure(arguments, expected, got, problem)
 
 
-def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure]) -> Feedback:
-    smallest = min(failures, key=lambda failure: _size(failure.arguments))
+def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure], told: list[_Failure]) -> Feedback:
+    """`told`: the failures whose right result may be shown; without one, the smallest is shown without it."""
+    smallest = min(told or failures, key=lambda failure: _size(failure.arguments))
+    problem = smallest.problem if told or smallest.problem.kind != "value" else Difference("value", _NOT_TOLD)
     mistake = next((m for m in task.mistakes if _made(m.function, task, cases, results)), None)
-    details = [smallest.problem.words] if mistake else []
-    details += describe(task, smallest.arguments, smallest.expected, smallest.got, smallest.problem)
-    message = mistake.hint if mistake else smallest.problem.words
+    details = [problem.words] if mistake else []
+    details += describe(task, smallest.arguments, smallest.expected, smallest.got, problem, expected_told=bool(told))
+    message = mistake.hint if mistake else problem.words
     share = f"{len(cases) - len(failures)} of {len(cases)} cases are right."
     return Feedback(task, "failed", message, details=[*details, share], mistake=mistake and mistake.name)
 

@@ -54,14 +54,15 @@ def _line(text: str) -> str:
     return f"<pre style='margin:.3em 0 0;white-space:pre-wrap;background:none'>{html.escape(text)}</pre>"
 
 
-def describe(task: Exercise, arguments: tuple, expected, got, problem: Difference) -> list[str]:
-    """The smallest failing case as lines: input, expected, got and, for tensors of one shape, the difference."""
+def describe(task: Exercise, arguments: tuple, expected, got, problem: Difference, expected_told: bool = True) -> list[str]:
+    """The smallest failing case as lines: input, expected (if it may be told), got and, for tensors, the difference."""
     rows = dict(zip(inspect.signature(task.reference).parameters, arguments, strict=False))
-    rows["expected"] = expected
+    if expected_told:
+        rows["expected"] = expected
     if problem.kind not in ("exception", "missing"):
         rows["got"] = got
     tensors = isinstance(got, torch.Tensor) and isinstance(expected, torch.Tensor)
-    if problem.kind == "value" and tensors:
+    if problem.kind == "value" and tensors and expected_told:
         rows["got - expected"] = got.detach().double() - expected.double()
     width = max(map(len, rows)) + 1
     lines = [f"  {name + ':':<{width}} {show(value, indent=width + 3)}" for name, value in rows.items()]

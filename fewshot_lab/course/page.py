@@ -7,7 +7,7 @@ from .display import checks_in_words
 from .outputs import with_interval
 
 REFRESH_SECONDS = 5
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 20%, transparent); }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
@@ -17,7 +17,6 @@ td ul { margin: 0; padding-left: 1.1em; }
 .badge { display: inline-block; white-space: nowrap; border-radius: 1em; padding: 0 .6em; color: #fff; background: #616161; }
 .ok, .supported { background: #2e7d32; } .failed, .refuted { background: #b3261e; }
 .running { background: #1565c0; } .inconclusive { background: #8a5a00; }
-th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) { width: 28%; }
 .quiet { opacity: .75; font-size: .9em; }
 @media (max-width: 45rem) {
   thead { display: none; } tr { display: block; padding: .8rem 0; border-bottom: 2px solid var(--line); }
@@ -25,6 +24,7 @@ th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) 
   td[data-name]::before { content: attr(data-name) ": "; opacity: .75; }
 }
 """
+_COLUMNS = "th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) { width: 28%; }"
 
 
 def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
@@ -41,7 +41,7 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">{refresh}
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Few-Shot Lab: results</title><style>{_STYLE}</style></head><body>
+<title>Few-Shot Lab: results</title><style>{STYLE}{_COLUMNS}</style></head><body>
 <h1>Few-Shot Lab: results</h1>
 <p>{escape(about)} The same figures, for programs: <a href="results.json">results.json</a>.</p>
 <table><thead><tr><th>Chapter</th><th>Status</th><th>Seconds</th><th>Checks</th><th>Results with 95 % intervals</th>

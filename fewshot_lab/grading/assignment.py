@@ -18,6 +18,10 @@ class Question:
     exercise: Exercise | None
     cell_type: str = "code"
 
+    @property
+    def title(self) -> str:
+        return self.exercise.title if self.exercise else self.grade_id.replace("_", " ")
+
 
 @dataclass(frozen=True)
 class Assignment:

@@ -151,7 +151,8 @@ class _Run:
             return _mark(question, "failed", problem)
         answer = RemoteFunction(child, question.exercise.name, self._seconds(CALL_SECONDS))
         try:
-            feedback = examine(question.exercise, answer, _hidden(self.seed, question.exercise.name), FRESH_CASES)
+            hidden = _hidden(self.seed, question.exercise.name)
+            feedback = examine(question.exercise, answer, hidden, FRESH_CASES, hidden=True)
         except OwnImplementation as error:
             words = f"The answer uses the course's own code ({error}). Write it yourself."
             return _mark(question, "own code", words)
@@ -185,9 +186,8 @@ def _untouched(task: Assignment, question: Question, answers: dict[str, str]) ->
 
 
 def _mark(question: Question, status: str, message: str, details=(), mistake=None) -> Mark:
-    title = question.exercise.title if question.exercise else question.grade_id
     score = question.points if status == "passed" else 0.0
-    return Mark(question.grade_id, title, score, question.points, status, message, list(details), mistake)
+    return Mark(question.grade_id, question.title, score, question.points, status, message, list(details), mistake)
 
 
 def _hidden(seed: str, name: str) -> torch.Generator:

@@ -22,7 +22,7 @@ def write_tables(graded: Sequence[Graded], out: Path) -> list[Path]:
         "canvas.csv": _wide(graded, "ID", "Student", "{}"),
     }
     for name, (head, rows) in tables.items():
-        write_atomically(Path(out) / name, _as_csv(head, rows))
+        write_atomically(Path(out) / name, as_csv(head, rows))
     return [Path(out) / name for name in tables]
 
 
@@ -68,13 +68,15 @@ def _correlation(a: list[float], b: list[float]) -> float | None:
 
 def _grades(graded: Iterable[Graded]):
     for one in graded:
-        yield [one.student, one.chapter, _number(one.score), _number(one.max_score), one.status]
+        waiting = any(mark.status == "by hand" for mark in one.marks)
+        status = "to mark by hand" if waiting and one.status == "graded" else one.status
+        yield [one.student, one.chapter, number(one.score), number(one.max_score), status]
 
 
 def _questions(graded: Iterable[Graded]):
     for one in graded:
         for mark in one.marks:
-            score = (_number(mark.score), _number(mark.max_score))
+            score = (number(mark.score), number(mark.max_score))
             yield [one.student, one.chapter, mark.grade_id, *score, mark.status, mark.mistake or ""]
 
 
@@ -85,19 +87,25 @@ def _wide(graded: Sequence[Graded], ident: str, name: str, form: str) -> tuple[l
     for one in graded:
         row = rows.setdefault(one.student, [form.format(one.ident) if one.ident else "", one.student, *[""] * len(chapters)])
         if one.chapter:
-            row[2 + chapters.index(one.chapter)] = _number(one.score)
+            row[2 + chapters.index(one.chapter)] = number(one.score)
     return [ident, name, *(f"Chapter {chapter}" for chapter in chapters)], [rows[student] for student in sorted(rows)]
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Points as text: 1, 0.5."""
     return f"{value:g}"
 
 
-def _as_csv(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A table that a spreadsheet opens without taking a name for a formula."""
+def safe(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def as_csv(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A table as text, its cells safe to open in a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     for row in rows:
-        writer.writerow([f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in row])
+        writer.writerow([safe(cell) for cell in row])
     return text.getvalue()

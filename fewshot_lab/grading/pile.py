@@ -1,9 +1,11 @@
 """Grades a pile of submissions in parallel, with a journal from which a killed run goes on without grading anyone twice."""
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
 
 JOURNAL = "journal.jsonl"
+SCHEDULER_SECONDS = 20
 NO_SANDBOX = (
     "Submissions are other people's programs, and this machine has no way to shut them in: neither bubblewrap (on Debian and "
     "Ubuntu: apt-get install bubblewrap) nor user namespaces work here. Grade on a Linux machine that has one of them, or in a "
@@ -23,55 +26,101 @@ NO_SANDBOX = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pile is graded: seed of the hidden cases ("" draws one), seconds a submission may take, limits, jobs."""
+    """How a pile is graded: seed of the hidden cases ("" draws one), seconds for a submission, limits, jobs (0: all cores).
+
+    dask: the address of a Dask cluster's scheduler; its workers then grade, each in a sandbox of its own machine.
+    """
 
     seed: str = ""
     seconds: float = 120.0
     limits: Limits = Limits()
     jobs: int = 0
     unsafe: bool = False
+    dask: str = ""
+
+
+def _silent(rows: Iterator, total: int) -> Iterator:
+    return rows
 
 
 def grade_pile(
-    place: Path, out: Path, settings: Settings, chapters: Sequence[str] = (), resume: bool = False, progress=iter
+    place: Path, out: Path, settings: Settings, chapters: Sequence[str] = (), resume: bool = False, progress=_silent
 ) -> list[Graded]:
     """Grades every submission under `place` (of these chapters, all by default) and returns them all, those from before too.
 
     Each is written to the journal in `out` as soon as it is graded. progress(iterable, total): a bar around the results.
     Raises CourseError when there is no sandbox, when `out` holds another run, or when it cannot be written.
     """
-    how = means() or ("none" if settings.unsafe else None)
-    if how is None:
-        raise CourseError(NO_SANDBOX)
+    if not settings.dask:
+        _means(settings.unsafe)
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
     done = {_key(graded): graded for graded in journal.graded}
     keys = {_key(submission): submission for submission in submissions}
     waiting = [submission for key, submission in keys.items() if key not in done]
-    for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
+    for graded in progress(_all_graded(waiting, journal.seed, settings), len(waiting)):
         journal.add(graded)
         done[_key(graded)] = graded
     return [done[key] for key in keys]
 
 
-def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settings) -> Iterator[Graded]:
+def graded_before(out: Path) -> list[Graded]:
+    """What the journal in `out` holds, the last one of each student and chapter; raises CourseError when there is none."""
+    path = Path(out) / JOURNAL
+    if not path.exists():
+        raise CourseError(f"{out} holds no grading: grade submissions first (fewshot-lab grade SUBMISSIONS --out {out}).")
+    latest = {(one.chapter, one.student): one for one in _Journal(path, "", resume=True).graded}
+    return [latest[key] for key in sorted(latest)]
+
+
+def _all_graded(waiting: list[Submission], seed: str, settings: Settings) -> Iterator[Graded]:
     import joblib
 
-    jobs = settings.jobs or max(1, min(usable_cores(), len(waiting)))
     call = joblib.delayed(_grade_one)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    yield from parallel(call(submission, how, seed, settings.limits, settings.seconds) for submission in waiting)
+    calls = [call(submission, seed, settings) for submission in waiting]
+    with _workers(settings, len(waiting)):
+        yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(calls)
+
+
+@contextlib.contextmanager
+def _workers(settings: Settings, most: int):
+    """joblib's workers: processes of this machine, or those of a Dask cluster."""
+    import joblib
+
+    if not settings.dask:
+        with joblib.parallel_config("loky", n_jobs=settings.jobs or max(1, min(usable_cores(), most))):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise CourseError("--dask needs the package distributed: pip install distributed") from error
+    try:
+        client = Client(settings.dask, timeout=SCHEDULER_SECONDS)
+    except (OSError, ValueError) as error:
+        raise CourseError(f"No Dask scheduler answers at {settings.dask}: start `dask scheduler` and workers first.") from error
+    with client, joblib.parallel_config("dask", client=client, pure=False):
+        yield
 
 
 _SANDBOXES: dict[tuple, Sandbox] = {}
+_ONE_AT_A_TIME = threading.Lock()  # a check watches torch's global generator, so a worker's threads take turns
 
 
-def _grade_one(submission: Submission, how: str, seed: str, limits: Limits, seconds: float) -> Graded:
+def _grade_one(submission: Submission, seed: str, settings: Settings) -> Graded:
     """Grades with this process's own sandbox, which stays for the next submission."""
-    key = (how, limits, os.getpid())
-    if key not in _SANDBOXES:
-        _SANDBOXES[key] = Sandbox(how, limits, slot=os.getpid() % 1000)
-    return grade(submission, _SANDBOXES[key], seed, seconds)
+    key = (settings.limits, os.getpid())
+    with _ONE_AT_A_TIME:
+        if key not in _SANDBOXES:
+            _SANDBOXES[key] = Sandbox(_means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
+        return grade(submission, _SANDBOXES[key], seed, settings.seconds)
+
+
+def _means(unsafe: bool) -> str:
+    how = means() or ("none" if unsafe else None)
+    if how is None:
+        raise CourseError(NO_SANDBOX)
+    return how
 
 
 def _key(one: Submission | Graded) -> str:

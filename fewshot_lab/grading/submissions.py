@@ -7,7 +7,7 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ..runtime import CourseError
@@ -39,25 +39,39 @@ class Submission:
 
 
 def collect(place: Path) -> list[Submission]:
-    """Every submission under a folder or in a zip, in the order of their paths; of several by one student the last one counts.
+    """Every submission under a folder or in a zip, by chapter and student; of several by one student the last one counts.
 
+    Students of one name whom the platform tells apart by a number have it in their names.
     Links, paths that lead out, and archives that unpack to more than 4 GiB are refused. Raises CourseError when `place` is not
     there, is not readable, or holds no notebook.
     """
-    place = Path(place)
-    if not place.exists():
-        raise CourseError(f"There is nothing at {place}: name the folder or the zip with the submissions.")
-    entries = _from_zip(place) if place.is_file() else _from_folder(place)
-    found: dict[tuple[str, str], Submission] = {}
-    for path, content, problem in entries:
+    found: dict[tuple[str, str, str], Submission] = {}
+    for path, content, problem in notebooks(place):
         made = _submission(path, content, problem)
-        key = (made.student, made.chapter)
+        key = (made.chapter, made.student, made.ident)
         if earlier := found.get(key):
-            made = Submission(**{**vars(made), "notes": (*made.notes, f"{earlier.path} was handed in too; this one counts")})
+            made = replace(made, notes=(*made.notes, f"{earlier.path} was handed in too; this one counts"))
         found[key] = made
     if not found:
         raise CourseError(f"There is no notebook (*.ipynb) in {place}.")
-    return [found[key] for key in sorted(found, key=lambda key: (key[1], key[0]))]
+    people = Counter(student for student, _ in {key[1:] for key in found})
+    named = (found[key] for key in sorted(found))
+    return [replace(one, student=f"{one.student} ({one.ident})") if people[one.student] > 1 else one for one in named]
+
+
+def notebooks(place: Path) -> Iterator[tuple[str, bytes, str]]:
+    """The path, content and problem ("" for none) of every notebook under a folder or in a zip."""
+    place = Path(place)
+    if not place.exists():
+        raise CourseError(f"There is nothing at {place}: name the folder or the zip with the submissions.")
+    yield from _from_zip(place) if place.is_file() else _from_folder(place)
+
+
+def identify(path: str, cells: list[dict]) -> tuple[str, str, str]:
+    """The student, the platform's number of the student, and the chapter ("" when it cannot be told)."""
+    ids = [grade_id for cell in cells if isinstance(grade_id := _grade_id(cell), str)]
+    chapter = _chapter(path, ids)
+    return *_student(path, chapter), chapter
 
 
 def read_notebook(content: bytes) -> list[dict]:
@@ -145,9 +159,7 @@ def _submission(path: str, content: bytes, problem: str) -> Submission:
             cells = read_notebook(content)
         except ValueError as error:
             problem = str(error)
-    ids = [grade_id for cell in cells if isinstance(grade_id := _grade_id(cell), str)]
-    chapter = _chapter(path, ids)
-    student, ident = _student(path, chapter)
+    student, ident, chapter = identify(path, cells)
     if not chapter and not problem:
         problem = "it has no answer cell of a chapter of this course (were the cells' metadata removed?)"
     if problem:
@@ -199,12 +211,13 @@ def _student(path: str, chapter: str) -> tuple[str, str]:
     label = parts[0] if len(parts) > 1 else PurePosixPath(path).stem
     for pattern in _PLATFORM:
         if match := pattern.match(label):
-            return _tidy(match["name"]), match["id"]
+            return tidy(match["name"]), match["id"]
     if len(parts) == 1 and chapter:
         stem = PurePosixPath(assignment(chapter).notebook).stem
         label = label.replace(stem, "").strip(" _-.()") or label
-    return _tidy(label), ""
+    return tidy(label), ""
 
 
-def _tidy(name: str) -> str:
+def tidy(name: str) -> str:
+    """A name without what could disturb a page or a table: control characters, changes of direction; 120 characters at most."""
     return re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", "", name).strip()[:120] or "unnamed"

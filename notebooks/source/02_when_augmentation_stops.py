@@ -725,6 +725,26 @@ lab.verdict(
 )
 
 # %% [markdown]
+# ## In your own words
+#
+# A library wants to sort phone photos of its 40 shelf marks, printed letters and digits. It has 10 labelled photos of each, and a
+# volunteer who labels 50 more in an hour. **Plan the augmentation**, in about 150 words: which transformations you would use, which
+# you would not and why, how strong, and what you would measure to know that the policy has stopped helping and the volunteer's hour
+# is the better buy. A person reads this answer (3 points: the choice and its reason, the measurement, the exchange with labels).
+
+# %% [markdown] nbgrader={"schema_version": 3, "solution": true, "grade": true, "locked": false, "points": 3, "task": false, "grade_id": "augmentation_plan"}
+# ### BEGIN SOLUTION
+# **What a good answer holds, a point each.**
+#
+# 1. *Choice and reason.* Transformations that a phone makes: small rotations, shifts, perspective, light, blur; they keep the mark. No
+# flips and no half turns: they turn b into d and 6 into 9. A strength that the photos show, not the largest one.
+# 2. *Measurement.* Accuracy on photos that were held out before, with and without the policy, at several strengths, paired over
+# several draws of the labelled photos, with intervals; training accuracy beside it, to tell harm by underfitting from overfitting.
+# 3. *Exchange with labels.* A learning curve without the policy (say 2, 5, 10 labels a class), the number of labels that the policy is
+# worth on it, with its interval, against the 50 labels that an hour buys; and that the rate falls as labels come in.
+# ### END SOLUTION
+
+# %% [markdown]
 # ## Recap
 #
 # * A policy helps when it does what the data do: high affinity, some diversity. The exchange rate says what it is worth.

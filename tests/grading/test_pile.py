@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import nbformat
 import pytest
+from test_attacks import FOLDER as ATTACKS
+from test_attacks import HARMS_ITSELF
 
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.grading import gradebook, pile
@@ -19,27 +20,28 @@ from fewshot_lab.grading.grade import Graded, Mark
 from fewshot_lab.grading.release import release
 from fewshot_lab.runtime import CourseError
 
-ATTACKS = Path(__file__).parent / "attacks"
+SOME_TROUBLE = (
+    *("os_exit_in_the_answer", "thread_left_running", "fifty_megabytes_of_output"),
+    *("kills_everyone", "script_in_an_error"),
+)
 
 
 @pytest.fixture
-def handed_in(tmp_path, notebook):
-    """Thirty submissions: right, half right, blank, broken ones and attacks; with the score that each deserves."""
+def handed_in(tmp_path, notebook, request):
+    """Thirty submissions (500 with --thorough, every attack among them): right, half right, blank, broken ones and attacks;
+    with the scores that each may get.
+    """
+    thorough = request.config.getoption("--thorough")
     solved, stubs, deserved = assignment("00").solved, assignment("00").stubs, {}
-    trouble = [
-        "os_exit_in_the_answer",
-        "thread_left_running",
-        "fifty_megabytes_of_output",
-        "kills_everyone",
-        "script_in_an_error",
-    ]
-    for number in range(30):
-        student, kind = f"student {number:02d}", number % 5
-        answers = [solved, solved | {"interval": stubs["interval"]}, stubs, None, solved][kind]
-        deserved[student] = [2, 1, 0, 0, 2][kind]
+    trouble = sorted(ATTACKS.glob("*.txt")) if thorough else [ATTACKS / f"{name}.txt" for name in SOME_TROUBLE]
+    for number in range(500 if thorough else 30):
+        student, kind = f"student {number:03d}", number % 5
+        answers = [solved, solved | {"interval": stubs["interval"]}, stubs, None, None][kind]
+        deserved[student] = [{2}, {1}, {0}, {0}, {1}][kind]
         if kind == 4:
-            answers = solved | {"accuracy": (ATTACKS / f"{trouble[number // 5 % 5]}.txt").read_text()}
-            deserved[student] = 1
+            attack = trouble[number // 5 % len(trouble)]
+            answers = solved | {"accuracy": attack.read_text()}
+            deserved[student] = {0, 1} if attack.stem in HARMS_ITSELF else {1}
         folder = tmp_path / "in" / student
         folder.mkdir(parents=True)
         text = nbformat.writes(notebook("00", answers)) if answers else '{"cells": ['
@@ -51,32 +53,57 @@ def command(place, out, *more):
     return [sys.executable, "-m", "fewshot_lab", "grade", str(place), "--out", str(out), "--timeout", "20", *more]
 
 
-def scores(out) -> dict[str, float]:
+def undeserved(out, deserved: dict[str, set[float]]) -> dict[str, float]:
+    """The scores that are not among those that a student may get; each student must stand in the grades once."""
     rows = list(csv.DictReader((out / "grades.csv").open()))
-    assert len({row["student"] for row in rows}) == len(rows)
-    return {row["student"]: float(row["score"]) for row in rows}
+    assert sorted(row["student"] for row in rows) == sorted(deserved)
+    return {row["student"]: float(row["score"]) for row in rows if float(row["score"]) not in deserved[row["student"]]}
 
 
+@pytest.mark.timeout(1800)
 def test_a_killed_run_goes_on_and_grades_every_student_once(sandbox, handed_in, tmp_path):
     place, deserved = handed_in
     out, journal = tmp_path / "out", tmp_path / "out" / pile.JOURNAL
     process = subprocess.Popen(command(place, out, "--jobs", "2"), stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 100
-    while (not journal.exists() or journal.read_text().count("\n") < 8) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    enough = len(deserved) // 3
+    while (not journal.exists() or journal.read_text().count("\n") < enough) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     with journal.open("a") as file:
         file.write('{"student": "cut o')
     before = journal.read_text().count("\n")
-    assert 8 <= before < 31 and not (out / "grades.csv").exists()
+    assert enough <= before <= len(deserved) and not (out / "grades.csv").exists()
     refused = subprocess.run(command(place, out), capture_output=True, text=True)
     assert refused.returncode == 1 and "--resume" in refused.stderr
     done = subprocess.run(command(place, out, "--resume"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert scores(out) == deserved
+    assert undeserved(out, deserved) == {}
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    assert len(lines) == 31 and len({line["student"] for line in lines[1:]}) == 30
+    assert len(lines) == len(deserved) + 1 and {line["student"] for line in lines[1:]} == set(deserved)
+
+
+@pytest.mark.timeout(200)
+def test_a_dask_cluster_of_two_workers_grades_the_same(sandbox, handed_in, tmp_path):
+    from distributed import LocalCluster
+
+    place, deserved = handed_in
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster:
+        done = subprocess.run(
+            command(place, tmp_path / "out", "--dask", cluster.scheduler_address), capture_output=True, text=True
+        )
+        with cluster.get_client() as client:
+            graded_by = client.run(lambda: len(__import__("fewshot_lab.grading.pile", fromlist=["x"])._SANDBOXES))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert undeserved(tmp_path / "out", deserved) == {}
+    assert list(graded_by.values()) == [1, 1], "each worker grades, in a sandbox of its own"
+
+
+def test_a_cluster_that_does_not_answer_is_said(tmp_path, handed_in, monkeypatch):
+    monkeypatch.setattr(pile, "SCHEDULER_SECONDS", 0.5)
+    with pytest.raises(CourseError, match="No Dask scheduler answers at tcp://127.0.0.1:1"):
+        pile.grade_pile(handed_in[0], tmp_path / "out", pile.Settings(dask="tcp://127.0.0.1:1"))
 
 
 def test_without_a_sandbox_grading_is_refused_unless_it_is_called_unsafe(handed_in, tmp_path, monkeypatch):

@@ -1,0 +1,56 @@
+"""The pictures of the summary page."""
+
+from collections.abc import Sequence
+
+from ..figures import Picture, new_figure, style
+from ..figures.style import COLOURS
+from .grade import Graded
+
+
+def question_chart(graded: Sequence[Graded], rows: Sequence[dict]) -> Picture:
+    """A chapter's scores as a histogram, and the share of the points that each question got, with its discrimination."""
+    scores, most = [one.score for one in graded], max(one.max_score for one in graded)
+    with style():
+        figure, (left, right) = new_figure(1, 2, size=(9, max(2.2, 0.8 + 0.36 * len(rows))), width_ratios=(2, 3))
+        bins = min(12, int(most) + 1)
+        left.hist(scores, bins=bins, range=(-0.5, most + 0.5), color=COLOURS[0], rwidth=0.9)
+        left.set(title="Scores", xlabel=f"points of {most:g}", ylabel="notebooks")
+        left.yaxis.get_major_locator().set_params(integer=True)
+        for place, row in enumerate(rows):
+            right.barh(place, row["difficulty"], color=COLOURS[0], height=0.6)
+            told = "" if row["discrimination"] is None else f"{row['discrimination']:+.2f}"
+            right.annotate(told, (1.02, place), va="center", fontsize=8, annotation_clip=False)
+        right.annotate("discrimination", (1.02, -0.9), va="center", fontsize=8, annotation_clip=False)
+        right.set_yticks(range(len(rows)), [row["title"] for row in rows])
+        right.set(title="Questions", xlabel="share of the points reached", xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
+    told = "; ".join(f"{row['title']} {row['difficulty']:.0%}" for row in rows)
+    caption = "Left: how many notebooks have how many points. Right: a bar near 1 is an easy question; a discrimination near 0 "
+    caption += "or below it is a question that strong students miss as often as weak ones: look at it."
+    return Picture(figure, caption=caption, alt=f"Share of the points by question: {told}")
+
+
+def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture:
+    """The most frequent known mistakes: ((chapter, question, mistake), count)."""
+    with style():
+        figure, axes = new_figure(size=(8, 0.9 + 0.32 * len(named)))
+        counts = [count for _, count in named]
+        axes.barh(range(len(named)), counts, color=COLOURS[1], height=0.6)
+        labels = [f"{chapter} {question}: {mistake.replace('_', ' ')}" for (chapter, question, mistake), _ in named]
+        axes.set_yticks(range(len(named)), labels)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="answers", ylim=(len(named) - 0.4, -0.6), title="What went wrong, and how often")
+    told = "; ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
+    return Picture(figure, caption="Mistakes that the checks know by name: what to come back to in class.", alt=told)
+
+
+def resources_chart(graded: Sequence[Graded]) -> Picture:
+    """How long the notebooks took to grade, and how much memory they used."""
+    seconds, memory = [one.seconds for one in graded], [one.memory / 2**20 for one in graded]
+    with style():
+        figure, (left, right) = new_figure(1, 2, size=(9, 2.4))
+        for axes, values, x in ((left, seconds, "seconds a notebook"), (right, memory, "memory, MiB")):
+            axes.hist(values, bins=20, color=COLOURS[2])
+            axes.set(xlabel=x, ylabel="notebooks")
+            axes.yaxis.get_major_locator().set_params(integer=True)
+    told = f"From {min(seconds):.2f} to {max(seconds):.2f} s and up to {max(memory):.0f} MiB."
+    return Picture(figure, caption=f"{told} Memory counts what is shared with the grader's template too.", alt=told)
