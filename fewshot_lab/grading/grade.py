@@ -14,6 +14,7 @@ from .submissions import Submission
 
 FRESH_CASES = 12
 CELL_SECONDS = 20.0
+SHARE = 4  # of a submission's time, at most one part in so many goes to one cell or to one question
 _ENDED = {
     "timeout": "It did not come to an end in time, and was stopped.",
     "ended": "It ended the process that it ran in (out of memory, out of time, a call like sys.exit, or a crash).",
@@ -72,7 +73,7 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
         maximum = assignment(submission.chapter).questions if submission.chapter else ()
         marks = [_mark(question, "missing", "The notebook could not be read.") for question in maximum]
         return _graded(submission, "unreadable", marks, started, problem=submission.problem)
-    run = _Run(assignment(submission.chapter), submission, sandbox, seed, started + seconds)
+    run = _Run(assignment(submission.chapter), submission, sandbox, seed, started, seconds)
     run.examine_all()
     marks = [run.marks[question.grade_id] for question in run.task.questions]
     return _graded(submission, "graded", marks, started, memory=run.memory, output=run.output)
@@ -87,8 +88,11 @@ def _graded(submission: Submission, status: str, marks: list[Mark], started: flo
 class _Run:
     """One submission's way through as many children as it takes: an answer that ends its child is left out of the next."""
 
-    def __init__(self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, deadline: float):
-        self.task, self.sandbox, self.seed, self.deadline = task, sandbox, seed, deadline
+    def __init__(
+        self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, started: float, seconds: float
+    ):
+        self.task, self.sandbox, self.seed = task, sandbox, seed
+        self.deadline, self.share = started + seconds, seconds / SHARE
         self.answers = {grade_id: text for grade_id, text in submission.answers.items() if grade_id in task.stubs}
         self.marks: dict[str, Mark] = {}
         self.left_out: set[str] = set()
@@ -132,7 +136,7 @@ class _Run:
                 if grade_id and left_out and grade_id not in replaced:
                     continue
                 source = replaced.get(grade_id, self.answers.get(grade_id, "")) if grade_id else source
-                ran = child.ask({"cell": source}, self._seconds(CELL_SECONDS))
+                ran = child.ask({"cell": source}, self._seconds(min(CELL_SECONDS, self.share)))
                 if ran["status"] != "ran" and grade_id:
                     problems[grade_id] = f"Its cell stops with {str(ran.get('kind'))[:80]}: {str(ran.get('words'))[:500]}"
             for question in questions:
@@ -149,7 +153,7 @@ class _Run:
         started = time.monotonic()
         if problem:
             return _mark(question, "failed", problem)
-        answer = RemoteFunction(child, question.exercise.name, self._seconds(CALL_SECONDS))
+        answer = RemoteFunction(child, question.exercise.name, CALL_SECONDS, started + self._seconds(self.share))
         try:
             hidden = _hidden(self.seed, question.exercise.name)
             feedback = examine(question.exercise, answer, hidden, FRESH_CASES, hidden=True)

@@ -1,5 +1,8 @@
 """An answer that lives in the sandbox, as a function here: arguments go in as bytes, results come back as bytes."""
 
+import math
+import time
+
 import torch
 
 from ..checking import AnswerStopped, Elsewhere, Interrupted
@@ -17,11 +20,12 @@ class RemoteFunction(Elsewhere):
 
     changes of its arguments are made to the caller's arguments, a generator that it drew from has moved on, torch's global
     generator too, and a gradient flows through it to every argument that asks for one (once: it has no second derivative).
+    A call may take `seconds`, all calls end at `deadline`, a time of time.monotonic().
     Raises NotImplementedError for a blank body, AnswerStopped, OwnImplementation, or Ended when the child is no more.
     """
 
-    def __init__(self, child: Child, name: str, seconds: float = CALL_SECONDS):
-        self.child, self.__name__, self.seconds = child, name, seconds
+    def __init__(self, child: Child, name: str, seconds: float = CALL_SECONDS, deadline: float = math.inf):
+        self.child, self.__name__, self.seconds, self.deadline = child, name, seconds, deadline
 
     def __call__(self, *arguments):
         if any(isinstance(a, torch.Tensor) and a.requires_grad for a in arguments):
@@ -48,7 +52,7 @@ class RemoteFunction(Elsewhere):
         return answer
 
     def _answer(self, order: dict) -> dict:
-        answer = self.child.ask(order, self.seconds)
+        answer = self.child.ask(order, min(self.seconds, self.deadline - time.monotonic()))
         words = str(answer.get("words", ""))[:2000]
         match answer["status"]:
             case "value":
