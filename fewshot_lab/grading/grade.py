@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from ..checking import examine
+from ..course.build import STUB
 from .assignment import Assignment, Question, assignment, helpers_of
 from .remote import CALL_SECONDS, OwnImplementation, RemoteFunction
 from .sandbox import Ended, Sandbox
@@ -88,9 +89,7 @@ def _graded(submission: Submission, status: str, marks: list[Mark], started: flo
 class _Run:
     """One submission's way through as many children as it takes: an answer that ends its child is left out of the next."""
 
-    def __init__(
-        self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, started: float, seconds: float
-    ):
+    def __init__(self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, started: float, seconds: float):
         self.task, self.sandbox, self.seed = task, sandbox, seed
         self.deadline, self.share = started + seconds, seconds / SHARE
         self.answers = {grade_id: text for grade_id, text in submission.answers.items() if grade_id in task.stubs}
@@ -100,10 +99,10 @@ class _Run:
         for question in task.questions:
             if question.grade_id not in self.answers:
                 self.marks[question.grade_id] = _mark(question, "missing", "The answer's cell is not in the notebook.")
-            elif question.exercise is None:
-                self.marks[question.grade_id] = _mark(question, "by hand", "To be marked by the instructor.")
             elif _untouched(task, question, self.answers):
                 self.marks[question.grade_id] = _mark(question, "not attempted", "The answer's cell is as it was handed out.")
+            elif question.exercise is None:
+                self.marks[question.grade_id] = _mark(question, "by hand", "To be marked by the instructor.")
 
     def examine_all(self) -> None:
         while waiting := [q for q in self.task.questions if q.grade_id not in self.marks]:
@@ -186,7 +185,7 @@ class _Run:
 def _untouched(task: Assignment, question: Question, answers: dict[str, str]) -> bool:
     """Whether a cell is blank as it was handed out. A listing to repair is an answer too, though a wrong one."""
     stub = task.stubs[question.grade_id].strip()
-    return answers[question.grade_id].strip() == stub and "raise NotImplementedError" in stub
+    return answers[question.grade_id].strip() == stub and any(text.partition("\n")[0] in stub for text in STUB.values())
 
 
 def _mark(question: Question, status: str, message: str, details=(), mistake=None) -> Mark:

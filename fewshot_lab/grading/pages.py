@@ -62,11 +62,8 @@ def marking_page(graded: Iterable[Graded]) -> str:
         parts.append(f"<h2>Chapter {chapter}, {escape(question)}: up to {number(answers[0][1].max_score)} points</h2>")
         parts.append(_folded("What the course expects", task.solved.get(question, ""), opened=True))
         for one, mark in answers:
-            text = one.answers.get(question, "")
-            blank = "<p><em>left as it was handed out</em></p>"
-            shown = blank if text.strip() == task.stubs.get(question, "").strip() else f"<pre>{_text(text)}</pre>"
             score = f" {_badge('marked')} {number(mark.score)}" if mark.status == "marked" else ""
-            parts.append(f"<h3>{_text(one.student)}{score}</h3>{shown}")
+            parts.append(f"<h3>{_text(one.student)}{score}</h3><pre>{_text(one.answers.get(question, ''))}</pre>")
     return _page("To mark by hand", "".join(parts))
 
 

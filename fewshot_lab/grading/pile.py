@@ -51,14 +51,13 @@ def grade_pile(
     Each is written to the journal in `out` as soon as it is graded. progress(iterable, total): a bar around the results.
     Raises CourseError when there is no sandbox, when `out` holds another run, or when it cannot be written.
     """
-    if not settings.dask:
-        _means(settings.unsafe)
+    how = "" if settings.dask else _means(settings.unsafe)
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
     done = {_key(graded): graded for graded in journal.graded}
     keys = {_key(submission): submission for submission in submissions}
     waiting = [submission for key, submission in keys.items() if key not in done]
-    for graded in progress(_all_graded(waiting, journal.seed, settings), len(waiting)):
+    for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
         journal.add(graded)
         done[_key(graded)] = graded
     return [done[key] for key in keys]
@@ -73,11 +72,11 @@ def graded_before(out: Path) -> list[Graded]:
     return [latest[key] for key in sorted(latest)]
 
 
-def _all_graded(waiting: list[Submission], seed: str, settings: Settings) -> Iterator[Graded]:
+def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settings) -> Iterator[Graded]:
     import joblib
 
     call = joblib.delayed(_grade_one)
-    calls = [call(submission, seed, settings) for submission in waiting]
+    calls = [call(submission, how, seed, settings) for submission in waiting]
     with _workers(settings, len(waiting)):
         yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(calls)
 
@@ -107,12 +106,12 @@ _SANDBOXES: dict[tuple, Sandbox] = {}
 _ONE_AT_A_TIME = threading.Lock()  # a check watches torch's global generator, so a worker's threads take turns
 
 
-def _grade_one(submission: Submission, seed: str, settings: Settings) -> Graded:
-    """Grades with this process's own sandbox, which stays for the next submission."""
+def _grade_one(submission: Submission, how: str, seed: str, settings: Settings) -> Graded:
+    """Grades with this process's own sandbox, which stays for the next submission; `how` is "" on another machine."""
     key = (settings.limits, os.getpid())
     with _ONE_AT_A_TIME:
         if key not in _SANDBOXES:
-            _SANDBOXES[key] = Sandbox(_means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
+            _SANDBOXES[key] = Sandbox(how or _means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
         return grade(submission, _SANDBOXES[key], seed, settings.seconds)
 
 
