@@ -81,13 +81,6 @@ def check(function: Callable) -> Feedback:
     return feedback
 
 
-def _checked(function: Callable) -> Feedback:
-    if not callable(function):
-        raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
-    task = exercise(getattr(function, "__name__", repr(function)))
-    return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
-
-
 def examine(task: Exercise, function: Callable, generator: torch.Generator, fresh: int = FRESH_CASES) -> Feedback:
     """Tries a function on the exercise's public cases, on `fresh` random ones drawn by `generator`, and on its properties.
 
@@ -121,6 +114,13 @@ def yours_or_ours(function: Callable) -> Callable:
     reason = "is not written yet" if feedback.status == "not attempted" else "does not pass its check yet"
     print(f"Using the course's {name}: yours {reason}.")
     return feedback.exercise.reference
+
+
+def _checked(function: Callable) -> Feedback:
+    if not callable(function):
+        raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
+    task = exercise(getattr(function, "__name__", repr(function)))
+    return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
 
 def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:
