@@ -76,10 +76,7 @@ def check(function: Callable) -> Feedback:
     Returns a Feedback that a notebook shows in colour; it holds `status` ("passed", "failed", "not attempted"), `message`
     and `mistake`. Never raises for a wrong answer; raises CourseError when no exercise has that name.
     """
-    if not callable(function):
-        raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
-    task = exercise(getattr(function, "__name__", repr(function)))
-    feedback = examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
+    feedback = _checked(function)
     if feedback.status != "passed" and os.environ.get("NBGRADER_EXECUTION") == "autograde":
         raise CheckFailed(str(feedback))  # nbgrader gives a cell's points when nothing is raised
     return feedback
@@ -114,7 +111,7 @@ def examine(
 
 def yours_or_ours(function: Callable) -> Callable:
     """The learner's function when it passes its check, otherwise the course's own; prints which one is used."""
-    feedback = check(function)
+    feedback = _checked(function)
     name = feedback.exercise.name
     if feedback.status == "passed":
         print(f"Using your {name}.")
@@ -122,6 +119,13 @@ def yours_or_ours(function: Callable) -> Callable:
     reason = "is not written yet" if feedback.status == "not attempted" else "does not pass its check yet"
     print(f"Using the course's {name}: yours {reason}.")
     return feedback.exercise.reference
+
+
+def _checked(function: Callable) -> Feedback:
+    if not callable(function):
+        raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
+    task = exercise(getattr(function, "__name__", repr(function)))
+    return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
 
 def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:

@@ -26,7 +26,7 @@ def build(chapter: Chapter, solved: bool = False):
 
 
 def with_marks(chapter: Chapter):
-    """The notebook with its solution marks, as nbgrader's `generate_assignment` takes it; planted lines stay as comments."""
+    """The notebook with its solution marks, as nbgrader's `generate_assignment` takes it."""
     return _built(chapter, lambda cell, place: cell.source)
 
 

@@ -17,6 +17,7 @@ import attacks
 import distillation
 import episodes
 import foundation
+import grading
 import prompts
 import tagging
 import text
@@ -27,7 +28,7 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-MEASURED = (foundation, distillation, episodes, attacks, text, prompts, tagging)
+MEASURED = (foundation, distillation, episodes, attacks, text, prompts, tagging, grading)
 ROWS: dict[str, Callable[[], dict]] = {name: measure for part in MEASURED for name, measure in part.ROWS.items()}
 
 
