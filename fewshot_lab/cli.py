@@ -172,6 +172,14 @@ def read_checks(
     print(table, end="") if out is None else write_atomically(out, table)
 
 
+@app.command()
+def site(out: Annotated[Path, typer.Option(help="Folder of the web site.")] = Path("site")) -> None:
+    """Build the course as a web site that needs no server and no network: the executed chapters, search, the reference."""
+    from .course.site import build_site
+
+    print(build_site(out))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser."""

@@ -1,0 +1,119 @@
+"""The course as a web site that needs no server and no network: the executed chapters, search, the package's reference.
+
+Sphinx builds it, with MyST-NB for the notebooks; both come with the extra `site`.
+"""
+
+import importlib
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..runtime import CourseError
+from .chapters import chapters, course_root
+
+_CONFIG = r'''
+project = "Few-Shot Lab"
+author = "the makers of Few-Shot Lab"
+html_title = "Few-Shot Lab"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
+html_theme = "sphinx_book_theme"
+html_theme_options = {"use_download_button": True, "show_toc_level": 1, "navbar_persistent": []}
+html_show_copyright = False
+html_last_updated_fmt = None
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+nb_output_stderr = "remove"
+nb_mime_priority_overrides = [("html", mime, 1000) for mime in (%(records)s)]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+add_module_names = False
+default_role = "code"
+suppress_warnings = ["mystnb.unknown_mime_type", "myst.header", "docutils", "ref"]
+
+
+def formulas(app, what, name, obj, options, lines):
+    """Lines that are set in keep their places: they are formulas."""
+    for i in range(len(lines) - 1, 0, -1):
+        if lines[i].startswith("    ") and not lines[i - 1].strip():
+            lines[i:i] = ["::", ""]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", formulas)
+'''
+_RECORDS = ("result", "verdict", "check")
+
+
+def build_site(out: Path) -> Path:
+    """Builds the site from notebooks/*.ipynb and docs/ into a folder and returns its index.html.
+
+    Raises CourseError when Sphinx is not installed, or when it fails, with its last words.
+    """
+    needed = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
+    if missing := [name for name in needed if not find_spec(name)]:
+        raise CourseError(f"The site needs {', '.join(missing)}: pip install 'fewshot-lab[site]'")
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder, "sources")
+        _write_sources(sources)
+        command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees", str(sources), str(out)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise CourseError(f"The site could not be built: {done.stderr.strip()[-1500:]}")
+    shutil.rmtree(Path(out) / "_sources", ignore_errors=True)
+    return Path(out) / "index.html"
+
+
+def _write_sources(folder: Path) -> None:
+    root = course_root()
+    shutil.copytree(root / "docs", folder / "docs", ignore=shutil.ignore_patterns("pictures"))
+    shutil.copytree(root / "docs" / "pictures", folder / "docs" / "pictures")
+    (folder / "chapters").mkdir()
+    for chapter in chapters():
+        if not chapter.notebook.exists():
+            raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
+        shutil.copy(chapter.notebook, folder / "chapters")
+    records = ", ".join(f'"application/vnd.fewshot-lab.{name}+json"' for name in _RECORDS)
+    (folder / "conf.py").write_text(_CONFIG % {"records": records}, encoding="utf-8")
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
+    readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site
+    pages = [f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))]
+    parts = {
+        "The chapters": [f"chapters/{chapter.name}" for chapter in chapters()],
+        "Teach and take part": pages,
+        "The package": _write_reference(folder),
+    }
+    trees = "".join(
+        f"\n```{{toctree}}\n:caption: {caption}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```\n"
+        for caption, names in parts.items()
+    )
+    (folder / "index.md").write_text(readme + trees, encoding="utf-8")
+
+
+def _write_reference(folder: Path) -> list[str]:
+    """A page for every room, from the docstrings of its modules."""
+    import fewshot_lab
+
+    pages = []
+    (folder / "reference").mkdir()
+    for name in fewshot_lab._ROOMS:
+        room = importlib.import_module(f"fewshot_lab.{name}")
+        modules = [f"fewshot_lab.{name}"]
+        modules += [f"fewshot_lab.{name}.{part.name}" for part in pkgutil.iter_modules(getattr(room, "__path__", []))]
+        text = _heading(f"lab.{name}", "=")
+        for module in modules:
+            text += f"{_heading(module, '-')}.. automodule:: {module}\n   :members:\n\n"
+        (folder / "reference" / f"{name}.rst").write_text(text, encoding="utf-8")
+        pages.append(f"reference/{name}")
+    return pages
+
+
+def _heading(title: str, line: str) -> str:
+    return f"{title}\n{line * len(title)}\n\n"

@@ -1,0 +1,51 @@
+"""The course as a web site: every chapter with its pictures, search, the reference; nothing is loaded from elsewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import fewshot_lab as lab
+from fewshot_lab.course import site
+from fewshot_lab.course.chapters import chapters
+from fewshot_lab.runtime import CourseError
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    return site.build_site(folder).parent
+
+
+def test_every_chapter_is_a_page_with_its_pictures_and_alternative_text(built):
+    for chapter in chapters():
+        page = (built / "chapters" / f"{chapter.name}.html").read_text()
+        stored = chapter.notebook.read_text()
+        assert page.count("data:image/png;base64") >= stored.count("data:image/png;base64") > 0 or chapter.id == "00"
+        assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*data:image[^>]*>", page))
+        assert "Traceback" not in page and "application/vnd" not in page
+
+
+def test_no_page_loads_anything_from_a_network(built):
+    for page in built.rglob("*.html"):
+        loaded = re.findall(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=\"(https?:)?//", page.read_text())
+        assert not loaded, page
+
+
+def test_chapters_and_functions_are_found_by_the_search(built):
+    index = (built / "searchindex.js").read_text()
+    assert all(chapter.name in index for chapter in chapters()) and '"mixup"' in index
+    reference = (built / "reference" / "methods.html").read_text()
+    assert "fewshot_lab.methods.maml" in reference and "Finn" in reference
+    assert all((built / "reference" / f"{room}.html").exists() for room in lab._ROOMS)
+
+
+def test_a_formula_in_a_docstring_keeps_its_lines(built):
+    blocks = re.findall(r"<pre>(.*?)</pre>", (built / "reference" / "methods.html").read_text(), re.DOTALL)
+    assert any("min over theta   mean over" in re.sub(r"<[^>]*>", "", block) for block in blocks)
+
+
+def test_without_sphinx_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(site, "find_spec", lambda name: None)
+    with pytest.raises(CourseError, match=r"pip install 'fewshot-lab\[site\]'"):
+        site.build_site(tmp_path)
