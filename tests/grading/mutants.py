@@ -145,7 +145,7 @@ def _changes(node: ast.AST, parent: ast.AST, tree: ast.AST) -> Iterator:
             yield from args[:2]
             if isinstance(function, ast.Attribute) and function.attr != "item" and not _is_module(function.value, tree):
                 yield function.value  # a tensor without dimensions may stand for a number: .item() is not dropped
-            if len(args) > 1:
+            if len(args) > 1 and not (isinstance(function, ast.Name) and function.id in ("min", "max")):
                 yield ast.Call(function, [args[1], args[0], *args[2:]], keywords)
             yield from (ast.Call(function, args, [k for k in keywords if k is not one]) for one in keywords)
             if isinstance(function, ast.Name) and function.id == "range":
