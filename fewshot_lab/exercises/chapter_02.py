@@ -163,7 +163,7 @@ def _without_gradients(seen, generator):
 
 def _mean_over_images(seen, generator):
     if not math.isclose(seen["accuracy"], 0.6, abs_tol=1e-4):
-        return f"The accuracy of 3 hits in a first batch of 3 and none in a second of 2 is 0.6; yours is {seen['accuracy']:.3f}."
+        return f"The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {seen['accuracy']:.3f}."
     if not math.isclose(seen["loss"], probes.EVALUATION_LOSS, abs_tol=1e-4):
         return (
             f"Batches of 3 and 2 images: the mean loss over images is {probes.EVALUATION_LOSS:.3f}, yours {seen['loss']:.3f}. "
@@ -233,7 +233,7 @@ EXERCISES = [
         "02",
         "The label of a CutMix image",
         cutmix_share,
-        cases=((0, 0, 2, 4, 4), (-1, -1, 2, 4, 4), (1, 3, 4, 4, 4), (5, 5, 2, 4, 4), (1, 6, 2, 4, 4)),
+        cases=((0, 0, 2, 4, 4), (-1, -1, 2, 4, 4), (1, 3, 4, 4, 4), (5, 5, 2, 4, 4), (1, 6, 2, 4, 4), (5, 1, 2, 4, 4)),
         fresh=_random_box,
         mistakes=(
             Mistake(
@@ -270,6 +270,7 @@ EXERCISES = [
             ([1, 5, 20], [0.3, 0.5, 0.8], 0.5),
             ([1, 5, 20], [0.3, 0.5, 0.8], 0.9),
             ([2, 8], [0.3, 0.5], 0.1),
+            ([1, 2, 4, 8, 32], [0.2, 0.3, 0.5, 0.6, 0.9], 0.55),
         ),
         fresh=_random_curve,
         mistakes=(

@@ -5,7 +5,7 @@ import torch
 from ..methods.tagging import IGNORED
 from . import probes
 from .declare import Exercise, Property
-from .probes import CONLL_TAGS, CONLL_TYPES, TAGS, WORDS
+from .probes import CONLL_TAGS, CONLL_TYPES, TAGS
 
 
 def listing_tags():

@@ -25,7 +25,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Bent:
-    """A loss for attacks: a fixed curved function of the pixels, drawn from `seed` and summed; the first pixel plays no part."""
+    """A loss for attacks: a curved function of the pixels, drawn from `seed` and summed; the first pixel plays no part."""
 
     seed: int
 

@@ -255,7 +255,7 @@ def examined(mutant: Mutant, seed: str = "mutants") -> Outcome:
 def explained() -> dict[tuple[str, str, str], str]:
     """{(question, line before, line after): why this mutant is a right answer too}, from equivalent.txt."""
     found = {}
-    for block in (Path(__file__).parent / "equivalent.txt").read_text().split("\n\n"):
+    for block in (Path(__file__).parent / "equivalent.txt").read_text().strip().split("\n\n"):
         question, *lines = block.strip().split("\n")
         reason = " ".join(line for line in lines if line[:2] not in ("- ", "+ "))
         marked = [line for line in lines if line[:2] in ("- ", "+ ")]
