@@ -55,6 +55,11 @@ class Mutant:
     after: str
     source: str
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What an explanation belongs to: it falls when the line is written otherwise."""
+        return self.question, self.before, self.after
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -281,7 +286,7 @@ def main(wanted: list[str]) -> None:
         started = time.monotonic()
         outcomes = [(mutant, examined(mutant)) for mutant in mutants(chapter, question)]
         left = [mutant for mutant, outcome in outcomes if not outcome.refused]
-        known = [mutant for mutant in left if (question, mutant.before, mutant.after) in explained()]
+        known = [mutant for mutant in left if mutant.key in explained()]
         stopped = sum(outcome.stopped for _, outcome in outcomes)
         row = [len(outcomes), len(outcomes) - len(left), stopped, len(known), len(left) - len(known)]
         totals[chapter] = [a + b for a, b in zip(totals.get(chapter, [0] * 5), row, strict=True)]
