@@ -136,7 +136,7 @@ def _random_losses(generator):
 
 
 def _random_copies(generator):
-    """Copies of which none, or the last but one, or several come out alike."""
+    """Two to four copies, of which some change nothing or come out alike."""
     copies, period = torch.randint(2, 5, (2,), generator=generator).tolist()
     return ["a dog", "a tree", "a cat"], torch.randperm(3, generator=generator).tolist(), Marks(period), copies
 

@@ -163,8 +163,6 @@ def _nothing_labelled(function, generator):
     if not isinstance(found, torch.Tensor) or found != 0:
         shown = found.item() if isinstance(found, torch.Tensor) else f"the number {found}"
         return f"A batch without any labelled piece gives {shown}. Its loss is a tensor of 0: return 0.0 * logits.sum()."
-    if not found.requires_grad:
-        return "The loss of a batch without any labelled piece has no gradient: backward() stops. Return 0.0 * logits.sum()."
 
 
 def _random_mention(generator):
