@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from fewshot_lab.checking import checks, examine
 from fewshot_lab.course.chapters import chapters
@@ -244,8 +245,8 @@ def examined(mutant: Mutant, seed: str = "mutants") -> Outcome:
     """What grading says to a mutant: the same examination, made in this process."""
     [question] = [q for q in assignment(mutant.chapter).questions if q.grade_id == mutant.question]
     names = dict(_chapter_names(mutant.chapter))
-    checks.SECONDS_A_CALL = SECONDS_A_CALL
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+    quick = patch.object(checks, "SECONDS_A_CALL", SECONDS_A_CALL)
+    with quick, warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
             exec(mutant.source, names)
@@ -261,13 +262,11 @@ def explained() -> dict[tuple[str, str, str], str]:
     """{(question, line before, line after): why this mutant is a right answer too}, from equivalent.txt."""
     found = {}
     for block in (Path(__file__).parent / "equivalent.txt").read_text().strip().split("\n\n"):
-        question, *lines = block.strip().split("\n")
-        reason = " ".join(line for line in lines if line[:2] not in ("- ", "+ "))
-        marked = [line for line in lines if line[:2] in ("- ", "+ ")]
-        before = ""
-        for line in marked:
-            before = line[2:] if line[0] == "-" else before
-            if line[0] == "+":
+        question, *lines, reason = block.split("\n")
+        for line in lines:
+            if line[0] == "-":
+                before = line[2:]
+            else:
                 found[question, before, line[2:]] = reason
     return found
 
@@ -279,7 +278,8 @@ def graded_questions() -> list[tuple[str, str]]:
 
 def main(wanted: list[str]) -> None:
     totals: dict[str, list[int]] = {}
-    print(f"{'':2} {'question':26} {'mutants':>8} {'refused':>8} {'stopped':>8} {'explained':>9} {'passed':>7} {'seconds':>8}")
+    heads = ("mutants", "refused", "stopped", "explained", "passed", "seconds")
+    print(f"{'':29}{''.join(f'{head:>10}' for head in heads)}")
     for chapter, question in graded_questions():
         if wanted and question not in wanted and chapter not in wanted:
             continue
@@ -290,18 +290,14 @@ def main(wanted: list[str]) -> None:
         stopped = sum(outcome.stopped for _, outcome in outcomes)
         row = [len(outcomes), len(outcomes) - len(left), stopped, len(known), len(left) - len(known)]
         totals[chapter] = [a + b for a, b in zip(totals.get(chapter, [0] * 5), row, strict=True)]
-        print(f"{chapter:2} {question:26} {_row(row)} {time.monotonic() - started:8.1f}", flush=True)
+        print(f"{chapter:2} {question:26}{''.join(f'{n:10}' for n in row)} {time.monotonic() - started:9.1f}", flush=True)
         for mutant in left:
             if mutant not in known:
                 print(f"     - {mutant.before}\n     + {mutant.after}")
     totals["all"] = [sum(column) for column in zip(*totals.values(), strict=True)]
     for chapter, row in totals.items():
         share = row[1] / (row[0] - row[3])
-        print(f"{chapter:29} {_row(row)}   {share:.1%} of those that are not explained are refused")
-
-
-def _row(row: list[int]) -> str:
-    return "{:8} {:8} {:8} {:9} {:7}".format(*row)
+        print(f"{chapter:29}{''.join(f'{n:10}' for n in row)}   {share:.1%} of those that are not explained are refused")
 
 
 if __name__ == "__main__":
