@@ -43,7 +43,6 @@ PAIRS = (
 )  # fmt: skip
 NAMES = {one: other for pair in PAIRS for one, other in (pair.split(), pair.split()[::-1])}
 NAMES |= {"std": "var", "log2": "log", "square": "abs", "softplus": "relu", "trace": "sum", "norm": "sum", "log": "log1p"}
-DIMENSIONS = (0, 1, -1)
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Outcome:
     stopped: bool
 
 
+@functools.cache
 def mutants(chapter: str, question: str) -> list[Mutant]:
     """All different mutants of a question's solved answer; docstrings and imports stay as they are."""
     tree = ast.parse(assignment(chapter).solved[question])
@@ -193,7 +193,7 @@ def _constants(node: ast.Constant, parent: ast.AST) -> Iterator[ast.expr]:
     if isinstance(value, bool):
         yield ast.Constant(not value)
     elif isinstance(value, int) and isinstance(parent, ast.keyword) and parent.arg == "dim":
-        yield from (ast.Constant(dim) for dim in DIMENSIONS if dim != value)
+        yield from (ast.Constant(dim) for dim in (0, 1, -1) if dim != value)
     elif isinstance(value, int):
         yield from (ast.Constant(value + 1), ast.Constant(value - 1))
     elif isinstance(value, float):
