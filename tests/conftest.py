@@ -10,7 +10,7 @@ os.environ.update(considerate_threads())
 
 
 def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="compare both versions of the long chapters too")
+    parser.addoption("--thorough", action="store_true", help="also long chapters in both versions, all mutants, 20 seeds")
 
 
 @pytest.fixture

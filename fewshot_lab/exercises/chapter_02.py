@@ -106,9 +106,14 @@ def _same_scale(seen, generator):
         )
 
 
-def _augments_training_only(passes, generator):
-    if not torch.equal(*passes):
+def _augments_training_only(differ, generator):
+    if differ["test"]:
         return "Two passes of the test transform differ. A test image must not be drawn at random."
+
+
+def _augments_training(differ, generator):
+    if not differ["training"]:
+        return "Twenty passes of the training transform are all alike: nothing is augmented. Crop or flip at random."
 
 
 def _model_is_current(warned, generator):
@@ -121,6 +126,11 @@ def _one_logit_per_class(shape, generator):
         return f"For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed."
 
 
+def _is_a_resnet(parameters, generator):
+    if parameters != 11_176_512 + 513 * 3:
+        return f"A ResNet-18 for 3 classes has 11178051 parameters, yours {parameters}. Take models.resnet18, replace its `fc`."
+
+
 def _model_moved(devices, generator):
     if devices != ["meta"]:
         return "The model stays where it was made. Return model.to(device), or a GPU is never used."
@@ -129,6 +139,11 @@ def _model_moved(devices, generator):
 def _loads_in_parallel(seen, generator):
     if seen["workers"] < 1:
         return "num_workers is 0: the training waits while one process reads pictures. Give it two."
+
+
+def _batches_of_64(seen, generator):
+    if seen["batches"] != [64, 64]:
+        return f"The batches for training and for the test hold {seen['batches']} items; 64 are asked for."
 
 
 def _shuffles_training(seen, generator):
@@ -147,18 +162,20 @@ def _without_gradients(seen, generator):
 
 
 def _mean_over_images(seen, generator):
-    if not math.isclose(seen["accuracy"], 0.75, abs_tol=1e-4):
-        return f"The accuracy of 3 hits in 4 images is 0.75; yours is {seen['accuracy']:.3f}."
+    if not math.isclose(seen["accuracy"], 0.6, abs_tol=1e-4):
+        return f"The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {seen['accuracy']:.3f}."
     if not math.isclose(seen["loss"], probes.EVALUATION_LOSS, abs_tol=1e-4):
         return (
-            f"Batches of 3 and 1 images: the mean loss over images is {probes.EVALUATION_LOSS:.3f}, yours {seen['loss']:.3f}. "
+            f"Batches of 3 and 2 images: the mean loss over images is {probes.EVALUATION_LOSS:.3f}, yours {seen['loss']:.3f}. "
             "Weigh each batch by its size; the last one is often smaller."
         )
 
 
 def _batches_moved(seen, generator):
-    if not seen["sent"]:
+    if not seen["images sent"]:
         return "The images are not moved to the model's device: images.to(device), and the labels too."
+    if not seen["labels sent"]:
+        return "The labels are not moved to the device on which the logits are: labels.to(device)."
 
 
 def _rate_falls(rates, generator):
@@ -216,7 +233,7 @@ EXERCISES = [
         "02",
         "The label of a CutMix image",
         cutmix_share,
-        cases=((0, 0, 2, 4, 4), (-1, -1, 2, 4, 4), (1, 3, 4, 4, 4), (5, 5, 2, 4, 4)),
+        cases=((0, 0, 2, 4, 4), (-1, -1, 2, 4, 4), (1, 3, 4, 4, 4), (5, 5, 2, 4, 4), (1, 6, 2, 4, 4), (5, 1, 2, 4, 4)),
         fresh=_random_box,
         mistakes=(
             Mistake(
@@ -253,6 +270,7 @@ EXERCISES = [
             ([1, 5, 20], [0.3, 0.5, 0.8], 0.5),
             ([1, 5, 20], [0.3, 0.5, 0.8], 0.9),
             ([2, 8], [0.3, 0.5], 0.1),
+            ([1, 2, 4, 8, 32], [0.2, 0.3, 0.5, 0.6, 0.9], 0.55),
         ),
         fresh=_random_curve,
         mistakes=(
@@ -285,9 +303,8 @@ EXERCISES = [
                 "Pictures smaller than the crop work.", _small_pictures_work, "crop_without_resize", probes.small_pictures
             ),
             Property("Training and test see things at the same scale.", _same_scale, "scales_differ", probes.object_sizes),
-            Property(
-                "The test transform does not depend on chance.", _augments_training_only, "random_test", probes.test_passes
-            ),
+            Property("The test transform does not depend on chance.", _augments_training_only, "random_test", probes.passes),
+            Property("The training transform does.", _augments_training, "nothing_augmented", probes.passes),
         ),
     ),
     Exercise(
@@ -300,6 +317,7 @@ EXERCISES = [
                 "The model is built without a warning.", _model_is_current, "pretrained_is_deprecated", probes.model_warnings
             ),
             Property("It gives one logit per class.", _one_logit_per_class, "wrong_number_of_classes", probes.model_logits),
+            Property("It is a ResNet-18.", _is_a_resnet, "another_model", probes.model_parameters),
             Property("The model is on the device.", _model_moved, "model_not_moved", probes.model_devices),
         ),
     ),
@@ -309,6 +327,7 @@ EXERCISES = [
         "Listing: the data loader",
         listing_loader,
         properties=(
+            Property("Batches hold 64 items.", _batches_of_64, "batch_size", probes.loaders),
             Property("Pictures are read while the model trains.", _loads_in_parallel, "one_process", probes.loaders),
             Property("Only the training data are shuffled.", _shuffles_training, "shuffled_test", probes.loaders),
         ),

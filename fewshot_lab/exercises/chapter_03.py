@@ -116,7 +116,8 @@ def _keeps_every_word(function, generator):
 
 
 def _draws(generator, count):
-    return [round(draw, 2) for draw in torch.rand(count, generator=generator).tolist()]
+    """Different numbers from 0 to 0.99: none is as small or as large as another."""
+    return [place / 100 for place in torch.randperm(100, generator=generator)[:count].tolist()]
 
 
 def _random_words(generator, count=7):
@@ -126,6 +127,18 @@ def _random_words(generator, count=7):
 def _random_pairs(generator):
     order = torch.randperm(7, generator=generator).tolist()
     return _random_words(generator), [(order[0], order[1]), (order[1], order[2])]
+
+
+def _random_losses(generator):
+    """Seven words of which few go, or three of which often none is left."""
+    count, share = ((7, 0.3), (3, 0.8))[int(torch.randint(2, (), generator=generator))]
+    return _random_words(generator, count), _draws(generator, count), share
+
+
+def _random_copies(generator):
+    """Two to four copies, of which some change nothing or come out alike."""
+    copies, period = torch.randint(2, 5, (2,), generator=generator).tolist()
+    return ["a dog", "a tree", "a cat"], torch.randperm(3, generator=generator).tolist(), Marks(period), copies
 
 
 def _random_judgement(generator):
@@ -222,8 +235,9 @@ EXERCISES = [
             (["a", "small", "dog"], [0.1, 0.3, 0.2], 0.5),
             (["the", "dog", "the", "cat"], [0.05, 0.1, 0.9, 0.4], 0.1),
             (["the", "dog", "sees"], [0.7, 0.5, 0.9], 0.3),
+            (["the", "dog", "sees"], [0.2, 0.1, 0.4], 0.5),
         ),
-        fresh=lambda g: (_random_words(g), _draws(g, 7), 0.3),
+        fresh=_random_losses,
         mistakes=(
             Mistake(
                 "the_others",
@@ -265,8 +279,9 @@ EXERCISES = [
             (["a dog"], [1], Marks(2), 2),
             (["a dog", "a tree"], [1, 0], Marks(3), 4),
             (["a dog", "a tree", "a cat"], [1, 0, 2], Marks(3), 3),
+            (["a dog", "a tree"], [0, 1], Marks(4), 2),
         ),
-        fresh=lambda g: (["a dog", "a tree", "a cat"], torch.randperm(3, generator=g).tolist(), Marks(3), 4),
+        fresh=_random_copies,
         mistakes=(
             Mistake(
                 "kept_twice",

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from ..methods.contrastive import nt_xent, positive_pairs, rotation_batch, similarity_matrix
 from ..methods.probes import nearest_labels
+from . import probes
 from .declare import Exercise, Mistake, Property
 
 
@@ -43,11 +44,11 @@ def _half(z, temperature):
     return F.cross_entropy(similarity_matrix(z)[:half] / temperature, positive_pairs(half)[:half])
 
 
-def _vote(features, labels, queries, k, classes, *, normalise=True, weigh=True, largest=True):
+def _vote(features, labels, queries, k, classes, *, normalise=True, weigh=True, largest=True, temperature=0.1):
     if normalise:
         features, queries = F.normalize(features, dim=1), F.normalize(queries, dim=1)
     nearest, rows = (queries @ features.T).topk(k, dim=1, largest=largest)
-    weights = (nearest / 0.1).exp() if weigh else torch.ones_like(nearest)
+    weights = (nearest / temperature).exp() if weigh else torch.ones_like(nearest)
     return (F.one_hot(labels[rows], classes) * weights[:, :, None]).sum(1).argmax(1)
 
 
@@ -70,15 +71,18 @@ def _random_views(generator):
 
 
 def _random_search(generator):
-    """Labelled features and queries without a near tie between classes."""
+    """Labelled features and queries, not near a tie between classes; votes for another temperature would decide otherwise."""
     while True:
         features = torch.randn(12, 3, generator=generator) * (0.2 + 3 * torch.rand(12, 1, generator=generator))
         queries = torch.randn(8, 3, generator=generator)
         labels = torch.arange(12) % 3
         similarities = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T
         ranked = similarities.sort(dim=1).values
-        if (ranked[:, 1:] - ranked[:, :-1]).min() > 1e-3:
-            return features, labels, queries, 5, 3
+        given = features, labels, queries, 5, 3
+        near = [not torch.equal(_vote(*given), _vote(*given, temperature=0.1 + by)) for by in (1e-4, -1e-4)]
+        far = [not torch.equal(_vote(*given), _vote(*given, temperature=0.1 + by)) for by in (0.02, -0.02)]
+        if (ranked[:, 1:] - ranked[:, :-1]).min() > 1e-3 and any(far) and not any(near):
+            return given
 
 
 def _own_inverse(function, generator):
@@ -92,6 +96,11 @@ def _scale_free(function, generator):
     z, temperature = _random_views(generator)
     if not torch.allclose(function(z, temperature), function(7 * z, temperature), atol=1e-4):
         return "Seven times longer vectors give another loss. Only their directions may count."
+
+
+def _on_its_device(words, generator):
+    if words:
+        return f"On another device it stops ({words}). Make new tensors where z is: device=z.device, or .to(z.device)."
 
 
 _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7, 0.7]])
@@ -209,6 +218,7 @@ EXERCISES = [
                 "You normalise columns, each feature over the batch. Normalise rows, each image's vector: dim=1.",
             ),
         ),
+        properties=(Property("It runs on any device.", _on_its_device, "device", probes.similarities_elsewhere),),
     ),
     Exercise(
         "nt_xent",
@@ -263,7 +273,10 @@ EXERCISES = [
                 "You add the losses of the rows. Average them, or the learning rate depends on the size of the batch.",
             ),
         ),
-        properties=(Property("Only the directions of the vectors count.", _scale_free),),
+        properties=(
+            Property("Only the directions of the vectors count.", _scale_free),
+            Property("It runs on any device.", _on_its_device, "device", probes.loss_elsewhere),
+        ),
     ),
     Exercise(
         "nearest_labels",

@@ -45,8 +45,8 @@ def inner_step(weight, features, labels, rate):
 
 # --- Properties of a drawn episode. The drawn rows are random, so the laws are checked, not the rows.
 
-_LABELS = torch.tensor([4, 9, 4, 7, 9, 2, 7, 4, 2, 9, 7, 2, 4, 9, 2, 7, 4, 2, 5, 5, 5, 5])
-_WAY, _SHOTS, _QUERIES = 3, 2, 2
+_LABELS = torch.tensor([4, 9, 4, 7, 9, 2, 7, 4, 2, 9, 7, 2, 4, 9, 2, 7, 4, 2, 5, 5, 5, 5, 9, 7, 5, 4])
+_WAY, _SHOTS, _QUERIES = 3, 2, 3
 
 
 def _draws(function, generator, count=20):

@@ -80,6 +80,22 @@ def _random_features(generator):
     return torch.randn(9, 3, generator=generator) @ stretch, 1 + torch.randn(7, 3, generator=generator)
 
 
+def _random_flat_features(generator):
+    """Fewer features than dimensions, far from 0: eigenvalues that are 0 come out slightly negative, float32 is too coarse."""
+    return 20000 + torch.randn(4, 6, generator=generator), 20000 + torch.randn(5, 6, generator=generator)
+
+
+def _survives_rounding(function, generator):
+    for _ in range(4):
+        a, b = _random_flat_features(generator)
+        found, right = float(function(a, b)), frechet_distance(a, b)
+        if not abs(found - right) < 1e-3:
+            return (
+                f"For fewer features than dimensions, far from 0, the distance is {right:.4f}, yours {found:.4f}. Compute in "
+                "float64, and clamp the eigenvalues at 0: rounding makes some of them slightly negative, and their root is NaN."
+            )
+
+
 def _no_distance_to_itself(function, generator):
     a, b = _random_features(generator)
     if abs(float(function(a, a))) > 1e-3:
@@ -362,7 +378,10 @@ EXERCISES = [
                 "You take the root of the whole. By custom the squared distance is reported.",
             ),
         ),
-        properties=(Property("It is 0 from features to themselves, and the same both ways.", _no_distance_to_itself),),
+        properties=(
+            Property("It is 0 from features to themselves, and the same both ways.", _no_distance_to_itself),
+            Property("Rounding does no harm.", _survives_rounding, "rounding"),
+        ),
         tolerance=1e-3,
     ),
     Exercise(
@@ -371,7 +390,7 @@ EXERCISES = [
         "Precision and recall",
         precision_recall,
         cases=(
-            (torch.tensor([[0.0], [1.0], [3.0], [9.0]]), torch.tensor([[0.5], [4.5], [20.0], [21.0], [22.0]]), 1),
+            (torch.tensor([[0.0], [1.0], [3.0], [9.0]]), torch.tensor([[-1.0], [4.5], [20.0], [21.0], [22.0]]), 1),
             _random_sets(_drawn),
         ),
         fresh=_random_sets,

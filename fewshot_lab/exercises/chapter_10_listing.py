@@ -5,7 +5,7 @@ import torch
 from ..methods.tagging import IGNORED
 from . import probes
 from .declare import Exercise, Property
-from .probes import CONLL_TAGS, CONLL_TYPES, TAGS, WORDS
+from .probes import CONLL_TAGS, CONLL_TYPES, TAGS
 
 
 def listing_tags():
@@ -55,6 +55,8 @@ def _all_types(function, generator):
         return f"{', '.join(missing)} is missing. CoNLL-2003 has {', '.join(CONLL_TYPES)}, each with B- and I-."
     if "O" not in numbers:
         return "O is missing: most words are no entity."
+    if others := set(numbers) - set(CONLL_TAGS):
+        return f"CoNLL-2003 has no {', '.join(map(str, others))}: each more logit only costs."
 
 
 def _numbers_from_zero(function, generator):
@@ -67,19 +69,34 @@ def _numbers_from_zero(function, generator):
 def _is_a_data_set(seen, generator):
     if isinstance(seen, str):
         return f"{seen}: import it, from torch.utils.data import Dataset."
-    if seen["count"] != len(WORDS):
-        return f"There are {len(WORDS)} sentences, and len() gives {seen['count']}."
+    if seen["count"] != len(seen["pieces"]):
+        return f"There are {len(seen['pieces'])} sentences, and len() gives {seen['count']}."
+
+
+def _of_32(seen, generator):
+    for shapes in seen["shapes"]:
+        if shapes != [(32,), (32,)]:
+            return (
+                f"The shapes of an item's input_ids and labels are {shapes[0]} and {shapes[1]}; tensors of (32,) are needed, "
+                "so that items can be stacked. Pad short sentences and cut long ones: max_length=32, truncation=True."
+            )
+
+
+def _own_pieces(seen, generator):
+    for found, pieces in zip(seen["input_ids"], seen["pieces"], strict=True):
+        if not isinstance(found, list) or found[:31] != (pieces + [0] * 32)[:31]:  # the last may be [SEP] or a piece
+            return "An item's input_ids are not the pieces of its sentence: [CLS], its words' pieces, [SEP], padding to 32."
 
 
 def _own_labels(seen, generator):
-    first, second = seen["labels"]
+    first, second, _ = seen["labels"]
     if first == second:
         return "Both sentences have the same labels: they come from the whole data set. Take those of item i alone."
 
 
 def _padding_ignored(seen, generator):
     for pieces, labels in zip(seen["pieces"], seen["labels"], strict=True):
-        if labels[0] != IGNORED or any(label != IGNORED for label in labels[pieces - 1 :]):
+        if labels[0] != IGNORED or any(label != IGNORED for label in labels[min(len(pieces), 32) - 1 :]):
             return "[CLS], [SEP] or padding has a tag's label: it is trained on, and counted. Use -100, which the loss ignores."
 
 
@@ -99,6 +116,11 @@ def _class_exists(error, generator):
 def _one_logit_per_tag(shape, generator):
     if shape != (1, 3, 9):
         return f"Three pieces give logits {shape}; (1, 3, 9) is needed: num_labels is the number of tags."
+
+
+def _sizes_kept(hidden, generator):
+    if hidden != probes.SMALL_BERT["hidden_size"]:
+        return f"The hidden size is {hidden}, not that of `sizes`: BertConfig(**sizes, num_labels=...)."
 
 
 def _moved(devices, generator):
@@ -159,6 +181,8 @@ EXERCISES = [
         listing_items,
         properties=(
             Property("It is a data set of the sentences.", _is_a_data_set, "dataset_not_imported", probes.tagged_items),
+            Property("Items are tensors of 32 pieces.", _of_32, "not_32", probes.tagged_items),
+            Property("Each item has its own pieces.", _own_pieces, "other_pieces", probes.tagged_items),
             Property("Each item has its own labels.", _own_labels, "labels_of_all", probes.tagged_items),
             Property("Special pieces and padding are ignored.", _padding_ignored, "padding_is_o", probes.tagged_items),
             Property("Labels stand on the first pieces of their words.", _aligned, "not_aligned", probes.tagged_items),
@@ -172,6 +196,7 @@ EXERCISES = [
         properties=(
             Property("The class exists.", _class_exists, "no_such_class", probes.network_error),
             Property("It gives one logit per tag.", _one_logit_per_tag, "wrong_number_of_tags", probes.tag_logits),
+            Property("It has the sizes that were asked for.", _sizes_kept, "sizes_not_used", probes.network_hidden_size),
             Property("The model is on the device.", _moved, "network_not_moved", probes.network_devices),
         ),
     ),

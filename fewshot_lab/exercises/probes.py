@@ -25,11 +25,14 @@ class Noise:
 
 @dataclass(frozen=True)
 class Bent:
-    """A loss for attacks: a fixed curved function of every pixel of the images, drawn from `seed` and summed."""
+    """A loss for attacks: a curved function of the pixels, drawn from `seed` and summed; the first pixel plays no part."""
 
     seed: int
 
     def __call__(self, images):
+        seen = torch.ones(images.shape[1:])
+        seen[0, 0, 0] = 0
+        images = images * seen
         generator = torch.Generator().manual_seed(self.seed)
         slopes, places = torch.randn(2, *images.shape[1:], generator=generator)
         return (slopes * (3 * (images - 0.5) + places).sin()).sum() + 0.3 * (images.flatten(1).sum(dim=1) ** 2).sin().sum()
@@ -37,12 +40,12 @@ class Bent:
 
 @dataclass(frozen=True)
 class Marks:
-    """A change for `augmented_set`: as many marks behind the text as r leaves when divided by `period`."""
+    """A change for `augmented_set`: as many marks behind the text as r + 1 leaves when divided by `period`."""
 
     period: int
 
     def __call__(self, text: str, r: int) -> str:
-        return text + "!" * (r % self.period)
+        return text + "!" * ((r + 1) % self.period)
 
 
 THINGS = (Noise, Bent, Marks)
@@ -74,11 +77,13 @@ def object_sizes(function):
     return [torch.stack([transform(_square_picture(120)) for _ in range(30)]).mean().item() for transform in (train, test)]
 
 
-def test_passes(function):
-    """Two passes of one picture through the test transform."""
-    _, test = function(32)
+def passes(function):
+    """Whether passes of one picture differ: 20 through the training transform, 2 through the test transform."""
     picture = _square_picture(40)
-    return [test(picture), test(picture)]
+    picture.paste((255, 0, 0), (0, 0, 10, 30))
+    train, test = function(32)
+    seen = {"training": [train(picture) for _ in range(20)], "test": [test(picture) for _ in range(2)]}
+    return {name: any(not torch.equal(several[0], one) for one in several) for name, several in seen.items()}
 
 
 def model_warnings(function):
@@ -99,6 +104,11 @@ def model_devices(function):
     return sorted({parameter.device.type for parameter in _quietly(function, 3, "meta").parameters()})
 
 
+def model_parameters(function):
+    """How many parameters a model for 3 classes has."""
+    return sum(parameter.numel() for parameter in _quietly(function, 3, "meta").parameters())
+
+
 def _quietly(function, *arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -106,12 +116,13 @@ def _quietly(function, *arguments):
 
 
 def loaders(function):
-    """The number of processes of the training loader, and the samplers of training and test."""
+    """The number of processes of the training loader; the batch sizes and the samplers of training and test."""
     from torch.utils.data import TensorDataset
 
     ten = TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
     made = [function(ten, training) for training in (True, False)]
-    return {"workers": made[0].num_workers, "samplers": [type(loader.sampler).__name__ for loader in made]}
+    samplers = [type(loader.sampler).__name__ for loader in made]
+    return {"workers": made[0].num_workers, "batches": [loader.batch_size for loader in made], "samplers": samplers}
 
 
 class _Probe(nn.Module):
@@ -126,29 +137,45 @@ class _Probe(nn.Module):
         self.modes.append(self.training)
         self.gradients.append(torch.is_grad_enabled() and not torch.is_inference_mode_enabled())
         first = self.weight * images.flatten(1)[:, :1]
-        return torch.cat([first, torch.zeros_like(first)], dim=1)
+        return _watched(torch.cat([first, torch.zeros_like(first)], dim=1), "logits")
 
 
 class _Watched(torch.Tensor):
-    """A tensor that notes that it was sent somewhere."""
+    """A part of a batch that notes that it was sent somewhere."""
 
-    sent = False
+    sent: list[str] = []
 
     def to(self, *arguments, **names):
-        _Watched.sent = True
+        _Watched.sent.append(getattr(self, "part", ""))
         return self.as_subclass(torch.Tensor).to(*arguments, **names)
+
+    def cpu(self):
+        return self.to("cpu")
+
+
+def _watched(tensor, part):
+    tensor = tensor.as_subclass(_Watched)
+    tensor.part = part
+    return tensor
 
 
 def evaluation(function):
-    """How a probe model was evaluated on batches of 3 and 1 images, of which 3 are hits, and what came out."""
-    probe, _Watched.sent = _Probe().train(), False
-    batches = [(torch.tensor([[4.0], [4.0], [4.0]]), torch.tensor([0, 0, 0])), (torch.tensor([[4.0]]), torch.tensor([1]))]
-    loss, accuracy = function(probe, [(images.as_subclass(_Watched), labels) for images, labels in batches], "cpu")
-    seen = {"training": any(probe.modes), "gradients": any(probe.gradients), "sent": _Watched.sent}
+    """How a probe model was evaluated on batches of 3 hits and of 2 misses, and what came out."""
+    probe = _Probe().train()
+    _Watched.sent.clear()
+    batches = [
+        (torch.tensor([[4.0], [4.0], [-4.0]]), torch.tensor([0, 0, 1])),
+        (torch.tensor([[4.0], [-4.0]]), torch.tensor([1, 0])),
+    ]
+    watched = [(_watched(images, "images"), _watched(labels, "labels")) for images, labels in batches]
+    loss, accuracy = function(probe, watched, "cpu")
+    sent = {part for part in ("images", "labels", "logits") if _Watched.sent.count(part) >= len(batches)}
+    seen = {"training": any(probe.modes), "gradients": any(probe.gradients), "images sent": "images" in sent}
+    seen["labels sent"] = bool(sent & {"labels", "logits"})  # logits that came back to the labels will do
     return seen | {"loss": float(loss), "accuracy": float(accuracy)}
 
 
-EVALUATION_LOSS = (3 * math.log1p(math.exp(-4)) + math.log1p(math.exp(4))) / 4  # the mean over the four images of `evaluation`
+EVALUATION_LOSS = (3 * math.log1p(math.exp(-4)) + 2 * math.log1p(math.exp(4))) / 5  # the mean over the images of `evaluation`
 
 
 def rates(function):
@@ -160,6 +187,28 @@ def rates(function):
         optimizer.step()
         schedule.step()
     return seen
+
+
+# --- Chapter 04: where new tensors are made.
+
+
+def similarities_elsewhere(function):
+    """The words of the error that tensors on two devices raise, "" when there is none."""
+    return _device_error(function)
+
+
+def loss_elsewhere(function):
+    """The same for a function that takes a temperature too."""
+    return _device_error(function, 0.5)
+
+
+def _device_error(function, *more) -> str:
+    """Tries the device "meta", which no machine lacks; it holds no numbers, so that it stops some right answers too."""
+    try:
+        function(torch.empty(4, 3, device="meta"), *more)
+    except (RuntimeError, NotImplementedError) as error:
+        return str(error) if "expected device" in str(error) or "same device" in str(error) else ""
+    return ""
 
 
 # --- Chapter 10: the parts of a script that trains a tagger.
@@ -182,14 +231,25 @@ def small_tokenizer():
 
 
 def tagged_items(function):
-    """The data set's length and the labels of its items, or the words of the NameError that stops it."""
+    """The data set's length, what is in its items, and the pieces of each sentence; or the words of a NameError.
+
+    The third sentence has more than 32 pieces.
+    """
+    sentences, tags = [*WORDS, ["amsterdam"] * 4], [*TAGS, ["B-LOC"] * 4]
     try:
-        items = function(small_tokenizer(), WORDS, TAGS, CONLL_TAGS)
+        items = function(small_tokenizer(), sentences, tags, CONLL_TAGS)
     except NameError as error:
         return str(error)
-    labels = [torch.as_tensor(items[row]["labels"]).tolist() for row in range(len(WORDS))]
-    pieces = [len(small_tokenizer()(words, is_split_into_words=True)["input_ids"]) for words in WORDS]
-    return {"count": len(items), "labels": labels, "pieces": pieces}
+    seen = {"count": len(items), "shapes": [_shapes(items[row]) for row in range(len(sentences))]}
+    for part in ("input_ids", "labels"):
+        seen[part] = [torch.as_tensor(items[row][part]).tolist() for row in range(len(sentences))]
+    return seen | {"pieces": [small_tokenizer()(words, is_split_into_words=True)["input_ids"] for words in sentences]}
+
+
+def _shapes(item):
+    """The shapes of an item's two parts, or what stands in place of a tensor."""
+    parts = [item["input_ids"], item["labels"]]
+    return [tuple(part.shape) if isinstance(part, torch.Tensor) else type(part).__name__ for part in parts]
 
 
 def network_error(function):
@@ -200,6 +260,11 @@ def network_error(function):
 def tag_logits(function):
     """The shape of the logits for three pieces."""
     return tuple(function(SMALL_BERT, CONLL_TAGS, "cpu")(torch.tensor([[2, 5, 3]])).logits.shape)
+
+
+def network_hidden_size(function):
+    """The length of the vectors inside of the network."""
+    return function(SMALL_BERT, CONLL_TAGS, "cpu").config.hidden_size
 
 
 def network_devices(function):
