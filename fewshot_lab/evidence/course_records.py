@@ -1,4 +1,4 @@
-"""What the chapters of a whole course recorded: in the run that goes on, else in the latest one, else in the stored notebooks."""
+"""What the chapters of a course recorded: in the run that goes on, else in the latest one, else in the stored notebooks."""
 
 import json
 import math
@@ -30,9 +30,9 @@ class ChapterRecord:
 def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[Verdict] = ()) -> list[ChapterRecord]:
     """The records of all chapters, each from the best source that has it, in order.
 
-    notebooks: the folder of the course's notebooks. Sources: the run that this notebook is a part of, the latest run (runs/latest
-    beside that folder), the stored notebooks. chapter: the one that asks; it has the verdicts `here`, of now. Raises
-    CourseError for a source that cannot be read.
+    notebooks: the folder of the course's notebooks. Sources: the run that this notebook is a part of, the latest run
+    (runs/latest beside that folder), the stored notebooks. chapter: the one that asks; it has the verdicts `here`, of now.
+    Raises CourseError for a source that cannot be read.
     """
     folder = Path(notebooks).resolve()
     found = {path.name[:2]: _of_notebook(path) for path in folder.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter}

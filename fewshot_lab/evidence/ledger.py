@@ -32,7 +32,7 @@ class Ledger:
         No vote is taken: chapters test different halves of a claim, or other data.
         """
         found = {claim: [result for name, _, result, _ in self.rows if name == claim] for claim in CLAIMS}
-        return {claim: UNTESTED if UNTESTED in said else said[0] if len(set(said)) == 1 else MIXED for claim, said in found.items()}
+        return {claim: _common(said) for claim, said in found.items()}
 
     @property
     def complete(self) -> bool:
@@ -94,6 +94,12 @@ def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
         for chapter in (*claim.chapters, *others):
             rows.append((name, chapter, *found.get((name, chapter), (UNTESTED, ""))))
     return Ledger(tuple(rows), {r.chapter: r.source for r in records}, {r.chapter: r.notebook for r in records})
+
+
+def _common(said: list[str]) -> str:
+    if UNTESTED in said:
+        return UNTESTED
+    return said[0] if len(set(said)) == 1 else MIXED
 
 
 def _shown(result: str) -> str:

@@ -37,10 +37,10 @@ NO_LABELS = (
     "scores.argmax(dim=1)."
 )
 BLOCKS = (
-    "When the classes are numbered anew, your answers stay as they were: you take the support images in blocks. They come in any "
-    "order. Choose those of class k by `labels == k`."
+    "When the classes are numbered anew, your answers stay as they were: you take the support images in blocks. They come in "
+    "any order. Choose those of class k by `labels == k`."
 )
-GUESSES = "Your answers are no better than guessing. Is it the *smallest* distance, or the *largest* similarity, that you choose?"
+GUESSES = "Your answers are no better than guessing. Do you choose the *smallest* distance, or the *largest* similarity?"
 FLOOR = (
     "Your method reads letters, but not surely better than the mean image of each class, compared pixel by pixel. The letters "
     "are moved about: what could you do to every image so that it does not matter where in it the ink is?"
@@ -277,7 +277,7 @@ EXERCISES = [
             Mistake(
                 "y_down",
                 lambda boxes, matrix, height, width: warp_boxes(boxes, _y_down(matrix), height, width),
-                "You hand y, counted downwards, to a matrix whose y points up. Turn it round before, y = height / 2 - y0, and back.",
+                "You hand y, counted downwards, to a matrix whose y points up. Turn it round, y = height / 2 - y0, and back.",
             ),
             Mistake(
                 "about_the_corner",
@@ -311,7 +311,7 @@ EXERCISES = [
             Property("It returns one label for each query.", _returns_labels, "scores_returned"),
             Property("It reads the labels: numbered anew, so are the answers.", _uses_the_labels, "labels_ignored"),
             Property("Held-out episodes: better than guessing.", _beats_chance, "farthest"),
-            Property(f"Held-out episodes: by {MARGIN:g} above prototypes of pixels, with the whole interval.", _beats_pixels, "pixels"),
+            Property(f"Held-out episodes: surely {MARGIN:g} above prototypes of pixels.", _beats_pixels, "pixels"),
         ),
         points=3,
     ),

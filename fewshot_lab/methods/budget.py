@@ -44,7 +44,7 @@ class Purchase:
 
 
 def purchase(offers: dict[str, Offer], package: str, labels: int, *, per_label: float, scale: float = 1.0) -> Purchase:
-    """The price of a package with so many labels; per_label: seconds of a person; scale: how many times our machine's seconds."""
+    """A package with so many labels and its price; per_label: seconds of a person; scale: of our machine's seconds."""
     accuracy, seconds = offers[package].at(labels)
     machine = scale * seconds / 60
     return Purchase(package, labels, labels * per_label / 60 + machine, machine, accuracy)

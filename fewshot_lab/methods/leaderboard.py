@@ -67,8 +67,8 @@ def accuracies(method: Method, episodes: list) -> list[float]:
             said = method(support.clone(), labels.clone(), queries.clone())
         except Exception as error:
             raise CourseError(
-                f"The method stopped in episode {number} with {type(error).__name__}: {error}. It gets {len(support)} support "
-                f"images of shape {tuple(support.shape[1:])}, their labels and {len(queries)} queries; try it on one episode first."
+                f"The method stopped in episode {number} with {type(error).__name__}: {error}. It gets {len(support)} images "
+                f"{tuple(support.shape[1:])}, their labels and {len(queries)} queries; try it on one episode first."
             ) from error
         if not isinstance(said, Tensor) or said.shape != answers.shape or said.is_floating_point():
             given = f"a tensor {tuple(said.shape)} of {said.dtype}" if isinstance(said, Tensor) else type(said).__name__
@@ -82,7 +82,7 @@ def accuracies(method: Method, episodes: list) -> list[float]:
 
 @dataclass(frozen=True)
 class Board:
-    """Entries {name: accuracies of the episodes}, best first, with rank and ties; shown as a table. `mine` are the learner's."""
+    """Entries {name: accuracies of the episodes} with rank and ties; shown as a table, best first. `mine` are the learner's."""
 
     entries: dict[str, list[float]]
     mine: frozenset[str] = frozenset()
@@ -102,21 +102,21 @@ class Board:
     def rows(self) -> list[tuple[str, str, str, str]]:
         """(rank, name, accuracy with interval, ties), best mean first."""
         ordered = sorted(self.entries, key=lambda name: (-sum(self.entries[name]), name))
-        return [
-            (str(self.rank(n)), f"{n} (yours)" if n in self.mine else n, str(mean_interval(self.entries[n])), ", ".join(self.tied(n)))
-            for n in ordered
-        ]
+        shown = {name: f"{name} (yours)" if name in self.mine else name for name in ordered}
+        values = {name: str(mean_interval(self.entries[name])) for name in ordered}
+        return [(str(self.rank(name)), shown[name], values[name], ", ".join(self.tied(name))) for name in ordered]
 
     def __str__(self) -> str:
-        return "\n".join(f"{rank:>2}  {name:<34} {value}{f'  tied with {ties}' if ties else ''}" for rank, name, value, ties in self.rows())
+        lines = [(f"{rank:>2}  {name:<44} {value}", ties) for rank, name, value, ties in self.rows()]
+        return "\n".join(f"{line}  tied with {ties}" if ties else line for line, ties in lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th scope='col'>{head}</th>" for head in ("rank", "method", "accuracy (95 % interval)", "cannot be told from"))
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
-        )
+        names = ("rank", "method", "accuracy (95 % interval)", "cannot be told from")
+        heads = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in names)
+        rows = ["".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) for row in self.rows()]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
         caption = f"{EPISODES} held-out episodes, {WAY}-way {SHOTS}-shot. Rank: 1 + the methods that are surely better."
         return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -162,7 +162,8 @@ submit.board = board
 
 
 def _built_in() -> dict[str, Method]:
-    return {"pixels, nearest picture": _nearest_picture, "pixels, prototypes": nearest_prototype, "untrained network": _untrained}
+    pixels = {"pixels, nearest picture": _nearest_picture, "pixels, prototypes": nearest_prototype}
+    return pixels | {"untrained network": _untrained}
 
 
 @functools.cache

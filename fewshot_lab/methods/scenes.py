@@ -10,7 +10,7 @@ from .. import data
 
 @dataclass(frozen=True)
 class Scene:
-    """image: float (1, H, W) in 0..1. mask: whole numbers (H, W), 0 background, n the n-th thing. boxes: (n, 4). names: (n,)."""
+    """image: float (1, H, W) in 0..1. mask: whole numbers (H, W), n for the n-th thing, else 0. boxes: (n, 4). names."""
 
     image: Tensor
     mask: Tensor

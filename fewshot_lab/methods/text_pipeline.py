@@ -1,8 +1,8 @@
 """The text half of the pipeline: augmentation and prompting, on and off, for a linear head on a frozen encoder.
 
-augmentation: the labelled glosses get copies with synonyms (chapter 03). prompting: a language model that was asked in words, and
-calibrated by the mean of its own answers, gives unlabelled glosses their class; the head learns from these too (chapters 06
-and 09; Schick & Schütze 2021, EACL, distil their prompts so).
+augmentation: the labelled glosses get copies with synonyms (chapter 03). prompting: a language model that was asked in words,
+and calibrated by the mean of its own answers, gives unlabelled glosses their class; the head learns from these too (chapters
+06 and 09; Schick & Schütze 2021, EACL, distil their prompts so).
 """
 
 import json

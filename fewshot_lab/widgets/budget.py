@@ -20,12 +20,12 @@ class BudgetExplorer(Explorer):
         self.offers, self.classes = offers, classes
         measured = next(iter(offers.values())).labels
         self.counts = range(measured[0], measured[-1] + 1, classes)
-        low, high = measured[0] // classes, measured[-1] // classes
+        low, middle, high = (measured[i] // classes for i in (0, len(measured) // 2, -1))
         super().__init__(
-            budget=slider("budget (min)", budget, 1, 120, 1, help="Minutes of a person and of the machine together", whole=True),
+            budget=slider("budget (min)", budget, 1, 120, 1, help="Minutes of person and machine together", whole=True),
             per_label=slider("s per label", per_label, 1, 120, 1, help="Seconds that a person needs for one label", whole=True),
             scale=choice("machine time", list(_SCALES), help="How many times our seconds your own training takes"),
-            labels=slider("labels / class", low, low, high, 1, help="How many labels you buy for each class", whole=True),
+            labels=slider("labels / class", middle, low, high, 1, help="How many labels you buy for each class", whole=True),
             package=choice("stages", list(offers), help="Which stages of the pipeline you run"),
         )
 
