@@ -12,15 +12,26 @@ CHAPTERS = [chapter.id for chapter in chapters()]
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_the_solved_version_gets_full_marks(graded, chapter, seed):
     result = graded(chapter, seed)
-    assert [(mark.grade_id, mark.message) for mark in result.marks if mark.status != "passed"] == []
-    assert result.score == result.max_score == assignment(chapter).points > 0
+    assert [(mark.grade_id, mark.message) for mark in result.marks if mark.status not in ("passed", "by hand")] == []
+    by_hand = sum(question.points for question in assignment(chapter).questions if question.exercise is None)
+    assert result.score == result.max_score - by_hand > 0 and result.max_score == assignment(chapter).points
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_release_version_gets_none(graded, chapter):
     result = graded(chapter, **assignment(chapter).stubs)
     assert result.score == 0
-    assert {mark.status for mark in result.marks} <= {"not attempted", "failed"}
+    assert {mark.status for mark in result.marks} <= {"not attempted", "failed", "by hand"}
+
+
+def test_a_project_waits_for_a_person_and_a_method_is_judged_on_episodes_of_the_graders_own(graded):
+    pixels = "def few_shot_method(support, labels, queries):\n    import torch\n    flat = support.flatten(1)\n"
+    pixels += "    c = torch.stack([flat[labels == k].mean(0) for k in range(5)])\n"
+    pixels += "    return torch.cdist(queries.flatten(1), c).argmin(1)"
+    marks = {mark.grade_id: mark for mark in graded("11", few_shot_method=pixels).marks}
+    assert (marks["final_project"].status, marks["final_project"].max_score) == ("by hand", 10)
+    assert marks["few_shot_method"].mistake == "pixels" and marks["few_shot_method"].score == 0
+    assert marks["few_shot_method"].seconds < 5
 
 
 def test_a_mistake_is_named_with_the_hint_of_its_check(graded):
