@@ -103,4 +103,5 @@ def _common(said: list[str]) -> str:
 
 
 def _shown(result: str) -> str:
-    return html.escape(mark(result) if result in SYMBOLS else f"± {result}" if result == MIXED else result)
+    words = mark(result) if result in SYMBOLS else f"± {result}" if result == MIXED else result
+    return f"<span style='white-space:nowrap'>{html.escape(words)}</span>"

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 
 from ..augment.geometry import invert, rotation, scaling, shearing, translation, warp
 from ..augment.targets import warp_boxes, warp_mask
-from ..methods.leaderboard import WAY, held_out, nearest_prototype
+from ..methods.leaderboard import WAY, held_out, nearest_prototype, surely_better
 from ..methods.pipeline import interaction
-from ..training import paired_difference
 from .declare import Exercise, Mistake, Property
 
 JUDGED = 24  # held-out episodes of a check
@@ -77,8 +76,8 @@ def _beats_chance(function, generator):
 
 def _beats_pixels(function, generator):
     episodes = _episodes(generator, JUDGED)
-    over = paired_difference(_shares(function, episodes), _shares(nearest_prototype, episodes))
-    return None if over.low > MARGIN else FLOOR
+    mine, floor = _shares(function, episodes), _shares(nearest_prototype, episodes)
+    return None if surely_better(mine, floor, by=MARGIN) else FLOOR
 
 
 # --- Typical mistakes

@@ -80,6 +80,11 @@ def accuracies(method: Method, episodes: list) -> list[float]:
     return found
 
 
+def surely_better(first: list[float], second: list[float], by: float = 0.0) -> bool:
+    """Whether the whole 95 % interval of the paired difference of two methods' episodes lies above `by`."""
+    return paired_difference(first, second).low > by
+
+
 @dataclass(frozen=True)
 class Board:
     """Entries {name: accuracies of the episodes} with rank and ties; shown as a table, best first. `mine` are the learner's."""
@@ -89,15 +94,12 @@ class Board:
 
     def rank(self, name: str) -> int:
         """1 + the number of entries that are surely better: whose paired difference has its whole interval above 0."""
-        return 1 + sum(self._surely_better(other, name) for other in self.entries if other != name)
+        return 1 + sum(surely_better(scores, self.entries[name]) for other, scores in self.entries.items() if other != name)
 
     def tied(self, name: str) -> list[str]:
         """The entries that cannot be told from this one: the interval of the paired difference holds 0."""
-        others = (other for other in self.entries if other != name)
-        return [o for o in others if not self._surely_better(o, name) and not self._surely_better(name, o)]
-
-    def _surely_better(self, one: str, other: str) -> bool:
-        return paired_difference(self.entries[one], self.entries[other]).low > 0
+        mine, others = self.entries[name], {other: scores for other, scores in self.entries.items() if other != name}
+        return [o for o, scores in others.items() if not surely_better(scores, mine) and not surely_better(mine, scores)]
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """(rank, name, accuracy with interval, ties), best mean first."""

@@ -45,7 +45,7 @@ class BudgetExplorer(Explorer):
         mine, best = self.bought(), self.best()
         over = mine.minutes > self["budget"]
         spent = f"{mine.minutes:.1f} of {self['budget']} minutes" + (": more than you have" if over else "")
-        words = f"You buy {mine.labels} labels and “{mine.package}” for {spent}. Accuracy {mine.accuracy}."
+        words = f"You buy {mine.labels} labels and “{mine.package}” for {spent}. Accuracy {_interval(mine)}."
         if not best:
             return f"{words} Nothing on sale is as cheap as your budget."
         first = best[0]
@@ -76,9 +76,14 @@ class BudgetExplorer(Explorer):
         )
 
 
+def _interval(price: Purchase) -> str:
+    value = price.accuracy
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
 def _row(price: Purchase, chosen: bool) -> str:
     width = max(0.0, min(1.0, price.accuracy.mean))
-    bar = f"<div style='width:8em'><div style='background:#0072B2;height:.8em;width:{width:.1%}'></div></div>"
+    bar = f"<div style='width:7em'><div style='background:#0072B2;height:.8em;width:{width:.1%}'></div></div>"
     name = f"<strong>{html.escape(price.package)} (your stages)</strong>" if chosen else html.escape(price.package)
-    cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", html.escape(str(price.accuracy)), bar)
+    cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", _interval(price), bar)
     return "<tr>" + "".join(f"<td style='text-align:left;padding:0 .6em 0 0'>{cell}</td>" for cell in cells) + "</tr>"
