@@ -15,6 +15,7 @@ from fewshot_lab.augment import geometry
 from fewshot_lab.augment.targets import warp_boxes, warp_mask
 from fewshot_lab.course.chapters import course_root
 from fewshot_lab.course.kernels import kernel_environment
+from fewshot_lab.course.page import page
 from fewshot_lab.data import glosses
 from fewshot_lab.evidence import CLAIMS, Evidence, course_records, exchange_rates, ledger, record, verdict
 from fewshot_lab.evidence.course_records import RUN
@@ -423,8 +424,8 @@ def test_the_run_that_goes_on_counts_more_than_the_latest_and_that_more_than_the
 def test_the_ledger_links_its_chapters_escapes_reasons_and_counts_verdicts(course):
     here = [verdict("C12", "x", [Evidence("<gain>", Estimate(0.1, 0.05, 0.2, 5))])]
     claims = ledger(course_records(course, chapter="11", here=here))
-    page = claims._repr_html_()
-    assert "<a href='11_name.ipynb'>11</a>" in page and "&lt;gain&gt;" in page and "<gain>" not in page
+    shown = claims._repr_html_()
+    assert "<a href='11_name.ipynb'>11</a>" in shown and "&lt;gain&gt;" in shown and "<gain>" not in shown
     assert claims.counts() == f"3 supported, {len(CLAIMS) - 3} not yet tested"
 
 
@@ -448,3 +449,14 @@ def test_a_run_tells_its_notebooks_where_it_is(tmp_path, monkeypatch):
     assert RUN not in os.environ
     with kernel_environment("quick", "cpu"):
         assert RUN not in os.environ
+
+
+def test_the_page_of_a_run_shows_the_ledger_once_there_is_a_verdict_on_a_claim():
+    entry = {"id": "02", "title": "T", "notebook": "02_t.ipynb", "html": "02_t.html", "status": "ok", "seconds": 1.0}
+    entry |= {"checks": {"passed": 0, "failed": 0, "not_attempted": 0}, "headline": [], "results": {}}
+    run = {"profile": "quick", "device": "cpu", "seconds": 1.0, "started": "now", "versions": {}}
+    said = {name: {"verdict": "refuted", "why": "<gain> = -1"} for name in ("C3", "warm-up")}
+    with_claim = page(run | {"chapters": [entry | {"verdicts": said}]})
+    assert "The claims ledger" in with_claim and "1 refuted, 13 not yet tested" in with_claim
+    assert "&lt;gain&gt; = -1" in with_claim and "<gain>" not in with_claim
+    assert "ledger" not in page(run | {"chapters": [entry | {"verdicts": {"warm-up": said["warm-up"]}}]})

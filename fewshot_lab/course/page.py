@@ -20,6 +20,8 @@ td ul { margin: 0; padding-left: 1.1em; }
 .ok, .supported { background: #2e7d32; } .failed, .refuted { background: #b3261e; }
 .running { background: #1565c0; } .inconclusive { background: #8a5a00; }
 th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) { width: 28%; }
+.claims th:nth-child(n) { width: auto; }
+.claims th:nth-child(2) { width: 26%; } .claims th:nth-child(6) { width: 40%; }
 .quiet { opacity: .75; font-size: .9em; }
 @media (max-width: 45rem) {
   thead { display: none; } tr { display: block; padding: .8rem 0; border-bottom: 2px solid var(--line); }
@@ -60,7 +62,7 @@ def _claims(record: dict) -> str:
     claims = ledger(of_record(record, "this run"))
     if all(result == "not yet tested" for *_, result, _ in claims.rows):
         return ""
-    return f"<h2>The claims ledger</h2>\n<p>{escape(claims.counts())}.</p>\n{claims._repr_html_()}\n"
+    return f"<h2>The claims ledger</h2>\n<p>{escape(claims.counts())}.</p>\n<div class=claims>{claims._repr_html_()}</div>\n"
 
 
 def _row(chapter: dict) -> str:
