@@ -408,12 +408,24 @@ def test_records_come_from_the_stored_notebooks_and_the_asking_chapter_speaks_fo
     ]
 
 
+def test_a_claim_that_one_of_its_chapters_has_not_tested_is_not_yet_tested(course):
+    found = [r for r in course_records(course, chapter="11") if r.chapter != "03"]
+    assert ("C1", "02", "supported") in [row[:3] for row in ledger(found).rows]
+    assert ledger(found).overall["C1"] == "not yet tested"
+
+
 def test_the_run_that_goes_on_counts_more_than_the_latest_and_that_more_than_the_stored(course, monkeypatch):
     said = {"C1": {"verdict": "refuted", "why": "latest"}}
     run_of(course.parent / "runs" / "latest", {"id": "02", "status": "ok", "verdicts": said}, {"id": "03", "status": "failed"})
     claims = ledger(course_records(course, chapter="11"))
     assert claims.overall["C1"] == "mixed" and "± mixed" in claims._repr_html_()
     assert claims.sources["02"] == "the latest run, full profile" and claims.sources["03"].startswith("the stored notebooks")
+    inconclusive = {"C1": {"verdict": "inconclusive", "why": "latest"}}
+    run_of(
+        course.parent / "runs" / "latest",
+        {"id": "02", "status": "ok", "verdicts": said},
+        {"id": "03", "status": "ok", "verdicts": inconclusive},
+    )
     run = course.parent / "mine"
     run_of(run, {"id": "03", "profile": "quick", "status": "ok", "verdicts": said})
     monkeypatch.setenv(RUN, str(run))
