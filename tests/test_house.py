@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "widgets": {"figures", "methods", "data", "augment", "assets"},
     "checking": {"exercises", "runtime"},
     "grading": {"checking", "course", "exercises", "figures", "runtime"},
-    "course": {"assets", "runtime"},
+    "course": {"assets", "evidence", "runtime"},
     "cli": {"assets", "course", "grading", "runtime"},
     "__main__": {"cli"},
 }

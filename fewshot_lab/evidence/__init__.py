@@ -1,20 +1,25 @@
 """Evidence: recorded results, verdicts computed from intervals, the exchange rate and the claims ledger."""
 
 from ..training.metrics import Estimate
+from .claims import CLAIMS, Claim
+from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate
-from .ledger import CLAIMS, Claim, Ledger, ledger
+from .ledger import Ledger, ledger
 from .records import Record, record
 from .verdicts import Evidence, Verdict, verdict
 
 __all__ = [
     "CLAIMS",
+    "ChapterRecord",
     "Claim",
     "Estimate",
     "Evidence",
     "Ledger",
     "Record",
     "Verdict",
+    "course_records",
     "exchange_rate",
+    "exchange_rates",
     "ledger",
     "record",
     "verdict",

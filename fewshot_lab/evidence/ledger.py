@@ -1,86 +1,107 @@
 """The claims ledger: what the course set out to test and what each run found."""
 
 import html
-import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..runtime import CourseError
+from .claims import CLAIMS
+from .course_records import ChapterRecord, of_run
+from .verdicts import SYMBOLS, mark
 
-UNTESTED = "not yet tested"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim in the course's words and the chapters that test it."""
-
-    text: str
-    chapters: tuple[str, ...]
-
-
-CLAIMS = {
-    "C1": Claim("Augmentation helps generalisation, but little on some data, and never replaces labels.", ("02", "03")),
-    "C2": Claim("Augmentation has a price in time and compute.", ("02",)),
-    "C3": Claim("Beyond some strength augmentation harms, and the harm is overfitting.", ("02",)),
-    "C4": Claim("A handful of labels misses the distribution: results vary much between draws.", ("05",)),
-    "C5": Claim("With few labels, larger models overfit more.", ("05",)),
-    "C6": Claim("Augmentation and self-supervision together do better than either alone.", ("04",)),
-    "C7": Claim("Distillation and adversarial training add to few-shot accuracy.", ("06", "07")),
-    "C8": Claim("Generated instances supply the diversity that augmentation lacks.", ("08",)),
-    "C9": Claim("A large pretrained teacher lifts a small student that has few labels.", ("06",)),
-    "C10": Claim("Adversarial training makes a model both more robust and more accurate.", ("07",)),
-    "C11": Claim("Prompts solve new tasks with little data, and searched triggers beat fixed templates.", ("09",)),
-    "C12": Claim("The stages of the pipeline add up when applied in the stated order.", ("11",)),
-    "C13": Claim("Augmentation with distillation brings a residual network to the quoted accuracy.", ("02", "06")),
-    "C14": Claim("A fine-tuned BERT tags named entities at the quoted F1.", ("10",)),
-}
+UNTESTED, MIXED = "not yet tested", "mixed"
+_ORDER = ("supported", MIXED, "inconclusive", "refuted", UNTESTED)
+_LEFT = " style='text-align:left;vertical-align:top'"
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows (claim, chapter, verdict, why), one for each chapter that tests a claim; shown as a table."""
+    """Rows (claim, chapter, verdict, why), one for each chapter that tests a claim; shown as a table with links.
+
+    sources, notebooks: {chapter: where its verdicts came from, which file to open}.
+    """
 
     rows: tuple[tuple[str, str, str, str], ...]
+    sources: dict[str, str] = field(default_factory=dict)
+    notebooks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def overall(self) -> dict[str, str]:
+        """One verdict per claim: its chapters' common one; "mixed" when they differ, "not yet tested" when one is missing.
+
+        No vote is taken: chapters test different halves of a claim, or other data.
+        """
+        found = {claim: [result for name, _, result, _ in self.rows if name == claim] for claim in CLAIMS}
+        return {claim: _common(said) for claim, said in found.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every claim has all its verdicts."""
+        return UNTESTED not in self.overall.values()
+
+    def counts(self) -> str:
+        """How many claims came out how, such as "5 supported, 2 refuted"."""
+        found = list(self.overall.values())
+        return ", ".join(f"{found.count(result)} {result}" for result in _ORDER if result in found)
 
     def __str__(self) -> str:
         lines = []
         for claim, chapter, result, why in self.rows:
-            lines.append(
-                f"{claim:<4} chapter {chapter}  {result:<14}  {CLAIMS[claim].text}{f' ({why})' if why else ''}"
-            )
+            reason = f" ({why})" if why else ""
+            lines.append(f"{claim:<4} chapter {chapter}  {result:<14}  {CLAIMS[claim].text}{reason}")
+        if self.sources:
+            lines.append("Overall: " + "; ".join(f"{claim} {result}" for claim, result in self.overall.items()))
+        lines += [f"From {source}: {chapters}" for source, chapters in self._by_source().items()]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from .verdicts import SYMBOLS, mark
-
-        heads = "".join(f"<th scope='col'>{head}</th>" for head in ("claim", "statement", "chapter", "verdict", "why"))
-        rows = []
+        heads = ("claim", "statement", "overall", "chapter", "verdict", "why")
+        rows, before = [], None
         for claim, chapter, result, why in self.rows:
-            shown = mark(result) if result in SYMBOLS else result
-            cells = (claim, CLAIMS[claim].text, chapter, shown, why)
-            rows.append("".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in cells))
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+            span = sum(name == claim for name, *_ in self.rows)
+            once = (claim, html.escape(CLAIMS[claim].text), _shown(self.overall[claim]))
+            cells = [f"<td rowspan='{span}'{_LEFT}>{cell}</td>" for cell in once] if claim != before else []
+            cells += [f"<td{_LEFT}>{cell}</td>" for cell in (self._link(chapter), _shown(result), html.escape(why))]
+            rows.append(f"<tr>{''.join(cells)}</tr>")
+            before = claim
+        head = "".join(f"<th scope='col'{_LEFT}>{name}</th>" for name in heads)
+        foot = "; ".join(f"from {source}: {chapters}" for source, chapters in self._by_source().items())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table><p>{html.escape(foot)}</p>"
+
+    def _link(self, chapter: str) -> str:
+        name, text = self.notebooks.get(chapter), html.escape(chapter)
+        return f"<a href='{html.escape(name, quote=True)}'>{text}</a>" if name else text
+
+    def _by_source(self) -> dict[str, str]:
+        found: dict[str, list[str]] = {}
+        for chapter in sorted({chapter for _, chapter, *_ in self.rows} & set(self.sources)):
+            found.setdefault(self.sources[chapter], []).append(chapter)
+        return {source: f"chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}" for source, chapters in found.items()}
 
 
-def ledger(results_json_path: str | Path) -> Ledger:
-    """All claims with the verdicts in a run's results.json; "not yet tested" where a chapter's verdict is missing.
+def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
+    """All claims with their verdicts, from the path of a run's results.json or from `course_records(...)`.
 
-    Raises CourseError when the file is there but is not a run's results.
+    "not yet tested" stands where a chapter's verdict is missing. Raises CourseError when the file is no run's results.
     """
-    path, found = Path(results_json_path), {}
-    if path.exists():
-        try:
-            for chapter in json.loads(path.read_text(encoding="utf-8"))["chapters"]:
-                for claim, said in chapter.get("verdicts", {}).items():
-                    found[claim, str(chapter["id"])] = (str(said["verdict"]), str(said["why"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CourseError(f"{path} is not the results file of a run ({error!r}). Run the course again.") from error
+    records = of_run(Path(records)) if isinstance(records, str | Path) else list(records)
+    found = {(claim, r.chapter): said for r in records for claim, said in r.verdicts.items() if claim in CLAIMS}
     rows = []
     for name, claim in CLAIMS.items():
         others = sorted(chapter for tested, chapter in found if tested == name and chapter not in claim.chapters)
         for chapter in (*claim.chapters, *others):
             rows.append((name, chapter, *found.get((name, chapter), (UNTESTED, ""))))
-    return Ledger(tuple(rows))
+    return Ledger(tuple(rows), {r.chapter: r.source for r in records}, {r.chapter: r.notebook for r in records})
+
+
+def _common(said: list[str]) -> str:
+    if UNTESTED in said:
+        return UNTESTED
+    return said[0] if len(set(said)) == 1 else MIXED
+
+
+def _shown(result: str) -> str:
+    words = mark(result) if result in SYMBOLS else f"± {result}" if result == MIXED else result
+    return f"<span style='white-space:nowrap'>{html.escape(words)}</span>"

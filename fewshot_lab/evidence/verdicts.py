@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..training.metrics import Estimate
-from .ledger import CLAIMS
+from .claims import CLAIMS
 
 MIME = "application/vnd.fewshot-lab.verdict+json"
 SYMBOLS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}

@@ -2,6 +2,7 @@
 
 from .charts import bars, curves, images, matrix, scatter
 from .panels import panels, tiled
+from .scenes import scenes
 from .style import Picture, new_figure, style
 
-__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "panels", "scatter", "style", "tiled"]
+__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "panels", "scenes", "scatter", "style", "tiled"]

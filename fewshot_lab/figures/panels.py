@@ -6,8 +6,13 @@ from torch import Tensor
 from .style import COLOURS, MARKERS, Picture, new_figure, style
 
 
-def panels(measures: dict[str, dict[str, object]], *, title: str, caption: str, alt: str) -> Picture:
-    """One panel per measure: {measure: {name: Estimate}}, the same names in each; the measure is its horizontal axis."""
+def panels(
+    measures: dict[str, dict[str, object]], *, title: str, caption: str, alt: str, line: float | None = None, digits: int = 2
+) -> Picture:
+    """One panel per measure: {measure: {name: Estimate}}, the same names in each; the measure is its horizontal axis.
+
+    line: a vertical line to compare with; digits: of the numbers written at the points.
+    """
     names = list(next(iter(measures.values())))
     with style():
         figure, grid = new_figure(1, len(measures), size=(1.2 + 2.4 * len(measures), 1.1 + 0.34 * len(names)), squeeze=False)
@@ -17,11 +22,14 @@ def panels(measures: dict[str, dict[str, object]], *, title: str, caption: str, 
                 estimate = estimates[name]
                 axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2)
                 axes.plot(estimate.mean, row, MARKERS[number % len(MARKERS)], color=colour)
-                text = f"{estimate.mean:.2f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
+                text = f"{estimate.mean:.{digits}f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
                 axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
             axes.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.margins(x=0.12)
+            axes.locator_params(axis="x", nbins=4)
+            if line is not None:
+                axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
             axes.set_xlabel(measure)
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt)

@@ -38,7 +38,7 @@ def adversarial_loss(*, epsilon: float, steps: int, loop: Loop = pgd) -> Loss:
     """A loss for `training.train`: the cross-entropy of the worst images that `steps` steps of PGD find (Madry et al. 2018)."""
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        inner = _alone(model)
+        inner = alone(model)
         worst = worst_images(inner, images, reading_loss(inner, labels), epsilon=epsilon, steps=steps, loop=loop)
         return F.cross_entropy(model(worst), labels)
 
@@ -61,7 +61,7 @@ def trades_training(*, epsilon: float, steps: int, beta: float, trades: Trades =
     """
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        inner = _alone(model)
+        inner = alone(model)
         with frozen(inner), torch.no_grad():
             log_p = inner(images).float().log_softmax(dim=1)
 
@@ -181,6 +181,6 @@ def tested(dataset: str, most: int = TESTED) -> tuple[Tensor, Tensor]:
     return task.test_images[rows], task.test_labels[rows]
 
 
-def _alone(model: nn.Module) -> nn.Module:
+def alone(model: nn.Module) -> nn.Module:
     """The network without the wrapper that shares a training between processes: attacks are every process's own affair."""
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model

@@ -1,6 +1,7 @@
 """Explorers for the notebooks: drag and see."""
 
 from .attack import AttackExplorer
+from .budget import BudgetExplorer
 from .embedding import EmbeddingExplorer
 from .entities import EntityExplorer
 from .episode import EpisodeExplorer
@@ -16,6 +17,7 @@ from .text import LabelMarker, TextExplorer
 
 __all__ = [
     "AttackExplorer",
+    "BudgetExplorer",
     "EmbeddingExplorer",
     "EntityExplorer",
     "EpisodeExplorer",

@@ -1,0 +1,317 @@
+"""Chapter 11: do gains add up, masks and boxes that move with their image, a few-shot method judged by held-out episodes."""
+
+import torch
+import torch.nn.functional as F
+
+from ..augment.geometry import invert, rotation, scaling, shearing, translation, warp
+from ..augment.targets import warp_boxes, warp_mask
+from ..methods.leaderboard import WAY, held_out, nearest_prototype, surely_better
+from ..methods.pipeline import interaction
+from .declare import Exercise, Mistake, Property
+
+JUDGED = 24  # held-out episodes of a check
+MARGIN = 0.1  # how far above the floor, nearest prototypes of pixels, the whole interval must lie
+
+
+def few_shot_method(support, labels, queries):
+    def features(images):
+        ink = (images - 0.3).clamp(min=0)
+        share = ink / ink.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        place = torch.linspace(-1, 1, images.shape[-1])
+        centre = torch.stack([(share * place).sum((1, 2, 3)), (share * place[:, None]).sum((1, 2, 3))], dim=1)  # (n, 2)
+        theta = torch.cat([torch.eye(2).expand(len(images), 2, 2), centre[:, :, None]], dim=2)
+        grid = F.affine_grid(theta, images.shape, align_corners=True)
+        blurred = F.avg_pool2d(F.grid_sample(ink, grid, align_corners=True), 3, 1, 1).flatten(1)
+        return F.normalize(blurred - blurred.mean(1, keepdim=True), dim=1)
+
+    z, known = features(queries), features(support)
+    c = torch.stack([known[labels == k].mean(0) for k in range(int(labels.max()) + 1)])
+    return (z @ F.normalize(c, dim=1).T).argmax(1)
+
+
+# --- Properties of a few-shot method: what it returns is judged on episodes that it never saw.
+
+NO_LABELS = (
+    "One class number for each query is needed, a tensor of whole numbers (M,). Of scores take the place of the largest: "
+    "scores.argmax(dim=1)."
+)
+BLOCKS = (
+    "When the classes are numbered anew, your answers stay as they were: you take the support images in blocks. They come in "
+    "any order. Choose those of class k by `labels == k`."
+)
+GUESSES = "Your answers are no better than guessing. Do you choose the *smallest* distance, or the *largest* similarity?"
+FLOOR = (
+    "Your method reads letters, but not surely better than the mean image of each class, compared pixel by pixel. The letters "
+    "are moved about: what could you do to every image so that it does not matter where in it the ink is?"
+)
+
+
+def _episodes(generator, count):
+    return held_out(count, int(torch.randint(2**31 - 1, (1,), generator=generator)))
+
+
+def _shares(function, episodes):
+    """The share of right answers in each episode; what stops the function passes through."""
+    return [(function(*given) == answers).float().mean().item() for *given, answers in episodes]
+
+
+def _returns_labels(function, generator):
+    [(support, labels, queries, answers)] = _episodes(generator, 1)
+    said = function(support, labels, queries)
+    fits = isinstance(said, torch.Tensor) and said.shape == answers.shape and not said.is_floating_point()
+    return None if fits and said.dtype != torch.bool else NO_LABELS
+
+
+def _uses_the_labels(function, generator):
+    [(support, labels, queries, _)] = _episodes(generator, 1)
+    new = (torch.arange(WAY) + 1) % WAY
+    before, after = function(support, labels, queries), function(support, new[labels], queries)
+    return BLOCKS if torch.equal(before, after) else None
+
+
+def _beats_chance(function, generator):
+    found = _shares(function, _episodes(generator, JUDGED))
+    return None if sum(found) / JUDGED > 1 / WAY else GUESSES
+
+
+def _beats_pixels(function, generator):
+    episodes = _episodes(generator, JUDGED)
+    mine, floor = _shares(function, episodes), _shares(nearest_prototype, episodes)
+    return None if surely_better(mine, floor, by=MARGIN) else FLOOR
+
+
+# --- Typical mistakes
+
+
+def _in_blocks(support, labels, queries):
+    return few_shot_method(support, torch.arange(WAY).repeat_interleave(len(support) // WAY), queries)
+
+
+def _farthest(support, labels, queries):
+    c = torch.stack([support[labels == k].mean(0).flatten() for k in range(WAY)])
+    return torch.cdist(queries.flatten(1), c).argmax(1)
+
+
+def _distances(support, labels, queries):
+    c = torch.stack([support[labels == k].mean(0).flatten() for k in range(WAY)])
+    return -torch.cdist(queries.flatten(1), c)
+
+
+def _interpolated(mask, matrix):
+    return warp(mask[None].float(), matrix)[0].round().to(mask.dtype)
+
+
+def _smeared(mask, matrix):
+    return warp(mask[None].double(), matrix.double(), mode="nearest", padding="border")[0].round().to(mask.dtype)
+
+
+def _y_down(matrix):
+    mirror = scaling(1.0, -1.0).to(matrix)
+    return mirror @ matrix @ mirror
+
+
+def _from_corner(matrix, height, width):
+    """The map that turns about the upper left corner, as one about the centre."""
+    there = translation(width / 2, -height / 2).to(matrix)
+    return invert(there) @ matrix @ there
+
+
+def _moved_corners(boxes, matrix, height, width):
+    """The upper left and lower right corners alone, moved: (n, 4)."""
+    x, y = boxes[:, [0, 2]] - width / 2, height / 2 - boxes[:, [1, 3]]
+    moved = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ matrix[:2].T
+    return torch.stack([moved[..., 0] + width / 2, height / 2 - moved[..., 1]], dim=-1).flatten(1)
+
+
+def _two_corners(boxes, matrix, height, width):
+    x0, y0, x1, y1 = _moved_corners(boxes, matrix, height, width).unbind(1)
+    found = torch.stack([torch.minimum(x0, x1), torch.minimum(y0, y1), torch.maximum(x0, x1), torch.maximum(y0, y1)], dim=1)
+    return found.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(found))
+
+
+def _not_cut(boxes, matrix, height, width):
+    far = 10.0 * max(height, width)
+    moved = boxes + far  # the same boxes inside a much larger image
+    return warp_boxes(moved, matrix, int(height + 2 * far), int(width + 2 * far)) - far
+
+
+# --- Cases
+
+
+def _map(degrees, factor=1.0, lean=0.0, right=0.0, up=0.0):
+    turned = rotation(torch.tensor(degrees).deg2rad())
+    return translation(right, up) @ turned @ shearing(lean) @ scaling(factor)
+
+
+def _random_map(generator):
+    u = 2 * torch.rand(5, generator=generator) - 1
+    sign = 1.0 if u[0] > 0 else -1.0
+    lean, right, up = 0.2 + 0.2 * u[2].abs().item(), 1.2 + 0.3 * u[3].item(), 0.7 + 0.2 * u[4].item()
+    return _map(sign * (20 + 20 * u[0].abs().item()), 1.25 + 0.15 * u[1].item(), lean, right, up)
+
+
+def _random_mask(generator):
+    blocks = torch.randint(0, 4, (3, 4), generator=generator)
+    blocks[0, 0], blocks[2, 3], blocks[1, 1] = 3, 1, 2
+    return blocks.repeat_interleave(3, 0).repeat_interleave(3, 1), _random_map(generator)
+
+
+def _random_boxes(generator):
+    corner = torch.rand(3, 2, generator=generator) * torch.tensor([14.0, 9.0])
+    size = 4 + 4 * torch.rand(3, 2, generator=generator)
+    edge = torch.tensor([[0.0, 0.0, 9.0, 6.0]])  # one that leaves the image
+    return torch.cat([torch.cat([corner, corner + size], dim=1), edge]), _random_map(generator), 16, 22
+
+
+def _random_accuracies(generator):
+    nothing = 0.4 + 0.2 * torch.rand(4, generator=generator)
+    gains = 0.2 * torch.rand(4, 3, generator=generator) - 0.05
+    return nothing, nothing[:, None] + gains, nothing + 0.1 + 0.2 * torch.rand(4, generator=generator)
+
+
+_MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 3, 0], [0, 1, 1, 3, 0], [0, 0, 0, 0, 0]])
+
+EXERCISES = [
+    Exercise(
+        "interaction",
+        "11",
+        "Do the gains add up?",
+        interaction,
+        cases=(
+            (torch.tensor([0.5, 0.6]), torch.tensor([[0.6, 0.7], [0.65, 0.6]]), torch.tensor([0.8, 0.7])),
+            (torch.tensor([0.4]), torch.tensor([[0.5, 0.3, 0.45]]), torch.tensor([0.45])),
+        ),
+        fresh=_random_accuracies,
+        mistakes=(
+            Mistake(
+                "baseline_once",
+                lambda nothing, alone, joint: joint - alone.sum(1),
+                "You add up accuracies. Add up gains: each stage's accuracy minus the accuracy with nothing.",
+            ),
+            Mistake(
+                "accuracies_summed",
+                lambda nothing, alone, joint: (joint - nothing) - alone.sum(1),
+                "You take the stages' accuracies off, not their gains: the accuracy with nothing is in each of them.",
+            ),
+            Mistake(
+                "mean_of_gains",
+                lambda nothing, alone, joint: (joint - nothing) - (alone - nothing[:, None]).mean(1),
+                "You compare with the mean gain of a stage. Adding up means the sum.",
+            ),
+            Mistake(
+                "sign",
+                lambda nothing, alone, joint: -interaction(nothing, alone, joint),
+                "The sign is the other way: above 0 when the stages together gain *more* than one by one.",
+            ),
+            Mistake(
+                "best_stage",
+                lambda nothing, alone, joint: joint - alone.amax(1),
+                "That is the gain over the best single stage. The question is about the sum of all gains.",
+            ),
+            Mistake(
+                "joint_gain_only",
+                lambda nothing, alone, joint: joint - nothing,
+                "That is the joint gain. Take the sum of the single gains off it.",
+            ),
+        ),
+    ),
+    Exercise(
+        "warp_mask",
+        "11",
+        "A mask moves with its image",
+        warp_mask,
+        cases=((_MASK, _map(0.0, right=1.0)), (_MASK, _map(0.0, up=1.0)), (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4))),
+        fresh=_random_mask,
+        mistakes=(
+            Mistake(
+                "interpolated",
+                _interpolated,
+                "You interpolate between classes and round: halfway between classes 1 and 3 there is no class 2. Take the "
+                "nearest pixel.",
+            ),
+            Mistake(
+                "forward",
+                lambda mask, matrix: warp_mask(mask, invert(matrix)),
+                "You move the other way. What is at output pixel q came from matrix^-1 q: look up there (chapter 01).",
+            ),
+            Mistake(
+                "y_down",
+                lambda mask, matrix: warp_mask(mask, _y_down(matrix)),
+                "Your y points down. In this course y points up, and rows are counted downwards: y = (H - 1) / 2 - row.",
+            ),
+            Mistake(
+                "about_the_corner",
+                lambda mask, matrix: warp_mask(mask, _from_corner(matrix, *mask.shape)),
+                "You turn about the corner. The origin is the centre of the image: x = column - (W - 1) / 2.",
+            ),
+            Mistake(
+                "edge_repeated",
+                _smeared,
+                "What comes in from outside repeats the edge. Nothing is known about it: it is background, class 0.",
+            ),
+        ),
+    ),
+    Exercise(
+        "warp_boxes",
+        "11",
+        "Boxes move with their image",
+        warp_boxes,
+        cases=(
+            (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(90.0), 8, 8),
+            (torch.tensor([[2.0, 1.0, 5.0, 3.0], [0.0, 0.0, 6.0, 4.0]]), _map(30.0, 1.2, 0.2, 1.0, 0.5), 8, 12),
+        ),
+        fresh=_random_boxes,
+        mistakes=(
+            Mistake(
+                "two_corners",
+                _two_corners,
+                "You move two corners. After a turn the other two stick out: move all four, then take the smallest and the "
+                "largest x and y.",
+            ),
+            Mistake(
+                "not_cut",
+                _not_cut,
+                "A box of yours goes on outside of the image. Cut it: x between 0 and width, y between 0 and height.",
+            ),
+            Mistake(
+                "y_down",
+                lambda boxes, matrix, height, width: warp_boxes(boxes, _y_down(matrix), height, width),
+                "You hand y, counted downwards, to a matrix whose y points up. Turn it round, y = height / 2 - y0, and back.",
+            ),
+            Mistake(
+                "about_the_corner",
+                lambda boxes, matrix, height, width: warp_boxes(boxes, _from_corner(matrix, height, width), height, width),
+                "You turn about the corner of the image. Count from its centre first: x - width / 2.",
+            ),
+            Mistake(
+                "backwards",
+                lambda boxes, matrix, height, width: warp_boxes(boxes, invert(matrix), height, width),
+                "You move the other way. Pixels are looked up with the inverse; points go with the matrix itself.",
+            ),
+            Mistake(
+                "corners_swapped",
+                lambda boxes, matrix, height, width: warp_boxes(boxes, matrix, height, width)[:, [2, 3, 0, 1]],
+                "Your corners have changed places: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.",
+            ),
+        ),
+    ),
+    Exercise(
+        "few_shot_method",
+        "11",
+        "A few-shot method of your own",
+        few_shot_method,
+        mistakes=(
+            Mistake("scores_returned", _distances, NO_LABELS),
+            Mistake("labels_ignored", _in_blocks, BLOCKS),
+            Mistake("farthest", _farthest, GUESSES),
+            Mistake("pixels", nearest_prototype, FLOOR),
+        ),
+        properties=(
+            Property("It returns one label for each query.", _returns_labels, "scores_returned"),
+            Property("It reads the labels: numbered anew, so are the answers.", _uses_the_labels, "labels_ignored"),
+            Property("Held-out episodes: better than guessing.", _beats_chance, "farthest"),
+            Property(f"Held-out episodes: surely {MARGIN:g} above prototypes of pixels.", _beats_pixels, "pixels"),
+        ),
+        points=3,
+    ),
+]

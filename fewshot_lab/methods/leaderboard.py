@@ -1,0 +1,218 @@
+"""A leaderboard for few-shot methods: every entry answers the same held-out episodes, so that entries are compared in pairs.
+
+A method is one function, method(support (N, 1, 28, 28), labels (N,), queries (M, 1, 28, 28)) -> labels (M,): float images in
+0..1, whole numbers 0..way-1 in any order. The episodes are 5-way 5-shot, of alphabets that no chapter trains on.
+"""
+
+import functools
+import html
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..data.episodes import draw_episodes, glyph_pool
+from ..models import encoder_net
+from ..runtime import CourseError, home, write_atomically
+from ..training import mean_interval, paired_difference, predict
+from .prototypes import prototype_rule
+
+Method = Callable[[Tensor, Tensor, Tensor], Tensor]
+EPISODES, WAY, SHOTS, QUERIES = 100, 5, 5, 6
+DRAWN = 20261  # the seed of the board's episodes
+
+
+def held_out(count: int, seed: int) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Episodes of the test alphabets as (support, labels, queries, answers); the support images stand in no order."""
+    pool = _pool()
+    drawn = draw_episodes(pool, count, way=WAY, shots=SHOTS, queries=QUERIES, seed=seed)
+    generator, episodes = torch.Generator().manual_seed(seed), []
+    for support, queries in zip(drawn.support, drawn.queries, strict=True):
+        given = []
+        for rows in (support, queries):
+            order = torch.randperm(rows.numel(), generator=generator)
+            labels = torch.arange(WAY).repeat_interleave(rows.shape[1])[order]
+            given += [pool.images[rows.flatten()[order]].float() / 255, labels]
+        episodes.append(tuple(given))
+    return episodes
+
+
+def nearest_prototype(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+    """The class whose mean image is nearest, pixel by pixel: the floor of every few-shot method."""
+    return _by_prototypes(support.flatten(1), labels, queries.flatten(1))
+
+
+def prototypes_of(encoder: torch.nn.Module, *, size: int = 28) -> Method:
+    """The method that compares an encoder's features by class means; images are shrunk to `size` pixels first."""
+
+    def method(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+        images = torch.cat([support, queries])
+        if size != images.shape[-1]:
+            images = torch.nn.functional.interpolate(images, size, mode="area")
+        features = predict(encoder, images, batch_size=len(images))
+        return _by_prototypes(features[: len(support)], labels, features[len(support) :])
+
+    return method
+
+
+def accuracies(method: Method, episodes: list) -> list[float]:
+    """The share of right answers in each episode; raises CourseError, in plain words, when the method fails."""
+    found = []
+    for number, (support, labels, queries, answers) in enumerate(episodes, 1):
+        try:
+            said = method(support.clone(), labels.clone(), queries.clone())
+        except Exception as error:
+            raise CourseError(
+                f"The method stopped in episode {number} with {type(error).__name__}: {error}. It gets {len(support)} images "
+                f"{tuple(support.shape[1:])}, their labels and {len(queries)} queries; try it on one episode first."
+            ) from error
+        if not isinstance(said, Tensor) or said.shape != answers.shape or said.is_floating_point():
+            given = f"a tensor {tuple(said.shape)} of {said.dtype}" if isinstance(said, Tensor) else type(said).__name__
+            raise CourseError(
+                f"The method returned {given}; one whole number for each of the {len(queries)} queries is needed, such as "
+                "scores.argmax(dim=1)."
+            )
+        found.append((said.cpu() == answers).float().mean().item())
+    return found
+
+
+def surely_better(first: list[float], second: list[float], by: float = 0.0) -> bool:
+    """Whether the whole 95 % interval of the paired difference of two methods' episodes lies above `by`."""
+    return paired_difference(first, second).low > by
+
+
+@dataclass(frozen=True)
+class Board:
+    """Entries {name: accuracies of the episodes} with rank and ties; shown as a table, best first. `mine` are the learner's."""
+
+    entries: dict[str, list[float]]
+    mine: frozenset[str] = frozenset()
+
+    def rank(self, name: str) -> int:
+        """1 + the number of entries that are surely better: whose paired difference has its whole interval above 0."""
+        return 1 + sum(surely_better(scores, self.entries[name]) for other, scores in self.entries.items() if other != name)
+
+    def tied(self, name: str) -> list[str]:
+        """The entries that cannot be told from this one: the interval of the paired difference holds 0."""
+        mine, others = self.entries[name], {other: scores for other, scores in self.entries.items() if other != name}
+        return [o for o, scores in others.items() if not surely_better(scores, mine) and not surely_better(mine, scores)]
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """(rank, name, accuracy with interval, ties), best mean first."""
+        ordered = sorted(self.entries, key=lambda name: (-sum(self.entries[name]), name))
+        shown = {name: f"{name} (yours)" if name in self.mine else name for name in ordered}
+        values = {name: str(mean_interval(self.entries[name])) for name in ordered}
+        return [(str(self.rank(name)), shown[name], values[name], ", ".join(self.tied(name))) for name in ordered]
+
+    def __str__(self) -> str:
+        lines = [(f"{rank:>2}  {name:<44} {value}", ties) for rank, name, value, ties in self.rows()]
+        return "\n".join(f"{line}  tied with {ties}" if ties else line for line, ties in lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        names = ("rank", "method", "accuracy (95 % interval)", "cannot be told from")
+        heads = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in names)
+        rows = ["".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) for row in self.rows()]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        caption = f"{EPISODES} held-out episodes, {WAY}-way {SHOTS}-shot. Rank: 1 + the methods that are surely better."
+        return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def submit(method: Method, name: str = "", *, beside: Mapping[str, Method] | None = None) -> Board:
+    """Enters a few-shot method under `name` (its own by default) and returns the board.
+
+    It answers the same held-out episodes as all entries do. The entry is kept in the course's cache folder until it is entered
+    anew or taken out: `lab.submit.forget(name)`. beside: further methods to compare with, not kept. Raises CourseError when
+    the method fails, returns something else than labels, or takes the name of a built-in entry.
+    """
+    if not callable(method):
+        raise TypeError("submit takes the function itself: lab.submit(few_shot_method), without calling it.")
+    name = name or getattr(method, "__name__", "method")
+    others = _built_in() | dict(beside or {})
+    if name in others or not re.fullmatch(r"[\w .,+-]{1,40}", name):
+        raise CourseError(f"An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {', '.join(others)}.")
+    kept = {**_kept(), name: accuracies(method, held_out(EPISODES, DRAWN))}
+    write_atomically(_file(), json.dumps({"episodes": _signature(), "entries": kept}))
+    return board(beside)
+
+
+def board(beside: Mapping[str, Method] | None = None) -> Board:
+    """The board as it stands: built-in entries, `beside`, and what was entered on this machine."""
+    episodes = held_out(EPISODES, DRAWN)
+    ours = {name: _remembered(name) for name in _built_in()}
+    ours |= {name: accuracies(method, episodes) for name, method in (beside or {}).items()}
+    kept = {name: values for name, values in _kept().items() if name not in ours}
+    return Board({**ours, **kept}, frozenset(kept))
+
+
+def forget(name: str) -> None:
+    """Takes an entry out again; raises CourseError, with the names that there are, for another."""
+    kept = _kept()
+    if name not in kept:
+        raise CourseError(f"There is no entry {name!r} to take out; there are {', '.join(kept) or 'none'}.")
+    del kept[name]
+    write_atomically(_file(), json.dumps({"episodes": _signature(), "entries": kept}))
+
+
+submit.forget = forget
+submit.board = board
+
+
+def _built_in() -> dict[str, Method]:
+    pixels = {"pixels, nearest picture": _nearest_picture, "pixels, prototypes": nearest_prototype}
+    return pixels | {"untrained network": _untrained}
+
+
+@functools.cache
+def _remembered(name: str) -> list[float]:
+    return accuracies(_built_in()[name], held_out(EPISODES, DRAWN))
+
+
+def _nearest_picture(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+    return labels[torch.cdist(queries.flatten(1), support.flatten(1)).argmin(dim=1)]
+
+
+def _untrained(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+    return prototypes_of(_random_encoder())(support, labels, queries)
+
+
+@functools.cache
+def _random_encoder() -> torch.nn.Module:
+    with torch.random.fork_rng([]):
+        torch.manual_seed(DRAWN)
+        return encoder_net().eval()
+
+
+def _by_prototypes(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
+    c = torch.stack([support[labels == k].mean(dim=0) for k in range(int(labels.max()) + 1)])
+    return prototype_rule(c[None, :, None], queries[None])[0].argmax(dim=1)
+
+
+@functools.cache
+def _pool():
+    return glyph_pool("test", jitter="hard", versions=2, seed=DRAWN)
+
+
+def _signature() -> str:
+    return f"{EPISODES} {WAY} {SHOTS} {QUERIES} {DRAWN}"
+
+
+def _file() -> Path:
+    return home() / "leaderboard.json"
+
+
+def _kept() -> dict[str, list[float]]:
+    """The entries of this machine; a file of other episodes, or one that cannot be read, counts as empty."""
+    try:
+        stored = json.loads(_file().read_text(encoding="utf-8"))
+        if stored["episodes"] != _signature():
+            return {}
+        fits = {n: v for n, v in stored["entries"].items() if isinstance(v, list) and len(v) == EPISODES}
+        return {str(name): [float(value) for value in values] for name, values in fits.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,89 @@
+"""Chapter 11's explorer: spend a budget of minutes on labels and stages, and see what it would have bought at best."""
+
+import html
+
+from ..figures import Picture, curves
+from ..methods.budget import Offer, Purchase, best_purchases, purchase
+from .explorer import Explorer, choice, slider
+
+_SCALES = {"as here": 1.0, "10 times": 10.0, "100 times": 100.0, "1,000 times": 1000.0}
+
+
+class BudgetExplorer(Explorer):
+    """Labels per class and a package of stages, their price and accuracy, beside the best purchase within the budget."""
+
+    def __init__(self, offers: dict[str, Offer], classes: int, *, budget: int = 20, per_label: int = 20) -> None:
+        """offers: {package: Offer}, all measured at the same numbers of labels. classes: labels are bought for each of them.
+
+        budget: minutes. per_label: seconds of a person for one label.
+        """
+        self.offers, self.classes = offers, classes
+        measured = next(iter(offers.values())).labels
+        self.counts = range(measured[0], measured[-1] + 1, classes)
+        low, middle, high = (measured[i] // classes for i in (0, len(measured) // 2, -1))
+        super().__init__(
+            budget=slider("budget (min)", budget, 1, 120, 1, help="Minutes of person and machine together", whole=True),
+            per_label=slider("s per label", per_label, 1, 120, 1, help="Seconds that a person needs for one label", whole=True),
+            scale=choice("machine time", list(_SCALES), help="How many times our seconds your own training takes"),
+            labels=slider("labels / class", middle, low, high, 1, help="How many labels you buy for each class", whole=True),
+            package=choice("stages", list(offers), help="Which stages of the pipeline you run"),
+        )
+
+    def bought(self) -> Purchase:
+        """What the controls say."""
+        return purchase(self.offers, self["package"], self.classes * self["labels"], **self._prices())
+
+    def best(self) -> list[Purchase]:
+        """The best purchase of every package within the budget, the best first."""
+        return best_purchases(self.offers, self.counts, self["budget"], **self._prices())
+
+    def _prices(self) -> dict[str, float]:
+        return {"per_label": self["per_label"], "scale": _SCALES[self["scale"]]}
+
+    def told(self) -> str:
+        """The purchase and the best one in words."""
+        mine, best = self.bought(), self.best()
+        over = mine.minutes > self["budget"]
+        spent = f"{mine.minutes:.1f} of {self['budget']} minutes" + (": more than you have" if over else "")
+        words = f"You buy {mine.labels} labels and “{mine.package}” for {spent}. Accuracy {_interval(mine)}."
+        if not best:
+            return f"{words} Nothing on sale is as cheap as your budget."
+        first = best[0]
+        words += f" The best purchase: {first.labels} labels and “{first.package}” for {first.minutes:.1f} minutes"
+        return f"{words}, accuracy {first.accuracy.mean:.3f}."
+
+    def page(self) -> str:
+        rows = "".join(_row(price, price.package == self["package"]) for price in self.best())
+        heads = ("stages", "labels", "minutes", "of these machine", "accuracy (95 % interval)", "")
+        head = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in heads)
+        caption = "the best purchase of each kind within the budget"
+        table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<div style='max-width:52em'><p>{html.escape(self.told())}</p>{table}</div>"
+
+    def still(self) -> Picture:
+        ticks = [labels // self.classes for labels in next(iter(self.offers.values())).labels]
+        last = {name: offer.accuracy[-1].mean for name, offer in self.offers.items()}
+        top = max(last, key=last.get)
+        return curves(
+            {name: (ticks, offer.accuracy) for name, offer in self.offers.items()},
+            title=f"On sale: with {ticks[-1]} labels per class “{top}” has the highest mean, {last[top]:.2f}",
+            x="labels per class",
+            y="test accuracy",
+            log_x=True,
+            ticks=ticks,
+            caption=f"A still of the explorer. {self.told()} Run the cell to spend a budget of your own.",
+            alt=f"Accuracy over labels for {len(self.offers)} packages of stages. {self.told()}",
+        )
+
+
+def _interval(price: Purchase) -> str:
+    value = price.accuracy
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def _row(price: Purchase, chosen: bool) -> str:
+    width = max(0.0, min(1.0, price.accuracy.mean))
+    bar = f"<div style='width:7em'><div style='background:#0072B2;height:.8em;width:{width:.1%}'></div></div>"
+    name = f"<strong>{html.escape(price.package)} (your stages)</strong>" if chosen else html.escape(price.package)
+    cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", _interval(price), bar)
+    return "<tr>" + "".join(f"<td style='text-align:left;padding:0 .6em 0 0'>{cell}</td>" for cell in cells) + "</tr>"

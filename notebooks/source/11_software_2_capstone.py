@@ -1,0 +1,608 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11 · When augmentation stops helping, what do you do then?
+#
+# You have tried every stage alone. An article draws them as one pipeline (流水线): unlabelled data, self-supervision (自监督学习),
+# augmentation (数据增强), adversarial training (对抗训练), few-shot training (小样本训练), distillation (知识蒸馏), instance generation
+# (实例生成), prompt learning (提示学习). Does it work as a whole, and in that order?
+#
+# **After this chapter you can** take a pipeline apart by an ablation (消融实验), say whether gains add up, spend a budget of labels and
+# minutes, read the verdicts on all fourteen claims, move masks and boxes with their images, and enter a method of your own.
+#
+# **Time:** 90 minutes and a project. **Claim under test:** C12 (the stages stack, in that order).
+
+# %% tags=["parameters"]
+PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more seeds and steps
+SEED = 0  # another whole number, another set of random draws
+DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
+DATASET = "digits"  # "glyphs", "digits" or "fashion"
+
+# %%
+import torch
+import torch.nn.functional as F
+
+import fewshot_lab as lab
+from fewshot_lab.augment import geometry
+from fewshot_lab.methods import budget, generation, leaderboard, pipeline, scenes, text_pipeline
+
+lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
+task = generation.task_of(DATASET)  # images of at most 16 x 16, as the generator of chapter 08 makes them
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
+SHOTS = 5  # labels per class: the budget of every pipeline
+STEPS = lab.quick_or_full(130, 800)  # of the first round of training
+PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
+STAGES = pipeline.STAGES
+print(f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images without, {len(task.test_labels)} to test on.")
+
+# %% [markdown]
+# ## Predict
+
+# %%
+lab.predict(
+    "stack",
+    "Six stages, each with a gain of its own. All six together gain ...",
+    ["more than the sum of the six gains", "about the sum", "less than the sum", "less than the best stage alone"],
+)
+
+# %%
+lab.predict("order", "Does the order of the stages matter?", ["no", "yes, the article's is the best", "yes, another one is better"])
+
+# %% [markdown]
+# ## The pipeline
+#
+# | stage | what it does here | from chapter |
+# |---|---|---|
+# | self-supervision | the network starts from SimCLR's weights, trained on all images without labels | 04 |
+# | augmentation | every batch is changed by the right policy | 02 |
+# | adversarial training | the network learns from the worst images around its own | 07 |
+# | few-shot head | class means of the features answer instead of the trained linear layer | 05 |
+# | distillation | what stands before is the *teacher*; a new network learns its answers to all images | 06 |
+# | instance generation | a GAN of the labelled images adds images of its own | 08 |
+# | prompt learning | on a text task, further down: images have no words | 09 |
+#
+# The article does not say what "in that order" means. This is our reading: **a stage is in force from its place on**. Without
+# distillation there is one round of training. With it there are two, and the order says which stages the *teacher* had; the student
+# has all of them. All pipelines see the same K labels of each class. A teacher that knew more labels would be smuggling them in.
+#
+# ## Derive: what "add up" means
+#
+# Let $a(S)$ be the test accuracy with the stages $S$. A stage $s$ has two gains: **alone** and as the **last** one of all $A$,
+#
+# $$g_{\text{alone}}(s) = a(\{s\}) - a(\emptyset), \qquad g_{\text{last}}(s) = a(A) - a(A \setminus \{s\})$$
+#
+# The second is the leave-one-out ablation. If gains add up, both are the same, and the **interaction** (交互作用) is zero:
+#
+# $$I = \big[a(A) - a(\emptyset)\big] - \sum_s g_{\text{alone}}(s)$$
+#
+# $I < 0$: the stages do the same work twice, or harm each other. $I > 0$: they need each other.
+#
+# ## Write it
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "interaction"}
+def interaction(nothing, alone, joint):
+    """What all stages together gain, minus the sum of what each gains alone, seed by seed.
+
+    nothing: accuracies without any stage, float tensor (n,), one per seed. alone: with one stage each, (n, stages). joint: with
+    all stages, (n,). Returns a float tensor (n,).
+    """
+    ### BEGIN SOLUTION
+    return (joint - nothing) - (alone - nothing[:, None]).sum(dim=1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_interaction"}
+lab.check(interaction)
+
+# %% [markdown]
+# ## Measure it: one by one, and one left out
+#
+# First what all pipelines of a seed share: an encoder that saw no label, and a GAN that saw the K labels.
+
+# %%
+common = {"dataset": DATASET}
+starts = lab.sweep(
+    pipeline.fit_start, [{**common, "seed": s, "steps": lab.quick_or_full(160, 2000)} for s in SEEDS], description="encoders"
+)
+pools = lab.sweep(
+    pipeline.fit_generated,
+    [{**common, "seed": s, "shots": SHOTS, "steps": lab.quick_or_full(300, 2000)} for s in SEEDS],
+    description="generators",
+)
+
+# %% [markdown]
+# Then every pipeline: nothing, each stage alone, all, all but one, three other orders, and four packages for later. Equal seeds have
+# equal labels and first weights, and what two pipelines share is trained once.
+
+# %%
+def but(stage):
+    """The article's order without one stage."""
+    return tuple(other for other in STAGES if other != stage)
+
+
+ORDERS = {
+    "distillation first": ("distillation", *but("distillation")),
+    "distillation last": (*but("distillation"), "distillation"),
+    "back to front": STAGES[::-1],
+}
+PACKAGES = {
+    "labels only": (),
+    "augmentation": STAGES[1:2],
+    "+ self-supervision": STAGES[:2],
+    "+ few-shot head": (*STAGES[:2], "few-shot head"),
+    "+ distillation": (*STAGES[:2], "few-shot head", "distillation"),
+}
+arms = {"nothing": (), "all": STAGES, **{stage: (stage,) for stage in STAGES}, **ORDERS, **PACKAGES}
+arms |= {f"without {stage}": but(stage) for stage in STAGES}
+settings = {**common, "seeds": SEEDS, "starts": starts, "steps": STEPS, "distilling_steps": PATIENCE}
+measured = pipeline.measure(arms, shots=SHOTS, pools=pools, **settings)
+
+
+def scores(arm, what="test_accuracy"):
+    """One number per seed."""
+    return [row[what] for row in measured[arm]]
+
+
+def gain(first, second, what="test_accuracy", unit="accuracy"):
+    """What one pipeline has over another, in pairs."""
+    return lab.paired_difference(scores(first, what), scores(second, what), unit=unit)
+
+
+# %% [markdown]
+# ## Read it
+#
+# For each stage: what it gains alone, what it gains as the last one of six, and what it costs there. Is a stage that is good alone
+# still good among the others?
+
+# %%
+alone = {stage: gain(stage, "nothing") for stage in STAGES}
+last = {stage: gain("all", f"without {stage}") for stage in STAGES}
+costs = {stage: gain("all", f"without {stage}", "seconds", "s") for stage in STAGES}
+surely = [stage for stage in STAGES if last[stage].low > 0]
+lab.figures.panels(
+    {"gain alone": alone, "gain as the last of six": last, "seconds that it costs": costs},
+    title="Among the others these surely help: " + (", ".join(surely) or "none"),
+    line=0.0,
+    digits=3,
+    caption=f"{task.name}, {SHOTS} labels per class. Paired differences in test accuracy and time, 95 % intervals over {len(SEEDS)} seeds.",
+    alt="; ".join(f"{s}: alone {alone[s].mean:+.3f}, last {last[s].mean:+.3f}, {costs[s].mean:.1f} s" for s in STAGES) + ".",
+)
+
+# %%
+together = lab.yours_or_ours(interaction)
+singles = torch.tensor([scores(stage) for stage in STAGES], dtype=torch.float64).T  # (seeds, stages)
+nothing, joint = (torch.tensor(scores(arm), dtype=torch.float64) for arm in ("nothing", "all"))
+apart = lab.mean_interval(together(nothing, singles, joint).tolist(), unit="accuracy")
+joint_gain, best_stage = gain("all", "nothing"), max(alone, key=lambda stage: alone[stage].mean)
+lab.recall(
+    "stack",
+    f"together {joint_gain.mean:+.3f}; the sum {sum(value.mean for value in alone.values()):+.3f}; "
+    f"the best alone ({best_stage}) {alone[best_stage].mean:+.3f}; interaction {apart}",
+)
+
+# %% [markdown]
+# Now the order. The student always has all six stages; only the teacher differs.
+
+# %%
+over_others = {f"stated order - {name}": gain("all", name) for name in ORDERS}
+top = max(["all", *ORDERS], key=lambda name: sum(scores(name)))
+lab.figures.bars(
+    over_others,
+    title=f"Of {1 + len(ORDERS)} orders the highest mean has “{'stated order' if top == 'all' else top}”",
+    x="difference in test accuracy",
+    line=0.0,
+    digits=3,
+    caption=f"Paired differences and 95 % intervals over {len(SEEDS)} seeds. Right of the dashed line the article's order is better.",
+    alt="; ".join(f"{name}: {value.mean:+.3f}" for name, value in over_others.items()) + ".",
+)
+
+# %%
+lab.recall("order", "; ".join(f"{name} {value}" for name, value in over_others.items()))
+
+# %% [markdown]
+# ## Measure it: prompting, on texts
+#
+# The last stage needs words. The task is that of chapters 03 and 09, broad classes of glosses (词典释义), with 2 labels per class and a
+# linear head on the frozen encoder MiniLM. *Augmentation* adds copies with synonyms. *Prompting* asks SmolLM2 for the class of
+# unlabelled glosses, calibrated and without any label, and the head learns from its answers too: distillation of a prompt.
+
+# %%
+TEXT_SHOTS = 2
+texts = text_pipeline.measure(
+    shots=TEXT_SHOTS,
+    seeds=SEEDS,
+    unlabelled=lab.quick_or_full(30, 200),
+    per_class=lab.quick_or_full(50, 100),
+    device=DEVICE,
+    progress=lambda batches: lab.progress(batches, "batches of texts"),
+)
+TEXT_STAGES = ("augmentation", "prompting")
+text_last = {
+    stage: lab.paired_difference(texts["all"], texts[other], unit="accuracy") for stage, other in zip(TEXT_STAGES, TEXT_STAGES[::-1])
+}
+text_alone = {stage: lab.paired_difference(texts[stage], texts["nothing"], unit="accuracy") for stage in TEXT_STAGES}
+levels = {arm: lab.mean_interval(texts[arm]) for arm in text_pipeline.ARMS}
+lab.figures.bars(
+    levels,
+    title=f"On texts, prompting gains {text_alone['prompting'].mean:+.2f} alone and {text_last['prompting'].mean:+.2f} after augmentation",
+    x="test accuracy",
+    line=texts["prompt alone"][0],
+    caption=f"{TEXT_SHOTS} labels per class, mean and 95 % interval over {len(SEEDS)} draws. Dashed: the prompt's own accuracy, with no label at all.",
+    alt="Test accuracy: " + ", ".join(f"{arm} {value.mean:.2f}" for arm, value in levels.items()) + ".",
+)
+
+# %% [markdown]
+# ## Verdict
+#
+# The claim says three things, and each is tested: **every stage adds** to the others ($g_{\text{last}} > 0$, also for prompting on
+# texts), **gains add up** ($I$ is not below zero by more than 0.02), and **the stated order** beats the others. One part that fails
+# refutes the claim. With so many parts luck alone puts one in forty of those without any effect on either side: look at how far
+# beyond zero the deciding interval lies. And a verdict on stages is one *for so many steps*: a stage that makes the task harder
+# wants patience (chapter 06). Double `STEPS` in the set-up cell and see which of the parts stay.
+
+# %%
+evidence = [lab.Evidence(f"all - without {stage}", value, ">") for stage, value in last.items()]
+evidence += [lab.Evidence("texts: all - without prompting", text_last["prompting"], ">")]
+evidence += [lab.Evidence("joint gain - sum of single gains", apart, ">", -0.02)]
+evidence += [lab.Evidence(name, value, ">") for name, value in over_others.items()]
+C12 = lab.verdict("C12", "The stages of the pipeline add up when applied in the stated order.", evidence)
+C12
+
+# %% [markdown]
+# A weaker claim is worth a test of its own: is the whole pipeline better than no pipeline, and than its best single stage?
+
+# %%
+lab.verdict(
+    "pipeline-pays",
+    "The whole pipeline beats training on the labels alone, and the best single stage.",
+    [
+        lab.Evidence("all - nothing", joint_gain, ">"),
+        lab.Evidence(f"all - {best_stage} alone", gain("all", best_stage), ">"),
+    ],
+)
+
+# %%
+lab.record("pipeline_nothing_k5", scores("nothing"), unit="accuracy")
+
+# %%
+lab.record("pipeline_all_k5", scores("all"), unit="accuracy", headline=True)
+
+# %%
+lab.record("pipeline_interaction_k5", apart)
+
+# %%
+lab.record("pipeline_seconds", scores("all", "seconds"), unit="s")
+
+# %%
+lab.record("texts_all_k2", texts["all"], unit="accuracy")
+
+# %% [markdown]
+# ## Spend your budget
+#
+# A stage costs machine time, a label costs a person's. Four packages, in the article's order and without the two stages that ask
+# for the most computing, are now measured with fewer and with more labels as well.
+
+# %%
+COUNTS = [2, SHOTS, 20]
+bought = {k: pipeline.measure(PACKAGES, shots=k, **settings) for k in COUNTS if k != SHOTS}
+bought[SHOTS] = {name: measured[name] for name in PACKAGES}
+
+
+def on_sale(package):
+    """What a package brings and takes at each number of labels."""
+    rows = [bought[k][package] for k in COUNTS]
+    return budget.Offer(
+        labels=tuple(k * len(task.classes) for k in COUNTS),
+        accuracy=tuple(lab.mean_interval([row["test_accuracy"] for row in some], unit="accuracy") for some in rows),
+        seconds=tuple(sum(row["seconds"] for row in some) / len(some) for some in rows),
+    )
+
+
+offers = {package: on_sale(package) for package in PACKAGES}
+
+# %% [markdown]
+# You have some minutes, and so many seconds go into one label. What do you buy? Between the measured numbers of labels the curves are
+# read on a straight line. Then make the machine slower: a network like one of today takes a thousand times our seconds.
+
+# %%
+lab.widgets.BudgetExplorer(offers, len(task.classes))
+
+# %% [markdown]
+# The same in the unit of this course. How many labels is one label worth once the last package is run?
+
+# %%
+curve = [[bought[k]["labels only"][i]["test_accuracy"] for k in COUNTS] for i in range(len(SEEDS))]
+worth = lab.exchange_rate(COUNTS, curve, SHOTS, [row["test_accuracy"] for row in bought[SHOTS]["+ distillation"]])
+lab.record("exchange_rate_pipeline", worth, unit="labels per label")
+
+# %% [markdown]
+# ## The claims ledger
+#
+# All fourteen claims, with the verdicts that the chapters computed: in the run that this notebook is a part of, else in the latest
+# run on this machine, else in the notebooks as they were stored; the line below says which. Nothing is typed. Where two chapters test a
+# claim, the overall verdict is theirs if they agree, and *mixed* if not: no vote is taken, for they test different halves of it.
+
+# %%
+records = lab.course_records(".", chapter="11", here=[C12])
+claims = lab.ledger(records)
+print(f"{len(claims.overall)} claims, {'all' if claims.complete else 'not all'} tested: {claims.counts()}.")
+claims
+
+# %% [markdown]
+# And what everything was worth in labels. At 1 a method changes nothing, below 1 it costs labels.
+
+# %%
+rates = {f"{name.removeprefix('exchange_rate_').replace('_', ' ')} ({chapter})": rate for chapter, name, rate in lab.exchange_rates(records)}
+rates["pipeline (11)"] = worth
+ordered = dict(sorted(rates.items(), key=lambda item: -item[1].mean))
+names = list(ordered)
+lab.figures.bars(
+    ordered,
+    title=f"From {ordered[names[-1]].mean:.2g} (“{names[-1]}”) to {ordered[names[0]].mean:.2g} labels a label (“{names[0]}”)",
+    x="exchange rate (labels per label)",
+    line=1.0,
+    caption="In brackets the chapter: 02 policies on images, 03 edits of texts, 09 prompts, 11 the last package above. 95 % bootstrap intervals.",
+    alt="Exchange rates: " + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in ordered.items()) + ".",
+)
+
+# %% [markdown]
+# Look for what lies surely above 1, and for what it has in common. Does it *know* something that the labels do not say: which changes
+# leave a letter the same, what words mean? A method that only reshuffles what is in the labelled examples has nothing to pay with.
+#
+# ## Software 2.0
+#
+# Karpathy (2017) called trained networks **Software 2.0** (软件2.0): you do not write the program, you collect examples and a goal, and
+# a search finds the program. The source code is the data set. The article goes further and says that domain knowledge replaces labels.
+#
+# Your ledger lets you say it more carefully. An augmentation policy is a line of source code: "a letter stays the same when it is turned
+# a little". If it is true of your data, it is worth labels; if it is not, training believes it all the same, and you pay. So a Software
+# 2.0 programmer has three duties that no pipeline takes over: **to know what must not change a label**, **to test each stage against
+# the stages that are already there**, since a gain alone promises no gain on top, and **to give every number its interval**, or else
+# luck writes the program.
+#
+# When augmentation stops helping, then, ask what is missing. Variety that you can describe? Write another policy. Structure of the
+# inputs? Unlabelled data and self-supervision. Knowledge of the world? A pretrained model, by distillation or by a prompt. The truth
+# about rare cases? Labels, and nothing else.
+
+# %% [markdown]
+# ## Other fields: targets that move
+#
+# The article names more fields. The question is everywhere the same: which changes of the input leave the target as it is, and
+# which change it *in a way that you can compute*?
+#
+# | field | leaves the target as it is | moves it, computably | breaks it |
+# |---|---|---|---|
+# | detection (目标检测) | brightness, noise, blur | geometry: boxes move along | a crop that cuts most of an object off |
+# | segmentation (图像分割) | brightness, noise, blur | geometry: the mask moves along | interpolated class numbers |
+# | translation (机器翻译) | back-translation of the *source* side | the same name replaced on both sides | a swap of words in one language only |
+# | robot control (机器人控制) | camera jitter, colours, friction within bounds | a mirror: left and right commands swap | a mirror, with the commands kept |
+# | biomedicine (生物医学) | stain and scanner changes, small turns | elastic bends: the contour bends along | a left-right flip where the heart's side matters |
+#
+# ## Write it: masks
+#
+# A mask is an image of class numbers. It moves with its image by the same matrix (chapter 01: origin in the centre, $y$ up, look-up at
+# $A^{-1} q$), but numbers of classes cannot be averaged.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warp_mask"}
+def warp_mask(mask, matrix):
+    """Moves a mask with its image: every pixel takes the class of the nearest pixel at the place that it came from.
+
+    mask: whole numbers (H, W). matrix: float tensor (3, 3), in pixels from the centre of the image, x right, y up. What comes in
+    from outside is 0. Returns whole numbers (H, W).
+    """
+    ### BEGIN SOLUTION
+    height, width = mask.shape
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    x, y = column - (width - 1) / 2, (height - 1) / 2 - row
+    q = torch.stack([x, y, torch.ones_like(x)]).flatten(1).double()  # (3, H * W)
+    x, y, _ = torch.linalg.inv(matrix.double()) @ q
+    column, row = (x + (width - 1) / 2).round().long(), ((height - 1) / 2 - y).round().long()
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    moved = torch.zeros(height * width, dtype=mask.dtype)
+    moved[inside] = mask[row[inside], column[inside]]
+    return moved.reshape(height, width)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_warp_mask"}
+lab.check(warp_mask)
+
+# %% [markdown]
+# ## Write it: boxes
+#
+# A box is two corners, (x0, y0, x1, y1), which detection libraries count **from the upper left corner, y down**. A turned box is not
+# upright any more: take the upright hull of its *four* corners, and cut it at the image's edges.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warp_boxes"}
+def warp_boxes(boxes, matrix, height, width):
+    """Moves boxes with their image: the smallest upright box around the four moved corners, cut at the image's edges.
+
+    boxes: float tensor (n, 4), rows x0, y0, x1, y1 in pixels from the upper left corner, y down. matrix: float tensor (3, 3), in
+    pixels from the image's centre (width / 2, height / 2), x right, y up. Returns a float tensor (n, 4), x0 <= x1 and y0 <= y1.
+    """
+    ### BEGIN SOLUTION
+    x = boxes[:, [0, 2, 2, 0]] - width / 2  # (n, 4): one column per corner
+    y = height / 2 - boxes[:, [1, 1, 3, 3]]
+    moved = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ matrix[:2].T  # (n, 4, 2)
+    x = (moved[..., 0] + width / 2).clamp(0, width)
+    y = (height / 2 - moved[..., 1]).clamp(0, height)
+    return torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], dim=1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_warp_boxes"}
+lab.check(warp_boxes)
+
+# %% [markdown]
+# ## See it
+#
+# Change the angle or the seed. In the picture on the right the mask went through the interpolation that is right for the *image*: red
+# pixels have a class that no thing in the scene has, and along each edge a thing may wear another one's number.
+
+# %%
+ANGLE, WHICH = 30.0, SEED
+move_mask, move_boxes = lab.yours_or_ours(warp_mask), lab.yours_or_ours(warp_boxes)
+shown = scenes.scene(WHICH)
+height, width = shown.mask.shape
+A = geometry.compose(geometry.shearing(0.2), geometry.rotation(torch.tensor(ANGLE).deg2rad()))
+image, boxes = geometry.warp(shown.image, A), move_boxes(shown.boxes, A, height, width)
+spread = shown.mask * 2  # classes 2, 4, 6: what lies between two of them is no class
+blended = geometry.warp(spread[None].float(), A)[0].round().long()
+wrong = (blended % 2 == 1).float().mean().item()
+lab.figures.scenes(
+    {
+        "before": (shown.image, shown.mask, shown.boxes),
+        "after, nearest": (image, move_mask(shown.mask, A), boxes),
+        "after, interpolated": (image, torch.where(blended % 2 == 1, len(shown.names) + 1, blended // 2), boxes),
+    },
+    shown.names,
+    title=f"Interpolating class numbers makes {wrong:.1%} of the pixels a class that is not there",
+    caption=f"Turned by {ANGLE:g} degrees and sheared. Frames: the moved boxes, the hull of four corners. Red: no class of this scene.",
+    alt=f"A scene of {', '.join(shown.names)} with mask and boxes, before and after a turn, the mask by nearest pixel and interpolated.",
+)
+
+# %% [markdown]
+# ## Measure it: a moved box is not the box of the moved thing
+#
+# The hull of a turned box has corners where nothing is. How much too large does it get? Compare it with the tight box around the moved
+# *mask*, by the overlap (intersection over union, 交并比). Detectors are scored at 0.5 to 0.95 of it.
+
+# %%
+ANGLES = [0, 10, 20, 30, 45]
+
+
+def box_overlap(angle, seed):
+    """The mean overlap of the moved boxes of a scene with the tight boxes of its moved mask."""
+    one = scenes.scene(seed)
+    turned = geometry.rotation(torch.tensor(float(angle)).deg2rad())
+    tight = scenes.tight_boxes(move_mask(one.mask, turned), len(one.names))
+    moved = move_boxes(one.boxes, turned, *one.mask.shape)
+    whole = (tight[:, 2:] > tight[:, :2]).all(dim=1)  # what has left the image has no box
+    return scenes.overlap(moved, tight)[whole].mean().item()
+
+
+overlaps = {angle: [box_overlap(angle, seed) for seed in range(SEED, SEED + 20)] for angle in ANGLES}
+by_angle = [lab.mean_interval(overlaps[angle]) for angle in ANGLES]
+lab.figures.curves(
+    {"moved boxes": (ANGLES, by_angle)},
+    title=f"A turn by {ANGLES[-1]} degrees leaves an overlap of {by_angle[-1].mean:.2f}",
+    x="angle of the turn (degrees)",
+    y="overlap with the tight box",
+    ticks=ANGLES,
+    limits=(0, 1.02),
+    caption="20 scenes of three things. Band: 95 % interval. A detector trained on such boxes learns to draw them too large.",
+    alt="Overlap by angle: " + ", ".join(f"{a} degrees {e.mean:.2f}" for a, e in zip(ANGLES, by_angle)) + ".",
+)
+
+# %%
+lab.verdict(
+    "boxes-survive-turns",
+    "Boxes that move with a turn of 30 degrees stay within an overlap of 0.75 with the tight ones.",
+    [lab.Evidence("overlap at 30 degrees", by_angle[ANGLES.index(30)], ">", 0.75)],
+)
+
+# %% [markdown]
+# ## Write it: a few-shot method of your own
+#
+# Now the other way round: no recipe. Write *any* method that reads letters from 5 pictures of each. Its grade is what it does on
+# episodes (chapter 05) of alphabets that you have not seen, in all their jitter. The floor is the mean image of each class, compared
+# pixel by pixel; you must be surely better than that, by 0.1. Only torch is at hand, and nothing has to be trained.
+
+# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "few_shot_method"}
+def few_shot_method(support, labels, queries):
+    """The class of each query, from a few labelled images.
+
+    support: float tensor (n, 1, 28, 28) in 0..1, white ink on black, with noise. labels: whole numbers (n,), 0..way-1, in any
+    order. queries: float tensor (m, 1, 28, 28). Returns whole numbers (m,), the class of each query.
+    """
+    ### BEGIN SOLUTION
+    def features(images):
+        ink = (images - 0.3).clamp(min=0)  # less noise
+        share = ink / ink.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        place = torch.linspace(-1, 1, images.shape[-1])
+        centre = torch.stack([(share * place).sum((1, 2, 3)), (share * place[:, None]).sum((1, 2, 3))], dim=1)  # (n, 2)
+        theta = torch.cat([torch.eye(2).expand(len(images), 2, 2), centre[:, :, None]], dim=2)
+        grid = F.affine_grid(theta, images.shape, align_corners=True)
+        blurred = F.avg_pool2d(F.grid_sample(ink, grid, align_corners=True), 3, 1, 1).flatten(1)
+        return F.normalize(blurred - blurred.mean(1, keepdim=True), dim=1)
+
+    z, known = features(queries), features(support)
+    c = torch.stack([known[labels == k].mean(0) for k in range(int(labels.max()) + 1)])
+    return (z @ F.normalize(c, dim=1).T).argmax(1)
+    ### END SOLUTION
+
+
+# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 3, "task": false, "grade_id": "check_few_shot_method"}
+lab.check(few_shot_method)
+
+# %% [markdown]
+# ## The leaderboard
+#
+# Enter it. All entries answer the same held-out episodes, so they are compared in pairs: the rank is 1 plus the number of methods that
+# are *surely* better, and the last column names those that cannot be told apart. Entries stay on this machine;
+# `lab.submit.forget("few_shot_method")` takes one out again. Go on improving: what else differs between two pictures of one letter?
+
+# %%
+body = lab.models.networks.conv_net(128, size=task.train_images.shape[-1])
+body.load_state_dict(starts[0]["start"])
+beside = {f"self-supervised on {task.name} (this chapter)": leaderboard.prototypes_of(body, size=task.train_images.shape[-1])}
+lab.submit(lab.yours_or_ours(few_shot_method), "few_shot_method", beside=beside)
+
+# %% [markdown]
+# ## Final project
+#
+# Choose a task of your own with few labels: your images, your texts, or one of the course's data sets in a setting that no chapter has.
+# Answer this course's question for it: *when does augmentation stop helping, and what do you do then?* Write at most two pages in the
+# cell below, and hand in the notebook that made your figures. A person marks it, 10 points:
+#
+# | points | part | full points when |
+# |---|---|---|
+# | 2 | question and data | the task, its labels and their number, and what may not change a label are said; test data are set apart first |
+# | 2 | baseline | labels alone, and a pretrained or nearest-prototype baseline, tuned with the same care as your method |
+# | 2 | experiment | at least three stages or policies, alone and left out; five or more seeds, in pairs; one thing is changed at a time |
+# | 2 | evidence | every number has its interval; an exchange rate or a learning curve; verdicts follow from intervals set before the run |
+# | 1 | price | seconds, labels and memory of what you recommend, beside those of the baseline |
+# | 1 | honesty | what failed, what was tried and not shown, for which data the answer would be another one |
+
+# %% [markdown] nbgrader={"schema_version": 3, "solution": true, "grade": true, "locked": false, "points": 10, "task": false, "grade_id": "final_project"}
+# ### BEGIN SOLUTION
+# **What a good answer has.** *Question and data:* "Which of 12 kinds of bolts is on the photograph? 8 labels a kind; a bolt may be turned
+# and lit in any way, but not mirrored, since a thread has a hand. 40 photographs a kind, taken on another day, are the test." *Baseline:*
+# labels alone, and a linear probe on a pretrained network, each with its learning rate chosen on the same 2 held-out labels a kind.
+# *Experiment:* turns, light, mirror and distillation, each alone and each left out, six draws of the labels in pairs. *Evidence:* a
+# table of paired differences with 95 % intervals, the learning curve without augmentation, the exchange rate of each policy read off
+# it, and a verdict for each policy by thresholds that were written down before. *Price:* minutes at the machine and minutes for the
+# labels that would have bought the same. *Honesty:* the mirror, which was expected to harm and could not be told from nothing; the
+# two learning rates that diverged; and that another supplier's bolts were not seen.
+#
+# **How to mark.** Give each row of the rubric its points only for what is *shown*. A result of "inconclusive" with a good experiment gets
+# full points; a gain without interval gets none for evidence.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## Recap
+#
+# * A stage has two gains, alone and on top of the others. Only the second one is what you get when you add it.
+# * Gains add up when the interaction is zero. An order is tested by changing nothing but the order.
+# * Labels and stages are bought with the same minutes. Which to buy depends on prices, and can be computed.
+# * A target moves with its image, by the same matrix and with its own rules.
+#
+# **Questions.** 1. Two stages gain 0.05 each alone and 0.05 together. What can be the reason, and how would you find out which? 2. A stage
+# has a negative gain as the last one and a positive gain alone. Should it be removed? 3. In 95 % of cases an interval holds the truth. How
+# many of a ledger's verdicts would you expect to be luck, and which ones would you repeat first?
+#
+# **Going further.** Karpathy 2017 (“Software 2.0”); Sculley et al. 2015 (NeurIPS), hidden technical debt in machine learning systems; Chen et
+# al. 2020 (NeurIPS), big self-supervised models are strong semi-supervised learners; Xie et al. 2020 (CVPR), noisy student; Goldblum et al.
+# 2020 (AAAI), adversarially robust distillation; Lipton & Steinhardt 2019 (ACM Queue), troubling trends in machine learning
+# scholarship, on ablations; Kalra et al. 2021 (ICCV), boxes and rotations. In production: `torchvision.transforms.v2`, which moves masks
+# and boxes along when they are wrapped as `tv_tensors`; `albumentations`; `accelerate` for the training.
