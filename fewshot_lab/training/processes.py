@@ -78,8 +78,18 @@ def gathered(rows: Tensor) -> Tensor:
 
     Every process must give as many. With several processes the gradient is that of the sum of all processes' losses.
     """
-    if process_count() == 1:
-        return rows
-    from torch.distributed.nn.functional import all_gather
+    return _Gathered.apply(rows) if process_count() > 1 else rows
 
-    return torch.cat(all_gather(rows))
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        whole = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(whole)
+        return whole.chunk(dist.get_world_size())[dist.get_rank()]
