@@ -66,8 +66,9 @@ def in_order(images: Tensor, generator) -> Tensor:
     return images.float() / 255
 
 
-def where_it_is(images: Tensor, epsilon: float) -> Tensor:
-    return images
+def off_the_image(images: Tensor, epsilon: float) -> Tensor:
+    """A start of attacks without chance, and not at the image itself, where TRADES has no gradient but rounding."""
+    return (images + epsilon / 2).clamp(0, 1)
 
 
 GENERATOR, TEXT_NET = generation.Generator, text_augmentation.TextNet
@@ -76,7 +77,7 @@ PLAIN = [
     mock.patch.object(generated_instances, "conv_net", plain_net),
     mock.patch.object(prototypes, "encoder_net", plain_net),
     *(mock.patch.object(page, "mixed_jitter", in_order) for page in (prototypes, maml)),
-    mock.patch.object(adversarial, "random_start", where_it_is),
+    mock.patch.object(adversarial, "random_start", off_the_image),
     mock.patch.object(generation, "Generator", plain_generator),
     mock.patch.object(text_augmentation, "TextNet", plain_text_net),
 ]
@@ -119,7 +120,7 @@ def episodes_together() -> Tensor:
     loss = prototypes.episode_loss(prototypes.prototype_rule, 10, 1)
     labels = drawn.query_labels.expand(12, -1)
     training.train(encoder, drawn.rows, labels, steps=6, batch_size=2, augment=draw, loss=loss, device="cpu")
-    return weights(encoder)
+    return weights(encoder)[:-64]  # distances do not feel the last bias: its gradient is rounding
 
 
 def meta_learner(first_order: bool) -> Tensor:

@@ -100,8 +100,9 @@ class Course:
         return taken
 
     def report(self, students: int) -> float:
-        """Seconds to write tables, pages and the search for equal answers of so many students with one submission each."""
-        many = [replace(self.graded[i % len(self.graded)], student=f"student {i:05d}") for i in range(students)]
+        """Seconds to write tables, pages and the search for equal answers of so many students, each with every chapter."""
+        one_of_each = {one.chapter: one for one in self.graded}.values()
+        many = [replace(one, student=f"student {i:05d}") for i in range(students) for one in one_of_each]
         self.runs += 1
         out = self.folder / f"report {self.runs}"
         taken = seconds(lambda: write_report(many, out))
@@ -119,8 +120,8 @@ def projection(course: Course, grading: dict, reporting: dict, jobs: int) -> dic
         "submissions": submissions,
         "core_seconds_a_submission": [core_seconds[end] for end in ("slope", "low", "high")],
         "hours_by_cores": {str(cores): value for cores, value in hours.items()},
-        "report_hours": submissions * reporting["slope"] / 3600,
-        "disk_gb": submissions * (course.bytes + course.page_bytes) / 1e9,
+        "report_hours": LEARNERS * reporting["slope"] / 3600,
+        "disk_gb": (submissions * course.bytes + LEARNERS * course.page_bytes) / 1e9,
         "assumptions": [
             f"each of {LEARNERS:,} learners hands in each of {len(course.notebooks)} graded chapters once",
             "submissions are right: one that loops for ever costs its whole time limit (120 s by default) on one core",
@@ -140,7 +141,7 @@ def measured() -> dict:
     with tempfile.TemporaryDirectory() as folder:
         course = Course(Path(folder))
         grading = curve("submissions graded, two workers", "submission", (8, 16, 32, 64), lambda n: course.grade(n, jobs), 1)
-        reporting = curve("pages and tables of a grading", "student", (100, 200, 400, 800), course.report)
+        reporting = curve("pages and tables of a grading", "student", (20, 40, 80, 160), course.report)
         curves = [
             one_thread(lambda: curve("a pass over n images, one thread", "image", (1024, 2048, 4096, 8192), images)),
             one_thread(lambda: curve("n test episodes, one thread", "episode", (500, 1000, 2000, 4000), episodes)),
