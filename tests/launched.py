@@ -135,13 +135,13 @@ def uneven() -> Tensor:
     torch.manual_seed(0)
     net = plain_net(10, size=8)
     history = training.train(net, task.train_images, task.train_labels, steps=15, batch_size=33, device="cpu")
-    return torch.cat([weights(net), torch.tensor(history.losses)])
+    return torch.cat([torch.tensor(history.losses), weights(net)])
 
 
 def game() -> Tensor:
     found = generation.fit_gan("digits", seed=0, steps=12, device="cpu")
     losses = torch.tensor([found["history"].discriminator, found["history"].generator])
-    return torch.cat([weights(found["generator"], found["discriminator"]), losses.flatten()])
+    return torch.cat([losses.flatten(), weights(found["generator"], found["discriminator"])])
 
 
 def from_scratch() -> Tensor:
@@ -169,7 +169,7 @@ def soft_prompt(texts_a_class: int = 2) -> Tensor:
     start = vectors(lm[1], spelled(*lm, "\nType:"))
     draws = torch.zeros(len(texts), dtype=torch.long)
     P, losses = soft_prompts.tune_prompts(lm[1], reading, draws, labels, ids, start, steps=2)
-    return torch.cat([P.flatten(), losses.flatten()])
+    return torch.cat([losses.flatten(), P.flatten()])
 
 
 def upper_layers(count: int = 9) -> Tensor:
@@ -179,7 +179,7 @@ def upper_layers(count: int = 9) -> Tensor:
     head = lm[1].get_output_embeddings().weight[prompts.label_tokens(lm[0], WORDS)]
     network = fine_tuning.UpperLayers(lm[1], 1, head)
     losses = fine_tuning.fine_tune(network, batches, labels[:count], steps=2)
-    return torch.cat([fine_tuning.answers(network, batches).flatten(), torch.tensor(losses)])
+    return torch.cat([torch.tensor(losses), fine_tuning.answers(network, batches).flatten()])
 
 
 def probe_head() -> Tensor:
