@@ -20,7 +20,7 @@ help:
 	@echo "make test       set up and run the whole test suite"
 	@echo "make lab        set up and open JupyterLab on the course"
 	@echo "make system     install $(PROGRAMS) where apt-get and root's rights are there (optional)"
-	@echo "make bench      measure speed against other libraries into runs/bench.json"
+	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"
 

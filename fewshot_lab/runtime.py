@@ -1,13 +1,19 @@
 """Where the course runs: device, seeds, threads, profile, the cache folder and atomic writes."""
 
+import contextlib
 import errno
 import os
 import random
 import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PROFILES = ("quick", "full")
+SCHEDULER_SECONDS = 20
+
+one_at_a_time = threading.Lock()  # a Dask worker may have several threads, and torch's global generator is theirs together
 
 
 class CourseError(RuntimeError):
@@ -96,6 +102,36 @@ def sweep_jobs() -> int:
     if not given.isdecimal() or given == "0":
         raise CourseError(f"FEWSHOT_LAB_JOBS is {given!r}; it must be a whole number from 1.")
     return int(given)
+
+
+def process_count() -> int:
+    """How many processes share each training: as many as `accelerate launch` or torchrun started, else 1."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+@contextlib.contextmanager
+def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[None]:
+    """joblib's workers: `jobs` processes of this machine, or all those of the Dask cluster whose scheduler is at `dask`.
+
+    threads: of each process, for numerical libraries (None: joblib's choice). Raises CourseError for a cluster that does not
+    answer.
+    """
+    import joblib
+
+    if not dask:
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise CourseError("A Dask cluster needs the package distributed: pip install distributed") from error
+    try:
+        client = Client(dask, timeout=SCHEDULER_SECONDS)
+    except (OSError, ValueError) as error:
+        raise CourseError(f"No Dask scheduler answers at {dask}: start `dask scheduler` and workers first.") from error
+    with client, joblib.parallel_config("dask", client=client, pure=False):
+        yield
 
 
 def seed_everything(seed: int) -> None:

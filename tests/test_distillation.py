@@ -1,10 +1,4 @@
-"""Distillation: the loss by its laws and against references, caches and replayed views, students by effect, two processes."""
-
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""Distillation: the loss by its laws and against references, caches and replayed views, students by effect."""
 
 import pytest
 import torch
@@ -203,84 +197,6 @@ def test_equal_seeds_train_equal_students(teacher):
     options = {"shots": 2, "teacher": views, "policy": "affine", "strength": 0.25, "steps": 6, "device": "cpu"}
     first, again, other = (fit_student("digits", seed=seed, **options)["test_logits"] for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
-
-
-# several processes
-
-LAUNCHED = """
-import json, sys, torch
-from accelerate import PartialState
-from torch import nn
-from fewshot_lab.data import load
-from fewshot_lab.methods.distillation import cached_loss, online_loss, packed
-from fewshot_lab.models import conv_net
-from fewshot_lab.training import accuracy, predict, train
-
-torch.set_num_threads(1)
-task = load("digits")
-images, labels = task.train_images[:400], task.train_labels[:400]
-torch.manual_seed(0)
-teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval()
-targets = packed(predict(teacher, images), torch.where(torch.arange(400) < 50, labels, -1))
-
-def small(normed):
-    torch.manual_seed(1)
-    if normed:
-        return conv_net(10, size=8, width=8)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-
-cases = {
-    "plain": (labels, {}, False),
-    "cached": (targets, {"loss": cached_loss(4.0, 0.5)}, False),
-    "online": (targets[:, -1].long(), {"loss": online_loss(teacher, 4.0, 0.5)}, False),
-    "batch norm": (labels, {}, True),
-}
-found = {}
-for name, (marks, options, normed) in cases.items():
-    model = small(normed)
-    train(model, images, marks, steps=60, batch_size=64, learning_rate=5e-3, device="cpu", **options)
-    outputs = predict(model, task.test_images)
-    found[name] = {"logits": outputs[:20].tolist(), "accuracy": accuracy(outputs, task.test_labels)}
-state = PartialState()
-if state.is_main_process:
-    json.dump(found | {"processes": state.num_processes}, open(sys.argv[1], "w"))
-"""
-
-
-@pytest.fixture(scope="module")
-def launched(tmp_path_factory):
-    """What the script above finds with one process and with two."""
-    folder = tmp_path_factory.mktemp("launched")
-    (folder / "script.py").write_text(LAUNCHED)
-    package = str(Path(lab.__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    found = []
-    for processes in (1, 2):
-        out = folder / f"{processes}.json"
-        # --cpu starts several processes through MPI only; --multi_gpu does it with torch, and the loop asks for the CPU
-        how = ["--cpu"] if processes == 1 else ["--multi_gpu", "--main_process_port", "0"]
-        arguments = [*how, "--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"]
-        arguments += ["--dynamo_backend", "no", str(folder / "script.py"), str(out)]
-        command = [sys.executable, "-m", "accelerate.commands.launch", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, cwd=folder)
-        assert done.returncode == 0, done.stderr[-3000:]
-        found.append(json.loads(out.read_text()))
-    assert [report["processes"] for report in found] == [1, 2]
-    return found
-
-
-@pytest.mark.timeout(500)
-@pytest.mark.parametrize("name", ["plain", "cached", "online"])
-def test_accelerate_launch_with_two_processes_trains_the_same_model_as_one(launched, name):
-    alone, together = (torch.tensor(report[name]["logits"]) for report in launched)
-    assert torch.allclose(alone, together, atol=1e-3)
-    assert alone.std() > 0.1
-
-
-@pytest.mark.timeout(500)
-def test_with_batch_norm_which_sees_each_process_part_the_models_are_as_good(launched):
-    alone, together = (report["batch norm"]["accuracy"] for report in launched)
-    assert alone > 0.85 and abs(alone - together) < 0.05
 
 
 # the explorer

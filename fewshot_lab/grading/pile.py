@@ -1,22 +1,19 @@
 """Grades a pile of submissions in parallel, with a journal from which a killed run goes on without grading anyone twice."""
 
-import contextlib
 import hashlib
 import json
 import os
 import secrets
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime import CourseError, usable_cores, writing_failed
+from ..runtime import CourseError, one_at_a_time, usable_cores, workers, writing_failed
 from .grade import Graded, Mark, grade
 from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
 
 JOURNAL = "journal.jsonl"
-SCHEDULER_SECONDS = 20
 NO_SANDBOX = (
     "Submissions are other people's programs, and this machine has no way to shut them in: neither bubblewrap (on Debian and "
     "Ubuntu: apt-get install bubblewrap) nor user namespaces work here. Grade on a Linux machine that has one of them, or in a "
@@ -77,39 +74,17 @@ def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settin
 
     call = joblib.delayed(_grade_one)
     calls = [call(submission, how, seed, settings) for submission in waiting]
-    with _workers(settings, len(waiting)):
+    with workers(settings.jobs or max(1, min(usable_cores(), len(waiting))), settings.dask):
         yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(calls)
 
 
-@contextlib.contextmanager
-def _workers(settings: Settings, most: int):
-    """joblib's workers: processes of this machine, or those of a Dask cluster."""
-    import joblib
-
-    if not settings.dask:
-        with joblib.parallel_config("loky", n_jobs=settings.jobs or max(1, min(usable_cores(), most))):
-            yield
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise CourseError("--dask needs the package distributed: pip install distributed") from error
-    try:
-        client = Client(settings.dask, timeout=SCHEDULER_SECONDS)
-    except (OSError, ValueError) as error:
-        raise CourseError(f"No Dask scheduler answers at {settings.dask}: start `dask scheduler` and workers first.") from error
-    with client, joblib.parallel_config("dask", client=client, pure=False):
-        yield
-
-
 _SANDBOXES: dict[tuple, Sandbox] = {}
-_ONE_AT_A_TIME = threading.Lock()  # a check watches torch's global generator, so a worker's threads take turns
 
 
 def _grade_one(submission: Submission, how: str, seed: str, settings: Settings) -> Graded:
     """Grades with this process's own sandbox, which stays for the next submission; `how` is "" on another machine."""
     key = (settings.limits, os.getpid())
-    with _ONE_AT_A_TIME:
+    with one_at_a_time:  # a check watches torch's global generator
         if key not in _SANDBOXES:
             _SANDBOXES[key] = Sandbox(how or _means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
         return grade(submission, _SANDBOXES[key], seed, settings.seconds)

@@ -38,8 +38,7 @@ def adversarial_loss(*, epsilon: float, steps: int, loop: Loop = pgd) -> Loss:
     """A loss for `training.train`: the cross-entropy of the worst images that `steps` steps of PGD find (Madry et al. 2018)."""
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        inner = alone(model)
-        worst = worst_images(inner, images, reading_loss(inner, labels), epsilon=epsilon, steps=steps, loop=loop)
+        worst = worst_images(model, images, reading_loss(model, labels), epsilon=epsilon, steps=steps, loop=loop)
         return F.cross_entropy(model(worst), labels)
 
     return loss
@@ -61,14 +60,13 @@ def trades_training(*, epsilon: float, steps: int, beta: float, trades: Trades =
     """
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        inner = alone(model)
-        with frozen(inner), torch.no_grad():
-            log_p = inner(images).float().log_softmax(dim=1)
+        with frozen(model), torch.no_grad():
+            log_p = model(images).float().log_softmax(dim=1)
 
         def divergence(moved: Tensor) -> Tensor:
-            return F.kl_div(inner(moved).float().log_softmax(dim=1), log_p, reduction="sum", log_target=True)
+            return F.kl_div(model(moved).float().log_softmax(dim=1), log_p, reduction="sum", log_target=True)
 
-        worst = worst_images(inner, images, divergence, epsilon=epsilon, steps=steps, loop=loop)
+        worst = worst_images(model, images, divergence, epsilon=epsilon, steps=steps, loop=loop)
         clean_logits, worst_logits = model(torch.cat([images, worst])).float().chunk(2)
         return trades(clean_logits, worst_logits, labels, beta)
 
@@ -179,8 +177,3 @@ def tested(dataset: str, most: int = TESTED) -> tuple[Tensor, Tensor]:
     task = data.load(dataset)
     rows = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(0))[:most]
     return task.test_images[rows], task.test_labels[rows]
-
-
-def alone(model: nn.Module) -> nn.Module:
-    """The network without the wrapper that shares a training between processes: attacks are every process's own affair."""
-    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model

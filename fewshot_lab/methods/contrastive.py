@@ -11,8 +11,9 @@ from ..augment import policy
 from ..augment.geometry import d4_apply
 from ..data import glyphs
 from ..models import conv_net
-from ..runtime import seed_everything
+from ..runtime import CourseError, process_count, seed_everything
 from ..training import History, cross_entropy, train
+from ..training.processes import gathered
 
 FEATURES = 128
 Views = Sequence[tuple[str, float]]
@@ -127,8 +128,13 @@ def simclr(
     """Trains an encoder to tell which two views come from one image; returns it and the history of the loss.
 
     images: uint8 (N, C, S, S). The loss sees g(f(x)): f is the encoder, g a head that is thrown away afterwards (Chen et al.
-    2020, ICML, section 2.1).
+    2020, ICML, section 2.1). With several processes every view is compared with those of all of them.
     """
+    if (batch := min(batch_size, len(images))) % process_count():
+        raise CourseError(
+            f"{process_count()} processes must have equal shares of SimCLR's batches, but a batch holds {batch} images: "
+            "choose another batch_size."
+        )
     seed_everything(seed)
     f = encoder(images.shape[-1], channels=images.shape[1])
     g = nn.Sequential(nn.Linear(FEATURES, 128), nn.ReLU(), nn.Linear(128, 64))
@@ -137,7 +143,8 @@ def simclr(
         return torch.cat([view(x, views, generator), view(x, views, generator)]), y  # (2 B, C, S, S)
 
     def contrast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return loss(model(x), temperature)
+        z = torch.cat([gathered(views_of_all) for views_of_all in model(x).chunk(2)])  # first views, then second ones
+        return loss(z, temperature)
 
     return f, _train(f, g, images, two_views, contrast, steps, batch_size, seed, device, progress)
 

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..models.reading import padded_batches
+from ..runtime import CourseError
+from ..training.processes import average, average_step, joined
 
 
 class UpperLayers(nn.Module):
@@ -59,18 +61,30 @@ def fine_tune(
     steps: int,
     learning_rate: float = 2e-4,
 ) -> list[float]:
-    """Trains in place with AdamW, on all texts at every step; returns the mean loss before each step. labels: (n,)."""
+    """Trains in place with AdamW, on all texts at every step; returns the mean loss before each step. labels: (n,).
+
+    With several processes each has its share of every batch. Raises CourseError when no batch has a text for each.
+    """
+    rank, ranks = joined(network.head.device.type)
+    if max(len(rows) for rows, _, _ in batches) < ranks:
+        raise CourseError(f"No batch has a text for each of {ranks} processes: start fewer processes.")
+    own = slice(rank, None, ranks)
+    batches = [(rows[own], h[own], mask[own]) for rows, h, mask in batches if len(rows) > rank]
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=learning_rate, weight_decay=0.01)
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
         total = 0.0
         for rows, h, mask in batches:
-            loss = F.cross_entropy(network(h, mask), labels[rows].to(h.device), reduction="sum") / len(labels)
+            loss = F.cross_entropy(network(h, mask), labels[rows].to(h.device), reduction="sum") * ranks / len(labels)
             loss.backward()
             total += loss.item()
+        average_step(network)
         optimizer.step()
         losses.append(total)
+    if ranks > 1:
+        average([shared := torch.tensor(losses, device=network.head.device)])
+        losses = shared.tolist()
     return losses
 
 

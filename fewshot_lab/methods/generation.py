@@ -24,8 +24,8 @@ from torch import Tensor
 
 from .. import data
 from ..models import Discriminator, Generator
-from ..runtime import CourseError, choose_device, current, seed_everything
-from ..training import Batches, progress
+from ..runtime import CourseError, seed_everything
+from ..training import Batches, processes, progress
 
 MOST_IMAGES = 2000  # that are used, so that a large data set does not make a long chapter
 AVERAGE = 0.99  # the share of the old weights that a step keeps in the running average
@@ -100,12 +100,15 @@ def train_gan(
 
     images: uint8 (N, 1, H, W), labels: (N,). rates: learning rates of G and of D; from half of the steps on they fall to 0.
     watch(history, average) is called every `watch_every` steps and at the end. All randomness comes from `seed`. The stop
-    button (or Ctrl-C) ends the training early: the history says so. Raises CourseError when a loss is not finite.
+    button (or Ctrl-C) ends the training early: the history says so. With several processes each plays with its share of every
+    batch, noise included, and the first one watches. Raises CourseError when a loss is not finite.
     """
-    place = torch.device(choose_device(current().device if device == "auto" and current().chapter else device))
-    batches = Batches(images, labels, batch_size, seed, place)
+    accelerator = processes.accelerator(device=device)
+    rank, ranks, place = accelerator.process_index, accelerator.num_processes, accelerator.device
+    batches = Batches(images, labels, batch_size, seed, place, rank, ranks)
     generator = torch.Generator().manual_seed(seed)
-    G.to(place).train(), D.to(place).train()
+    for net in (G, D):
+        processes.start_alike(net.to(place).train())
     average = copy.deepcopy(G).requires_grad_(False)
     options = {"betas": (0.0, 0.99), "fused": place.type in ("cpu", "cuda")}
     weights_g, weights_d, averaged = (list(net.parameters()) for net in (G, D, average))
@@ -114,8 +117,9 @@ def train_gan(
     history, recent = GanHistory(), []
 
     def report(step: int) -> None:
-        values = torch.tensor([[value.item() for value in pair] for pair in recent]).reshape(-1, 2)
+        values = torch.tensor([[value.item() for value in pair] for pair in recent]).reshape(-1, 2).to(place)
         recent.clear()
+        processes.average([values])
         history.discriminator += values[:, 0].tolist()
         history.generator += values[:, 1].tolist()
         if not values.isfinite().all():
@@ -123,10 +127,10 @@ def train_gan(
                 f"A loss is not finite after step {step} of {steps}. Try smaller learning rates, they are {rates}."
             )
         average.load_state_dict(dict(G.named_buffers()), strict=False)  # the batch norms' statistics are averages already
-        if watch is not None:
+        if watch is not None and rank == 0:
             watch(history, average)
 
-    bar = progress(steps, "GAN steps") if progress_bar else None
+    bar = progress(steps, "GAN steps") if progress_bar and rank == 0 else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # nets this small only wait for a second one
     try:
@@ -135,20 +139,22 @@ def train_gan(
                 optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 - 2 * step / steps)
             x, y = batches.next()
             x = (x.float() / 255).requires_grad_(gamma > 0)
-            z = torch.randn(len(x), G.noise, generator=generator).to(place)
+            z = torch.randn(batches.rows, G.noise, generator=generator)[rank::ranks].to(place)
             fake = G(z, F.one_hot(y, G.classes).to(x.dtype))
 
             scores = D(torch.cat([x, fake.detach()]), y.repeat(2))
             real_scores, fake_scores = scores.chunk(2)
-            value_d = loss_d(real_scores, fake_scores)
-            penalty = gamma / 2 * gradient_penalty(real_scores, x) if gamma > 0 else 0.0
+            value_d = loss_d(real_scores, fake_scores) * batches.weight
+            penalty = gamma / 2 * gradient_penalty(real_scores, x) * batches.weight if gamma > 0 else 0.0
             adam[1].zero_grad()
             (value_d + penalty).backward(inputs=weights_d)
+            processes.average_step(D)
             adam[1].step()
 
-            value_g = loss_g(D(fake, y))
+            value_g = loss_g(D(fake, y)) * batches.weight
             adam[0].zero_grad()
             value_g.backward(inputs=weights_g)
+            processes.average_step(G)
             adam[0].step()
 
             torch._foreach_lerp_(averaged, [w.detach() for w in weights_g], 1 - AVERAGE)
@@ -158,6 +164,8 @@ def train_gan(
             if bar is not None:
                 bar.update()
     except KeyboardInterrupt:
+        if ranks > 1:
+            raise
         history.stopped = True
         report(step)
     finally:

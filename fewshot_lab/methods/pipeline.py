@@ -37,7 +37,7 @@ from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, predict, sweep, train
-from .adversarial import alone, worst_images
+from .adversarial import worst_images
 from .attacks import reading_loss
 from .contrastive import FEATURES, simclr
 from .distillation import TEMPERATURE, mixed_loss
@@ -163,8 +163,7 @@ def round_loss(teacher: nn.Module | None, epsilon: float):
                 answers = teacher.to(images.device)(images)
             goal = torch.where(labels < 0, answers.argmax(dim=1), labels)
         if epsilon > 0:
-            inner = alone(model)
-            images = worst_images(inner, images, reading_loss(inner, goal), epsilon=epsilon, steps=1)
+            images = worst_images(model, images, reading_loss(model, goal), epsilon=epsilon, steps=1)
         logits = model(images)
         return F.cross_entropy(logits, labels) if teacher is None else mixed_loss(logits, answers, labels, TEMPERATURE, 0.5)
 

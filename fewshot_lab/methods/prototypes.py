@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
 from ..data.glyphs import jitter
 from ..models import encoder_net
-from ..runtime import seed_everything
+from ..runtime import process_count, seed_everything
 from ..training import predict, train
 
 Rule = Callable[[Tensor, Tensor], Tensor]
@@ -123,10 +123,11 @@ def fit_by_episodes(
 ) -> nn.Module:
     """Trains an encoder with one episode of the training alphabets a step.
 
-    More classes in training than in the test make the features better (Snell et al. 2017, section 3.1).
+    More classes in training than in the test make the features better (Snell et al. 2017, section 3.1). With several processes
+    each has an episode of its own at every step.
     """
     pool = glyph_pool("train", jitter="none")
-    episodes = draw_episodes(pool, steps, way=way, shots=shots, queries=queries, seed=seed)
+    episodes = draw_episodes(pool, steps * process_count(), way=way, shots=shots, queries=queries, seed=seed)
     seed_everything(seed)
     encoder = encoder_net()
 
@@ -136,9 +137,9 @@ def fit_by_episodes(
     train(
         encoder,
         episodes.rows,
-        episodes.query_labels.expand(steps, -1),
+        episodes.query_labels.expand(len(episodes), -1),
         steps=steps,
-        batch_size=1,
+        batch_size=process_count(),
         learning_rate=learning_rate,
         warmup=warmup,
         augment=draw,

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.reading import Reading, go_on
+from ..runtime import CourseError
+from ..training.processes import average, joined
 
 
 def label_logits(model, hidden: Tensor, label_ids: Tensor) -> Tensor:
@@ -50,14 +52,22 @@ def tune_prompts(
     """Learns one soft prompt a draw from `start` (m, d) with Adam: P (D, m, d) in float32, and the losses (steps, D).
 
     The draws share nothing but the batches that they are computed in: the loss is the sum of theirs, so each prompt's gradient
-    is its own. The losses are those before each step. Arguments as in `label_losses`.
+    is its own. The losses are those before each step. Arguments as in `label_losses`. With several processes each has its
+    share of the texts; raises CourseError when a draw has no text for one of them.
     """
     P = start.detach().float().repeat(int(draws.max()) + 1, 1, 1).requires_grad_()
     optimizer = torch.optim.Adam([P], lr=learning_rate)
+    rank, ranks = joined(P.device.type)
+    counts = torch.stack([draws[first::ranks].bincount(minlength=len(P)) for first in range(ranks)])  # (ranks, D)
+    if not counts.all():
+        raise CourseError(f"A draw has fewer texts than there are processes ({ranks}): start fewer processes.")
+    weights = (ranks * counts[rank] / counts.sum(0)).to(P.device)
+    reading, draws, labels = reading.share(rank, ranks), draws[rank::ranks], labels[rank::ranks]
     losses = []
     for _ in range(steps):
-        loss = label_losses(model, reading, P[None], draws, labels, label_ids)[0]
+        loss = weights * label_losses(model, reading, P[None], draws, labels, label_ids)[0]
         [P.grad] = torch.autograd.grad(loss.sum(), [P])
+        average([P.grad, loss.detach_()])
         optimizer.step()
         losses.append(loss.detach().cpu())
     return P.detach(), torch.stack(losses)

@@ -46,6 +46,18 @@ class Reading:
         order = torch.cat(self.places).argsort()
         return torch.cat(values)[order.to(values[0].device)]
 
+    def share(self, rank: int, ranks: int) -> "Reading":
+        """Texts rank, rank + ranks, ... alone, in this order."""
+        if ranks == 1:
+            return self
+        parts = []
+        for places, pairs, mask, hidden in zip(self.places, self.pairs, self.masks, self.hidden, strict=True):
+            if len(own := (places % ranks == rank).nonzero()[:, 0]):
+                here = own.to(mask.device)
+                kept = [(k[here], v[here]) for k, v in pairs]
+                parts.append((places[own] // ranks, kept, mask[here], hidden[here]))
+        return Reading(*zip(*parts, strict=True))
+
 
 def read(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None) -> Reading:
     """Reads texts, each after the one text of `after` when that is given; no gradients are recorded."""

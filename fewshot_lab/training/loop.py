@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import signal
 import threading
 import time
@@ -13,16 +12,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from .. import runtime
-from . import checkpoints
+from . import checkpoints, processes
 from .batches import Batches
 from .progress import progress as progress_bar
 
-PRECISIONS = ("no", "bf16", "fp16")
 FETCH_EVERY = 100
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -99,8 +96,8 @@ def train(
 
     With `checkpoint` a file is written every `checkpoint_every` steps, when interrupted, and at the end; a training
     that finds its file goes on from there and ends with the same weights as one without a break. `precision` is "no",
-    "bf16" or "fp16" (GPU only). Under `accelerate launch` every process takes its share of each batch. Raises
-    CourseError when the loss is not finite, ValueError for settings that make no sense.
+    "bf16" or "fp16" (GPU only). Under `accelerate launch` every process takes its share of each batch; a batch norm sees
+    that share. Raises CourseError when the loss is not finite, ValueError for settings that make no sense.
     """
     if steps < 1 or batch_size < 1 or learning_rate <= 0 or schedule not in ("constant", "cosine") or warmup < 0:
         raise ValueError(
@@ -113,12 +110,12 @@ def train(
             "patience counts evaluations: give patience >= 1 together with evaluate and evaluate_every >= 1."
         )
 
-    accelerator = _accelerator(precision, device)
+    accelerator = processes.accelerator(precision, device)
     rank, ranks, place = accelerator.process_index, accelerator.num_processes, accelerator.device
     batches = Batches(images, labels, batch_size, seed, place, rank, ranks)
     generator = torch.Generator().manual_seed(seed + (1 + rank) * 2**32)
     model.to(place)
-    parallel = accelerator.prepare_model(model) if ranks > 1 else model
+    processes.start_alike(model)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     fused = place.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(trainable, lr=learning_rate, weight_decay=weight_decay, fused=fused)
@@ -199,9 +196,12 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate * _rate_factor(step, steps, warmup, schedule)
                 with accelerator.autocast():
-                    value = loss(parallel, x, y)
+                    value = loss(model, x, y)
+                if batches.weight != 1:
+                    value = value * batches.weight
                 optimizer.zero_grad()
-                accelerator.backward(value if batches.weight == 1 else value * batches.weight)
+                accelerator.backward(value)
+                processes.average_step(model)
                 if accelerator.scaler:
                     accelerator.scaler.step(optimizer)
                     accelerator.scaler.update()
@@ -221,8 +221,6 @@ def train(
         finally:
             if bar is not None:
                 bar.close()
-            if ranks > 1:
-                accelerator.unwrap_model(parallel, keep_fp32_wrapper=False)
         if best is not None:
             model.load_state_dict(best)
         if checkpoint is not None:
@@ -250,21 +248,6 @@ def predict(model: nn.Module, images: Tensor, batch_size: int | None = None, dev
             batch = batch.to(place, non_blocking=True)
             outputs.append(model(batch.float().div_(255) if batch.dtype == torch.uint8 else batch))
     return torch.cat(outputs).cpu()
-
-
-def _accelerator(precision: str, device: str) -> Accelerator:
-    """An Accelerator for this precision and device; the library allows one kind per process, so its state is reset
-    first.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}.")
-    launched = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    setting = runtime.current()
-    chosen = runtime.choose_device(setting.device if device == "auto" and setting.chapter else device)
-    if precision == "fp16" and chosen == "cpu":
-        raise runtime.CourseError("precision 'fp16' needs a GPU; choose 'bf16' or 'no' on the CPU.")
-    AcceleratorState._reset_state(reset_partial_state=not launched)
-    return Accelerator(mixed_precision=precision, cpu=chosen == "cpu")
 
 
 def _rate_factor(step: int, steps: int, warmup: int, schedule: str) -> float:

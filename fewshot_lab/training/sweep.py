@@ -1,8 +1,9 @@
-"""The same training with many settings, on all cores, with one progress bar and results that do not depend on the
+"""The same training with many settings, on all cores or a cluster, with one progress bar and results that do not depend on the
 cores.
 """
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 
 from .. import runtime
@@ -28,17 +29,22 @@ def sweep(
     so the rows are the same whatever `jobs` is. `jobs` is the number of worker processes (None: FEWSHOT_LAB_JOBS, else
     the usable cores, or 1 when a GPU does the work); they start in a few seconds and serve the next sweeps too. Load data
     inside `function` (a worker keeps what it loaded) instead of passing large tensors, which are copied for each run.
-    Raises CourseError that names the settings of a run that failed.
+    With FEWSHOT_LAB_DASK=tcp://... and no `jobs` the workers of that Dask cluster do the work. Under `accelerate launch`
+    the trainings run one after another, each shared by all processes. Raises CourseError that names the settings of a run
+    that failed.
     """
     grid = list(grid)
+    cluster = os.environ.get("FEWSHOT_LAB_DASK", "") if jobs is None else ""
     if jobs is None:
         jobs = runtime.sweep_jobs() if _device() == "cpu" else 1
     if jobs < 1:
         raise ValueError(f"A sweep needs at least one job, but jobs={jobs} was given.")
     jobs = min(jobs, len(grid))
+    alone = runtime.process_count() > 1 or not (grid and cluster) and jobs <= 1
     with progress(len(grid), description) as bar:
         results: list[dict] = [{}] * len(grid)
-        for i, result in _in_processes(function, grid, jobs) if jobs > 1 else _in_this_process(function, grid):
+        done = _in_this_process(function, grid) if alone else _in_workers(function, grid, jobs, cluster)
+        for i, result in done:
             results[i] = result
             bar.update()
     return [{**settings, **result} for settings, result in zip(grid, results, strict=True)]
@@ -56,12 +62,12 @@ def _in_this_process(function: Callable[..., dict], grid: list[dict]):
         torch.set_num_threads(threads)
 
 
-def _in_processes(function: Callable[..., dict], grid: list[dict], jobs: int):
+def _in_workers(function: Callable[..., dict], grid: list[dict], jobs: int, cluster: str):
     import joblib
 
     setting = runtime.current()
-    with joblib.parallel_config("loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(jobs, return_as="generator_unordered", batch_size=1, max_nbytes=None)
+    with runtime.workers(jobs, cluster, threads=1):
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
         yield from parallel(
             joblib.delayed(_run_in_worker)(setting, function, i, kwargs) for i, kwargs in enumerate(grid)
         )
@@ -70,9 +76,10 @@ def _in_processes(function: Callable[..., dict], grid: list[dict], jobs: int):
 def _run_in_worker(setting: runtime.Setting, function: Callable[..., dict], i: int, settings: dict) -> tuple[int, dict]:
     import torch
 
-    torch.set_num_threads(1)
-    runtime._current = setting
-    return i, _run(function, settings)
+    with runtime.one_at_a_time:
+        torch.set_num_threads(1)
+        runtime._current = setting
+        return i, _run(function, settings)
 
 
 def _run(function: Callable[..., dict], settings: dict) -> dict:

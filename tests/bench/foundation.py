@@ -1,5 +1,6 @@
-"""Rows of the foundation: affine augmentation, the training loop, a slider's answer, the import."""
+"""Rows of the foundation: affine augmentation, a slider's answer, and how long import, first figure and command take."""
 
+import functools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,67 +9,41 @@ from importlib.metadata import version
 import torch
 from measure import one_thread, row, seconds
 
+DEGREES, SCALE, SHEAR, SHIFT = 20, (0.8, 1.2), 14, 0.1
 
-def affine(batch: int, channels: int, size: int) -> dict:
-    """Random affine and flip for every image by its own draw, bilinear; the peer does them image by image."""
+
+def torchvision_affine():
+    """Image by image: torchvision draws once for a whole batch."""
     from torchvision.transforms import InterpolationMode, v2
 
+    affine = v2.RandomAffine(DEGREES, (SHIFT, SHIFT), SCALE, SHEAR, InterpolationMode.BILINEAR)
+    transform = v2.Compose([affine, v2.RandomHorizontalFlip()])
+    return f"torchvision {version('torchvision')} v2", lambda images: torch.stack([transform(image) for image in images])
+
+
+def kornia_affine():
+    """The whole batch at once, a draw for each image."""
+    from kornia import augmentation as K
+
+    affine = K.RandomAffine(DEGREES, (SHIFT, SHIFT), SCALE, SHEAR, p=1.0)
+    return f"kornia {version('kornia')}", torch.nn.Sequential(affine, K.RandomHorizontalFlip())
+
+
+def affine(batch: int, channels: int, size: int, peers: Callable) -> dict:
+    """Random affine and flip for every image by its own draw, bilinear."""
     from fewshot_lab.augment.geometry import random_affine, warp
 
-    images = torch.rand(batch, channels, size, size)
-    degrees, scale, shear, shift = 20, (0.8, 1.2), 14, 0.1
-    transform = v2.Compose(
-        [
-            v2.RandomAffine(degrees, (shift, shift), scale, shear, InterpolationMode.BILINEAR),
-            v2.RandomHorizontalFlip(),
-        ]
-    )
+    images, (peer_name, transform) = torch.rand(batch, channels, size, size), peers()
 
     def ours() -> float:
-        options = {"degrees": degrees, "scale": scale, "shear": 0.25, "shift": shift * size, "flip": 0.5}
+        options = {"degrees": DEGREES, "scale": SCALE, "shear": 0.25, "shift": SHIFT * size, "flip": 0.5}
         return batch / seconds(lambda: warp(images, random_affine(batch, **options)))
 
     def peer() -> float:
-        return batch / seconds(lambda: torch.stack([transform(image) for image in images]))
+        return batch / seconds(lambda: transform(images))
 
     name = f"random affine + flip per image, {batch}x{channels}x{size}x{size}, one thread"
-    return one_thread(lambda: row(name, f"torchvision {version('torchvision')} v2", "images/s", ours, peer))
-
-
-def training_loop() -> dict:
-    """Steps a second of our loop against the same steps written out in plain PyTorch."""
-    from fewshot_lab.models import conv_net
-    from fewshot_lab.training import train
-
-    steps, batch = 150, 32
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (2000, 1, 28, 28), dtype=torch.uint8, generator=generator)
-    labels = torch.randint(16, (2000,), generator=generator)
-
-    def ours() -> float:
-        model = conv_net(16, size=28)
-        options = {"steps": steps, "batch_size": batch, "learning_rate": 1e-3, "device": "cpu"}
-        return steps / seconds(lambda: train(model, images, labels, **options))
-
-    def peer() -> float:
-        model = conv_net(16, size=28).train()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-
-        def plain() -> None:
-            done = 0
-            while done < steps:
-                for rows in torch.randperm(len(images)).split(batch)[: steps - done]:
-                    x = images[rows].float() / 255
-                    loss = torch.nn.functional.cross_entropy(model(x), labels[rows])
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    done += 1
-
-        return steps / seconds(plain)
-
-    name = "training loop, 28x28 conv net, batch 32, one thread"
-    return one_thread(lambda: row(name, f"plain PyTorch {torch.__version__}", "steps/s", ours, peer))
+    return one_thread(lambda: row(name, peer_name, "images/s", ours, peer))
 
 
 def slider() -> dict:
@@ -97,22 +72,65 @@ def slider() -> dict:
     return row(name, f"matplotlib {version('matplotlib')} redraw", "ms", ours, lambda: 1000 * seconds(draw))
 
 
+def new_process(code: str) -> float:
+    """Runs a program in a new Python, which prints its own measure."""
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
 def importing() -> dict:
     """What `import fewshot_lab` adds to the start of Python, against `import torchvision`."""
 
     def added(module: str) -> float:
-        code = f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)"
-        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+        return new_process(f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)")
 
     peer = f"import torchvision {version('torchvision')}"
     return row("import fewshot_lab", peer, "s", lambda: added("fewshot_lab"), lambda: added("torchvision"))
 
 
+FIRST_FIGURE = """
+import time; began = time.perf_counter()
+import fewshot_lab as lab
+picture = lab.figures.bars({"a": lab.mean_interval([0.1, 0.2])}, title="t", x="x", caption="c", alt="a")
+len(picture.png); print(time.perf_counter() - began)
+"""
+PYPLOT = """
+import time; began = time.perf_counter()
+import io, torch, matplotlib; matplotlib.use("agg")
+import matplotlib.pyplot as plt
+figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+axes.errorbar([0.15], ["a"], xerr=[0.05], fmt="o"); axes.set(title="t", xlabel="x")
+figure.savefig(io.BytesIO(), format="png", dpi=160, bbox_inches="tight"); print(time.perf_counter() - began)
+"""
+
+
+def first_figure() -> dict:
+    """From a new Python to the first chart as an image, imports counted, torch's on both sides: every chapter needs it."""
+    peer = f"matplotlib {version('matplotlib')} pyplot"
+    return row(
+        "first figure in a new process, torch imported too",
+        peer,
+        "s",
+        lambda: new_process(FIRST_FIGURE),
+        lambda: new_process(PYPLOT),
+    )
+
+
+def command() -> dict:
+    """How long a person waits for the command's help, against another command for notebooks."""
+
+    def helped(module: str) -> float:
+        run = [sys.executable, "-m", module, "--help"]
+        return seconds(lambda: subprocess.run(run, check=True, capture_output=True))
+
+    peer = f"papermill {version('papermill')} --help"
+    return row("fewshot-lab --help", peer, "s", lambda: helped("fewshot_lab"), lambda: helped("papermill"))
+
+
+SHAPES = ((512, 1, 28), (256, 3, 64), (32, 3, 224))
+PEERS = {"torchvision": torchvision_affine, "kornia": kornia_affine}
+
 ROWS: dict[str, Callable[[], dict]] = {
-    "affine 512x1x28x28": lambda: affine(512, 1, 28),
-    "affine 256x3x64x64": lambda: affine(256, 3, 64),
-    "affine 32x3x224x224": lambda: affine(32, 3, 224),
-    "training loop": training_loop,
-    "slider": slider,
-    "import": importing,
-}
+    f"affine {b}x{c}x{s}x{s} {name}": functools.partial(affine, b, c, s, peers)
+    for b, c, s in SHAPES
+    for name, peers in PEERS.items()
+} | {"slider": slider, "import": importing, "first figure": first_figure, "command": command}

@@ -2,10 +2,13 @@
 
 A row's ratio is above 1 when ours is better. Each round measures both sides once, one after the other, in changing order;
 `ours` and `peer` are medians over the rounds, `ratio` is the median of the rounds' ratios and `spread` their 10th and 90th
-percentile. A row that cannot run says why. Choose rows by a part of their name: python tests/bench/run.py affine
+percentile. A row that cannot run says why. Then come how cost grows (growth.py), the GPU where there is one (gpu.py), and with
+--chapters the seconds and memory of every chapter.
+
+Choose rows by a part of their name (python tests/bench/run.py affine), or `growth` or `gpu`: what is not measured again stays
+in the report as it was measured before on the same machine with the same versions.
 """
 
-import html
 import json
 import platform
 import sys
@@ -14,13 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import attacks
+import chapters
 import distillation
 import episodes
 import foundation
+import gpu
 import grading
+import growth
 import prompts
 import tagging
 import text
+import training
+from page import page
 from rich.console import Console
 from rich.table import Table
 
@@ -28,8 +36,9 @@ from fewshot_lab.course.outputs import number
 from fewshot_lab.runtime import usable_cores, write_atomically
 
 RUNS = Path(__file__).parents[2] / "runs"
-MEASURED = (foundation, distillation, episodes, attacks, text, prompts, tagging, grading)
+MEASURED = (foundation, training, distillation, episodes, attacks, text, prompts, tagging, grading)
 ROWS: dict[str, Callable[[], dict]] = {name: measure for part in MEASURED for name, measure in part.ROWS.items()}
+PARTS = {"growth": growth.measured, "gpu": gpu.measured}
 
 
 def machine() -> dict:
@@ -42,64 +51,69 @@ def machine() -> dict:
     }
 
 
-def page(report: dict) -> str:
-    from fewshot_lab.figures import Picture, new_figure, style
-
-    rows = [row for row in report["rows"] if "ratio" in row]
-    with style():
-        figure, axes = new_figure(size=(7, 1.0 + 0.4 * len(rows)))
-        for place, row in enumerate(rows):
-            axes.plot(row["spread"], [place, place], color="#0072B2", linewidth=2)
-            axes.plot(row["ratio"], place, "o", color="#0072B2")
-        axes.axvline(1, color="#555555", linestyle="--", linewidth=1)
-        axes.set_xscale("log")
-        axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set(title="How many times better than the peer", xlabel="ratio, right of the dashed line ours is better")
-        told = "; ".join(f"{row['name']}: {row['ratio']:.2f}" for row in rows)
-        picture = Picture(figure, caption="Median ratio; the line spans the 10th to 90th percentile.", alt=told)
-    cells = "".join(
-        f"<tr><td>{html.escape(row['name'])}</td><td>{html.escape(row['peer_version'])}</td>"
-        + (
-            f"<td>{number(row['ours'])} {row['unit']}</td><td>{number(row['peer'])} {row['unit']}</td><td>{row['ratio']:.2f} "
-            f"[{row['spread'][0]:.2f}, {row['spread'][1]:.2f}]</td></tr>"
-            if "ratio" in row
-            else f"<td colspan='3'>did not run: {html.escape(row['error'])}</td></tr>"
-        )
-        for row in report["rows"]
-    )
-    about = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-    return (
-        "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Few-Shot Lab: benchmarks</title>"
-        "<style>body{font:16px/1.5 system-ui;max-width:64rem;margin:2rem auto;padding:0 1rem}"
-        "td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}</style><h1>Benchmarks</h1>"
-        f"<p>{html.escape(about)}</p>{picture._repr_mimebundle_()['text/html']}"
-        f"<table><tr><th>what</th><th>peer</th><th>ours</th><th>peer's</th><th>ratio</th></tr>{cells}</table></html>"
-    )
+def measured_before() -> dict:
+    """The report so far, when it is of this machine and these versions; else an empty one."""
+    try:
+        before = json.loads((RUNS / "bench.json").read_text())
+        if before["machine"] == machine():
+            return before
+    except (OSError, ValueError, KeyError):
+        pass
+    return {"machine": machine(), "rows": []}
 
 
-def main(wanted: list[str]) -> None:
-    report, console = {"machine": machine(), "rows": []}, Console()
+def measured_row(name: str) -> dict:
+    try:
+        return {"key": name} | ROWS[name]()
+    except Exception as error:  # a row that cannot run must say why and leave the others alone
+        return {"key": name, "name": name, "peer_version": "", "error": f"{type(error).__name__}: {error}"}
+
+
+def screen_table(rows: list[dict]) -> Table:
+    table = Table("what", "peer", "ours", "peer's", "ratio", "spread")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["name"], "", f"did not run: {row['error']}")
+            continue
+        figures = [f"{number(row[side])} {row['unit']}" for side in ("ours", "peer")]
+        spread = "{:.2f} to {:.2f}".format(*row["spread"])
+        table.add_row(row["name"], row["peer_version"], *figures, f"{row['ratio']:.2f}", spread)
+    return table
+
+
+def main(arguments: list[str]) -> None:
+    report, console = measured_before(), Console()
     if not console.is_terminal:
         console = Console(width=180)
-    table = Table("what", "peer", "ours", "peer's", "ratio", "spread")
-    for name, measure in ROWS.items():
-        if wanted and not any(part in name for part in wanted):
-            continue
-        console.print(f"{name} ...", style="dim")
-        try:
-            found = measure()
-        except Exception as error:  # a row that cannot run must say why and leave the others alone
-            found = {"name": name, "peer_version": "", "error": f"{type(error).__name__}: {error}"}
-            table.add_row(name, "", f"did not run: {found['error']}")
-        else:
-            figures = [f"{number(found[side])} {found['unit']}" for side in ("ours", "peer")]
-            spread = "{:.2f} to {:.2f}".format(*found["spread"])
-            table.add_row(found["name"], found["peer_version"], *figures, f"{found['ratio']:.2f}", spread)
-        report["rows"].append(found)
+    wanted = [argument for argument in arguments if argument != "--chapters"]
+    every = not arguments or arguments == ["--chapters"] and not report["rows"]
+    rows, now = {row.get("key"): row for row in report["rows"]}, []
+
+    def save() -> None:
+        report["rows"] = [rows[name] for name in ROWS if name in rows]
         write_atomically(RUNS / "bench.json", json.dumps(report, indent=1) + "\n")
+
+    for name in ROWS:
+        if every or any(part in name for part in wanted):
+            console.print(f"{name} ...", style="dim")
+            rows[name] = measured_row(name)
+            now.append(rows[name])
+            save()
+    for name, measure in PARTS.items():
+        if every or name in wanted:
+            console.print(f"{name} ...", style="dim")
+            try:
+                report[name] = measure()
+            except Exception as error:
+                report[name] = {"error": f"{type(error).__name__}: {error}"}
+                console.print(report[name]["error"])
+            save()
+    if "--chapters" in arguments:
+        console.print("chapters ...", style="dim")
+        report["chapters"] = chapters.measured()
+        save()
     write_atomically(RUNS / "bench.html", page(report))
-    console.print(table)
+    console.print(screen_table(now))
     console.print(f"{RUNS / 'bench.html'}")
 
 

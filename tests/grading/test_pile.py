@@ -13,6 +13,7 @@ import pytest
 from test_attacks import FOLDER as ATTACKS
 from test_attacks import HARMS_ITSELF
 
+from fewshot_lab import runtime
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.grading import gradebook, pile
 from fewshot_lab.grading.assignment import assignment
@@ -101,7 +102,7 @@ def test_a_dask_cluster_of_two_workers_grades_the_same(sandbox, handed_in, tmp_p
 
 
 def test_a_cluster_that_does_not_answer_is_said(tmp_path, handed_in, monkeypatch):
-    monkeypatch.setattr(pile, "SCHEDULER_SECONDS", 0.5)
+    monkeypatch.setattr(runtime, "SCHEDULER_SECONDS", 0.5)
     with pytest.raises(CourseError, match="No Dask scheduler answers at tcp://127.0.0.1:1"):
         pile.grade_pile(handed_in[0], tmp_path / "out", pile.Settings(dask="tcp://127.0.0.1:1"))
 

@@ -53,7 +53,7 @@ def test_the_sandbox_says_the_same_of_mutants(graded, chapter, thorough):
     rounds = [{q: (right[q] or made[q])[0] for q in made}, {q: made[q][len(made[q]) // 2] for q in made}]
     for chosen in rounds if thorough else rounds[:1]:
         result = graded(chapter, SEED, **{question: mutant.source for question, mutant in chosen.items()})
-        for mark in result.marks:
+        for mark in [mark for mark in result.marks if mark.grade_id in chosen]:
             expected = not examined(chosen[mark.grade_id], SEED).refused
             assert (mark.status == "passed") == expected, (chosen[mark.grade_id], mark)
 
