@@ -220,7 +220,13 @@ EXERCISES = [
         "11",
         "A mask moves with its image",
         warp_mask,
-        cases=((_MASK, _map(0.0, right=1.0)), (_MASK, _map(0.0, up=1.0)), (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4))),
+        cases=(
+            (_MASK, _map(0.0, right=1.0)),
+            (_MASK, _map(0.0, up=1.0)),
+            (torch.full((4, 4), 2), _map(0.0, right=-1.0)),
+            (torch.full((4, 4), 2), _map(0.0, up=-1.0)),
+            (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4)),
+        ),
         fresh=_random_mask,
         mistakes=(
             Mistake(
@@ -258,6 +264,7 @@ EXERCISES = [
         warp_boxes,
         cases=(
             (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(90.0), 8, 8),
+            (torch.tensor([[2.0, 1.0, 4.0, 3.0]]), _map(90.0), 5, 7),
             (torch.tensor([[2.0, 1.0, 5.0, 3.0], [0.0, 0.0, 6.0, 4.0]]), _map(30.0, 1.2, 0.2, 1.0, 0.5), 8, 12),
         ),
         fresh=_random_boxes,
