@@ -41,7 +41,7 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
     running = any(state == "running" for _, state in unfinished)
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
     rows = [_row(chapter) for chapter in record["chapters"]]
-    rows += [f'<tr><td>{escape(title)}</td><td colspan="5">{_badge(state)}</td></tr>' for title, state in unfinished]
+    rows += [f'<tr><td>{escape(title)}</td><td colspan="5">{badge(state)}</td></tr>' for title, state in unfinished]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
     about = f"Profile {record['profile']}, on {record['device']}, started {record['started']}, {record['seconds']:.0f} s."
     return f"""<!DOCTYPE html>
@@ -76,14 +76,14 @@ def _row(chapter: dict) -> str:
         for name, result in chapter["results"].items()
     )
     verdicts = "".join(
-        f"<li>{escape(claim)} {_badge(str(v['verdict']))} <span class=quiet>{escape(str(v['why']))}</span></li>"
+        f"<li>{escape(claim)} {badge(str(v['verdict']))} <span class=quiet>{escape(str(v['why']))}</span></li>"
         for claim, v in chapter["verdicts"].items()
     )
     error = chapter.get("error")
     reason = f'<div class="quiet">{escape(error["cell"])}: {escape(error["message"])}</div>' if error else ""
     cells = {
         "": f'<strong>{name}</strong><div class="quiet">{links}</div>',
-        "Status": _badge(chapter["status"]),
+        "Status": badge(chapter["status"]),
         "Seconds": f"{chapter['seconds']:.1f}",
         "Checks": escape(checks_in_words(chapter)),
         "Results": reason + (f"<ul>{results}</ul>" if results else ""),
@@ -96,8 +96,9 @@ def _cell(label: str, text: str) -> str:
     return f'<td data-name="{label}">{text}</td>' if label and text else f"<td>{text}</td>"
 
 
-def _badge(state: str) -> str:
-    return f'<span class="badge {escape(state) if state.isalpha() else ""}">{escape(state)}</span>'
+def badge(state: str) -> str:
+    """A state or status in its colour; its words are its classes."""
+    return f'<span class="badge {escape(state)}">{escape(state)}</span>'
 
 
 def _strong(text: str, strong: bool) -> str:

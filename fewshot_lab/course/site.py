@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..runtime import CourseError
 from .chapters import chapters, course_root
+from .outputs import CHECK, RESULT, VERDICT
 
 _CONFIG = r'''
 project = "Few-Shot Lab"
@@ -29,7 +30,7 @@ myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 nb_output_stderr = "remove"
-nb_mime_priority_overrides = [("html", mime, 1000) for mime in (%(records)s)]
+nb_mime_priority_overrides = [("html", mime, 1000) for mime in %(records)s]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
@@ -48,7 +49,6 @@ def formulas(app, what, name, obj, options, lines):
 def setup(app):
     app.connect("autodoc-process-docstring", formulas)
 '''
-_RECORDS = ("result", "verdict", "check")
 
 
 def build_site(out: Path) -> Path:
@@ -72,15 +72,13 @@ def build_site(out: Path) -> Path:
 
 def _write_sources(folder: Path) -> None:
     root = course_root()
-    shutil.copytree(root / "docs", folder / "docs", ignore=shutil.ignore_patterns("pictures"))
-    shutil.copytree(root / "docs" / "pictures", folder / "docs" / "pictures")
+    shutil.copytree(root / "docs", folder / "docs")
     (folder / "chapters").mkdir()
     for chapter in chapters():
         if not chapter.notebook.exists():
             raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
         shutil.copy(chapter.notebook, folder / "chapters")
-    records = ", ".join(f'"application/vnd.fewshot-lab.{name}+json"' for name in _RECORDS)
-    (folder / "conf.py").write_text(_CONFIG % {"records": records}, encoding="utf-8")
+    (folder / "conf.py").write_text(_CONFIG % {"records": (RESULT, VERDICT, CHECK)}, encoding="utf-8")
     readme = (root / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site

@@ -43,14 +43,17 @@ class Picture:
         self.png, self.caption, self.alt = buffer.getvalue(), caption, alt
         self.width = round(figure.get_size_inches()[0] * 80)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def as_html(self) -> str:
+        """The image, its alternative text and its caption, whole in itself."""
         source = base64.b64encode(self.png).decode()
-        page = (
+        return (
             f'<figure style="margin:0"><img alt="{html.escape(self.alt)}" src="data:image/png;base64,{source}" '
             f'style="max-width:100%;width:{self.width}px"><figcaption style="max-width:46em">{html.escape(self.caption)}'
             "</figcaption></figure>"
         )
-        return {"text/html": page, "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/html": self.as_html(), "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}
 
 
 def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (7, 3.6), **options):

@@ -74,7 +74,7 @@ def _groups(chapter: str, question: str, handed_in: list[tuple[str, str, bool]])
         counted = counting.fit_transform([source for _, source, _ in handed_in])
     except ValueError:  # nothing is left
         return
-    sizes = counted.sum(axis=1).A1 if hasattr(counted.sum(axis=1), "A1") else np.asarray(counted.sum(axis=1)).ravel()
+    sizes = np.asarray(counted.sum(axis=1)).ravel()
     shared = triu(counted @ counted.T, k=1).tocoo()
     share = shared.data / np.maximum(sizes[shared.row], sizes[shared.col])
     linked = (shared.data >= LEAST_SHARED) & (share >= NEARLY_ALL)

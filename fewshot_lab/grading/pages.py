@@ -11,7 +11,7 @@ from html import escape
 from statistics import mean, median
 from urllib.parse import quote
 
-from ..course.page import STYLE
+from ..course.page import STYLE, badge
 from .alike import Group
 from .assignment import assignment
 from .by_hand import SHEET, written
@@ -62,7 +62,7 @@ def marking_page(graded: Iterable[Graded]) -> str:
         parts.append(f"<h2>Chapter {chapter}, {escape(question)}: up to {number(answers[0][1].max_score)} points</h2>")
         parts.append(_folded("What the course expects", task.solved.get(question, ""), opened=True))
         for one, mark in answers:
-            score = f" {_badge('marked')} {number(mark.score)}" if mark.status == "marked" else ""
+            score = f" {badge('marked')} {number(mark.score)}" if mark.status == "marked" else ""
             parts.append(f"<h3>{_text(one.student)}{score}</h3><pre>{_text(one.answers.get(question, ''))}</pre>")
     return _page("To mark by hand", "".join(parts))
 
@@ -80,17 +80,17 @@ def summary_page(graded: Sequence[Graded], groups: Sequence[Group], remarks: Seq
         parts.append(f"<h2>{chapter} {escape(assignment(chapter).title)}</h2><p>{len(whole)} notebooks; mean ")
         parts.append(f"{number(round(mean(scores), 2))}, median {number(median(scores))} of {most} points.</p>")
         if rows:
-            parts += [_figure(question_chart(whole, rows)), _questions(rows)]
+            parts += [question_chart(whole, rows).as_html(), _questions(rows)]
     if named := Counter((one.chapter, mark.title, mark.mistake) for one in graded for mark in one.marks if mark.mistake):
-        parts += ["<h2>Most frequent mistakes</h2>", _figure(mistakes_chart(named.most_common(12)))]
-    parts += [_trouble(graded), _alike(groups), "<h2>Time and memory</h2>", _figure(resources_chart(graded))]
+        parts += ["<h2>Most frequent mistakes</h2>", mistakes_chart(named.most_common(12)).as_html()]
+    parts += [_trouble(graded), _alike(groups), "<h2>Time and memory</h2>", resources_chart(graded).as_html()]
     links = [f"<li><a href='feedback/{quote(file_name(s))}'>{_text(s)}</a></li>" for s in sorted({g.student for g in graded})]
     parts.append(f"<h2>Feedback</h2><ul>{''.join(links)}</ul>")
     return _page("Grades", "".join(parts))
 
 
 def _question(one: Graded, mark: Mark) -> str:
-    heading = f"<h3>{_badge(mark.status)} {_text(mark.title)}: {number(mark.score)} of {number(mark.max_score)}</h3>"
+    heading = f"<h3>{badge(mark.status)} {_text(mark.title)}: {number(mark.score)} of {number(mark.max_score)}</h3>"
     details = "".join(f"<pre>{_text(line)}</pre>" if "\n" in line else f"<p>{_text(line)}</p>" for line in mark.details)
     mine = one.answers.get(mark.grade_id, "") if mark.status != "not attempted" else ""
     return f"{heading}<p>{_text(mark.message)}</p>{details}{_folded('Your answer', mine) if mine else ''}"
@@ -116,10 +116,8 @@ def _trouble(graded: Sequence[Graded]) -> str:
 
 
 def _alike(groups: Sequence[Group]) -> str:
-    about = (
-        "<h2>Answers that are nearly the same</h2><p class='quiet'>For your judgement, no verdict: short answers are alike by "
-    )
-    about += "nature. What was handed out and what many have is left aside; names of variables are.</p>"
+    about = "<h2>Answers that are nearly the same</h2><p class='quiet'>For your judgement, no verdict: short answers are alike "
+    about += "by nature. What was handed out, what many have, and the names of variables are left aside.</p>"
     lines = []
     for group in groups:
         same = "letter for letter" if group.identical else f"{group.alike:.0%} or more"
@@ -139,16 +137,8 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return f"<table><thead><tr>{top}</tr></thead><tbody>{named}</tbody></table>"
 
 
-def _figure(picture) -> str:
-    return picture._repr_mimebundle_()["text/html"]
-
-
 def _folded(title: str, text: str, opened: bool = False) -> str:
     return f"<details{' open' if opened else ''}><summary>{title}</summary><pre>{_text(text)}</pre></details>"
-
-
-def _badge(status: str) -> str:
-    return f"<span class='badge {escape(status)}'>{escape(status)}</span>"
 
 
 def _text(text: str) -> str:

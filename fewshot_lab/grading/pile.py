@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime import CourseError, one_at_a_time, usable_cores, workers, writing_failed
+from ..runtime import CourseError, one_at_a_time, usable_cores, workers, write_atomically, writing_failed
 from .grade import Graded, Mark, grade
 from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
@@ -111,14 +111,13 @@ class _Journal:
         if path.exists() and not resume:
             raise CourseError(f"{path.parent} holds a run already: go on with it (--resume), or name another folder (--out).")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             kept = self._read(seed) if path.exists() else []
-            if not kept:
-                self.seed = seed or secrets.token_hex(8)
-                kept = [json.dumps({"seed": self.seed})]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         except OSError as error:
             raise writing_failed(path, error) from error
+        if not kept:
+            self.seed = seed or secrets.token_hex(8)
+            kept = [json.dumps({"seed": self.seed})]
+        write_atomically(path, "".join(f"{line}\n" for line in kept))
 
     def add(self, graded: Graded) -> None:
         line = json.dumps(graded.as_record(), ensure_ascii=True)

@@ -136,8 +136,7 @@ def submit(method: Method, name: str = "", *, beside: Mapping[str, Method] | Non
     others = _built_in() | dict(beside or {})
     if name in others or not re.fullmatch(r"[\w .,+-]{1,40}", name):
         raise CourseError(f"An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {', '.join(others)}.")
-    kept = {**_kept(), name: accuracies(method, held_out(EPISODES, DRAWN))}
-    write_atomically(_file(), json.dumps({"episodes": _signature(), "entries": kept}))
+    _keep({**_kept(), name: accuracies(method, held_out(EPISODES, DRAWN))})
     return board(beside)
 
 
@@ -156,7 +155,7 @@ def forget(name: str) -> None:
     if name not in kept:
         raise CourseError(f"There is no entry {name!r} to take out; there are {', '.join(kept) or 'none'}.")
     del kept[name]
-    write_atomically(_file(), json.dumps({"episodes": _signature(), "entries": kept}))
+    _keep(kept)
 
 
 submit.forget = forget
@@ -204,6 +203,10 @@ def _signature() -> str:
 
 def _file() -> Path:
     return home() / "leaderboard.json"
+
+
+def _keep(entries: dict[str, list[float]]) -> None:
+    write_atomically(_file(), json.dumps({"episodes": _signature(), "entries": entries}))
 
 
 def _kept() -> dict[str, list[float]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import scipy.stats
 import torch
+from grading import answered
 from measure import one_thread, seconds
 from training import small_training
 
@@ -77,11 +78,8 @@ class Course:
         self.folder, self.runs, self.graded, self.bytes = folder, 0, [], 0
         self.notebooks = {}
         for chapter in chapters():
-            solved, notebook = assignment(chapter.id).solved, build(chapter)
-            for cell in notebook.cells:
-                cell.source = solved.get(cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source)
-            if solved:
-                self.notebooks[chapter.notebook.name] = nbformat.writes(notebook)
+            if solved := assignment(chapter.id).solved:
+                self.notebooks[chapter.notebook.name] = nbformat.writes(answered(build(chapter), solved))
 
     def grade(self, count: int, jobs: int) -> float:
         """Seconds to grade `count` submissions with so many workers; every one must get full marks."""

@@ -33,10 +33,6 @@ def table(head: list[str], body: list[list[object]]) -> str:
     return f"<table><tr>{top}</tr>{lines}</table>"
 
 
-def shown(picture: Picture) -> str:
-    return picture._repr_mimebundle_()["text/html"]
-
-
 def ratios(found: list[dict]) -> str:
     measured = [row for row in found if "ratio" in row]
     with style():
@@ -50,7 +46,7 @@ def ratios(found: list[dict]) -> str:
         axes.set_ylim(len(measured) - 0.4, -0.6)
         axes.set(title="How many times better than the peer", xlabel="ratio, right of the dashed line ours is better")
         told = "; ".join(f"{row['name']}: {row['ratio']:.2f}" for row in measured)
-        return shown(Picture(figure, caption="Median ratio; the line spans the 10th to 90th percentile.", alt=told))
+        return Picture(figure, caption="Median ratio; the line spans the 10th to 90th percentile.", alt=told).as_html()
 
 
 def rows(found: list[dict]) -> str:
@@ -105,7 +101,7 @@ def growth(found: dict) -> str:
     ]
     speed = [[one["name"], f"{one['speedup']:.2f}", f"{one['low']:.2f} to {one['high']:.2f}"] for one in found["workers"]]
     return (
-        f"<h2>How cost grows</h2>{shown(picture)}{table(['curve', 'slope', '95 % interval, ms'], lines)}"
+        f"<h2>How cost grows</h2>{picture.as_html()}{table(['curve', 'slope', '95 % interval, ms'], lines)}"
         f"<h3>Two workers against one</h3>{table(['work', 'times as fast', 'range'], speed)}{projected(found['projection'])}"
     )
 
