@@ -9,9 +9,18 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 SYSTEM := $(VENV)/.system
 PROGRAMS := apertium-eng-spa bubblewrap
+# A folder written by `fewshot-lab assets bundle FOLDER --wheels`: then nothing here needs a network (docs/offline.md).
+BUNDLE ?=
+# Which list of wheels fits this Python, as fewshot_lab/assets/wheels.py names it.
+MACHINE := import sys, sysconfig; print(f"python{sys.version_info[0]}.{sys.version_info[1]}-{sysconfig.get_platform()}")
+LIST = '$(BUNDLE)/wheels/'"$$($(PYTHON) -c '$(MACHINE)').txt"
+OFFLINE = PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip --isolated install --no-index
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+ifneq ($(BUNDLE),)
+export FEWSHOT_LAB_BUNDLE := $(BUNDLE)
+endif
 
 .PHONY: help setup assets system run test lab bench notebooks clean
 
@@ -22,6 +31,7 @@ help:
 	@echo "make system     install $(PROGRAMS) where apt-get and root's rights are there (optional)"
 	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
+	@echo "make run BUNDLE=/media/stick   everything from a bundle, without a network (docs/offline.md); so do the others"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"
 
 setup: $(READY)
@@ -29,11 +39,20 @@ setup: $(READY)
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Few-Shot Lab needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+ifneq ($(BUNDLE),)
+	@test -e $(LIST) || { echo "There is no" $(LIST)"; the bundle has wheels for: $$(cd '$(BUNDLE)/wheels' && echo *.txt)"; \
+	  echo "Write it with the same Python and system (fewshot-lab assets bundle FOLDER --wheels), or give PYTHON=..."; exit 1; }
+endif
 	@echo "Setting up $(VENV) (a few minutes the first time, 6 GB) ..."
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+ifeq ($(BUNDLE),)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@$(BIN)/python -m pip install --editable '.[test]'
+else
+	@$(OFFLINE) --find-links '$(BUNDLE)/wheels' --require-hashes -r $(LIST)
+	@$(OFFLINE) --no-deps --no-build-isolation --editable .
+endif
 	@touch $(READY)
 
 assets: $(READY)

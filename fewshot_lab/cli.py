@@ -259,12 +259,20 @@ def verify(names: Names = None) -> None:
 
 
 @assets_app.command()
-def bundle(folder: Annotated[Path, typer.Argument(help="Where to write, such as a USB stick.")], names: Names = None) -> None:
+def bundle(
+    folder: Annotated[Path, typer.Argument(help="Where to write, such as a USB stick.")],
+    names: Names = None,
+    wheels: Annotated[bool, typer.Option("--wheels", help="Also the libraries, for machines like this one.")] = False,
+) -> None:
     """Write assets into one folder, for a classroom without a network."""
-    from .assets import bundle, listing
+    from .assets import bundle, bundle_wheels, listing, setup_requirements
+    from .course.chapters import course_root
 
     bundle(folder, names or [row.name for row in listing()])
     print(f"Written to {folder}. Take it to the other machine; there: fewshot-lab assets use FOLDER")
+    if wheels:
+        listed = bundle_wheels(folder, setup_requirements(course_root()))
+        print(f"Libraries for {listed.stem}: {listed.parent}. On a machine of that kind, in a clone: make run BUNDLE=FOLDER")
 
 
 @assets_app.command()

