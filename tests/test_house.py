@@ -1,6 +1,7 @@
 """The house: rooms import one way, the top level is as promised, environments match, links resolve, importing is light."""
 
 import ast
+import contextlib
 import os
 import re
 import subprocess
@@ -86,8 +87,28 @@ def requirements() -> dict[str, str]:
 )
 def test_conda_environments_name_the_same_packages_and_bounds_as_pyproject(file, names):
     listed = yaml.safe_load((ROOT / file).read_text())["dependencies"]
-    conda = dict(line.split(">=") for line in listed if isinstance(line, str) and line != "pip")
-    assert conda == {names.get(name, name): bound for name, bound in requirements().items()}
+    conda = dict(re.split(">?=", line) for line in listed if isinstance(line, str) and line != "pip")
+    ours = {names.get(name, name): bound for name, bound in requirements().items()}
+    python, least = (tuple(map(int, of.pop("python").split("."))) for of in (conda, ours))
+    assert conda == ours and python >= least
+
+
+def test_binder_finds_environment_python_and_scripts():
+    """What repo2docker makes of the repository, rendered without Docker: Binder builds its image from this text."""
+    from repo2docker.buildpacks import CondaBuildPack
+
+    with contextlib.chdir(ROOT):
+        pack = CondaBuildPack(base_image="buildpack-deps:jammy")
+        pack.platform = "linux/amd64"
+        assert pack.detect() and pack.binder_dir == "binder"
+        rendered = pack.render({"NB_USER": "jovyan", "NB_UID": "1000"})
+    least = tuple(map(int, requirements()["python"].split(".")))
+    assert tuple(map(int, pack.python_version.split("."))) >= least  # it reads an exact version only, else takes its default
+    for step in ("env update -p ${NB_PYTHON_PREFIX}", '--file "binder/environment.yml"', "RUN ./binder/postBuild"):
+        assert step in rendered, step
+    assert 'R2D_ENTRYPOINT="${REPO_DIR}/binder/start"' in rendered
+    start = ["bash", ROOT / "binder" / "start", "printenv", "FEWSHOT_LAB_JOBS"]
+    assert subprocess.run(start, capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_every_library_that_the_package_imports_is_declared():
