@@ -31,6 +31,7 @@ ONLY_PARSED = {
     "assets bundle": "tests/test_offline.py",
     "assets use": "tests/test_offline.py",
     "assets fetch": "tests/test_assets.py",
+    "assets verify": "tests/test_assets.py",
     "build": "tests/test_course.py",
     "grade": "tests/grading/test_pile.py",
     "release": "tests/grading/test_submissions.py",
