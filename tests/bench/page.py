@@ -124,6 +124,6 @@ def chapters(found: list[dict]) -> str:
     body = [[row["id"], row["status"], f"{row['seconds']:.1f}", f"{row['memory_mb']:,}"] for row in found]
     body.append(["all", "", f"{sum(row['seconds'] for row in found):.1f}", f"{max(row['memory_mb'] for row in found):,}"])
     return (
-        "<h2>Chapters</h2><p>Each executed alone; the memory is that of its largest process.</p>"
+        "<h2>Chapters</h2><p>Each executed alone; the memory is the most that all its processes held together.</p>"
         f"{table(['chapter', 'status', 'seconds', 'MB'], body)}"
     )
