@@ -13,27 +13,30 @@ from pathlib import Path
 
 import pytest
 
-from fewshot_lab import assets
+from fewshot_lab import assets, cli
 from fewshot_lab.assets import AssetError, wheels
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 ALONE = ["unshare", "-rn", *LOOPBACK]
-BACKEND = '''"""Builds the test's tiny course, so that nothing has to be fetched for it."""
-import pathlib, zipfile
+BACKEND = '''"""Builds the tests' tiny projects, so that nothing has to be fetched for it."""
+import pathlib, tomllib, zipfile
 
-def build_editable(folder, config_settings=None, metadata_directory=None):
-    name = "tinycourse-1-py3-none-any.whl"
-    with zipfile.ZipFile(pathlib.Path(folder, name), "w") as wheel:
-        wheel.writestr("tinycourse.pth", str(pathlib.Path.cwd()))
-        wheel.writestr("tinycourse-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: tinycourse\\nVersion: 1\\n")
-        wheel.writestr("tinycourse-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        wheel.writestr("tinycourse-1.dist-info/RECORD", "")
-    return name
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]["name"]
+    path = pathlib.Path(folder, f"{name}-1.0-py3-none-any.whl")
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{name}.pth", str(pathlib.Path.cwd()))
+        wheel.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
+        wheel.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{name}-1.0.dist-info/RECORD", "")
+    return path.name
+
+build_editable = build_wheel
 '''
 PROJECT = """[project]
 name = "tinycourse"
-version = "1"
+version = "1.0"
 [build-system]
 requires = []
 build-backend = "backend"
@@ -106,6 +109,32 @@ def test_what_is_there_is_not_fetched_again_and_what_is_damaged_is(index, tmp_pa
             path.unlink()
         wheels.bundle_wheels(tmp_path / "stick", ["tinylib"], 0)
         assert sorted(fetched) == expected
+
+
+def test_a_library_that_comes_as_a_source_is_built_once_and_listed(index, tmp_path, monkeypatch):
+    source = tmp_path / "tinysource-1.0"
+    source.mkdir()
+    (source / "pyproject.toml").write_text(PROJECT.replace("tinycourse", "tinysource"))
+    (source / "backend.py").write_text(BACKEND)
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: tinysource\nVersion: 1.0\n")
+    shutil.make_archive(index / "tinysource-1.0", "gztar", tmp_path, "tinysource-1.0")
+    listed = wheels.bundle_wheels(tmp_path / "stick", ["tinysource"], 0)
+    content = (tmp_path / "stick" / "wheels" / "tinysource-1.0-py3-none-any.whl").read_bytes()
+    assert f"tinysource==1.0 --hash=sha256:{hashlib.sha256(content).hexdigest()}\n" in listed.read_text()
+    monkeypatch.setattr(wheels, "_obtain", None)
+    wheels.bundle_wheels(tmp_path / "stick", ["tinysource"], 0)
+
+
+def test_the_command_bundles_what_setup_installs_and_says_for_which_machine(tmp_path, monkeypatch, capsys):
+    asked = {}
+    listed = tmp_path / "wheels" / f"{wheels.this_machine()}.txt"
+    monkeypatch.setattr(assets, "bundle", lambda folder, names: asked.update(names=names))
+    monkeypatch.setattr(assets, "bundle_wheels", lambda folder, requirements: asked.update(wheels=requirements) or listed)
+    monkeypatch.setattr(sys, "argv", ["fewshot-lab", "assets", "bundle", str(tmp_path), "--wheels"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert set(asked["names"]) == set(assets.ASSETS) and asked["wheels"] == wheels.setup_requirements(ROOT)
+    assert wheels.this_machine() in capsys.readouterr().out
 
 
 def test_too_small_a_stick_is_said_before_anything_is_downloaded(index, tmp_path):
