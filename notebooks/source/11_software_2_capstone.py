@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: Does the whole pipeline add up, what would you buy with your budget, and what became of the fourteen claims?
 #   jupytext:
 #     text_representation:
 #       extension: .py
