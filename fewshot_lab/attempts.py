@@ -90,7 +90,7 @@ def remember() -> int:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _joined(before: Attempt | None, after: Attempt | None) -> Attempt:

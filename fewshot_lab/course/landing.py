@@ -28,7 +28,8 @@ WORDS = {
     "next_step": "{number} {title}: {passed} of {total} checks passed. Next check: {exercise}.",
     "all_done": "Every check has passed. The final project is at the end of chapter {number}.",
     "open": "Open chapter {number}",
-    "passed": "{passed} of {total} checks passed",
+    "passed": "{passed} of {total} passed",
+    "all_passed": "{passed} of {total} checks passed",
     "no_checks": "no checks",
     "minutes": "{minutes} min",
     "chapters": "Chapters",
@@ -49,20 +50,30 @@ WORDS = {
 }
 HEADS = {"chapter": "Chapter", "minutes": "Time", "claims": "Claims", "checks": "Checks", "go": "Open"}
 _STYLE = """
+:root { --link: #0b57d0; background: Canvas; color: CanvasText; }
+@media (prefers-color-scheme: dark) { :root { --link: #9ecbff; } }
 body { max-width: 62rem; }
 h1 { margin-bottom: 0; } .lead { margin-top: .2rem; }
-a { text-underline-offset: .15em; }
-a:focus-visible { outline: 3px solid #1565c0; outline-offset: 2px; }
+a { color: var(--link); text-underline-offset: .15em; }
+a:focus-visible, pre:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .next { border: 1px solid var(--line); border-left: .4em solid #1565c0; border-radius: .4em;
   padding: .2rem 1rem 1rem; margin: 1.5rem 0; }
 .next h2 { margin: .5rem 0 0; font-size: 1.15rem; } .next p { margin: .4rem 0 .8rem; }
 .button { display: inline-block; background: #1565c0; color: #fff; border-radius: .4em; padding: .35em 1em;
   text-decoration: none; }
 .go { white-space: nowrap; }
-progress { width: 100%; max-width: 9rem; height: .7rem; accent-color: #2e7d32; display: block; margin-top: .45rem; }
+progress { appearance: none; display: block; width: 100%; max-width: 9rem; height: .6rem; margin-top: .45rem; border: 0;
+  border-radius: .3rem; overflow: hidden; background: var(--line); }
+progress::-webkit-progress-bar { background: transparent; }
+progress::-webkit-progress-value { background: #2e7d32; } progress::-moz-progress-bar { background: #2e7d32; }
 .all progress { max-width: none; }
-td.checks { min-width: 9rem; } td.minutes { white-space: nowrap; } td { overflow-wrap: normal; }
-pre { white-space: pre-wrap; }
+td { overflow-wrap: normal; } td.checks { min-width: 9rem; } td.minutes, td.checks { white-space: nowrap; }
+pre { overflow-x: auto; }
+@media (max-width: 45rem) {
+  td:empty { display: none; } td.minutes, td.claims { display: inline-block; margin-right: 1rem; }
+  .ledger td:first-child[rowspan] { font-weight: bold; }
+  .ledger td[rowspan] + td:not([rowspan])::before, .ledger td:first-child:not([rowspan])::before { content: "chapter "; }
+}
 #lost { border-left: .4em solid #b3261e; padding-left: .8rem; }
 """
 _SCRIPT = """
@@ -161,7 +172,7 @@ class Doctor(_Page):
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
         said, _ = await process.communicate()
-        self.show_below(WORDS["doctor"], f"<pre>{escape(said.decode(errors='replace').strip())}</pre>")
+        self.show_below(WORDS["doctor"], f"<pre tabindex=0>{escape(said.decode(errors='replace').strip())}</pre>")
 
 
 def ours(base: str, *parts: str) -> str:
@@ -201,7 +212,10 @@ def landing(course: list[Progress], base: str, root: str) -> str:
 def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, str]]:
     """What changes on the page with progress, {element's id: {"text" or attribute: value}}."""
     passed, total = sum(len(one.passed) for one in course), sum(len(one.chapter.exercises) for one in course)
-    found = {"all-words": {"text": _passed(passed, total)}, "all-bar": {"value": str(passed), "max": str(total or 1)}}
+    found = {
+        "all-words": {"text": WORDS["all_passed"].format(passed=passed, total=total)},
+        "all-bar": {"value": str(passed), "max": str(total or 1)},
+    }
     to_open = following(course)
     found["next"] = {"text": _next_step(to_open, course)}
     chapter = (to_open or course[-1]).chapter
@@ -275,4 +289,4 @@ def _ledger() -> str:
     """The ledger as HTML, without links, which would lead astray here."""
     found = course_records(course_root() / "notebooks", chapter="")
     claims = ledger([dataclasses.replace(one, notebook="") for one in found if one.chapter])
-    return f"<p>{escape(claims.counts())}.</p>\n{claims._repr_html_()}"
+    return f"<p>{escape(claims.counts())}.</p>\n<div class=ledger>{claims._repr_html_()}</div>"
