@@ -206,23 +206,31 @@ def progress(
     undo: Annotated[bool, typer.Option("--undo", help="Take the last --reset back.")] = False,
 ) -> None:
     """Show the checks that you passed, chapter by chapter; kept on this machine only."""
-    from . import attempts
     from .course.chapters import choose
-    from .course.progress import print_progress
+    from .course.progress import bring_back, print_progress
     from .course.progress import reset as forget
 
     if reset and undo or (chapters and not reset):
         raise CourseError("Either --reset, with chapters or without, or --undo, or no word at all to see your progress.")
     if undo:
-        print(f"{attempts.remember()} exercise(s) remembered.")
+        print(f"{bring_back()} exercise(s) remembered.")
     elif reset:
         named = ", ".join(f"{chapter.id} {chapter.title}" for chapter in choose(chapters or []))
-        if not yes and not typer.confirm(f"Forget your attempts in {named}?"):
+        if not yes and not _agreed(f"Forget your attempts in {named}?"):
             print("Nothing was forgotten.")
             return
         print(f"{forget(chapters or [])} exercise(s) forgotten. Take it back with: fewshot-lab progress --undo")
     else:
         print_progress()
+
+
+def _agreed(question: str) -> bool:
+    """The answer at the keyboard; no where there is none."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        print()
+        return False
 
 
 @app.command()

@@ -82,6 +82,11 @@ def print_progress(console: Console | None = None) -> None:
     console.print(f"{passed} of {total} checks passed. {then} Kept in {attempts.file()}.", soft_wrap=True, highlight=False)
 
 
+def bring_back() -> int:
+    """Takes the last `reset` back; returns how many exercises came back."""
+    return attempts.remember()
+
+
 def reset(names: Iterable[str] = ()) -> int:
     """Forgets the attempts at the exercises of these chapters (all by default); returns how many there were."""
     return attempts.forget(name for chapter in choose(tuple(names)) for name in chapter.exercises)
