@@ -43,7 +43,7 @@ WORDS = {
     "leaderboard": "The leaderboard of few-shot methods, in chapter {number}",
     "back": "All chapters",
     "kept": "Progress is noted when you run a check in a notebook. It stays on this machine.",
-    "lost": "The server does not answer. Start it again with make lab, then load this page again.",
+    "lost": "The server does not answer. Start it again with make lab: that opens a new page.",
     START: "Start",
     GO_ON: "Go on",
     DONE: "Done: look again",
