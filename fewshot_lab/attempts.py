@@ -111,6 +111,8 @@ def _locked() -> Iterator[Path]:
             yield path
     except Timeout as error:
         raise CourseError(f"Another program holds {path} for {LOCK_SECONDS} seconds: close it and try again.") from error
+    except NotImplementedError as error:
+        raise CourseError(f"{path} lies where files cannot be locked: set FEWSHOT_LAB_HOME to another folder.") from error
     except OSError as error:
         raise writing_failed(path, error) from error
 
