@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -213,11 +212,14 @@ def test_the_page_escapes_what_chapters_say_and_links_respect_the_base_url_and_t
     assert set(re.findall(r' id="([\w-]+)"', page)) >= set(landing.live(progress.progress(), "/", str(course)))
 
 
-def test_every_jupyter_server_of_an_environment_is_told_of_the_page():
-    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (name,) = pyproject["tool"]["setuptools"]["data-files"]["etc/jupyter/jupyter_server_config.d"]
-    enabled = json.loads((ROOT / name).read_text())["ServerApp"]["jpserver_extensions"]
-    assert [{"module": module} for module in enabled] == landing._jupyter_server_extension_points()
+def test_binder_enables_the_page(tmp_path):
+    (code,) = re.findall(r'^python -c "(.*toggle_server_extension.*)"$', (ROOT / "binder" / "postBuild").read_text(), re.M)
+    code = code.replace("True)", "True, user=True)")
+    own = os.environ | {"JUPYTER_CONFIG_DIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=own, cwd=ROOT, check=True)
+    (written,) = (tmp_path / "jupyter_server_config.d").glob("*.json")
+    enabled = json.loads(written.read_text())["ServerApp"]["jpserver_extensions"]
+    assert [{"module": name} for name, on in enabled.items() if on] == landing._jupyter_server_extension_points()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The course's own page in a Jupyter server, /fewshot-lab: chapters, a learner's progress, what comes next.
 
-`fewshot-lab lab` opens it, and every Jupyter server of an environment in which the package is installed has it.
+`fewshot-lab lab` enables and opens it; binder/postBuild enables it for Binder's server.
 """
 
 import asyncio
