@@ -28,6 +28,11 @@ CHAPTER = (
 )
 
 
+@pytest.fixture(autouse=True)
+def noting(monkeypatch):
+    monkeypatch.delenv("FEWSHOT_LAB_PROGRESS")
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty home of the course, with a person at the keyboard."""
@@ -127,7 +132,6 @@ def test_a_check_is_noted_when_a_front_end_names_the_cell_and_never_in_executed_
 
 
 def test_the_kernels_of_a_run_are_told_to_note_nothing(monkeypatch):
-    monkeypatch.delenv("FEWSHOT_LAB_PROGRESS", raising=False)
     cell = type("Shell", (), {"get_parent": lambda self: {"metadata": {"cellId": "x"}}})
     monkeypatch.setattr("IPython.get_ipython", cell)
     assert attempts.by_hand()
