@@ -10,16 +10,18 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+import pytest
 import requests
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "runs" / "browser"
 OURS = ".jp-OutputArea-output"  # what the course puts into a notebook; all around it is JupyterLab's own
 ERROR = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']"
-WAIT = 120_000  # milliseconds, for a busy machine
+WAIT = 60_000  # milliseconds, for a busy machine
 
 
 def chromium() -> str | None:
@@ -27,18 +29,38 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+def missing() -> str:
+    """What the browser tests need and this machine lacks, and how to get it; empty where all is there."""
+    if not all(map(find_spec, ("playwright", "axe_playwright_python"))):
+        return "needs Playwright and axe: pip install 'fewshot-lab[test]'"
+    return "" if chromium() else "needs Chromium: make system, or on Debian apt-get install chromium"
+
+
+needs_browser = pytest.mark.skipif(bool(missing()), reason=missing())
+
+
 @contextlib.contextmanager
-def opened(**options):
-    """A browser in which pages can be opened: yields a new context, at double density unless the options say otherwise."""
+def opened():
+    """A headless browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        look = {"viewport": {"width": 1400, "height": 1000}, "device_scale_factor": 2} | options
-        context = browser.new_context(**look)
-        context.set_default_timeout(WAIT)
-        yield context
+        yield browser
         browser.close()
+
+
+def new_page(browser, width: int = 1400, height: int = 1000, density: float = 2):
+    """A page of its own, by default a screen with two pixels for each of the page's."""
+    page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=density)
+    page.set_default_timeout(WAIT)
+    return page
+
+
+def picture(page, name: str) -> None:
+    """Keeps what a page shows as runs/browser/NAME.png."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 @dataclass(frozen=True)
@@ -123,14 +145,15 @@ class Notebook:
         self.panel = page.locator(".jp-NotebookPanel:visible")
         self.cells = self.panel.locator(".jp-Cell")
         self.cells.first.wait_for()
-        page.wait_for_function("() => document.querySelector('.jp-Notebook-ExecutionIndicator[data-status=idle]')")
+        page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()
         with contextlib.suppress(Exception):  # the question whether to be told Jupyter's news, where it is asked
             page.locator(".jp-toast-button", has_text="No").first.click(timeout=2000)
 
     def menu(self, *names: str) -> None:
         """Clicks an entry of a menu, such as Run, Run All Cells; a menu inside a menu stands between them."""
         for name in names:
-            entry = self.page.get_by_role("menuitem", name=name, exact=True)
+            said = self.page.get_by_text(name, exact=True)
+            entry = self.page.locator(".lm-MenuBar-item:visible, .lm-Menu-item:visible", has=said).first
             entry.hover()
             if name in (names[0], names[-1]):
                 entry.click()
@@ -143,13 +166,15 @@ class Notebook:
     def wait(self, timeout: float = WAIT) -> None:
         """Waits until no cell is running or waiting."""
         self.page.wait_for_timeout(300)
-        waiting = "() => ![...document.querySelectorAll('.jp-InputArea-prompt')].some((p) => p.textContent.includes('*'))"
-        self.page.wait_for_function(waiting, timeout=timeout)
+        prompts = "[...document.querySelectorAll('.jp-InputArea-prompt')].map((prompt) => prompt.textContent)"
+        done = f"() => {prompts}.every((text) => !text.includes('*')) && {prompts}.some((text) => /\\d/.test(text))"
+        self.page.wait_for_function(done, timeout=timeout)
         self.page.wait_for_timeout(300)
 
-    def cell(self, text: str):
-        """The first code cell whose source holds the text."""
-        return self.panel.locator(".jp-CodeCell", has=self.page.locator(".jp-InputArea", has_text=text)).first
+    def cell(self, text: str, number: int = 0):
+        """The code cell, the first or a later one, whose source holds the text now; it stays the same when that changes."""
+        sources = self.panel.locator(".jp-Cell .jp-InputArea").all_text_contents()
+        return self.cells.nth([place for place, source in enumerate(sources) if text in source][number])
 
     def run(self, cell) -> None:
         cell.locator(".cm-content").click()
@@ -178,11 +203,6 @@ class Notebook:
         self.page.wait_for_function(f"() => document.body.dataset.jpThemeName === 'JupyterLab {name}'")
         self.page.wait_for_timeout(300)
 
-    def picture(self, name: str) -> None:
-        """Keeps what the screen shows as runs/browser/NAME.png."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{name}.png")
-
 
 def drag(page, slider, share: float) -> None:
     """Drags a slider's thumb with the mouse to a share of its length."""
@@ -197,13 +217,15 @@ def drag(page, slider, share: float) -> None:
     page.mouse.up()
 
 
-def changed(output, before: str, timeout: float = 20) -> str:
-    """What an explorer shows once it is no longer what it was; fails when nothing changes."""
-    end = time.monotonic() + timeout
+def changed(output, before: str, timeout: float = 30) -> str:
+    """What an explorer shows once it is no longer what it was and stays so; fails when nothing changes."""
+    end, last = time.monotonic() + timeout, before
     while time.monotonic() < end:
-        if (now := shown(output)) != before:
+        time.sleep(0.2)
+        now = shown(output)
+        if now == last != before:
             return now
-        time.sleep(0.05)
+        last = now
     raise AssertionError("the picture did not change")
 
 

@@ -7,15 +7,13 @@ from fewshot_lab.data import episodes, glosses, sentences
 from fewshot_lab.methods import budget, tagging
 from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.methods.supervised import fit_classifier
-from fewshot_lab.models import conv_net, language
+from fewshot_lab.models import language
 from fewshot_lab.models.generative import Generator
 from fewshot_lab.training import Estimate
 
-CELL = "import sys; sys.path.insert(0, {folder!r})\nimport explorers, fewshot_lab as lab\n{rest}"
-
 
 def flat(images):
-    return images.flatten(1).float()
+    return images.flatten(1).float() / 255
 
 
 def kept(before, after, classes):
@@ -45,8 +43,15 @@ def temperature():
 
 
 def attack():
-    models = {"one": conv_net(10, size=8).eval(), "another": conv_net(10, size=8).eval()}
+    models = {f"seed {seed}": fit_classifier("digits", seed=seed, steps=60) for seed in (0, 1)}
     return lab.widgets.AttackExplorer(lab.data.load("digits"), models, epsilon=0.1)
+
+
+def latent():
+    shown = lab.widgets.LatentExplorer(Generator(10, size=8).eval(), "0123456789")
+    for name in ("mixture", "turn"):
+        shown.controls[name].value = 0.5  # in the middle every control can be seen to change the image
+    return shown
 
 
 def prompt():
@@ -58,7 +63,8 @@ def entity():
     task = sentences.task()
     some = task.test[:60]
     found = [tagging.lookup(task.train, sentence.words) for sentence in some]
-    return lab.widgets.EntityExplorer(some, {"looks up": found, "finds nothing": [("O",) * len(s.words) for s in some]})
+    clumsy = [tuple("O" if i == 0 else tag.replace("ORG", "PER") for i, tag in enumerate(s.tags)) for s in some]
+    return lab.widgets.EntityExplorer(some, {"clumsy": clumsy, "looks up": found})
 
 
 def purchases():
@@ -78,7 +84,7 @@ EXPLORERS = {
     "episode": episode,
     "temperature": temperature,
     "attack": attack,
-    "latent": lambda: lab.widgets.LatentExplorer(Generator(10, size=8).eval(), "0123456789"),
+    "latent": latent,
     "prompt": prompt,
     "entity": entity,
     "budget": purchases,

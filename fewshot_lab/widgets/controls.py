@@ -79,7 +79,7 @@ export default { render };
 _STYLE = """
 .fewshot-lab-control { display: flex; align-items: center; max-width: 100%; margin: 2px; box-sizing: border-box;
   color: var(--jp-ui-font-color1, inherit); line-height: 28px; }
-.fewshot-lab-control > label { flex: none; width: 6.5em; margin-right: .6em; text-align: right; }
+.fewshot-lab-control > label { flex: none; width: 8em; margin-right: .6em; text-align: right; }
 .fewshot-lab-control > input { flex: auto; min-width: 4em; accent-color: var(--jp-brand-color1, #1976d2); }
 .fewshot-lab-control > output { flex: none; width: 4em; text-align: right; }
 .fewshot-lab-control > select { flex: auto; min-width: 4em; height: 28px; font: inherit; color: inherit;
@@ -89,6 +89,9 @@ _STYLE = """
 .fewshot-lab-control fieldset label { display: block; }
 .fewshot-lab-control input:focus-visible, .fewshot-lab-control select:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 2px; }
+.fewshot-lab-page { margin-left: 1em; max-width: 100%; overflow-x: auto; }
+.fewshot-lab-page .widget-html-content { line-height: 1.6; }
+.fewshot-lab-page :is(td, th) { padding: 0 .5em; }
 """
 
 

@@ -30,7 +30,7 @@ class Explorer(ipywidgets.HBox):
 
     def __init__(self, **controls) -> None:
         self.controls = controls
-        self.output = ipywidgets.HTML()
+        self.output = ipywidgets.HTML().add_class("fewshot-lab-page")
         super().__init__([ipywidgets.VBox(list(controls.values())), self.output], layout={"flex_flow": "row wrap"})
         for control in controls.values():
             control.observe(self.refresh, names="value")
