@@ -221,12 +221,12 @@ def changed(output, before: str, timeout: float = 30) -> str:
     """What an explorer shows once it is no longer what it was and stays so; fails when nothing changes."""
     end, last = time.monotonic() + timeout, before
     while time.monotonic() < end:
-        time.sleep(0.2)
+        time.sleep(0.15)
         now = shown(output)
         if now == last != before:
             return now
         last = now
-    raise AssertionError("the picture did not change")
+    raise AssertionError(f"the picture did not change: {output.inner_text()}")
 
 
 def shown(output) -> str:

@@ -3,6 +3,7 @@
 Pictures of what was seen are left in runs/browser/. Without Chromium, Playwright or axe these tests are skipped.
 """
 
+import json
 import re
 
 import pytest
@@ -22,7 +23,10 @@ from browser import (
 )
 from explorers import EXPLORERS
 
-from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.chapters import chapters, read_notebook
+from fewshot_lab.course.outputs import as_json, records
+from fewshot_lab.course.page import page as results_page
+from fewshot_lab.course.run import _as_files as as_files
 
 pytestmark = [needs_browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
@@ -140,7 +144,7 @@ def test_every_slider_of_the_explorers_is_dragged_and_the_picture_follows(explor
     for output in explorers.explorers():
         for slider in output.locator("input[type=range]").all():
             before, value = shown(output), slider.input_value()
-            drag(explorers.page, slider, 0.3)
+            drag(explorers.page, slider, 0.6)
             assert slider.input_value() != value
             changed(output, before)
 
@@ -152,6 +156,8 @@ def test_every_control_is_reached_by_tab_named_and_turned_by_keys_and_the_pictur
     output.scroll_into_view_if_needed()
     borders = [control.evaluate(BORDER) for control in controls]
     controls[0].focus()
+    for key in ("Shift+Tab", "Tab"):  # a person who comes by the keyboard: the browser shows the focus to them
+        explorers.page.keyboard.press(key)
     for control, border in zip(controls, borders, strict=True):
         assert control.evaluate(IN_FOCUS), "Tab does not reach it"
         assert control.evaluate("(control) => control.labels[0].textContent.trim()"), "it has no label"
@@ -168,20 +174,25 @@ BORDER = "(control) => getComputedStyle(control).borderColor"
 
 
 def turn(page, control, output) -> None:
-    """Changes a control by keys until the picture has changed; a slider goes to an end and one step back."""
+    """Changes a control by keys, and sees the picture follow: a slider goes to its ends and some steps from one."""
     before, value = shown(output), control.input_value()
     if control.evaluate("(control) => control.tagName") == "SELECT":
         page.keyboard.press("ArrowDown")
         if control.input_value() == value:
             page.keyboard.press("ArrowUp")
     elif control.get_attribute("type") == "range":
-        at_the_end = value == control.get_attribute("max")
-        page.keyboard.press("Home" if at_the_end else "End")
-        before, value = changed(output, before), control.input_value()
-        page.keyboard.press("ArrowUp" if at_the_end else "ArrowDown")
+        page.keyboard.press("Home")
+        page.wait_for_timeout(500)
+        before = shown(output)
+        for key in ("End", "Home"):
+            page.keyboard.press(key)
+            before, value = changed(output, before), control.input_value()
+        for _ in range(6):
+            page.keyboard.press("ArrowUp")
     else:
         page.keyboard.press("Home")
-        page.keyboard.type("y" if value else "the small dog saw a large animal")
+        page.keyboard.press("Shift+Control+ArrowRight")  # the first word
+        page.keyboard.type("bird" if value else "the small dog saw a large animal")
         page.keyboard.press("Enter")
     assert control.input_value() != value
     changed(output, before)
@@ -223,3 +234,25 @@ def test_every_chapter_runs_and_every_explorer_in_it_answers(id, open_notebook, 
         explorer.scroll_into_view_if_needed()
         picture(page, f"chapter_{id}_explorer_{number}")
     assert violations(page, OURS) == []
+
+
+def test_the_results_of_a_run_and_its_chapters_fit_on_a_phone(browser, tmp_path):
+    entries = []
+    for chapter in CHAPTERS.values():
+        nb = read_notebook(chapter)
+        names = {"html": f"{chapter.name}.html", "notebook": chapter.notebook.name}
+        facts = {"id": chapter.id, "title": chapter.title, "status": "ok", "seconds": 1.0}
+        entries.append(facts | names | records(nb))
+    run = {"profile": "quick", "device": "cpu", "started": "now", "seconds": 9.0, "versions": {}, "chapters": entries}
+    pages = {"run": results_page(json.loads(as_json(run))), "run_01": as_files(read_notebook(CHAPTERS["01"]))[1]}
+    page = new_page(browser, width=390, height=844)
+    for name, text in pages.items():
+        (tmp_path / f"{name}.html").write_text(text)
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        picture(page, name)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, f"{name} has to be moved sideways"
+    page.goto((tmp_path / "run.html").as_uri())
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page) == []
+        picture(page, f"run_{scheme}")
