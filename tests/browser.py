@@ -158,10 +158,10 @@ class Notebook:
             if name in (names[0], names[-1]):
                 entry.click()
 
-    def run_all(self, wait: bool = True) -> None:
+    def run_all(self, wait: bool = True, timeout: float = WAIT) -> None:
         self.menu("Run", "Run All Cells")
         if wait:
-            self.wait()
+            self.wait(timeout)
 
     def wait(self, timeout: float = WAIT) -> None:
         """Waits until no cell is running or waiting."""
@@ -206,7 +206,8 @@ class Notebook:
 
 def drag(page, slider, share: float) -> None:
     """Drags a slider's thumb with the mouse to a share of its length."""
-    slider.scroll_into_view_if_needed()
+    slider.evaluate("(slider) => slider.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(500)  # cells that come into view take their room
     box = slider.bounding_box()
     low, high, now = (float(slider.evaluate(f"(input) => input.{name}")) for name in ("min", "max", "value"))
     places = [box["x"] + 8 + (box["width"] - 16) * part for part in ((now - low) / (high - low), share)]

@@ -220,7 +220,7 @@ def test_every_chapter_runs_and_every_explorer_in_it_answers(id, open_notebook, 
     if not request.config.getoption("--thorough"):
         pytest.skip("every chapter is run in the browser with --thorough only")
     chapter = open_notebook(CHAPTERS[id].notebook.name)
-    chapter.run_all()
+    chapter.run_all(timeout=800_000)
     assert chapter.errors() == []
     made = CHAPTERS[id].source.read_text().count("Explorer(")
     explorers = chapter.explorers()
