@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 SYSTEM := $(VENV)/.system
-PROGRAMS := apertium-eng-spa bubblewrap
+PROGRAMS := apertium-eng-spa bubblewrap chromium
 # A folder written by `fewshot-lab assets bundle FOLDER --wheels`: then nothing here needs a network (docs/offline.md).
 BUNDLE ?=
 # Which list of wheels fits this Python, as fewshot_lab/assets/wheels.py names it.
@@ -66,8 +66,8 @@ run: $(READY)
 # Programs that only Debian's packages have. Without them a test of theirs is skipped and says so; the course runs.
 system: $(SYSTEM)
 
-$(SYSTEM): $(READY)
-	@if command -v apertium >/dev/null && command -v bwrap >/dev/null; then :; \
+$(SYSTEM): $(READY) Makefile
+	@if command -v apertium >/dev/null && command -v bwrap >/dev/null && command -v chromium >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing $(PROGRAMS) ..."; \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PROGRAMS); } \

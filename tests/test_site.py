@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from browser import needs_browser, new_page, opened, picture, violations
 
 import fewshot_lab as lab
 from fewshot_lab.course import site
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.runtime import CourseError
+
+pytestmark = pytest.mark.xdist_group("site")  # one worker, so that it is built once
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +52,20 @@ def test_without_sphinx_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(site, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match=r"pip install 'fewshot-lab\[site\]'"):
         site.build_site(tmp_path)
+
+
+@needs_browser
+def test_the_pages_fit_on_a_phone_and_axe_finds_nothing_serious_in_what_the_course_puts_there(built):
+    with opened() as browser:
+        page = new_page(browser, width=390, height=844)
+        for name in ("index", f"chapters/{chapters()[1].name}", f"chapters/{chapters()[11].name}"):
+            page.goto((built / f"{name}.html").as_uri())
+            assert page.evaluate(WIDTH) <= 390, f"{name} has to be moved sideways"
+            assert page.evaluate(SMALLEST) >= 12
+            assert violations(page, *[part for part in (".cell_output",) if page.locator(part).count()]) == []
+            picture(page, f"site_{Path(name).name[:2]}")
+
+
+WIDTH = "() => document.documentElement.scrollWidth"
+SMALLEST = """() => Math.min(...[...document.querySelectorAll('article p, article li')].filter((part) => part.offsetHeight)
+    .map((part) => parseFloat(getComputedStyle(part).fontSize)))"""

@@ -41,7 +41,7 @@ class Picture:
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", pad_inches=0.1, facecolor="white")
         self.png, self.caption, self.alt = buffer.getvalue(), caption, alt
-        self.width = round(figure.get_size_inches()[0] * 80)
+        self.width = int.from_bytes(self.png[16:20]) // 2  # of the page's pixels, each of which gets two of the image's
 
     def as_html(self) -> str:
         """The image, its alternative text and its caption, whole in itself."""

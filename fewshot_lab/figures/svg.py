@@ -29,7 +29,7 @@ def panel(image: Tensor, *, side: int, label: str, title: str, over: str = "") -
         f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 100 {height:.1f}" width="{side}" '
         f'height="{side * height / 100:.0f}">'
         f'<image href="{data_uri(image)}" x="0" y="0" width="100" height="100" preserveAspectRatio="none" '
-        f'style="image-rendering:pixelated"/>{over}'
+        f'style="image-rendering:pixelated"/><svg width="100" height="100" style="overflow:hidden">{over}</svg>'
         f'<text x="50" y="{100 + 1.2 * text:.1f}" font-size="{text:.1f}" text-anchor="middle" fill="currentColor">'
         f"{html.escape(title)}</text></svg>"
     )

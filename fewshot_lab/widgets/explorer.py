@@ -5,34 +5,21 @@ import html
 import ipywidgets
 
 from ..figures import Picture
+from .controls import Choice, Slider, WholeSlider
 
-_STYLE = {"description_width": "6.5em"}
-_LAYOUT = {"width": "24em"}
+_LAYOUT = {"width": "24em", "max_width": "100%"}
 
 
 def slider(description: str, value: float, low: float, high: float, step: float, *, help: str, whole: bool = False):
     """A slider with its label and a help text; it reports while it is dragged."""
-    kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    options = {} if whole else {"readout_format": ".2f"}
-    return kind(
-        value=value,
-        min=low,
-        max=high,
-        step=step,
-        description=description,
-        tooltip=help,
-        style=_STYLE,
-        layout=_LAYOUT,
-        **options,
-    )
+    kind = WholeSlider if whole else Slider
+    return kind(value=value, min=low, max=high, step=step, description=description, tooltip=help, layout=_LAYOUT)
 
 
 def choice(description: str, options, value=None, *, help: str):
     """A drop-down list with its label and a help text."""
     value = options[0] if value is None else value
-    return ipywidgets.Dropdown(
-        options=options, value=value, description=description, tooltip=help, style=_STYLE, layout=_LAYOUT
-    )
+    return Choice(options=options, value=value, description=description, tooltip=help, layout=_LAYOUT)
 
 
 class Explorer(ipywidgets.HBox):
@@ -43,7 +30,7 @@ class Explorer(ipywidgets.HBox):
 
     def __init__(self, **controls) -> None:
         self.controls = controls
-        self.output = ipywidgets.HTML()
+        self.output = ipywidgets.HTML().add_class("fewshot-lab-page")
         super().__init__([ipywidgets.VBox(list(controls.values())), self.output], layout={"flex_flow": "row wrap"})
         for control in controls.values():
             control.observe(self.refresh, names="value")
@@ -68,4 +55,3 @@ class Explorer(ipywidgets.HBox):
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
         return {**live, **self.still()._repr_mimebundle_()}
-

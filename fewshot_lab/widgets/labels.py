@@ -5,6 +5,9 @@ import torch
 from ..figures import charts, svg
 from ..methods.label_preservation import LabelPreservation
 from .explorer import Explorer, choice, slider
+from .text import table
+
+_NONE = "The classifier reads no test image of this class rightly."
 
 
 class LabelExplorer(Explorer):
@@ -28,7 +31,7 @@ class LabelExplorer(Explorer):
     def page(self) -> str:
         rows, name = self._chosen(), self["transformation"]
         if not len(rows):
-            return "<p>The classifier reads no test image of this class rightly.</p>"
+            return f"<p>{_NONE}</p>"
         images = self.measured.task.test_images[rows]
         moved = self.measured.transformations[name](images)
         panels = []
@@ -43,13 +46,15 @@ class LabelExplorer(Explorer):
 
     def still(self):
         rows, name = self._chosen(), self["transformation"]
+        if not len(rows):
+            return table({self["label"]: _NONE}, title="No image to show", caption="A still of the explorer.")
         images = self.measured.task.test_images[rows]
         pictures = torch.cat([images, self.measured.transformations[name](images)])
         labels = [self["label"]] * len(rows) + [self.measured.classes_after(name, row)[0] for row in rows.tolist()]
         return charts.images(
             pictures,
             labels,
-            columns=max(1, len(rows)),
+            columns=len(rows),
             title=f"Read before and after “{name}”",
             caption="A still of the explorer: above the images, below the changed ones, with the class that is seen.",
             alt=f"Images of {self['label']} and the same images after {name}; read as {', '.join(labels[len(rows) :])}.",

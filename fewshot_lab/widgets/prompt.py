@@ -11,7 +11,7 @@ from ..methods import prompts
 from .explorer import Explorer, choice
 
 _CALIBRATED = ("as it is", "minus the mean of the texts shown")
-_OPTIONS = {"style": {"description_width": "6.5em"}, "layout": {"width": "36em"}, "continuous_update": False}
+_OPTIONS = {"style": {"description_width": "8em"}, "layout": {"width": "36em"}, "continuous_update": False}
 
 
 class PromptExplorer(Explorer):

@@ -4,6 +4,8 @@ import html
 
 import ipywidgets
 
+from .controls import Answers
+
 _answers: dict[str, str] = {}
 
 
@@ -12,10 +14,10 @@ class Question(ipywidgets.VBox):
 
     def __init__(self, key: str, text: str, options: list[str]) -> None:
         self.text, self.options = text, options
-        self.answer = ipywidgets.RadioButtons(options=options, value=None, layout={"width": "auto"})
+        self.answer = Answers(options=options, description=f"Predict: {text}")
         self.answer.observe(lambda change: _answers.__setitem__(key, change["new"]), names="value")
         _answers.pop(key, None)
-        super().__init__([ipywidgets.HTML(f"<strong>Predict:</strong> {html.escape(text)}"), self.answer])
+        super().__init__([self.answer])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}

@@ -33,7 +33,7 @@ class TextExplorer(Explorer):
             description="your words",
             tooltip="Leave empty to see the gloss",
             layout={"width": "36em"},
-            style={"description_width": "6.5em"},
+            style={"description_width": "8em"},
         )
         super().__init__(
             gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),

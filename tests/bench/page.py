@@ -13,7 +13,7 @@ BLUE, GREY = "#0072B2", "#555555"
 def page(report: dict) -> str:
     about = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
     parts = [ratios(report["rows"]), rows(report["rows"])] if report["rows"] else []
-    for name, write in (("gpu", on_gpu), ("growth", growth)):
+    for name, write in (("gpu", on_gpu), ("browser", in_browser), ("growth", growth)):
         if error := report.get(name, {}).get("error"):
             parts.append(f"<h2>{name}</h2><p>did not run: {html.escape(error)}</p>")
         elif name in report:
@@ -77,6 +77,12 @@ def on_gpu(gpu: dict) -> str:
         for row in gpu["rows"]
     ]
     return top + table(["network", "precision", "torch.compile", "images/s", "utilisation", "against float32"], body)
+
+
+def in_browser(found: dict) -> str:
+    body = [[row["name"], f"{row['median']:.0f}", f"{row['p90']:.0f}", row["n"]] for row in found["rows"]]
+    top = "<h2>From a slider to the new picture</h2><p>In JupyterLab with headless Chromium, in milliseconds.</p>"
+    return top + table(["explorer", "median", "90th percentile", "moves"], body)
 
 
 def growth(found: dict) -> str:

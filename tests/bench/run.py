@@ -5,7 +5,7 @@ A row's ratio is above 1 when ours is better. Each round measures both sides onc
 percentile. A row that cannot run says why. Then come how cost grows (growth.py), the GPU where there is one (gpu.py), and with
 --chapters the seconds and memory of every chapter.
 
-Choose rows by a part of their name (python tests/bench/run.py affine), or `growth` or `gpu`: what is not measured again stays
+Choose rows by a part of their name (python tests/bench/run.py affine), or `growth`, `gpu` or `browser` (slider to picture): what is not measured again stays
 in the report as it was measured before on the same machine with the same versions.
 """
 
@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import attacks
+import browser_latency
 import chapters
 import distillation
 import episodes
@@ -38,7 +39,7 @@ from fewshot_lab.runtime import usable_cores, write_atomically
 RUNS = Path(__file__).parents[2] / "runs"
 MEASURED = (foundation, training, distillation, episodes, attacks, text, prompts, tagging, grading)
 ROWS: dict[str, Callable[[], dict]] = {name: measure for part in MEASURED for name, measure in part.ROWS.items()}
-PARTS = {"growth": growth.measured, "gpu": gpu.measured}
+PARTS = {"growth": growth.measured, "gpu": gpu.measured, "browser": browser_latency.measured}
 
 
 def machine() -> dict:
