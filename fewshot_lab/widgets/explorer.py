@@ -5,13 +5,14 @@ import html
 import ipywidgets
 
 from ..figures import Picture
+from ..languages import language, say
 
 _STYLE = {"description_width": "6.5em"}
 _LAYOUT = {"width": "24em"}
 
 
 def slider(description: str, value: float, low: float, high: float, step: float, *, help: str, whole: bool = False):
-    """A slider with its label and a help text; it reports while it is dragged."""
+    """A slider with its label and a help text, in the language set; it reports while it is dragged."""
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     options = {} if whole else {"readout_format": ".2f"}
     return kind(
@@ -19,8 +20,8 @@ def slider(description: str, value: float, low: float, high: float, step: float,
         min=low,
         max=high,
         step=step,
-        description=description,
-        tooltip=help,
+        description=say(description),
+        tooltip=say(help),
         style=_STYLE,
         layout=_LAYOUT,
         **options,
@@ -28,10 +29,12 @@ def slider(description: str, value: float, low: float, high: float, step: float,
 
 
 def choice(description: str, options, value=None, *, help: str):
-    """A drop-down list with its label and a help text."""
+    """A drop-down list with its label and a help text, in the language set; its value is the option as it is given."""
     value = options[0] if value is None else value
+    if language() != "en":
+        options = [(say(option), option) for option in options]
     return ipywidgets.Dropdown(
-        options=options, value=value, description=description, tooltip=help, style=_STYLE, layout=_LAYOUT
+        options=options, value=value, description=say(description), tooltip=say(help), style=_STYLE, layout=_LAYOUT
     )
 
 
@@ -68,4 +71,3 @@ class Explorer(ipywidgets.HBox):
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
         return {**live, **self.still()._repr_mimebundle_()}
-

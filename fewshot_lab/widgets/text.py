@@ -14,10 +14,11 @@ from ..data.glosses import TextTask
 from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
 from ..figures import Picture, new_figure, style
+from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
 OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
-MARKS = ("not marked", "keeps its label", "changes its label", "cannot tell")
+MARKS = (later("not marked"), later("keeps its label"), later("changes its label"), later("cannot tell"))
 
 
 class TextExplorer(Explorer):
@@ -29,16 +30,18 @@ class TextExplorer(Explorer):
             value="",
             options=OWN,
             ensure_option=False,
-            placeholder="type your own words here",
-            description="your words",
-            tooltip="Leave empty to see the gloss",
+            placeholder=say("type your own words here"),
+            description=say("your words"),
+            tooltip=say("Leave empty to see the gloss"),
             layout={"width": "36em"},
             style={"description_width": "6.5em"},
         )
         super().__init__(
             gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),
             own=own,
-            operation=choice("operation", [*OPERATIONS, "back-translation"], operation, help="What is done to the words"),
+            operation=choice(
+                "operation", [*OPERATIONS, later("back-translation")], operation, help="What is done to the words"
+            ),
             alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
             seed=slider("draw", 0, 0, 30, 1, help="Another number, another random draw", whole=True),
         )
@@ -54,16 +57,15 @@ class TextExplorer(Explorer):
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
-            raise RuntimeError("Own words can be back-translated only with Apertium installed. Clear them to see glosses.")
+            raise RuntimeError(say("Own words can be back-translated only with Apertium installed. Clear them to see glosses."))
         return back_translated([self.text()])[0]
 
     def page(self) -> str:
         before, after = self.text(), self.after(self["operation"])
         left, right = marked(before, after, "<del>", "</del>"), marked(after, before, "<ins><strong>", "</strong></ins>")
-        return (
-            f"<p>Before: {left}</p><p>After {self['operation']}: {right}</p>"
-            "<p><small>Struck out: words that are gone or have moved. Bold and underlined: words that are new.</small></p>"
-        )
+        lines = say("Before: {text}", text=left), say("After {name}: {text}", name=say(self["operation"]), text=right)
+        about = say("Struck out: words that are gone or have moved. Bold and underlined: words that are new.")
+        return f"<p>{lines[0]}</p><p>{lines[1]}</p><p><small>{about}</small></p>"
 
     def still(self) -> Picture:
         shown = {"before": self.text()}
@@ -73,7 +75,7 @@ class TextExplorer(Explorer):
         return table(
             shown,
             title=f"One gloss, six operations at strength {self['alpha']:.2f}",
-            caption="A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts.",
+            caption=say("A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts."),
         )
 
 
@@ -106,10 +108,14 @@ class LabelMarker(Explorer):
         number = self["text"]
         flipped, judged = self.counts()
         kind, text = html.escape(self.classes[number - 1]), html.escape(self.copies[number - 1])
-        return (
-            f"<p>Text {number} of {len(self.copies)}. Its label: <strong>{kind}</strong></p><blockquote>{text}</blockquote>"
-            f"<p>Mark of this text: {self.marks.get(number, MARKS[0])}. Judged so far: {judged}, changed: {flipped}.</p>"
+        where = say("Text {number} of {count}. Its label:", number=number, count=len(self.copies))
+        said = say(
+            "Mark of this text: {mark}. Judged so far: {judged}, changed: {changed}.",
+            mark=say(self.marks.get(number, MARKS[0])),
+            judged=judged,
+            changed=flipped,
         )
+        return f"<p>{where} <strong>{kind}</strong></p><blockquote>{text}</blockquote><p>{said}</p>"
 
     def still(self) -> Picture:
         pairs = zip(self.classes, self.copies, strict=True)
@@ -117,7 +123,7 @@ class LabelMarker(Explorer):
         return table(
             dict(list(shown.items())[:8]),
             title="The first eight texts that you are asked about",
-            caption="A still of the widget: the label that each changed text carries. Run the cell to mark them.",
+            caption=say("A still of the widget: the label that each changed text carries. Run the cell to mark them."),
         )
 
 
