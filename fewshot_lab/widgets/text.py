@@ -14,7 +14,7 @@ from ..data.glosses import TextTask
 from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
 from ..figures import Picture, new_figure, style
-from ..languages import later, say
+from ..languages import english, later, say
 from .explorer import Explorer, choice, slider
 
 OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
@@ -74,7 +74,7 @@ class TextExplorer(Explorer):
             shown[operation] = marked(after, self.text(), "[", "]", escape=str)
         return table(
             shown,
-            title=f"One gloss, six operations at strength {self['alpha']:.2f}",
+            title=say("One gloss, six operations at strength {alpha:.2f}", alpha=self["alpha"]),
             caption=say("A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts."),
         )
 
@@ -122,7 +122,7 @@ class LabelMarker(Explorer):
         shown = {f"{number}. {kind}": text for number, (kind, text) in enumerate(pairs, 1)}
         return table(
             dict(list(shown.items())[:8]),
-            title="The first eight texts that you are asked about",
+            title=say("The first eight texts that you are asked about"),
             caption=say("A still of the widget: the label that each changed text carries. Run the cell to mark them."),
         )
 
@@ -148,5 +148,5 @@ def table(rows: dict[str, str], *, title: str, caption: str) -> Picture:
             axes.text(0, place, name, va="top", fontweight="bold", fontsize=9)
             axes.text(0.2, place, "\n".join(text), va="top", fontsize=9, linespacing=1.25)
             place += len(text) + 0.4
-        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=title)
+        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=english(title))
         return Picture(figure, caption=caption, alt=f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items()))
