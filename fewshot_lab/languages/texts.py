@@ -35,7 +35,7 @@ def language(name: str | None = None) -> str:
     return _chosen or _known(os.environ.get("FEWSHOT_LAB_LANGUAGE") or "en", "FEWSHOT_LAB_LANGUAGE")
 
 
-def say(text: str, **values) -> Said:
+def say(text: str, /, **values) -> Said:
     """An English text in the language that is set, with values in its {places}; where no translation is, in English.
 
     `text` is looked up as it stands, before the values are filled in, so call it with the text itself. Without values,
