@@ -200,18 +200,56 @@ def glossary() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context, language: Language = None) -> None:
-    """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser."""
-    from .course.chapters import chapters, course_root
+    """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.
+
+    It begins with a page of the chapters and your progress, /fewshot-lab.
+    """
+    from .course.chapters import course_root
     from .course.kernels import considerate_threads
 
     _speak(language)
     os.environ.update(considerate_threads())
-    first = f"/lab/tree/notebooks/{chapters()[0].notebook.name}"
-    settings = [f"--ServerApp.root_dir={course_root()}", f"--LabApp.default_url={first}"]
+    settings = [f"--ServerApp.root_dir={course_root()}", "--LabApp.default_url=/fewshot-lab"]
+    settings += ["--ServerApp.jpserver_extensions={'fewshot_lab.course.landing': True}"]
     command = [sys.executable, "-m", "jupyterlab", *settings, *context.args]
     if os.name == "posix":
         os.execv(sys.executable, command)  # in this process's place, so that Ctrl-C and signals reach JupyterLab itself
     raise typer.Exit(subprocess.run(command).returncode)
+
+
+@app.command()
+def progress(
+    chapters: Chapters = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget these chapters' attempts; it asks first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last --reset back.")] = False,
+) -> None:
+    """Show the checks that you passed, chapter by chapter; kept on this machine only."""
+    from .course.chapters import choose
+    from .course.progress import bring_back, print_progress
+    from .course.progress import reset as forget
+
+    if reset and undo or (chapters and not reset):
+        raise CourseError("Either --reset, with chapters or without, or --undo, or no word at all to see your progress.")
+    if undo:
+        print(f"{bring_back()} exercise(s) remembered.")
+    elif reset:
+        named = ", ".join(f"{chapter.id} {chapter.title}" for chapter in choose(chapters or []))
+        if not yes and not _agreed(f"Forget your attempts in {named}?"):
+            print("Nothing was forgotten.")
+            return
+        print(f"{forget(chapters or [])} exercise(s) forgotten. Take it back with: fewshot-lab progress --undo")
+    else:
+        print_progress()
+
+
+def _agreed(question: str) -> bool:
+    """The answer at the keyboard; no where there is none."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        print()
+        return False
 
 
 @app.command()

@@ -1,12 +1,13 @@
-"""What all tests share: threads that wait asleep, since several trainings run at once (see course/kernels.py)."""
+"""What all tests share: threads that wait asleep, since several trainings run at once; no check is noted as a learner's."""
 
 import os
 
 import pytest
 
+from fewshot_lab import attempts
 from fewshot_lab.course.kernels import considerate_threads
 
-os.environ.update(considerate_threads())
+os.environ.update(considerate_threads() | attempts.OFF)
 os.environ.pop("FEWSHOT_LAB_LANGUAGE", None)  # the tests read English
 
 

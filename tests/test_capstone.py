@@ -255,13 +255,15 @@ def test_held_out_episodes_share_no_image_and_come_in_any_order():
 
 
 def test_a_method_is_entered_ranked_kept_and_taken_out_again(board_home):
-    board = lab.submit(few_shot_method, "centred")
+    board = lab.submit(lambda *episode: few_shot_method(*episode), "centred")
     assert board.rank("centred") == 1 and "centred" in board.mine
     assert board.tied("pixels, prototypes") and "centred" not in board.tied("pixels, prototypes")
-    again = lab.submit(leaderboard.nearest_prototype, "mine")
+    again = lab.submit(lambda *episode: leaderboard.nearest_prototype(*episode), "mine")
     assert again.entries["centred"] == board.entries["centred"]
     assert again.rank("mine") == again.rank("pixels, prototypes") > 1 and "pixels, prototypes" in again.tied("mine")
     assert "centred (yours)" in str(again) and "<caption>" in again._repr_html_()
+    ours = lab.submit(leaderboard.nearest_prototype, "prototypes")
+    assert ours.mine == {"centred", "mine"} and ours.entries["the course's prototypes"] == again.entries["mine"]
     lab.submit.forget("centred")
     assert "centred" not in lab.submit.board().entries and "mine" in lab.submit.board().entries
     with pytest.raises(CourseError, match="mine"):

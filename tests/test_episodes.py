@@ -68,8 +68,6 @@ def test_draws_of_one_task_differ_in_their_labels_only_and_are_nested():
 def test_no_script_of_the_test_pool_is_in_the_training_pool():
     train, test = (ep.glyph_pool(part, jitter="none") for part in ("train", "test"))
     assert not set(train.groups) & set(test.groups) and not set(train.classes) & set(test.classes)
-    greek = test.of_groups("GREEK")
-    assert set(greek.groups) == {"GREEK"} and greek.labels.max() + 1 == len(greek.classes)
 
 
 def test_the_prototype_rule_is_the_papers_formula():

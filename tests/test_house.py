@@ -19,6 +19,7 @@ OURS = {"fewshot_lab", "confine", "probes", "wire"}  # the last three stand alon
 MAY_IMPORT = {
     "languages": set(),
     "runtime": {"languages"},
+    "attempts": {"runtime"},
     "augment": set(),
     "assets": {"runtime"},
     "data": {"assets", "augment", "runtime"},
@@ -29,9 +30,9 @@ MAY_IMPORT = {
     "exercises": {"augment", "languages", "methods", "runtime"},
     "figures": {"methods", "training"},
     "widgets": {"figures", "languages", "methods", "data", "augment", "assets"},
-    "checking": {"exercises", "languages", "runtime"},
+    "checking": {"attempts", "exercises", "languages", "runtime"},
     "grading": {"checking", "course", "exercises", "figures", "runtime"},
-    "course": {"assets", "evidence", "runtime"},
+    "course": {"assets", "attempts", "evidence", "runtime"},
     "cli": {"assets", "course", "grading", "languages", "runtime"},
     "__main__": {"cli"},
 }
@@ -94,6 +95,7 @@ def test_conda_environments_name_the_same_packages_and_bounds_as_pyproject(file,
 def test_every_library_that_the_package_imports_is_declared():
     distribution = {"sklearn": "scikit-learn", "PIL": "pillow", "fontTools": "matplotlib"}
     distribution |= {"IPython": "ipykernel", "jupyter_core": "ipykernel", "traitlets": "ipykernel"}
+    distribution |= {"jupyter_server": "jupyterlab", "tornado": "jupyterlab"}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     declared = set(requirements()) | {line.split(">=")[0] for line in extras["cluster"]}
     for path in PACKAGE.rglob("*.py"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .. import attempts
 from ..exercises import Exercise, exercise
 from ..languages import later, say
 from .compare import Difference, difference
@@ -75,9 +76,11 @@ def check(function: Callable) -> Feedback:
     """Checks a function that a learner wrote; the exercise is found by the function's name.
 
     Returns a Feedback that a notebook shows in colour; it holds `status` ("passed", "failed", "not attempted"), `message`
-    and `mistake`. Never raises for a wrong answer; raises CourseError when no exercise has that name.
+    and `mistake`. In a notebook that a person works in, the try is noted in the progress kept on this machine. Never raises for
+    a wrong answer; raises CourseError when no exercise has that name.
     """
     feedback = _checked(function)
+    attempts.note(feedback.exercise.name, feedback.status)
     if feedback.status != "passed" and os.environ.get("NBGRADER_EXECUTION") == "autograde":
         raise CheckFailed(str(feedback))  # nbgrader gives a cell's points when nothing is raised
     return feedback

@@ -11,13 +11,19 @@ from ..runtime import CourseError
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter: its number as text ("01"), file name without ending, title, source and learner's notebook."""
+    """One chapter: its number as text ("01"), file name without ending, title, source and learner's notebook.
+
+    question: what it asks. minutes: what a learner needs, None when it does not say. exercises: names, as they are checked.
+    """
 
     id: str
     name: str
     title: str
     source: Path
     notebook: Path
+    question: str = ""
+    minutes: int | None = None
+    exercises: tuple[str, ...] = ()
 
 
 def course_root() -> Path:
@@ -46,9 +52,7 @@ def chapters() -> list[Chapter]:
     sources = sorted((folder / "source").glob("[0-9][0-9]_*.py"))
     if not sources:
         raise CourseError(f"No chapter in {folder / 'source'}: its files are named like 01_rotations_and_flips.py.")
-    return [
-        Chapter(source.stem[:2], source.stem, _title(source), source, folder / f"{source.stem}.ipynb") for source in sources
-    ]
+    return [_chapter(source, folder / f"{source.stem}.ipynb") for source in sources]
 
 
 def choose(names: list[str] | tuple[str, ...] = ()) -> list[Chapter]:
@@ -96,6 +100,16 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
     raise CourseError(f"There is no chapter {name!r}.{hint} The chapters are: {listed}.")
 
 
-def _title(source: Path) -> str:
-    heading = re.search(r"^# # (?:\d\d\s*[·:.-]\s*)?(.+)$", source.read_text(encoding="utf-8"), re.MULTILINE)
-    return heading.group(1).strip() if heading else source.stem
+def _chapter(source: Path, notebook: Path) -> Chapter:
+    """A chapter from its source: the question is in its header, title and time in its text, `lab.check(name)` in its cells."""
+    text = source.read_text(encoding="utf-8")
+
+    def first(pattern: str) -> str:
+        found = re.search(pattern, text, re.MULTILINE)
+        return found.group(1).strip() if found else ""
+
+    title = first(r"^# # (?:\d\d\s*[·:.-]\s*)?(.+)$") or source.stem
+    minutes = first(r"^# \*\*Time:\*\* (\d+) minutes")
+    exercises = dict.fromkeys(re.findall(r"^lab\.check\((\w+)\)", text, re.MULTILINE))
+    question = first(r"^#   question: (.+)$")
+    return Chapter(source.stem[:2], source.stem, title, source, notebook, question, int(minutes or 0) or None, tuple(exercises))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import attempts
+
 KERNEL = "python3"  # whatever kernel a learner's notebook names
 QUIET = ["--log-level=CRITICAL"]  # a kernel's log goes to the terminal; a chapter's errors are in its notebook
 DIED = "the kernel died; most often the memory is used up: close other programs or choose a smaller setting"
@@ -114,7 +116,7 @@ def kernel_environment(profile: str, device: str, run: Path | None = None) -> It
     run: the folder of the run, whose results.json the last chapter reads.
     """
     ours = {"FEWSHOT_LAB_PROFILE": profile, "FEWSHOT_LAB_DEVICE": device, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    ours |= {"FEWSHOT_LAB_RUN": str(run)} if run else {}
+    ours |= attempts.OFF | ({"FEWSHOT_LAB_RUN": str(run)} if run else {})
     ours = considerate_threads() | ours
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)

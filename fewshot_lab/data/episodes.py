@@ -30,18 +30,6 @@ class Pool:
     def versions(self) -> int:
         return len(self.images) // len(self.labels)
 
-    def of_groups(self, *groups: str) -> "Pool":
-        """The classes of these alphabets only, numbered anew; raises ValueError when there is none."""
-        kept = [number for number, group in enumerate(self.groups) if group in groups]
-        if not kept:
-            raise ValueError(f"No alphabet {', '.join(groups)}; there are {', '.join(sorted(set(self.groups)))}.")
-        number = torch.full((len(self.classes),), -1)
-        number[torch.tensor(kept)] = torch.arange(len(kept))
-        labels = number[self.labels]
-        images = self.images.unflatten(0, (-1, self.versions))[labels >= 0].flatten(0, 1)
-        names = (tuple(of[i] for i in kept) for of in (self.classes, self.groups))
-        return Pool(self.name, images, labels[labels >= 0], *names)
-
 
 @dataclass(frozen=True)
 class Episodes:

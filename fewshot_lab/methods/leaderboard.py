@@ -128,7 +128,8 @@ def submit(method: Method, name: str = "", *, beside: Mapping[str, Method] | Non
 
     It answers the same held-out episodes as all entries do. The entry is kept in the course's cache folder until it is entered
     anew or taken out: `lab.submit.forget(name)`. beside: further methods to compare with, not kept. Raises CourseError when
-    the method fails, returns something else than labels, or takes the name of a built-in entry.
+    the method fails, returns something else than labels, or takes the name of a built-in entry. The course's own answer to an
+    exercise is compared like one of `beside`: it is not the learner's, so it is not kept.
     """
     if not callable(method):
         raise TypeError("submit takes the function itself: lab.submit(few_shot_method), without calling it.")
@@ -136,6 +137,8 @@ def submit(method: Method, name: str = "", *, beside: Mapping[str, Method] | Non
     others = _built_in() | dict(beside or {})
     if name in others or not re.fullmatch(r"[\w .,+-]{1,40}", name):
         raise CourseError(f"An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {', '.join(others)}.")
+    if getattr(method, "__module__", "").partition(".")[0] == __package__.partition(".")[0]:
+        return board({**(beside or {}), f"the course's {name}": method})
     _keep({**_kept(), name: accuracies(method, held_out(EPISODES, DRAWN))})
     return board(beside)
 

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: How do checks, intervals and verdicts work?
 #   jupytext:
 #     text_representation:
 #       extension: .py

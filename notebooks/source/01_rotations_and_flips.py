@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What is a rotation, and which labels survive it?
 #   jupytext:
 #     text_representation:
 #       extension: .py

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: How many labels is a policy worth, and where does it turn to harm?
 #   jupytext:
 #     text_representation:
 #       extension: .py

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What do edited and back-translated texts teach, and whom?
 #   jupytext:
 #     text_representation:
 #       extension: .py

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What do images teach without labels, and which views of them?
 #   jupytext:
 #     text_representation:
 #       extension: .py

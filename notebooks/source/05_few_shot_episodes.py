@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What can one picture of each class teach, and how much of it is luck?
 #   jupytext:
 #     text_representation:
 #       extension: .py

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What does a teacher tell a student that labels do not?
 #   jupytext:
 #     text_representation:
 #       extension: .py

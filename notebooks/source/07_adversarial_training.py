@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What does the worst image teach, what does it cost, and when is robustness a bug?
 #   jupytext:
 #     text_representation:
 #       extension: .py

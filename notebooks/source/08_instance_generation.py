@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: Can generated images stand in for labels that you do not have?
 #   jupytext:
 #     text_representation:
 #       extension: .py

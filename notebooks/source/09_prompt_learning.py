@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What does a question cost, what is a template worth in labels, and can a machine find a better one?
 #   jupytext:
 #     text_representation:
 #       extension: .py

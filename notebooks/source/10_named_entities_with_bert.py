@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: What is “97.3 % F1” made of, and what do more sentences buy?
 #   jupytext:
 #     text_representation:
 #       extension: .py

@@ -1,5 +1,6 @@
 # ---
 # jupyter:
+#   question: Does the whole pipeline add up, what would you buy with your budget, and what became of the fourteen claims?
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -11,11 +12,12 @@
 # ---
 
 # %% [markdown]
-# # 11 · When augmentation stops helping, what do you do then?
+# # 11 · Software 2.0, the capstone
 #
-# You have tried every stage alone. An article draws them as one pipeline (流水线): unlabelled data, self-supervision (自监督学习),
-# augmentation (数据增强), adversarial training (对抗训练), few-shot training (小样本训练), distillation (知识蒸馏), instance generation
-# (实例生成), prompt learning (提示学习). Does it work as a whole, and in that order?
+# **When augmentation stops helping, what do you do then?** You have tried every stage alone. An article draws them as one
+# pipeline (流水线): unlabelled data, self-supervision (自监督学习), augmentation (数据增强), adversarial training (对抗训练), few-shot
+# training (小样本训练), distillation (知识蒸馏), instance generation (实例生成), prompt learning (提示学习). Does it work as a whole, and in
+# that order?
 #
 # **After this chapter you can** take a pipeline apart by an ablation (消融实验), say whether gains add up, spend a budget of labels and
 # minutes, read the verdicts on all fourteen claims, move masks and boxes with their images, and enter a method of your own.

@@ -1,0 +1,155 @@
+"""Attempts at the exercises, kept on this machine: what `lab.check` noted in notebooks that a person works in.
+
+One JSON file: {"exercises": {name: attempt}, "forgotten": {name: attempt}}; the second part is what the last `forget` took.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .runtime import CourseError, home, write_atomically, writing_failed
+
+OFF = {"FEWSHOT_LAB_PROGRESS": "off"}  # the environment in which nothing is noted
+LOCK_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What is known of one exercise: the last try's status, when it was (UTC), how many there were, when one first passed."""
+
+    last: str
+    tried: str
+    tries: int = 1
+    passed: str | None = None
+
+
+def file() -> Path:
+    """Where attempts are kept: in FEWSHOT_LAB_HOME, else in the user's data folder."""
+    if "FEWSHOT_LAB_HOME" in os.environ:
+        return home() / "progress.json"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("fewshot-lab", appauthor=False)) / "progress.json"
+
+
+def by_hand() -> bool:
+    """Whether a person runs the current cell.
+
+    JupyterLab and other front ends name the cell in each request to the kernel; programs that execute notebooks (papermill,
+    nbclient, nbval, nbgrader) do not, and outside of a kernel there is no cell.
+    """
+    if os.environ.get("FEWSHOT_LAB_PROGRESS") == OFF["FEWSHOT_LAB_PROGRESS"] or "IPython" not in sys.modules:
+        return False
+    request = getattr(sys.modules["IPython"].get_ipython(), "get_parent", dict)()
+    return bool(request.get("metadata", {}).get("cellId"))
+
+
+def note(exercise: str, status: str) -> None:
+    """Notes a try ("passed", "failed", "not attempted") where a person made it; says so in one line when that fails."""
+    if not by_hand():
+        return
+    try:
+        with _changing() as (attempts, _):
+            now = Attempt(status, _now(), passed=_now() if status == "passed" else None)
+            attempts[exercise] = _joined(attempts.get(exercise), now)
+    except CourseError as error:
+        print(f"Your progress was not noted. {error}", file=sys.stderr)
+
+
+def kept() -> dict[str, Attempt]:
+    """The attempts by exercise, in no order; none when there is no file. Raises CourseError when it cannot be opened."""
+    if not file().exists():
+        return {}
+    with _locked() as path:
+        return _read(path)[0]
+
+
+def forget(exercises: Iterable[str]) -> int:
+    """Forgets the attempts at these exercises and returns how many there were; `remember` takes the last `forget` back."""
+    with _changing() as (attempts, forgotten):
+        taken = {name: attempts.pop(name) for name in set(exercises) & set(attempts)}
+        if taken:
+            forgotten.clear()
+            forgotten.update(taken)
+    return len(taken)
+
+
+def remember() -> int:
+    """Takes the last `forget` back, beside what was tried since, and returns how many exercises came back."""
+    with _changing() as (attempts, forgotten):
+        for name, attempt in forgotten.items():
+            attempts[name] = _joined(attempt, attempts.get(name))
+        count = len(forgotten)
+        forgotten.clear()
+    return count
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _joined(before: Attempt | None, after: Attempt | None) -> Attempt:
+    """Two parts of one exercise's history as one: what was passed once stays passed."""
+    if before is None or after is None:
+        return before or after
+    return Attempt(after.last, after.tried, before.tries + after.tries, before.passed or after.passed)
+
+
+@contextmanager
+def _locked() -> Iterator[Path]:
+    from filelock import FileLock, Timeout
+
+    path = file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
+            yield path
+    except Timeout as error:
+        raise CourseError(f"Another program holds {path} for {LOCK_SECONDS} seconds: close it and try again.") from error
+    except NotImplementedError as error:
+        raise CourseError(f"{path} lies where files cannot be locked: set FEWSHOT_LAB_HOME to another folder.") from error
+    except OSError as error:
+        raise writing_failed(path, error) from error
+
+
+@contextmanager
+def _changing() -> Iterator[tuple[dict[str, Attempt], dict[str, Attempt]]]:
+    """Gives what is kept and what was forgotten, to be changed, and writes both."""
+    with _locked() as path:
+        parts = _read(path)
+        yield parts
+        texts = [{name: asdict(attempt) for name, attempt in part.items()} for part in parts]
+        write_atomically(path, json.dumps(dict(zip(("exercises", "forgotten"), texts, strict=True)), indent=1))
+
+
+def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
+    """What is kept and what was forgotten; a damaged file is moved aside, with a message."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return _attempts(stored["exercises"]), _attempts(stored["forgotten"])
+    except FileNotFoundError:
+        return {}, {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        aside = path.with_name(f"progress.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.json")
+        os.replace(path, aside)
+        print(
+            f"The file of your progress was damaged. It is now {aside.name} in {path.parent}; noting begins anew.",
+            file=sys.stderr,
+        )
+        return {}, {}
+
+
+def _attempts(stored: dict) -> dict[str, Attempt]:
+    """The attempts of a part of the file; raises TypeError or ValueError for what is none."""
+    found = {name: Attempt(**values) for name, values in stored.items()}
+    for attempt in found.values():
+        for when in filter(None, (attempt.tried, attempt.passed)):
+            datetime.fromisoformat(when)
+        if not isinstance(attempt.last, str) or not isinstance(attempt.tries, int):
+            raise TypeError("an attempt has a status and a number of tries")
+    return found

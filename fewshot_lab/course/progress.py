@@ -1,0 +1,92 @@
+"""How far a learner has come: chapter by chapter, from the attempts kept on this machine, and what comes next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from .. import attempts
+from ..attempts import Attempt
+from .chapters import Chapter, chapters, choose
+
+START, GO_ON, DONE = "Start", "Go on", "Done"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A chapter with the attempts at its exercises, {name: attempt}."""
+
+    chapter: Chapter
+    tries: dict[str, Attempt]
+
+    @property
+    def passed(self) -> tuple[str, ...]:
+        """The exercises that passed once, in the chapter's order."""
+        return tuple(name for name, attempt in self.tries.items() if attempt.passed)
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The exercises that have not passed yet, in the chapter's order."""
+        return tuple(name for name in self.chapter.exercises if name not in self.passed)
+
+    @property
+    def state(self) -> str:
+        """START before the first try, DONE when every exercise has passed, else GO_ON."""
+        if not self.tries:
+            return START
+        return GO_ON if self.open else DONE
+
+    @property
+    def last(self) -> tuple[str, Attempt] | None:
+        """The exercise that was tried last and its attempt."""
+        return max(self.tries.items(), key=lambda item: item[1].tried, default=None)
+
+
+def progress() -> list[Progress]:
+    """All chapters in order with what was tried; raises CourseError when the course or the file cannot be read."""
+    kept = attempts.kept()
+    return [Progress(c, {name: kept[name] for name in c.exercises if name in kept}) for c in chapters()]
+
+
+def following(course: list[Progress]) -> Progress | None:
+    """The chapter to open now: the one tried last, or the first open one after it; None when everything has passed."""
+    last = max(range(len(course)), key=lambda i: course[i].last[1].tried if course[i].last else "", default=0)
+    ordered = course[last:] + course[:last]
+    return next((one for one in ordered if one.open), None)
+
+
+def last_in_words(one: Progress) -> str:
+    """The last try of a chapter, such as "nt_xent failed, 24 Nov 14:05" (local time); "" before the first."""
+    if one.last is None:
+        return ""
+    name, attempt = one.last
+    return f"{name} {attempt.last}, {datetime.fromisoformat(attempt.tried).astimezone():%d %b %H:%M}"
+
+
+def print_progress(console: Console | None = None) -> None:
+    """Prints the table of chapters with the exercises passed, and what comes next."""
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    course = progress()
+    table = Table("chapter", "passed", "next check", "last try")
+    for one in course:
+        name = f"{one.chapter.id} {one.chapter.title}"
+        table.add_row(name, f"{len(one.passed)} of {len(one.chapter.exercises)}", "".join(one.open[:1]), last_in_words(one))
+    console.print(table)
+    passed, total = sum(len(one.passed) for one in course), sum(len(one.chapter.exercises) for one in course)
+    to_open = following(course)
+    then = f"Next: {to_open.chapter.id} {to_open.chapter.title}." if to_open else "Every check has passed."
+    console.print(f"{passed} of {total} checks passed. {then} Kept in {attempts.file()}.", soft_wrap=True, highlight=False)
+
+
+def bring_back() -> int:
+    """Takes the last `reset` back; returns how many exercises came back."""
+    return attempts.remember()
+
+
+def reset(names: Iterable[str] = ()) -> int:
+    """Forgets the attempts at the exercises of these chapters (all by default); returns how many there were."""
+    return attempts.forget(name for chapter in choose(tuple(names)) for name in chapter.exercises)
