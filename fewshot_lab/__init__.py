@@ -10,7 +10,9 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "setup": "runtime",
     "quick_or_full": "runtime",
-    "CourseError": "runtime",
+    "CourseError": "languages",
+    "language": "languages",
+    "glossary": "languages.glossary",
     "check": "checking",
     "yours_or_ours": "checking",
     "record": "evidence",
@@ -31,7 +33,7 @@ _HOME_OF = {
     "recall": "widgets",
 }
 _ROOMS = (
-    "assets augment checking course data evidence exercises figures methods models runtime training widgets".split()
+    "assets augment checking course data evidence exercises figures languages methods models runtime training widgets".split()
 )
 
 __all__ = [*_HOME_OF, *_ROOMS]

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from .runtime import CourseError
+from .languages import CourseError
+from .languages import language as speak
 
 app = typer.Typer(
     help="Few-Shot Lab: a course on data augmentation and few-shot learning that tests every claim it makes.",
@@ -21,6 +22,7 @@ assets_app = typer.Typer(help="The data sets and models that chapters use.", no_
 app.add_typer(assets_app, name="assets")
 
 Chapters = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Such as 02; all if none is given.")]
+Language = Annotated[str | None, typer.Option(help="en or zh (中文): what checks, explorers and questions say.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion; all if none is given.")]
 
 
@@ -57,6 +59,12 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _speak(name: str | None) -> None:
+    """Sets the language of this process and of all that it starts."""
+    if name is not None:
+        os.environ["FEWSHOT_LAB_LANGUAGE"] = speak(name)
+
+
 @app.callback()
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
@@ -72,6 +80,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or mps.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/<time> by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest run, or with the one in --out.")] = False,
+    language: Language = None,
 ) -> None:
     """Execute chapters and record their results.
 
@@ -79,6 +88,7 @@ def run(
     """
     from .course.run import run
 
+    _speak(language)
     pairs = [tuple(pair.split("=", 1)) for pair in p or []]
     raise typer.Exit(run(chapters or (), pairs, profile, device, out, resume))
 
@@ -180,8 +190,16 @@ def site(out: Annotated[Path, typer.Option(help="Folder of the web site.")] = Pa
     print(build_site(out))
 
 
+@app.command()
+def glossary() -> None:
+    """Print the glossary, English and Chinese, as docs/glossary.md holds it."""
+    from .languages.glossary import as_markdown
+
+    print(as_markdown(), end="")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
+def lab(context: typer.Context, language: Language = None) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.
 
     It begins with a page of the chapters and your progress, /fewshot-lab.
@@ -189,6 +207,7 @@ def lab(context: typer.Context) -> None:
     from .course.chapters import course_root
     from .course.kernels import considerate_threads
 
+    _speak(language)
     os.environ.update(considerate_threads())
     settings = [f"--ServerApp.root_dir={course_root()}", "--LabApp.default_url=/fewshot-lab"]
     settings += ["--ServerApp.jpserver_extensions={'fewshot_lab.course.landing': True}"]

@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .languages import CourseError, language, say
+
 PROFILES = ("quick", "full")
 SCHEDULER_SECONDS = 20
 
 one_at_a_time = threading.Lock()  # a Dask worker may have several threads, and torch's global generator is theirs together
-
-
-class CourseError(RuntimeError):
-    """An error for the person at the keyboard: its text says what was given, what is needed and what to do."""
 
 
 @dataclass
@@ -30,7 +28,14 @@ class Setting:
     device: str = "cpu"
 
     def __str__(self) -> str:
-        return f"Chapter {self.chapter}: {self.profile} profile, seed {self.seed}, on {describe_device(self.device)}."
+        where = describe_device(self.device)
+        return say(
+            "Chapter {chapter}: {profile} profile, seed {seed}, on {device}.",
+            chapter=self.chapter,
+            profile=self.profile,
+            seed=self.seed,
+            device=where,
+        )
 
 
 _current = Setting()
@@ -38,6 +43,8 @@ _current = Setting()
 
 def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: str = "auto") -> None:
     """Prepares a notebook: checks its parameters, seeds every generator, chooses the device and says so in one line.
+
+    In another language than English a box with the chapter's title, aims and terms follows.
 
     `profile` is "quick" or "full" (None: the environment's FEWSHOT_LAB_PROFILE, else quick), `device` is "auto", "cpu",
     "cuda" or "mps", `seed` a whole number from 0 to 2**31 - 1. Raises CourseError for anything else.
@@ -49,6 +56,10 @@ def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: st
     seed_everything(seed)
     _current = Setting(chapter, profile, seed, choose_device(device))
     print(_current)
+    if language() != "en":
+        from .languages.opening import show_opening
+
+        show_opening(chapter)
 
 
 def current() -> Setting:
@@ -86,7 +97,7 @@ def describe_device(device: str) -> str:
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         return f"cuda ({properties.name}, {properties.total_memory / 2**30:.0f} GB)"
-    return f"cpu ({usable_cores()} cores)" if device == "cpu" else device
+    return say("cpu ({cores} cores)", cores=usable_cores()) if device == "cpu" else device
 
 
 def usable_cores() -> int:

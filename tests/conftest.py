@@ -8,6 +8,7 @@ from fewshot_lab import attempts
 from fewshot_lab.course.kernels import considerate_threads
 
 os.environ.update(considerate_threads() | attempts.OFF)
+os.environ.pop("FEWSHOT_LAB_LANGUAGE", None)  # the tests read English
 
 
 def pytest_addoption(parser):
@@ -23,7 +24,7 @@ def every_control_answers():
             assert control.description and control.tooltip
             before, old, seen = shown.output.value, control.value, set()
             for value in control.options if hasattr(control, "options") else (control.min, control.max):
-                control.value = value
+                control.value = value[1] if isinstance(value, tuple) else value  # (its name in another language, the value)
                 seen.add(shown.output.value)
             assert len(seen) > 1, f"{key} changes nothing"
             assert "role='alert'" not in "".join(seen)

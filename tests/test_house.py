@@ -18,22 +18,23 @@ OURS = {"fewshot_lab", "confine", "probes", "wire"}  # the last three stand alon
 
 # A room may import itself and the rooms named here (docs/contributing.md gives the table in words).
 MAY_IMPORT = {
-    "runtime": set(),
+    "languages": set(),
+    "runtime": {"languages"},
     "attempts": {"runtime"},
     "augment": set(),
     "assets": {"runtime"},
     "data": {"assets", "augment", "runtime"},
     "models": {"assets", "runtime"},
-    "training": {"runtime"},
-    "evidence": {"training", "runtime"},
+    "training": {"languages", "runtime"},
+    "evidence": {"languages", "training", "runtime"},
     "methods": {"data", "augment", "models", "training", "runtime"},
-    "exercises": {"augment", "methods", "runtime"},
+    "exercises": {"augment", "languages", "methods", "runtime"},
     "figures": {"methods", "training"},
-    "widgets": {"figures", "methods", "data", "augment", "assets"},
-    "checking": {"attempts", "exercises", "runtime"},
+    "widgets": {"figures", "languages", "methods", "data", "augment", "assets"},
+    "checking": {"attempts", "exercises", "languages", "runtime"},
     "grading": {"checking", "course", "exercises", "figures", "runtime"},
     "course": {"assets", "attempts", "evidence", "runtime"},
-    "cli": {"assets", "course", "grading", "runtime"},
+    "cli": {"assets", "course", "grading", "languages", "runtime"},
     "__main__": {"cli"},
 }
 

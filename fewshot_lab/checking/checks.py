@@ -14,6 +14,7 @@ import torch
 
 from .. import attempts
 from ..exercises import Exercise, exercise
+from ..languages import later, say
 from .compare import Difference, difference
 from .feedback import Feedback, describe
 
@@ -21,19 +22,19 @@ FRESH_CASES = 5
 SECONDS_A_CALL = 10
 
 _ADVICE = {
-    "NameError": "a name is used that has no value here: check its spelling, or whether its cell has been run",
-    "UnboundLocalError": "a name is used before it gets its value",
-    "TypeError": "a function or operator was given something of the wrong type, or too many or too few arguments",
-    "IndexError": "an index lies outside of the thing that it picks from",
-    "KeyError": "a dictionary has no such key",
-    "AttributeError": "the thing before the dot has nothing of that name",
-    "ValueError": "the type is right but the value cannot be used",
-    "ZeroDivisionError": "something is divided by zero",
-    "RuntimeError": "torch could not do it; most often two shapes do not fit",
-    "RecursionError": "the function calls itself without an end",
-    "TimeoutError": "is there a loop that never ends?",
+    "NameError": later("a name is used that has no value here: check its spelling, or whether its cell has been run"),
+    "UnboundLocalError": later("a name is used before it gets its value"),
+    "TypeError": later("a function or operator was given something of the wrong type, or too many or too few arguments"),
+    "IndexError": later("an index lies outside of the thing that it picks from"),
+    "KeyError": later("a dictionary has no such key"),
+    "AttributeError": later("the thing before the dot has nothing of that name"),
+    "ValueError": later("the type is right but the value cannot be used"),
+    "ZeroDivisionError": later("something is divided by zero"),
+    "RuntimeError": later("torch could not do it; most often two shapes do not fit"),
+    "RecursionError": later("the function calls itself without an end"),
+    "TimeoutError": later("is there a loop that never ends?"),
 }
-_NOT_TOLD = "The function is right on the cases that you can see, but not on others like them."
+_NOT_TOLD = later("The function is right on the cases that you can see, but not on others like them.")
 
 
 class _NotAttempted(Exception):
@@ -103,12 +104,14 @@ def examine(
             return _failed(task, cases, results, failures, told)
         broken = [_broken(law, function, generator) for law in task.properties]
     except _NotAttempted:
-        return Feedback(task, "not attempted", "Write the body of the function, run its cell, then run this one again.")
-    laws = [f"{'✗' if words else '✓'} {law.statement}" for law, words in zip(task.properties, broken, strict=True)]
+        words = say("Write the body of the function, run its cell, then run this one again.")
+        return Feedback(task, "not attempted", words)
+    laws = [f"{'✗' if words else '✓'} {say(law.statement)}" for law, words in zip(task.properties, broken, strict=True)]
     for law, words in zip(task.properties, broken, strict=True):
         if words:
-            return Feedback(task, "failed", words, details=laws, mistake=law.mistake)
-    message = f"All {len(cases)} cases agree with the reference." if cases else "Every requirement holds."
+            return Feedback(task, "failed", say(words), details=laws, mistake=law.mistake)
+    agree = say("All {count} cases agree with the reference.", count=len(cases))
+    message = agree if cases else say("Every requirement holds.")
     return Feedback(task, "passed", message, details=laws)
 
 
@@ -117,10 +120,12 @@ def yours_or_ours(function: Callable) -> Callable:
     feedback = _checked(function)
     name = feedback.exercise.name
     if feedback.status == "passed":
-        print(f"Using your {name}.")
+        print(say("Using your {name}.", name=name))
         return function
-    reason = "is not written yet" if feedback.status == "not attempted" else "does not pass its check yet"
-    print(f"Using the course's {name}: yours {reason}.")
+    if feedback.status == "not attempted":
+        print(say("Using the course's {name}: yours is not written yet.", name=name))
+    else:
+        print(say("Using the course's {name}: yours does not pass its check yet.", name=name))
     return feedback.exercise.reference
 
 
@@ -144,7 +149,8 @@ def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | Non
     except Exception as error:
         return None, Difference("exception", _explain(error))
     if any(difference(after, before, 0.0) for after, before in zip(given, arguments, strict=True)):
-        return result, Difference("in place", "Your function changes its input. Work on a copy: begin with `x = x.clone()`.")
+        words = say("Your function changes its input. Work on a copy: begin with `x = x.clone()`.")
+        return result, Difference("in place", words)
     return result, None
 
 
@@ -165,10 +171,10 @@ def _explain(error: Exception) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)][1:]
     where = ""
     if frames:
-        line = frames[0].line or ""
-        where = f" in line {frames[0].lineno} of its cell" + (f" ({line.strip()})" if line else "")
-    advice = _ADVICE.get(kind)
-    return f"Your function stopped with {kind}{where}: {error}" + (f". That means: {advice}." if advice else "")
+        line = f" ({frames[0].line.strip()})" if frames[0].line else ""
+        where = say(" in line {number} of its cell{line}", number=frames[0].lineno, line=line)
+    means = say(". That means: {advice}.", advice=say(_ADVICE[kind])) if kind in _ADVICE else ""
+    return say("Your function stopped with {kind}{where}: {error}{means}", kind=kind, where=where, error=error, means=means)
 
 
 def _failures(task: Exercise, cases: list[tuple], results: list):
@@ -182,12 +188,12 @@ def _failures(task: Exercise, cases: list[tuple], results: list):
 def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure], told: list[_Failure]) -> Feedback:
     """`told`: the failures whose right result may be shown; without one, the smallest is shown without it."""
     smallest = min(told or failures, key=lambda failure: _size(failure.arguments))
-    problem = smallest.problem if told or smallest.problem.kind != "value" else Difference("value", _NOT_TOLD)
+    problem = smallest.problem if told or smallest.problem.kind != "value" else Difference("value", say(_NOT_TOLD))
     mistake = next((m for m in task.mistakes if _made(m.function, task, cases, results)), None)
     details = [problem.words] if mistake else []
     details += describe(task, smallest.arguments, smallest.expected, smallest.got, problem, expected_told=bool(told))
-    message = mistake.hint if mistake else problem.words
-    share = f"{len(cases) - len(failures)} of {len(cases)} cases are right."
+    message = say(mistake.hint) if mistake else problem.words
+    share = say("{right} of {count} cases are right.", right=len(cases) - len(failures), count=len(cases))
     return Feedback(task, "failed", message, details=[*details, share], mistake=mistake and mistake.name)
 
 
@@ -218,7 +224,8 @@ def _broken(law, function: Callable, generator: torch.Generator) -> str | None:
         raise
     except Exception as error:
         if isinstance(function, Elsewhere) and not isinstance(error, AnswerStopped):
-            return f"What your function returns does not fit ({type(error).__name__}: {error})."
+            kind = type(error).__name__
+            return say("What your function returns does not fit ({kind}: {error}).", kind=kind, error=error)
         return _explain(error)
 
 
@@ -236,7 +243,7 @@ def _time_limit():
         return
 
     def stop(*_):
-        raise TimeoutError(f"no result after {SECONDS_A_CALL} seconds")
+        raise TimeoutError(say("no result after {seconds} seconds", seconds=SECONDS_A_CALL))
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, SECONDS_A_CALL)

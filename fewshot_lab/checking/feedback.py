@@ -2,15 +2,21 @@
 
 import html
 import inspect
+import unicodedata
 from dataclasses import dataclass, field
 
 import torch
 
 from ..exercises import Exercise
+from ..languages import english, later, say
 from .compare import Difference
 
 MIME = "application/vnd.fewshot-lab.check+json"
-_LOOK = {"passed": ("✓", "Right", "#2e7d32"), "failed": ("✗", "Not yet", "#c62828"), "not attempted": ("○", "To do", "#757575")}
+_LOOK = {
+    "passed": ("✓", later("Right"), "#2e7d32"),
+    "failed": ("✗", later("Not yet"), "#c62828"),
+    "not attempted": ("○", later("To do"), "#757575"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,24 +30,32 @@ class Feedback:
     mistake: str | None = None
 
     def __str__(self) -> str:
-        symbol, word, _ = _LOOK[self.status]
-        return "\n".join([f"{symbol} {self.exercise.title}: {word}. {self.message}", *(f"  {line}" for line in self.details)])
+        return "\n".join([f"{self._head()} {self.message}", *(f"  {line}" for line in self.details)])
 
     __repr__ = __str__
 
+    def _head(self) -> str:
+        symbol, word, _ = _LOOK[self.status]
+        return f"{symbol} " + say("{title}: {word}.", title=say(self.exercise.title), word=say(word))
+
     def as_html(self) -> str:
         """The box as HTML that is legible on light and dark pages; everything that a learner wrote is escaped."""
-        symbol, word, colour = _LOOK[self.status]
+        colour = _LOOK[self.status][2]
         lines = "".join(map(_line, self.details))
         return (
             f"<div role='status' style='border-left:.4em solid {colour};padding:.5em .8em;margin:.3em 0;"
             f"background:color-mix(in srgb, {colour} 10%, transparent)'>"
-            f"<strong>{symbol} {html.escape(self.exercise.title)}: {word}.</strong> {html.escape(self.message)}{lines}</div>"
+            f"<strong>{html.escape(self._head())}</strong> {html.escape(self.message)}{lines}</div>"
         )
 
     def as_record(self) -> dict:
-        """What is kept in the cell's output and collected by a run."""
-        return {"exercise": self.exercise.name, "status": self.status, "message": self.message, "mistake": self.mistake}
+        """What is kept in the cell's output and collected by a run, in English whatever language is set."""
+        return {
+            "exercise": self.exercise.name,
+            "status": self.status,
+            "message": english(self.message),
+            "mistake": self.mistake,
+        }
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": str(self), "text/html": self.as_html(), MIME: self.as_record()}
@@ -58,22 +72,28 @@ def describe(task: Exercise, arguments: tuple, expected, got, problem: Differenc
     """The smallest failing case as lines: input, expected (if it may be told), got and, for tensors, the difference."""
     rows = dict(zip(inspect.signature(task.reference).parameters, arguments, strict=False))
     if expected_told:
-        rows["expected"] = expected
+        rows[say("expected")] = expected
     if problem.kind not in ("exception", "missing"):
-        rows["got"] = got
+        rows[say("got")] = got
     tensors = isinstance(got, torch.Tensor) and isinstance(expected, torch.Tensor)
     if problem.kind == "value" and tensors and expected_told:
-        rows["got - expected"] = got.detach().double() - expected.double()
-    width = max(map(len, rows)) + 1
-    lines = [f"  {name + ':':<{width}} {show(value, indent=width + 3)}" for name, value in rows.items()]
-    return ["\n".join(["Smallest failing case:", *lines])]
+        rows[say("got - expected")] = got.detach().double() - expected.double()
+    width = max(map(_columns, rows)) + 1
+    lines = [f"  {name}:{' ' * (width - _columns(name))}{show(value, indent=width + 3)}" for name, value in rows.items()]
+    return ["\n".join([say("Smallest failing case:"), *lines])]
+
+
+def _columns(text: str) -> int:
+    """How wide a text is in a table of even columns: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def show(value, indent: int = 0) -> str:
     """A value on few lines, those after the first indented: small tensors whole, large ones by shape and range."""
     if isinstance(value, torch.Tensor):
         if value.numel() > 36:
-            return f"tensor {tuple(value.shape)}, values from {value.min().item():.4g} to {value.max().item():.4g}"
+            ends = {"low": value.min().item(), "high": value.max().item()}
+            return say("tensor {shape}, values from {low:.4g} to {high:.4g}", shape=tuple(value.shape), **ends)
         values = value.detach().double().round(decimals=4) + 0.0 if value.is_floating_point() else value
         width = max((len(str(number)) for number in values.flatten().tolist()), default=0)
         return _rows(values.tolist(), width, indent)

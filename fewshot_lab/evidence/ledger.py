@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..languages import later, say
 from .claims import CLAIMS
 from .course_records import ChapterRecord, of_run
-from .verdicts import SYMBOLS, mark
+from .verdicts import SYMBOLS, in_words, mark
 
-UNTESTED, MIXED = "not yet tested", "mixed"
+UNTESTED, MIXED = later("not yet tested"), later("mixed")
 _ORDER = ("supported", MIXED, "inconclusive", "refuted", UNTESTED)
 _LEFT = " style='text-align:left;vertical-align:top'"
 
@@ -42,43 +43,51 @@ class Ledger:
     def counts(self) -> str:
         """How many claims came out how, such as "5 supported, 2 refuted"."""
         found = list(self.overall.values())
-        return ", ".join(f"{found.count(result)} {result}" for result in _ORDER if result in found)
+        return ", ".join(f"{found.count(result)} {in_words(result)}" for result in _ORDER if result in found)
 
     def __str__(self) -> str:
         lines = []
         for claim, chapter, result, why in self.rows:
             reason = f" ({why})" if why else ""
-            lines.append(f"{claim:<4} chapter {chapter}  {result:<14}  {CLAIMS[claim].text}{reason}")
+            where = say("chapter {chapter}", chapter=chapter)
+            lines.append(f"{claim:<4} {where}  {in_words(result):<14}  {say(CLAIMS[claim].text)}{reason}")
         if self.sources:
-            lines.append("Overall: " + "; ".join(f"{claim} {result}" for claim, result in self.overall.items()))
-        lines += [f"From {source}: {chapters}" for source, chapters in self._by_source().items()]
+            overall = "; ".join(f"{claim} {in_words(result)}" for claim, result in self.overall.items())
+            lines.append(say("Overall: {overall}", overall=overall))
+        lines += self._by_source()
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        heads = ("claim", "statement", "overall", "chapter", "verdict", "why")
+        heads = (say("claim"), say("statement"), say("overall"), say("chapter"), say("verdict"), say("why"))
         rows, before = [], None
         for claim, chapter, result, why in self.rows:
             span = sum(name == claim for name, *_ in self.rows)
-            once = (claim, html.escape(CLAIMS[claim].text), _shown(self.overall[claim]))
+            once = (claim, html.escape(say(CLAIMS[claim].text)), _shown(self.overall[claim]))
             cells = [f"<td rowspan='{span}'{_LEFT}>{cell}</td>" for cell in once] if claim != before else []
             cells += [f"<td{_LEFT}>{cell}</td>" for cell in (self._link(chapter), _shown(result), html.escape(why))]
             rows.append(f"<tr>{''.join(cells)}</tr>")
             before = claim
         head = "".join(f"<th scope='col'{_LEFT}>{name}</th>" for name in heads)
-        foot = "; ".join(f"from {source}: {chapters}" for source, chapters in self._by_source().items())
+        foot = "; ".join(self._by_source())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table><p>{html.escape(foot)}</p>"
 
     def _link(self, chapter: str) -> str:
         name, text = self.notebooks.get(chapter), html.escape(chapter)
         return f"<a href='{html.escape(name, quote=True)}'>{text}</a>" if name else text
 
-    def _by_source(self) -> dict[str, str]:
+    def _by_source(self) -> list[str]:
+        """Which chapters' verdicts came from where, a line for each source."""
         found: dict[str, list[str]] = {}
         for chapter in sorted({chapter for _, chapter, *_ in self.rows} & set(self.sources)):
             found.setdefault(self.sources[chapter], []).append(chapter)
-        return {source: f"chapter{'s' * (len(chapters) > 1)} {', '.join(chapters)}" for source, chapters in found.items()}
+        return [
+            say("From {source}: chapter {chapters}", source=source, chapters=named[0])
+            if len(named) == 1
+            else say("From {source}: chapters {chapters}", source=source, chapters=", ".join(named))
+            for source, named in found.items()
+        ]
 
 
 def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
@@ -103,5 +112,5 @@ def _common(said: list[str]) -> str:
 
 
 def _shown(result: str) -> str:
-    words = mark(result) if result in SYMBOLS else f"± {result}" if result == MIXED else result
+    words = mark(result) if result in SYMBOLS else f"± {in_words(result)}" if result == MIXED else in_words(result)
     return f"<span style='white-space:nowrap'>{html.escape(words)}</span>"

@@ -5,11 +5,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..languages import later, say
 from ..training.metrics import Estimate
 from .claims import CLAIMS
 
 MIME = "application/vnd.fewshot-lab.verdict+json"
-SYMBOLS = {"supported": "✓", "refuted": "✗", "inconclusive": "?"}
+SYMBOLS = {later("supported"): "✓", later("refuted"): "✗", later("inconclusive"): "?"}
 COLOURS = {"supported": "#2da44e", "refuted": "#cf222e", "inconclusive": "#9a6700"}
 
 
@@ -33,8 +34,7 @@ class Evidence:
 
     @property
     def verdict(self) -> str:
-        """"supported" when the whole interval lies on the said side, "refuted" when on the other, else "inconclusive".
-        """
+        """ "supported" when the whole interval lies on the said side, "refuted" when on the other, else "inconclusive"."""
         low = -math.inf if self.estimate.bound == "<=" else self.estimate.low
         high = math.inf if self.estimate.bound == ">=" else self.estimate.high
         if self.estimate.n < 2 or math.isnan(self.estimate.low + self.estimate.high):
@@ -67,8 +67,8 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{SYMBOLS[self.verdict]} {self.claim} {self.verdict}: {self.text}"]
-        lines += [f"  {SYMBOLS[part.verdict]} {part.verdict}: {part}" for part in self.evidence]
+        lines = [f"{SYMBOLS[self.verdict]} {self.claim} {in_words(self.verdict)}: {self.text}"]
+        lines += [f"  {mark(part.verdict)}: {part}" for part in self.evidence]
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
@@ -85,7 +85,8 @@ class Verdict:
             for part in self.evidence
         )
         heads = "".join(
-            f"<th scope='col'>{head}</th>" for head in ("evidence", "measured (95 % interval)", "needed", "says")
+            f"<th scope='col'>{head}</th>"
+            for head in (say("evidence"), say("measured (95 % interval)"), say("needed"), say("says"))
         )
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
         return f"<div><p>{badge(self.verdict)} <strong>{self.claim}</strong> {html.escape(self.text)}</p>{table}</div>"
@@ -111,12 +112,17 @@ def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Verdict:
 
 def mark(result: str) -> str:
     """A verdict's symbol and word."""
-    return f"{SYMBOLS[result]} {result}"
+    return f"{SYMBOLS[result]} {in_words(result)}"
+
+
+def in_words(result: str) -> str:
+    """A verdict for a reader: in another language than English with the English word of the records beside it."""
+    said = say(result)
+    return said if said == result else f"{said} ({result})"
 
 
 def badge(result: str) -> str:
-    """A verdict as an HTML badge: symbol and word in the page's own text colour, framed, so that any theme can show it.
-    """
+    """A verdict as an HTML badge: symbol and word in the page's own text colour, framed, so that any theme can show it."""
     return (
         f"<span style='border:2px solid {COLOURS[result]};border-radius:4px;padding:1px 6px;font-weight:bold;"
         f"white-space:nowrap'>{mark(result)}</span>"

@@ -5,6 +5,7 @@ import math
 import torch
 
 from ..augment import geometry
+from ..languages import say
 from .declare import Exercise, Mistake, Property
 
 
@@ -97,19 +98,19 @@ def _random_predictions(generator):
 def _turns_add_up(function, generator):
     a, b = (6.28 * torch.rand(2, generator=generator)).tolist()
     if not torch.allclose(function(a) @ function(b), function(a + b), atol=1e-4):
-        return f"R({a:.2f}) R({b:.2f}) is not R({a + b:.2f})."
+        return say("R({a:.2f}) R({b:.2f}) is not R({both:.2f}).", a=a, b=b, both=a + b)
 
 
 def _undone_by_transpose(function, generator):
     a = (6.28 * torch.rand(1, generator=generator)).item()
     if not torch.allclose(function(a) @ function(a).T, torch.eye(2), atol=1e-4):
-        return f"R({a:.2f}) times its transpose is not the identity."
+        return say("R({a:.2f}) times its transpose is not the identity.", a=a)
 
 
 def _flip_twice(function, generator):
     width = 2 + int(torch.randint(30, (1,), generator=generator))
     if not torch.allclose(function(width) @ function(width), torch.eye(3), atol=1e-4):
-        return f"Flipping an image of width {width} twice does not give it back."
+        return say("Flipping an image of width {width} twice does not give it back.", width=width)
 
 
 EXERCISES = [

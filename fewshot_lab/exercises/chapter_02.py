@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
+from ..languages import say
 from . import probes
 from .declare import Exercise, Mistake, Property
 
@@ -92,100 +93,117 @@ def listing_schedule(optimizer, steps):
 
 def _small_pictures_work(seen, generator):
     if isinstance(seen, str):
-        return f"A picture of 28 x 28 stops it ({seen}). Resize while cropping: RandomResizedCrop does both."
+        return say("A picture of 28 x 28 stops it ({seen}). Resize while cropping: RandomResizedCrop does both.", seen=seen)
     for shape in seen:
         if shape != (3, 32, 32):
-            return f"With size 32 a picture becomes {shape}; (3, 32, 32) is needed: use `size`, not a fixed 224."
+            return say(
+                "With size 32 a picture becomes {shape}; (3, 32, 32) is needed: use `size`, not a fixed 224.",
+                shape=shape,
+            )
 
 
 def _same_scale(seen, generator):
     if not 0.5 < seen[0] / max(seen[1], 1e-6) < 2.2:
-        return (
-            f"The same object fills {seen[0]:.0%} of a training image and {seen[1]:.0%} of a test image. "
-            "Both must be resized: training sees things at another scale than the test."
+        return say(
+            "The same object fills {train:.0%} of a training image and {test:.0%} of a test image. Both must be resized: "
+            "training sees things at another scale than the test.",
+            train=seen[0],
+            test=seen[1],
         )
 
 
 def _augments_training_only(differ, generator):
     if differ["test"]:
-        return "Two passes of the test transform differ. A test image must not be drawn at random."
+        return say("Two passes of the test transform differ. A test image must not be drawn at random.")
 
 
 def _augments_training(differ, generator):
     if not differ["training"]:
-        return "Twenty passes of the training transform are all alike: nothing is augmented. Crop or flip at random."
+        return say("Twenty passes of the training transform are all alike: nothing is augmented. Crop or flip at random.")
 
 
 def _model_is_current(warned, generator):
     if any("pretrained" in words for words in warned):
-        return "torchvision warns: `pretrained=` is deprecated since version 0.13. Say weights=None for random weights."
+        return say("torchvision warns: `pretrained=` is deprecated since version 0.13. Say weights=None for random weights.")
 
 
 def _one_logit_per_class(shape, generator):
     if shape != (2, 3):
-        return f"For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed."
+        return say("For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed.", shape=shape)
 
 
 def _is_a_resnet(parameters, generator):
     if parameters != 11_176_512 + 513 * 3:
-        return f"A ResNet-18 for 3 classes has 11178051 parameters, yours {parameters}. Take models.resnet18, replace its `fc`."
+        return say(
+            "A ResNet-18 for 3 classes has 11178051 parameters, yours {parameters}. Take models.resnet18, replace its `fc`.",
+            parameters=parameters,
+        )
 
 
 def _model_moved(devices, generator):
     if devices != ["meta"]:
-        return "The model stays where it was made. Return model.to(device), or a GPU is never used."
+        return say("The model stays where it was made. Return model.to(device), or a GPU is never used.")
 
 
 def _loads_in_parallel(seen, generator):
     if seen["workers"] < 1:
-        return "num_workers is 0: the training waits while one process reads pictures. Give it two."
+        return say("num_workers is 0: the training waits while one process reads pictures. Give it two.")
 
 
 def _batches_of_64(seen, generator):
     if seen["batches"] != [64, 64]:
-        return f"The batches for training and for the test hold {seen['batches']} items; 64 are asked for."
+        return say("The batches for training and for the test hold {batches} items; 64 are asked for.", batches=seen["batches"])
 
 
 def _shuffles_training(seen, generator):
     if seen["samplers"] != ["RandomSampler", "SequentialSampler"]:
-        return "Shuffle the training data, and only these: shuffle=training."
+        return say("Shuffle the training data, and only these: shuffle=training.")
 
 
 def _in_eval_mode(seen, generator):
     if seen["training"]:
-        return "The model is in training mode: batch norm uses the batch and dropout drops. Call model.eval() first."
+        return say("The model is in training mode: batch norm uses the batch and dropout drops. Call model.eval() first.")
 
 
 def _without_gradients(seen, generator):
     if seen["gradients"]:
-        return "Gradients are recorded while evaluating, which costs memory and time: use `with torch.no_grad():`."
+        return say("Gradients are recorded while evaluating, which costs memory and time: use `with torch.no_grad():`.")
 
 
 def _mean_over_images(seen, generator):
     if not math.isclose(seen["accuracy"], 0.6, abs_tol=1e-4):
-        return f"The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {seen['accuracy']:.3f}."
+        return say(
+            "The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {accuracy:.3f}.",
+            accuracy=seen["accuracy"],
+        )
     if not math.isclose(seen["loss"], probes.EVALUATION_LOSS, abs_tol=1e-4):
-        return (
-            f"Batches of 3 and 2 images: the mean loss over images is {probes.EVALUATION_LOSS:.3f}, yours {seen['loss']:.3f}. "
-            "Weigh each batch by its size; the last one is often smaller."
+        return say(
+            "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}. Weigh each batch by its "
+            "size; the last one is often smaller.",
+            loss=probes.EVALUATION_LOSS,
+            yours=seen["loss"],
         )
 
 
 def _batches_moved(seen, generator):
     if not seen["images sent"]:
-        return "The images are not moved to the model's device: images.to(device), and the labels too."
+        return say("The images are not moved to the model's device: images.to(device), and the labels too.")
     if not seen["labels sent"]:
-        return "The labels are not moved to the device on which the logits are: labels.to(device)."
+        return say("The labels are not moved to the device on which the logits are: labels.to(device).")
 
 
 def _rate_falls(rates, generator):
     if rates[-1] > 0.1 * max(rates):
-        return f"The learning rate ends at {rates[-1]:.3g} of {max(rates):.3g}. Let it fall towards 0, for example by a cosine."
+        return say(
+            "The learning rate ends at {last:.3g} of {most:.3g}. Let it fall towards 0, for example by a cosine.",
+            last=rates[-1],
+            most=max(rates),
+        )
 
 
 def _rate_starts(rates, generator):
     if max(rates[:25]) < 0.05:
-        return f"The learning rate never comes near the optimizer's 0.1 (at most {max(rates[:25]):.3g})."
+        return say("The learning rate never comes near the optimizer's 0.1 (at most {most:.3g}).", most=max(rates[:25]))
 
 
 EXERCISES = [

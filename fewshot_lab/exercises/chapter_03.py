@@ -5,6 +5,7 @@ import math
 import torch
 
 from ..augment.text import augmented_set, random_deletion, random_swap, synonym_replacement
+from ..languages import say
 from ..methods.text_augmentation import flip_rate
 from .declare import Exercise, Mistake, Property
 from .probes import Marks
@@ -107,12 +108,12 @@ def _stays_within_one(function, generator):
     for after in (labels, labels + 1):
         _, low, high = function(labels, after, labels)
         if low < 0 or high > 1 or high - low < 0.01:
-            return "With 0 or 4 of 4 labels flipped your interval has no width or leaves 0..1."
+            return say("With 0 or 4 of 4 labels flipped your interval has no width or leaves 0..1.")
 
 
 def _keeps_every_word(function, generator):
     if sorted(function(list(WORDS), [(0, 4), (2, 9), (4, 2)])) != sorted(WORDS):
-        return "A swap must keep every word: yours loses some or has some twice."
+        return say("A swap must keep every word: yours loses some or has some twice.")
 
 
 def _draws(generator, count):

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from ..languages import say
 from ..methods.contrastive import nt_xent, positive_pairs, rotation_batch, similarity_matrix
 from ..methods.probes import nearest_labels
 from . import probes
@@ -89,18 +90,21 @@ def _own_inverse(function, generator):
     batch = _random_size(generator)[0]
     pairs = function(batch)
     if not torch.equal(pairs[pairs], torch.arange(2 * batch)):
-        return f"With {batch} images: the other view of the other view of a row must be the row itself."
+        return say("With {batch} images: the other view of the other view of a row must be the row itself.", batch=batch)
 
 
 def _scale_free(function, generator):
     z, temperature = _random_views(generator)
     if not torch.allclose(function(z, temperature), function(7 * z, temperature), atol=1e-4):
-        return "Seven times longer vectors give another loss. Only their directions may count."
+        return say("Seven times longer vectors give another loss. Only their directions may count.")
 
 
 def _on_its_device(words, generator):
     if words:
-        return f"On another device it stops ({words}). Make new tensors where z is: device=z.device, or .to(z.device)."
+        return say(
+            "On another device it stops ({words}). Make new tensors where z is: device=z.device, or .to(z.device).",
+            words=words,
+        )
 
 
 _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7, 0.7]])

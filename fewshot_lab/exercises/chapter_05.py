@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import grad
 
+from ..languages import say
 from ..methods.prototypes import simple_shot
 from .declare import Exercise, Mistake, Property
 
@@ -57,28 +58,40 @@ def _right_sizes(function, generator):
     [episode] = _draws(function, generator, 1)
     four = isinstance(episode, tuple | list) and len(episode) == 4
     if not four or not all(isinstance(part, torch.Tensor) for part in episode):
-        return "Four tensors are needed: support rows, their labels, query rows, their labels."
+        return say("Four tensors are needed: support rows, their labels, query rows, their labels.")
     sizes = [tuple(part.shape) for part in episode]
     needed = [(_WAY * _SHOTS,)] * 2 + [(_WAY * _QUERIES,)] * 2
     if sizes != needed:
-        return f"For {_WAY}-way {_SHOTS}-shot with {_QUERIES} queries a class the shapes are {needed}; yours are {sizes}."
+        return say(
+            "For {way}-way {shots}-shot with {queries} queries a class the shapes are {needed}; yours are {sizes}.",
+            way=_WAY,
+            shots=_SHOTS,
+            queries=_QUERIES,
+            needed=needed,
+            sizes=sizes,
+        )
 
 
 def _nothing_shared(function, generator):
     for support, _, asked, _ in _draws(function, generator):
         if shared := set(support.tolist()) & set(asked.tolist()):
-            return f"Rows {sorted(shared)} are in the support set and among the queries: the answer is given away."
+            return say(
+                "Rows {rows} are in the support set and among the queries: the answer is given away.",
+                rows=sorted(shared),
+            )
         if len({*support.tolist(), *asked.tolist()}) < len(support) + len(asked):
-            return "A row is drawn twice in one episode. Draw without replacement (torch.randperm)."
+            return say("A row is drawn twice in one episode. Draw without replacement (torch.randperm).")
 
 
 def _numbered_anew(function, generator):
     for _, known, _, wanted in _draws(function, generator):
         for part in (known, wanted):
             if sorted(set(part.tolist())) != list(range(_WAY)):
-                return (
-                    f"The labels of an episode are 0 to {_WAY - 1}, yours are {sorted(set(part.tolist()))}. Number the chosen "
-                    "classes anew: a model must not know a class from an earlier episode by its number."
+                return say(
+                    "The labels of an episode are 0 to {last}, yours are {yours}. Number the chosen classes anew: a model "
+                    "must not know a class from an earlier episode by its number.",
+                    last=_WAY - 1,
+                    yours=sorted(set(part.tolist())),
                 )
 
 
@@ -88,32 +101,41 @@ def _labels_fit(function, generator):
         for row, new in zip(torch.cat([support, asked]).tolist(), torch.cat([known, wanted]).tolist(), strict=True):
             old.setdefault(new, set()).add(_LABELS[row].item())
         if any(len(classes) > 1 for classes in old.values()):
-            return f"One label of the episode stands for several classes: {old}. Support and queries need the same numbering."
+            return say(
+                "One label of the episode stands for several classes: {old}. Support and queries need the same numbering.",
+                old=old,
+            )
         if len(set.union(*old.values())) < _WAY:
-            return "Two labels of one episode stand for the same class: draw the classes without replacement."
+            return say("Two labels of one episode stand for the same class: draw the classes without replacement.")
 
 
 def _balanced(function, generator):
     for _, known, _, wanted in _draws(function, generator):
         counts = (torch.bincount(known, minlength=_WAY).tolist(), torch.bincount(wanted, minlength=_WAY).tolist())
         if counts != ([_SHOTS] * _WAY, [_QUERIES] * _WAY):
-            return f"Every class needs {_SHOTS} support images and {_QUERIES} queries; yours have {counts[0]} and {counts[1]}."
+            return say(
+                "Every class needs {shots} support images and {queries} queries; yours have {support} and {asked}.",
+                shots=_SHOTS,
+                queries=_QUERIES,
+                support=counts[0],
+                asked=counts[1],
+            )
 
 
 def _varied(function, generator):
     draws = _draws(function, generator)
     classes = {tuple(_LABELS[support].unique().tolist()) for support, *_ in draws}
     if len(classes) == 1:
-        return f"Twenty episodes all have the classes {list(*classes)}. Draw the classes at random."
+        return say("Twenty episodes all have the classes {classes}. Draw the classes at random.", classes=list(*classes))
     first = {(_LABELS[row].item(), row) for support, *_ in draws for row in support.tolist()}
     if max(sum(label == chosen for label, _ in first) for chosen in _LABELS.tolist()) <= _SHOTS:
-        return "A class always has the same support images. Draw its images at random too."
+        return say("A class always has the same support images. Draw its images at random too.")
 
 
 def _repeats(function, generator):
     one, other = (_draws(function, torch.Generator().manual_seed(5), 3) for _ in range(2))
     if not all(torch.equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True)):
-        return "The same generator gives another episode each time: pass `generator=generator` to every draw."
+        return say("The same generator gives another episode each time: pass `generator=generator` to every draw.")
 
 
 # --- The outer gradient of a MAML step
@@ -130,7 +152,7 @@ def _outer_gradient(step, generator):
 
 def _flows(function, generator):
     if _outer_gradient(function, generator) is None:
-        return (
+        return say(
             "No gradient flows from the new weight back to the old one, so nothing can be meta-learned. Do not use .data, "
             ".detach() or no_grad; return weight - rate * gradient."
         )
@@ -140,7 +162,7 @@ def _second_order(function, generator):
     seed = int(torch.randint(2**31, (1,), generator=generator))
     mine, right = (_outer_gradient(step, torch.Generator().manual_seed(seed)) for step in (function, inner_step))
     if mine is not None and not torch.allclose(mine, right, atol=1e-4):
-        return (
+        return say(
             "The outer gradient misses the second derivative: your step counts its own gradient as a constant (first-order "
             "MAML). Use torch.func.grad, or torch.autograd.grad(..., create_graph=True)."
         )

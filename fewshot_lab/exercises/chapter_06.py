@@ -1,9 +1,9 @@
 """Chapter 06: softened probabilities, the distillation loss and its gradient, mixed targets, replayed views, fidelity."""
 
-
 import torch
 import torch.nn.functional as F
 
+from ..languages import say
 from ..methods.distillation import (
     distillation_gradient,
     distillation_loss,
@@ -48,25 +48,27 @@ def _keeps_the_global_generator(function, generator):
     before = torch.get_rng_state()
     function(torch.zeros(2, 1, 2, 2), Noise(1.0), 2, 7)
     if not torch.equal(torch.get_rng_state(), before):
-        return "Your function moves torch's global generator. Make one for each copy: torch.Generator().manual_seed(seed + r)."
+        return say(
+            "Your function moves torch's global generator. Make one for each copy: torch.Generator().manual_seed(seed + r)."
+        )
 
 
 def _rows_sum_to_one(function, generator):
     logits = 5 * torch.randn(3, 4, generator=generator)
     if not torch.allclose(function(logits, 3.0).sum(dim=1), torch.ones(3), atol=1e-4):
-        return "The probabilities of an image do not sum to one."
+        return say("The probabilities of an image do not sum to one.")
 
 
 def _nothing_to_learn_from_oneself(function, generator):
     logits = torch.randn(3, 4, generator=generator)
     if abs(float(function(logits, logits + 2.0, 3.0))) > 1e-4:
-        return "A student whose probabilities are the teacher's still has a loss."
+        return say("A student whose probabilities are the teacher's still has a loss.")
 
 
 def _pushes_balance(function, generator):
     student, teacher = torch.randn(2, 3, 4, generator=generator)
     if function(student, teacher, 3.0).sum(dim=1).abs().max() > 1e-4:
-        return "The gradient of an image does not sum to zero: what is taken from one class must go to the others."
+        return say("The gradient of an image does not sum to zero: what is taken from one class must go to the others.")
 
 
 def _random_logits(generator):

@@ -1,9 +1,9 @@
 """Chapter 07: a gradient step, projections onto both balls, projected gradient descent, TRADES, survivors, warning signs."""
 
-
 import torch
 import torch.nn.functional as F
 
+from ..languages import say
 from ..methods.adversarial import trades_loss
 from ..methods.attacks import fgsm, input_gradient, pgd, project_l2, project_linf, surviving_share, warning_signs
 from .declare import Exercise, Mistake, Property
@@ -62,11 +62,11 @@ def _within(function, generator, length):
     moved = images + torch.randn(images.shape, generator=generator)
     found = function(moved, images, 0.3)
     if found.min() < 0 or found.max() > 1:
-        return "Some pixels are outside of 0..1: no image looks like that. Clamp."
+        return say("Some pixels are outside of 0..1: no image looks like that. Clamp.")
     if (length(found - images) > 0.3 + 1e-4).any():
-        return "Some images are outside of the ball."
+        return say("Some images are outside of the ball.")
     if not torch.allclose(function(images, images, 0.3), images):
-        return "An image that has not moved at all is moved by your projection."
+        return say("An image that has not moved at all is moved by your projection.")
 
 
 def _of_linf(delta):

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from ..languages import say
 from ..methods.generation import discriminator_loss, generator_loss, projection_score
 from ..methods.generation_quality import collapse_alarm, frechet_distance, precision_recall, spread
 from .declare import Exercise, Mistake, Property
@@ -15,9 +16,9 @@ def _finite_when_sure(sides):
 
     def fails(function, generator):
         if not torch.isfinite(function(*[torch.tensor([-200.0, 200.0])] * sides)):
-            return (
-                "For scores of ±200 your loss is not finite: sigmoid rounds to 0 or 1, and log(0) is infinite. "
-                "F.softplus(-s) is -log sigmoid(s), computed so that this cannot happen."
+            return say(
+                "For scores of ±200 your loss is not finite: sigmoid rounds to 0 or 1, and log(0) is infinite. F.softplus(-s) "
+                "is -log sigmoid(s), computed so that this cannot happen."
             )
 
     return fails
@@ -27,7 +28,7 @@ def _pushes_hardest_when_found_out(function, generator):
     scores = torch.tensor([-6.0, 6.0], requires_grad=True)
     [push] = torch.autograd.grad(function(scores), scores)
     if push[0].abs() <= push[1].abs():
-        return "A fake that the discriminator sees through must push harder than one that it believes."
+        return say("A fake that the discriminator sees through must push harder than one that it believes.")
 
 
 def _random_alarm(generator):
@@ -52,7 +53,7 @@ def _does_not_ask_for_order(function, generator):
     x, y, real, real_y = _random_alarm(generator)
     order = torch.randperm(len(y), generator=generator)
     if not torch.allclose(function(x, y, real, real_y), function(x[order], y[order], real, real_y), atol=1e-5):
-        return "Your alarm changes when the images come in another order."
+        return say("Your alarm changes when the images come in another order.")
 
 
 def _parts(a, b):
@@ -90,18 +91,21 @@ def _survives_rounding(function, generator):
         a, b = _random_flat_features(generator)
         found, right = float(function(a, b)), frechet_distance(a, b)
         if not abs(found - right) < 1e-3:
-            return (
-                f"For fewer features than dimensions, far from 0, the distance is {right:.4f}, yours {found:.4f}. Compute in "
-                "float64, and clamp the eigenvalues at 0: rounding makes some of them slightly negative, and their root is NaN."
+            return say(
+                "For fewer features than dimensions, far from 0, the distance is {right:.4f}, yours {found:.4f}. Compute in "
+                "float64, and clamp the eigenvalues at 0: rounding makes some of them slightly negative, and their root is "
+                "NaN.",
+                right=right,
+                found=found,
             )
 
 
 def _no_distance_to_itself(function, generator):
     a, b = _random_features(generator)
     if abs(float(function(a, a))) > 1e-3:
-        return "The distance of a set of features to itself is not 0."
+        return say("The distance of a set of features to itself is not 0.")
     if abs(float(function(a, b)) - float(function(b, a))) > 1e-3:
-        return "The distance from a to b is not that from b to a."
+        return say("The distance from a to b is not that from b to a.")
 
 
 def _within(points, centres, radii):

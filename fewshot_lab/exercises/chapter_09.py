@@ -2,6 +2,7 @@
 
 import torch
 
+from ..languages import say
 from ..methods.in_context import demonstration_prompt
 from ..methods.prompts import (
     class_log_probabilities,
@@ -53,13 +54,13 @@ def _content_free_becomes_even(function, generator):
     content_free = torch.randn(1, 4, generator=generator) - 5
     found = function(content_free, content_free).exp()
     if not torch.allclose(found, torch.full((1, 4), 0.25), atol=1e-4):
-        return "A text that says nothing must come out with equal probabilities for all labels, and they must sum to one."
+        return say("A text that says nothing must come out with equal probabilities for all labels, and they must sum to one.")
 
 
 def _unlabelled_mean_becomes_zero(function, generator):
     scores = torch.randn(5, 3, generator=generator) - 4
     if function(scores, scores).mean(dim=0).abs().max() > 1e-4:
-        return "Calibrated by itself, every class must have the mean score zero."
+        return say("Calibrated by itself, every class must have the mean score zero.")
 
 
 EXERCISES = [

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from ..augment.mentions import replace_mention
+from ..languages import say
 from ..methods.tagging import IGNORED, align_labels, averages, entity_f1, masked_loss, spans, token_accuracy
 from .declare import Exercise, Mistake, Property
 
@@ -162,7 +163,10 @@ def _nothing_labelled(function, generator):
     found = function(logits, torch.full((2, 3), IGNORED))
     if not isinstance(found, torch.Tensor) or found != 0:
         shown = found.item() if isinstance(found, torch.Tensor) else f"the number {found}"
-        return f"A batch without any labelled piece gives {shown}. Its loss is a tensor of 0: return 0.0 * logits.sum()."
+        return say(
+            "A batch without any labelled piece gives {shown}. Its loss is a tensor of 0: return 0.0 * logits.sum().",
+            shown=shown,
+        )
 
 
 def _random_mention(generator):

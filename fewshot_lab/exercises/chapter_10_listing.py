@@ -2,6 +2,7 @@
 
 import torch
 
+from ..languages import say
 from ..methods.tagging import IGNORED
 from . import probes
 from .declare import Exercise, Property
@@ -52,57 +53,76 @@ def _all_types(function, generator):
     numbers = function()
     missing = [kind for kind in CONLL_TYPES if not {f"B-{kind}", f"I-{kind}"} <= set(numbers)]
     if missing:
-        return f"{', '.join(missing)} is missing. CoNLL-2003 has {', '.join(CONLL_TYPES)}, each with B- and I-."
+        return say(
+            "{missing} is missing. CoNLL-2003 has {types}, each with B- and I-.",
+            missing=", ".join(missing),
+            types=", ".join(CONLL_TYPES),
+        )
     if "O" not in numbers:
-        return "O is missing: most words are no entity."
+        return say("O is missing: most words are no entity.")
     if others := set(numbers) - set(CONLL_TAGS):
-        return f"CoNLL-2003 has no {', '.join(map(str, others))}: each more logit only costs."
+        return say("CoNLL-2003 has no {others}: each more logit only costs.", others=", ".join(map(str, others)))
 
 
 def _numbers_from_zero(function, generator):
     numbers = function()
     used = sorted(numbers.values())
     if used != list(range(len(numbers))):
-        return f"The {len(numbers)} tags need the numbers 0 to {len(numbers) - 1}, each once; they have {used}."
+        return say(
+            "The {count} tags need the numbers 0 to {last}, each once; they have {used}.",
+            count=len(numbers),
+            last=len(numbers) - 1,
+            used=used,
+        )
 
 
 def _is_a_data_set(seen, generator):
     if isinstance(seen, str):
-        return f"{seen}: import it, from torch.utils.data import Dataset."
+        return say("{seen}: import it, from torch.utils.data import Dataset.", seen=seen)
     if seen["count"] != len(seen["pieces"]):
-        return f"There are {len(seen['pieces'])} sentences, and len() gives {seen['count']}."
+        return say(
+            "There are {sentences} sentences, and len() gives {count}.",
+            sentences=len(seen["pieces"]),
+            count=seen["count"],
+        )
 
 
 def _of_32(seen, generator):
     for shapes in seen["shapes"]:
         if shapes != [(32,), (32,)]:
-            return (
-                f"The shapes of an item's input_ids and labels are {shapes[0]} and {shapes[1]}; tensors of (32,) are needed, "
-                "so that items can be stacked. Pad short sentences and cut long ones: max_length=32, truncation=True."
+            return say(
+                "The shapes of an item's input_ids and labels are {ids} and {labels}; tensors of (32,) are needed, so that "
+                "items can be stacked. Pad short sentences and cut long ones: max_length=32, truncation=True.",
+                ids=shapes[0],
+                labels=shapes[1],
             )
 
 
 def _own_pieces(seen, generator):
     for found, pieces in zip(seen["input_ids"], seen["pieces"], strict=True):
         if not isinstance(found, list) or found[:31] != (pieces + [0] * 32)[:31]:  # the last may be [SEP] or a piece
-            return "An item's input_ids are not the pieces of its sentence: [CLS], its words' pieces, [SEP], padding to 32."
+            return say(
+                "An item's input_ids are not the pieces of its sentence: [CLS], its words' pieces, [SEP], padding to 32."
+            )
 
 
 def _own_labels(seen, generator):
     first, second, _ = seen["labels"]
     if first == second:
-        return "Both sentences have the same labels: they come from the whole data set. Take those of item i alone."
+        return say("Both sentences have the same labels: they come from the whole data set. Take those of item i alone.")
 
 
 def _padding_ignored(seen, generator):
     for pieces, labels in zip(seen["pieces"], seen["labels"], strict=True):
         if labels[0] != IGNORED or any(label != IGNORED for label in labels[min(len(pieces), 32) - 1 :]):
-            return "[CLS], [SEP] or padding has a tag's label: it is trained on, and counted. Use -100, which the loss ignores."
+            return say(
+                "[CLS], [SEP] or padding has a tag's label: it is trained on, and counted. Use -100, which the loss ignores."
+            )
 
 
 def _aligned(seen, generator):
     if seen["labels"] != probes.tagged_items(listing_items)["labels"]:
-        return (
+        return say(
             "The labels are not those of the words' first pieces. Words are cut into pieces: ask word_ids(i) to which word "
             "each piece belongs, label the first piece, and give -100 to the others."
         )
@@ -110,56 +130,61 @@ def _aligned(seen, generator):
 
 def _class_exists(error, generator):
     if error:
-        return f"{error}. The class for tagging is BertForTokenClassification."
+        return say("{error}. The class for tagging is BertForTokenClassification.", error=error)
 
 
 def _one_logit_per_tag(shape, generator):
     if shape != (1, 3, 9):
-        return f"Three pieces give logits {shape}; (1, 3, 9) is needed: num_labels is the number of tags."
+        return say("Three pieces give logits {shape}; (1, 3, 9) is needed: num_labels is the number of tags.", shape=shape)
 
 
 def _sizes_kept(hidden, generator):
     if hidden != probes.SMALL_BERT["hidden_size"]:
-        return f"The hidden size is {hidden}, not that of `sizes`: BertConfig(**sizes, num_labels=...)."
+        return say("The hidden size is {hidden}, not that of `sizes`: BertConfig(**sizes, num_labels=...).", hidden=hidden)
 
 
 def _moved(devices, generator):
     if devices != ["meta"]:
-        return "The model is not on the device that was asked for: model.to(device)."
+        return say("The model is not on the device that was asked for: model.to(device).")
 
 
 def _optimizer_exists(seen, generator):
     if isinstance(seen, str):
-        return f"{seen}. It was removed from transformers: use torch.optim.AdamW."
+        return say("{seen}. It was removed from transformers: use torch.optim.AdamW.", seen=seen)
     if not seen["torch"]:
-        return f"A {seen['class']} is returned; torch.optim.AdamW is needed."
+        return say("A {kind} is returned; torch.optim.AdamW is needed.", kind=seen["class"])
 
 
 def _learns_all(seen, generator):
     if seen["count"] != 2:
-        return "Some parameters of the model do not learn: give model.parameters()."
+        return say("Some parameters of the model do not learn: give model.parameters().")
     if any(rate != 5e-5 for rate in seen["rates"]):
-        return f"The learning rate is {seen['rates'][0]:g}; BERT is fine-tuned with a small one, here 5e-5."
+        return say("The learning rate is {rate:g}; BERT is fine-tuned with a small one, here 5e-5.", rate=seen["rates"][0])
 
 
 def _takes_sentences(seen, generator):
     if isinstance(seen, str):
-        return f"Lists of lists of tags stop it ({seen}). scikit-learn's report is for flat labels; seqeval takes sentences."
+        return say(
+            "Lists of lists of tags stop it ({seen}). scikit-learn's report is for flat labels; seqeval takes sentences.",
+            seen=seen,
+        )
 
 
 def _o_does_not_count(function, generator):
     nothing = [["O"] * len(tags) for tags in TAGS]
     if (score := function(TAGS, nothing)) > 0.01:
-        return (
-            f"A tagger that finds nothing scores {score:.3f}: O is counted as a class. That is token accuracy, not entity F1."
+        return say(
+            "A tagger that finds nothing scores {score:.3f}: O is counted as a class. That is token accuracy, not entity F1.",
+            score=score,
         )
 
 
 def _whole_entities(function, generator):
     half = [["B-PER", "O", "O", "B-PER"], ["O", "O", "B-LOC", "O", "O", "O"]]
     if abs((score := function(TAGS, half)) - 1 / 3) > 0.01:
-        return (
-            f"One of three entities is whole, the others are half read: entity F1 is 0.333, yours {score:.3f}. Count entities."
+        return say(
+            "One of three entities is whole, the others are half read: entity F1 is 0.333, yours {score:.3f}. Count entities.",
+            score=score,
         )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sized
 
 from tqdm.std import tqdm
 
+from ..languages import say
+
 
 def progress(iterable_or_total: Iterable | int, description: str) -> tqdm:
     """A tqdm bar over an iterable, or over a number of steps to be reported by `update()`; `description` names the
@@ -17,6 +19,7 @@ def progress(iterable_or_total: Iterable | int, description: str) -> tqdm:
     trainings in 12.3 s"), elsewhere (a log, a worker process) it is silent. Use it as an iterator or in a with
     statement.
     """
+    description = say(description)
     by_total = isinstance(iterable_or_total, int)
     options = {"total": iterable_or_total} if by_total else {"iterable": iterable_or_total}
     if not by_total and isinstance(iterable_or_total, Sized):
@@ -27,8 +30,7 @@ def progress(iterable_or_total: Iterable | int, description: str) -> tqdm:
 
 
 class NotebookBar(tqdm):
-    """A tqdm whose picture is an HTML progress element in a notebook, updated in place and replaced by text at the end.
-    """
+    """A tqdm whose picture is an HTML progress element in a notebook, updated in place and replaced by text at the end."""
 
     def __init__(self, *args, **options) -> None:
         self._handle = None
@@ -48,8 +50,12 @@ class NotebookBar(tqdm):
         super().close()
         seconds = time.perf_counter() - self._began
         whole = self.total is None or self.n >= self.total
-        count = f"{self.n}" if whole else f"{self.n} of {self.total}"
-        self._publish({"text/plain": f"{count} {self.desc} in {seconds:.1f} s{'' if whole else ' (stopped)'}"})
+        given = {"count": self.n, "what": self.desc, "seconds": seconds}
+        if whole:
+            line = say("{count} {what} in {seconds:.1f} s", **given)
+        else:
+            line = say("{count} of {total} {what} in {seconds:.1f} s (stopped)", total=self.total, **given)
+        self._publish({"text/plain": line})
 
     def _publish(self, bundle: dict[str, str]) -> None:
         from IPython.display import display
@@ -62,7 +68,7 @@ class NotebookBar(tqdm):
     def _line(self) -> str:
         facts = self.format_dict
         rate = facts["rate"] or (self.n / facts["elapsed"] if self.n and facts["elapsed"] else None)
-        left = f", {max(0.0, (self.total - self.n) / rate):.0f} s left" if self.total and rate else ""
+        left = say(", {seconds:.0f} s left", seconds=max(0.0, (self.total - self.n) / rate)) if self.total and rate else ""
         return f"{self.desc}: {self.n}{f'/{self.total}' if self.total else ''}{left}"
 
     def _picture(self) -> str:

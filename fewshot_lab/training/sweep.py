@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from .. import runtime
+from ..languages import later
 from .progress import progress
 
 
@@ -20,7 +21,7 @@ def sweep(
     grid: Sequence[dict],
     *,
     jobs: int | None = None,
-    description: str = "trainings",
+    description: str = later("trainings"),
 ) -> list[dict]:
     """Runs function(**settings) for every settings in `grid` and returns rows {**settings, **result} in the grid's
     order.
@@ -68,9 +69,7 @@ def _in_workers(function: Callable[..., dict], grid: list[dict], jobs: int, clus
     setting = runtime.current()
     with runtime.workers(jobs, cluster, threads=1):
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
-        yield from parallel(
-            joblib.delayed(_run_in_worker)(setting, function, i, kwargs) for i, kwargs in enumerate(grid)
-        )
+        yield from parallel(joblib.delayed(_run_in_worker)(setting, function, i, kwargs) for i, kwargs in enumerate(grid))
 
 
 def _run_in_worker(setting: runtime.Setting, function: Callable[..., dict], i: int, settings: dict) -> tuple[int, dict]:
@@ -90,9 +89,7 @@ def _run(function: Callable[..., dict], settings: dict) -> dict:
     except Exception as error:
         raise runtime.CourseError(f"{call} failed: {type(error).__name__}: {error}") from error
     if not isinstance(result, dict):
-        raise runtime.CourseError(
-            f"{call} returned {type(result).__name__}; a sweep needs a dict such as {{'accuracy': 0.9}}."
-        )
+        raise runtime.CourseError(f"{call} returned {type(result).__name__}; a sweep needs a dict such as {{'accuracy': 0.9}}.")
     return result
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
+from ..languages import say
 from ..methods.attacks import attack, frozen, input_gradient, reading_loss
 from .explorer import Explorer, choice, slider
 
@@ -81,29 +82,40 @@ class AttackExplorer(Explorer):
     def numbers(self, image: Tensor, worst: Tensor) -> str:
         """The attack in words: how far it went, what is read before and after."""
         delta = worst - image
-        return (
-            f"Before: {self.answer(image)}. After: {self.answer(worst)}. Largest change of a pixel {delta.abs().max():.3f}, "
-            f"length of the whole change {delta.norm():.2f}."
+        return say(
+            "Before: {before}. After: {after}. Largest change of a pixel {largest:.3f}, length of the whole change "
+            "{length:.2f}.",
+            before=self.answer(image),
+            after=self.answer(worst),
+            largest=delta.abs().max().item(),
+            length=delta.norm().item(),
         )
 
     def page(self) -> str:
         image, worst = self.attacked()
         label = self.task.classes[self.task.test_labels[self._row()]]
         factor, grey = amplified(worst - image)
+        read = say("{label}, read as {answer}", label=label, answer=self.answer(image))
+        times = say("perturbation × {factor:.3g}", factor=factor)
+        now = say("read as {answer}", answer=self.answer(worst))
         panels = (
-            svg.panel(image[0], side=150, label=f"An image of {label}", title=f"{label}, read as {self.answer(image)}")
-            + svg.panel(grey[0], side=150, label="The perturbation; grey is no change", title=f"perturbation × {factor:.3g}")
-            + svg.panel(worst[0], side=150, label="The perturbed image", title=f"read as {self.answer(worst)}")
+            svg.panel(image[0], side=150, label=say("An image of {label}", label=label), title=read)
+            + svg.panel(grey[0], side=150, label=say("The perturbation; grey is no change"), title=times)
+            + svg.panel(worst[0], side=150, label=say("The perturbed image"), title=now)
         )
         loss, wrong = self.surface()
         shade = (loss - loss.min()) / (loss.max() - loss.min()).clamp_min(1e-12)
         edges = svg.lines(outline(wrong), colour="#D55E00", width=1.5)
         cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour="#D55E00", width=1)
-        told = f"Loss from {loss.min():.2g} to {loss.max():.2g}, {wrong.float().mean():.0%} of the square is misread"
-        picture = svg.panel(shade, side=230, label=told, title="→ gradient, ↓ random direction", over=edges + cross)
-        about = (
-            f"Loss around the image (the cross), up to {REACH:g} ε away: black {loss.min():.2g}, white {loss.max():.2g}. "
-            f"The line encloses what the model misreads: {wrong.float().mean():.0%} of the square."
+        seen = {"low": loss.min().item(), "high": loss.max().item(), "share": wrong.float().mean().item()}
+        told = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misread", **seen)
+        title = say("→ gradient, ↓ random direction")
+        picture = svg.panel(shade, side=230, label=told, title=title, over=edges + cross)
+        about = say(
+            "Loss around the image (the cross), up to {reach:g} ε away: black {low:.2g}, white {high:.2g}. The line encloses "
+            "what the model misreads: {share:.0%} of the square.",
+            reach=REACH,
+            **seen,
         )
         row = "display:flex;flex-wrap:wrap;gap:1em;align-items:center"
         return (
@@ -132,11 +144,20 @@ class AttackExplorer(Explorer):
             axes[3].set_title("loss around it", fontsize=9)
             axes[3].set_xlabel("along the gradient (ε)", fontsize=8)
             axes[3].set_ylabel("random direction (ε)", fontsize=8)
-        chosen = f"{self['model']} model, {self['norm']} ε = {self['epsilon']:.2f}, {self['steps']} steps."
-        what = f"{chosen} {self.numbers(image, worst)}"
-        caption = f"A still of the explorer: {what} Right: white is a high loss, the line encloses what is misread."
+        what = say(
+            "{model} model, {norm} ε = {epsilon:.2f}, {steps} steps. {numbers}",
+            model=self["model"],
+            norm=self["norm"],
+            epsilon=self["epsilon"],
+            steps=self["steps"],
+            numbers=self.numbers(image, worst),
+        )
         return Picture(
-            figure, caption=caption, alt=f"An image, its perturbation, the perturbed image and the loss around it. {what}"
+            figure,
+            caption=say(
+                "A still of the explorer: {what} Right: white is a high loss, the line encloses what is misread.", what=what
+            ),
+            alt=say("An image, its perturbation, the perturbed image and the loss around it. {what}", what=what),
         )
 
 

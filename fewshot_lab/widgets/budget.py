@@ -3,10 +3,11 @@
 import html
 
 from ..figures import Picture, curves
+from ..languages import later, say
 from ..methods.budget import Offer, Purchase, best_purchases, purchase
 from .explorer import Explorer, choice, slider
 
-_SCALES = {"as here": 1.0, "10 times": 10.0, "100 times": 100.0, "1,000 times": 1000.0}
+_SCALES = {later("as here"): 1.0, later("10 times"): 10.0, later("100 times"): 100.0, later("1,000 times"): 1000.0}
 
 
 class BudgetExplorer(Explorer):
@@ -43,20 +44,32 @@ class BudgetExplorer(Explorer):
     def told(self) -> str:
         """The purchase and the best one in words."""
         mine, best = self.bought(), self.best()
-        over = mine.minutes > self["budget"]
-        spent = f"{mine.minutes:.1f} of {self['budget']} minutes" + (": more than you have" if over else "")
-        words = f"You buy {mine.labels} labels and “{mine.package}” for {spent}. Accuracy {_interval(mine)}."
+        spent = say("{minutes:.1f} of {budget} minutes", minutes=mine.minutes, budget=self["budget"])
+        if mine.minutes > self["budget"]:
+            spent = say("{spent}: more than you have", spent=spent)
+        words = say(
+            "You buy {labels} labels and “{package}” for {spent}. Accuracy {accuracy}.",
+            labels=mine.labels,
+            package=say(mine.package),
+            spent=spent,
+            accuracy=_interval(mine),
+        )
         if not best:
-            return f"{words} Nothing on sale is as cheap as your budget."
-        first = best[0]
-        words += f" The best purchase: {first.labels} labels and “{first.package}” for {first.minutes:.1f} minutes"
-        return f"{words}, accuracy {first.accuracy.mean:.3f}."
+            return say("{words} Nothing on sale is as cheap as your budget.", words=words)
+        return say(
+            "{words} The best purchase: {labels} labels and “{package}” for {minutes:.1f} minutes, accuracy {accuracy:.3f}.",
+            words=words,
+            labels=best[0].labels,
+            package=say(best[0].package),
+            minutes=best[0].minutes,
+            accuracy=best[0].accuracy.mean,
+        )
 
     def page(self) -> str:
         rows = "".join(_row(price, price.package == self["package"]) for price in self.best())
-        heads = ("stages", "labels", "minutes", "of these machine", "accuracy (95 % interval)", "")
+        heads = (say("stages"), say("labels"), say("minutes"), say("of these machine"), say("accuracy (95 % interval)"), "")
         head = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in heads)
-        caption = "the best purchase of each kind within the budget"
+        caption = say("the best purchase of each kind within the budget")
         table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         return f"<div style='max-width:52em'><p>{html.escape(self.told())}</p>{table}</div>"
 
@@ -71,8 +84,8 @@ class BudgetExplorer(Explorer):
             y="test accuracy",
             log_x=True,
             ticks=ticks,
-            caption=f"A still of the explorer. {self.told()} Run the cell to spend a budget of your own.",
-            alt=f"Accuracy over labels for {len(self.offers)} packages of stages. {self.told()}",
+            caption=say("A still of the explorer. {told} Run the cell to spend a budget of your own.", told=self.told()),
+            alt=say("Accuracy over labels for {count} packages of stages. {told}", count=len(self.offers), told=self.told()),
         )
 
 
@@ -84,6 +97,8 @@ def _interval(price: Purchase) -> str:
 def _row(price: Purchase, chosen: bool) -> str:
     width = max(0.0, min(1.0, price.accuracy.mean))
     bar = f"<div style='width:7em'><div style='background:#0072B2;height:.8em;width:{width:.1%}'></div></div>"
-    name = f"<strong>{html.escape(price.package)} (your stages)</strong>" if chosen else html.escape(price.package)
+    name = html.escape(say(price.package))
+    if chosen:
+        name = f"<strong>{say('{name} (your stages)', name=name)}</strong>"
     cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", _interval(price), bar)
     return "<tr>" + "".join(f"<td style='text-align:left;padding:0 .6em 0 0'>{cell}</td>" for cell in cells) + "</tr>"

@@ -16,6 +16,10 @@ function begin(model, el) {
   el.title = model.get("tooltip") ?? "";
   el.addEventListener("keydown", (event) => { if (KEYS.includes(event.key)) event.stopPropagation(); });
 }
+function options(model) {
+  const shown = model.get("shown");
+  return model.get("options").map((value, i) => ({ value, textContent: shown[i] ?? value }));
+}
 function say(model, value) {
   model.set("value", value);
   model.save_changes();
@@ -46,7 +50,7 @@ function render({ model, el }) {
   begin(model, el);
   const select = make("select", { id: unique() });
   const label = make("label", { htmlFor: select.id, textContent: model.get("description") });
-  select.append(...model.get("options").map((name) => make("option", { textContent: name, value: name })));
+  select.append(...options(model).map(({ value, textContent }) => make("option", { textContent, value })));
   const show = () => { select.value = model.get("value"); };
   select.addEventListener("change", () => say(model, select.value));
   model.on("change:value", show);
@@ -61,13 +65,13 @@ function render({ model, el }) {
   begin(model, el);
   const group = make("fieldset"), name = unique();
   group.append(make("legend", { textContent: model.get("description") }));
-  const inputs = model.get("options").map((value) => make("input", { type: "radio", name, value }));
-  for (const input of inputs) {
-    const line = make("label");
-    line.append(input, " ", input.value);
+  const inputs = options(model).map(({ value, textContent }) => {
+    const line = make("label"), input = make("input", { type: "radio", name, value });
+    line.append(input, " ", textContent);
     group.append(line);
-    input.addEventListener("change", () => say(model, input.value));
-  }
+    input.addEventListener("change", () => say(model, value));
+    return input;
+  });
   const show = () => inputs.forEach((input) => { input.checked = input.value === model.get("value"); });
   model.on("change:value", show);
   show();
@@ -122,11 +126,12 @@ class WholeSlider(Slider):
 
 
 class Choice(anywidget.AnyWidget):
-    """One of several texts, from a list that opens."""
+    """One of several texts, from a list that opens; `shown` are the options in another language."""
 
     _esm, _css = _COMMON + _CHOICE, _STYLE
     description = traitlets.Unicode().tag(sync=True)
     options = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    shown = traitlets.List(traitlets.Unicode()).tag(sync=True)
     value = traitlets.Unicode(None, allow_none=True).tag(sync=True)
 
     @traitlets.validate("value")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..figures import charts, svg
 from ..figures.maps import colour, maps
+from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
 _HOVER = (
@@ -32,7 +33,7 @@ class EmbeddingExplorer(Explorer):
         names = list(features)
         super().__init__(
             features=choice("features", names, names[-1], help="Which encoder made the features"),
-            shown=choice("class", ["all", *classes], help="Fade all other classes"),
+            shown=choice("class", [later("all"), *classes], help="Fade all other classes"),
             image=slider("image", 0, 0, len(images) - 1, 1, help="Choose an image and see its neighbours", whole=True),
         )
 
@@ -47,19 +48,22 @@ class EmbeddingExplorer(Explorer):
         order = [i for i in range(len(places)) if i != row] + [row]  # the chosen one is drawn last, on top
         letters = "".join(self._letter(i, *places[i]) for i in order)
         pictures = "".join(self._picture(i, *places[i]) for i in order)
-        label = f"Map of {len(places)} images by the features “{name}”"
+        label = say("Map of {count} images by the features “{name}”", count=len(places), name=say(name))
         drawn = (
             f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 100 100" width="420" height="420" '
             f'style="border:1px solid currentColor">{letters}{pictures}</svg>'
         )
-        seen = {row: "chosen: "} | dict.fromkeys(self.nearest[name][row].tolist(), "")
-        titles = {i: f"{before}{self._class(i)}" for i, before in seen.items()}
-        panels = "".join(svg.panel(self.images[i], side=72, label=f"Image of {t}", title=t) for i, t in titles.items())
-        said = f"{self.agreement(name):.0%} of the nearest neighbours are of the same class."
-        beside = f"<p>The chosen image and its {NEIGHBOURS} nearest neighbours:</p>{panels}<p>{said}</p>"
+        titles = {row: say("chosen: {label}", label=self._class(row))}
+        titles |= {i: self._class(i) for i in self.nearest[name][row].tolist()}
+        panels = "".join(
+            svg.panel(self.images[i], side=72, label=say("Image of {label}", label=title), title=title)
+            for i, title in titles.items()
+        )
+        said = say("{share:.0%} of the nearest neighbours are of the same class.", share=self.agreement(name))
+        these = say("The chosen image and its {count} nearest neighbours:", count=NEIGHBOURS)
+        beside = f"<p>{these}</p>{panels}<p>{said}</p>"
         return (
-            f'{_HOVER}<div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}'
-            f'<div style="max-width:16em">{beside}</div></div>'
+            f'{_HOVER}<div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}<div style="max-width:16em">{beside}</div></div>'
         )
 
     def _class(self, row: int) -> str:
@@ -92,9 +96,15 @@ class EmbeddingExplorer(Explorer):
             self.labels,
             self.classes,
             title=f"Nearest neighbours of the same class: {told}",
-            caption="A still of the explorer. Run the cell to point at a letter and see its image. Letters of one class lie "
-            "together where the features ignore place, slant and typeface. Two components show only a part of them.",
-            alt=f"Maps of {len(self.labels)} images by two principal components; nearest neighbours of the same class: {told}.",
+            caption=say(
+                "A still of the explorer. Run the cell to point at a letter and see its image. Letters of one class lie "
+                "together where the features ignore place, slant and typeface. Two components show only a part of them."
+            ),
+            alt=say(
+                "Maps of {count} images by two principal components; nearest neighbours of the same class: {told}.",
+                count=len(self.labels),
+                told=told,
+            ),
         )
 
 

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from ..data.conll import Sentence, Span, spans
 from ..figures import Picture, new_figure, style
 from ..figures.style import COLOURS
+from ..languages import english, later, say
 from ..methods.tagging import KINDS, count_errors, entity_f1, errors, token_accuracy
 from .explorer import Explorer, choice, slider
 
-_SHOWN = ("any error", *KINDS, "no error", "all sentences")
-_SIGNS = {"boundary": "↔", "type": "≠", "boundary and type": "↔≠", "missed": "–", "invented": "+"}
+_SHOWN = (later("any error"), *KINDS, later("no error"), later("all sentences"))
+_SIGNS = {
+    later("boundary"): "↔",
+    later("type"): "≠",
+    later("boundary and type"): "↔≠",
+    later("missed"): "–",
+    later("invented"): "+",
+}
 
 
 class EntityExplorer(Explorer):
@@ -45,17 +52,18 @@ class EntityExplorer(Explorer):
     def page(self) -> str:
         rows, told = self.rows(), self.told[self["tagger"]]
         if not rows:
-            return f"<p>{told}</p><p>No sentence has this kind of error.</p>"
+            return f"<p>{told}</p><p>{say('No sentence has this kind of error.')}</p>"
         place = min(self["sentence"], len(rows) - 1)
         row = rows[place]
         head = "<p style='line-height:2.6;margin:.2em 0'><strong style='display:inline-block;width:6em'>"
         lines = "".join(
             f"{head}{name}</strong>{self._line(row, tags)}</p>"
-            for name, tags in (("true", self.gold[row]), ("predicted", self.taggers[self["tagger"]][row]))
+            for name, tags in ((say("true"), self.gold[row]), (say("predicted"), self.taggers[self["tagger"]][row]))
         )
         listed = "".join(f"<li>{html.escape(self._error(row, *wrong))}</li>" for wrong in self.wrong[self["tagger"]][row])
-        return f"<p>{told}</p><p>Sentence {place + 1} of {len(rows)} with “{self['kind']}”:</p>{lines}" + (
-            f"<ul>{listed}</ul>" if listed else "<p>✓ Every entity is right.</p>"
+        where = say("Sentence {place} of {count} with “{kind}”:", place=place + 1, count=len(rows), kind=say(self["kind"]))
+        return f"<p>{told}</p><p>{where}</p>{lines}" + (
+            f"<ul>{listed}</ul>" if listed else f"<p>{say('✓ Every entity is right.')}</p>"
         )
 
     def still(self) -> Picture:
@@ -70,24 +78,27 @@ class EntityExplorer(Explorer):
                 axes.text(-11, height, name, fontweight="bold", va="center", fontsize=9)
                 self._drawn(axes, row, shown, height)
             axes.set_title(
-                "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])[:110]
+                "; ".join(english(self._error(row, *wrong)) for wrong in self.wrong[self["tagger"]][row])[:110]
                 or "Every entity is right"
             )
         sentence = " ".join(self.sentences[row].words)
-        found = "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row]) or "every entity is right"
+        found = "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row]) or say("every entity is right")
         told = self.told[self["tagger"]]
         return Picture(
             figure,
-            caption=f"A still of the explorer. {told} Run the cell to leaf through.",
-            alt=f"“{sentence}”: {found}. {told}",
+            caption=say("A still of the explorer. {told} Run the cell to leaf through.", told=told),
+            alt=say("“{sentence}”: {found}. {told}", sentence=sentence, found=found, told=told),
         )
 
     def _told(self, name: str) -> str:
         given = self.taggers[name]
-        counted = ", ".join(f"{count} {kind}" for kind, count in count_errors(self.gold, given).items())
-        return (
-            f"{name}: entity F1 {entity_f1(self.gold, given):.3f}, token accuracy {token_accuracy(self.gold, given):.3f}; "
-            f"errors: {counted}."
+        counted = ", ".join(f"{count} {say(kind)}" for kind, count in count_errors(self.gold, given).items())
+        return say(
+            "{name}: entity F1 {f1:.3f}, token accuracy {accuracy:.3f}; errors: {counted}.",
+            name=say(name),
+            f1=entity_f1(self.gold, given),
+            accuracy=token_accuracy(self.gold, given),
+            counted=counted,
         )
 
     def _colour(self, kind: str) -> str:
@@ -123,4 +134,7 @@ class EntityExplorer(Explorer):
             return f"{' '.join(self.sentences[row].words[span[1] : span[2]])} ({span[0]})"
 
         both = [told(span) for span in (truth, answer) if span]
-        return f"{_SIGNS[kind]} {kind}: {' read as '.join(both)}"
+        sign, name = _SIGNS[kind], say(kind)
+        if len(both) == 1:
+            return say("{sign} {name}: {entity}", sign=sign, name=name, entity=both[0])
+        return say("{sign} {name}: {truth} read as {answer}", sign=sign, name=name, truth=both[0], answer=both[1])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..data.episodes import Pool, draw_episodes
 from ..figures import charts, svg
+from ..languages import later, say
 from ..methods.prototypes import prototype_rule
 from .explorer import Explorer, choice, slider
 
@@ -25,7 +26,7 @@ def _cosine(support: Tensor, queries: Tensor) -> Tensor:
     return 1 - f @ c.transpose(1, 2)
 
 
-DISTANCES = {"Euclidean": _euclidean, "cosine": _cosine}
+DISTANCES = {later("Euclidean"): _euclidean, later("cosine"): _cosine}
 
 
 class EpisodeExplorer(Explorer):
@@ -71,20 +72,26 @@ class EpisodeExplorer(Explorer):
         rows = []
         for k, label in enumerate(classes):
             known = "".join(
-                svg.panel(pool.images[row], side=56, label=f"Labelled {pool.classes[label]}", title=pool.classes[label])
+                svg.panel(
+                    pool.images[row],
+                    side=56,
+                    label=say("Labelled {label}", label=pool.classes[label]),
+                    title=pool.classes[label],
+                )
                 for row in support[k]
             )
             asked = "".join(self._query(pool, row, distances[k, q], k, classes) for q, row in enumerate(queries[k]))
             rows.append(f"<tr><td>{known}</td><td style='padding-left:1.5em'>{asked}</td></tr>")
-        heads = "".join(f"<th scope='col'>{head}</th>" for head in ("support set", "queries: read as, distance"))
-        return f"<p>{right:.0%} of the queries are read rightly.</p><table><tr>{heads}</tr>{''.join(rows)}</table>"
+        heads = "".join(f"<th scope='col'>{head}</th>" for head in (say("support set"), say("queries: read as, distance")))
+        told = say("{share:.0%} of the queries are read rightly.", share=right)
+        return f"<p>{told}</p><table><tr>{heads}</tr>{''.join(rows)}</table>"
 
     def _query(self, pool: Pool, row: Tensor, distances: Tensor, k: int, classes: list[int]) -> str:
         nearest = int(distances.argmin())
         name = pool.classes[classes[nearest]]
         title = f"{'✓' if nearest == k else '✗'} {name} {distances[nearest]:.2f}"
         every = ", ".join(f"{pool.classes[c]} {d:.2f}" for c, d in zip(classes, distances.tolist(), strict=True))
-        label = f"A query of {pool.classes[classes[k]]}, read as {name}"
+        label = say("A query of {label}, read as {name}", label=pool.classes[classes[k]], name=name)
         picture = svg.panel(pool.images[row], side=72, label=label, title=title)
         return f'<span title="{html.escape(every)}">{picture}</span>'
 
@@ -105,7 +112,15 @@ class EpisodeExplorer(Explorer):
             labels,
             columns=self["shots"] + SHOWN,
             title=f"{self['method']}: {right:.0%} of the queries are read rightly",
-            caption=f"A still of the explorer. Each row: {self['shots']} labelled image(s), then {SHOWN} queries with the "
-            "nearest class and its distance.",
-            alt=f"An episode of {self['way']} classes; {right:.0%} of the queries are nearest to the mean of their own class.",
+            caption=say(
+                "A still of the explorer. Each row: {shots} labelled image(s), then {queries} queries with the nearest class "
+                "and its distance.",
+                shots=self["shots"],
+                queries=SHOWN,
+            ),
+            alt=say(
+                "An episode of {way} classes; {share:.0%} of the queries are nearest to the mean of their own class.",
+                way=self["way"],
+                share=right,
+            ),
         )

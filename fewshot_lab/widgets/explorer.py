@@ -5,21 +5,24 @@ import html
 import ipywidgets
 
 from ..figures import Picture
+from ..languages import say
 from .controls import Choice, Slider, WholeSlider
 
 _LAYOUT = {"width": "24em", "max_width": "100%"}
 
 
 def slider(description: str, value: float, low: float, high: float, step: float, *, help: str, whole: bool = False):
-    """A slider with its label and a help text; it reports while it is dragged."""
+    """A slider with its label and a help text, in the language set; it reports while it is dragged."""
     kind = WholeSlider if whole else Slider
-    return kind(value=value, min=low, max=high, step=step, description=description, tooltip=help, layout=_LAYOUT)
+    options = {"description": say(description), "tooltip": say(help), "layout": _LAYOUT}
+    return kind(value=value, min=low, max=high, step=step, **options)
 
 
 def choice(description: str, options, value=None, *, help: str):
-    """A drop-down list with its label and a help text."""
+    """A drop-down list with its label and a help text, in the language set; its value is the option as it is given."""
     value = options[0] if value is None else value
-    return Choice(options=options, value=value, description=description, tooltip=help, layout=_LAYOUT)
+    shown = [say(option) for option in options]
+    return Choice(options=options, shown=shown, value=value, description=say(description), tooltip=say(help), layout=_LAYOUT)
 
 
 class Explorer(ipywidgets.HBox):

@@ -10,6 +10,7 @@ from ..assets import installed
 from ..augment import geometry
 from ..augment.geometry import apply_to_points, compose, invert, warp
 from ..figures import charts, svg
+from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
 
@@ -30,8 +31,12 @@ class GeometryExplorer(Explorer):
             scale=slider("scale", scale, 0.4, 2.0, 0.05, help="Above 1 enlarges"),
             shear=slider("shear", shear, -1.0, 1.0, 0.05, help="Pixels to the right per pixel upwards"),
             right=slider("shift right", 0, -0.5, 0.5, 0.05, help="As a share of the width"),
-            flip=choice("flip", ["none", "left-right", "top-bottom"], help="Done first, before the other maps"),
-            mode=choice("reading", ["bilinear", "nearest", "bicubic"], help="How values between pixels are read"),
+            flip=choice(
+                "flip", [later("none"), later("left-right"), later("top-bottom")], help="Done first, before the other maps"
+            ),
+            mode=choice(
+                "reading", [later("bilinear"), later("nearest"), later("bicubic")], help="How values between pixels are read"
+            ),
         )
 
     def matrix(self) -> torch.Tensor:
@@ -54,13 +59,13 @@ class GeometryExplorer(Explorer):
         grid = _grid_lines()
         size = image.shape[-1]
         there = apply_to_points(_for_unit(matrix, size), grid.reshape(-1, 2)).reshape(grid.shape)
-        before = svg.panel(image, side=210, label="The image with a grid", title="input", over=svg.lines(_screen(grid)))
-        after = svg.panel(moved, side=210, label="The warped image and grid", title="output", over=svg.lines(_screen(there)))
-        determinant = torch.linalg.det(matrix[:2, :2]).item()
-        numbers = _table(matrix, "matrix: input point to output point") + _table(
-            invert(matrix), "inverse: where an output pixel is read"
-        )
-        beside = f"<div>{numbers}<p>determinant {determinant:.2f}</p></div>"
+        lines = [svg.lines(_screen(part)) for part in (grid, there)]
+        before = svg.panel(image, side=210, label=say("The image with a grid"), title=say("input"), over=lines[0])
+        after = svg.panel(moved, side=210, label=say("The warped image and grid"), title=say("output"), over=lines[1])
+        determinant = say("determinant {value:.2f}", value=torch.linalg.det(matrix[:2, :2]).item())
+        numbers = _table(matrix, say("matrix: input point to output point"))
+        numbers += _table(invert(matrix), say("inverse: where an output pixel is read"))
+        beside = f"<div>{numbers}<p>{determinant}</p></div>"
         return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{before}{after}{beside}</div>'
 
     def still(self):
@@ -71,8 +76,12 @@ class GeometryExplorer(Explorer):
             ["input", "output"],
             columns=2,
             title=f"{self['angle']:g}°, scale {self['scale']:g}",
-            caption="A still of the explorer. Run the cell to drag the sliders.",
-            alt=f"An image and the same image turned by {self['angle']:g} degrees and scaled by {self['scale']:g}.",
+            caption=say("A still of the explorer. Run the cell to drag the sliders."),
+            alt=say(
+                "An image and the same image turned by {angle:g} degrees and scaled by {scale:g}.",
+                angle=self["angle"],
+                scale=self["scale"],
+            ),
         )
 
 

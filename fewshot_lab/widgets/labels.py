@@ -3,11 +3,12 @@
 import torch
 
 from ..figures import charts, svg
+from ..languages import later, say
 from ..methods.label_preservation import LabelPreservation
 from .explorer import Explorer, choice, slider
 from .text import table
 
-_NONE = "The classifier reads no test image of this class rightly."
+_NONE = later("The classifier reads no test image of this class rightly.")
 
 
 class LabelExplorer(Explorer):
@@ -31,18 +32,19 @@ class LabelExplorer(Explorer):
     def page(self) -> str:
         rows, name = self._chosen(), self["transformation"]
         if not len(rows):
-            return f"<p>{_NONE}</p>"
+            return f"<p>{say(_NONE)}</p>"
         images = self.measured.task.test_images[rows]
         moved = self.measured.transformations[name](images)
         panels = []
         for row, before, after in zip(rows.tolist(), images, moved, strict=True):
             seen, sure = self.measured.classes_after(name, row)
-            left = svg.panel(before, side=90, label=f"The image, read as {self['label']}", title=self["label"])
-            right = svg.panel(after, side=90, label=f"Changed, read as {seen}", title=f"{seen} ({sure:.0%})")
+            words = say("The image, read as {label}", label=self["label"]), say("Changed, read as {label}", label=seen)
+            left = svg.panel(before, side=90, label=words[0], title=self["label"])
+            right = svg.panel(after, side=90, label=words[1], title=f"{seen} ({sure:.0%})")
             panels.append(f"<div>{left}{right}</div>")
         kept = self.measured.kept[name][self.measured.task.classes.index(self["label"])]
-        told = f"<p>{kept:.0%} of the {self['label']} stay {self['label']} under “{name}”.</p>"
-        return f"{told}<div style='display:flex;flex-wrap:wrap;gap:.8em 1.6em'>{''.join(panels)}</div>"
+        told = say("{share:.0%} of the {label} stay {label} under “{name}”.", share=kept, label=self["label"], name=say(name))
+        return f"<p>{told}</p><div style='display:flex;flex-wrap:wrap;gap:.8em 1.6em'>{''.join(panels)}</div>"
 
     def still(self):
         rows, name = self._chosen(), self["transformation"]
@@ -56,6 +58,11 @@ class LabelExplorer(Explorer):
             labels,
             columns=len(rows),
             title=f"Read before and after “{name}”",
-            caption="A still of the explorer: above the images, below the changed ones, with the class that is seen.",
-            alt=f"Images of {self['label']} and the same images after {name}; read as {', '.join(labels[len(rows) :])}.",
+            caption=say("A still of the explorer: above the images, below the changed ones, with the class that is seen."),
+            alt=say(
+                "Images of {label} and the same images after {name}; read as {seen}.",
+                label=self["label"],
+                name=say(name),
+                seen=", ".join(labels[len(rows) :]),
+            ),
         )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..figures import Picture, new_figure, style, svg, tiled
+from ..languages import say
 from ..methods.generation import between, decode
 from .explorer import Explorer, choice, slider
 
@@ -51,8 +52,18 @@ class LatentExplorer(Explorer):
 
     def words(self) -> str:
         """Where the sliders stand."""
-        classes = f"{1 - self['mixture']:.0%} {self['a']}, {self['mixture']:.0%} {self['b']}"
-        return f"Class: {classes}. Noise: {self['turn']:.0%} of the way from {self['seed_a']} to {self['seed_b']}."
+        return say(
+            "Class: {less:.0%} {a}, {more:.0%} {b}. Noise: {turn:.0%} of the way from {first} to {last}.",
+            less=1 - self["mixture"],
+            more=self["mixture"],
+            turn=self["turn"],
+            first=self["seed_a"],
+            last=self["seed_b"],
+            **self._ends(),
+        )
+
+    def _ends(self) -> dict[str, str]:
+        return {"a": say(self["a"]), "b": say(self["b"])}
 
     def page(self) -> str:
         place = 100 / STEPS
@@ -64,11 +75,12 @@ class LatentExplorer(Explorer):
         walks = svg.panel(
             self.walks(),
             side=300,
-            label=f"Generated images: {self['a']} at the left, {self['b']} at the right, noise from top to bottom",
-            title=f"class {self['a']} → {self['b']}, noise top → bottom",
+            label=say("Generated images: {a} at the left, {b} at the right, noise from top to bottom", **self._ends()),
+            title=say("class {a} → {b}, noise top → bottom", **self._ends()),
             over=frame,
         )
-        one = svg.panel(self.chosen(), side=160, label=f"A generated image. {self.words()}", title="at the frame")
+        what = say("A generated image. {words}", words=self.words())
+        one = svg.panel(self.chosen(), side=160, label=what, title=say("at the frame"))
         return f"<div style='display:flex;flex-wrap:wrap;gap:1em'>{one}{walks}</div><p>{self.words()}</p>"
 
     def still(self) -> Picture:
@@ -83,5 +95,8 @@ class LatentExplorer(Explorer):
             axes[1].set(
                 xlabel=f"class: from {self['a']} to {self['b']}", ylabel=f"noise: from {self['seed_b']} to {self['seed_a']}"
             )
-        told = f"A generated image, and {STEPS} by {STEPS} images {self['a']} to {self['b']}, two noise vectors."
-        return Picture(figure, caption=f"A still of the explorer. {self.words()} Run the cell to walk.", alt=told)
+        told = say(
+            "A generated image, and {steps} by {steps} images {a} to {b}, two noise vectors.", steps=STEPS, **self._ends()
+        )
+        caption = say("A still of the explorer. {words} Run the cell to walk.", words=self.words())
+        return Picture(figure, caption=caption, alt=told)

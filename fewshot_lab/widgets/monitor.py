@@ -8,6 +8,7 @@ from torch import Tensor
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg, tiled
 from ..figures.style import COLOURS
+from ..languages import english, say
 from ..methods.generation import sample
 from ..methods.generation_quality import ALARM, collapse_alarm
 
@@ -49,19 +50,27 @@ class GanMonitor:
         now = self.alarms[-1]
         lowest = self.task.classes[int(now.argmin())]
         rings = int((now < ALARM).sum())
-        state = f"the alarm rings for {rings} of {len(now)} classes" if rings else "the alarm is silent"
-        least = f"least for {lowest} ({now.min():.2f})"
-        return f"After {self.steps[-1]} steps {state}: spread {now.mean():.2f} of the real images', {least}."
+        state = say("the alarm is silent")
+        if rings:
+            state = say("the alarm rings for {rings} of {count} classes", rings=rings, count=len(now))
+        return say(
+            "After {steps} steps {state}: spread {mean:.2f} of the real images', least for {lowest} ({least:.2f}).",
+            steps=self.steps[-1],
+            state=state,
+            mean=now.mean().item(),
+            lowest=lowest,
+            least=now.min().item(),
+        )
 
     def page(self) -> str:
         """The live page: samples, and two small charts as SVG."""
         grid = svg.data_uri(tiled(self.grids[-1]))
         names = ", ".join(self.task.classes)
-        picture = f"<img alt='Generated images of {names}' src='{grid}' style='width:32em;image-rendering:pixelated'>"
-        losses = _chart({"discriminator": self.history.discriminator, "generator": self.history.generator}, "losses")
-        alarm = _chart(
-            {"mean": [float(a.mean()) for a in self.alarms], "least": [float(a.min()) for a in self.alarms]}, "spread"
-        )
+        about = say("Generated images of {names}", names=names)
+        picture = f"<img alt='{about}' src='{grid}' style='width:32em;image-rendering:pixelated'>"
+        both = {say("discriminator"): self.history.discriminator, say("generator"): self.history.generator}
+        spreads = {say("mean"): [float(a.mean()) for a in self.alarms], say("least"): [float(a.min()) for a in self.alarms]}
+        losses, alarm = _chart(both, say("losses")), _chart(spreads, say("spread"))
         return f"<div role='status'>{picture}<div style='display:flex;gap:1em'>{losses}{alarm}</div><p>{self.words()}</p></div>"
 
     def still(self) -> Picture:
@@ -92,10 +101,15 @@ class GanMonitor:
             axes[2].axhline(ALARM, color="#555555", linestyle="--", linewidth=1, label="alarm below")
             axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
             axes[2].legend(fontsize=8)
-            figure.suptitle(self.words(), fontsize=11, fontweight="bold", x=0.01, ha="left")
+            figure.suptitle(english(self.words()), fontsize=11, fontweight="bold", x=0.01, ha="left")
         moments = ", ".join(str(self.steps[i]) for i in places)
-        caption = f"One image of each class after {moments} steps, at the end {SHOWN}. Losses are smoothed. {self.words()}"
-        return Picture(figure, caption=caption, alt=f"Samples while training. {self.words()}")
+        caption = say(
+            "One image of each class after {moments} steps, at the end {shown}. Losses are smoothed. {words}",
+            moments=moments,
+            shown=SHOWN,
+            words=self.words(),
+        )
+        return Picture(figure, caption=caption, alt=say("Samples while training. {words}", words=self.words()))
 
     def _publish(self, bundle: dict[str, str]) -> None:
         from IPython import get_ipython
@@ -128,7 +142,7 @@ def _chart(series: dict[str, list[float]], title: str) -> str:
         paths += (
             f"<polyline points='{points}' fill='none' stroke='{COLOURS[number]}' stroke-width='1.5' stroke-dasharray='{dash}'/>"
         )
-    lines = zip(smooth.items(), ("dashed", "solid"), strict=True)
+    lines = zip(smooth.items(), (say("dashed"), say("solid")), strict=True)
     words = ", ".join(f"{name} ({line}) {values[-1]:.2f}" for (name, values), line in lines)
     return (
         f"<figure style='margin:0'><svg role='img' aria-label='{title}: {words}' viewBox='0 0 200 84' width='260' height='110'>"

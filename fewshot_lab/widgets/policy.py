@@ -7,6 +7,7 @@ from torchvision.utils import make_grid
 
 from ..augment import POLICIES, policy
 from ..figures import charts, svg
+from ..languages import say
 from .explorer import Explorer, choice, slider
 from .geometry import _shown_images, datasets
 
@@ -29,11 +30,12 @@ class PolicyExplorer(Explorer):
 
     def page(self) -> str:
         before, after = (make_grid(part, nrow=4, padding=1, pad_value=90) for part in self._pictures())
-        what = html.escape(POLICIES[self["policy"]].what)
-        panels = svg.panel(before, side=240, label="Sixteen images", title="before") + svg.panel(
-            after, side=240, label=f"The same images after {self['policy']}", title=f"{self['policy']}, {self['strength']:.2f}"
-        )
-        return f"<p>{self['policy']}: {what}.</p><div style='display:flex;flex-wrap:wrap;gap:1em'>{panels}</div>"
+        name = say(self["policy"])
+        told = say("{name}: {what}.", name=name, what=say(POLICIES[self["policy"]].what))
+        label = say("The same images after {name}", name=name)
+        panels = svg.panel(before, side=240, label=say("Sixteen images"), title=say("before"))
+        panels += svg.panel(after, side=240, label=label, title=f"{name}, {self['strength']:.2f}")
+        return f"<p>{html.escape(told)}</p><div style='display:flex;flex-wrap:wrap;gap:1em'>{panels}</div>"
 
     def still(self):
         before, after = self._pictures()
@@ -42,6 +44,6 @@ class PolicyExplorer(Explorer):
             [""] * 16,
             columns=8,
             title=f"{self['policy']} at strength {self['strength']:g}",
-            caption="A still of the explorer: above eight images, below the same ones after the policy.",
-            alt=f"Eight images and the same images after the policy {self['policy']}.",
+            caption=say("A still of the explorer: above eight images, below the same ones after the policy."),
+            alt=say("Eight images and the same images after the policy {name}.", name=say(self["policy"])),
         )

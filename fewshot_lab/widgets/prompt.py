@@ -7,10 +7,11 @@ import torch
 
 from ..data.glosses import TextTask
 from ..figures import Picture, new_figure, style
+from ..languages import english, later, say
 from ..methods import prompts
 from .explorer import Explorer, choice
 
-_CALIBRATED = ("as it is", "minus the mean of the texts shown")
+_CALIBRATED = (later("as it is"), later("minus the mean of the texts shown"))
 _OPTIONS = {"style": {"description_width": "8em"}, "layout": {"width": "36em"}, "continuous_update": False}
 
 
@@ -26,14 +27,14 @@ class PromptExplorer(Explorer):
         super().__init__(
             template=ipywidgets.Text(
                 template.replace("\n", "\\n"),
-                description="template",
-                tooltip="{x} is where the text goes, \\n a new line; press Enter to see the answer",
+                description=say("template"),
+                tooltip=say("{x} is where the text goes, \\n a new line; press Enter to see the answer"),
                 **_OPTIONS,
             ),
             words=ipywidgets.Text(
                 ", ".join(task.classes),
-                description="label words",
-                tooltip="One word for each class, with commas between them; press Enter",
+                description=say("label words"),
+                tooltip=say("One word for each class, with commas between them; press Enter"),
                 **_OPTIONS,
             ),
             calibrated=choice("scores", _CALIBRATED, help="Subtract each word's mean score over the texts shown, or not"),
@@ -44,7 +45,11 @@ class PromptExplorer(Explorer):
         words = [word.strip() for word in self["words"].split(",")]
         if len(words) != len(self.task.classes):
             raise ValueError(
-                f"{len(self.task.classes)} label words are needed, with commas between them; here are {len(words)}."
+                say(
+                    "{needed} label words are needed, with commas between them; here are {count}.",
+                    needed=len(self.task.classes),
+                    count=len(words),
+                )
             )
         before, joint, after = prompts.pieces(self["template"].replace("\\n", "\n"))
         if (before, joint) not in self.readings:  # an edit after {x} does not read the texts again
@@ -68,11 +73,14 @@ class PromptExplorer(Explorer):
             label = html.escape(self.task.classes[self.task.validation_labels[row]])
             said = f"<td>{'✓' if right else '✗'} {label}</td>"
             lines.append(f"<tr><td style='text-align:left;max-width:26em'>{html.escape(text)}</td>{cells}{said}</tr>")
-        head = f"<tr><th scope='col'>text</th>{heads}<th scope='col'>its class</th></tr>"
-        told = (
-            f"{int(self.right(scores).sum())} of {len(self.texts)} right. The numbers: each word's share among the label words."
+        head = f"<tr><th scope='col'>{say('text')}</th>{heads}<th scope='col'>{say('its class')}</th></tr>"
+        told = say(
+            "{right} of {count} right. The numbers: each word's share among the label words.",
+            right=int(self.right(scores).sum()),
+            count=len(self.texts),
         )
-        return f"<table>{head}{''.join(lines)}</table><p>{told}</p><p>The first text's tokens: {self.tokens()}</p>"
+        tokens = say("The first text's tokens: {tokens}", tokens=self.tokens())
+        return f"<table>{head}{''.join(lines)}</table><p>{told}</p><p>{tokens}</p>"
 
     def tokens(self) -> str:
         """The tokens of the first text in the template, each in a frame, spaces and line ends made visible."""
@@ -84,7 +92,8 @@ class PromptExplorer(Explorer):
     def still(self) -> Picture:
         scores = self.scores()
         shares = scores.softmax(dim=1)
-        count = f"{int(self.right(scores).sum())} of {len(self.texts)} texts are read rightly"
+        right = int(self.right(scores).sum())
+        count = say("{right} of {count} texts are read rightly", right=right, count=len(self.texts))
         words = [word.strip() for word in self["words"].split(",")]
         with style():
             figure, axes = new_figure(size=(7.5, 1.2 + 0.36 * len(self.texts)))
@@ -98,8 +107,12 @@ class PromptExplorer(Explorer):
             axes.set_yticks(range(len(names)), names, fontsize=8)
             axes.set_xticks(range(len(words)), words)
             axes.grid(False)
-            axes.set_title(count)
-        told = f"{count} with the template {self['template']} and the words {self['words']}."
-        return Picture(
-            figure, caption="A still of the explorer: each label word's share. Run the cell to edit the prompt.", alt=told
+            axes.set_title(english(count))
+        told = say(
+            "{count} with the template {template} and the words {words}.",
+            count=count,
+            template=self["template"],
+            words=self["words"],
         )
+        caption = say("A still of the explorer: each label word's share. Run the cell to edit the prompt.")
+        return Picture(figure, caption=caption, alt=told)

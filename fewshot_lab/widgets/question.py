@@ -4,6 +4,7 @@ import html
 
 import ipywidgets
 
+from ..languages import say
 from .controls import Answers
 
 _answers: dict[str, str] = {}
@@ -13,8 +14,8 @@ class Question(ipywidgets.VBox):
     """A question with answers to choose from; without a live front end it reads as a list."""
 
     def __init__(self, key: str, text: str, options: list[str]) -> None:
-        self.text, self.options = text, options
-        self.answer = Answers(options=options, description=f"Predict: {text}")
+        self.text, self.options, self.asks = say(text), [say(option) for option in options], say("Predict:")
+        self.answer = Answers(options=options, shown=self.options, description=f"{self.asks} {self.text}")
         self.answer.observe(lambda change: _answers.__setitem__(key, change["new"]), names="value")
         _answers.pop(key, None)
         super().__init__([self.answer])
@@ -22,8 +23,8 @@ class Question(ipywidgets.VBox):
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
         listed = "".join(f"<li>{html.escape(option)}</li>" for option in self.options)
-        still = f"<p><strong>Predict:</strong> {html.escape(self.text)}</p><ul>{listed}</ul>"
-        return {**live, "text/html": still, "text/plain": f"Predict: {self.text} " + " / ".join(self.options)}
+        still = f"<p><strong>{self.asks}</strong> {html.escape(self.text)}</p><ul>{listed}</ul>"
+        return {**live, "text/html": still, "text/plain": f"{self.asks} {self.text} " + " / ".join(self.options)}
 
 
 def predict(key: str, text: str, options: list[str]) -> Question:
@@ -34,5 +35,5 @@ def predict(key: str, text: str, options: list[str]) -> Question:
 def recall(key: str, measured: str) -> None:
     """Prints what was predicted beside what was measured."""
     predicted = _answers.get(key)
-    print(f"You predicted: {predicted}" if predicted else "You made no prediction.")
-    print(f"Measured: {measured}")
+    print(say("You predicted: {answer}", answer=say(predicted)) if predicted else say("You made no prediction."))
+    print(say("Measured: {measured}", measured=measured))

@@ -7,10 +7,11 @@ import torch
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
+from ..languages import later, say
 from ..methods.distillation import TEMPERATURE, softened
 from .explorer import Explorer, choice, slider
 
-_ORDERS = ("least sure first", "as they come")
+_ORDERS = (later("least sure first"), later("as they come"))
 
 
 class TemperatureExplorer(Explorer):
@@ -44,21 +45,27 @@ class TemperatureExplorer(Explorer):
         p = self.answer(self["temperature"])
         entropy = -(p * p.clamp_min(1e-12).log2()).sum().item()
         wrong = 1 - p[self.logits[self.row()].argmax()].item()
-        return (
-            f"Entropy {entropy:.2f} of at most {math.log2(len(p)):.2f} bits. All but the top class carry {wrong:.0%} of the "
-            f"weight in the loss; with a hard label they carry none. T² = {self['temperature'] ** 2:g}."
+        return say(
+            "Entropy {entropy:.2f} of at most {most:.2f} bits. All but the top class carry {wrong:.0%} of the weight in the "
+            "loss; with a hard label they carry none. T² = {square:g}.",
+            entropy=entropy,
+            most=math.log2(len(p)),
+            wrong=wrong,
+            square=self["temperature"] ** 2,
         )
 
     def page(self) -> str:
         label, p = self.task.classes[self.task.test_labels[self.row()]], self.answer(self["temperature"])
         image = self.task.test_images[self.row()]
-        picture = svg.panel(image, side=160, label=f"A test image of {label}", title=f"its label: {label}")
+        names = say("A test image of {label}", label=label), say("its label: {label}", label=label)
+        picture = svg.panel(image, side=160, label=names[0], title=names[1])
         bars = "".join(
             f"<tr><td style='padding:0 .5em'>{html.escape(name)}</td><td style='width:16em'>"
             f"<div style='background:#0072B2;height:.9em;width:{share:.2%}'></div></td><td>{share:.3f}</td></tr>"
             for name, share in zip(self.task.classes, p.tolist(), strict=True)
         )
-        table = f"<table style='line-height:1.1'><caption>softened at T = {self['temperature']:g}</caption>{bars}</table>"
+        softened_at = say("softened at T = {temperature:g}", temperature=self["temperature"])
+        table = f"<table style='line-height:1.1'><caption>{softened_at}</caption>{bars}</table>"
         beside = f"<div style='max-width:30em'>{picture}<p>{self.numbers()}</p></div>"
         return f"<div style='display:flex;flex-wrap:wrap;gap:1em'>{beside}{table}</div>"
 
@@ -75,5 +82,11 @@ class TemperatureExplorer(Explorer):
                 place.tick_params(axis="y", labelsize=7)
                 place.invert_yaxis()
                 place.set(title=f"T = {temperature:g}", xlabel="teacher's probability", xlim=(0, 1))
-        told = f"An image of {label} and the teacher's probabilities at T = 1 and {self['temperature']:g}. {self.numbers()}"
-        return Picture(figure, caption=f"A still of the explorer. {self.numbers()} Run the cell to drag the sliders.", alt=told)
+        told = say(
+            "An image of {label} and the teacher's probabilities at T = 1 and {temperature:g}. {numbers}",
+            label=label,
+            temperature=self["temperature"],
+            numbers=self.numbers(),
+        )
+        caption = say("A still of the explorer. {numbers} Run the cell to drag the sliders.", numbers=self.numbers())
+        return Picture(figure, caption=caption, alt=told)

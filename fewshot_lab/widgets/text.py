@@ -14,10 +14,11 @@ from ..data.glosses import TextTask
 from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
 from ..figures import Picture, new_figure, style
+from ..languages import english, later, say
 from .explorer import Explorer, choice, slider
 
 OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
-MARKS = ("not marked", "keeps its label", "changes its label", "cannot tell")
+MARKS = (later("not marked"), later("keeps its label"), later("changes its label"), later("cannot tell"))
 
 
 class TextExplorer(Explorer):
@@ -29,16 +30,18 @@ class TextExplorer(Explorer):
             value="",
             options=OWN,
             ensure_option=False,
-            placeholder="type your own words here",
-            description="your words",
-            tooltip="Leave empty to see the gloss",
+            placeholder=say("type your own words here"),
+            description=say("your words"),
+            tooltip=say("Leave empty to see the gloss"),
             layout={"width": "36em"},
             style={"description_width": "8em"},
         )
         super().__init__(
             gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),
             own=own,
-            operation=choice("operation", [*OPERATIONS, "back-translation"], operation, help="What is done to the words"),
+            operation=choice(
+                "operation", [*OPERATIONS, later("back-translation")], operation, help="What is done to the words"
+            ),
             alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
             seed=slider("draw", 0, 0, 30, 1, help="Another number, another random draw", whole=True),
         )
@@ -54,16 +57,15 @@ class TextExplorer(Explorer):
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
-            raise RuntimeError("Own words can be back-translated only with Apertium installed. Clear them to see glosses.")
+            raise RuntimeError(say("Own words can be back-translated only with Apertium installed. Clear them to see glosses."))
         return back_translated([self.text()])[0]
 
     def page(self) -> str:
         before, after = self.text(), self.after(self["operation"])
         left, right = marked(before, after, "<del>", "</del>"), marked(after, before, "<ins><strong>", "</strong></ins>")
-        return (
-            f"<p>Before: {left}</p><p>After {self['operation']}: {right}</p>"
-            "<p><small>Struck out: words that are gone or have moved. Bold and underlined: words that are new.</small></p>"
-        )
+        lines = say("Before: {text}", text=left), say("After {name}: {text}", name=say(self["operation"]), text=right)
+        about = say("Struck out: words that are gone or have moved. Bold and underlined: words that are new.")
+        return f"<p>{lines[0]}</p><p>{lines[1]}</p><p><small>{about}</small></p>"
 
     def still(self) -> Picture:
         shown = {"before": self.text()}
@@ -72,8 +74,8 @@ class TextExplorer(Explorer):
             shown[operation] = marked(after, self.text(), "[", "]", escape=str)
         return table(
             shown,
-            title=f"One gloss, six operations at strength {self['alpha']:.2f}",
-            caption="A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts.",
+            title=say("One gloss, six operations at strength {alpha:.2f}", alpha=self["alpha"]),
+            caption=say("A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts."),
         )
 
 
@@ -106,18 +108,22 @@ class LabelMarker(Explorer):
         number = self["text"]
         flipped, judged = self.counts()
         kind, text = html.escape(self.classes[number - 1]), html.escape(self.copies[number - 1])
-        return (
-            f"<p>Text {number} of {len(self.copies)}. Its label: <strong>{kind}</strong></p><blockquote>{text}</blockquote>"
-            f"<p>Mark of this text: {self.marks.get(number, MARKS[0])}. Judged so far: {judged}, changed: {flipped}.</p>"
+        where = say("Text {number} of {count}. Its label:", number=number, count=len(self.copies))
+        said = say(
+            "Mark of this text: {mark}. Judged so far: {judged}, changed: {changed}.",
+            mark=say(self.marks.get(number, MARKS[0])),
+            judged=judged,
+            changed=flipped,
         )
+        return f"<p>{where} <strong>{kind}</strong></p><blockquote>{text}</blockquote><p>{said}</p>"
 
     def still(self) -> Picture:
         pairs = zip(self.classes, self.copies, strict=True)
         shown = {f"{number}. {kind}": text for number, (kind, text) in enumerate(pairs, 1)}
         return table(
             dict(list(shown.items())[:8]),
-            title="The first eight texts that you are asked about",
-            caption="A still of the widget: the label that each changed text carries. Run the cell to mark them.",
+            title=say("The first eight texts that you are asked about"),
+            caption=say("A still of the widget: the label that each changed text carries. Run the cell to mark them."),
         )
 
 
@@ -142,5 +148,5 @@ def table(rows: dict[str, str], *, title: str, caption: str) -> Picture:
             axes.text(0, place, name, va="top", fontweight="bold", fontsize=9)
             axes.text(0.2, place, "\n".join(text), va="top", fontsize=9, linespacing=1.25)
             place += len(text) + 0.4
-        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=title)
+        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=english(title))
         return Picture(figure, caption=caption, alt=f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items()))

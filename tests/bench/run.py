@@ -5,8 +5,8 @@ A row's ratio is above 1 when ours is better. Each round measures both sides onc
 percentile. A row that cannot run says why. Then come how cost grows (growth.py), the GPU where there is one (gpu.py), and with
 --chapters the seconds and memory of every chapter.
 
-Choose rows by a part of their name (python tests/bench/run.py affine), or `growth`, `gpu` or `browser` (slider to picture): what is not measured again stays
-in the report as it was measured before on the same machine with the same versions.
+Choose rows by a part of their name (python tests/bench/run.py affine), or `growth`, `gpu` or `browser` (slider to picture):
+what is not measured again stays in the report as it was measured before on the same machine with the same versions.
 """
 
 import json

@@ -1,0 +1,8 @@
+"""What the course says to people, in English and in Chinese.
+
+The English texts stand in the code that says them. `zh.po` holds the Chinese, `glossary.csv` the terms in both languages.
+"""
+
+from .texts import KNOWN, CourseError, Said, chapter_opening, english, language, later, say
+
+__all__ = ["KNOWN", "CourseError", "Said", "chapter_opening", "english", "language", "later", "say"]
