@@ -28,6 +28,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ONLY_PARSED = {
     "run": "tests/test_notebooks.py",
     "site": "tests/test_site.py",
+    "progress": "tests/test_progress.py",
     "assets bundle": "tests/test_offline.py",
     "assets use": "tests/test_offline.py",
     "assets fetch": "tests/test_assets.py",
@@ -52,6 +53,7 @@ NOT_RUN = {
     "cp": "run with its block",
     "ls": "run with its block",
     "export": "sets a variable",
+    "source": "changes the shell that it is typed into",
 }
 
 
