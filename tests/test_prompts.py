@@ -9,7 +9,7 @@ from fewshot_lab.data import glosses
 from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
 from fewshot_lab.models import language
 from fewshot_lab.models import reading as reading_page
-from fewshot_lab.models.reading import go_on, read, spelled, vectors
+from fewshot_lab.models.reading import go_on, read, read_last, spelled, vectors
 from fewshot_lab.runtime import CourseError
 from fewshot_lab.widgets import PromptExplorer
 
@@ -58,6 +58,7 @@ def test_reading_keeps_the_texts_order_and_goes_on_with_every_ending(lm):
         alone = read(tokenizer, model, [text])
         assert torch.allclose(reading.last()[row], alone.last()[0], atol=1e-3)
         assert torch.allclose(reading.mean()[row], alone.mean()[0], atol=1e-3)
+    assert torch.equal(read_last(tokenizer, model, TEXTS), reading.last())
     endings = torch.stack([vectors(model, spelled(tokenizer, model, ending)) for ending in (" is a", " has the")])
     both = go_on(model, reading, endings[:, None])
     assert both.shape == (2, 3, model.config.hidden_size)

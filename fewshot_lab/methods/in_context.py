@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..models.reading import read
+from ..models.reading import read, read_last
 from .prompts import PLACE, label_tokens, next_word_log_probabilities
 
 DEMONSTRATION = "{x} ->"
@@ -35,5 +35,5 @@ def in_context_scores(
     """log P(word | prompt, template(text)): (N, classes); the prompt is read once."""
     shown = read(tokenizer, model, [prompt])
     filled = [template.replace(PLACE, text) for text in texts]
-    hidden = read(tokenizer, model, filled, after=shown).last()
+    hidden = read_last(tokenizer, model, filled, after=shown)
     return next_word_log_probabilities(model, hidden)[:, label_tokens(tokenizer, words)]

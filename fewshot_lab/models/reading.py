@@ -61,13 +61,15 @@ class Reading:
 
 def read(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None) -> Reading:
     """Reads texts, each after the one text of `after` when that is given; no gradients are recorded."""
-    found = []
-    for rows, ids, mask in padded_batches(tokenizer, texts, model.device):
-        before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
-        with torch.no_grad():
-            found.append((rows, *_forward(model, vectors(model, ids), mask, before)))
-    places, hidden, pairs, masks = zip(*found, strict=True)
+    places, hidden, pairs, masks = zip(*_batch_by_batch(tokenizer, model, texts, after), strict=True)
     return Reading(places, pairs, masks, hidden)
+
+
+def read_last(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None) -> Tensor:
+    """The last token's vector of each text (N, d), as `read(...).last()`, when nothing goes on from them: no more is kept."""
+    found = [(rows, hidden[:, -1].clone()) for rows, hidden, _, _ in _batch_by_batch(tokenizer, model, texts, after)]
+    places, last = zip(*found, strict=True)
+    return Reading(places, (), (), ()).ordered(list(last))
 
 
 def padded_batches(tokenizer, texts: Sequence[str], device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -111,6 +113,15 @@ def spelled(tokenizer, model, text: str) -> Tensor:
     if not ids:
         raise ValueError("The text is empty: there is no token in it.")
     return torch.tensor(ids, device=model.device)
+
+
+def _batch_by_batch(tokenizer, model, texts: Sequence[str], after: Reading | None) -> Iterator[tuple]:
+    """(places, hidden, pairs, mask) of each batch, see Reading."""
+    for rows, ids, mask in padded_batches(tokenizer, texts, model.device):
+        before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
+        with torch.no_grad():
+            done = _forward(model, vectors(model, ids), mask, before)
+        yield rows, *done
 
 
 def _repeated(pairs: Pairs, mask: Tensor, times: int) -> tuple[Pairs, Tensor]:

@@ -152,6 +152,7 @@ for part in lab.progress(["validation", "drawn", "few"], "parts of the texts"):
     read[part] = prompts.read_texts(tokenizer, model, parts[part], BEFORE, JOINT)
     for end in ENDS:
         vectors[part, end] = prompts.next_word_vectors(tokenizer, model, read[part], end)
+del read["drawn"]  # the keys and values of so many texts are hundreds of megabytes
 
 # %% [markdown]
 # A calibrated score is the score minus the class's mean over unlabelled texts; you will derive it below.
@@ -238,6 +239,7 @@ for part in ("rest", "pool"):
     began = time.perf_counter()
     seen = prompts.read_texts(tokenizer, model, parts[part], BEFORE, JOINT)
     vectors[part, END] = prompts.next_word_vectors(tokenizer, model, seen, END)
+    del seen
     per_text = (time.perf_counter() - began) / len(parts[part])
 print(f"Scoring 200 texts takes {200 * per_text:.1f} s.")
 features = {"test": torch.cat([vectors["few", END], vectors["rest", END]])}
