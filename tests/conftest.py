@@ -9,6 +9,8 @@ from fewshot_lab.course.kernels import considerate_threads
 
 os.environ.update(considerate_threads() | attempts.OFF)
 os.environ.pop("FEWSHOT_LAB_LANGUAGE", None)  # the tests read English
+if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores busy; a sweep's would only start slowly
+    os.environ.setdefault("FEWSHOT_LAB_JOBS", "1")
 
 
 def pytest_addoption(parser):
