@@ -5,6 +5,7 @@ import json
 import re
 import string
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,14 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 FAMILIES = re.compile("[\u4e00-\u9fff].*[,;?!]($|[\u4e00-\u9fff])")  # English punctuation between Chinese words
 # Names, and texts that only join others: they have no Chinese words of their own.
 ALIKE = {"Mixup", "SimCLR", "ε", "randaugment", "trivialaugment", "eda", "VAEs", "GANs"}
-ALIKE |= {"{title}: {word}.", "{name}: {what}.", "“{sentence}”: {found}. {told}", "{sign} {name}: {entity}"}
-MISTAKES = [(task, mistake) for task in exercises().values() for mistake in task.mistakes]
+ALIKE |= {
+    "{passed} of {total}",
+    "{exercise} {status}, {day} {time}",
+    "{title}: {word}.",
+    "{name}: {what}.",
+    "“{sentence}”: {found}. {told}",
+    "{sign} {name}: {entity}",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +74,7 @@ def needed() -> set[str]:
         found |= set(literals(path, of_package))
     of_chapters = {"predict": (1, 2), "progress": (1,), "sweep": ("description",)}
     for chapter in chapters():
-        found |= set(literals(chapter.source, of_chapters))
+        found |= set(literals(chapter.source, of_chapters)) | {chapter.question}
     return found
 
 
@@ -107,15 +114,16 @@ def test_the_openings_are_those_of_the_chapters():
 # --- What is shown is Chinese; records stay English
 
 
-@pytest.mark.parametrize(("task", "mistake"), MISTAKES, ids=lambda value: value.name)
-def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, mistake, chinese):
+@pytest.mark.parametrize("task", exercises().values(), ids=lambda task: task.name)
+def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, chinese):
     def wrong(*arguments):
         return mistake.function(*arguments)
 
     wrong.__name__ = task.name
-    feedback = lab.check(wrong)
-    assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
-    assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
+    for mistake in task.mistakes:
+        feedback = lab.check(wrong)
+        assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
+        assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
 
 
 def answer(result):
@@ -160,8 +168,15 @@ EXPLORERS = {
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "marker": lambda: lab.widgets.LabelMarker(["a dog", "a pine"], ["animal", "plant"]),
     "temperature": lambda: temperature(),
-    "text": lambda: lab.widgets.TextExplorer(glosses.task()),
+    "text": lambda: lab.widgets.TextExplorer(few_texts()),
 }
+
+
+def few_texts() -> glosses.TextTask:
+    texts = ("a small dog that lives in the kitchen", "a tall tree with red leaves")
+    parts = {f"{part}_texts": texts for part in ("train", "validation", "test")}
+    parts |= {f"{part}_labels": torch.arange(2) for part in ("train", "validation", "test")}
+    return glosses.TextTask("few", ("animal", "plant"), **parts)
 
 
 def temperature():
@@ -170,7 +185,8 @@ def temperature():
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
-def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, chinese, every_control_answers):
+def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, chinese, every_control_answers, monkeypatch):
+    monkeypatch.setattr("fewshot_lab.widgets.text.Thesaurus", lambda: {"small": ("little",), "tall": ("high",)})
     explorer = EXPLORERS[name]()
     controls = explorer.controls.values()
     assert all(CHINESE.search(control.description) and CHINESE.search(control.tooltip) for control in controls)
@@ -178,7 +194,8 @@ def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, 
     values = {key: control.value for key, control in explorer.controls.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert CHINESE.search(explorer.still().caption) and CHINESE.search(explorer.still().alt)
+        still = explorer.still()
+    assert CHINESE.search(still.caption) and CHINESE.search(still.alt)
     if name not in ("marker", "text"):  # a mark has no way back, own words have no options
         every_control_answers(explorer)
     lab.language("en")
@@ -237,6 +254,17 @@ def test_the_language_is_set_by_the_environment_or_a_call_and_the_call_counts(mo
     monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "zh")
     assert lab.language() == "zh" and lab.languages.say("Right") == "正确"
     assert lab.language("en") == "en" and lab.languages.say("Right") == "Right"
+
+
+def test_a_language_for_the_meantime_is_that_of_one_thread_and_ends_with_it(chinese):
+    with texts.speaking("en"), ThreadPoolExecutor(1) as other:
+        assert lab.language() == "en" and other.submit(lab.language).result() == "zh"
+        with texts.speaking("zh"):
+            assert lab.languages.say("Right") == "正确"
+        assert lab.languages.say("Right") == "Right"
+    assert lab.language() == "zh"
+    with pytest.raises(lab.CourseError, match="The language is 'fr'"), texts.speaking("fr"):
+        pass
 
 
 def test_an_unknown_language_is_refused_with_those_that_are_known(monkeypatch):
