@@ -1,6 +1,7 @@
 """English and Chinese: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
 
 import ast
+import functools
 import json
 import re
 import string
@@ -78,6 +79,7 @@ def needed() -> set[str]:
     return found
 
 
+@functools.cache
 def entries() -> list:
     with open(ROOT / "fewshot_lab" / "languages" / "zh.po", "rb") as file:
         return [message for message in read_po(file) if message.id]
@@ -86,8 +88,9 @@ def entries() -> list:
 def test_every_text_has_a_chinese_one_and_no_entry_is_left_over():
     there = [message.id for message in entries() if not message.context]
     assert len(there) == len(set(there))
-    assert needed() - set(there) == set(), "add these to fewshot_lab/languages/zh.po"
-    assert set(there) - needed() == set(), "no text needs these entries of fewshot_lab/languages/zh.po"
+    wanted = needed()
+    assert wanted - set(there) == set(), "add these to fewshot_lab/languages/zh.po"
+    assert set(there) - wanted == set(), "no text needs these entries of fewshot_lab/languages/zh.po"
 
 
 def places(text: str) -> list:
@@ -163,6 +166,7 @@ def test_a_law_that_fails_keeps_its_numbers(chinese):
     assert CHINESE.search(failed) and failed.english == f"R({number}) times its transpose is not the identity."
 
 
+TEXTS = ("a small dog that lives in the kitchen", "a tall tree with red leaves")
 EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("digits"),
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
@@ -173,8 +177,7 @@ EXPLORERS = {
 
 
 def few_texts() -> glosses.TextTask:
-    texts = ("a small dog that lives in the kitchen", "a tall tree with red leaves")
-    parts = {f"{part}_texts": texts for part in ("train", "validation", "test")}
+    parts = {f"{part}_texts": TEXTS for part in ("train", "validation", "test")}
     parts |= {f"{part}_labels": torch.arange(2) for part in ("train", "validation", "test")}
     return glosses.TextTask("few", ("animal", "plant"), **parts)
 
@@ -187,6 +190,7 @@ def temperature():
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, chinese, every_control_answers, monkeypatch):
     monkeypatch.setattr("fewshot_lab.widgets.text.Thesaurus", lambda: {"small": ("little",), "tall": ("high",)})
+    monkeypatch.setattr("fewshot_lab.widgets.text.recorded", lambda: ({}, {TEXTS[0]: "a little dog", TEXTS[1]: "a high tree"}))
     explorer = EXPLORERS[name]()
     controls = explorer.controls.values()
     assert all(CHINESE.search(control.description) and CHINESE.search(control.tooltip) for control in controls)

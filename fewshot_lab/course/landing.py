@@ -20,7 +20,7 @@ from ..languages import KNOWN, language, later, say, speaking
 from ..runtime import CourseError
 from .chapters import Chapter, course_root
 from .page import STYLE
-from .progress import Progress, following, last_in_words, progress, title
+from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 
 POLL_SECONDS = 4
 COOKIE = "fewshot-lab-language"
@@ -47,6 +47,9 @@ WORDS = {
     "back": later("All chapters"),
     "kept": later("Progress is noted when you run a check in a notebook. It stays on this machine."),
     "lost": later("The server does not answer. Start it again with make lab: that opens a new page."),
+    START: later("Start"),
+    GO_ON: later("Go on"),
+    DONE: later("Done: look again"),
     "language": later("Language"),
     "chapter": later("chapter"),
 }
@@ -273,7 +276,7 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
         number, passed, total = one.chapter.id, len(one.passed), len(one.chapter.exercises)
         found[f"words-{number}"] = {"text": _passed(passed, total), "title": last_in_words(one)}
         found[f"bar-{number}"] = {"value": str(passed), "max": str(total or 1)}
-        found[f"go-{number}"] = {"text": say(one.state), **_href(one.chapter, base, root)}
+        found[f"go-{number}"] = {"text": _word(one.state), **_href(one.chapter, base, root)}
     return found
 
 

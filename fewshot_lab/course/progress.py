@@ -12,8 +12,7 @@ from ..attempts import Attempt
 from ..languages import chapter_opening, language, later, say
 from .chapters import Chapter, chapters, choose
 
-# What a chapter asks for; a page says it.
-START, GO_ON, DONE = later("Start"), later("Go on"), later("Done: look again")
+START, GO_ON, DONE = "Start", "Go on", "Done"
 STATUSES = later("passed"), later("failed"), later("not attempted")  # of a try
 
 
