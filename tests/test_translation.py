@@ -16,6 +16,7 @@ from babel.messages.pofile import read_po
 import fewshot_lab as lab
 from fewshot_lab import cli
 from fewshot_lab.augment.text import OPERATIONS
+from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.data import glosses
 from fewshot_lab.evidence.ledger import ledger
@@ -124,7 +125,7 @@ def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, c
 
     wrong.__name__ = task.name
     for mistake in task.mistakes:
-        feedback = lab.check(wrong)
+        feedback = examine(task, wrong, torch.Generator().manual_seed(0), fresh=2)
         assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
         assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
 
