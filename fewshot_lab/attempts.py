@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .languages import say
 from .runtime import CourseError, home, write_atomically, writing_failed
 
 OFF = {"FEWSHOT_LAB_PROGRESS": "off"}  # the environment in which nothing is noted
@@ -58,7 +59,7 @@ def note(exercise: str, status: str) -> None:
             now = Attempt(status, _now(), passed=_now() if status == "passed" else None)
             attempts[exercise] = _joined(attempts.get(exercise), now)
     except CourseError as error:
-        print(f"Your progress was not noted. {error}", file=sys.stderr)
+        print(say("Your progress was not noted. {error}", error=error), file=sys.stderr)
 
 
 def kept() -> dict[str, Attempt]:
@@ -137,10 +138,12 @@ def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
     except (ValueError, KeyError, TypeError, AttributeError):
         aside = path.with_name(f"progress.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.json")
         os.replace(path, aside)
-        print(
-            f"The file of your progress was damaged. It is now {aside.name} in {path.parent}; noting begins anew.",
-            file=sys.stderr,
+        moved = say(
+            "The file of your progress was damaged. It is now {name} in {folder}; noting begins anew.",
+            name=aside.name,
+            folder=path.parent,
         )
+        print(moved, file=sys.stderr)
         return {}, {}
 
 

@@ -163,10 +163,12 @@ def test_differences_are_found_in_texts_tags_nbgrader_metadata_types_and_number_
     assert "does not exist. Build it: fewshot-lab build 01" in build.differences(chapter)[0]
 
 
-def test_building_executes_and_a_cell_that_fails_leaves_the_notebook_as_it_was(course):
-    root = course(_01_a=["import os\nprint(os.environ['FEWSHOT_LAB_PROFILE'])"])
+def test_building_executes_in_english_and_a_cell_that_fails_leaves_the_notebook_as_it_was(course, monkeypatch):
+    monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "zh")
+    root = course(_01_a=["import os\nprint(*(os.environ[f'FEWSHOT_LAB_{name}'] for name in ('PROFILE', 'LANGUAGE')))"])
     build.write_notebooks()
-    assert notebook_of("01").cells[1].outputs[0].text == "quick\n"
+    assert notebook_of("01").cells[1].outputs[0].text == "quick en\n"
+    assert os.environ["FEWSHOT_LAB_LANGUAGE"] == "zh"
     before = (root / "notebooks" / "01_a.ipynb").read_bytes()
     write_chapter(root, "01_a", "raise ValueError('too bad')")
     with pytest.raises(CourseError, match=r"Chapter 01_a fails.*cell 2 \(In \[1\]\): ValueError: too bad"):

@@ -20,7 +20,7 @@ OURS = {"fewshot_lab", "confine", "probes", "wire"}  # the last three stand alon
 MAY_IMPORT = {
     "languages": set(),
     "runtime": {"languages"},
-    "attempts": {"runtime"},
+    "attempts": {"languages", "runtime"},
     "augment": set(),
     "assets": {"runtime"},
     "data": {"assets", "augment", "runtime"},
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "widgets": {"figures", "languages", "methods", "data", "augment", "assets"},
     "checking": {"attempts", "exercises", "languages", "runtime"},
     "grading": {"checking", "course", "exercises", "figures", "runtime"},
-    "course": {"assets", "attempts", "evidence", "runtime"},
+    "course": {"assets", "attempts", "evidence", "languages", "runtime"},
     "cli": {"assets", "course", "grading", "languages", "runtime"},
     "__main__": {"cli"},
 }

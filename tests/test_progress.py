@@ -1,6 +1,7 @@
 """A learner's progress: what is noted and when, what two kernels and a damaged file do to it, and the page that shows it."""
 
 import contextlib
+import http.cookiejar
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -21,6 +23,7 @@ from fewshot_lab import CourseError, attempts, cli
 from fewshot_lab.course import chapters, kernels, landing, progress
 from fewshot_lab.evidence import CLAIMS
 from fewshot_lab.exercises import exercises
+from fewshot_lab.languages import say, speaking
 
 ROOT = Path(__file__).parents[1]
 CHAPTER = (
@@ -210,10 +213,28 @@ def test_the_page_escapes_what_chapters_say_and_links_respect_the_base_url_and_t
 
     page = shown("/user/ann/", course)
     assert "Is &lt;it&gt; so?" in page and "<it>" not in page and "10 min" in page
-    assert 'href="/user/ann/lab/tree/notebooks/01_one.ipynb"' in page and '"/user/ann/fewshot-lab/progress"' in page
+    assert 'href="/user/ann/lab/tree/notebooks/01_one.ipynb"' in page and '"/user/ann/fewshot-lab/progress?lang=en"' in page
     assert 'href="/lab/tree/my%20course/notebooks/02_two.ipynb"' in shown("/", course.parent)
     assert "01_one.ipynb" not in shown("/", home)  # a server that does not serve the course cannot open it
     assert set(re.findall(r' id="([\w-]+)"', page)) >= set(landing.live(progress.progress(), "/", str(course)))
+
+
+def test_page_and_command_speak_chinese_and_what_a_kernel_notes_stays_english(home, monkeypatch, capsys):
+    monkeypatch.delenv("FEWSHOT_LAB_COURSE", raising=False)
+    attempts.note("accuracy", "failed")
+    with speaking("zh"):
+        page = landing.landing(progress.progress(), "/", str(ROOT))
+        tried = landing.live(progress.progress(), "/", str(ROOT))["words-00"]["title"]
+        progress.print_progress()
+        for chapter in chapters.chapters():
+            assert re.search("[\u4e00-\u9fff]", progress.title(chapter)) and progress.title(chapter) in page
+            assert escape(say(chapter.question)) in page and chapter.question not in page
+    words = re.sub("<[^>]*>", " ", page.split("<script>")[0])
+    assert not set(re.findall("[A-Za-z]{3,}", words)) & {"Chapter", "Open", "Start", "passed", "checks", "min", "next"}
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"accuracy 未通过，\d+月\d+日 \d\d:\d\d", tried)
+    assert "项检查已通过 0 项" in said and "下一步" in said and "passed" not in said
+    assert attempts.kept()["accuracy"].last == "failed"
 
 
 def test_binder_enables_the_page(tmp_path):
@@ -228,7 +249,7 @@ def test_binder_enables_the_page(tmp_path):
 
 @pytest.fixture
 def served(home, course, tmp_path):
-    """Asks the JupyterLab that `fewshot-lab lab` starts, below a base URL: ask(path, token) gives (status, text)."""
+    """Asks the JupyterLab that `fewshot-lab lab` starts, below a base URL: ask(path, token, cookies) gives (status, text)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -237,12 +258,13 @@ def served(home, course, tmp_path):
     own = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     log = tmp_path / "log"
 
-    def ask(path: str, token: str = "secret") -> tuple[int, str]:
+    def ask(path: str, token: str = "secret", cookies: http.cookiejar.CookieJar | None = None) -> tuple[int, str]:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/user/ann/{path}", headers={"Authorization": f"token {token}"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with browser.open(request, timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -275,6 +297,15 @@ def test_the_served_page_shows_progress_as_it_is_now_to_whoever_has_the_token(se
     assert 'value="1" max="2"' in served("fewshot-lab/")[1]
     assert "C14" in served("fewshot-lab/claims")[1]
     assert served("lab/tree/notebooks")[0] == 200
+    cookies = http.cookiejar.CookieJar()
+    assert '<html lang="en"' in served("fewshot-lab?lang=fr", cookies=cookies)[1]
+    for path in ("fewshot-lab?lang=zh", "fewshot-lab", "fewshot-lab/?lang=fr"):  # what was chosen once stays chosen
+        page = served(path, cookies=cookies)[1]
+        assert '<html lang="zh"' in page and "4 项检查已通过 1 项" in page and 'progress?lang=zh"' in page
+    assert "继续" in json.loads(served("fewshot-lab/progress?lang=zh")[1])["go-02"]["text"]
+    assert "十四条论断" in served("fewshot-lab/claims", cookies=cookies)[1]
+    assert '<html lang="en"' in served("fewshot-lab?lang=en", cookies=cookies)[1]
+    assert '<html lang="en"' in served("fewshot-lab")[1]  # for others it is what the server speaks
     status, page = served("fewshot-lab", token="wrong")
     assert "checks passed" not in page and served("fewshot-lab/progress", token="wrong")[0] == 403
 

@@ -1,10 +1,12 @@
 """English and Chinese: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
 
 import ast
+import functools
 import json
 import re
 import string
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from babel.messages.pofile import read_po
 import fewshot_lab as lab
 from fewshot_lab import cli
 from fewshot_lab.augment.text import OPERATIONS
+from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.data import glosses
 from fewshot_lab.evidence.ledger import ledger
@@ -26,8 +29,14 @@ CHINESE = re.compile("[\u4e00-\u9fff]")
 FAMILIES = re.compile("[\u4e00-\u9fff].*[,;?!]($|[\u4e00-\u9fff])")  # English punctuation between Chinese words
 # Names, and texts that only join others: they have no Chinese words of their own.
 ALIKE = {"Mixup", "SimCLR", "ε", "randaugment", "trivialaugment", "eda", "VAEs", "GANs"}
-ALIKE |= {"{title}: {word}.", "{name}: {what}.", "“{sentence}”: {found}. {told}", "{sign} {name}: {entity}"}
-MISTAKES = [(task, mistake) for task in exercises().values() for mistake in task.mistakes]
+ALIKE |= {
+    "{passed} of {total}",
+    "{exercise} {status}, {day} {time}",
+    "{title}: {word}.",
+    "{name}: {what}.",
+    "“{sentence}”: {found}. {told}",
+    "{sign} {name}: {entity}",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -67,10 +76,11 @@ def needed() -> set[str]:
         found |= set(literals(path, of_package))
     of_chapters = {"predict": (1, 2), "progress": (1,), "sweep": ("description",)}
     for chapter in chapters():
-        found |= set(literals(chapter.source, of_chapters))
+        found |= set(literals(chapter.source, of_chapters)) | {chapter.question}
     return found
 
 
+@functools.cache
 def entries() -> list:
     with open(ROOT / "fewshot_lab" / "languages" / "zh.po", "rb") as file:
         return [message for message in read_po(file) if message.id]
@@ -79,8 +89,9 @@ def entries() -> list:
 def test_every_text_has_a_chinese_one_and_no_entry_is_left_over():
     there = [message.id for message in entries() if not message.context]
     assert len(there) == len(set(there))
-    assert needed() - set(there) == set(), "add these to fewshot_lab/languages/zh.po"
-    assert set(there) - needed() == set(), "no text needs these entries of fewshot_lab/languages/zh.po"
+    wanted = needed()
+    assert wanted - set(there) == set(), "add these to fewshot_lab/languages/zh.po"
+    assert set(there) - wanted == set(), "no text needs these entries of fewshot_lab/languages/zh.po"
 
 
 def places(text: str) -> list:
@@ -107,15 +118,16 @@ def test_the_openings_are_those_of_the_chapters():
 # --- What is shown is Chinese; records stay English
 
 
-@pytest.mark.parametrize(("task", "mistake"), MISTAKES, ids=lambda value: value.name)
-def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, mistake, chinese):
+@pytest.mark.parametrize("task", exercises().values(), ids=lambda task: task.name)
+def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, chinese):
     def wrong(*arguments):
         return mistake.function(*arguments)
 
     wrong.__name__ = task.name
-    feedback = lab.check(wrong)
-    assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
-    assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
+    for mistake in task.mistakes:
+        feedback = examine(task, wrong, torch.Generator().manual_seed(0), fresh=2)
+        assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
+        assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
 
 
 def answer(result):
@@ -155,13 +167,20 @@ def test_a_law_that_fails_keeps_its_numbers(chinese):
     assert CHINESE.search(failed) and failed.english == f"R({number}) times its transpose is not the identity."
 
 
+TEXTS = ("a small dog that lives in the kitchen", "a tall tree with red leaves")
 EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("digits"),
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "marker": lambda: lab.widgets.LabelMarker(["a dog", "a pine"], ["animal", "plant"]),
     "temperature": lambda: temperature(),
-    "text": lambda: lab.widgets.TextExplorer(glosses.task()),
+    "text": lambda: lab.widgets.TextExplorer(few_texts()),
 }
+
+
+def few_texts() -> glosses.TextTask:
+    parts = {f"{part}_texts": TEXTS for part in ("train", "validation", "test")}
+    parts |= {f"{part}_labels": torch.arange(2) for part in ("train", "validation", "test")}
+    return glosses.TextTask("few", ("animal", "plant"), **parts)
 
 
 def temperature():
@@ -170,7 +189,9 @@ def temperature():
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
-def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, chinese, every_control_answers):
+def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, chinese, every_control_answers, monkeypatch):
+    monkeypatch.setattr("fewshot_lab.widgets.text.Thesaurus", lambda: {"small": ("little",), "tall": ("high",)})
+    monkeypatch.setattr("fewshot_lab.widgets.text.recorded", lambda: ({}, {TEXTS[0]: "a little dog", TEXTS[1]: "a high tree"}))
     explorer = EXPLORERS[name]()
     controls = explorer.controls.values()
     assert all(CHINESE.search(control.description) and CHINESE.search(control.tooltip) for control in controls)
@@ -178,7 +199,8 @@ def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, 
     values = {key: control.value for key, control in explorer.controls.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert CHINESE.search(explorer.still().caption) and CHINESE.search(explorer.still().alt)
+        still = explorer.still()
+    assert CHINESE.search(still.caption) and CHINESE.search(still.alt)
     if name not in ("marker", "text"):  # a mark has no way back, own words have no options
         every_control_answers(explorer)
     lab.language("en")
@@ -237,6 +259,17 @@ def test_the_language_is_set_by_the_environment_or_a_call_and_the_call_counts(mo
     monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "zh")
     assert lab.language() == "zh" and lab.languages.say("Right") == "正确"
     assert lab.language("en") == "en" and lab.languages.say("Right") == "Right"
+
+
+def test_a_language_for_the_meantime_is_that_of_one_thread_and_ends_with_it(chinese):
+    with texts.speaking("en"), ThreadPoolExecutor(1) as other:
+        assert lab.language() == "en" and other.submit(lab.language).result() == "zh"
+        with texts.speaking("zh"):
+            assert lab.languages.say("Right") == "正确"
+        assert lab.languages.say("Right") == "Right"
+    assert lab.language() == "zh"
+    with pytest.raises(lab.CourseError, match="The language is 'fr'"), texts.speaking("fr"):
+        pass
 
 
 def test_an_unknown_language_is_refused_with_those_that_are_known(monkeypatch):

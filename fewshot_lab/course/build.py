@@ -58,7 +58,8 @@ def _built(chapter: Chapter, text):
 def write_notebooks(names: list[str] | tuple[str, ...] = (), execute: bool = True) -> list[Path]:
     """Builds the learner's notebooks of these chapters (all by default) and, unless told not to, executes them.
 
-    Outputs are kept, without what only a live kernel can show. A chapter that fails raises CourseError; its file stays.
+    Outputs are kept, in English, without what only a live kernel can show. A chapter that fails raises CourseError; its file
+    stays.
     """
     written = []
     for chapter in choose(names):
@@ -140,7 +141,7 @@ def _cell_id(position: int, cell) -> str:
 
 
 def _execute(nb, chapter: Chapter) -> None:
-    with kernel_environment("quick", "auto"), ending_like_ctrl_c():
+    with kernel_environment("quick", "auto", language="en"), ending_like_ctrl_c():
         error = execute(nb, chapter.notebook.parent)
     if error:
         stopped = f"{error['cell']}: {error['message']}\n{error['traceback']}".strip()

@@ -110,13 +110,14 @@ def considerate_threads() -> dict[str, str]:
 
 
 @contextmanager
-def kernel_environment(profile: str, device: str, run: Path | None = None) -> Iterator[None]:
+def kernel_environment(profile: str, device: str, run: Path | None = None, language: str | None = None) -> Iterator[None]:
     """Sets what kernels started meanwhile find in their environment, and puts it back afterwards.
 
-    run: the folder of the run, whose results.json the last chapter reads.
+    run: the folder of the run, whose results.json the last chapter reads. language: "en" or "zh", the one set by default.
     """
     ours = {"FEWSHOT_LAB_PROFILE": profile, "FEWSHOT_LAB_DEVICE": device, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     ours |= attempts.OFF | ({"FEWSHOT_LAB_RUN": str(run)} if run else {})
+    ours |= {"FEWSHOT_LAB_LANGUAGE": language} if language else {}
     ours = considerate_threads() | ours
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)

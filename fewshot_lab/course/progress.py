@@ -9,9 +9,11 @@ from rich.table import Table
 
 from .. import attempts
 from ..attempts import Attempt
+from ..languages import chapter_opening, language, later, say
 from .chapters import Chapter, chapters, choose
 
 START, GO_ON, DONE = "Start", "Go on", "Done"
+STATUSES = later("passed"), later("failed"), later("not attempted")  # of a try
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,21 @@ def following(course: list[Progress]) -> Progress | None:
 
 
 def last_in_words(one: Progress) -> str:
-    """The last try of a chapter, such as "nt_xent failed, 24 Nov 14:05" (local time); "" before the first."""
+    """The last try of a chapter, such as "nt_xent failed, Nov 24 14:05" (local time); "" before the first."""
+    from babel.dates import format_skeleton
+
     if one.last is None:
         return ""
     name, attempt = one.last
-    return f"{name} {attempt.last}, {datetime.fromisoformat(attempt.tried).astimezone():%d %b %H:%M}"
+    when = datetime.fromisoformat(attempt.tried).astimezone().replace(tzinfo=None)
+    day = format_skeleton("MMMd", when, locale=language())
+    given = {"status": say(attempt.last), "day": day, "time": f"{when:%H:%M}"}
+    return say("{exercise} {status}, {day} {time}", exercise=name, **given)
+
+
+def title(chapter: Chapter) -> str:
+    """A chapter's title in the language set."""
+    return next((said for said in chapter_opening(chapter.id) if said.english == chapter.title), chapter.title)
 
 
 def print_progress(console: Console | None = None) -> None:
@@ -71,15 +83,20 @@ def print_progress(console: Console | None = None) -> None:
     if not console.is_terminal:
         console = Console(width=120)
     course = progress()
-    table = Table("chapter", "passed", "next check", "last try")
+    table = Table(say("chapter"), say("passed"), say("next check"), say("last try"))
     for one in course:
-        name = f"{one.chapter.id} {one.chapter.title}"
-        table.add_row(name, f"{len(one.passed)} of {len(one.chapter.exercises)}", "".join(one.open[:1]), last_in_words(one))
+        name = f"{one.chapter.id} {title(one.chapter)}"
+        count = say("{passed} of {total}", passed=len(one.passed), total=len(one.chapter.exercises))
+        table.add_row(name, count, "".join(one.open[:1]), last_in_words(one))
     console.print(table)
     passed, total = sum(len(one.passed) for one in course), sum(len(one.chapter.exercises) for one in course)
     to_open = following(course)
-    then = f"Next: {to_open.chapter.id} {to_open.chapter.title}." if to_open else "Every check has passed."
-    console.print(f"{passed} of {total} checks passed. {then} Kept in {attempts.file()}.", soft_wrap=True, highlight=False)
+    then = say("Every check has passed.")
+    if to_open:
+        then = say("Next: {number} {title}.", number=to_open.chapter.id, title=title(to_open.chapter))
+    given = {"passed": passed, "total": total, "then": then, "file": attempts.file()}
+    said = say("{passed} of {total} checks passed. {then} Kept in {file}.", **given)
+    console.print(said, soft_wrap=True, highlight=False)
 
 
 def bring_back() -> int:

@@ -2,10 +2,14 @@
 
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 KNOWN = {"en": "English", "zh": "中文"}
 _chosen: str | None = None
+_meanwhile: ContextVar[str | None] = ContextVar("meanwhile", default=None)
 
 
 class CourseError(RuntimeError):
@@ -26,13 +30,23 @@ class Said(str):
 def language(name: str | None = None) -> str:
     """Switches to a language, "en" or "zh", for what is shown from now on; returns the one that is set.
 
-    Without a name it only tells: what a call has chosen, else the environment's FEWSHOT_LAB_LANGUAGE, else "en". Raises
-    CourseError for a language that the course does not have.
+    Without a name it only tells: what `speaking` gave, else what a call has chosen, else the environment's
+    FEWSHOT_LAB_LANGUAGE, else "en". Raises CourseError for a language that the course does not have.
     """
     global _chosen
     if name is not None:
         _chosen = _known(name, "The language")
-    return _chosen or _known(os.environ.get("FEWSHOT_LAB_LANGUAGE") or "en", "FEWSHOT_LAB_LANGUAGE")
+    return _meanwhile.get() or _chosen or _known(os.environ.get("FEWSHOT_LAB_LANGUAGE") or "en", "FEWSHOT_LAB_LANGUAGE")
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """Meanwhile this thread or task speaks "en" or "zh", and others as before; raises CourseError for another language."""
+    before = _meanwhile.set(_known(name, "The language"))
+    try:
+        yield
+    finally:
+        _meanwhile.reset(before)
 
 
 def say(text: str, /, **values) -> Said:
