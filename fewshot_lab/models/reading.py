@@ -6,6 +6,7 @@ many endings tried after the same texts.
 """
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -147,7 +148,8 @@ def _forward(model, inputs: Tensor, mask: Tensor, before: tuple[Pairs, Tensor] |
         cache = DynamicCache(before[0])
         mask = torch.cat([before[1], mask], dim=1)
     positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -inputs.shape[1] :]
-    done = model.model(
-        inputs_embeds=inputs.to(model.dtype), attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
-    )
-    return done.last_hidden_state, [(layer.keys, layer.values) for layer in done.past_key_values.layers], mask
+    # `cache` is the name since transformers 5.24
+    name = "cache" if "cache" in inspect.signature(model.model.forward).parameters else "past_key_values"
+    embedded = inputs.to(model.dtype)
+    done = model.model(inputs_embeds=embedded, attention_mask=mask, position_ids=positions, use_cache=True, **{name: cache})
+    return done.last_hidden_state, [(layer.keys, layer.values) for layer in cache.layers], mask
