@@ -83,7 +83,7 @@ _{question} = {{mistake.name: mistake.function for mistake in _tasks["{question}
 def {question}(*arguments):
     return _{question}(*arguments)
 """
-ROOMS = ("__init__.py", "runtime.py", "assets", "augment", "data", "exercises", "methods", "models", "training")
+ROOMS = ("__init__.py", "runtime.py", "languages", "assets", "augment", "data", "exercises", "methods", "models", "training")
 
 
 @pytest.fixture(scope="module")
