@@ -65,7 +65,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --link: #9ecbff; } }
 body { max-width: 62rem; }
 .tongues { text-align: right; margin: 0; } .tongues [aria-current] { color: inherit; text-decoration: none; }
- h1 { margin-bottom: 0; } .lead { margin-top: .2rem; }
+h1 { margin-bottom: 0; } .lead { margin-top: .2rem; }
 a { color: var(--link); text-underline-offset: .15em; }
 a:focus-visible, pre:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .next { border: 1px solid var(--line); border-left: .4em solid #1565c0; border-radius: .4em;
@@ -156,13 +156,11 @@ class Landing(_Page):
     @web.authenticated
     def get(self) -> None:
         with self.speaking():
-            self.tell()
-
-    def tell(self) -> None:
-        try:
-            self.show(_word("title"), landing(progress(), self.base_url, self.settings["server_root_dir"]))
-        except CourseError as error:
-            self.show(_word("title"), f"<h1>{_word('title')}</h1>\n<p role=alert>{escape(str(error))}</p>")
+            try:
+                body = landing(progress(), self.base_url, self.settings["server_root_dir"])
+            except CourseError as error:
+                body = f"<h1>{_word('title')}</h1>\n<p role=alert>{escape(str(error))}</p>"
+            self.show(_word("title"), body)
 
 
 class LiveProgress(APIHandler):
