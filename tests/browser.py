@@ -206,9 +206,12 @@ class Notebook:
 
 def drag(page, slider, share: float) -> None:
     """Drags a slider's thumb with the mouse to a share of its length."""
-    slider.evaluate("(slider) => slider.scrollIntoView({ block: 'center' })")
-    page.wait_for_timeout(500)  # cells that come into view take their room
-    box = slider.bounding_box()
+    box, before = {}, None
+    while box != before:  # cells that come into view take their room and move it away
+        before = box
+        slider.evaluate("(slider) => slider.scrollIntoView({ block: 'center' })")
+        page.wait_for_timeout(500)
+        box = slider.bounding_box()
     low, high, now = (float(slider.evaluate(f"(input) => input.{name}")) for name in ("min", "max", "value"))
     places = [box["x"] + 8 + (box["width"] - 16) * part for part in ((now - low) / (high - low), share)]
     height = box["y"] + box["height"] / 2

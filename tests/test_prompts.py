@@ -163,13 +163,12 @@ def test_the_estimate_of_a_swap_is_the_slope_of_the_loss(lm, labelled):
     tokenizer, model = lm
     reading, draws, labels, ids = labelled
     current = spelled(tokenizer, model, " is a")
-    e = vectors(model, current).expand(2, -1, -1).clone().requires_grad_()  # (D, m, d)
-    loss = soft_prompts.label_losses(model, reading, e[None], draws, labels, ids)[0]
-    [gradient] = torch.autograd.grad(loss.sum(), [e])
+    e = vectors(model, current).detach().expand(2, -1, -1)  # (D, m, d)
+    loss, gradient = soft_prompts.loss_gradients(model, reading, e, draws, labels, ids)
     table = model.get_input_embeddings().weight
     estimates = triggers.swap_estimates(gradient[0], current, table)
     for word in (300, 5000, 12345):
-        moved = e.detach().clone()
+        moved = e.clone()
         moved[0, 1] += 1e-2 * (table[word] - table[current[1]])
         found = soft_prompts.label_losses(model, reading, moved[None], draws, labels, ids)[0]
         assert (found - loss)[0].item() == pytest.approx(1e-2 * estimates[1, word].item(), abs=2e-3)

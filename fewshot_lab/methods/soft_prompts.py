@@ -24,18 +24,45 @@ def label_logits(model, hidden: Tensor, label_ids: Tensor) -> Tensor:
     return (hidden @ words.to(hidden).T).float()
 
 
-def label_losses(model, reading: Reading, endings: Tensor, draws: Tensor, labels: Tensor, label_ids: Tensor) -> Tensor:
-    """The mean cross-entropy of each draw's texts under each of its c endings: (c, D).
+def text_losses(model, reading: Reading, endings: Tensor, draws: Tensor, labels: Tensor, label_ids: Tensor) -> Tensor:
+    """The cross-entropy of each of n texts under each of c endings: (c, n).
 
     reading: the texts of all D draws, as the model keeps them. endings: (c, D, m, d). draws: (n,), which draw a text belongs
     to, 0 to D - 1. labels: (n,). label_ids: (classes,), the label words' tokens.
     """
-    draws = draws.to(endings.device)
-    logits = label_logits(model, go_on(model, reading, endings[:, draws]), label_ids)  # (c, n, classes)
+    logits = label_logits(model, go_on(model, reading, endings[:, draws.to(endings.device)]), label_ids)  # (c, n, classes)
     targets = labels.to(logits.device).expand(len(endings), -1)
-    each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").unflatten(0, targets.shape)  # (c, n)
-    sums = torch.zeros_like(logits[:, : endings.shape[1], 0]).index_add(1, draws, each)
-    return sums / draws.bincount(minlength=endings.shape[1])
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").unflatten(0, targets.shape)
+
+
+def draw_means(values: Tensor, draws: Tensor, counts: Tensor) -> Tensor:
+    """The sums (c, D) of values (c, n) over each draw's texts, divided by counts (D,)."""
+    sums = torch.zeros_like(values[:, :1]).repeat(1, len(counts))
+    return sums.index_add(1, draws.to(values.device), values) / counts.to(values.device)
+
+
+@torch.no_grad()
+def label_losses(model, reading: Reading, endings: Tensor, draws: Tensor, labels: Tensor, label_ids: Tensor) -> Tensor:
+    """The mean cross-entropy of each draw's texts under each of its c endings: (c, D). Arguments as in `text_losses`."""
+    each = text_losses(model, reading, endings, draws, labels, label_ids)
+    return draw_means(each, draws, draws.bincount(minlength=endings.shape[1]))
+
+
+def loss_gradients(
+    model, reading: Reading, ending: Tensor, draws: Tensor, labels: Tensor, label_ids: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The mean cross-entropy of each draw's texts under its ending (D, m, d), and the gradients: (D,), (D, m, d).
+
+    Computed batch by batch, so that what the layers keep for the gradient is held for one batch at a time.
+    """
+    P, counts = ending.detach().float().requires_grad_(), draws.bincount(minlength=len(ending))
+    losses, gradient = torch.zeros(len(P), device=P.device), torch.zeros_like(P)
+    for rows, batch in reading.batches():
+        each = text_losses(model, batch, P[None], draws[rows], labels[rows], label_ids)
+        part = draw_means(each, draws[rows], counts)[0]
+        gradient += torch.autograd.grad(part.sum(), [P])[0]
+        losses += part.detach()
+    return losses, gradient
 
 
 def tune_prompts(
@@ -52,10 +79,10 @@ def tune_prompts(
     """Learns one soft prompt a draw from `start` (m, d) with Adam: P (D, m, d) in float32, and the losses (steps, D).
 
     The draws share nothing but the batches that they are computed in: the loss is the sum of theirs, so each prompt's gradient
-    is its own. The losses are those before each step. Arguments as in `label_losses`. With several processes each has its
+    is its own. The losses are those before each step. Arguments as in `text_losses`. With several processes each has its
     share of the texts; raises CourseError when a draw has no text for one of them.
     """
-    P = start.detach().float().repeat(int(draws.max()) + 1, 1, 1).requires_grad_()
+    P = start.detach().float().repeat(int(draws.max()) + 1, 1, 1)
     optimizer = torch.optim.Adam([P], lr=learning_rate)
     rank, ranks = joined(P.device.type)
     counts = torch.stack([draws[first::ranks].bincount(minlength=len(P)) for first in range(ranks)])  # (ranks, D)
@@ -65,12 +92,12 @@ def tune_prompts(
     reading, draws, labels = reading.share(rank, ranks), draws[rank::ranks], labels[rank::ranks]
     losses = []
     for _ in range(steps):
-        loss = weights * label_losses(model, reading, P[None], draws, labels, label_ids)[0]
-        [P.grad] = torch.autograd.grad(loss.sum(), [P])
-        average([P.grad, loss.detach_()])
+        loss, gradient = loss_gradients(model, reading, P, draws, labels, label_ids)
+        loss, P.grad = weights * loss, weights[:, None, None] * gradient
+        average([P.grad, loss])
         optimizer.step()
-        losses.append(loss.detach().cpu())
-    return P.detach(), torch.stack(losses)
+        losses.append(loss.cpu())
+    return P, torch.stack(losses)
 
 
 @torch.no_grad()

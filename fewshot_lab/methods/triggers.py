@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..models.reading import Reading, vectors
-from .soft_prompts import label_losses
+from .soft_prompts import label_losses, loss_gradients
 
 
 def swap_estimates(gradient: Tensor, current: Tensor, embeddings: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def search_triggers(
 
     start: (m,) token numbers. allowed: (V,) booleans, the words that may be used; label words never are, for they would write
     the answer. `candidates` words are tried at a step, the best by `estimates`. The other arguments as in
-    `soft_prompts.label_losses`.
+    `soft_prompts.text_losses`.
     """
     table = model.get_input_embeddings().weight.detach()
     barred = ~allowed
@@ -51,15 +51,12 @@ def search_triggers(
     losses = []
     for step in range(steps):
         j = step % trigger.shape[1]
-        e = vectors(model, trigger).detach().float().requires_grad_()
-        loss = label_losses(model, reading, e[None], draws, labels, label_ids)[0]  # (D,)
-        [gradient] = torch.autograd.grad(loss.sum(), [e])
-        losses.append(loss.detach())
+        loss, gradient = loss_gradients(model, reading, vectors(model, trigger), draws, labels, label_ids)  # (D,), (D, m, d)
+        losses.append(loss)
         change = estimates(gradient[:, j], trigger[:, j], table.float()).masked_fill(barred.to(table.device), torch.inf)
         tried = trigger.repeat(candidates, 1, 1)  # (k, D, m)
         tried[:, :, j] = change.topk(candidates, largest=False).indices.T
-        with torch.no_grad():
-            found, best = label_losses(model, reading, vectors(model, tried), draws, labels, label_ids).min(dim=0)  # (D,)
+        found, best = label_losses(model, reading, vectors(model, tried), draws, labels, label_ids).min(dim=0)  # (D,)
         trigger = torch.where((found < loss)[:, None], tried[best, here], trigger)
     return trigger, torch.stack([*losses, torch.minimum(found, losses[-1])]).cpu()
 

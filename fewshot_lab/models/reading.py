@@ -47,6 +47,11 @@ class Reading:
         order = torch.cat(self.places).argsort()
         return torch.cat(values)[order.to(values[0].device)]
 
+    def batches(self) -> Iterator[tuple[Tensor, "Reading"]]:
+        """Each batch as a reading of its own, after the places of its texts."""
+        for places, pairs, mask, hidden in zip(self.places, self.pairs, self.masks, self.hidden, strict=True):
+            yield places, Reading((torch.arange(len(places)),), (pairs,), (mask,), (hidden,))
+
     def share(self, rank: int, ranks: int) -> "Reading":
         """Texts rank, rank + ranks, ... alone, in this order."""
         if ranks == 1:

@@ -15,7 +15,7 @@ from fewshot_lab.methods import maml, prototypes
 from fewshot_lab.models import conv4, encoder_net
 from fewshot_lab.training import mean_interval, train
 
-WAY, SHOTS, QUERIES, COUNT = 5, 1, 10, 600
+WAY, SHOTS, QUERIES, COUNT = 5, 1, 10, 200
 
 
 def pool() -> ep.Pool:
@@ -80,7 +80,7 @@ def fit(encoder: torch.nn.Module, images: ep.Pool, steps: int) -> None:
 
 
 def evaluation(cached: bool) -> dict:
-    """600 test episodes; with `cached` our features are there already, which easyfsl has no way to use in its evaluation."""
+    """COUNT test episodes; with `cached` our features are there already, which easyfsl has no way to use in its evaluation."""
     from easyfsl.methods import PrototypicalNetworks
     from easyfsl.utils import evaluate
 

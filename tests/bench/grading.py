@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +23,9 @@ from fewshot_lab.course.build import build
 from fewshot_lab.course.chapters import choose
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.release import release
+from fewshot_lab.runtime import usable_cores
 
-WITH_START, ONE_MORE, ROUNDS = 16, 3, 3  # submissions graded in one go, submissions of a round, rounds
+WITH_START, ONE_MORE, ROUNDS = 8, 3, 3  # submissions graded in one go, submissions of a round, rounds
 ATTACKS = {path.stem: path.read_text() for path in sorted((Path(__file__).parents[1] / "grading" / "attacks").glob("*.txt"))}
 WITNESSES = ("a witness", "m witness", "z witness")  # right answers among the attacks: nobody may cost them their points
 OUR_WORKER = {"forged_answer_in_advance", "wire_patched", "worker_patched", "worker_says_it_passed"}  # nbgrader has none
@@ -162,8 +164,10 @@ def one_more() -> dict:
 def attacks() -> dict:
     """The share of attacks that earn nothing and stop nobody; left out is what nbgrader has no part for or no limit against."""
     names = [name for name in ATTACKS if name not in OUR_WORKER | NO_LIMITS]
-    with TemporaryDirectory() as folder:
-        ours, theirs = _against_us(Path(folder, "ours"), names), _against_nbgrader(Path(folder, "theirs"), names)
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(usable_cores()) as side_by_side:
+        ours, theirs, parts = _against_us(Path(folder, "ours"), names), {}, usable_cores()  # nothing is timed here
+        for found in side_by_side.map(lambda k: _against_nbgrader(Path(folder, f"theirs {k}"), names[k::parts]), range(parts)):
+            theirs |= found
     shares = [1 - len(succeeded) / len(names) for succeeded in (ours, theirs)]
     return {
         "name": f"{len(names)} attacks that earn nothing and stop nobody",

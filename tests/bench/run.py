@@ -12,6 +12,7 @@ what is not measured again stays in the report as it was measured before on the 
 import json
 import platform
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -64,8 +65,9 @@ def measured_before() -> dict:
 
 
 def measured_row(name: str) -> dict:
+    began = time.perf_counter()
     try:
-        return {"key": name} | ROWS[name]()
+        return {"key": name} | ROWS[name]() | {"took": round(time.perf_counter() - began, 1)}
     except Exception as error:  # a row that cannot run must say why and leave the others alone
         return {"key": name, "name": name, "peer_version": "", "error": f"{type(error).__name__}: {error}"}
 
@@ -83,7 +85,7 @@ def screen_table(rows: list[dict]) -> Table:
 
 
 def main(arguments: list[str]) -> None:
-    report, console = measured_before(), Console()
+    report, console, began = measured_before(), Console(), time.perf_counter()
     if not console.is_terminal:
         console = Console(width=180)
     wanted = [argument for argument in arguments if argument != "--chapters"]
@@ -115,7 +117,7 @@ def main(arguments: list[str]) -> None:
         save()
     write_atomically(RUNS / "bench.html", page(report))
     console.print(screen_table(now))
-    console.print(f"{RUNS / 'bench.html'}")
+    console.print(f"{(time.perf_counter() - began) / 60:.1f} minutes; {RUNS / 'bench.html'}")
 
 
 if __name__ == "__main__":
