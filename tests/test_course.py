@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -523,3 +524,21 @@ def test_doctor_reports_a_part_that_breaks_and_another_pythons_kernel_as_failure
     said = capsys.readouterr().out
     assert "notebooks run in another Python, /elsewhere/python" in said and "driver too old" in said
     assert "2 thing(s) to repair" in said
+
+
+FREED = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+held = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+shell.run_cell("import fewshot_lab as lab; lab.setup('00')")
+shell.run_cell("blocks = [bytearray(100_000) for _ in range(3_000)]")
+full = held()
+shell.run_cell("last = blocks[-1]; del blocks")  # what stays at the heap's end holds the rest back
+print(f"freed {full - held():.0f} MB")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only the C library of Linux keeps freed memory")
+def test_what_a_cell_freed_goes_back_to_the_system():
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True)
+    assert int(re.search(r"freed (-?\d+) MB", done.stdout)[1]) > 250, done.stdout + done.stderr

@@ -21,6 +21,7 @@ td ul { margin: 0; padding-left: 1.1em; }
 .ok, .supported { background: #2e7d32; } .failed, .refuted { background: #b3261e; }
 .running { background: #1565c0; } .inconclusive { background: #8a5a00; }
 .quiet { opacity: .75; font-size: .9em; }
+h1 span { white-space: nowrap; }
 @media (max-width: 45rem) {
   thead { display: none; } tr { display: block; padding: .8rem 0; border-bottom: 2px solid var(--line); }
   td { display: block; border: 0; padding: .1rem 0; }
@@ -49,7 +50,7 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
 <html lang="en"><head><meta charset="utf-8">{refresh}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Few-Shot Lab: results</title><style>{STYLE}{_COLUMNS}</style></head><body>
-<h1>Few-Shot Lab: results</h1>
+<h1><span>Few-Shot Lab</span>: results</h1>
 <p>{escape(about)} The same figures, for programs: <a href="results.json">results.json</a>.</p>
 <table><thead><tr><th>Chapter</th><th>Status</th><th>Seconds</th><th>Checks</th><th>Results with 95 % intervals</th>
 <th>Verdicts</th></tr></thead><tbody>

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 TOKENS = 768  # in a batch, padding counted: large enough to be fast, small enough that little is padded
+KEPT = 8 * TOKENS  # in a batch, with what each text goes on from: 140 MB of SmolLM2's keys and values in bfloat16
 
 Pairs = list[tuple[Tensor, Tensor]]
 
@@ -78,14 +79,19 @@ def read_last(tokenizer, model, texts: Sequence[str], *, after: Reading | None =
     return Reading(places, (), (), ()).ordered(list(last))
 
 
-def padded_batches(tokenizer, texts: Sequence[str], device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches of like lengths, padded on the left: the texts' places (B,), token numbers (B, T), mask (B, T)."""
+def padded_batches(tokenizer, texts: Sequence[str], device, before: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches of like lengths, padded on the left: the texts' places (B,), token numbers (B, T), mask (B, T).
+
+    before: how many tokens each text goes on from.
+    """
     tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     if empty := [number for number, ids in enumerate(tokens) if not ids]:
         raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
     order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
     while order:
-        size = next((n for n in range(1, len(order)) if (n + 1) * len(tokens[order[n]]) > TOKENS), len(order))
+        lengths = [(n + 1, len(tokens[row])) for n, row in enumerate(order)]
+        too_many = (n for n, length in lengths[1:] if n * length > TOKENS or n * (before + length) > KEPT)
+        size = next(too_many, len(order) + 1) - 1
         rows, order = order[:size], order[size:]
         padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
         yield torch.tensor(rows), padded["input_ids"].to(device), padded["attention_mask"].to(device)
@@ -123,7 +129,7 @@ def spelled(tokenizer, model, text: str) -> Tensor:
 
 def _batch_by_batch(tokenizer, model, texts: Sequence[str], after: Reading | None) -> Iterator[tuple]:
     """(places, hidden, pairs, mask) of each batch, see Reading."""
-    for rows, ids, mask in padded_batches(tokenizer, texts, model.device):
+    for rows, ids, mask in padded_batches(tokenizer, texts, model.device, 0 if after is None else after.masks[0].shape[1]):
         before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
         with torch.no_grad():
             done = _forward(model, vectors(model, ids), mask, before)

@@ -11,6 +11,7 @@ from ..methods.tagging import KINDS, count_errors, entity_f1, errors, token_accu
 from .explorer import Explorer, choice, slider
 
 _SHOWN = (later("any error"), *KINDS, later("no error"), later("all sentences"))
+_FARTHEST = 99
 _SIGNS = {
     later("boundary"): "↔",
     later("type"): "≠",
@@ -33,12 +34,19 @@ class EntityExplorer(Explorer):
         self.types = sorted({kind for tags in self.gold for kind, *_ in spans(tags)})
         self.wrong = {name: [errors(*pair) for pair in zip(self.gold, given, strict=True)] for name, given in taggers.items()}
         self.told = {name: self._told(name) for name in taggers}
-        names, last = list(taggers), min(99, len(self.sentences) - 1)
+        names = list(taggers)
         super().__init__(
             tagger=choice("tagger", names, names[-1], help="Whose predictions"),
             kind=choice("show", _SHOWN, help="Sentences with which kind of error"),
-            sentence=slider("sentence", 0, 0, last, 1, help="Leaf through these sentences", whole=True),
+            sentence=slider("sentence", 0, 0, _FARTHEST, 1, help="Leaf through these sentences", whole=True),
         )
+
+    def refresh(self, change=None) -> None:
+        """The slider ends at the last of the sentences that are chosen."""
+        sentence = self.controls["sentence"]
+        sentence.max = min(_FARTHEST, max(0, len(self.rows()) - 1))
+        sentence.value = min(sentence.value, sentence.max)
+        super().refresh(change)
 
     def rows(self) -> list[int]:
         """The places of the sentences that have the chosen kind of error."""
@@ -53,7 +61,7 @@ class EntityExplorer(Explorer):
         rows, told = self.rows(), self.told[self["tagger"]]
         if not rows:
             return f"<p>{told}</p><p>{say('No sentence has this kind of error.')}</p>"
-        place = min(self["sentence"], len(rows) - 1)
+        place = self["sentence"]
         row = rows[place]
         head = "<p style='line-height:2.6;margin:.2em 0'><strong style='display:inline-block;width:6em'>"
         lines = "".join(

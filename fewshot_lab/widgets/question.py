@@ -13,8 +13,8 @@ _answers: dict[str, str] = {}
 class Question(ipywidgets.VBox):
     """A question with answers to choose from; without a live front end it reads as a list."""
 
-    def __init__(self, key: str, text: str, options: list[str]) -> None:
-        self.text, self.options, self.asks = say(text), [say(option) for option in options], say("Predict:")
+    def __init__(self, key: str, text: str, options: list[str], **values) -> None:
+        self.text, self.options, self.asks = say(text, **values), [say(option) for option in options], say("Predict:")
         self.answer = Answers(options=options, shown=self.options, description=f"{self.asks} {self.text}")
         self.answer.observe(lambda change: _answers.__setitem__(key, change["new"]), names="value")
         _answers.pop(key, None)
@@ -27,9 +27,12 @@ class Question(ipywidgets.VBox):
         return {**live, "text/html": still, "text/plain": f"{self.asks} {self.text} " + " / ".join(self.options)}
 
 
-def predict(key: str, text: str, options: list[str]) -> Question:
-    """Asks for a prediction; `recall(key, measured)` compares it with the measurement later on."""
-    return Question(key, text, options)
+def predict(key: str, text: str, options: list[str], **values) -> Question:
+    """Asks for a prediction; `recall(key, measured)` compares it with the measurement later on.
+
+    values: for the {places} in the text.
+    """
+    return Question(key, text, options, **values)
 
 
 def recall(key: str, measured: str) -> None:

@@ -53,8 +53,9 @@ RIGHT = {"policy": "affine", "strength": 0.25}  # the right policy of chapter 02
 # %%
 lab.predict(
     "fall",
-    f"A network reads most test images. Now every pixel may be changed by {EPSILON:.0%} of its range. How many does it still read?",
+    "A network reads most test images. Now every pixel may be changed by {epsilon:.0%} of its range. How many does it still read?",
     ["nearly as many", "about half", "hardly any"],
+    epsilon=EPSILON,
 )
 
 # %% [markdown]

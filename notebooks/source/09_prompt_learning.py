@@ -245,8 +245,9 @@ print(f"Scoring 200 texts takes {200 * per_text:.1f} s.")
 features = {"test": torch.cat([vectors["few", END], vectors["rest", END]])}
 features["pool"] = torch.cat([vectors["drawn", END], vectors["pool", END]])
 labels["test"], labels["pool"] = task.test_labels[test_rows], task.train_labels[pool_rows]
-words_said, pool_words = (prompts.next_word_log_probabilities(model, features[part]) for part in ("test", "pool"))
-raw["test", END], raw["pool", END] = words_said[:, label_ids], pool_words[:, label_ids]
+words_said = prompts.next_word_log_probabilities(model, features["test"])  # every word's, for every text: 100 MB
+raw["test", END] = words_said[:, label_ids]
+raw["pool", END] = prompts.next_word_log_probabilities(model, features["pool"])[:, label_ids]
 
 # %%
 lab.record("zero_shot", accuracy(hits(raw["test", END], "test")), unit="accuracy")
@@ -336,13 +337,14 @@ of_words = lab.yours_or_ours(class_log_probabilities)
 nothing = prompts.label_scores(tokenizer, model, prompts.CONTENT_FREE, f"{BEFORE}{JOINT}{{x}}{END}", WORDS)
 domain = prompts.label_scores(tokenizer, model, [BEFORE], f"{{x}}{END}", WORDS)
 many = [prompts.label_tokens(tokenizer, prompts.SYNONYMS.get(word, (word,))).tolist() for word in WORDS]
+several, pool = (of_words(said, many) for said in (words_said, prompts.next_word_log_probabilities(model, features["pool"])))
 found = {
     "raw": raw["test", END],
     "contextual": contextual(raw["test", END], nothing),
     "domain": contextual(raw["test", END], domain),
     "mean logit": mean_logit(raw["test", END], raw["pool", END]),
-    "several words, raw": of_words(words_said, many),
-    "several words, mean logit": mean_logit(of_words(words_said, many), of_words(pool_words, many)),
+    "several words, raw": several,
+    "several words, mean logit": mean_logit(several, pool),
 }
 
 # %%
