@@ -26,7 +26,7 @@ def images_and_labels() -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.randint(CLASSES, (2000,), generator=generator)
 
 
-def against(peer_name: str, peer: Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], float]) -> dict:
+def against(peer_name: str, peer: Callable[[torch.nn.Module, torch.Tensor, torch.Tensor], float], **how_long: float) -> dict:
     """Steps a second of our loop against the peer's; peer(model, images, labels) returns the seconds of its training call."""
     images, labels = images_and_labels()
 
@@ -36,9 +36,11 @@ def against(peer_name: str, peer: Callable[[torch.nn.Module, torch.Tensor, torch
         return STEPS / seconds(lambda: train(model, images, labels, **options))
 
     name = f"training loop, 28x28 conv net, batch {BATCH}, one thread"
-    measured = one_thread(
-        lambda: row(name, peer_name, "steps/s", ours, lambda: STEPS / peer(conv_net(CLASSES, size=28).train(), images, labels))
-    )
+
+    def theirs() -> float:
+        return STEPS / peer(conv_net(CLASSES, size=28).train(), images, labels)
+
+    measured = one_thread(lambda: row(name, peer_name, "steps/s", ours, theirs, **how_long))
     return measured | {"gpu": gpu.loop_on_gpu(images, labels, STEPS, BATCH)}
 
 
@@ -129,7 +131,7 @@ def sweeps() -> dict:
 
 
 ROWS = {
-    "training loop plain": lambda: against(f"plain PyTorch {torch.__version__}", plain),
+    "training loop plain": lambda: against(f"plain PyTorch {torch.__version__}", plain, lasting=30),  # some percent apart
     "training loop Lightning": lambda: against(f"pytorch-lightning {version('pytorch-lightning')}", lightning),
     "training loop Trainer": lambda: against(f"transformers {version('transformers')} Trainer", transformers_trainer),
     "sweep": sweeps,
