@@ -68,15 +68,21 @@ class Reading:
 
 def read(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None) -> Reading:
     """Reads texts, each after the one text of `after` when that is given; no gradients are recorded."""
-    places, hidden, pairs, masks = zip(*_batch_by_batch(tokenizer, model, texts, after), strict=True)
+    batches = _batches(tokenizer, model, texts, after)
+    with torch.no_grad():
+        found = [(rows, *_forward(model, vectors(model, ids), mask, before)) for rows, ids, mask, before in batches]
+    places, hidden, pairs, masks = zip(*found, strict=True)
     return Reading(places, pairs, masks, hidden)
 
 
 def read_last(tokenizer, model, texts: Sequence[str], *, after: Reading | None = None) -> Tensor:
     """The last token's vector of each text (N, d), as `read(...).last()`, when nothing goes on from them: no more is kept."""
-    found = [(rows, hidden[:, -1].clone()) for rows, hidden, _, _ in _batch_by_batch(tokenizer, model, texts, after)]
-    places, last = zip(*found, strict=True)
-    return Reading(places, (), (), ()).ordered(list(last))
+    places, last = [], []
+    with torch.no_grad():
+        for rows, ids, mask, before in _batches(tokenizer, model, texts, after):
+            places.append(rows)
+            last.append(_forward(model, vectors(model, ids), mask, before)[0][:, -1].clone())
+    return Reading(tuple(places), (), (), ()).ordered(last)
 
 
 def padded_batches(tokenizer, texts: Sequence[str], device, before: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -127,13 +133,11 @@ def spelled(tokenizer, model, text: str) -> Tensor:
     return torch.tensor(ids, device=model.device)
 
 
-def _batch_by_batch(tokenizer, model, texts: Sequence[str], after: Reading | None) -> Iterator[tuple]:
-    """(places, hidden, pairs, mask) of each batch, see Reading."""
-    for rows, ids, mask in padded_batches(tokenizer, texts, model.device, 0 if after is None else after.masks[0].shape[1]):
-        before = None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
-        with torch.no_grad():
-            done = _forward(model, vectors(model, ids), mask, before)
-        yield rows, *done
+def _batches(tokenizer, model, texts: Sequence[str], after: Reading | None) -> Iterator[tuple]:
+    """(places, token numbers, mask, what all go on from) of each batch."""
+    beginning = 0 if after is None else after.masks[0].shape[1]
+    for rows, ids, mask in padded_batches(tokenizer, texts, model.device, beginning):
+        yield rows, ids, mask, None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
 
 
 def _repeated(pairs: Pairs, mask: Tensor, times: int) -> tuple[Pairs, Tensor]:

@@ -245,9 +245,15 @@ print(f"Scoring 200 texts takes {200 * per_text:.1f} s.")
 features = {"test": torch.cat([vectors["few", END], vectors["rest", END]])}
 features["pool"] = torch.cat([vectors["drawn", END], vectors["pool", END]])
 labels["test"], labels["pool"] = task.test_labels[test_rows], task.train_labels[pool_rows]
-words_said = prompts.next_word_log_probabilities(model, features["test"])  # every word's, for every text: 100 MB
-raw["test", END] = words_said[:, label_ids]
-raw["pool", END] = prompts.next_word_log_probabilities(model, features["pool"])[:, label_ids]
+
+
+def words_said(part):
+    """log P(word | text, end) of every word for the test texts or the pool: (texts, V), 100 MB, so it is not kept."""
+    return prompts.next_word_log_probabilities(model, features[part])
+
+
+for part in ("test", "pool"):
+    raw[part, END] = words_said(part)[:, label_ids]
 
 # %%
 lab.record("zero_shot", accuracy(hits(raw["test", END], "test")), unit="accuracy")
@@ -260,11 +266,13 @@ lab.record("zero_shot", accuracy(hits(raw["test", END], "test")), unit="accuracy
 # label words together?
 
 # %%
-mass = words_said[:, label_ids].exp().sum(dim=1)
+mass = raw["test", END].exp().sum(dim=1)
+said = words_said("test")
 for k, word in enumerate(WORDS):
-    mean = words_said[labels["test"] == k].exp().mean(dim=0)
+    mean = said[labels["test"] == k].exp().mean(dim=0)
     top = ", ".join(f"{tokenizer.decode([i])!r} {p:.3f}" for p, i in zip(*(t.tolist() for t in mean.topk(6))))
     print(f"{word:>9}: {mean[label_ids[k]]:.4f}   but {top}")
+del said
 print(f"All {len(WORDS)} label words together: {mass.mean():.4f} of the probability.")
 
 # %% [markdown]
@@ -337,7 +345,7 @@ of_words = lab.yours_or_ours(class_log_probabilities)
 nothing = prompts.label_scores(tokenizer, model, prompts.CONTENT_FREE, f"{BEFORE}{JOINT}{{x}}{END}", WORDS)
 domain = prompts.label_scores(tokenizer, model, [BEFORE], f"{{x}}{END}", WORDS)
 many = [prompts.label_tokens(tokenizer, prompts.SYNONYMS.get(word, (word,))).tolist() for word in WORDS]
-several, pool = (of_words(said, many) for said in (words_said, prompts.next_word_log_probabilities(model, features["pool"])))
+several, pool = (of_words(words_said(part), many) for part in ("test", "pool"))
 found = {
     "raw": raw["test", END],
     "contextual": contextual(raw["test", END], nothing),
