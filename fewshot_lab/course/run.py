@@ -6,7 +6,9 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 from ..runtime import PROFILES, CourseError, choose_device, write_atomically, writing_failed
@@ -46,7 +48,7 @@ def run(
     asked = request.get("chapters", [])
     chosen = choose(list(names) or asked)
     settings = {chapter.id: with_given(chapter, read_notebook(chapter), given.items()) for chapter in chosen}
-    used_device = device if device == "cpu" else choose_device(device)
+    used_device = device if device == "cpu" else _device(device)
     for setting in settings.values():
         setting |= {name: value for name, value in (("PROFILE", profile), ("DEVICE", used_device)) if name in setting}
 
@@ -68,6 +70,12 @@ def run(
     if status == 130:
         print(f"interrupted; go on with: fewshot-lab run --resume{f' --out {shlex.quote(str(out))}' if out else ''}")
     return status
+
+
+def _device(name: str) -> str:
+    """`choose_device`, in a Python of its own: torch would hold 350 MB here for as long as the chapters run."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        return other.submit(choose_device, name).result()
 
 
 def _choice(name: str, given: dict, option: str | None, request: dict, default: str) -> str:
