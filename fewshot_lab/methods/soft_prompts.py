@@ -37,7 +37,7 @@ def text_losses(model, reading: Reading, endings: Tensor, draws: Tensor, labels:
 
 def draw_means(values: Tensor, draws: Tensor, counts: Tensor) -> Tensor:
     """The sums (c, D) of values (c, n) over each draw's texts, divided by counts (D,)."""
-    sums = torch.zeros_like(values[:, :1]).repeat(1, len(counts))
+    sums = values.new_zeros(len(values), len(counts))
     return sums.index_add(1, draws.to(values.device), values) / counts.to(values.device)
 
 
