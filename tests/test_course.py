@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -302,7 +303,8 @@ WAITING = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpi
 def start_run(root: Path, *arguments: str) -> subprocess.Popen:
     """Starts `fewshot-lab run` and waits until chapter 02, which waits for ever, is running."""
     command = [sys.executable, "-m", "fewshot_lab", "run", "--device", "cpu", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with_ctrl_c = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts with & has it switched off
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=with_ctrl_c)
     while not (root / "notebooks" / "pid").exists() or not (root / "notebooks" / "pid").read_text():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
