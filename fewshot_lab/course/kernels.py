@@ -58,7 +58,8 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
     except DeadKernelError:
         return _error(place, DIED)
     except KeyboardInterrupt:
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # the cell that was broken off is no news
+        for name in ("asyncio", "tornado.general"):  # what was broken off is no news
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         raise
     except Exception as error:
         return _error(place, f"{type(error).__name__}: {error}")
