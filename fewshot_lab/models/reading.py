@@ -95,9 +95,9 @@ def padded_batches(tokenizer, texts: Sequence[str], device, before: int = 0) -> 
         raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
     order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
     while order:
-        lengths = [(n + 1, len(tokens[row])) for n, row in enumerate(order)]
-        too_many = (n for n, length in lengths[1:] if n * length > TOKENS or n * (before + length) > KEPT)
-        size = next(too_many, len(order) + 1) - 1
+        lengths = ((n, len(tokens[order[n]])) for n in range(1, len(order)))  # the longest of n + 1 texts
+        full = (n for n, longest in lengths if (n + 1) * longest > TOKENS or (n + 1) * (before + longest) > KEPT)
+        size = next(full, len(order))
         rows, order = order[:size], order[size:]
         padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
         yield torch.tensor(rows), padded["input_ids"].to(device), padded["attention_mask"].to(device)
