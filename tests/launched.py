@@ -1,18 +1,22 @@
-"""What tests/test_processes.py launches: every method that trains, for a few steps, alone or shared by several processes.
+"""What tests/test_processes.py launches: every method that trains, for a few steps, alone, in several processes or on a GPU.
 
 Usage: launched.py OUT [name ...]. Writes {name: what was found} of the cases named, all by default. A case of EXACT trains
 networks without batch norm on batches without random changes, so that it must end with the weights that one process finds; a
 case of CLOSE trains as the chapters do and returns numbers that must be near those of one process. A case of REFUSED asks
-several processes for what they cannot share and returns what is said.
+several processes for what they cannot share and returns what is said. All work on the device that the environment names, which
+is pretended where it is not.
 """
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import torch
+from pretended import is_here, pretend
 from torch import Tensor, nn
 
 from fewshot_lab import data, runtime, training
@@ -40,6 +44,7 @@ from fewshot_lab.models import conv_net, encoder_net, language
 from fewshot_lab.models.reading import spelled, vectors
 from fewshot_lab.training import processes
 
+DEVICE = os.environ.get("FEWSHOT_LAB_DEVICE", "cpu")
 WORDS = ["animal", "plant", "food", "person", "artifact"]
 made: list[nn.Module] = []  # the networks that the methods have made
 
@@ -84,7 +89,7 @@ PLAIN = [
 
 
 def weights(*networks: nn.Module) -> Tensor:
-    return torch.cat([weight.detach().flatten() for network in networks for weight in network.parameters()])
+    return torch.cat([weight.detach().cpu().flatten() for network in networks for weight in network.parameters()])
 
 
 def weights_after(call: Callable[[], object]) -> Tensor:
@@ -97,13 +102,13 @@ def student(answers: str, **options) -> Tensor:
     torch.manual_seed(0)
     teacher = conv_net(10, size=8, width=8).eval()
     cached = teacher if answers == "online" else distillation.cached_logits(teacher, "digits")
-    options = {"shots": 3, "seed": 0, "images": "all", "steps": 15, "device": "cpu"} | options
+    options = {"shots": 3, "seed": 0, "images": "all", "steps": 15, "device": DEVICE} | options
     options |= {} if answers == "online" else {"answers": answers}
     return weights_after(lambda: distillation.fit_student("digits", teacher=cached, **options))
 
 
 def robust(method: str) -> Tensor:
-    options = {"seed": 0, "steps": 8, "inner_steps": 2, "test_epsilon": None, "device": "cpu"}
+    options = {"seed": 0, "steps": 8, "inner_steps": 2, "test_epsilon": None, "device": DEVICE}
     return weights_after(lambda: adversarial.fit_robust("digits", method=method, **options))
 
 
@@ -115,17 +120,17 @@ def episodes_together() -> Tensor:
     encoder = plain_net()
 
     def draw(rows, labels, generator):
-        return in_order(pool.images[rows.flatten()], generator), labels
+        return in_order(pool.images[rows.flatten().cpu()].to(rows.device), generator), labels
 
     loss = prototypes.episode_loss(prototypes.prototype_rule, 10, 1)
     labels = drawn.query_labels.expand(12, -1)
-    training.train(encoder, drawn.rows, labels, steps=6, batch_size=2, augment=draw, loss=loss, device="cpu")
+    training.train(encoder, drawn.rows, labels, steps=6, batch_size=2, augment=draw, loss=loss, device=DEVICE)
     return weights(encoder)[:-64]  # distances do not feel the last bias: its gradient is rounding
 
 
 def meta_learner(first_order: bool) -> Tensor:
     torch.manual_seed(0)
-    learner = maml.fit_maml(encoder_net(), steps=3, tasks=4, seed=0, first_order=first_order, device="cpu")
+    learner = maml.fit_maml(encoder_net(), steps=3, tasks=4, seed=0, first_order=first_order, device=DEVICE)
     return weights(learner)
 
 
@@ -134,12 +139,12 @@ def uneven() -> Tensor:
     task = data.load("digits")
     torch.manual_seed(0)
     net = plain_net(10, size=8)
-    history = training.train(net, task.train_images, task.train_labels, steps=15, batch_size=33, device="cpu")
+    history = training.train(net, task.train_images, task.train_labels, steps=15, batch_size=33, device=DEVICE)
     return torch.cat([torch.tensor(history.losses), weights(net)])
 
 
 def game() -> Tensor:
-    found = generation.fit_gan("digits", seed=0, steps=12, device="cpu")
+    found = generation.fit_gan("digits", seed=0, steps=12, device=DEVICE)
     losses = torch.tensor([found["history"].discriminator, found["history"].generator])
     return torch.cat([losses.flatten(), weights(found["generator"], found["discriminator"])])
 
@@ -152,12 +157,12 @@ def from_scratch() -> Tensor:
 
 def instances() -> Tensor:
     pool = data.load("digits").train_images[:10].unflatten(0, (10, 1))
-    options = {"shots": 2, "seed": 0, "pool": pool, "share": 1.0, "steps": 10, "device": "cpu"}
+    options = {"shots": 2, "seed": 0, "pool": pool, "share": 1.0, "steps": 10, "device": DEVICE}
     return weights_after(lambda: generated_instances.fit_classifier("digits", **options))
 
 
 def language_model():
-    tokenizer, model = language.smollm2("cpu")
+    tokenizer, model = language.smollm2(DEVICE)
     return tokenizer, model.float().requires_grad_(False)
 
 
@@ -169,7 +174,7 @@ def soft_prompt(texts_a_class: int = 2) -> Tensor:
     start = vectors(lm[1], spelled(*lm, "\nType:"))
     draws = torch.zeros(len(texts), dtype=torch.long)
     P, losses = soft_prompts.tune_prompts(lm[1], reading, draws, labels, ids, start, steps=2)
-    return torch.cat([losses.flatten(), P.flatten()])
+    return torch.cat([losses.flatten(), P.cpu().flatten()])
 
 
 def upper_layers(count: int = 9) -> Tensor:
@@ -190,21 +195,21 @@ def probe_head() -> Tensor:
 
 
 def swept(seed: int) -> dict:
-    return {"weights": supervised.fit_classifier("digits", seed=seed, steps=5, device="cpu")[1].weight.detach()}
+    return {"weights": weights(supervised.fit_classifier("digits", seed=seed, steps=5, device=DEVICE))}
 
 
 EXACT: dict[str, Callable[[], Tensor]] = {
-    "few-shot": lambda: weights_after(lambda: supervised.fit_few_shot("digits", shots=5, seed=0, steps=15, device="cpu")),
-    "classifier": lambda: weights_after(lambda: supervised.fit_classifier("digits", steps=15, device="cpu")),
+    "few-shot": lambda: weights_after(lambda: supervised.fit_few_shot("digits", shots=5, seed=0, steps=15, device=DEVICE)),
+    "classifier": lambda: weights_after(lambda: supervised.fit_classifier("digits", steps=15, device=DEVICE)),
     "uneven shares": uneven,
     "rotations": lambda: weights_after(
-        lambda: contrastive.rotation_prediction(data.load("digits").train_images, steps=8, device="cpu")
+        lambda: contrastive.rotation_prediction(data.load("digits").train_images, steps=8, device=DEVICE)
     ),
     "SimCLR": lambda: weights_after(
-        lambda: contrastive.simclr(data.load("digits").train_images, (), batch_size=32, steps=8, device="cpu")
+        lambda: contrastive.simclr(data.load("digits").train_images, (), batch_size=32, steps=8, device=DEVICE)
     ),
-    "training on": lambda: weights_after(lambda: probes.fit_from("digits", shots=5, seed=0, steps=10, device="cpu")),
-    "encoder by classes": lambda: weights_after(lambda: prototypes.fit_by_classes(steps=5, seed=0, device="cpu")),
+    "training on": lambda: weights_after(lambda: probes.fit_from("digits", shots=5, seed=0, steps=10, device=DEVICE)),
+    "encoder by classes": lambda: weights_after(lambda: prototypes.fit_by_classes(steps=5, seed=0, device=DEVICE)),
     "encoder by episodes": episodes_together,
     "MAML": lambda: meta_learner(first_order=False),
     "first-order MAML": lambda: meta_learner(first_order=True),
@@ -225,7 +230,7 @@ EXACT: dict[str, Callable[[], Tensor]] = {
 
 
 def episodic() -> dict[str, float]:
-    weights = few_shot.fit("prototypes", steps=25, seed=0, way=20, device="cpu")["weights"]["prototypes"]
+    weights = few_shot.fit("prototypes", steps=25, seed=0, way=20, device=DEVICE)["weights"]["prototypes"]
     pool = glyph_pool("test", jitter="mild")
     drawn = draw_episodes(pool, 200, way=5, shots=1, queries=5, seed=0)
     features = prototypes.embed(few_shot.encoder_of(weights), pool)
@@ -234,33 +239,33 @@ def episodic() -> dict[str, float]:
 
 def contrasted() -> dict[str, float]:
     views = (("affine", 0.5),)
-    f, history = contrastive.simclr(data.load("digits").train_images, views, batch_size=64, steps=40, device="cpu")
+    f, history = contrastive.simclr(data.load("digits").train_images, views, batch_size=64, steps=40, device=DEVICE)
     return {"loss": sum(history.losses[-10:]) / 10}
 
 
 def played() -> dict[str, float]:
-    history = generation.fit_gan("digits", seed=0, steps=150, device="cpu")["history"]
+    history = generation.fit_gan("digits", seed=0, steps=150, device=DEVICE)["history"]
     return {"discriminator": sum(history.discriminator[-50:]) / 50, "generator": sum(history.generator[-50:]) / 50}
 
 
 def encoded() -> dict[str, float]:
-    losses = variational.fit_vae("digits", seed=0, steps=150, device="cpu")["history"].losses
+    losses = variational.fit_vae("digits", seed=0, steps=150, device=DEVICE)["history"].losses
     return {"loss a pixel": sum(losses[-20:]) / 20 / 64}
 
 
 def tagged() -> dict[str, float]:
-    found = tagging.fit_tagger(count=40, seed=0, steps=25, batch=8, layers=2, tested=60, device="cpu")
+    found = tagging.fit_tagger(count=40, seed=0, steps=25, batch=8, layers=2, tested=60, device=DEVICE)
     return {"accuracy": found["token_accuracy"]}
 
 
 CLOSE: dict[str, Callable[[], dict[str, float]]] = {
     "few-shot with augmentation": lambda: {
-        "accuracy": supervised.fit_few_shot("digits", shots=20, seed=0, policy="affine", strength=0.3, steps=80, device="cpu")[
+        "accuracy": supervised.fit_few_shot("digits", shots=20, seed=0, policy="affine", strength=0.3, steps=80, device=DEVICE)[
             "test_accuracy"
         ]
     },
     "robust network": lambda: {
-        "accuracy": adversarial.fit_robust("digits", seed=0, method="trades", steps=60, test_epsilon=None, device="cpu")[
+        "accuracy": adversarial.fit_robust("digits", seed=0, method="trades", steps=60, test_epsilon=None, device=DEVICE)[
             "test_accuracy"
         ]
     },
@@ -305,7 +310,7 @@ def main(out: str, names: list[str]) -> None:
     several = runtime.process_count() > 1
     for name in names or [*EXACT, *CLOSE, *(REFUSED if several else ())]:
         if name in EXACT:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng([]):
                 for patch in PLAIN:
                     patch.start()
                 found = EXACT[name]()
@@ -313,9 +318,10 @@ def main(out: str, names: list[str]) -> None:
             report[name] = {"weights": found.flatten()[:: 1 + found.numel() // 400].tolist(), "differs": differs(found)}
         else:
             report[name] = CLOSE[name]() if name in CLOSE else REFUSED[name]()
-    if processes.joined("cpu")[0] == 0:
+    if processes.joined(DEVICE)[0] == 0:
         Path(out).write_text(json.dumps(report))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    with contextlib.nullcontext() if is_here(DEVICE) else pretend(DEVICE):
+        main(sys.argv[1], sys.argv[2:])

@@ -1,6 +1,7 @@
 """The chapters: built from their sources, executed cell by cell, with other parameters, solved, and twice with one outcome."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from pretended import is_here
 
 from fewshot_lab.course import build
 from fewshot_lab.course.chapters import chapters
@@ -137,13 +139,27 @@ def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, re
     }
 
 
+@each_chapter
+@pytest.mark.timeout(1800)
+def test_a_chapter_runs_on_a_gpu_be_it_a_pretended_one(chapter, tmp_path, request, monkeypatch):
+    if not request.config.getoption("--thorough"):
+        pytest.skip("chapters run on a GPU with --thorough only")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    found = executed(chapter, tmp_path, device="cuda")
+    assert found["checks"]["passed"] and not found["checks"]["failed"] and found["results"].keys() >= RECORDED[chapter.id]
+
+
 def other_parameters(chapter, long: bool = True) -> dict[str, str]:
     return {"SEED": "1", **OTHER_PARAMETERS[chapter.id], **(LONG.get(chapter.id, {}) if long else {})}
 
 
-def executed(chapter, folder: Path, long: bool = True) -> dict:
+def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> dict:
     """The records of the chapter's solved version, executed with another data set and seed."""
     [notebook] = build.write_solved(folder, [chapter.id])
-    parameters = {"DEVICE": "cpu", **other_parameters(chapter, long), "SEED": 1}
+    if not is_here(device):
+        pretend = nbformat.v4.new_code_cell(f"import pretended\npretended.pretend({device!r}).__enter__()")
+        nb = nbformat.read(notebook, as_version=4)
+        nbformat.write(nb | {"cells": [pretend, *nb.cells]}, notebook)
+    parameters = {"DEVICE": device, **other_parameters(chapter, long), "SEED": 1}
     options = {"progress_bar": False, "extra_arguments": QUIET, "cwd": chapter.notebook.parent}
     return records(papermill.execute_notebook(str(notebook), None, parameters, **options))

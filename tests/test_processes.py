@@ -1,4 +1,6 @@
-"""Trainings shared by two processes end where one process ends; sweeps on a Dask cluster give the rows of this machine."""
+"""Trainings shared by two processes, and those on a GPU, end where one process on the CPU ends; sweeps on a Dask cluster give
+the rows of this machine.
+"""
 
 import json
 import os
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from launched import CLOSE, EXACT, REFUSED
+from pretended import is_here, pretend
 
 from fewshot_lab import runtime
 from fewshot_lab.runtime import CourseError
@@ -23,11 +26,12 @@ TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 WITH_TORCHRUN = ["few-shot", "MAML", "GAN"]
 
 
-def run(out: Path, *names: str, launcher=()) -> dict:
+def run(out: Path, *names: str, launcher=(), device: str = "cpu") -> dict:
     """What the script finds when this launcher starts it; without one in a process alone."""
     package = os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    environment |= {"FEWSHOT_LAB_DEVICE": "cpu", "FEWSHOT_LAB_JOBS": "1"}
+    environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
+    environment |= {"FEWSHOT_LAB_DEVICE": device, "FEWSHOT_LAB_JOBS": "1"}
+    environment |= {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     how = ["-m", *launcher] if launcher else []
     command = [sys.executable, *how, str(SCRIPT), str(out), *names]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, cwd=out.parent)
@@ -81,6 +85,46 @@ def test_torchrun_starts_the_same_trainings(alone, folder):
     assert found["processes"] == 2
     for name in WITH_TORCHRUN:
         ends_alike(alone[name], found[name])
+
+
+# a GPU, a pretended one where there is none
+
+
+@pytest.fixture(scope="module", params=["cuda", "mps"])
+def on_gpu(request, folder):
+    return request.param, run(folder / f"{request.param}.json", device=request.param)
+
+
+def test_on_a_gpu_every_method_trains_the_model_that_it_does_on_the_cpu(alone, on_gpu):
+    device, found = on_gpu
+    for name in EXACT:
+        first, second = torch.tensor(alone[name]["weights"]), torch.tensor(found[name]["weights"])
+        margin = 0.05 if is_here(device) else 1e-5  # a real one rounds otherwise in each step
+        assert (first - second).abs().max() < margin * max(1.0, first.abs().max().item()), name
+    for name in CLOSE:
+        for key, value in alone[name].items():
+            margin = 0.05 if key == "accuracy" else 0.1 * abs(value)
+            assert abs(found[name][key] - value) < margin, (name, key, value, found[name][key])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ("cuda", "mps") if not is_here(kind)])
+def test_a_pretended_gpu_refuses_what_a_real_one_does(kind):
+    with pretend(kind):
+        there, here = torch.ones(3, device=kind), torch.ones(3)
+        assert there.device.type == kind and here.device.type == "cpu" and there.cpu().device.type == "cpu"
+        assert (there[1:] * torch.tensor(2.0)).device.type == kind and there[torch.tensor([0, 2])].device.type == kind
+        mixtures = (lambda: there + here, lambda: torch.cat([there, here]), lambda: here[there.long()], lambda: there @ here)
+        for mixture in mixtures:
+            with pytest.raises(RuntimeError, match="at least two devices"):
+                mixture()
+        with pytest.raises(RuntimeError, match="generator"):
+            torch.rand(3, device=kind, generator=torch.Generator())
+        with pytest.raises(TypeError, match="cpu"):
+            there.numpy()
+        if kind == "mps":
+            with pytest.raises(TypeError, match="float64"):
+                there.double()
+    assert torch.ones(1).device.type == "cpu" and not torch.cuda.is_available() or is_here("cuda")
 
 
 # sweeps on a cluster

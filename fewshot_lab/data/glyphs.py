@@ -120,7 +120,7 @@ def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) 
         thick = torch.rand(len(images), generator=generator) < setting.dilation
         moved[thick] = F.max_pool2d(moved[thick], 2, stride=1, padding=1)[..., :-1, :-1]
     if setting.noise:
-        moved = moved + setting.noise * torch.randn(moved.shape, generator=generator)
+        moved = moved + setting.noise * torch.randn(moved.shape, generator=generator).to(moved.device)
     return (moved.clamp(0, 1) * 255).round().to(torch.uint8)
 
 

@@ -1,5 +1,6 @@
 """Chapter 07's explorer: attack an image, and see the perturbation, the answer and the loss around the image."""
 
+import copy
 import functools
 import html
 import math
@@ -23,7 +24,7 @@ class AttackExplorer(Explorer):
     def __init__(self, task: ImageTask, models: dict[str, nn.Module], *, epsilon: float = 0.05) -> None:
         """models: networks by name, all for the task's classes; epsilon: where the slider stands at first."""
         self.task = task
-        self.models = {name: model.cpu() for name, model in models.items()}
+        self.models = {name: copy.deepcopy(model).cpu() for name, model in models.items()}  # the given ones stay where they are
         self._surface = functools.lru_cache(maxsize=64)(self._compute_surface)
         super().__init__(
             model=choice("model", list(models), help="Which network is attacked"),

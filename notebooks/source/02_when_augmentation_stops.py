@@ -669,7 +669,7 @@ parts = {
 }
 
 
-def run_listing(folder, augmented, seed, epochs=lab.quick_or_full(5, 40), size=32):
+def run_listing(folder, augmented, seed, epochs=lab.quick_or_full(5, 20), size=32):
     device = lab.runtime.choose_device(DEVICE)
     lab.runtime.seed_everything(seed)
     train_transform, test_transform = parts["listing_transforms"](size)
@@ -694,7 +694,7 @@ def run_listing(folder, augmented, seed, epochs=lab.quick_or_full(5, 40), size=3
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
-    per_class = lab.quick_or_full(40, 500)
+    per_class = lab.quick_or_full(40, 200)
     write_image_folder(
         Path(folder), lab.data.load("fashion"), train_per_class=per_class, test_per_class=30, seed=SEED
     )
