@@ -191,6 +191,18 @@ def site(out: Annotated[Path, typer.Option(help="Folder of the web site.")] = Pa
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN", help="Folders of runs; runs/latest if none is given.")
+    ] = None,
+) -> None:
+    """Print the verdicts and results of runs side by side, as Markdown: quick and full profile, two devices, two seeds."""
+    from .course.compare import compare
+
+    print(compare(runs or ()), end="")
+
+
+@app.command()
 def glossary() -> None:
     """Print the glossary, English and Chinese, as docs/glossary.md holds it."""
     from .languages.glossary import as_markdown

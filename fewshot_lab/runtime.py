@@ -106,10 +106,10 @@ def choose_device(name: str = "auto") -> str:
 
 
 def describe_device(device: str) -> str:
-    """The device in words, such as "cpu (2 threads)" or "cuda (NVIDIA H100, 79 GB)"."""
-    import torch
-
+    """The device in words, such as "cpu (2 cores)" or "cuda (NVIDIA H100, 79 GB)"."""
     if device == "cuda":
+        import torch
+
         properties = torch.cuda.get_device_properties(0)
         return f"cuda ({properties.name}, {properties.total_memory / 2**30:.0f} GB)"
     return say("cpu ({cores} cores)", cores=usable_cores()) if device == "cpu" else device

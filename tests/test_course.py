@@ -17,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from fewshot_lab.course import build, chapters, doctor, outputs, run
+from fewshot_lab.course.compare import compare
 from fewshot_lab.course.display import Display, print_summary
 from fewshot_lab.course.page import page
 from fewshot_lab.runtime import CourseError
@@ -220,7 +221,7 @@ def test_the_latest_run_holds_notebooks_pages_and_records(finished):
     assert {path.name for path in latest.iterdir()} == names | {"results.json", "index.html"}
     record = results(latest)
     assert record.keys() >= {"profile", "device", "seconds", "started", "versions", "chapters"}
-    assert (record["profile"], record["device"]) == ("full", "cpu")
+    assert (record["profile"], record["device"]) == ("full", "cpu") and record["machine"].startswith("cpu (")
     assert record["seconds"] == pytest.approx(sum(entry["seconds"] for entry in record["chapters"]))
     assert [(e["id"], e["title"], e["notebook"], e["status"]) for e in record["chapters"]] == [
         ("01", "Well", "01_well.ipynb", "ok"),
@@ -472,6 +473,25 @@ def test_the_page_escapes_all_text_and_reloads_itself_only_while_something_runs(
     assert "0.871 [0.85, -] &lt;i&gt;u&lt;/i&gt;" in shown and "2 passed, 1 to do" in shown and "1 &lt; 2 &amp; more" in shown
     assert 'http-equiv="refresh"' in page(RECORD, [("02 Next", "running")])
     assert "refresh" not in page(RECORD, [("02 Next", "waiting")])
+
+
+def test_runs_are_compared_column_by_column(tmp_path):
+    done = ENTRY | {
+        "status": "ok",
+        "verdicts": {"C1": {"verdict": "supported", "why": "a | b"}, "own": {"verdict": "refuted", "why": ""}},
+    }
+    other = RECORD | {"profile": "full", "machine": "cuda (a card)", "chapters": [done | {"id": "02", "results": {}}]}
+    for name, record in (("quick", RECORD | {"chapters": [done]}), ("full", other)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps(record))
+    said = compare([tmp_path / "quick", tmp_path / "full"])
+    assert "| quick profile, 1 chapters, started now | cpu | 0 |" in said and "| cuda (a card) |" in said
+    assert "| 02 | – | **supported**: a \\| b |" in said and "| own | 01 | **refuted** | – |" in said
+    assert said.index("**C1**") < said.index("| own |") and "| acc | 01 | 0.871 [0.85, -] <i>u</i> (n = 5) | – |" in said
+    for content in ("nothing", '{"profile": "quick"}', "[]"):
+        (tmp_path / "full" / "results.json").write_text(content)
+        with pytest.raises(CourseError, match="full/results.json is not the record of a run"):
+            compare([tmp_path / "full"])
 
 
 def test_a_bound_is_kept_and_shown_with_one_end_open_and_what_is_no_number_becomes_null():

@@ -27,6 +27,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Commands of the course that are only parsed here, since they take long or ask for a cluster; where each is run.
 ONLY_PARSED = {
     "run": "tests/test_notebooks.py",
+    "compare": "tests/test_course.py",
     "site": "tests/test_site.py",
     "progress": "tests/test_progress.py",
     "assets bundle": "tests/test_offline.py",

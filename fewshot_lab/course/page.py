@@ -45,7 +45,8 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
     rows = [_row(chapter) for chapter in record["chapters"]]
     rows += [f'<tr><td>{escape(title)}</td><td colspan="5">{badge(state)}</td></tr>' for title, state in unfinished]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    about = f"Profile {record['profile']}, on {record['device']}, started {record['started']}, {record['seconds']:.0f} s."
+    machine = record.get("machine", record["device"])
+    about = f"Profile {record['profile']}, on {machine}, started {record['started']}, {record['seconds']:.0f} s."
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">{refresh}
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -11,7 +11,7 @@ from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 
-from ..runtime import PROFILES, CourseError, choose_device, write_atomically, writing_failed
+from ..runtime import PROFILES, CourseError, choose_device, describe_device, write_atomically, writing_failed
 from .chapters import Chapter, choose, course_root, read_notebook
 from .display import Display, print_summary
 from .doctor import versions
@@ -48,7 +48,7 @@ def run(
     asked = request.get("chapters", [])
     chosen = choose(list(names) or asked)
     settings = {chapter.id: with_given(chapter, read_notebook(chapter), given.items()) for chapter in chosen}
-    used_device = device if device == "cpu" else _device(device)
+    used_device, machine = _on(device) if device == "cpu" else _other_python(device)
     for setting in settings.values():
         setting |= {name: value for name, value in (("PROFILE", profile), ("DEVICE", used_device)) if name in setting}
 
@@ -58,6 +58,7 @@ def run(
     record = {
         "profile": profile,
         "device": used_device,
+        "machine": machine,
         "seconds": 0.0,
         "started": record.get("started") or datetime.now().astimezone().isoformat(timespec="seconds"),
         "versions": versions(),
@@ -72,10 +73,17 @@ def run(
     return status
 
 
-def _device(name: str) -> str:
-    """`choose_device`, in a Python of its own: torch would hold 350 MB here for as long as the chapters run."""
+def _on(name: str) -> tuple[str, str]:
+    """The device that is meant, and it in words (in English, as all records)."""
+    device = name if name == "cpu" else choose_device(name)
+    words = describe_device(device)
+    return device, getattr(words, "english", words)
+
+
+def _other_python(name: str) -> tuple[str, str]:
+    """`_on`, in a Python of its own: torch would hold 350 MB here for as long as the chapters run."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
-        return other.submit(choose_device, name).result()
+        return other.submit(_on, name).result()
 
 
 def _choice(name: str, given: dict, option: str | None, request: dict, default: str) -> str:

@@ -349,7 +349,7 @@ lab.figures.images(
 def mixup(images, labels, classes, *, generator):
     share = 0.5 + 0.5 * torch.rand(1, generator=generator).item()
     partner = torch.randperm(len(images), generator=generator)
-    return blend(images, torch.eye(classes)[labels].to(images), share, partner.to(images.device))
+    return blend(images, torch.eye(classes).to(images)[labels], share, partner.to(images.device))
 
 
 MORE = {

@@ -1,0 +1,76 @@
+"""Runs side by side, as Markdown: what became of each claim, and of each result."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..evidence import CLAIMS
+from ..runtime import CourseError
+from .chapters import course_root
+from .outputs import with_interval
+
+_NONE = "–"
+
+
+def compare(folders: Sequence[Path] = ()) -> str:
+    """Tables of the given runs (runs/latest if none is given), one column for each. Raises CourseError for what is no run."""
+    runs = [_read(Path(folder)) for folder in folders or [course_root() / "runs" / "latest"]]
+    keys: dict[str, dict[tuple[str, str], None]] = {"verdicts": {}, "results": {}}  # (chapter, name), in the runs' order
+    for part, found in keys.items():
+        for run in runs:
+            found |= {(chapter, name): None for chapter, entry in run["chapters"].items() for name in entry.get(part, {})}
+    claims = sorted(keys["verdicts"], key=lambda key: (*_place(key[1]), key[0]))
+    parts = [
+        _table(["run", "on", "minutes", "versions"], [_about(run) for run in runs]),
+        "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.",
+        _rows("claim", runs, "verdicts", claims, _verdict),
+        "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
+        _rows("result", runs, "results", sorted(keys["results"]), _result),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _read(folder: Path) -> dict:
+    path = folder / "results.json"
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        return run | {"chapters": {entry["id"]: entry for entry in run["chapters"]}, "name": f"{run['profile']} profile"}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CourseError(f"{path} is not the record of a run ({error!r}). Give folders such as runs/latest.") from error
+
+
+def _about(run: dict) -> list[str]:
+    done = run["chapters"].values()
+    return [
+        f"{run['name']}, {len(done)} chapters, started {run['started'][:10]}",
+        run.get("machine", run["device"]),
+        f"{sum(entry['seconds'] for entry in done) / 60:.0f}",
+        ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
+    ]
+
+
+def _rows(head: str, runs: list[dict], part: str, keys: Sequence[tuple[str, str]], show: Callable[[dict], str]) -> str:
+    rows = []
+    for chapter, name in keys:
+        found = [run["chapters"].get(chapter, {}).get(part, {}).get(name) for run in runs]
+        said = f"**{name}** {CLAIMS[name].text}" if name in CLAIMS else name
+        rows.append([said, chapter, *(show(value) if value else _NONE for value in found)])
+    return _table([head, "chapter", *(run["name"] for run in runs)], rows)
+
+
+def _place(claim: str) -> tuple[int, str]:
+    return (list(CLAIMS).index(claim), "") if claim in CLAIMS else (len(CLAIMS), claim)
+
+
+def _verdict(value: dict) -> str:
+    return f"**{value['verdict']}**: {value['why']}" if value["why"] else f"**{value['verdict']}**"
+
+
+def _result(value: dict) -> str:
+    return with_interval(value) + (f" (n = {value['n']})" if value["n"] is not None else "")
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
