@@ -171,11 +171,8 @@ def _tensors(mode: Watch) -> Iterator[tuple[object, str, object]]:
         return real[name](tensor, *args, **kwargs)
 
     def made(make, data, *, dtype=None, device=None, **options):
-        return (
-            make(data, dtype=dtype, **options)
-            if device is None
-            else to(make(data, dtype=dtype), device).requires_grad_(**options)
-        )
+        tensor = make(data, dtype=dtype, **options) if device is None else to(make(data, dtype=dtype), device)
+        return tensor.requires_grad_() if options.get("requires_grad") else tensor
 
     def like(tensor, data, dtype=None, device=None):
         return torch.tensor(data, dtype=dtype or tensor.dtype, device=device or tensor.device)

@@ -1,6 +1,10 @@
 """The GPU column of `make bench`: throughput with and without mixed precision and torch.compile, where there is a GPU."""
 
+import contextlib
+import statistics
+import threading
 import time
+from collections.abc import Iterator
 
 import torch
 
@@ -18,17 +22,15 @@ def loop_on_gpu(images: torch.Tensor, labels: torch.Tensor, steps: int, batch: i
     """Steps a second of our loop on the GPU with the data of a row, or that there is no GPU."""
     if not torch.cuda.is_available():
         return "no GPU"
-    classes = int(labels.max()) + 1
-    return (
-        f"{steps / _seconds(conv_net(classes, size=images.shape[-1]), images, labels, steps, batch, 'no', 'cuda'):.0f} steps/s"
-    )
+    model = conv_net(int(labels.max()) + 1, size=images.shape[-1])
+    return f"{steps / _cost(model, images, labels, steps, batch, 'no', 'cuda')[0]:.0f} steps/s"
 
 
 def measured(device: str = "cuda", steps: int = STEPS, batch: int = BATCH) -> dict:
     """{"device", "rows": [{"name", "precision", "compiled", "images_per_second", "utilisation", "ratio"}]}.
 
-    ratio: throughput over that of the same network in float32 without torch.compile. utilisation: percent, as the driver says
-    it right after the training; None where it does not. Without a GPU there are no rows.
+    ratio: throughput over that of the same network in float32 without torch.compile. utilisation: the mean percent of time in
+    which the GPU computed; None where the driver does not say. Without a GPU there are no rows.
     """
     if device == "cuda" and not torch.cuda.is_available():
         return {"device": "no GPU", "rows": []}
@@ -44,24 +46,26 @@ def measured(device: str = "cuda", steps: int = STEPS, batch: int = BATCH) -> di
                 if compiled:
                     torch._dynamo.reset()
                     model = torch.compile(model)
-                taken = _seconds(model, images, labels, steps, batch, precision, device)
-                row = {"name": name, "precision": precision, "compiled": compiled, "utilisation": _utilisation(device)}
-                rows.append(row | {"images_per_second": steps * batch / taken})
+                seconds, used = _cost(model, images, labels, steps, batch, precision, device)
+                row = {"name": name, "precision": precision, "compiled": compiled, "utilisation": used}
+                rows.append(row | {"images_per_second": steps * batch / seconds})
         first = rows[-2 * len(precisions)]["images_per_second"]
         for row in rows[-2 * len(precisions) :]:
             row["ratio"] = row["images_per_second"] / first
     return {"device": torch.cuda.get_device_name() if device == "cuda" else device, "rows": rows}
 
 
-def _seconds(model, images, labels, steps: int, batch: int, precision: str, device: str) -> float:
-    """The seconds of a training after a short one that warms up and compiles."""
+def _cost(model, images, labels, steps: int, batch: int, precision: str, device: str) -> tuple[float, float | None]:
+    """The seconds of a training, after a short one that warms up and compiles, and the GPU's utilisation meanwhile."""
     options = {"batch_size": batch, "precision": precision, "device": device}
     train(model, images, labels, steps=5, **options)
     _wait(device)
-    began = time.perf_counter()
-    train(model, images, labels, steps=steps, **options)
-    _wait(device)
-    return time.perf_counter() - began
+    with _watched(device) as percents:
+        began = time.perf_counter()
+        train(model, images, labels, steps=steps, **options)
+        _wait(device)
+        seconds = time.perf_counter() - began
+    return seconds, statistics.fmean(percents) if percents else None
 
 
 def _wait(device: str) -> None:
@@ -69,8 +73,23 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _utilisation(device: str) -> int | None:
+@contextlib.contextmanager
+def _watched(device: str) -> Iterator[list[int]]:
+    """What the driver says of its utilisation, in percent, every tenth of a second meanwhile."""
+    percents: list[int] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        with contextlib.suppress(ModuleNotFoundError, RuntimeError):  # the driver's Python package is not there, or no driver
+            while not ended.wait(0.1):
+                percents.append(torch.cuda.utilization())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if device == "cuda":
+        watcher.start()
     try:
-        return torch.cuda.utilization() if device == "cuda" else None
-    except (ModuleNotFoundError, RuntimeError):  # the driver's Python package is not there
-        return None
+        yield percents
+    finally:
+        ended.set()
+        if device == "cuda":
+            watcher.join()

@@ -71,7 +71,7 @@ def on_gpu(gpu: dict) -> str:
             {"no": "float32"}.get(row["precision"], row["precision"]),
             "yes" if row["compiled"] else "no",
             f"{row['images_per_second']:,.0f}",
-            "unknown" if row["utilisation"] is None else f"{row['utilisation']} %",
+            "unknown" if row["utilisation"] is None else f"{row['utilisation']:.0f} %",
             f"{row['ratio']:.2f}",
         ]
         for row in gpu["rows"]
