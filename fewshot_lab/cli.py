@@ -217,10 +217,10 @@ def lab(context: typer.Context, language: Language = None) -> None:
     It begins with a page of the chapters and your progress, /fewshot-lab.
     """
     from .course.chapters import course_root
-    from .course.kernels import considerate_threads
+    from .course.kernels import common_environment
 
     _speak(language)
-    os.environ.update(considerate_threads())
+    os.environ.update(common_environment())
     settings = [f"--ServerApp.root_dir={course_root()}", "--LabApp.default_url=/fewshot-lab"]
     settings += ["--ServerApp.jpserver_extensions={'fewshot_lab.course.landing': True}"]
     command = [sys.executable, "-m", "jupyterlab", *settings, *context.args]

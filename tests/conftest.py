@@ -5,9 +5,9 @@ import os
 import pytest
 
 from fewshot_lab import attempts
-from fewshot_lab.course.kernels import considerate_threads
+from fewshot_lab.course.kernels import common_environment
 
-os.environ.update(considerate_threads() | attempts.OFF)
+os.environ.update(common_environment() | attempts.OFF)
 os.environ.pop("FEWSHOT_LAB_LANGUAGE", None)  # the tests read English
 if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores busy; a sweep's would only start slowly
     os.environ.setdefault("FEWSHOT_LAB_JOBS", "1")

@@ -103,11 +103,14 @@ def _error(cell: str, message: str, traceback: str = "") -> dict:
     return {"cell": cell, "message": plain[0], "traceback": plain[1]}
 
 
-def considerate_threads() -> dict[str, str]:
-    """The environment in which OpenMP's idle threads sleep instead of spinning: two trainings on two cores, or one beside a
-    busy browser, were 12 times faster so; one alone is slower by less than a half.
+def common_environment() -> dict[str, str]:
+    """What all that runs chapters finds in its environment, unless it says otherwise.
+
+    OpenMP's idle threads sleep instead of spinning: two trainings on two cores, or one beside a busy browser, were 12 times
+    faster so; one alone is slower by less than a half. What a Mac's GPU cannot compute, the CPU does, with a warning.
     """
-    return {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive")}
+    ours = {"OMP_WAIT_POLICY": "passive", "PYTORCH_ENABLE_MPS_FALLBACK": "1"}
+    return {name: os.environ.get(name, value) for name, value in ours.items()}
 
 
 @contextmanager
@@ -119,7 +122,7 @@ def kernel_environment(profile: str, device: str, run: Path | None = None, langu
     ours = {"FEWSHOT_LAB_PROFILE": profile, "FEWSHOT_LAB_DEVICE": device, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     ours |= attempts.OFF | ({"FEWSHOT_LAB_RUN": str(run)} if run else {})
     ours |= {"FEWSHOT_LAB_LANGUAGE": language} if language else {}
-    ours = considerate_threads() | ours
+    ours = common_environment() | ours
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:
