@@ -46,7 +46,7 @@ from fewshot_lab.training import accuracy
 lab.setup("03", profile=PROFILE, seed=SEED, device=DEVICE)
 task = glosses.task(methods.CLASSES[CLASSES])
 OTHER = "all" if CLASSES == "five" else "five"  # the second task
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(6, 20)))
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(6, 10)))
 ALPHA = 0.1  # the part of the words that an edit touches, as in the paper
 COPIES = lab.quick_or_full({1: 3, 5: 3, 20: 1, 100: 1}, {1: 16, 5: 16, 20: 8, 100: 4})  # of each gloss, by labels per class
 
@@ -265,7 +265,7 @@ def enlarged(glosses_of, operation, shots, seed, copies):
 
 keys = [(operation, shots, seed) for operation in SHOTS for shots in SHOTS[operation] for seed in SEEDS]
 sets = {key: enlarged(task, *key, COPIES.get(key[1], 1)) for key in keys}
-OTHERS, FEWER = ("none", "synonyms", "back-translation"), SEEDS[: lab.quick_or_full(5, 20)]
+OTHERS, FEWER = ("none", "synonyms", "back-translation"), SEEDS[: lab.quick_or_full(5, 10)]
 other_sets = {(operation, seed): enlarged(other, operation, 5, seed, COPIES[20]) for operation in OTHERS for seed in FEWER}
 grown = {operation: len(sets[operation, 5, SEED][0]) for operation in SHOTS}
 print("Texts at 5 labels per class:", ", ".join(f"{operation} {count}" for operation, count in grown.items()))

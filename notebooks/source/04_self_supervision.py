@@ -42,7 +42,7 @@ lab.setup("04", profile=PROFILE, seed=SEED, device=DEVICE)
 task = lab.data.load(DATASET)
 pool = contrastive.unlabelled(DATASET)
 SHOTS = [1, 5, 20]  # labels per class
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))  # draws of the labels
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))  # draws of the labels
 print(f"{len(pool):,} images without labels, {len(task.classes)} classes to tell apart afterwards.")
 
 # %% [markdown]

@@ -40,7 +40,7 @@ from fewshot_lab.methods import distillation
 
 lab.setup("06", profile=PROFILE, seed=SEED, device=DEVICE)
 task = distillation.halves(DATASET)[1]  # the student's half of the training images, and the test images
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(160, 1000)
 COPIES = lab.quick_or_full(16, 32)  # augmented copies of every image whose answers are cached
 SHOTS, TEMPERATURE = 5, 4.0

@@ -42,7 +42,7 @@ task = lab.data.load(DATASET)
 OTHER = "digits" if DATASET != "digits" else "glyphs"  # a second data set, for claim C7
 RADIUS = {"glyphs": 0.05, "digits": 0.15, "fashion": 0.05}  # how far every pixel may be moved, of the range 0..1
 EPSILON = RADIUS[DATASET]
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(360, 2000)  # with all labels
 FEW_STEPS = lab.quick_or_full(80, 600)  # with few labels
 RIGHT = {"policy": "affine", "strength": 0.25}  # the right policy of chapter 02

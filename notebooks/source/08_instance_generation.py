@@ -38,7 +38,7 @@ from fewshot_lab.methods import generated_instances, generation, generation_qual
 
 lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
 judge_task, task = generation.parts(DATASET)  # the judge's half of the training images, and the generator's
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(1500, 6000)  # of the GAN that you will watch
 SHORT, LONG = lab.quick_or_full((400, 500), (1500, 3000))  # of each GAN: where games, where labels are compared
 PER_CLASS = 60  # images that are drawn of each class

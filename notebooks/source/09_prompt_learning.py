@@ -46,7 +46,7 @@ tokenizer, model = language.smollm2(DEVICE)
 model.requires_grad_(False)
 WORDS = list(task.classes)
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
-DRAWS = SEEDS[: lab.quick_or_full(4, 20)]  # of the methods that take long
+DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
 SHOTS, K = [1, 2, 4, 8, 16], 4
 label_ids = prompts.label_tokens(tokenizer, WORDS)
 

@@ -40,7 +40,7 @@ from fewshot_lab.methods import budget, generation, leaderboard, pipeline, scene
 
 lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
 task = generation.task_of(DATASET)  # images of at most 16 x 16, as the generator of chapter 08 makes them
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 SHOTS = 5  # labels per class: the budget of every pipeline
 STEPS = lab.quick_or_full(130, 800)  # of the first round of training
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
