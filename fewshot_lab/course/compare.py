@@ -15,6 +15,9 @@ _NONE = "–"
 def compare(folders: Sequence[Path] = ()) -> str:
     """Tables of the given runs (runs/latest if none is given), one column for each. Raises CourseError for what is no run."""
     runs = [_read(Path(folder)) for folder in folders or [course_root() / "runs" / "latest"]]
+    for run in runs:
+        others = [other for other in runs if other["profile"] == run["profile"]]
+        run["name"] = f"{run['profile']} profile" + (f", {run['folder']}" if len(others) > 1 else "")
     keys: dict[str, dict[tuple[str, str], None]] = {"verdicts": {}, "results": {}}  # (chapter, name), in the runs' order
     for part, found in keys.items():
         for run in runs:
@@ -34,7 +37,8 @@ def _read(folder: Path) -> dict:
     path = folder / "results.json"
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
-        return run | {"chapters": {entry["id"]: entry for entry in run["chapters"]}, "name": f"{run['profile']} profile"}
+        chapters = {entry["id"]: entry for entry in run["chapters"]}
+        return {"profile": run["profile"], "folder": folder.resolve().name} | run | {"chapters": chapters}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(f"{path} is not the record of a run ({error!r}). Give folders such as runs/latest.") from error
 
