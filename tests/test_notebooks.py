@@ -157,9 +157,10 @@ def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> d
     """The records of the chapter's solved version, executed with another data set and seed."""
     [notebook] = build.write_solved(folder, [chapter.id])
     if not is_here(device):
-        pretend = nbformat.v4.new_code_cell(f"import pretended\npretended.pretend({device!r}).__enter__()")
+        pretend = nbformat.v4.new_code_cell(f"import pretended\ngpu = pretended.pretend({device!r})\ngpu.__enter__()")
         nb = nbformat.read(notebook, as_version=4)
-        nbformat.write(nb | {"cells": [pretend, *nb.cells]}, notebook)
+        nb.cells.insert(0, pretend)
+        nbformat.write(nb, notebook)
     parameters = {"DEVICE": device, **other_parameters(chapter, long), "SEED": 1}
     options = {"progress_bar": False, "extra_arguments": QUIET, "cwd": chapter.notebook.parent}
     return records(papermill.execute_notebook(str(notebook), None, parameters, **options))
