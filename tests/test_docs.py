@@ -16,6 +16,7 @@ import typer
 
 from fewshot_lab import __version__, cli
 from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.compare import compare
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.sandbox import means
 
@@ -246,3 +247,7 @@ def test_the_version_is_the_same_everywhere():
 def test_every_page_is_linked_from_the_readme():
     text = (ROOT / "README.md").read_text()
     assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == []
+
+
+def test_the_page_of_the_full_profile_says_what_its_record_says():
+    assert compare([ROOT / "docs" / "full_profile"]) in (ROOT / "docs" / "full_profile.md").read_text()

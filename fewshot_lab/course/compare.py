@@ -25,6 +25,7 @@ def compare(folders: Sequence[Path] = ()) -> str:
     claims = sorted(keys["verdicts"], key=lambda key: (*_place(key[1]), key[0]))
     parts = [
         _table(["run", "on", "minutes", "versions"], [_about(run) for run in runs]),
+        _table(["chapter", *(f"seconds, {run['name']}" for run in runs)], _seconds(runs)),
         "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.",
         _rows("claim", runs, "verdicts", claims, _verdict),
         "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
@@ -51,6 +52,12 @@ def _about(run: dict) -> list[str]:
         f"{sum(entry['seconds'] for entry in done) / 60:.0f}",
         ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
     ]
+
+
+def _seconds(runs: list[dict]) -> list[list[str]]:
+    titles = {chapter: entry["title"] for run in runs for chapter, entry in run["chapters"].items()}
+    taken = [{chapter: f"{entry['seconds']:,.0f}" for chapter, entry in run["chapters"].items()} for run in runs]
+    return [[f"{chapter} {titles[chapter]}", *(one.get(chapter, _NONE) for one in taken)] for chapter in sorted(titles)]
 
 
 def _rows(head: str, runs: list[dict], part: str, keys: Sequence[tuple[str, str]], show: Callable[[dict], str]) -> str:
