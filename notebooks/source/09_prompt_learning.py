@@ -139,7 +139,7 @@ BEFORE, JOINT, _ = prompts.pieces(TEMPLATE_SHOWN)
 ENDS = ["\nType:", "\nThis describes a", "\nCategory:", " is a kind of"]
 drawn, everything = places(K), places(max(SHOTS))
 pool_rows = torch.cat([drawn, everything[~torch.isin(everything, drawn)]])  # those with few labels first
-first = torch.cat([(task.test_labels == k).nonzero()[: lab.quick_or_full(20, 100), 0] for k in range(len(WORDS))])
+first = torch.cat([(task.test_labels == k).nonzero()[: lab.quick_or_full(20, 50), 0] for k in range(len(WORDS))])
 others = torch.arange(len(task.test_texts))
 test_rows = torch.cat([first, others[~torch.isin(others, first)]])  # the part for costly methods first
 train_texts, test_texts = [task.train_texts[i] for i in pool_rows], [task.test_texts[i] for i in test_rows]
