@@ -56,8 +56,12 @@ def _about(run: dict) -> list[str]:
 
 def _seconds(runs: list[dict]) -> list[list[str]]:
     titles = {chapter: entry["title"] for run in runs for chapter, entry in run["chapters"].items()}
-    taken = [{chapter: f"{entry['seconds']:,.0f}" for chapter, entry in run["chapters"].items()} for run in runs]
+    taken = [{chapter: _taken(entry) for chapter, entry in run["chapters"].items()} for run in runs]
     return [[f"{chapter} {titles[chapter]}", *(one.get(chapter, _NONE) for one in taken)] for chapter in sorted(titles)]
+
+
+def _taken(entry: dict) -> str:
+    return f"{entry['seconds']:,.0f}" + ("" if entry["status"] == "ok" else f" ({entry['status']})")
 
 
 def _rows(head: str, runs: list[dict], part: str, keys: Sequence[tuple[str, str]], show: Callable[[dict], str]) -> str:
