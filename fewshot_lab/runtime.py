@@ -89,10 +89,12 @@ def quick_or_full(quick, full):
 
 def choose_device(name: str = "auto") -> str:
     """Turns "auto" into the best device here ("cuda", "mps" or "cpu"); raises CourseError for one that is not here."""
-    import torch
-
     if name == "auto":
         name = os.environ.get("FEWSHOT_LAB_DEVICE", "auto")
+    if name == "cpu":
+        return name
+    import torch
+
     here = ["cpu"]
     if torch.backends.mps.is_available():
         here.insert(0, "mps")

@@ -20,13 +20,8 @@ from torch.utils._pytree import tree_leaves
 
 BETWEEN = {"copy_", "_to_copy", "set_"}  # operations that may have tensors of two devices
 INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}  # also by numbers that lie on the CPU
-TAKE_NUMBERS = {
-    "where",
-    "masked_fill",
-    "masked_fill_",
-    "fill",
-    "fill_",
-}  # and whatever is pointwise: a single number of the CPU
+# These, and whatever is pointwise, also take a single number of the CPU.
+TAKE_NUMBERS = {"where", "masked_fill", "masked_fill_", "fill", "fill_"}
 WIDE = (torch.float64, torch.complex128)
 
 _there: dict[int, StorageWeakRef] = {}  # the memory, by address, that counts as the device's

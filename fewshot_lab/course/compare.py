@@ -6,30 +6,25 @@ from pathlib import Path
 
 from ..evidence import CLAIMS
 from ..runtime import CourseError
-from .chapters import course_root
 from .outputs import with_interval
+from .run import latest_run
 
 _NONE = "–"
 
 
 def compare(folders: Sequence[Path] = ()) -> str:
     """Tables of the given runs (runs/latest if none is given), one column for each. Raises CourseError for what is no run."""
-    runs = [_read(Path(folder)) for folder in folders or [course_root() / "runs" / "latest"]]
+    runs = [_read(Path(folder)) for folder in folders or [latest_run()]]
     for run in runs:
         others = [other for other in runs if other["profile"] == run["profile"]]
         run["name"] = f"{run['profile']} profile" + (f", {run['folder']}" if len(others) > 1 else "")
-    keys: dict[str, dict[tuple[str, str], None]] = {"verdicts": {}, "results": {}}  # (chapter, name), in the runs' order
-    for part, found in keys.items():
-        for run in runs:
-            found |= {(chapter, name): None for chapter, entry in run["chapters"].items() for name in entry.get(part, {})}
-    claims = sorted(keys["verdicts"], key=lambda key: (*_place(key[1]), key[0]))
     parts = [
         _table(["run", "on", "minutes", "versions"], [_about(run) for run in runs]),
         _table(["chapter", *(f"seconds, {run['name']}" for run in runs)], _seconds(runs)),
         "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.",
-        _rows("claim", runs, "verdicts", claims, _verdict),
+        _rows("claim", runs, "verdicts", _verdict),
         "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
-        _rows("result", runs, "results", sorted(keys["results"]), _result),
+        _rows("result", runs, "results", _result),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -45,36 +40,36 @@ def _read(folder: Path) -> dict:
 
 
 def _about(run: dict) -> list[str]:
-    done = run["chapters"].values()
     return [
-        f"{run['name']}, {len(done)} chapters, started {run['started'][:10]}",
+        f"{run['name']}, {len(run['chapters'])} chapters, started {run['started'][:10]}",
         run.get("machine", run["device"]),
-        f"{sum(entry['seconds'] for entry in done) / 60:.0f}",
+        f"{run['seconds'] / 60:.0f}",
         ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
     ]
 
 
 def _seconds(runs: list[dict]) -> list[list[str]]:
     titles = {chapter: entry["title"] for run in runs for chapter, entry in run["chapters"].items()}
-    taken = [{chapter: _taken(entry) for chapter, entry in run["chapters"].items()} for run in runs]
-    return [[f"{chapter} {titles[chapter]}", *(one.get(chapter, _NONE) for one in taken)] for chapter in sorted(titles)]
+    return [
+        [f"{chapter} {titles[chapter]}", *(_taken(run["chapters"].get(chapter)) for run in runs)] for chapter in sorted(titles)
+    ]
 
 
-def _taken(entry: dict) -> str:
+def _taken(entry: dict | None) -> str:
+    if entry is None:
+        return _NONE
     return f"{entry['seconds']:,.0f}" + ("" if entry["status"] == "ok" else f" ({entry['status']})")
 
 
-def _rows(head: str, runs: list[dict], part: str, keys: Sequence[tuple[str, str]], show: Callable[[dict], str]) -> str:
-    rows = []
-    for chapter, name in keys:
+def _rows(head: str, runs: list[dict], part: str, show: Callable[[dict], str]) -> str:
+    """A row for each name that any run has in this part of its record: claims in their order, then the rest by chapter."""
+    names = {(chapter, name) for run in runs for chapter, entry in run["chapters"].items() for name in entry.get(part, {})}
+    order, rows = list(CLAIMS), []
+    for chapter, name in sorted(names, key=lambda key: (order.index(key[1]) if key[1] in CLAIMS else len(order), key)):
         found = [run["chapters"].get(chapter, {}).get(part, {}).get(name) for run in runs]
         said = f"**{name}** {CLAIMS[name].text}" if name in CLAIMS else name
         rows.append([said, chapter, *(show(value) if value else _NONE for value in found)])
     return _table([head, "chapter", *(run["name"] for run in runs)], rows)
-
-
-def _place(claim: str) -> tuple[int, str]:
-    return (list(CLAIMS).index(claim), "") if claim in CLAIMS else (len(CLAIMS), claim)
 
 
 def _verdict(value: dict) -> str:

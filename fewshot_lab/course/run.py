@@ -37,7 +37,7 @@ def run(
     Returns the exit status: 0, 1 when a chapter failed, 130 when interrupted. Raises CourseError for wrong input,
     before anything runs, and when records cannot be written.
     """
-    folder = _folder_to_resume(out) if resume else out and Path(out).expanduser().resolve()
+    folder = Path(out).expanduser().resolve() if out else latest_run() if resume else None
     record = _stored(folder) if resume else {"chapters": []}
     request = record.get("request", {})
     given = request.get("parameters", {}) | dict(parameters)
@@ -75,7 +75,7 @@ def run(
 
 def _on(name: str) -> tuple[str, str]:
     """The device that is meant, and it in words (in English, as all records)."""
-    device = name if name == "cpu" else choose_device(name)
+    device = choose_device(name)
     words = describe_device(device)
     return device, getattr(words, "english", words)
 
@@ -203,9 +203,8 @@ def _point_latest(latest: Path, folder: Path) -> None:
         write_atomically(latest, folder.name)
 
 
-def _folder_to_resume(out: Path | None) -> Path:
-    if out:
-        return Path(out).expanduser().resolve()
+def latest_run() -> Path:
+    """The folder of the latest run; raises CourseError when there was none."""
     latest = course_root() / "runs" / "latest"
     if latest.is_file():
         return latest.parent / latest.read_text(encoding="utf-8").strip()

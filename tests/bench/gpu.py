@@ -77,6 +77,9 @@ def _wait(device: str) -> None:
 def _watched(device: str) -> Iterator[list[int]]:
     """What the driver says of its utilisation, in percent, every tenth of a second meanwhile."""
     percents: list[int] = []
+    if device != "cuda":
+        yield percents
+        return
     ended = threading.Event()
 
     def watch() -> None:
@@ -85,11 +88,9 @@ def _watched(device: str) -> Iterator[list[int]]:
                 percents.append(torch.cuda.utilization())
 
     watcher = threading.Thread(target=watch, daemon=True)
-    if device == "cuda":
-        watcher.start()
+    watcher.start()
     try:
         yield percents
     finally:
         ended.set()
-        if device == "cuda":
-            watcher.join()
+        watcher.join()
