@@ -629,7 +629,7 @@ lab.verdict(
 )
 
 # %% [markdown]
-# Inconclusive can mean two things: too few draws, or nothing there. Ask the interval: how large could a gain still be?
+# An inconclusive verdict has two possible reasons: too few draws, or nothing there. Ask the interval: how large could a gain still be?
 
 # %%
 lab.verdict(
@@ -666,7 +666,7 @@ lab.recall("help", f"at 5 labels, real + GAN - {rival} = {difference}")
 #
 # * A GAN's losses say who is winning, not whether the images are good. Judge them by a classifier, and diversity by its own
 #   numbers.
-# * Quality and diversity are two things. Truncation and the VAE's $\sigma$ trade one for the other; a collapse looks like
+# * Quality and diversity are two things. Truncation and the VAE's $\sigma$ trade one for the other; a collapse can look like
 #   quality.
 # * Test generation with the labels that the classifier has. Everything else smuggles labels in.
 #
