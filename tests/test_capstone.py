@@ -435,6 +435,13 @@ def test_the_run_that_goes_on_counts_more_than_the_latest_and_that_more_than_the
     assert claims.overall["C1"] == "refuted" and claims.sources["03"] == "this run, quick profile"
 
 
+def test_the_latest_run_is_found_where_links_are_not_allowed(course):
+    runs = course.parent / "runs"
+    run_of(runs / "mine", {"id": "02", "status": "ok", "verdicts": {"C1": {"verdict": "refuted", "why": "latest"}}})
+    (runs / "latest").write_text("mine")
+    assert ledger(course_records(course, chapter="11")).sources["02"] == "the latest run, full profile"
+
+
 def test_the_ledger_links_its_chapters_escapes_reasons_and_counts_verdicts(course):
     here = [verdict("C12", "x", [Evidence("<gain>", Estimate(0.1, 0.05, 0.2, 5))])]
     claims = ledger(course_records(course, chapter="11", here=here))

@@ -11,6 +11,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -275,7 +276,7 @@ def test_two_runs_give_the_same_figures_and_the_same_notebooks(course):
     assert (root / "x" / "01_a.ipynb").read_bytes() == (root / "y" / "01_a.ipynb").read_bytes()
 
 
-def test_only_failed_and_changed_chapters_are_run_again_on_resume(course, capsys):
+def test_only_failed_and_changed_chapters_are_run_again_on_resume(course, capsys, monkeypatch):
     failing = "import pathlib\nassert pathlib.Path('repaired').exists()"
     root = course(_01_a=[PARAMETERS], _02_b=[PARAMETERS, failing])
     assert run.run(device="cpu", parameters=[("SEED", "1")]) == 1
@@ -296,6 +297,10 @@ def test_only_failed_and_changed_chapters_are_run_again_on_resume(course, capsys
     latest = results(root / "runs" / "latest")
     assert latest["chapters"][1]["parameters"] | {"SEED": 1, "RATE": 0.1} == latest["chapters"][1]["parameters"]
     assert latest["request"]["chapters"] == ["01", "02"] and len(list((root / "runs").iterdir())) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", Mock(side_effect=OSError("links are not allowed")))
+        run._point_latest(root / "runs" / "latest", (root / "runs" / "latest").resolve())
+    assert (root / "runs" / "latest").is_file() and resumed() == (0, "02")
 
 
 WAITING = "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)"

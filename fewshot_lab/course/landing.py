@@ -16,6 +16,7 @@ from jupyter_server.utils import url_escape, url_path_join
 from tornado import web
 
 from ..evidence import CLAIMS, course_records, ledger
+from ..evidence.course_records import latest_in
 from ..languages import KNOWN, language, later, say, speaking
 from ..runtime import CourseError
 from .chapters import Chapter, course_root
@@ -326,7 +327,7 @@ def _link(name: str, now: dict, kind: str, described_by: str = "next") -> str:
 
 def _more(course: list[Progress], base: str, root: str) -> str:
     last = course[-1].chapter
-    results = course_root() / "runs" / "latest" / "index.html"
+    results = latest_in(course_root() / "runs") / "index.html"
     items = {
         ours(base, "claims"): f'{_word("claims_link")}</a> <span class="quiet">{_word("claims_remark")}</span>',
         link(last.notebook, base, root): _word("leaderboard", number=last.id) + "</a>",

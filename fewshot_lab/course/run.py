@@ -11,6 +11,7 @@ from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+from ..evidence.course_records import latest_in
 from ..runtime import PROFILES, CourseError, choose_device, describe_device, write_atomically, writing_failed
 from .chapters import Chapter, choose, course_root, read_notebook
 from .display import Display, print_summary
@@ -205,9 +206,7 @@ def _point_latest(latest: Path, folder: Path) -> None:
 
 def latest_run() -> Path:
     """The folder of the latest run; raises CourseError when there was none."""
-    latest = course_root() / "runs" / "latest"
-    if latest.is_file():
-        return latest.parent / latest.read_text(encoding="utf-8").strip()
+    latest = latest_in(course_root() / "runs")
     if not latest.exists():
         raise CourseError(f"There is no run to go on with: {latest} does not exist. Start one: fewshot-lab run")
     return latest.resolve()

@@ -36,7 +36,7 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
     """
     folder = Path(notebooks).resolve()
     found = {path.name[:2]: _of_notebook(path) for path in folder.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter}
-    runs = {"the latest run": folder.parent / "runs" / "latest"}
+    runs = {"the latest run": latest_in(folder.parent / "runs")}
     if given := os.environ.get(RUN):
         runs["this run"] = Path(given)
     for name, run in runs.items():  # the later one counts
@@ -45,6 +45,15 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
     own = next((path.name for path in folder.glob(f"{chapter}_*.ipynb")), "")
     found[chapter] = ChapterRecord(chapter, own, "this notebook, just now", now)
     return [found[number] for number in sorted(found)]
+
+
+def latest_in(runs: Path) -> Path:
+    """The folder that runs/latest stands for; a file with its name stands there where links are not allowed.
+
+    Whether there is such a folder is not asked.
+    """
+    latest = runs / "latest"
+    return runs / latest.read_text(encoding="utf-8").strip() if latest.is_file() else latest
 
 
 def of_run(path: Path, name: str = "a run") -> list[ChapterRecord]:
