@@ -669,7 +669,7 @@ lab.verdict("C11", "Prompts let a model do a new task with little data, and adap
 
 # %% [markdown]
 # The template had help that the trigger had not: a person wrote it, and a pool of labels chose it among others. The trigger had a few
-# steps in the quick profile. Run the full profile before you quote the second half.
+# steps, more of them in the full profile. Do not quote the second half for as long as its numbers are bounds (>=).
 #
 # ## Recap
 #
