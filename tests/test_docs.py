@@ -17,6 +17,7 @@ import typer
 from fewshot_lab import __version__, cli
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.course.compare import compare
+from fewshot_lab.evidence import ledger
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.sandbox import means
 
@@ -251,3 +252,4 @@ def test_every_page_is_linked_from_the_readme():
 
 def test_the_page_of_the_full_profile_says_what_its_record_says():
     assert compare([ROOT / "docs" / "full_profile"]) in (ROOT / "docs" / "full_profile.md").read_text()
+    assert ledger(ROOT / "docs" / "full_profile" / "results.json").complete
