@@ -1,6 +1,7 @@
 """Explorers answer to their controls, show a still picture without a front end, and figures carry their text."""
 
 import json
+from itertools import combinations
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 import fewshot_lab as lab
 from fewshot_lab.data import TASKS
 from fewshot_lab.data import episodes as ep
+from fewshot_lab.figures import charts
 from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.models import conv_net
 from fewshot_lab.training import mean_interval
@@ -100,3 +102,12 @@ def test_a_figure_is_drawn_with_its_caption_and_alternative_text_escaped(name):
     assert picture.png.startswith(b"\x89PNG") and len(picture.png) > 2000
     assert "Look &lt;here&gt;" in bundle["text/html"] and "The &quot;alt&quot;" in bundle["text/html"]
     assert json.dumps(bundle)
+
+
+def test_the_names_of_points_that_lie_close_do_not_cover_each_other(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(charts, "Picture", lambda figure, **text: drawn.append(figure))
+    points = {"pseudo-labels": (0.53, 0.59, -0.05), "all true labels": (0.54, 0.59, -0.04), "both": (0.54, 0.6, 0.0)}
+    charts.scatter(points | {"far": (0.8, 0.8, 0.01)}, title="", x="x", y="y", colour="gain", caption="", alt="")
+    names = [text.get_window_extent() for text in drawn[0].axes[0].texts]
+    assert len(names) == 4 and not any(one.overlaps(other) for one, other in combinations(names, 2))

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from .style import COLOURS, MARKERS, Picture, new_figure, style
+
+BESIDE = (((7, 5), "left"), ((-7, -11), "right"), ((7, -11), "left"), ((-7, 5), "right"))  # a point's name, in points from it
 
 
 def curves(
@@ -99,13 +102,18 @@ def scatter(
         axes.margins(x=0.2, y=0.15)
         if log_y:
             axes.set_yscale("log")
-        placed = {name: axes.transData.transform(point[:2]) for name, point in points.items()}
-        for name, (place, height, value) in points.items():
-            crowded = any(0 < y - placed[name][1] < 20 and abs(x - placed[name][0]) < 120 for x, y in placed.values())
-            beside, side = ((-7, -11), "right") if crowded else ((7, 5), "left")  # another point is just above it
-            text = f"{name} ({value:+.2f})"
-            axes.annotate(text, (place, height), xytext=beside, textcoords="offset points", fontsize=8, ha=side)
         axes.set(title=title, xlabel=x, ylabel=y)
+        figure.draw_without_rendering()  # now the axes have their places, and texts a size
+        centres = axes.transData.transform(list(zip(places, heights, strict=True)))
+        taken = [Bbox([centre - 6, centre + 6]) for centre in centres]  # in pixels
+        for name, (place, height, value) in points.items():
+            text = f"{name} ({value:+.2f})"
+            note = axes.annotate(text, (place, height), xytext=(0, 0), textcoords="offset points", fontsize=8)
+            for away, side in BESIDE:
+                note.set(position=away, horizontalalignment=side)
+                if not note.get_window_extent().count_overlaps(taken):
+                    break
+            taken.append(note.get_window_extent())
         return Picture(figure, caption=caption, alt=alt)
 
 
