@@ -104,16 +104,16 @@ def scatter(
             axes.set_yscale("log")
         axes.set(title=title, xlabel=x, ylabel=y)
         figure.draw_without_rendering()  # now the axes have their places, and texts a size
-        centres = axes.transData.transform(list(zip(places, heights, strict=True)))
-        taken = [Bbox([centre - 6, centre + 6]) for centre in centres]  # in pixels
+        taken = [Bbox([centre - 6, centre + 6]) for centre in axes.transData.transform(drawn.get_offsets())]  # in pixels
         for name, (place, height, value) in points.items():
             text = f"{name} ({value:+.2f})"
             note = axes.annotate(text, (place, height), xytext=(0, 0), textcoords="offset points", fontsize=8)
             for away, side in BESIDE:
                 note.set(position=away, horizontalalignment=side)
-                if not note.get_window_extent().count_overlaps(taken):
+                box = note.get_window_extent()
+                if not box.count_overlaps(taken):
                     break
-            taken.append(note.get_window_extent())
+            taken.append(box)
         return Picture(figure, caption=caption, alt=alt)
 
 

@@ -232,7 +232,8 @@ lab.figures.curves(
 )
 
 # %% [markdown]
-# The factor was derived for *large* temperatures. At low ones two nets that are sure of the same class have little to say to each other.
+# The factor was derived for *large* temperatures. At low ones two nets that are sure of the same class have little to say to
+# each other.
 #
 # ## Derive: hard and soft targets mixed
 #

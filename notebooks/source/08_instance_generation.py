@@ -629,7 +629,8 @@ lab.verdict(
 )
 
 # %% [markdown]
-# An inconclusive verdict has two possible reasons: too few draws, or nothing there. Ask the interval: how large could a gain still be?
+# An inconclusive verdict has two possible reasons: too few draws, or nothing there. Ask the interval: how large could a gain
+# still be?
 
 # %%
 lab.verdict(
