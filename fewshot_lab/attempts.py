@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .errors import CourseError
+from .files import home, write_atomically, writing_failed
 from .languages import say
-from .runtime import CourseError, home, write_atomically, writing_failed
 
 OFF = {"FEWSHOT_LAB_PROGRESS": "off"}  # the environment in which nothing is noted
 LOCK_SECONDS = 10

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from .languages import CourseError
+from .errors import CourseError
 from .languages import language as speak
 
 app = typer.Typer(
@@ -174,9 +174,9 @@ def read_checks(
     out: Annotated[Path | None, typer.Option(help="A file for the table, as CSV; the screen if none is given.")] = None,
 ) -> None:
     """List the results of the checks that handed-in notebooks hold, as reported by the learner: nothing is run."""
+    from .files import write_atomically
     from .grading.gradebook import as_csv
     from .grading.reported import HEAD, reported
-    from .runtime import write_atomically
 
     table = as_csv(HEAD, reported(submissions))
     print(table, end="") if out is None else write_atomically(out, table)

@@ -1,18 +1,16 @@
-"""Where the course runs: device, seeds, threads, profile, the cache folder and atomic writes."""
+"""Where the course runs: device, seeds, threads, profile."""
 
 import contextlib
 import ctypes
-import errno
 import os
 import random
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from .languages import CourseError, language, say
+from .errors import CourseError
+from .languages import language, say
 
 PROFILES = ("quick", "full")
 SCHEDULER_SECONDS = 20
@@ -172,48 +170,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     numpy.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def home() -> Path:
-    """The folder of downloaded and prepared data: FEWSHOT_LAB_HOME, else the user's cache folder."""
-    if given := os.environ.get("FEWSHOT_LAB_HOME"):
-        return Path(given).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("fewshot-lab", appauthor=False))
-
-
-def writing_failed(path: Path, error: OSError) -> CourseError:
-    """The CourseError that explains why `path` could not be written and what to do."""
-    reason = {
-        errno.ENOSPC: "the disk is full: free some space or choose another folder",
-        errno.EDQUOT: "your disk quota is used up: free some space or choose another folder",
-        errno.EROFS: "the file system is read-only: choose a folder that you may write to",
-        errno.EACCES: "you may not write there: choose a folder of your own",
-        errno.EPERM: "you may not write there: choose a folder of your own",
-        errno.ENOTDIR: "a part of that path is a file, not a folder: choose another folder",
-        errno.EEXIST: "a file of that name is in the way: choose another folder",
-    }.get(error.errno, f"{error.strerror or error}: choose another folder")
-    return CourseError(f"Cannot write {path}: {reason}.")
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes a file so that a reader sees the old content or the new one, never a part; raises CourseError with advice."""
-    path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise writing_failed(path, error) from error
-        raise

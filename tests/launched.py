@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from fewshot_lab import data, runtime, training
 from fewshot_lab.data import glosses
 from fewshot_lab.data.episodes import draw_episodes, glyph_pool
+from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import (
     adversarial,
     contrastive,
@@ -280,7 +281,7 @@ CLOSE: dict[str, Callable[[], dict[str, float]]] = {
 def refusal(call: Callable[[], object]) -> str:
     try:
         call()
-    except runtime.CourseError as error:
+    except CourseError as error:
         return str(error)
     return ""
 

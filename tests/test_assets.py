@@ -20,7 +20,7 @@ import pytest
 from fewshot_lab import assets
 from fewshot_lab.assets import Asset, AssetError, DebianPackage, PyPIWheel, Upstream, download, store
 from fewshot_lab.assets.manifest import File
-from fewshot_lab.runtime import CourseError
+from fewshot_lab.errors import CourseError
 
 CONTENT = hashlib.shake_256(b"a small asset").digest(300_000)
 OTHER = b"a second file"

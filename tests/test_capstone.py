@@ -17,12 +17,12 @@ from fewshot_lab.course.chapters import course_root
 from fewshot_lab.course.kernels import kernel_environment
 from fewshot_lab.course.page import page
 from fewshot_lab.data import glosses
+from fewshot_lab.errors import CourseError
 from fewshot_lab.evidence import CLAIMS, Evidence, course_records, exchange_rates, ledger, record, verdict
 from fewshot_lab.evidence.course_records import RUN
 from fewshot_lab.exercises.chapter_11 import few_shot_method
 from fewshot_lab.methods import budget, leaderboard, pipeline, scenes, text_pipeline
 from fewshot_lab.models import conv_net
-from fewshot_lab.runtime import CourseError
 from fewshot_lab.training import Estimate, paired_difference
 
 STAGES = pipeline.STAGES

@@ -21,7 +21,7 @@ from fewshot_lab.course import build, chapters, doctor, outputs, run
 from fewshot_lab.course.compare import compare
 from fewshot_lab.course.display import Display, print_summary
 from fewshot_lab.course.page import page
-from fewshot_lab.runtime import CourseError
+from fewshot_lab.errors import CourseError
 
 PARAMETERS = '# %% tags=["parameters"]\nPROFILE = "quick"\nDEVICE = "auto"\nSEED = 0\nRATE = 0.5\nSHOTS = [1, 5]\nFLIP = True'
 NBGRADER = '{"solution": true, "grade": false, "grade_id": "%s", "schema_version": 3}'

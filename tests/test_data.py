@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fewshot_lab import data
 from fewshot_lab.data import fashion, glosses, glyphs, wordnet
-from fewshot_lab.runtime import CourseError
+from fewshot_lab.errors import CourseError
 
 
 def test_the_benchmark_has_hundreds_of_classes_each_with_enough_typefaces():

@@ -13,9 +13,10 @@ from PIL import Image
 
 from fewshot_lab.data import episodes as ep
 from fewshot_lab.data import omniglot
+from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import maml, prototypes
 from fewshot_lab.models import encoder_net
-from fewshot_lab.runtime import CourseError, seed_everything
+from fewshot_lab.runtime import seed_everything
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "omniglot"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fewshot_lab.errors import CourseError
 from fewshot_lab.evidence import CLAIMS, Evidence, exchange_rate, ledger, record, verdict
-from fewshot_lab.runtime import CourseError
 from fewshot_lab.training import Estimate, mean_interval
 
 RESULT, VERDICT = (f"application/vnd.fewshot-lab.{kind}+json" for kind in ("result", "verdict"))

@@ -14,7 +14,7 @@ from launched import CLOSE, EXACT, REFUSED
 from pretended import is_here, pretend
 
 from fewshot_lab import runtime
-from fewshot_lab.runtime import CourseError
+from fewshot_lab.errors import CourseError
 from fewshot_lab.training import combinations, sweep
 
 pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]

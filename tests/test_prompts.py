@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fewshot_lab.data import glosses
+from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
 from fewshot_lab.models import language
 from fewshot_lab.models import reading as reading_page
 from fewshot_lab.models.reading import go_on, read, read_last, spelled, vectors
-from fewshot_lab.runtime import CourseError
 from fewshot_lab.widgets import PromptExplorer
 
 TEMPLATE = "Definition: {x}\nType:"

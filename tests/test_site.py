@@ -9,7 +9,7 @@ from browser import needs_browser, new_page, opened, picture, violations
 import fewshot_lab as lab
 from fewshot_lab.course import site
 from fewshot_lab.course.chapters import chapters
-from fewshot_lab.runtime import CourseError
+from fewshot_lab.errors import CourseError
 
 pytestmark = pytest.mark.xdist_group("site")  # one worker, so that it is built once
 

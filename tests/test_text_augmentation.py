@@ -21,9 +21,9 @@ from fewshot_lab.augment.text import (
 )
 from fewshot_lab.data import glosses, round_trips
 from fewshot_lab.data.synonyms import STOP_WORDS, Thesaurus, synonyms
+from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import text_augmentation as methods
 from fewshot_lab.models.text import TextNet, encoded, vocabulary
-from fewshot_lab.runtime import CourseError
 
 WORDS = st.lists(st.sampled_from("a the big small dog cat sees".split()), min_size=1, max_size=12)
 SMALL = {"big": ("large",), "small": ("little", "tiny"), "dog": ("hound",)}

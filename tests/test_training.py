@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from fewshot_lab.runtime import CourseError
+from fewshot_lab.errors import CourseError
 from fewshot_lab.training import Batches, accuracy, combinations, predict, progress, sweep, train
 from fewshot_lab.training.progress import NotebookBar
 

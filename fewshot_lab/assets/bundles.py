@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..runtime import write_atomically
+from ..files import locked, write_atomically
 from .sources import Folder
-from .store import AssetError, fetch, install, installed, locked, named, problem_of, target_of, verify
+from .store import AssetError, fetch, install, installed, named, problem_of, target_of, verify
 
 
 def bundle(folder: Path, names: Sequence[str]) -> Path:

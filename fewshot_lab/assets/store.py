@@ -9,11 +9,12 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..runtime import CourseError, home, writing_failed
+from ..errors import CourseError
+from ..files import home, locked, writing_failed
 from .download import SourceFailed
 from .manifest import ASSETS, Asset, File
 from .sources import Folder, Source, obtain
@@ -208,26 +209,6 @@ def named(name: str) -> Asset:
 
 def target_of(asset: Asset) -> Path:
     return home() / "assets" / asset.name / asset.version
-
-
-@contextlib.contextmanager
-def locked(target: Path, waiting: str) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.with_name(f".{target.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            _say(waiting)
-            lock.acquire()
-    except OSError as error:
-        raise writing_failed(target.parent, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _size(path: Path) -> int | None:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..runtime import write_atomically, writing_failed
+from ..files import write_atomically, writing_failed
 from .sources import reason_in, run_program
 from .store import AssetError, sha256_of
 

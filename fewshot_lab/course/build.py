@@ -7,7 +7,8 @@ The learner's version holds `# YOUR CODE HERE` in place of each solution region.
 import re
 from pathlib import Path
 
-from ..runtime import CourseError, write_atomically
+from ..errors import CourseError
+from ..files import write_atomically
 from .chapters import Chapter, choose, read_notebook
 from .kernels import ending_like_ctrl_c, execute, kernel_environment
 from .outputs import strip_live_parts

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime import CourseError
+from ..errors import CourseError
 
 
 @dataclass(frozen=True)

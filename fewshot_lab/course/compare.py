@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..errors import CourseError
 from ..evidence import CLAIMS
-from ..runtime import CourseError
 from .outputs import with_interval
 from .run import latest_run
 

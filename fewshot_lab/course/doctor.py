@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 
 from .. import __version__
-from ..runtime import CourseError, home, usable_cores, writing_failed
+from ..errors import CourseError
+from ..files import home, writing_failed
+from ..runtime import usable_cores
 from .chapters import chapters, course_root
 from .kernels import KERNEL
 

@@ -15,10 +15,10 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.utils import url_escape, url_path_join
 from tornado import web
 
+from ..errors import CourseError
 from ..evidence import CLAIMS, course_records, ledger
 from ..evidence.course_records import latest_in
 from ..languages import KNOWN, language, later, say, speaking
-from ..runtime import CourseError
 from .chapters import Chapter, course_root
 from .page import STYLE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title

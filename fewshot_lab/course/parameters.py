@@ -4,7 +4,7 @@ import ast
 import math
 from collections.abc import Iterable
 
-from ..runtime import CourseError
+from ..errors import CourseError
 from .chapters import Chapter
 
 

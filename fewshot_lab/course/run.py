@@ -11,8 +11,10 @@ from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+from ..errors import CourseError
 from ..evidence.course_records import latest_in
-from ..runtime import PROFILES, CourseError, choose_device, describe_device, write_atomically, writing_failed
+from ..files import write_atomically, writing_failed
+from ..runtime import PROFILES, choose_device, describe_device
 from .chapters import Chapter, choose, course_root, read_notebook
 from .display import Display, print_summary
 from .doctor import versions

@@ -13,7 +13,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..runtime import CourseError
+from ..errors import CourseError
 from .chapters import chapters, course_root
 from .outputs import CHECK, RESULT, VERDICT
 

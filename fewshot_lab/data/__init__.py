@@ -23,7 +23,7 @@ def load(name: str) -> ImageTask:
     elif name == "fashion":
         from .fashion import task
     else:
-        from ..runtime import CourseError
+        from ..errors import CourseError
 
         raise CourseError(f"There is no data set {name!r}; set DATASET to one of {', '.join(TASKS)}.")
     return task()

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..runtime import CourseError
+from ..errors import CourseError
 from .conll import Sentence, bio
 
 

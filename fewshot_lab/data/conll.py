@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime import CourseError
+from ..errors import CourseError
 
 SCHEMES = ("IOB1", "BIO", "BIOES")
 NAMES = {

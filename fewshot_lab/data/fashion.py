@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from ..assets import fetch
-from ..runtime import writing_failed
+from ..files import writing_failed
 from .images import ImageTask
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..augment.geometry import random_affine, warp
-from ..runtime import home, write_atomically
+from ..files import home, write_atomically
 from .images import ImageTask
 
 SIZE = 28

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..runtime import CourseError, home
+from ..errors import CourseError
+from ..files import home
 from .episodes import Pool
 
 SIZE = 28

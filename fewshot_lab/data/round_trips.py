@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..augment.back_translation import back_translated, translator
-from ..runtime import CourseError, write_atomically
+from ..errors import CourseError
+from ..files import write_atomically
 from .glosses import ALL, task
 
 RECORDED = Path(__file__).with_name("round_trips.json.gz")

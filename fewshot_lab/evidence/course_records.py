@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..runtime import CourseError
+from ..errors import CourseError
 from ..training.metrics import Estimate
 from . import records, verdicts
 from .verdicts import Verdict

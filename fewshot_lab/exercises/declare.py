@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..runtime import CourseError
+from ..errors import CourseError
 
 
 @dataclass(frozen=True)

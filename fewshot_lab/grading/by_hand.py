@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..runtime import CourseError
+from ..errors import CourseError
 from .grade import Graded, Mark
 from .gradebook import number, safe
 

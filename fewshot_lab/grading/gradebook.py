@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import StatisticsError, correlation
 
-from ..runtime import write_atomically
+from ..files import write_atomically
 from .grade import Graded
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..runtime import CourseError, one_at_a_time, usable_cores, workers, write_atomically, writing_failed
+from ..errors import CourseError
+from ..files import write_atomically, writing_failed
+from ..runtime import one_at_a_time, usable_cores, workers
 from .grade import Graded, Mark, grade
 from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..course.build import build, with_marks
 from ..course.chapters import choose, read_notebook
-from ..runtime import CourseError, write_atomically
+from ..errors import CourseError
+from ..files import write_atomically
 from .assignment import assignment
 
 NBGRADER_CONFIG = r'''"""The course in nbgrader, written by `fewshot-lab release`. Work in this folder or copy it to yours."""

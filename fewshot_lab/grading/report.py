@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..runtime import write_atomically
+from ..files import write_atomically
 from . import by_hand
 from .alike import alike
 from .grade import Graded

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checking import Interrupted
+from ..errors import CourseError
 from ..exercises import probes
-from ..runtime import CourseError
 from . import confine, wire
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from ..runtime import CourseError
+from ..errors import CourseError
 from .assignment import assignment, by_grade_id
 
 LARGEST_NOTEBOOK = 30 * 2**20

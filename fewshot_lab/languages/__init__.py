@@ -3,6 +3,6 @@
 The English texts stand in the code that says them. `zh.po` holds the Chinese, `glossary.csv` the terms in both languages.
 """
 
-from .texts import KNOWN, CourseError, Said, chapter_opening, english, language, later, say, speaking
+from .texts import KNOWN, Said, chapter_opening, english, language, later, say, speaking
 
-__all__ = ["KNOWN", "CourseError", "Said", "chapter_opening", "english", "language", "later", "say", "speaking"]
+__all__ = ["KNOWN", "Said", "chapter_opening", "english", "language", "later", "say", "speaking"]

@@ -6,7 +6,8 @@ import html
 from dataclasses import dataclass
 from pathlib import Path
 
-from .texts import CourseError, language, say
+from ..errors import CourseError
+from .texts import language, say
 
 _HEAD = """# Glossary
 

@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from ..errors import CourseError
+
 KNOWN = {"en": "English", "zh": "中文"}
 _chosen: str | None = None
 _meanwhile: ContextVar[str | None] = ContextVar("meanwhile", default=None)
-
-
-class CourseError(RuntimeError):
-    """An error for the person at the keyboard: its text says what was given, what is needed and what to do."""
 
 
 class Said(str):

@@ -10,8 +10,9 @@ from .. import data
 from ..augment import policy
 from ..augment.geometry import d4_apply
 from ..data import glyphs
+from ..errors import CourseError
 from ..models import conv_net
-from ..runtime import CourseError, process_count, seed_everything
+from ..runtime import process_count, seed_everything
 from ..training import History, cross_entropy, train
 from ..training.processes import gathered
 

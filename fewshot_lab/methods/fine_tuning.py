@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import CourseError
 from ..models.reading import padded_batches
-from ..runtime import CourseError
 from ..training.processes import average, average_step, joined
 
 

@@ -23,8 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import data
+from ..errors import CourseError
 from ..models import Discriminator, Generator
-from ..runtime import CourseError, seed_everything
+from ..runtime import seed_everything
 from ..training import Batches, processes, progress
 
 MOST_IMAGES = 2000  # that are used, so that a large data set does not make a long chapter

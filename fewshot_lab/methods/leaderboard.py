@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ..data.episodes import draw_episodes, glyph_pool
+from ..errors import CourseError
+from ..files import home, write_atomically
 from ..models import encoder_net
-from ..runtime import CourseError, home, write_atomically
 from ..training import mean_interval, paired_difference, predict
 from .prototypes import prototype_rule
 

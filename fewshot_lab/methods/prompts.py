@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import CourseError
 from ..models.reading import Reading, go_on, read, spelled, vectors
-from ..runtime import CourseError
 
 PLACE = "{x}"
 STRENGTH = 10.0  # of the head, chosen before any measurement: vectors have length 1

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import CourseError
 from ..models.reading import Reading, go_on
-from ..runtime import CourseError
 from ..training.processes import average, joined
 
 

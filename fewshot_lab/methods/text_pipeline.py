@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data import glosses
 from ..data.synonyms import Thesaurus
-from ..models.features import remembered
+from ..files import cached_on_disk
 from ..models.language import sentence_features, smollm2
 from ..training import accuracy
 from .prompts import label_scores, mean_logit_calibration
@@ -31,7 +31,7 @@ def prompted(texts: Sequence[str], classes: Sequence[str], *, device: str = "aut
         tokenizer, model = smollm2(device)
         return label_scores(tokenizer, model, texts, TEMPLATE, list(classes))
 
-    scores = remembered("smollm2-scores", json.dumps([TEMPLATE, list(classes), list(texts)]).encode(), compute)
+    scores = cached_on_disk("smollm2-scores", json.dumps([TEMPLATE, list(classes), list(texts)]).encode(), compute)
     return mean_logit_calibration(scores, scores)
 
 

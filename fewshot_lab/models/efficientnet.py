@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import assets
+from ..files import cached_on_disk
 from ..runtime import choose_device
-from .features import remembered
 
 MEAN, SPREAD = 0.498, 0.502  # of the pixels in the network's own training
 BATCH = 64
@@ -39,7 +39,7 @@ def lite0_features(images: Tensor, *, side: int = 128, device: str = "auto", pro
     if images.dtype != torch.uint8:
         raise ValueError(f"Images are uint8 in 0..255; these are {images.dtype}: multiply floats in 0..1 by 255 and round.")
     content = str(tuple(images.shape)).encode() + np.ascontiguousarray(images.cpu().numpy()).tobytes()
-    return remembered(f"efficientnet-lite0-{side}", content, lambda: _embed(images, side, choose_device(device), progress))
+    return cached_on_disk(f"efficientnet-lite0-{side}", content, lambda: _embed(images, side, choose_device(device), progress))
 
 
 def prepared(images: Tensor, side: int) -> Tensor:

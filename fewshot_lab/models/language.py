@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..assets import fetch
 from ..assets.store import locked
-from ..runtime import choose_device, home
-from .features import remembered
+from ..files import cached_on_disk, home
+from ..runtime import choose_device
 
 BATCH = 64
 CONVERTED = "1"  # raise it when the conversion changes
@@ -52,7 +52,7 @@ def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=it
 
     progress(batches): a bar around the loop. Source: Reimers & Gurevych 2019 (EMNLP).
     """
-    return remembered("minilm", json.dumps(list(texts)).encode(), lambda: _embed(texts, choose_device(device), progress))
+    return cached_on_disk("minilm", json.dumps(list(texts)).encode(), lambda: _embed(texts, choose_device(device), progress))
 
 
 @torch.inference_mode()

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..runtime import CourseError, write_atomically
+from ..errors import CourseError
+from ..files import write_atomically
 
 FORMAT = 1
 

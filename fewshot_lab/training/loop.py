@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from .. import runtime
+from ..errors import CourseError
 from . import checkpoints, processes
 from .batches import Batches
 from .progress import progress as progress_bar
@@ -275,7 +276,7 @@ def _evaluate(
 def _check_finite(losses: list[float], steps: int, learning_rate: float, precision: str) -> None:
     bad = next((i for i, value in enumerate(losses) if not math.isfinite(value)), None)
     if bad is not None:
-        raise runtime.CourseError(
+        raise CourseError(
             f"The loss became {losses[bad]} at step {bad + 1} of {steps}. Try a smaller learning rate (it is "
             f"{learning_rate:g}) or some warm-up steps, and check that images and labels hold no NaN"
             f"{'; precision bf16 or no may help too' if precision == 'fp16' else ''}."

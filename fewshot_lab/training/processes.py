@@ -13,6 +13,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from .. import runtime
+from ..errors import CourseError
 from ..runtime import process_count
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -29,7 +30,7 @@ def accelerator(precision: str = "no", device: str = "auto") -> Accelerator:
     setting = runtime.current()
     chosen = runtime.choose_device(setting.device if device == "auto" and setting.chapter else device)
     if precision == "fp16" and chosen == "cpu":
-        raise runtime.CourseError("precision 'fp16' needs a GPU; choose 'bf16' or 'no' on the CPU.")
+        raise CourseError("precision 'fp16' needs a GPU; choose 'bf16' or 'no' on the CPU.")
     AcceleratorState._reset_state(reset_partial_state=process_count() == 1)
     return Accelerator(mixed_precision=precision, cpu=chosen == "cpu")
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from .. import runtime
+from ..errors import CourseError
 from ..languages import later
 from .progress import progress
 
@@ -87,9 +88,9 @@ def _run(function: Callable[..., dict], settings: dict) -> dict:
     try:
         result = function(**settings)
     except Exception as error:
-        raise runtime.CourseError(f"{call} failed: {type(error).__name__}: {error}") from error
+        raise CourseError(f"{call} failed: {type(error).__name__}: {error}") from error
     if not isinstance(result, dict):
-        raise runtime.CourseError(f"{call} returned {type(result).__name__}; a sweep needs a dict such as {{'accuracy': 0.9}}.")
+        raise CourseError(f"{call} returned {type(result).__name__}; a sweep needs a dict such as {{'accuracy': 0.9}}.")
     return result
 
 

@@ -35,7 +35,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fewshot_lab.course.outputs import number
-from fewshot_lab.runtime import usable_cores, write_atomically
+from fewshot_lab.files import write_atomically
+from fewshot_lab.runtime import usable_cores
 
 RUNS = Path(__file__).parents[2] / "runs"
 MEASURED = (foundation, training, distillation, episodes, attacks, text, prompts, tagging, grading)

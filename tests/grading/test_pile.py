@@ -15,11 +15,11 @@ from test_attacks import HARMS_ITSELF
 
 from fewshot_lab import runtime
 from fewshot_lab.course.chapters import chapters
+from fewshot_lab.errors import CourseError
 from fewshot_lab.grading import gradebook, pile
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.grade import Graded, Mark
 from fewshot_lab.grading.release import release
-from fewshot_lab.runtime import CourseError
 
 SOME_TROUBLE = (
     *("os_exit_in_the_answer", "thread_left_running", "fifty_megabytes_of_output"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fewshot_lab.checking import examine
+from fewshot_lab.errors import CourseError
 from fewshot_lab.exercises import exercise
 from fewshot_lab.grading import by_hand
 from fewshot_lab.grading.alike import alike, fingerprints
@@ -20,7 +21,6 @@ from fewshot_lab.grading.pile import Settings, grade_pile, graded_before
 from fewshot_lab.grading.report import write_report
 from fewshot_lab.grading.reported import reported
 from fewshot_lab.grading.submissions import collect
-from fewshot_lab.runtime import CourseError
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 

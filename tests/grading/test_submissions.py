@@ -8,10 +8,10 @@ import zipfile
 import nbformat
 import pytest
 
+from fewshot_lab.errors import CourseError
 from fewshot_lab.grading import submissions
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.submissions import collect
-from fewshot_lab.runtime import CourseError
 
 RIGHT = "def accuracy(logits, labels):\n    return 1.0\n"
 

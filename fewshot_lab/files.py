@@ -1,0 +1,105 @@
+"""Files of the course: the cache folder, atomic writes, locks, results kept on disk."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import CourseError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def home() -> Path:
+    """The folder of downloaded and prepared data: FEWSHOT_LAB_HOME, else the user's cache folder."""
+    if given := os.environ.get("FEWSHOT_LAB_HOME"):
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("fewshot-lab", appauthor=False))
+
+
+def writing_failed(path: Path, error: OSError) -> CourseError:
+    """The CourseError that explains why `path` could not be written and what to do."""
+    reason = {
+        errno.ENOSPC: "the disk is full: free some space or choose another folder",
+        errno.EDQUOT: "your disk quota is used up: free some space or choose another folder",
+        errno.EROFS: "the file system is read-only: choose a folder that you may write to",
+        errno.EACCES: "you may not write there: choose a folder of your own",
+        errno.EPERM: "you may not write there: choose a folder of your own",
+        errno.ENOTDIR: "a part of that path is a file, not a folder: choose another folder",
+        errno.EEXIST: "a file of that name is in the way: choose another folder",
+    }.get(error.errno, f"{error.strerror or error}: choose another folder")
+    return CourseError(f"Cannot write {path}: {reason}.")
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Writes a file so that a reader sees the old content or the new one, never a part; raises CourseError with advice."""
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise writing_failed(path, error) from error
+        raise
+
+
+@contextlib.contextmanager
+def locked(target: Path, waiting: str) -> Iterator[None]:
+    """Holds a lock beside `target` for as long as the block runs; says `waiting` when another process holds it.
+
+    Raises CourseError where no lock file can be written.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f".{target.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(waiting, file=sys.stderr, flush=True)
+            lock.acquire()
+    except OSError as error:
+        raise writing_failed(target.parent, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def cached_on_disk(name: str, content: bytes, compute: "Callable[[], Tensor]") -> "Tensor":
+    """What `compute` returns (a CPU tensor), from the cache folder when it was computed from the same `content` before.
+
+    name: the file's name begins with it. content: all that the result depends on; its sha256 is the key.
+    """
+    import numpy as np
+    import torch
+
+    path = home() / "features" / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.npy"
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError):  # not there yet, or damaged: compute it again
+        result = compute()
+    buffer = io.BytesIO()
+    np.save(buffer, result.numpy())
+    write_atomically(path, buffer.getvalue())
+    return result
