@@ -1,4 +1,7 @@
-"""Notebooks from their sources: py:percent texts with nbgrader's cell metadata and solution marks.
+"""Notebooks from their sources: py:percent texts with solution marks.
+
+`# %% exercise="name"` begins the cell of an exercise, worth one point or `points=3`: it becomes nbgrader's two cells, the
+solution and the locked check under it. `# %% [markdown] answer="name" points=3` is an answer in words that a person marks.
 
 The learner's version holds `# YOUR CODE HERE` in place of each solution region. In a cell that asks to repair a listing
 (one with a PLANTED region) the planted lines stand instead of the solution.
@@ -35,6 +38,7 @@ def _built(chapter: Chapter, text):
     import jupytext
 
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
+    nb.cells = [expanded for cell in nb.cells for expanded in _expanded(cell)]
     seen = {}
     for position, cell in enumerate(nb.cells):
         place = f"{chapter.source.name}, cell {position + 1}"
@@ -54,6 +58,29 @@ def _built(chapter: Chapter, text):
     )
     nb.nbformat, nb.nbformat_minor = 4, 5
     return nb
+
+
+def _expanded(cell) -> list:
+    """The cells that a source's cell stands for: an exercise is its solution and its check."""
+    import nbformat
+
+    points = cell.metadata.pop("points", 1)
+    if name := cell.metadata.pop("exercise", None):
+        cell.metadata["nbgrader"] = _nbgrader(name, solution=True)
+        check = nbformat.v4.new_code_cell(f"lab.check({name})")
+        check.metadata["nbgrader"] = _nbgrader(f"check_{name}", grade=True, locked=True, points=points)
+        return [cell, check]
+    if name := cell.metadata.pop("answer", None):
+        cell.metadata["nbgrader"] = _nbgrader(name, solution=True, grade=True, points=points)
+    return [cell]
+
+
+def _nbgrader(
+    grade_id: str, *, solution: bool = False, grade: bool = False, locked: bool = False, points: int | None = None
+) -> dict:
+    """nbgrader's cell metadata (schema 3)."""
+    given = {"schema_version": 3, "solution": solution, "grade": grade, "locked": locked, "task": False}
+    return given | ({} if points is None else {"points": points}) | {"grade_id": grade_id}
 
 
 def write_notebooks(names: list[str] | tuple[str, ...] = (), execute: bool = True) -> list[Path]:
@@ -102,9 +129,9 @@ def _without_marks(cell, solved: bool, place: str) -> str:
     repair = "PLANTED" in regions
     nbgrader = cell.metadata.get("nbgrader", {})
     if "SOLUTION" in regions and not (nbgrader.get("solution") and nbgrader.get("grade_id")):
-        raise CourseError(f'{place}: a solution region needs nbgrader metadata with "solution": true and a "grade_id".')
+        raise CourseError(f'{place}: a solution region belongs into a cell that begins with # %% exercise="name".')
     if nbgrader.get("solution") and "SOLUTION" not in regions:
-        raise CourseError(f"{place}: nbgrader calls it a solution, but it has no region '### BEGIN SOLUTION'.")
+        raise CourseError(f"{place}: it is an exercise or an answer, but it has no region '### BEGIN SOLUTION'.")
     if repair and "SOLUTION" not in regions:
         raise CourseError(f"{place}: planted lines without a solution region: say what the repaired lines are.")
     for line in lines:

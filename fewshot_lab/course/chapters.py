@@ -101,7 +101,7 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
 
 
 def _chapter(source: Path, notebook: Path) -> Chapter:
-    """A chapter from its source: the question is in its header, title and time in its text, `lab.check(name)` in its cells."""
+    """A chapter from its source: the question is in its header, title and time in its text, exercises at the head of cells."""
     text = source.read_text(encoding="utf-8")
 
     def first(pattern: str) -> str:
@@ -110,6 +110,6 @@ def _chapter(source: Path, notebook: Path) -> Chapter:
 
     title = first(r"^# # (?:\d\d\s*[·:.-]\s*)?(.+)$") or source.stem
     minutes = first(r"^# \*\*Time:\*\* (\d+) minutes")
-    exercises = dict.fromkeys(re.findall(r"^lab\.check\((\w+)\)", text, re.MULTILINE))
+    exercises = dict.fromkeys(re.findall(r'^# %% exercise="(\w+)"', text, re.MULTILINE))
     question = first(r"^#   question: (.+)$")
     return Chapter(source.stem[:2], source.stem, title, source, notebook, question, int(minutes or 0) or None, tuple(exercises))

@@ -130,7 +130,7 @@ lab.check(accuracy)
 # and when your answer is a known mistake, it names it. Now write it rightly.
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "accuracy"}
+# %% exercise="accuracy"
 def accuracy(logits, labels):
     """The share of rows whose largest logit is at the label.
 
@@ -140,9 +140,6 @@ def accuracy(logits, labels):
     return (logits.argmax(dim=1) == labels).float().mean().item()
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_accuracy"}
-lab.check(accuracy)
 
 # %% [markdown]
 # A grey circle means *not attempted*. That is no error: the chapter goes on with the course's own function.
@@ -157,7 +154,7 @@ lab.check(accuracy)
 #
 # where $t_{0.975,\,n-1}$ is a quantile of Student's t distribution: `scipy.stats.t.ppf(0.975, n - 1)`.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "interval"}
+# %% exercise="interval"
 from scipy import stats
 
 
@@ -173,9 +170,6 @@ def interval(values):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_interval"}
-lab.check(interval)
-
 # %% [markdown]
 # ## Measure it
 #
@@ -189,8 +183,12 @@ test_images, test_labels = task.test_images[:1000].flatten(1).float(), task.test
 
 def nearest_neighbour(shots, seed):
     images, labels = task.draw(shots, seed)
-    distances = torch.cdist(test_images, images.flatten(1).float())  # (test images, classes * shots)
-    logits = -distances.unflatten(1, (len(task.classes), shots)).amin(dim=2)  # (test images, classes)
+    distances = torch.cdist(
+        test_images, images.flatten(1).float()
+    )  # (test images, classes * shots)
+    logits = -distances.unflatten(1, (len(task.classes), shots)).amin(
+        dim=2
+    )  # (test images, classes)
     return share_right(logits, test_labels)
 
 
@@ -219,7 +217,12 @@ lab.record("nearest_neighbour_k5", scores[5], unit="accuracy", headline=True)
 
 # %%
 lab.figures.curves(
-    {"nearest neighbour": (list(scores), [lab.mean_interval(values) for values in scores.values()])},
+    {
+        "nearest neighbour": (
+            list(scores),
+            [lab.mean_interval(values) for values in scores.values()],
+        )
+    },
     title="The first labels are worth most",
     x="labels per class",
     y="test accuracy",

@@ -76,7 +76,7 @@ lab.widgets.GeometryExplorer(DATASET)
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "rotation_matrix"}
+# %% exercise="rotation_matrix"
 def rotation_matrix(theta):
     """The matrix that turns points counter-clockwise (y up).
 
@@ -86,9 +86,6 @@ def rotation_matrix(theta):
     return torch.tensor([[math.cos(theta), -math.sin(theta)], [math.sin(theta), math.cos(theta)]])
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_rotation_matrix"}
-lab.check(rotation_matrix)
 
 # %% [markdown]
 # Use it: turn one character in steps of 30 degrees. The experiment takes your matrix if it passed.
@@ -125,7 +122,7 @@ lab.figures.images(
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "compose"}
+# %% exercise="compose"
 def compose(first, then):
     """One affine map that does `first` and after it `then`.
 
@@ -138,9 +135,6 @@ def compose(first, then):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_compose"}
-lab.check(compose)
-
 # %% [markdown]
 # Turn and then shift, or shift and then turn? The same two maps in two orders:
 
@@ -149,7 +143,9 @@ chain = lab.yours_or_ours(compose)
 turn = geometry.rotation(math.pi / 3)[:2]
 move = geometry.translation(0.25 * image.shape[-1], 0.0)[:2]
 lab.figures.images(
-    torch.stack([image, geometry.warp(image, chain(turn, move)), geometry.warp(image, chain(move, turn))]),
+    torch.stack(
+        [image, geometry.warp(image, chain(turn, move)), geometry.warp(image, chain(move, turn))]
+    ),
     ["original", "turn, then shift", "shift, then turn"],
     columns=3,
     title="The order matters",
@@ -170,7 +166,7 @@ lab.figures.images(
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "inverse_warp"}
+# %% exercise="inverse_warp"
 def inverse_warp(image, matrix):
     """Moves an image by a linear map around its centre; reads the nearest pixel, and 0 outside.
 
@@ -180,19 +176,20 @@ def inverse_warp(image, matrix):
     height, width = image.shape
     middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    points = torch.stack([column - middle_column, middle_row - row]).flatten(1)  # (2, H * W): x and y
+    points = torch.stack([column - middle_column, middle_row - row]).flatten(
+        1
+    )  # (2, H * W): x and y
     x, y = torch.linalg.inv(matrix) @ points
     source_row = (middle_row - y).round().long().reshape(height, width)
     source_column = (middle_column + x).round().long().reshape(height, width)
-    inside = (source_row >= 0) & (source_row < height) & (source_column >= 0) & (source_column < width)
+    inside = (
+        (source_row >= 0) & (source_row < height) & (source_column >= 0) & (source_column < width)
+    )
     result = torch.zeros_like(image)
     result[inside] = image[source_row[inside], source_column[inside]]
     return result
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_inverse_warp"}
-lab.check(inverse_warp)
 
 # %% [markdown]
 # Holes, seen: the same enlargement, pushed forward and read backward.
@@ -238,7 +235,9 @@ for mode in ("nearest", "bilinear", "bicubic"):
     moved, errors[mode] = sample, []
     for _ in range(12):
         moved = geometry.warp(moved, step, mode=mode)
-    errors[mode] = (moved - sample).square().mean(dim=(1, 2, 3)).sqrt().tolist()  # one number per image
+    errors[mode] = (
+        (moved - sample).square().mean(dim=(1, 2, 3)).sqrt().tolist()
+    )  # one number per image
 
 lab.figures.bars(
     {mode: lab.mean_interval(values) for mode, values in errors.items()},
@@ -266,7 +265,7 @@ lab.record("resampling_error_bilinear", errors["bilinear"], unit="grey value (0 
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "flip_matrix"}
+# %% exercise="flip_matrix"
 def flip_matrix(width):
     """The 3 x 3 matrix of a horizontal flip, acting on (column, row, 1).
 
@@ -276,9 +275,6 @@ def flip_matrix(width):
     return torch.tensor([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_flip_matrix"}
-lab.check(flip_matrix)
 
 # %% tags=["nbval-check-output"]
 flip = lab.yours_or_ours(flip_matrix)(5)
@@ -316,7 +312,7 @@ lab.figures.images(
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "d4_compose"}
+# %% exercise="d4_compose"
 def d4_compose(first, then):
     """The element of D4 that does `first` and after it `then`.
 
@@ -327,9 +323,6 @@ def d4_compose(first, then):
     return turns % 4, first[1] != then[1]
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_d4_compose"}
-lab.check(d4_compose)
 
 # %% [markdown]
 # Your table against the pixels: for all 64 pairs, composing on paper and doing one after the other must agree exactly.
@@ -345,7 +338,9 @@ agree = [
     for then in geometry.D4
 ]
 commute = sum(product(a, b) == product(b, a) for a in geometry.D4 for b in geometry.D4)
-print(f"{sum(agree)} of {len(agree)} products agree pixel for pixel; {commute} of 64 pairs commute.")
+print(
+    f"{sum(agree)} of {len(agree)} products agree pixel for pixel; {commute} of 64 pairs commute."
+)
 
 # %% [markdown]
 # ## Which transformations keep the label?
@@ -356,7 +351,7 @@ print(f"{sum(agree)} of {len(agree)} products agree pixel for pixel; {commute} o
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "label_kept"}
+# %% exercise="label_kept"
 def label_kept(before, after, classes):
     """For each class, the share of its images that are still read as this class after a change.
 
@@ -372,9 +367,6 @@ def label_kept(before, after, classes):
     return kept
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_label_kept"}
-lab.check(label_kept)
 
 # %% [markdown]
 # ## Measure it
@@ -415,7 +407,9 @@ lab.figures.matrix(
 lab.widgets.LabelExplorer(measured)
 
 # %%
-kept_images = {name: int((after == measured.before)[right].sum()) for name, after in measured.after.items()}
+kept_images = {
+    name: int((after == measured.before)[right].sum()) for name, after in measured.after.items()
+}
 shares = {name: lab.share_interval(hits, int(right.sum())) for name, hits in kept_images.items()}
 lab.record("label_kept_hflip", shares["left-right flip"], unit="share of images")
 
@@ -446,7 +440,9 @@ lab.figures.curves(
     ticks=[-180, -90, -45, 0, 45, 90, 180],
     limits=(0, 1.02),
     caption="Band: 95 % interval (Wilson) over the rightly read test images. A policy must stay where the curve is high.",
-    alt="Share kept by angle: " + ", ".join(f"{a}°: {e.mean:.2f}" for a, e in zip(angles, kept_at)) + ".",
+    alt="Share kept by angle: "
+    + ", ".join(f"{a}°: {e.mean:.2f}" for a, e in zip(angles, kept_at))
+    + ".",
 )
 
 # %%

@@ -38,7 +38,7 @@ from pathlib import Path
 import torch
 
 import fewshot_lab as lab
-from fewshot_lab.augment import mixing, policy
+from fewshot_lab.augment import get_policy, mixing
 from fewshot_lab.methods.supervised import affinities, fit_few_shot
 
 lab.setup("02", profile=PROFILE, seed=SEED, device=DEVICE)
@@ -85,9 +85,21 @@ POLICIES = {
 # same seed draws the same labels for every policy, so policies are compared in pairs. All cores work at once.
 
 # %%
-SHOTS = {"none": [1, 2, 5, 10, 20, 50], "right": [1, 5, 20], "too strong": [1, 5, 20], "wrong": [1, 5, 20]}
+SHOTS = {
+    "none": [1, 2, 5, 10, 20, 50],
+    "right": [1, 5, 20],
+    "too strong": [1, 5, 20],
+    "wrong": [1, 5, 20],
+}
 grid = [
-    {"dataset": DATASET, "shots": shots, "seed": seed, "policy": kind, "strength": strength, "steps": STEPS}
+    {
+        "dataset": DATASET,
+        "shots": shots,
+        "seed": seed,
+        "policy": kind,
+        "strength": strength,
+        "steps": STEPS,
+    }
     for name, (kind, strength) in POLICIES.items()
     for shots in SHOTS[name]
     for seed in SEEDS
@@ -112,7 +124,10 @@ def scores(name, shots, what="test_accuracy"):
 
 # %%
 lab.figures.curves(
-    {name: (SHOTS[name], [lab.mean_interval(scores(name, k)) for k in SHOTS[name]]) for name in POLICIES},
+    {
+        name: (SHOTS[name], [lab.mean_interval(scores(name, k)) for k in SHOTS[name]])
+        for name in POLICIES
+    },
     title="At 5 labels per class: "
     + ", ".join(f"{name} {sum(scores(name, 5)) / len(SEEDS):.2f}" for name in POLICIES),
     x="labels per class",
@@ -147,7 +162,7 @@ lab.record("accuracy_wrong_k5", scores("wrong", 5), unit="accuracy")
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "labels_needed"}
+# %% exercise="labels_needed"
 import math
 
 
@@ -169,14 +184,16 @@ def labels_needed(labels, accuracies, reached):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_labels_needed"}
-lab.check(labels_needed)
-
 # %%
 needed = lab.yours_or_ours(labels_needed)
-means = torch.tensor([scores("none", k) for k in SHOTS["none"]]).mean(dim=1).cummax(0).values.tolist()
+means = (
+    torch.tensor([scores("none", k) for k in SHOTS["none"]]).mean(dim=1).cummax(0).values.tolist()
+)
 worth = {name: needed(SHOTS["none"], means, sum(scores(name, 5)) / len(SEEDS)) for name in POLICIES}
-print("5 labels per class are worth:", ", ".join(f"{name} {value:.1f}" for name, value in worth.items()))
+print(
+    "5 labels per class are worth:",
+    ", ".join(f"{name} {value:.1f}" for name, value in worth.items()),
+)
 
 # %% [markdown]
 # A number without an interval is half a number. `lab.exchange_rate` draws the seeds again and again (bootstrap), in pairs.
@@ -206,7 +223,14 @@ lab.recall("worth", f"{5 * rates['right'].mean:.0f} labels per class")
 STRENGTHS = [0.0, 0.1, 0.25, 0.5, 0.75, 1.0]
 measured = {0.0: "none", 0.25: "right", 1.0: "too strong"}
 extra = [
-    {"dataset": DATASET, "shots": 5, "seed": seed, "policy": "affine", "strength": strength, "steps": STEPS}
+    {
+        "dataset": DATASET,
+        "shots": 5,
+        "seed": seed,
+        "policy": "affine",
+        "strength": strength,
+        "steps": STEPS,
+    }
     for strength in STRENGTHS
     if strength not in measured
     for seed in SEEDS
@@ -239,7 +263,9 @@ lab.figures.curves(
     limits=(0, 1.02),
     caption="5 labels per class. Where the test curve falls, do the training curves stay up (overfitting) or fall (underfitting)?",
     alt="Test accuracy by strength: "
-    + ", ".join(f"{s}: {lab.mean_interval(at_strength(s, 'test_accuracy')).mean:.2f}" for s in STRENGTHS),
+    + ", ".join(
+        f"{s}: {lab.mean_interval(at_strength(s, 'test_accuracy')).mean:.2f}" for s in STRENGTHS
+    ),
 )
 
 # %%
@@ -266,7 +292,9 @@ lab.verdict(
     "The harm of too much augmentation is overfitting.",
     [
         lab.Evidence(
-            f"gap between training and test accuracy at strength 1 - at strength {best:g}", wider, ">"
+            f"gap between training and test accuracy at strength 1 - at strength {best:g}",
+            wider,
+            ">",
         )
     ],
 )
@@ -281,7 +309,7 @@ lab.verdict(
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "mixup_batch"}
+# %% exercise="mixup_batch"
 def mixup_batch(images, labels, share, partner):
     """Blends every image and its label with those of its partner in the batch.
 
@@ -294,15 +322,12 @@ def mixup_batch(images, labels, share, partner):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_mixup_batch"}
-lab.check(mixup_batch)
-
 # %% [markdown]
 # **CutMix** pastes a square of one image into another (Yun et al. 2019). The label's share is the share of the *area* that is
 # still the image's own. The square may reach over the border.
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "cutmix_share"}
+# %% exercise="cutmix_share"
 def cutmix_share(top, left, side, height, width):
     """The share of the image's own label after a square was pasted into it.
 
@@ -315,9 +340,6 @@ def cutmix_share(top, left, side, height, width):
     return 1 - rows * columns / (height * width)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_cutmix_share"}
-lab.check(cutmix_share)
 
 # %%
 blend = lab.yours_or_ours(mixup_batch)
@@ -370,37 +392,51 @@ tested = {name: more_rows[i * len(SEEDS) : (i + 1) * len(SEEDS)] for i, name in 
 
 # %%
 gains = {
-    name: lab.paired_difference(scores(name, 5), scores("none", 5)) for name in POLICIES if name != "none"
+    name: lab.paired_difference(scores(name, 5), scores("none", 5))
+    for name in POLICIES
+    if name != "none"
 }
 gains |= {
     name: lab.paired_difference([row["test_accuracy"] for row in some], scores("none", 5))
     for name, some in tested.items()
 }
-helps, costs = sum(gain.low > 0 for gain in gains.values()), sum(gain.high < 0 for gain in gains.values())
+helps, costs = (
+    sum(gain.low > 0 for gain in gains.values()),
+    sum(gain.high < 0 for gain in gains.values()),
+)
 lab.figures.bars(
     dict(sorted(gains.items(), key=lambda item: -item[1].mean)),
     title=f"At 5 labels per class {helps} of {len(gains)} policies surely help, {costs} surely cost",
     x="test accuracy with the policy - without",
     line=0.0,
     caption=f"Mean and 95 % interval of the paired difference over {len(SEEDS)} draws. Left of the dashed line the policy costs accuracy.",
-    alt="Gain by policy: " + ", ".join(f"{name} {gain.mean:+.2f}" for name, gain in gains.items()) + ".",
+    alt="Gain by policy: "
+    + ", ".join(f"{name} {gain.mean:+.2f}" for name, gain in gains.items())
+    + ".",
 )
 
 # %%
 compared = {name: chosen for name, chosen in POLICIES.items() if name != "none"}
 compared |= {
-    name: (options["policy"], options["strength"]) for name, options in MORE.items() if "policy" in options
+    name: (options["policy"], options["strength"])
+    for name, options in MORE.items()
+    if "policy" in options
 }
 affinity_rows = lab.sweep(
     affinities,
-    [{"dataset": DATASET, "policies": compared, "shots": 20, "seed": s, "steps": STEPS} for s in SEEDS],
+    [
+        {"dataset": DATASET, "policies": compared, "shots": 20, "seed": s, "steps": STEPS}
+        for s in SEEDS
+    ],
 )
 plain_loss = scores("none", 5, "train_loss")
 
 explained = {}
 for name in compared:
     losses = (
-        scores(name, 5, "train_loss") if name in POLICIES else [row["train_loss"] for row in tested[name]]
+        scores(name, 5, "train_loss")
+        if name in POLICIES
+        else [row["train_loss"] for row in tested[name]]
     )
     affinity = sum(row[name] for row in affinity_rows) / len(SEEDS)
     explained[name] = (affinity, sum(losses) / sum(plain_loss), gains[name].mean)
@@ -415,7 +451,8 @@ lab.figures.scatter(
     log_y=True,
     caption="A policy is named with its gain at 5 labels per class. Is either number alone enough to foretell the gain?",
     alt="; ".join(
-        f"{n}: affinity {a:.2f}, diversity {d:.1f}, gain {g:+.2f}" for n, (a, d, g) in explained.items()
+        f"{n}: affinity {a:.2f}, diversity {d:.1f}, gain {g:+.2f}"
+        for n, (a, d, g) in explained.items()
     ),
 )
 
@@ -453,8 +490,7 @@ lab.figures.bars(
     x="test accuracy with the policy - without",
     line=0.0,
     caption="5 labels per class. A policy that is right for one data set can do nothing for another.",
-    alt=f"Gain of the right policy: {gains['right'].mean:+.2f} on {DATASET}, "
-    f"{elsewhere['right'].mean:+.2f} on {OTHER}.",
+    alt=f"Gain of the right policy: {gains['right'].mean:+.2f} on {DATASET}, {elsewhere['right'].mean:+.2f} on {OTHER}.",
 )
 
 # %%
@@ -491,7 +527,7 @@ optimizer = torch.optim.AdamW(model.parameters())
 
 def seconds_a_step(name):
     start = time.perf_counter()
-    changed = policy(POLICIES[name][0])(batch, POLICIES[name][1])
+    changed = get_policy(POLICIES[name][0])(batch, POLICIES[name][1])
     torch.nn.functional.cross_entropy(model(changed), marks).backward()
     optimizer.step()
     optimizer.zero_grad()
@@ -506,13 +542,19 @@ timed = {name: values[3:] for name, values in timed.items()}  # the first steps 
 slower = [right / none - 1 for right, none in zip(timed["right"], timed["none"])]
 
 # %%
-lab.record("images_per_second", [len(batch) / seconds for seconds in timed["right"]], unit="images/s")
+lab.record(
+    "images_per_second", [len(batch) / seconds for seconds in timed["right"]], unit="images/s"
+)
 
 # %%
 lab.verdict(
     "C2",
     "Augmentation costs time and compute.",
-    [lab.Evidence("time of a step with the policy / without - 1", lab.mean_interval(slower), ">", 0.0)],
+    [
+        lab.Evidence(
+            "time of a step with the policy / without - 1", lab.mean_interval(slower), ">", 0.0
+        )
+    ],
 )
 
 # %% [markdown]
@@ -523,7 +565,7 @@ lab.verdict(
 #
 # ### What happens to a picture
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_transforms"}
+# %% exercise="listing_transforms"
 from torchvision import transforms
 
 
@@ -552,13 +594,10 @@ def listing_transforms(size):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_transforms"}
-lab.check(listing_transforms)
-
 # %% [markdown]
 # ### The model
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_model"}
+# %% exercise="listing_model"
 from torch import nn
 from torchvision import models
 
@@ -577,13 +616,10 @@ def listing_model(classes, device):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_model"}
-lab.check(listing_model)
-
 # %% [markdown]
 # ### The data loader
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_loader"}
+# %% exercise="listing_loader"
 from torch.utils.data import DataLoader
 
 
@@ -597,14 +633,11 @@ def listing_loader(dataset, training):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_loader"}
-lab.check(listing_loader)
-
 # %% [markdown]
 # ### The evaluation
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_evaluate"}
+# %% exercise="listing_evaluate"
 def listing_evaluate(model, loader, device):
     """Mean loss and accuracy over all images of a loader, which gives batches (images, labels)."""
     ### BEGIN PLANTED
@@ -629,14 +662,11 @@ def listing_evaluate(model, loader, device):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_evaluate"}
-lab.check(listing_evaluate)
-
 # %% [markdown]
 # ### The learning rate
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_schedule"}
+# %% exercise="listing_schedule"
 def listing_schedule(optimizer, steps):
     """A schedule for the optimizer's learning rate over so many steps; `.step()` is called after each."""
     ### BEGIN PLANTED
@@ -646,9 +676,6 @@ def listing_schedule(optimizer, steps):
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_schedule"}
-lab.check(listing_schedule)
 
 # %% [markdown]
 # One defect no check can find: the text under the listing credits *distillation* for its 71.9 %, but nothing in it distils.
@@ -669,7 +696,10 @@ parts = {
 }
 
 
-def run_listing(folder, augmented, seed, epochs=lab.quick_or_full(5, 20), size=32):
+EPOCHS = lab.quick_or_full(5, 20)
+
+
+def run_listing(folder, augmented, seed, epochs=EPOCHS, size=32):
     device = lab.runtime.choose_device(DEVICE)
     lab.runtime.seed_everything(seed)
     train_transform, test_transform = parts["listing_transforms"](size)
@@ -681,7 +711,7 @@ def run_listing(folder, augmented, seed, epochs=lab.quick_or_full(5, 20), size=3
     model = parts["listing_model"](10, device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     schedule = parts["listing_schedule"](optimizer, epochs * len(loaders["train"]))
-    for _ in lab.progress(range(epochs), "epochs"):
+    for _ in lab.progress_bar(range(epochs), "epochs"):
         model.train()
         for images, labels in loaders["train"]:
             loss = nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
@@ -696,7 +726,11 @@ def run_listing(folder, augmented, seed, epochs=lab.quick_or_full(5, 20), size=3
 with tempfile.TemporaryDirectory() as folder:
     per_class = lab.quick_or_full(40, 200)
     write_image_folder(
-        Path(folder), lab.data.load("fashion"), train_per_class=per_class, test_per_class=30, seed=SEED
+        Path(folder),
+        lab.data.load("fashion"),
+        train_per_class=per_class,
+        test_per_class=30,
+        seed=SEED,
     )
     runs = [
         (run_listing(Path(folder), True, s), run_listing(Path(folder), False, s))
@@ -733,7 +767,7 @@ lab.verdict(
 # you would not and why, how strong, and what you would measure to know that the policy has stopped helping and the volunteer's hour
 # is the better buy. A person reads this answer (3 points: the choice and its reason, the measurement, the exchange with labels).
 
-# %% [markdown] nbgrader={"schema_version": 3, "solution": true, "grade": true, "locked": false, "points": 3, "task": false, "grade_id": "augmentation_plan"}
+# %% [markdown] answer="augmentation_plan" points=3
 # ### BEGIN SOLUTION
 # **What a good answer holds, a point each.**
 #

@@ -48,7 +48,9 @@ task = glosses.task(methods.CLASSES[CLASSES])
 OTHER = "all" if CLASSES == "five" else "five"  # the second task
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(6, 10)))
 ALPHA = 0.1  # the part of the words that an edit touches, as in the paper
-COPIES = lab.quick_or_full({1: 3, 5: 3, 20: 1, 100: 1}, {1: 16, 5: 16, 20: 8, 100: 4})  # of each gloss, by labels per class
+COPIES = lab.quick_or_full(
+    {1: 3, 5: 3, 20: 1, 100: 1}, {1: 16, 5: 16, 20: 8, 100: 4}
+)  # of each gloss, by labels per class
 
 # %% [markdown]
 # ## Predict
@@ -70,7 +72,9 @@ lab.predict(
 texts, labels = task.draw(1, SEED)
 for gloss, label in list(zip(texts, labels))[:5]:
     print(f"{task.classes[label]:>10}: {gloss}")
-print(f"{len(task.classes)} classes, {len(task.train_texts)} training and {len(task.test_texts)} test glosses.")
+print(
+    f"{len(task.classes)} classes, {len(task.train_texts)} training and {len(task.test_texts)} test glosses."
+)
 
 # %% [markdown]
 # ## See: edits
@@ -96,7 +100,8 @@ lab.widgets.TextExplorer(task)
 #
 # A computer chooses by drawing numbers. Here the draws are *given*, so that you can follow the edit by hand.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "synonym_replacement"}
+
+# %% exercise="synonym_replacement"
 def synonym_replacement(words, synonyms, draws, count):
     """Replaces so many of the words that have a synonym: those with the smallest draws.
 
@@ -110,9 +115,6 @@ def synonym_replacement(words, synonyms, draws, count):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_synonym_replacement"}
-lab.check(synonym_replacement)
-
 # %% [markdown]
 # Where do the synonyms come from? The course asks WordNet for the *first*, most frequent sense of a word, and inflects the synonym
 # like the word: *dogs* becomes *domestic dogs*. Stop words (停用词) such as *of* have none. Look for a replacement that is wrong.
@@ -125,7 +127,8 @@ for word in "small dogs carried eggs from cotton houses of turtles".split():
 # %% [markdown]
 # ## Write it: random swap
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "random_swap"}
+
+# %% exercise="random_swap"
 def random_swap(words, pairs):
     """Lets two words change places, one pair after the other.
 
@@ -140,13 +143,11 @@ def random_swap(words, pairs):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_random_swap"}
-lab.check(random_swap)
-
 # %% [markdown]
 # ## Write it: random deletion
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "random_deletion"}
+
+# %% exercise="random_deletion"
 def random_deletion(words, draws, share):
     """Deletes each word whose draw is below the share.
 
@@ -158,9 +159,6 @@ def random_deletion(words, draws, share):
     return kept or [words[max(range(len(words)), key=lambda place: draws[place])]]
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_random_deletion"}
-lab.check(random_deletion)
 
 # %% [markdown]
 # ## Derive: back-translation
@@ -182,22 +180,39 @@ lab.check(random_deletion)
 
 # %%
 _, encoder = minilm("cpu")
-heads = [name for name, _ in encoder.named_parameters() if "predictions" in name or "lm_head" in name]
-print(f"Weights of a head that predicts words: {len(heads)} of {len(list(encoder.named_parameters()))}.")
-print("So it can fill gaps." if heads else "So it cannot fill gaps: it was cut off when the sentence encoder was made. No faking here.")
+heads = [
+    name for name, _ in encoder.named_parameters() if "predictions" in name or "lm_head" in name
+]
+print(
+    f"Weights of a head that predicts words: {len(heads)} of {len(list(encoder.named_parameters()))}."
+)
+print(
+    "So it can fill gaps."
+    if heads
+    else "So it cannot fill gaps: it was cut off when the sentence encoder was made. No faking here."
+)
 
 # %% [markdown]
 # Now back-translate all glosses that any draw of this chapter can label.
 
 # %%
-SHOTS = {"none": [1, 2, 5, 10, 20], "synonyms": [1, 5, 20], "back-translation": [1, 5, 20], "eda": [1, 5, 20]}
+SHOTS = {
+    "none": [1, 2, 5, 10, 20],
+    "synonyms": [1, 5, 20],
+    "back-translation": [1, 5, 20],
+    "eda": [1, 5, 20],
+}
 SHOTS |= {"insertion": [5], "swap": [5], "deletion": [5]}
 if CLASSES == "five" or PROFILE == "full":
     SHOTS["none"] += [100]
     SHOTS["synonyms"] += [100]
     SHOTS["back-translation"] += [100]
 other = glosses.task(methods.CLASSES[OTHER])
-drawn = {gloss for seed in SEEDS for gloss in task.draw(max(SHOTS["none"]), seed)[0] + other.draw(5, seed)[0]}
+drawn = {
+    gloss
+    for seed in SEEDS
+    for gloss in task.draw(max(SHOTS["none"]), seed)[0] + other.draw(5, seed)[0]
+}
 trips = round_trips.round_trips(sorted(drawn))
 recorder, known = round_trips.recorded()
 here = back_translation.translator()
@@ -205,8 +220,12 @@ print(f"Recorded by {recorder}. Translator here: {here or 'none, so the record i
 if here:
     sample = sorted(drawn)[::10]
     live = back_translation.back_translated(sample)
-    print(f"{sum(known[one] == two for one, two in zip(sample, live)) / len(sample):.1%} of {len(sample)} live round trips are as recorded.")
-print(f"{sum(trips[gloss] == gloss for gloss in drawn) / len(drawn):.0%} of {len(drawn)} glosses come back unchanged.")
+    print(
+        f"{sum(known[one] == two for one, two in zip(sample, live)) / len(sample):.1%} of {len(sample)} live round trips are as recorded."
+    )
+print(
+    f"{sum(trips[gloss] == gloss for gloss in drawn) / len(drawn):.0%} of {len(drawn)} glosses come back unchanged."
+)
 
 # %%
 for gloss in texts[:4]:
@@ -217,7 +236,8 @@ for gloss in texts[:4]:
 #
 # Copies inherit the label of their text. That is the whole assumption of augmentation.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "augmented_set"}
+
+# %% exercise="augmented_set"
 def augmented_set(texts, labels, change, copies):
     """The texts, then their copies, text after text; each with its label.
 
@@ -227,10 +247,10 @@ def augmented_set(texts, labels, change, copies):
     """
     ### BEGIN SOLUTION
     more_texts, more_labels = list(texts), list(labels)
-    for text, label in zip(texts, labels):
-        made = [text]
+    for original, label in zip(texts, labels):
+        made = [original]
         for r in range(copies):
-            copy = change(text, r)
+            copy = change(original, r)
             if copy not in made:
                 made.append(copy)
         more_texts += made[1:]
@@ -239,9 +259,6 @@ def augmented_set(texts, labels, change, copies):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_augmented_set"}
-lab.check(augmented_set)
-
 # %% [markdown]
 # ## Measure it: who gains?
 #
@@ -249,12 +266,16 @@ lab.check(augmented_set)
 # operation, so operations are compared in pairs. Equal glosses get equal copies.
 
 # %%
-edits = text.EDITS | {f.__name__: lab.yours_or_ours(f) for f in (synonym_replacement, random_swap, random_deletion)}
+edits = text.EDITS | {
+    f.__name__: lab.yours_or_ours(f) for f in (synonym_replacement, random_swap, random_deletion)
+}
 enlarge = lab.yours_or_ours(augmented_set)
 
 
 def change(operation, alpha=ALPHA):
-    return methods.changer(operation, alpha=alpha, synonyms=thesaurus, round_trips=trips, edits=edits)
+    return methods.changer(
+        operation, alpha=alpha, synonyms=thesaurus, round_trips=trips, edits=edits
+    )
 
 
 def enlarged(glosses_of, operation, shots, seed, copies):
@@ -263,12 +284,21 @@ def enlarged(glosses_of, operation, shots, seed, copies):
     return *enlarge(some, their_labels.tolist(), change(operation), copies), len(some)
 
 
-keys = [(operation, shots, seed) for operation in SHOTS for shots in SHOTS[operation] for seed in SEEDS]
+keys = [
+    (operation, shots, seed) for operation in SHOTS for shots in SHOTS[operation] for seed in SEEDS
+]
 sets = {key: enlarged(task, *key, COPIES.get(key[1], 1)) for key in keys}
 OTHERS, FEWER = ("none", "synonyms", "back-translation"), SEEDS[: lab.quick_or_full(5, 10)]
-other_sets = {(operation, seed): enlarged(other, operation, 5, seed, COPIES[20]) for operation in OTHERS for seed in FEWER}
+other_sets = {
+    (operation, seed): enlarged(other, operation, 5, seed, COPIES[20])
+    for operation in OTHERS
+    for seed in FEWER
+}
 grown = {operation: len(sets[operation, 5, SEED][0]) for operation in SHOTS}
-print("Texts at 5 labels per class:", ", ".join(f"{operation} {count}" for operation, count in grown.items()))
+print(
+    "Texts at 5 labels per class:",
+    ", ".join(f"{operation} {count}" for operation, count in grown.items()),
+)
 
 # %% [markdown]
 # The labels of some glosses are for a *judge* later on; they get copies of three strengths.
@@ -278,10 +308,16 @@ STRENGTHS = [0.1, 0.3, 0.5]
 EDITED = ("synonyms", "insertion", "swap", "deletion")
 judged = task.rows(24 if CLASSES == "five" else 6, SEED).tolist()
 judged_texts = [task.train_texts[row] for row in judged]
-altered = {(name, a): [change(name, a)(gloss, 0) for gloss in judged_texts] for name in EDITED for a in STRENGTHS}
+altered = {
+    (name, a): [change(name, a)(gloss, 0) for gloss in judged_texts]
+    for name in EDITED
+    for a in STRENGTHS
+}
 altered["back-translation", ALPHA] = [trips[gloss] for gloss in judged_texts]
 
-per_class = {name: lab.quick_or_full({"five": 100, "all": 30}[name], 100) for name in ("five", "all")}
+per_class = {
+    name: lab.quick_or_full({"five": 100, "all": 30}[name], 100) for name in ("five", "all")
+}
 test_texts, test_labels = methods.first_tests(CLASSES, per_class[CLASSES])
 other_texts, other_labels = methods.first_tests(OTHER, per_class[OTHER])
 
@@ -291,7 +327,9 @@ other_texts, other_labels = methods.first_tests(OTHER, per_class[OTHER])
 # %%
 every = set(test_texts + other_texts + judged_texts).union(*altered.values())
 every = sorted(every.union(*(some for some, *_ in [*sets.values(), *other_sets.values()])))
-features = sentence_features(every, device=DEVICE, progress=lambda batches: lab.progress(batches, "batches of 64 texts"))
+features = sentence_features(
+    every, device=DEVICE, progress=lambda batches: lab.progress_bar(batches, "batches of 64 texts")
+)
 place_of = {some: place for place, some in enumerate(every)}
 
 
@@ -307,7 +345,10 @@ def frozen(some, their_labels, labelled, tests, wanted):
     return accuracy(head(z(tests)), wanted)
 
 
-found = {key: frozen(*sets[key], test_texts, test_labels) for key in lab.progress(keys, "linear heads")}
+found = {
+    key: frozen(*sets[key], test_texts, test_labels)
+    for key in lab.progress_bar(keys, "linear heads")
+}
 
 
 def scores(operation, shots, found=found):
@@ -322,14 +363,28 @@ def scores(operation, shots, found=found):
 # %%
 scratch_keys = [key for key in keys if key[1] in COPIES]
 grid = [
-    {"classes": CLASSES, "texts": sets[key][0], "labels": sets[key][1], "seed": key[2], "per_class": per_class[CLASSES]}
+    {
+        "classes": CLASSES,
+        "texts": sets[key][0],
+        "labels": sets[key][1],
+        "seed": key[2],
+        "per_class": per_class[CLASSES],
+    }
     for key in scratch_keys
 ]
 grid += [
-    {"classes": OTHER, "texts": made[0], "labels": made[1], "seed": seed, "per_class": per_class[OTHER]}
+    {
+        "classes": OTHER,
+        "texts": made[0],
+        "labels": made[1],
+        "seed": seed,
+        "per_class": per_class[OTHER],
+    }
     for (_, seed), made in other_sets.items()
 ]
-rows = lab.sweep(methods.fit_from_scratch, [{**one, "steps": lab.quick_or_full(100, 600)} for one in grid])
+rows = lab.sweep(
+    methods.fit_from_scratch, [{**one, "steps": lab.quick_or_full(100, 600)} for one in grid]
+)
 accuracies = [row["test_accuracy"] for row in rows]
 scratch = dict(zip(scratch_keys, accuracies))
 other_scratch = dict(zip(other_sets, accuracies[len(scratch_keys) :]))
@@ -343,10 +398,15 @@ other_scratch = dict(zip(other_sets, accuracies[len(scratch_keys) :]))
 # %%
 def learning_curves(found, who):
     """The figure of one learner; its title says what 5 labels per class give."""
-    shots_of = {name: [k for k in SHOTS[name] if (name, k, SEED) in found] for name in OTHERS + ("eda",)}
+    shots_of = {
+        name: [k for k in SHOTS[name] if (name, k, SEED) in found] for name in OTHERS + ("eda",)
+    }
     means = ", ".join(f"{name} {sum(scores(name, 5, found)) / len(SEEDS):.2f}" for name in OTHERS)
     return lab.figures.curves(
-        {name: (k, [lab.mean_interval(scores(name, one, found)) for one in k]) for name, k in shots_of.items()},
+        {
+            name: (k, [lab.mean_interval(scores(name, one, found)) for one in k])
+            for name, k in shots_of.items()
+        },
         title=f"{who}, 5 labels a class: {means}",
         x="labels per class",
         y="test accuracy",
@@ -367,12 +427,17 @@ learning_curves(scratch, "From scratch")
 
 # %%
 gains = {
-    f"{who}: {name}": lab.paired_difference(scores(name, 5, table), scores("none", 5, table), unit="accuracy")
+    f"{who}: {name}": lab.paired_difference(
+        scores(name, 5, table), scores("none", 5, table), unit="accuracy"
+    )
     for who, table in (("frozen", found), ("scratch", scratch))
     for name in SHOTS
     if name != "none"
 }
-helps = {who: sum(gain.low > 0 for name, gain in gains.items() if name.startswith(who)) for who in ("frozen", "scratch")}
+helps = {
+    who: sum(gain.low > 0 for name, gain in gains.items() if name.startswith(who))
+    for who in ("frozen", "scratch")
+}
 lab.figures.bars(
     gains,
     title=f"Surely helped: frozen by {helps['frozen']}, scratch by {helps['scratch']} of {len(gains) // 2} operations",
@@ -402,10 +467,15 @@ lab.record("scratch_k5_synonyms", scores("synonyms", 5, scratch), unit="accuracy
 more_for_scratch = [
     (b - a) - (d - c)
     for a, b, c, d in zip(
-        scores("none", 5, scratch), scores("synonyms", 5, scratch), scores("none", 5), scores("synonyms", 5)
+        scores("none", 5, scratch),
+        scores("synonyms", 5, scratch),
+        scores("none", 5),
+        scores("synonyms", 5),
     )
 ]
-lab.recall("who", f"gain from scratch - gain on the frozen encoder = {lab.mean_interval(more_for_scratch)}")
+lab.recall(
+    "who", f"gain from scratch - gain on the frozen encoder = {lab.mean_interval(more_for_scratch)}"
+)
 
 # %% [markdown]
 # ## Measure it: the exchange rate
@@ -427,14 +497,25 @@ lab.figures.bars(
     x="labels without copies that one label with copies is worth",
     line=1.0,
     caption="At 5 labels per class, bootstrap intervals. Left of the dashed line the copies cost labels.",
-    alt="Exchange rates: " + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in rates.items()) + ".",
+    alt="Exchange rates: "
+    + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in rates.items())
+    + ".",
 )
 
 # %%
-lab.record("exchange_rate_frozen_synonyms", rates["frozen: synonyms"], unit="labels per label", headline=True)
+lab.record(
+    "exchange_rate_frozen_synonyms",
+    rates["frozen: synonyms"],
+    unit="labels per label",
+    headline=True,
+)
 
 # %%
-lab.record("exchange_rate_frozen_backtranslation", rates["frozen: back-translation"], unit="labels per label")
+lab.record(
+    "exchange_rate_frozen_backtranslation",
+    rates["frozen: back-translation"],
+    unit="labels per label",
+)
 
 # %%
 lab.record("exchange_rate_scratch_synonyms", rates["scratch: synonyms"], unit="labels per label")
@@ -445,14 +526,19 @@ lab.record("exchange_rate_scratch_synonyms", rates["scratch: synonyms"], unit="l
 # Glosses of another number of classes. Do both learners answer as before?
 
 # %%
-elsewhere = {key: frozen(*other_sets[key], other_texts, other_labels) for key in lab.progress(other_sets, "linear heads")}
+elsewhere = {
+    key: frozen(*other_sets[key], other_texts, other_labels)
+    for key in lab.progress_bar(other_sets, "linear heads")
+}
 compared = {}
 for who, table in (("frozen", elsewhere), ("scratch", other_scratch)):
     there = {name: [table[name, seed] for seed in FEWER] for name in OTHERS}
     print(f"{len(other.classes)} classes, {who}, no copies: {lab.mean_interval(there['none'])}")
     for name in OTHERS[1:]:
         compared[f"{who}, {len(task.classes)} classes: {name}"] = gains[f"{who}: {name}"]
-        compared[f"{who}, {len(other.classes)} classes: {name}"] = lab.paired_difference(there[name], there["none"])
+        compared[f"{who}, {len(other.classes)} classes: {name}"] = lab.paired_difference(
+            there[name], there["none"]
+        )
 largest = max(compared, key=lambda name: compared[name].mean)
 lab.figures.bars(
     compared,
@@ -473,7 +559,7 @@ lab.figures.bars(
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "flip_rate"}
+# %% exercise="flip_rate"
 from scipy.stats import binomtest
 
 
@@ -491,9 +577,6 @@ def flip_rate(before, after, labels):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_flip_rate"}
-lab.check(flip_rate)
-
 # %% [markdown]
 # ## Measure it: flipped labels
 
@@ -501,12 +584,21 @@ lab.check(flip_rate)
 from fewshot_lab.training import Estimate
 
 rate = lab.yours_or_ours(flip_rate)
-taught = sorted({row for seed in SEEDS for row in task.rows(max(SHOTS["none"]), seed).tolist()} - set(judged))
-judge = methods.linear_head(z([task.train_texts[row] for row in taught]), task.train_labels[taught], len(taught))
+taught = sorted(
+    {row for seed in SEEDS for row in task.rows(max(SHOTS["none"]), seed).tolist()} - set(judged)
+)
+judge = methods.linear_head(
+    z([task.train_texts[row] for row in taught]), task.train_labels[taught], len(taught)
+)
 before, judged_labels = judge(z(judged_texts)).argmax(1), task.train_labels[judged]
 n_right = int((before == judged_labels).sum())
-flips = {key: Estimate(*rate(before, judge(z(made)).argmax(1), judged_labels), n_right, "share") for key, made in altered.items()}
-print(f"The judge learned from {len(taught)} glosses and reads {n_right} of {len(judged)} others rightly.")
+flips = {
+    key: Estimate(*rate(before, judge(z(made)).argmax(1), judged_labels), n_right, "share")
+    for key, made in altered.items()
+}
+print(
+    f"The judge learned from {len(taught)} glosses and reads {n_right} of {len(judged)} others rightly."
+)
 
 # %%
 lab.figures.curves(
@@ -544,9 +636,17 @@ marker
 
 # %%
 changed, answered = marker.counts()
-by_judge = sum(int(judge(z([one])).argmax()) != int(judged_labels[place]) for one, place in zip(shown, asked))
-print(f"You: {lab.share_interval(changed, answered)}" if answered else "You: no mark yet, so there is nothing to compare.")
-print(f"The judge names another class for {by_judge} of the same {len(shown)}, with its own errors on the glosses themselves.")
+by_judge = sum(
+    int(judge(z([one])).argmax()) != int(judged_labels[place]) for one, place in zip(shown, asked)
+)
+print(
+    f"You: {lab.share_interval(changed, answered)}"
+    if answered
+    else "You: no mark yet, so there is nothing to compare."
+)
+print(
+    f"The judge names another class for {by_judge} of the same {len(shown)}, with its own errors on the glosses themselves."
+)
 
 # %% [markdown]
 # ## Verdicts
@@ -556,8 +656,15 @@ lab.verdict(
     "C1",
     "Augmentation improves generalisation, for some data it does little, and it cannot replace labels.",
     [
-        lab.Evidence("from scratch, 5 labels per class: synonyms - none", gains["scratch: synonyms"], ">"),
-        lab.Evidence("frozen encoder, 5 labels per class: synonyms - none", gains["frozen: synonyms"], "<", 0.03),
+        lab.Evidence(
+            "from scratch, 5 labels per class: synonyms - none", gains["scratch: synonyms"], ">"
+        ),
+        lab.Evidence(
+            "frozen encoder, 5 labels per class: synonyms - none",
+            gains["frozen: synonyms"],
+            "<",
+            0.03,
+        ),
         lab.Evidence(
             "frozen encoder: 20 labels without - 5 labels with synonyms, per class",
             lab.paired_difference(scores("none", 20), scores("synonyms", 5)),
@@ -583,7 +690,13 @@ lab.verdict(
 lab.verdict(
     "scratch-gains-more",
     "A network from scratch gains more from synonyms than a pretrained encoder does.",
-    [lab.Evidence("gain from scratch - gain on the frozen encoder", lab.mean_interval(more_for_scratch), ">")],
+    [
+        lab.Evidence(
+            "gain from scratch - gain on the frozen encoder",
+            lab.mean_interval(more_for_scratch),
+            ">",
+        )
+    ],
 )
 
 # %% [markdown]

@@ -36,7 +36,7 @@ import torch
 import torch.nn.functional as F
 
 import fewshot_lab as lab
-from fewshot_lab.methods import contrastive, probes
+from fewshot_lab.methods import contrastive, linear_probe
 
 lab.setup("04", profile=PROFILE, seed=SEED, device=DEVICE)
 task = lab.data.load(DATASET)
@@ -55,7 +55,12 @@ print(f"{len(pool):,} images without labels, {len(task.classes)} classes to tell
 lab.predict(
     "features",
     "A linear classifier gets 5 labels per class. On which features is it best?",
-    ["random ones", "rotation prediction", "SimCLR", "a net trained on a million photographs (ImageNet)"],
+    [
+        "random ones",
+        "rotation prediction",
+        "SimCLR",
+        "a net trained on a million photographs (ImageNet)",
+    ],
 )
 
 # %%
@@ -79,7 +84,8 @@ lab.predict(
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "rotation_batch"}
+
+# %% exercise="rotation_batch"
 def rotation_batch(images):
     """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and which turn each copy had.
 
@@ -91,9 +97,6 @@ def rotation_batch(images):
     return copies, torch.arange(4).repeat_interleave(len(images))
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_rotation_batch"}
-lab.check(rotation_batch)
 
 # %% [markdown]
 # ## See it
@@ -119,9 +122,13 @@ lab.figures.images(
 
 # %%
 steps = lab.quick_or_full(200, 2000)
-rotation_encoder, history = contrastive.rotation_prediction(pool, rotate=rotate, steps=steps, seed=SEED, progress=True)
+rotation_encoder, history = contrastive.rotation_prediction(
+    pool, rotate=rotate, steps=steps, seed=SEED, progress=True
+)
 late = history.losses[-steps // 10 :]
-print(f"Loss {sum(late) / len(late):.2f} at the end; guessing among four turns has {math.log(4):.2f}.")
+print(
+    f"Loss {sum(late) / len(late):.2f} at the end; guessing among four turns has {math.log(4):.2f}."
+)
 
 # %% [markdown]
 # It learns its task. Whether the features are of any use for *yours* is another question. Keep it until the probes.
@@ -159,7 +166,8 @@ lab.figures.images(
 #
 # The $2B$ views stand in one batch: first the first views of all images, then the second views in the same order.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "positive_pairs"}
+
+# %% exercise="positive_pairs"
 def positive_pairs(batch):
     """In which row the other view of each row stands.
 
@@ -171,15 +179,13 @@ def positive_pairs(batch):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_positive_pairs"}
-lab.check(positive_pairs)
-
 # %% [markdown]
 # ## Write it: the similarities
 #
 # The sum in $\ell_i$ leaves out $k = i$. A similarity of $-\infty$ does that: $\exp(-\infty) = 0$.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "similarity_matrix"}
+
+# %% exercise="similarity_matrix"
 def similarity_matrix(z):
     """Cosine similarities between all rows, with minus infinity on the diagonal.
 
@@ -192,9 +198,6 @@ def similarity_matrix(z):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_similarity_matrix"}
-lab.check(similarity_matrix)
-
 # %%
 pairs_of, similarities_of = lab.yours_or_ours(positive_pairs), lab.yours_or_ours(similarity_matrix)
 
@@ -203,7 +206,8 @@ pairs_of, similarities_of = lab.yours_or_ours(positive_pairs), lab.yours_or_ours
 #
 # You have both parts: `similarities_of` and `pairs_of` are yours, or the course's as long as yours do not pass.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "nt_xent"}
+
+# %% exercise="nt_xent"
 def nt_xent(z, temperature):
     """The mean loss of SimCLR over all rows.
 
@@ -216,9 +220,6 @@ def nt_xent(z, temperature):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_nt_xent"}
-lab.check(nt_xent)
-
 # %% [markdown]
 # ## Measure it
 #
@@ -228,9 +229,13 @@ lab.check(nt_xent)
 # %%
 loss = lab.yours_or_ours(nt_xent)
 steps = lab.quick_or_full(600, 6000)
-simclr_encoder, history = contrastive.simclr(pool, VIEWS, loss=loss, steps=steps, seed=SEED, progress=True)
+simclr_encoder, history = contrastive.simclr(
+    pool, VIEWS, loss=loss, steps=steps, seed=SEED, progress=True
+)
 late = history.losses[-steps // 10 :]
-print(f"Loss {history.losses[0]:.2f} at first (all rows alike: {math.log(255):.2f}), {sum(late) / len(late):.2f} at the end.")
+print(
+    f"Loss {history.losses[0]:.2f} at first (all rows alike: {math.log(255):.2f}), {sum(late) / len(late):.2f} at the end."
+)
 
 # %% [markdown]
 # ## See: the map before and after
@@ -242,9 +247,14 @@ print(f"Loss {history.losses[0]:.2f} at first (all rows alike: {math.log(255):.2
 lab.runtime.seed_everything(SEED)
 random_encoder = contrastive.encoder(pool.shape[-1])
 encoders = {"random": random_encoder, "rotation": rotation_encoder, "SimCLR": simclr_encoder}
-features = {name: probes.embedded(task, encoder) for name, encoder in encoders.items()}
-some = torch.randperm(len(features["SimCLR"].test_labels), generator=torch.Generator().manual_seed(SEED))[:200]
-maps = {"before": features["random"].test_images[some], "after": features["SimCLR"].test_images[some]}
+features = {name: linear_probe.embedded(task, encoder) for name, encoder in encoders.items()}
+some = torch.randperm(
+    len(features["SimCLR"].test_labels), generator=torch.Generator().manual_seed(SEED)
+)[:200]
+maps = {
+    "before": features["random"].test_images[some],
+    "after": features["SimCLR"].test_images[some],
+}
 
 lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], task.classes, maps)
 
@@ -254,7 +264,8 @@ lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], ta
 # The simplest judge of features asks the nearest labelled images. Each of the $k$ nearest votes for its own class with the weight
 # $\exp(s / 0.1)$, where $s$ is its cosine similarity (Wu et al. 2018).
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "nearest_labels"}
+
+# %% exercise="nearest_labels"
 def nearest_labels(features, labels, queries, k, classes):
     """The class of each query by a weighted vote of its k most similar labelled images.
 
@@ -269,9 +280,6 @@ def nearest_labels(features, labels, queries, k, classes):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_nearest_labels"}
-lab.check(nearest_labels)
-
 # %% [markdown]
 # ## Measure it: probes
 #
@@ -281,10 +289,15 @@ lab.check(nearest_labels)
 # %%
 nearest = lab.yours_or_ours(nearest_labels)
 linear, neighbours = {}, {}
-for name in lab.progress(list(features), "encoders"):
+for name in lab.progress_bar(list(features), "encoders"):
     for k in SHOTS:
-        linear[name, k] = [probes.linear_probe(features[name], shots=k, seed=seed) for seed in SEEDS]
-        neighbours[name, k] = [probes.neighbours_probe(features[name], shots=k, seed=seed, nearest=nearest) for seed in SEEDS]
+        linear[name, k] = [
+            linear_probe.linear_probe(features[name], shots=k, seed=seed) for seed in SEEDS
+        ]
+        neighbours[name, k] = [
+            linear_probe.neighbours_probe(features[name], shots=k, seed=seed, nearest=nearest)
+            for seed in SEEDS
+        ]
 
 # %% [markdown]
 # To compare with: the same net trained on the K labels alone, without augmentation and with the right one of chapter 02, and
@@ -301,7 +314,7 @@ grid = [
     for k in all_shots
     for seed in SEEDS
 ]
-rows = lab.sweep(probes.fit_from, grid)
+rows = lab.sweep(linear_probe.fit_from, grid)
 
 
 def trained(arm, shots, pretrained=False):
@@ -319,13 +332,26 @@ from fewshot_lab.data import ImageTask
 from fewshot_lab.models.efficientnet import lite0_features
 
 images, labels = task.draw(40, SEED)
-rows_test = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(SEED))[:300]
+rows_test = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(SEED))[
+    :300
+]
 both_parts = torch.cat([images, task.test_images[rows_test]])
 try:
-    z = lite0_features(both_parts, device=DEVICE, progress=lambda batches: lab.progress(batches, "batches"))
-    photographs = ImageTask(task.name, task.classes, z[: len(images)], labels, z[len(images) :], task.test_labels[rows_test])
+    z = lite0_features(
+        both_parts, device=DEVICE, progress=lambda batches: lab.progress_bar(batches, "batches")
+    )
+    photographs = ImageTask(
+        task.name,
+        task.classes,
+        z[: len(images)],
+        labels,
+        z[len(images) :],
+        task.test_labels[rows_test],
+    )
     for k in SHOTS:
-        linear["EfficientNet", k] = [probes.linear_probe(photographs, shots=k, seed=seed) for seed in SEEDS]
+        linear["EfficientNet", k] = [
+            linear_probe.linear_probe(photographs, shots=k, seed=seed) for seed in SEEDS
+        ]
 except lab.CourseError as error:
     print(f"Without EfficientNet-Lite0, whose weights are not here: {error}")
 
@@ -336,29 +362,51 @@ except lab.CourseError as error:
 # little: its temperature and learning rate were once chosen by probes on these glyphs. The other arms have chapter 02's settings.
 
 # %%
-curves = {f"probe: {name}": [linear[name, k] for k in SHOTS] for name in dict.fromkeys(name for name, _ in linear)}
+curves = {
+    f"probe: {name}": [linear[name, k] for k in SHOTS]
+    for name in dict.fromkeys(name for name, _ in linear)
+}
 curves |= {f"from scratch, {arm}": [trained(arm, k) for k in SHOTS] for arm in ARMS}
 at_five = {name: lab.mean_interval(values[1]) for name, values in curves.items()}
 ranked = sorted(at_five, key=lambda name: -at_five[name].mean)
 lab.figures.curves(
     {name: (SHOTS, [lab.mean_interval(values) for values in curves[name]]) for name in ranked},
-    title="At 5 labels per class: " + ", then ".join(f"“{name}” {at_five[name].mean:.2f}" for name in ranked[:2]),
+    title="At 5 labels per class: "
+    + ", then ".join(f"“{name}” {at_five[name].mean:.2f}" for name in ranked[:2]),
     x="labels per class",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
     limits=(0, 1.02),
     caption=f"{task.name}. Band: 95 % interval over {len(SEEDS)} draws of the labels, one encoder each. In order of the accuracy at 5.",
-    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {at_five[name].mean:.2f}" for name in ranked) + ".",
+    alt="Test accuracy at 5 labels per class: "
+    + ", ".join(f"{name} {at_five[name].mean:.2f}" for name in ranked)
+    + ".",
 )
 
 # %%
-probed = {name.removeprefix("probe: "): value.mean for name, value in at_five.items() if name.startswith("probe")}
-lab.recall("features", ", ".join(f"{name} {value:.2f}" for name, value in sorted(probed.items(), key=lambda item: -item[1])))
+probed = {
+    name.removeprefix("probe: "): value.mean
+    for name, value in at_five.items()
+    if name.startswith("probe")
+}
+lab.recall(
+    "features",
+    ", ".join(
+        f"{name} {value:.2f}" for name, value in sorted(probed.items(), key=lambda item: -item[1])
+    ),
+)
 
 # %%
 for (name, k), values in linear.items():
-    display(lab.record(f"probe_{name.lower()}_k{k}", values, unit="accuracy", headline=(name, k) == ("SimCLR", 5)))
+    display(
+        lab.record(
+            f"probe_{name.lower()}_k{k}",
+            values,
+            unit="accuracy",
+            headline=(name, k) == ("SimCLR", 5),
+        )
+    )
 for arm in ARMS:
     for k in SHOTS:
         display(lab.record(f"supervised_{arm}_k{k}", trained(arm, k), unit="accuracy"))
@@ -368,15 +416,25 @@ for arm in ARMS:
 
 # %%
 judges = {"linear": linear, "neighbours": neighbours}
-judged = {f"{name}, {judge}": lab.mean_interval(found[name, 5]) for name in encoders for judge, found in judges.items()}
+judged = {
+    f"{name}, {judge}": lab.mean_interval(found[name, 5])
+    for name in encoders
+    for judge, found in judges.items()
+}
 first = {judge: max(encoders, key=lambda name: judged[f"{name}, {judge}"].mean) for judge in judges}
 lab.figures.bars(
     judged,
-    title="Best: " + ", ".join(f"{name} by {judge} ({judged[f'{name}, {judge}'].mean:.2f})" for judge, name in first.items()),
+    title="Best: "
+    + ", ".join(
+        f"{name} by {judge} ({judged[f'{name}, {judge}'].mean:.2f})"
+        for judge, name in first.items()
+    ),
     x="test accuracy at 5 labels per class",
     line=1 / len(task.classes),
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: guessing. Five neighbours vote.",
-    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in judged.items()) + ".",
+    alt="Test accuracy at 5 labels per class: "
+    + ", ".join(f"{name} {value.mean:.2f}" for name, value in judged.items())
+    + ".",
 )
 
 # %%
@@ -390,7 +448,13 @@ lab.record("neighbours_simclr_k5", neighbours["SimCLR", 5], unit="accuracy")
 lab.verdict(
     "rotation-helps",
     "Features of rotation prediction are better than random ones.",
-    [lab.Evidence("rotation - random, 5 labels per class", lab.paired_difference(linear["rotation", 5], linear["random", 5]), ">")],
+    [
+        lab.Evidence(
+            "rotation - random, 5 labels per class",
+            lab.paired_difference(linear["rotation", 5], linear["random", 5]),
+            ">",
+        )
+    ],
 )
 
 # %% [markdown]
@@ -412,9 +476,14 @@ ABLATION = {
 }
 ENCODER_SEEDS = SEEDS[: lab.quick_or_full(3, 10)]
 short = {"dataset": DATASET, "shots": 5, "draws": SEEDS, "steps": lab.quick_or_full(70, 1000)}
-grid = [{**short, "views": views, "seed": seed} for views in ABLATION.values() for seed in ENCODER_SEEDS]
-ablated = lab.sweep(probes.fit_views, grid)
-by_views = {name: [row["test_accuracy"] for row in ablated if row["views"] == views] for name, views in ABLATION.items()}
+grid = [
+    {**short, "views": views, "seed": seed} for views in ABLATION.values() for seed in ENCODER_SEEDS
+]
+ablated = lab.sweep(linear_probe.fit_views, grid)
+by_views = {
+    name: [row["test_accuracy"] for row in ablated if row["views"] == views]
+    for name, views in ABLATION.items()
+}
 
 # %%
 seen = {name: lab.mean_interval(values) for name, values in by_views.items()}
@@ -426,7 +495,9 @@ lab.figures.bars(
     x="test accuracy of a linear probe, 5 labels per class",
     line=untrained,
     caption=f"{short['steps']} steps each. Mean and 95 % interval over {len(ENCODER_SEEDS)} trainings. Dashed: random features.",
-    alt="Accuracy by views: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in seen.items()) + ".",
+    alt="Accuracy by views: "
+    + ", ".join(f"{name} {value.mean:.2f}" for name, value in seen.items())
+    + ".",
 )
 
 # %%
@@ -445,8 +516,17 @@ lab.verdict(
     "views-must-change",
     "SimCLR learns from views that change the image, and next to nothing from views that do not.",
     [
-        lab.Evidence("all affine - no change", lab.paired_difference(by_views["all affine"], by_views["no change"]), ">"),
-        lab.Evidence("no change - random features", lab.mean_interval([v - untrained for v in by_views["no change"]]), "<", 0.05),
+        lab.Evidence(
+            "all affine - no change",
+            lab.paired_difference(by_views["all affine"], by_views["no change"]),
+            ">",
+        ),
+        lab.Evidence(
+            "no change - random features",
+            lab.mean_interval([v - untrained for v in by_views["no change"]]),
+            "<",
+            0.05,
+        ),
     ],
 )
 
@@ -455,7 +535,11 @@ lab.verdict(
     "flips-break-views",
     "Flips and quarter turns in the views destroy what tells these classes apart.",
     [
-        lab.Evidence(f"{name} - all affine", lab.paired_difference(by_views[name], by_views["all affine"]), "<")
+        lab.Evidence(
+            f"{name} - all affine",
+            lab.paired_difference(by_views[name], by_views["all affine"]),
+            "<",
+        )
         for name in ("affine and flip", "affine and D4")
     ],
 )
@@ -470,8 +554,10 @@ lab.verdict(
 # %%
 policy, strength = ARMS["augmented"]
 both_probe = [
-    probes.augmented_probe(task, simclr_encoder, shots=5, seed=seed, policy=policy, strength=strength)
-    for seed in lab.progress(SEEDS, "probes")
+    linear_probe.augmented_probe(
+        task, simclr_encoder, shots=5, seed=seed, policy=policy, strength=strength
+    )
+    for seed in lab.progress_bar(SEEDS, "probes")
 ]
 table = {
     "neither": trained("plain", 5),
@@ -491,7 +577,9 @@ lab.figures.bars(
     title=f"“{top}” is best: {compared[top].mean:.2f}, against {alone:.2f} for the best of one alone",
     x="test accuracy, 5 labels per class",
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
-    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items()) + ".",
+    alt="Test accuracy at 5 labels per class: "
+    + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items())
+    + ".",
 )
 
 # %%
@@ -505,9 +593,14 @@ lab.verdict(
     "C6",
     "Augmentation and self-supervision together do better than either alone.",
     [
-        lab.Evidence(f"both - {one}, {how}", lab.paired_difference(table[f"both, {how}"], table[other]), ">")
+        lab.Evidence(
+            f"both - {one}, {how}", lab.paired_difference(table[f"both, {how}"], table[other]), ">"
+        )
         for how in ("probe", "trained on")
-        for one, other in (("augmentation alone", "augmentation alone"), ("SimCLR alone", f"SimCLR alone, {how}"))
+        for one, other in (
+            ("augmentation alone", "augmentation alone"),
+            ("SimCLR alone", f"SimCLR alone, {how}"),
+        )
     ],
 )
 

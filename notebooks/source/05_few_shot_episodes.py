@@ -42,7 +42,7 @@ from fewshot_lab.data import omniglot
 from fewshot_lab.methods import few_shot, maml, prototypes
 from fewshot_lab.methods.supervised import fit_few_shot
 from fewshot_lab.models import encoder_net
-from fewshot_lab.training import predict
+from fewshot_lab.training import outputs
 
 lab.setup("05", profile=PROFILE, seed=SEED, device=DEVICE)
 pool = ep.glyph_pool("test", jitter=JITTER, versions=4, seed=SEED)
@@ -72,10 +72,15 @@ lab.predict(
 # %%
 torch.manual_seed(SEED)
 untrained = encoder_net()
-as_pixels = lambda images: images.flatten(1).float() / 255
+
+
+def as_pixels(images):
+    return images.flatten(1).float() / 255
+
+
 shown = {JITTER: pool, "none": ep.glyph_pool("test", jitter="none")}
 lab.widgets.EpisodeExplorer(
-    shown, {"untrained network": functools.partial(predict, untrained), "pixels": as_pixels}
+    shown, {"untrained network": functools.partial(outputs, untrained), "pixels": as_pixels}
 )
 
 # %% [markdown]
@@ -90,7 +95,7 @@ lab.widgets.EpisodeExplorer(
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "draw_episode"}
+# %% exercise="draw_episode"
 def draw_episode(labels, way, shots, queries, generator):
     """Draws one episode as rows into a data set.
 
@@ -108,12 +113,14 @@ def draw_episode(labels, way, shots, queries, generator):
         support.append(rows[:shots])
         asked.append(rows[shots : shots + queries])
     new = torch.arange(way)
-    return torch.cat(support), new.repeat_interleave(shots), torch.cat(asked), new.repeat_interleave(queries)
+    return (
+        torch.cat(support),
+        new.repeat_interleave(shots),
+        torch.cat(asked),
+        new.repeat_interleave(queries),
+    )
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_draw_episode"}
-lab.check(draw_episode)
 
 # %% [markdown]
 # Draw a hundred episodes with it and classify by the nearest single picture, pixel by pixel. The accuracies differ a lot:
@@ -126,11 +133,15 @@ flat, rows_of = as_pixels(pool.images), pool.labels.repeat_interleave(pool.versi
 
 def pixel_accuracy():
     support, known, asked, wanted = one_episode(rows_of, 5, 1, 10, generator)
-    return (known[torch.cdist(flat[asked], flat[support]).argmin(1)] == wanted).float().mean().item()
+    return (
+        (known[torch.cdist(flat[asked], flat[support]).argmin(1)] == wanted).float().mean().item()
+    )
 
 
 hundred = [pixel_accuracy() for _ in range(100)]
-print(f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(hundred):.2f}; chance is 0.20")
+print(
+    f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(hundred):.2f}; chance is 0.20"
+)
 
 # %% [markdown]
 # ## Derive: why an interval over episodes
@@ -145,7 +156,7 @@ print(f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(h
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "episode_interval"}
+# %% exercise="episode_interval"
 import math
 
 
@@ -159,9 +170,6 @@ def episode_interval(accuracies):
     return mean.item(), (1.96 * accuracies.std() / math.sqrt(len(accuracies))).item()
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_episode_interval"}
-lab.check(episode_interval)
 
 # %% [markdown]
 # How many episodes do you need? The course draws all of them at once, as one table of rows, and reads features computed once.
@@ -180,7 +188,8 @@ lab.figures.curves(
     log_x=True,
     ticks=SIZES,
     caption="Nearest picture by pixels, mild jitter. Band: 95 % interval over the episodes so far.",
-    alt="Half widths: " + ", ".join(f"{size} episodes ±{width:.3f}" for size, width in widths.items()),
+    alt="Half widths: "
+    + ", ".join(f"{size} episodes ±{width:.3f}" for size, width in widths.items()),
 )
 
 # %% [markdown]
@@ -203,7 +212,7 @@ lab.record("pixels_5way_1shot", lab.mean_interval(by_pixels), unit="accuracy")
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "class_prototypes"}
+# %% exercise="class_prototypes"
 def class_prototypes(features, labels, way):
     """The mean feature of every class.
 
@@ -214,11 +223,7 @@ def class_prototypes(features, labels, way):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_class_prototypes"}
-lab.check(class_prototypes)
-
-
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "prototype_logits"}
+# %% exercise="prototype_logits"
 def prototype_logits(queries, prototypes):
     """The logits of queries: minus the squared Euclidean distance to every prototype.
 
@@ -228,9 +233,6 @@ def prototype_logits(queries, prototypes):
     return -(queries[:, None, :] - prototypes[None, :, :]).square().sum(2)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_prototype_logits"}
-lab.check(prototype_logits)
 
 # %% [markdown]
 # ## Derive: the other methods
@@ -253,7 +255,14 @@ STEPS, LONGER, META = lab.quick_or_full((400, 700, 60), (3000, 6000, 600))
 common = {"seed": SEED, "device": DEVICE}
 trainings = [
     {"method": "classes", "steps": STEPS, "meta_steps": META, **common},
-    {"method": "prototypes", "steps": LONGER, "way": 100, "learning_rate": 0.02, "warmup": 100, **common},
+    {
+        "method": "prototypes",
+        "steps": LONGER,
+        "way": 100,
+        "learning_rate": 0.02,
+        "warmup": 100,
+        **common,
+    },
     {"method": "prototypes", "steps": STEPS, **common},
     {"method": "matching", "steps": STEPS, **common},
 ]
@@ -295,7 +304,9 @@ def accuracies(pool, features, way, shots, rule=prototypes.prototype_rule):
     return prototypes.episode_accuracies(features, chosen, rule)
 
 
-lab.record("prototypes_5way_5shot", lab.mean_interval(accuracies(mild, features, 5, 5)), unit="accuracy")
+lab.record(
+    "prototypes_5way_5shot", lab.mean_interval(accuracies(mild, features, 5, 5)), unit="accuracy"
+)
 
 # %%
 lab.record(
@@ -315,7 +326,7 @@ lab.recall("one look", f"{all_at_once.mean():.0%} with mild jitter (pixels {by_p
 # classes, then keep only the direction: $z = (f - m) / \lVert f - m\rVert$.
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "simple_shot"}
+# %% exercise="simple_shot"
 def simple_shot(features, mean):
     """Centres features and makes their length 1.
 
@@ -326,9 +337,6 @@ def simple_shot(features, mean):
     return centred / centred.norm(dim=1, keepdim=True)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_simple_shot"}
-lab.check(simple_shot)
 
 # %% [markdown]
 # Every method with the same episodes, at 1, 2 and 5 shots. SimpleShot is your function and nearest centroids.
@@ -348,13 +356,17 @@ METHODS = {
 }
 SHOTS = [1, 2, 5]
 scores = {
-    name: {k: accuracies(pool, values, 5, k, rule) for k in SHOTS} for name, (values, rule) in METHODS.items()
+    name: {k: accuracies(pool, values, 5, k, rule) for k in SHOTS}
+    for name, (values, rule) in METHODS.items()
 }
 
 # %%
 first = {k: max(scores, key=lambda name: scores[name][k].mean()) for k in (1, 5)}
 lab.figures.curves(
-    {name: (SHOTS, [lab.mean_interval(by_shots[k]) for k in SHOTS]) for name, by_shots in scores.items()},
+    {
+        name: (SHOTS, [lab.mean_interval(by_shots[k]) for k in SHOTS])
+        for name, by_shots in scores.items()
+    },
     title=f"Best at 1 shot: {first[1]} ({scores[first[1]][1].mean():.3f}); at 5 shots: {first[5]} ({scores[first[5]][5].mean():.3f})",
     x="labelled pictures per class (shots)",
     y="5-way accuracy",
@@ -375,7 +387,9 @@ lab.figures.curves(
 # %%
 rivals = ["prototypes", "matching", "transfer, linear head"]
 ahead = {
-    f"{name}, {k} shot{'s' * (k > 1)}": lab.paired_difference(scores[name][k], scores["SimpleShot"][k])
+    f"{name}, {k} shot{'s' * (k > 1)}": lab.paired_difference(
+        scores[name][k], scores["SimpleShot"][k]
+    )
     for k in (1, 5)
     for name in rivals
 }
@@ -394,7 +408,10 @@ lab.verdict(
     "episodes-beat-classes",
     "The encoder that was trained by episodes is the better few-shot classifier than the one that was trained to name classes.",
     [
-        lab.Evidence(f"prototypes - SimpleShot, {k} shot{'s' * (k > 1)}", ahead[f"prototypes, {k} shot{'s' * (k > 1)}"])
+        lab.Evidence(
+            f"prototypes - SimpleShot, {k} shot{'s' * (k > 1)}",
+            ahead[f"prototypes, {k} shot{'s' * (k > 1)}"],
+        )
         for k in (1, 5)
     ],
 )
@@ -417,7 +434,7 @@ lab.verdict(
 # ## Write it
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "inner_step"}
+# %% exercise="inner_step"
 def inner_step(weight, features, labels, rate):
     """One step of gradient descent on the mean cross-entropy of a linear classifier, differentiable itself.
 
@@ -430,9 +447,6 @@ def inner_step(weight, features, labels, rate):
     return weight - rate * gradient
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_inner_step"}
-lab.check(inner_step)
 
 # %% [markdown]
 # What do inner steps do? Here only a linear head adapts, from 0, over the classifier's frozen features.
@@ -452,7 +466,11 @@ def accuracy_by_step(rate, steps=6):
             rows_here.append(
                 ((fixed[queries.flatten()] @ weight).argmax(1) == few.query_labels).float().mean()
             )
-            weight = step(weight, fixed[support.flatten()], torch.arange(5), rate).detach().requires_grad_()
+            weight = (
+                step(weight, fixed[support.flatten()], torch.arange(5), rate)
+                .detach()
+                .requires_grad_()
+            )
         rows.append(torch.stack(rows_here))
     return torch.stack(rows)
 
@@ -486,7 +504,9 @@ lab.figures.curves(
 # %%
 starts = {name: few_shot.learner_of(transfer[name]) for name in ("maml", "first-order maml")}
 plain = maml.Learner(few_shot.encoder_of(transfer["classes"]), 5)
-gentle = maml.Learner(few_shot.encoder_of(transfer["classes"]), 5, alpha=(0.05, 0.1))  # the head's: 0.1 instead of 0.3
+gentle = maml.Learner(
+    few_shot.encoder_of(transfer["classes"]), 5, alpha=(0.05, 0.1)
+)  # the head's: 0.1 instead of 0.3
 EPISODES = lab.quick_or_full(200, 1000)
 
 
@@ -504,7 +524,9 @@ learned = {
 }
 adapted = {name: maml_accuracy(learner, mild) for name, learner in learned.items()}
 same = ep.draw_episodes(mild, EPISODES, way=5, shots=1, queries=5, seed=SEED)
-adapted["prototypes"] = prototypes.episode_accuracies(prototypes.embed(encoders["prototypes"], mild), same)
+adapted["prototypes"] = prototypes.episode_accuracies(
+    prototypes.embed(encoders["prototypes"], mild), same
+)
 
 # %%
 lab.figures.bars(
@@ -527,7 +549,9 @@ lab.record("maml_5way_1shot", lab.mean_interval(adapted["MAML"]), unit="accuracy
 
 # %%
 lab.record(
-    "second_order_gain", lab.paired_difference(adapted["MAML"], adapted["first-order MAML"]), unit="accuracy"
+    "second_order_gain",
+    lab.paired_difference(adapted["MAML"], adapted["first-order MAML"]),
+    unit="accuracy",
 )
 
 # %% [markdown]
@@ -569,7 +593,9 @@ lab.figures.curves(
     log_x=True,
     ticks=SHOTS,
     caption=f"{JITTER} jitter, {TASKS} tasks, {DRAWS} draws of the labels each, test pictures fixed. Band: 95 % interval over tasks.",
-    alt="; ".join(f"{k} labels: from {tenths[k][0].mean():.2f} to {tenths[k][1].mean():.2f}" for k in SHOTS),
+    alt="; ".join(
+        f"{k} labels: from {tenths[k][0].mean():.2f} to {tenths[k][1].mean():.2f}" for k in SHOTS
+    ),
 )
 
 # %% [markdown]
@@ -635,12 +661,19 @@ lab.verdict(
     "A few labels do not represent the distribution: results vary much between draws.",
     [
         lab.Evidence(
-            "best - worst tenth of draws, 1 label per class", lab.mean_interval(spread[1]), ">", 0.05
+            "best - worst tenth of draws, 1 label per class",
+            lab.mean_interval(spread[1]),
+            ">",
+            0.05,
         ),
         lab.Evidence(
-            "that spread - the gain from a second label", lab.paired_difference(spread[1], second_label), ">"
+            "that spread - the gain from a second label",
+            lab.paired_difference(spread[1], second_label),
+            ">",
         ),
-        lab.Evidence("spread with 1 label - spread with 5", lab.paired_difference(spread[1], spread[5]), ">"),
+        lab.Evidence(
+            "spread with 1 label - spread with 5", lab.paired_difference(spread[1], spread[5]), ">"
+        ),
     ],
 )
 
@@ -673,9 +706,15 @@ def sized(width, shots, what="test_accuracy"):
 
 # %%
 gains = {k: lab.paired_difference(sized(WIDTHS[-1], k), sized(WIDTHS[0], k)) for k in LABELS}
-series = {f"test, {k} per class": (WIDTHS, [lab.mean_interval(sized(w, k)) for w in WIDTHS]) for k in LABELS}
+series = {
+    f"test, {k} per class": (WIDTHS, [lab.mean_interval(sized(w, k)) for w in WIDTHS])
+    for k in LABELS
+}
 series |= {
-    f"training, {k} per class": (WIDTHS, [lab.mean_interval(sized(w, k, "train_accuracy")) for w in WIDTHS])
+    f"training, {k} per class": (
+        WIDTHS,
+        [lab.mean_interval(sized(w, k, "train_accuracy")) for w in WIDTHS],
+    )
     for k in (1, 20)
 }
 lab.figures.curves(
@@ -734,7 +773,9 @@ if drawings:
     alphabet = [drawings.groups[c] for c in handwritten.classes[:, 0]]
     for name in sorted(set(alphabet)):
         errors[name] = errors["all alphabets"][torch.tensor([one == name for one in alphabet])]
-    errors["all, by pixels"] = 1 - prototypes.episode_accuracies(prototypes.pixels(drawings), handwritten)
+    errors["all, by pixels"] = 1 - prototypes.episode_accuracies(
+        prototypes.pixels(drawings), handwritten
+    )
 print(
     f"{len(drawings.classes)} characters"
     if drawings
@@ -762,8 +803,10 @@ lab.record(
 
 # %%
 shown = {JITTER: pool, "mild": mild} | ({"Omniglot": drawings} if drawings else {})
-views = {"pixels": as_pixels, "classifier": functools.partial(predict, encoders["classes"])}
-lab.widgets.EpisodeExplorer(shown, views | {"prototypical network": functools.partial(predict, best_encoder)})
+views = {"pixels": as_pixels, "classifier": functools.partial(outputs, encoders["classes"])}
+lab.widgets.EpisodeExplorer(
+    shown, views | {"prototypical network": functools.partial(outputs, best_encoder)}
+)
 
 # %% [markdown]
 # ## Recap

@@ -39,7 +39,9 @@ import fewshot_lab as lab
 from fewshot_lab.methods import distillation
 
 lab.setup("06", profile=PROFILE, seed=SEED, device=DEVICE)
-task = distillation.halves(DATASET)[1]  # the student's half of the training images, and the test images
+task = distillation.halves(DATASET)[
+    1
+]  # the student's half of the training images, and the test images
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(160, 1000)
 COPIES = lab.quick_or_full(16, 32)  # augmented copies of every image whose answers are cached
@@ -64,16 +66,31 @@ lab.predict(
 # same schooling as the teacher.
 
 # %%
-grades = [{"dataset": DATASET, "width": width, "steps": lab.quick_or_full(300, 1500), "seed": SEED, **RIGHT} for width in (64, 8)]
+grades = [
+    {
+        "dataset": DATASET,
+        "width": width,
+        "steps": lab.quick_or_full(300, 1500),
+        "seed": SEED,
+        **RIGHT,
+    }
+    for width in (64, 8)
+]
 teacher, small_teacher = lab.sweep(distillation.fit_teacher, grades, description="teachers")
 sizes = [sum(p.numel() for p in row["teacher"].parameters()) for row in (teacher, small_teacher)]
 print(f"Teacher: {sizes[0]:,} parameters, test accuracy {teacher['test_accuracy']:.3f}.")
-print(f"Same schooling, student's size: {sizes[1]:,} parameters, test accuracy {small_teacher['test_accuracy']:.3f}.")
-print(f"The student has {len(task.train_labels)} images, {SHOTS * len(task.classes)} of them with a label.")
+print(
+    f"Same schooling, student's size: {sizes[1]:,} parameters, test accuracy {small_teacher['test_accuracy']:.3f}."
+)
+print(
+    f"The student has {len(task.train_labels)} images, {SHOTS * len(task.classes)} of them with a label."
+)
 
 # %%
 n_test = len(task.test_labels)
-lab.record("teacher", lab.share_interval(round(teacher["test_accuracy"] * n_test), n_test), unit="accuracy")
+lab.record(
+    "teacher", lab.share_interval(round(teacher["test_accuracy"] * n_test), n_test), unit="accuracy"
+)
 
 # %% [markdown]
 # ## See: temperature
@@ -98,7 +115,8 @@ lab.widgets.TemperatureExplorer(task, teacher["test_logits"])
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "softened"}
+
+# %% exercise="softened"
 def softened(logits, temperature):
     """The probabilities of logits, softened by a temperature.
 
@@ -108,9 +126,6 @@ def softened(logits, temperature):
     return (logits / temperature).softmax(dim=1)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_softened"}
-lab.check(softened)
 
 # %% [markdown]
 # Use it to see the dark knowledge. For the test images of each class, leave the true class out and ask: to which *wrong* classes does
@@ -123,7 +138,10 @@ wrong = answers.masked_fill(F.one_hot(task.test_labels, len(task.classes)).bool(
 shares = torch.stack([wrong[task.test_labels == k].mean(dim=0) for k in range(len(task.classes))])
 shares = shares / shares.sum(dim=1, keepdim=True)  # (true class, wrong class), rows sum to one
 values, places = shares.flatten().topk(4)
-pairs = [f"{task.classes[int(i) // len(shares)]}→{task.classes[int(i) % len(shares)]} {v:.2f}" for v, i in zip(values, places)]
+pairs = [
+    f"{task.classes[int(i) // len(shares)]}→{task.classes[int(i) % len(shares)]} {v:.2f}"
+    for v, i in zip(values, places)
+]
 
 lab.figures.matrix(
     shares,
@@ -131,7 +149,9 @@ lab.figures.matrix(
     [name[:5] for name in task.classes],
     title="What the teacher finds most alike: " + ", ".join(pairs),
     caption=f"Row: true class. Each cell: the share of the wrong classes' probability, at T = {TEMPERATURE:g}, that goes to this class.",
-    alt="For each true class, how the teacher's wrong probability is spread. The largest: " + ", ".join(pairs) + ".",
+    alt="For each true class, how the teacher's wrong probability is spread. The largest: "
+    + ", ".join(pairs)
+    + ".",
 )
 
 # %% [markdown]
@@ -162,7 +182,8 @@ lab.figures.matrix(
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "distillation_loss"}
+
+# %% exercise="distillation_loss"
 def distillation_loss(student_logits, teacher_logits, temperature):
     """T squared times KL(teacher || student) of the softened answers, the mean over the images.
 
@@ -175,15 +196,13 @@ def distillation_loss(student_logits, teacher_logits, temperature):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_distillation_loss"}
-lab.check(distillation_loss)
-
 # %% [markdown]
 # ## Write it: the gradient
 #
 # No framework is needed for this one. What does $L_{\text{soft}}$ push on each logit of the student?
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "distillation_gradient"}
+
+# %% exercise="distillation_gradient"
 def distillation_gradient(student_logits, teacher_logits, temperature):
     """The gradient of the distillation loss (with its T squared) with respect to the student's logits.
 
@@ -195,9 +214,6 @@ def distillation_gradient(student_logits, teacher_logits, temperature):
     return temperature * (p_s - p_t) / len(student_logits)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_distillation_gradient"}
-lab.check(distillation_gradient)
 
 # %% [markdown]
 # ## Measure it: what the factor does
@@ -214,10 +230,17 @@ z_s = z_s.detach()
 differ = max((gradient(z_s, z_t, T) - found[T]).abs().max().item() for T in TEMPERATURES)
 print(f"Formula and automatic differentiation differ by at most {differ:.0e}.")
 
-pushes = {T: found[T].abs().sum(dim=1) * len(z_s) for T in TEMPERATURES}  # (n,): the whole push on one image's logits
-sized = {"with T²": [pushes[T] for T in TEMPERATURES], "without": [pushes[T] / T**2 for T in TEMPERATURES]}
+pushes = {
+    T: found[T].abs().sum(dim=1) * len(z_s) for T in TEMPERATURES
+}  # (n,): the whole push on one image's logits
+sized = {
+    "with T²": [pushes[T] for T in TEMPERATURES],
+    "without": [pushes[T] / T**2 for T in TEMPERATURES],
+}
 estimates = {name: [lab.mean_interval(values) for values in rows] for name, rows in sized.items()}
-factors = {name: rows[-1].mean / rows[TEMPERATURES.index(8)].mean for name, rows in estimates.items()}
+factors = {
+    name: rows[-1].mean / rows[TEMPERATURES.index(8)].mean for name, rows in estimates.items()
+}
 
 # %%
 lab.figures.curves(
@@ -228,7 +251,10 @@ lab.figures.curves(
     log_x=True,
     ticks=TEMPERATURES,
     caption=f"Mean and 95 % interval over {len(z_s)} test images. Without the factor, the teacher falls silent beside the labels.",
-    alt="; ".join(f"{name}: " + ", ".join(f"T {T}: {e.mean:.2g}" for T, e in zip(TEMPERATURES, rows)) for name, rows in estimates.items()),
+    alt="; ".join(
+        f"{name}: " + ", ".join(f"T {T}: {e.mean:.2g}" for T, e in zip(TEMPERATURES, rows))
+        for name, rows in estimates.items()
+    ),
 )
 
 # %% [markdown]
@@ -247,7 +273,8 @@ lab.figures.curves(
 #
 # `soft_loss` is your distillation loss, or the course's.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "mixed_loss"}
+
+# %% exercise="mixed_loss"
 def mixed_loss(student_logits, teacher_logits, labels, temperature, alpha):
     """alpha times the soft loss plus 1 - alpha times the cross-entropy to the labels, the mean over all n images.
 
@@ -259,9 +286,6 @@ def mixed_loss(student_logits, teacher_logits, labels, temperature, alpha):
     return alpha * soft_loss(student_logits, teacher_logits, temperature) + (1 - alpha) * hard
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_mixed_loss"}
-lab.check(mixed_loss)
 
 # %% [markdown]
 # ## Derive: a cache that survives augmentation
@@ -275,7 +299,8 @@ lab.check(mixed_loss)
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "replayed_copies"}
+
+# %% exercise="replayed_copies"
 def replayed_copies(images, change, copies, seed):
     """Augmented copies of all images; copy r can be drawn again alone.
 
@@ -283,22 +308,21 @@ def replayed_copies(images, change, copies, seed):
     many. seed: copy r is drawn with a new generator that was seeded with seed + r. Returns a tensor (copies, n, C, H, W).
     """
     ### BEGIN SOLUTION
-    return torch.stack([change(images, torch.Generator().manual_seed(seed + r)) for r in range(copies)])
+    return torch.stack(
+        [change(images, torch.Generator().manual_seed(seed + r)) for r in range(copies)]
+    )
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_replayed_copies"}
-lab.check(replayed_copies)
 
 # %% [markdown]
 # Look at some copies. The last row draws copy 2 again, alone, from its own seed.
 
 # %%
-from fewshot_lab.augment import policy
+from fewshot_lab.augment import get_policy
 
 
 def jolt(images, generator):
-    return policy(RIGHT["policy"])(images, RIGHT["strength"], generator)
+    return get_policy(RIGHT["policy"])(images, RIGHT["strength"], generator)
 
 
 replay = lab.yours_or_ours(replayed_copies)
@@ -320,8 +344,12 @@ lab.figures.images(
 # %%
 mixed = lab.yours_or_ours(mixed_loss)
 plain = distillation.cached_logits(teacher["teacher"], DATASET)  # (1, n, classes)
-views = distillation.cached_logits(teacher["teacher"], DATASET, **RIGHT, copies=COPIES)  # (copies, n, classes)
-print(f"The caches hold {(plain.nbytes + views.nbytes) / 1e6:.1f} MB for {plain[..., 0].numel() + views[..., 0].numel():,} views.")
+views = distillation.cached_logits(
+    teacher["teacher"], DATASET, **RIGHT, copies=COPIES
+)  # (copies, n, classes)
+print(
+    f"The caches hold {(plain.nbytes + views.nbytes) / 1e6:.1f} MB for {plain[..., 0].numel() + views[..., 0].numel():,} views."
+)
 
 # %% [markdown]
 # ## Measure it: augmentation, distillation, both
@@ -331,7 +359,13 @@ print(f"The caches hold {(plain.nbytes + views.nbytes) / 1e6:.1f} MB for {plain[
 # answers. The *taught* student gets the teacher's answers for the 5 labelled images of each class only.
 
 # %%
-COMMON = {"dataset": DATASET, "shots": SHOTS, "steps": STEPS, "temperature": TEMPERATURE, "mixed": mixed}
+COMMON = {
+    "dataset": DATASET,
+    "shots": SHOTS,
+    "steps": STEPS,
+    "temperature": TEMPERATURE,
+    "mixed": mixed,
+}
 
 
 def students(kinds):
@@ -382,7 +416,9 @@ lab.figures.bars(
     x="difference in test accuracy",
     line=0.0,
     caption=f"{SHOTS} labels per class. Mean and 95 % interval of the paired difference over {len(SEEDS)} draws of the labels, one teacher.",
-    alt="Differences in accuracy: " + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items()) + ".",
+    alt="Differences in accuracy: "
+    + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items())
+    + ".",
 )
 
 # %%
@@ -402,8 +438,14 @@ lab.verdict(
     "C9",
     "A large pretrained teacher lifts a small student that has few labels.",
     [
-        lab.Evidence("distilled on unlabelled images - hard labels", added["distilled - hard labels"], ">"),
-        lab.Evidence("taught on the labelled images alone - augmentation", added["taught - augmentation"], ">"),
+        lab.Evidence(
+            "distilled on unlabelled images - hard labels", added["distilled - hard labels"], ">"
+        ),
+        lab.Evidence(
+            "taught on the labelled images alone - augmentation",
+            added["taught - augmentation"],
+            ">",
+        ),
     ],
 )
 
@@ -422,9 +464,16 @@ lab.verdict(
 
 # %%
 LONG = 3 * STEPS
-patient = {f"{name}, long": {**options, "steps": LONG} for name, options in KINDS.items() if name in ("distilled", "both")}
+patient = {
+    f"{name}, long": {**options, "steps": LONG}
+    for name, options in KINDS.items()
+    if name in ("distilled", "both")
+}
 trained |= students(patient)
-lengths = {name: [lab.mean_interval(scores(kind)) for kind in (name, f"{name}, long")] for name in ("distilled", "both")}
+lengths = {
+    name: [lab.mean_interval(scores(kind)) for kind in (name, f"{name}, long")]
+    for name in ("distilled", "both")
+}
 added["both - distilled, long"] = gain("both, long", "distilled, long")
 lab.figures.curves(
     {name: ([STEPS, LONG], rows) for name, rows in lengths.items()},
@@ -434,7 +483,11 @@ lab.figures.curves(
     ticks=[STEPS, LONG],
     levels={"teacher": teacher["test_accuracy"]},
     caption=f"{SHOTS} labels per class and unlabelled images. Band: 95 % interval over {len(SEEDS)} draws of the labels.",
-    alt="; ".join(f"{name}: {rows[0].mean:.2f} at {STEPS} steps, {rows[1].mean:.2f} at {LONG}" for name, rows in lengths.items()) + ".",
+    alt="; ".join(
+        f"{name}: {rows[0].mean:.2f} at {STEPS} steps, {rows[1].mean:.2f} at {LONG}"
+        for name, rows in lengths.items()
+    )
+    + ".",
 )
 
 # %%
@@ -479,7 +532,9 @@ lab.figures.bars(
     title=", ".join(f"{name} {level.mean:.2f}" for name, level in levels.items()),
     x="test accuracy",
     caption=f"Mean and 95 % interval over {len(SEEDS)} seeds. “distilled”: soft answers. All without augmentation.",
-    alt="Test accuracy: " + ", ".join(f"{name} {level.mean:.2f}" for name, level in levels.items()) + ".",
+    alt="Test accuracy: "
+    + ", ".join(f"{name} {level.mean:.2f}" for name, level in levels.items())
+    + ".",
 )
 
 # %%
@@ -503,9 +558,19 @@ lab.recall("soft", f"soft answers - true labels = {gain('distilled', 'all true l
 
 # %%
 TRIED, SHARES = lab.quick_or_full([1, 4, 16], [1, 2, 4, 8, 16]), [0.0, 0.5, 1.0]
-trained |= students({f"T {T}": {"images": "all", "teacher": plain, "temperature": float(T)} for T in TRIED if T != TEMPERATURE})
-trained |= students({f"alpha {a:g}": {"teacher": views, "alpha": a, **RIGHT} for a in SHARES if a != 0.5})
-by_temperature = [lab.mean_interval(scores("distilled" if T == TEMPERATURE else f"T {T}")) for T in TRIED]
+trained |= students(
+    {
+        f"T {T}": {"images": "all", "teacher": plain, "temperature": float(T)}
+        for T in TRIED
+        if T != TEMPERATURE
+    }
+)
+trained |= students(
+    {f"alpha {a:g}": {"teacher": views, "alpha": a, **RIGHT} for a in SHARES if a != 0.5}
+)
+by_temperature = [
+    lab.mean_interval(scores("distilled" if T == TEMPERATURE else f"T {T}")) for T in TRIED
+]
 by_share = [lab.mean_interval(scores("taught" if a == 0.5 else f"alpha {a:g}")) for a in SHARES]
 best = TRIED[max(range(len(TRIED)), key=lambda i: by_temperature[i].mean)]
 
@@ -518,7 +583,9 @@ lab.figures.curves(
     ticks=TRIED,
     levels={"all true labels": levels["all true labels"].mean},
     caption="Unlabelled images without augmentation. Do the intervals tell neighbouring temperatures apart?",
-    alt="Test accuracy: " + ", ".join(f"T {T}: {e.mean:.2f}" for T, e in zip(TRIED, by_temperature)) + ".",
+    alt="Test accuracy: "
+    + ", ".join(f"T {T}: {e.mean:.2f}" for T, e in zip(TRIED, by_temperature))
+    + ".",
 )
 
 # %%
@@ -530,7 +597,9 @@ lab.figures.curves(
     ticks=SHARES,
     levels={"fresh augmentation, no teacher": sum(scores("augmentation")) / len(SEEDS)},
     caption=f"{SHOTS} labelled images per class in {COPIES} cached copies. Dashed: a new view at every step instead of cached copies.",
-    alt="Test accuracy: " + ", ".join(f"alpha {a:g}: {e.mean:.2f}" for a, e in zip(SHARES, by_share)) + ".",
+    alt="Test accuracy: "
+    + ", ".join(f"alpha {a:g}: {e.mean:.2f}" for a, e in zip(SHARES, by_share))
+    + ".",
 )
 
 # %% [markdown]
@@ -553,7 +622,9 @@ lab.figures.bars(
     title=f"Same view - fixed: {gain('both', 'fixed').mean:+.3f}; cached - online: {gain('both', 'online').mean:+.3f}",
     x="test accuracy",
     caption=f"{SHOTS} labels per class and unlabelled images, {STEPS} steps. Mean and 95 % interval over {len(SEEDS)} seeds.",
-    alt="Test accuracy: " + ", ".join(f"{name} {level.mean:.2f}" for name, level in by_view.items()) + ".",
+    alt="Test accuracy: "
+    + ", ".join(f"{name} {level.mean:.2f}" for name, level in by_view.items())
+    + ".",
 )
 
 # %% [markdown]
@@ -561,18 +632,36 @@ lab.figures.bars(
 # augmentation. Both must end with the same student.
 
 # %%
-once = {**COMMON, "steps": len(task.train_labels) // 64, "seed": SEED, "images": "all", "mixed": distillation.mixed_loss}
+once = {
+    **COMMON,
+    "steps": len(task.train_labels) // 64,
+    "seed": SEED,
+    "images": "all",
+    "mixed": distillation.mixed_loss,
+}
 ways = {"cached": plain, "online": teacher["teacher"]}
-turns = [{**once, "teacher": asked} for _ in range(lab.quick_or_full(7, 30)) for asked in ways.values()]
-timed = lab.sweep(distillation.fit_student, turns, jobs=1, description="epochs")  # one process, one thread
+turns = [
+    {**once, "teacher": asked} for _ in range(lab.quick_or_full(7, 30)) for asked in ways.values()
+]
+timed = lab.sweep(
+    distillation.fit_student, turns, jobs=1, description="epochs"
+)  # one process, one thread
 epochs = {name: timed[i::2] for i, name in enumerate(ways)}
-seconds = {name: [row["seconds"] for row in rows[2:]] for name, rows in epochs.items()}  # the first ones warm up
+seconds = {
+    name: [row["seconds"] for row in rows[2:]] for name, rows in epochs.items()
+}  # the first ones warm up
 apart = (epochs["cached"][0]["test_logits"] - epochs["online"][0]["test_logits"]).abs().max().item()
 print(f"The two students' logits differ by at most {apart:.0e}.")
-print(f"Cache: {views[..., 0].numel():,} answers, once. Online: {STEPS * 64:,} answers for each of {len(SEEDS)} students.")
+print(
+    f"Cache: {views[..., 0].numel():,} answers, once. Online: {STEPS * 64:,} answers for each of {len(SEEDS)} students."
+)
 
 # %%
-lab.record("cached_epoch_speedup", [a / b for a, b in zip(seconds["online"], seconds["cached"])], unit="times online")
+lab.record(
+    "cached_epoch_speedup",
+    [a / b for a, b in zip(seconds["online"], seconds["cached"])],
+    unit="times online",
+)
 
 # %% [markdown]
 # The cache pays off when it is asked more often than it was filled. Here all students share it. With fresh views the two students are
@@ -604,8 +693,13 @@ lab.verdict(
 # %%
 small_plain = distillation.cached_logits(small_teacher["teacher"], DATASET)
 trained |= students({"small teacher": {"images": "all", "teacher": small_plain}})
-second = [{**COMMON, "seed": row["seed"], "teacher": row["student"], **RIGHT} for row in trained["augmentation"]]
-trained["self-distilled"] = lab.sweep(distillation.fit_student, second, description="second generations")
+second = [
+    {**COMMON, "seed": row["seed"], "teacher": row["student"], **RIGHT}
+    for row in trained["augmentation"]
+]
+trained["self-distilled"] = lab.sweep(
+    distillation.fit_student, second, description="second generations"
+)
 by_teacher = {
     "large teacher - small teacher": gain("distilled", "small teacher"),
     "small teacher - hard labels": gain("small teacher", "hard labels"),
@@ -617,21 +711,31 @@ lab.figures.bars(
     x="difference in test accuracy",
     line=0.0,
     caption=f"Paired differences and 95 % intervals over {len(SEEDS)} draws. The teachers' own accuracies are printed at their training.",
-    alt="Differences in accuracy: " + "; ".join(f"{name} {value.mean:+.2f}" for name, value in by_teacher.items()) + ".",
+    alt="Differences in accuracy: "
+    + "; ".join(f"{name} {value.mean:+.2f}" for name, value in by_teacher.items())
+    + ".",
 )
 
 # %%
 lab.verdict(
     "larger-teacher",
     "A larger teacher is a better teacher.",
-    [lab.Evidence("large teacher - small teacher", by_teacher["large teacher - small teacher"], ">")],
+    [
+        lab.Evidence(
+            "large teacher - small teacher", by_teacher["large teacher - small teacher"], ">"
+        )
+    ],
 )
 
 # %%
 lab.verdict(
     "self-distillation",
     "A student gains from a teacher of its own size and data.",
-    [lab.Evidence("self-distilled - augmentation", by_teacher["self-distilled - augmentation"], ">")],
+    [
+        lab.Evidence(
+            "self-distilled - augmentation", by_teacher["self-distilled - augmentation"], ">"
+        )
+    ],
 )
 
 # %% [markdown]
@@ -642,7 +746,8 @@ lab.verdict(
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "fidelity"}
+
+# %% exercise="fidelity"
 def fidelity(student_logits, teacher_logits):
     """How well the student imitates the teacher: the share of agreement and the mean divergence.
 
@@ -657,9 +762,6 @@ def fidelity(student_logits, teacher_logits):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_fidelity"}
-lab.check(fidelity)
-
 # %% [markdown]
 # A student that is often right agrees with a teacher that is often right, imitation or not. So look where it matters: at the tenth
 # of the test images that the teacher is least sure of.
@@ -668,13 +770,26 @@ lab.check(fidelity)
 faithful = lab.yours_or_ours(fidelity)
 unsure = z_t.softmax(dim=1).max(dim=1).values.argsort()[: len(z_t) // 10]
 compared = ["augmentation", "pseudo-labels", "distilled", "both", "all true labels"]
-agreed = {name: [faithful(row["test_logits"][unsure], z_t[unsure])[0] for row in trained[name]] for name in compared}
+agreed = {
+    name: [faithful(row["test_logits"][unsure], z_t[unsure])[0] for row in trained[name]]
+    for name in compared
+}
 right = {
-    name: [(row["test_logits"][unsure].argmax(dim=1) == task.test_labels[unsure]).float().mean().item() for row in trained[name]]
+    name: [
+        (row["test_logits"][unsure].argmax(dim=1) == task.test_labels[unsure]).float().mean().item()
+        for row in trained[name]
+    ]
     for name in compared
 }
 imitation = {name: lab.paired_difference(agreed[name], right[name]) for name in compared}
-points = {name: (lab.mean_interval(agreed[name]).mean, lab.mean_interval(right[name]).mean, imitation[name].mean) for name in compared}
+points = {
+    name: (
+        lab.mean_interval(agreed[name]).mean,
+        lab.mean_interval(right[name]).mean,
+        imitation[name].mean,
+    )
+    for name in compared
+}
 teacher_right = (z_t[unsure].argmax(dim=1) == task.test_labels[unsure]).float().mean().item()
 nearest, best_there = (max(points, key=lambda name: points[name][i]) for i in (0, 1))
 
@@ -686,7 +801,8 @@ lab.figures.scatter(
     y="accuracy on the same images",
     colour="agreement - accuracy",
     caption=f"{len(unsure)} images, means over {len(SEEDS)} seeds. The teacher reads {teacher_right:.0%} of them rightly.",
-    alt="; ".join(f"{n}: agreement {a:.2f}, accuracy {y:.2f}" for n, (a, y, _) in points.items()) + ".",
+    alt="; ".join(f"{n}: agreement {a:.2f}, accuracy {y:.2f}" for n, (a, y, _) in points.items())
+    + ".",
 )
 
 # %%

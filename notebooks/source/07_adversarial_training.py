@@ -40,7 +40,11 @@ from fewshot_lab.methods import adversarial, attacks
 lab.setup("07", profile=PROFILE, seed=SEED, device=DEVICE)
 task = lab.data.load(DATASET)
 OTHER = "digits" if DATASET != "digits" else "glyphs"  # a second data set, for claim C7
-RADIUS = {"glyphs": 0.05, "digits": 0.15, "fashion": 0.05}  # how far every pixel may be moved, of the range 0..1
+RADIUS = {
+    "glyphs": 0.05,
+    "digits": 0.15,
+    "fashion": 0.05,
+}  # how far every pixel may be moved, of the range 0..1
 EPSILON = RADIUS[DATASET]
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(360, 2000)  # with all labels
@@ -114,7 +118,8 @@ lab.widgets.AttackExplorer(task, models, epsilon=2 * EPSILON)
 #
 # Here a loss is a function of images alone; `torch.autograd.grad(loss(x), x)` differentiates it.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "fgsm"}
+
+# %% exercise="fgsm"
 def fgsm(loss, images, epsilon):
     """One step of the fast gradient sign method.
 
@@ -128,13 +133,10 @@ def fgsm(loss, images, epsilon):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_fgsm"}
-lab.check(fgsm)
-
 # %% [markdown]
 # ## Measure it: the sign, and chance
 #
-# Your step against random signs of the same size, for the clean model. `attacks.frozen` keeps a model as it is while it is attacked:
+# Your step against random signs of the same size, for the clean model. `attacks.eval_without_weight_gradients` keeps a model as it is while it is attacked:
 # in evaluation mode, so that batch norm neither mixes the images nor learns from them, and its weights without gradients.
 
 # %%
@@ -142,19 +144,24 @@ one_step = lab.yours_or_ours(fgsm)
 images, labels = adversarial.tested(DATASET, 256)  # test images of all classes
 place = next(models["clean"].parameters()).device
 x, y = images.float().to(place) / 255, labels.to(place)
-with attacks.frozen(models["clean"]):
-    signed = one_step(attacks.reading_loss(models["clean"], y), x, EPSILON)
+with attacks.eval_without_weight_gradients(models["clean"]):
+    signed = one_step(attacks.cross_entropy_of(models["clean"], y), x, EPSILON)
 chance = torch.rand(x.shape, generator=torch.Generator().manual_seed(SEED)).to(place) - 0.5
 noisy = (x + EPSILON * chance.sign()).clamp(0, 1)
 
-read = {name: attacks.reads(models["clean"], shown, y) for name, shown in (("as it is", x), ("chance", noisy), ("FGSM", signed))}
+read = {
+    name: attacks.is_correct(models["clean"], shown, y)
+    for name, shown in (("as it is", x), ("chance", noisy), ("FGSM", signed))
+}
 shares = {name: lab.share_interval(int(right.sum()), len(right)) for name, right in read.items()}
 lab.figures.bars(
     shares,
     title=", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items()),
     x="share of test images that are read rightly",
     caption=f"Clean model, {len(y)} test images, every pixel moved by {EPSILON:g}: by random signs, and by those of the gradient.",
-    alt="Share of images read rightly: " + ", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items()) + ".",
+    alt="Share of images read rightly: "
+    + ", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items())
+    + ".",
 )
 
 # %% [markdown]
@@ -170,7 +177,8 @@ lab.figures.bars(
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "project_linf"}
+
+# %% exercise="project_linf"
 def project_linf(moved, images, epsilon):
     """The images nearest to `moved` in which no pixel is more than epsilon from the originals, within 0..1.
 
@@ -181,10 +189,7 @@ def project_linf(moved, images, epsilon):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_project_linf"}
-lab.check(project_linf)
-
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "project_l2"}
+# %% exercise="project_l2"
 def project_l2(moved, images, epsilon):
     """Every moved image, pulled straight towards its original until it is at most epsilon away, then brought into 0..1.
 
@@ -199,9 +204,6 @@ def project_l2(moved, images, epsilon):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_project_l2"}
-lab.check(project_l2)
-
 # %% [markdown]
 # ## Write it: the loop
 #
@@ -211,7 +213,7 @@ lab.check(project_l2)
 project = lab.yours_or_ours(project_linf)
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "pgd"}
+# %% exercise="pgd"
 def pgd(loss, images, start, epsilon, step_size, steps):
     """Projected gradient descent in the L-inf ball: so many steps uphill, each followed by the projection.
 
@@ -228,9 +230,6 @@ def pgd(loss, images, start, epsilon, step_size, steps):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_pgd"}
-lab.check(pgd)
-
 # %% [markdown]
 # ## Measure it: robust accuracy
 #
@@ -245,11 +244,18 @@ few, marks = images[:128], labels[:128]
 
 def robust(model, epsilon, **options):
     """The share of `few` that survives PGD with these options."""
-    options = {"steps": 20, "generator": torch.Generator().manual_seed(SEED), "loop": loop, **options}
+    options = {
+        "steps": 20,
+        "generator": torch.Generator().manual_seed(SEED),
+        "loop": loop,
+        **options,
+    }
     return attacks.survives(model, few, marks, epsilon=epsilon, **options).float().mean().item()
 
 
-reached = {name: [[robust(row["model"], e) for row in rows] for e in REACH] for name, rows in full.items()}
+reached = {
+    name: [[robust(row["model"], e) for row in rows] for e in REACH] for name, rows in full.items()
+}
 levels = {name: [lab.mean_interval(values) for values in rows] for name, rows in reached.items()}
 lab.figures.curves(
     {f"{name} model": (REACH, rows) for name, rows in levels.items()},
@@ -259,19 +265,34 @@ lab.figures.curves(
     ticks=REACH,
     limits=(-0.02, 1.02),
     caption=f"{len(few)} test images. Band: 95 % interval over {len(SEEDS)} seeds. At ε = 0 it is the clean accuracy.",
-    alt="; ".join(f"{n}: " + ", ".join(f"{e:g}: {v.mean:.2f}" for e, v in zip(REACH, rows)) for n, rows in levels.items()) + ".",
+    alt="; ".join(
+        f"{n}: " + ", ".join(f"{e:g}: {v.mean:.2f}" for e, v in zip(REACH, rows))
+        for n, rows in levels.items()
+    )
+    + ".",
 )
 
 # %%
-lab.recall("fall", f"{levels['clean'][0].mean:.0%} without an attack, {levels['clean'][2].mean:.0%} after it")
+lab.recall(
+    "fall",
+    f"{levels['clean'][0].mean:.0%} without an attack, {levels['clean'][2].mean:.0%} after it",
+)
 
 # %% [markdown]
 # Now over the number of steps, for the robust model. FGSM is one step of size ε; PGD's steps have the size 2.5 ε / steps.
 
 # %%
 COUNTS = [1, 2, 5, 10, 20]
-by_steps = [lab.mean_interval([robust(row["model"], EPSILON, steps=n) for row in full["robust"][:5]]) for n in COUNTS]
-fgsm_level = lab.mean_interval([robust(row["model"], EPSILON, steps=1, step_size=EPSILON, random=False) for row in full["robust"][:5]])
+by_steps = [
+    lab.mean_interval([robust(row["model"], EPSILON, steps=n) for row in full["robust"][:5]])
+    for n in COUNTS
+]
+fgsm_level = lab.mean_interval(
+    [
+        robust(row["model"], EPSILON, steps=1, step_size=EPSILON, random=False)
+        for row in full["robust"][:5]
+    ]
+)
 lab.figures.curves(
     {"PGD": (COUNTS, by_steps)},
     title=f"FGSM leaves {fgsm_level.mean:.2f}, PGD with {COUNTS[-1]} steps {by_steps[-1].mean:.2f}",
@@ -281,7 +302,9 @@ lab.figures.curves(
     ticks=COUNTS,
     levels={"FGSM": fgsm_level.mean},
     caption=f"Robust model, ε = {EPSILON:g}, {by_steps[0].n} seeds. Where does the curve become flat? So many steps are enough.",
-    alt="Robust accuracy by steps: " + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(COUNTS, by_steps)) + ".",
+    alt="Robust accuracy by steps: "
+    + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(COUNTS, by_steps))
+    + ".",
 )
 
 # %% [markdown]
@@ -289,7 +312,8 @@ lab.figures.curves(
 #
 # One start may fail where another works, so an attack is restarted. The attacker needs a single success per image.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "surviving_share"}
+
+# %% exercise="surviving_share"
 def surviving_share(right):
     """The robust accuracy under several attacks together.
 
@@ -300,20 +324,26 @@ def surviving_share(right):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_surviving_share"}
-lab.check(surviving_share)
-
 # %%
 survivors = lab.yours_or_ours(surviving_share)
 STARTS = 4
 rights = torch.stack(
     [
-        attacks.survives(models["robust"], few, marks, epsilon=EPSILON, generator=torch.Generator().manual_seed(s), loop=loop)
+        attacks.survives(
+            models["robust"],
+            few,
+            marks,
+            epsilon=EPSILON,
+            generator=torch.Generator().manual_seed(s),
+            loop=loop,
+        )
         for s in range(STARTS)
     ]
 )
 alone = [survivors(rights[i : i + 1]) for i in range(STARTS)]
-print(f"Each start alone leaves {', '.join(f'{share:.3f}' for share in alone)}; together {survivors(rights):.3f}.")
+print(
+    f"Each start alone leaves {', '.join(f'{share:.3f}' for share in alone)}; together {survivors(rights):.3f}."
+)
 
 # %% [markdown]
 # ## See: a targeted attack, in both balls
@@ -327,8 +357,19 @@ own = torch.arange(8)
 targets = own.roll(-1)
 made = {"original": shown.float() / 255}
 for norm, radius in (("linf", 2 * EPSILON), ("l2", 2 * EPSILON * shown[0].numel() ** 0.5)):
-    made[norm] = attacks.attack(models["clean"], shown, own, epsilon=radius, steps=40, norm=norm, targets=targets, random=False).cpu()
-said = {name: lab.training.predict(models["clean"], part).argmax(dim=1) for name, part in made.items()}
+    made[norm] = attacks.attack(
+        models["clean"],
+        shown,
+        own,
+        epsilon=radius,
+        steps=40,
+        norm=norm,
+        targets=targets,
+        random=False,
+    ).cpu()
+said = {
+    name: lab.training.outputs(models["clean"], part).argmax(dim=1) for name, part in made.items()
+}
 hits = {name: int((said[name] == targets).sum()) for name in ("linf", "l2")}
 lab.figures.images(
     torch.cat(list(made.values())),
@@ -359,7 +400,8 @@ lab.figures.images(
 #
 # ## Write it: TRADES
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "trades_loss"}
+
+# %% exercise="trades_loss"
 def trades_loss(clean_logits, worst_logits, labels, beta):
     """Cross-entropy of the clean images plus beta times KL(p_clean || p_worst), the mean over the images.
 
@@ -368,17 +410,18 @@ def trades_loss(clean_logits, worst_logits, labels, beta):
     """
     ### BEGIN SOLUTION
     log_p, log_q = clean_logits.log_softmax(dim=1), worst_logits.log_softmax(dim=1)
-    return F.cross_entropy(clean_logits, labels) + beta * (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+    return (
+        F.cross_entropy(clean_logits, labels)
+        + beta * (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+    )
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_trades_loss"}
-lab.check(trades_loss)
 
 # %% [markdown]
 # ## Measure it: more robust, and more accurate?
 #
 # Back to the two networks with all labels, whose inner loop attacked as yours does.
+
 
 # %%
 def scores(rows, what="test_accuracy"):
@@ -387,7 +430,11 @@ def scores(rows, what="test_accuracy"):
 
 
 costs = lab.paired_difference(scores(full["robust"]), scores(full["clean"]), unit="accuracy")
-gains = lab.paired_difference(scores(full["robust"], "robust_accuracy"), scores(full["clean"], "robust_accuracy"), unit="accuracy")
+gains = lab.paired_difference(
+    scores(full["robust"], "robust_accuracy"),
+    scores(full["clean"], "robust_accuracy"),
+    unit="accuracy",
+)
 
 # %%
 lab.record("clean_model_clean", scores(full["clean"]), unit="accuracy")
@@ -399,14 +446,18 @@ lab.record("clean_model_pgd20", scores(full["clean"], "robust_accuracy"), unit="
 lab.record("robust_model_clean", scores(full["robust"]), unit="accuracy")
 
 # %%
-lab.record("robust_model_pgd20", scores(full["robust"], "robust_accuracy"), unit="accuracy", headline=True)
+lab.record(
+    "robust_model_pgd20", scores(full["robust"], "robust_accuracy"), unit="accuracy", headline=True
+)
 
 # %%
 lab.verdict(
     "C10",
     "Adversarial training makes a model both more robust and more accurate.",
     [
-        lab.Evidence(f"robust accuracy (PGD-20, ε = {EPSILON:g}): robust model - clean model", gains, ">"),
+        lab.Evidence(
+            f"robust accuracy (PGD-20, ε = {EPSILON:g}): robust model - clean model", gains, ">"
+        ),
         lab.Evidence("test accuracy: robust model - clean model", costs, ">"),
     ],
 )
@@ -426,11 +477,19 @@ lab.predict(
 
 # %%
 ATTACKED = {"method": "adversarial", "epsilon": EPSILON / 2, "inner_steps": 2, "loop": loop}
-KINDS = {"nothing": {}, "policy": RIGHT, "attack": ATTACKED, "policy + attack": {**RIGHT, **ATTACKED}}
+KINDS = {
+    "nothing": {},
+    "policy": RIGHT,
+    "attack": ATTACKED,
+    "policy + attack": {**RIGHT, **ATTACKED},
+}
 SHOTS = [1, 5, 20]
 few_shot = {k: trained(KINDS, shots=k, steps=FEW_STEPS) for k in SHOTS}
 curves = {
-    what: {name: (SHOTS, [lab.mean_interval(scores(few_shot[k][name], what)) for k in SHOTS]) for name in KINDS}
+    what: {
+        name: (SHOTS, [lab.mean_interval(scores(few_shot[k][name], what)) for k in SHOTS])
+        for name in KINDS
+    }
     for what in ("test_accuracy", "robust_accuracy")
 }
 
@@ -443,26 +502,32 @@ curves = {
 at_five = {name: curves["test_accuracy"][name][1][1].mean for name in KINDS}
 lab.figures.curves(
     curves["test_accuracy"],
-    title="At 5 labels per class: " + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items()),
+    title="At 5 labels per class: "
+    + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items()),
     x="labels per class",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
     caption=f"{task.name}, {FEW_STEPS} steps, attack in training with ε = {EPSILON / 2:g}. Band: 95 % interval over {len(SEEDS)} draws of labels.",
-    alt="Test accuracy at 5 labels per class: " + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items()) + ".",
+    alt="Test accuracy at 5 labels per class: "
+    + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items())
+    + ".",
 )
 
 # %%
 five_robust = {name: curves["robust_accuracy"][name][1][1].mean for name in KINDS}
 lab.figures.curves(
     curves["robust_accuracy"],
-    title="Under attack, 5 labels: " + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items()),
+    title="Under attack, 5 labels: "
+    + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items()),
     x="labels per class",
     y=f"robust accuracy (PGD-20, ε = {EPSILON:g})",
     log_x=True,
     ticks=SHOTS,
     caption="Robustness needs more labels than accuracy does (Schmidt et al. 2018). Which of the two curves rises later?",
-    alt="Robust accuracy at 5 labels per class: " + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items()) + ".",
+    alt="Robust accuracy at 5 labels per class: "
+    + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items())
+    + ".",
 )
 
 # %% [markdown]
@@ -478,7 +543,10 @@ elsewhere = trained(there, OTHER, shots=5, steps=3 * FEW_STEPS, test_epsilon=Non
 
 def gain(rows, what="test_accuracy", over="policy"):
     """What the attack adds to `over`, in pairs."""
-    return lab.paired_difference(scores(rows["attack" if over == "nothing" else f"{over} + attack"], what), scores(rows[over], what))
+    return lab.paired_difference(
+        scores(rows["attack" if over == "nothing" else f"{over} + attack"], what),
+        scores(rows[over], what),
+    )
 
 
 added = {f"attack - nothing, K = {k}": gain(few_shot[k], over="nothing") for k in SHOTS}
@@ -487,14 +555,19 @@ added["policy + attack - policy, K = 5, long"] = gain(patient)
 added[f"policy + attack - policy, K = 5, long, {OTHER}"] = gain(elsewhere)
 
 # %%
-surely = [sum(value.low > 0 for value in added.values()), sum(value.high < 0 for value in added.values())]
+surely = [
+    sum(value.low > 0 for value in added.values()),
+    sum(value.high < 0 for value in added.values()),
+]
 lab.figures.bars(
     added,
     title=f"Of {len(added)}, the attack surely helps in {surely[0]}, costs in {surely[1]}",
     x="difference in test accuracy on clean images",
     line=0.0,
     caption=f"K labels per class. Paired differences, 95 % intervals over {len(SEEDS)} draws. Right of the dashed line the attack helps.",
-    alt="Differences: " + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items()) + ".",
+    alt="Differences: "
+    + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items())
+    + ".",
 )
 
 # %%
@@ -515,7 +588,9 @@ lab.verdict(
     "C7",
     "Adversarial training improves few-shot generalisation further (chapter 06 tests the other half, distillation).",
     [
-        lab.Evidence(f"policy + attack - policy, K = 5, {name}, {3 * FEW_STEPS} steps", gain(rows), ">")
+        lab.Evidence(
+            f"policy + attack - policy, K = 5, {name}, {3 * FEW_STEPS} steps", gain(rows), ">"
+        )
         for name, rows in ((DATASET, patient), (OTHER, elsewhere))
     ],
 )
@@ -524,14 +599,21 @@ lab.verdict(
 lab.verdict(
     "attack-as-augmentation",
     "Where there is no other augmentation, the attack is one: it lifts the accuracy on clean images.",
-    [lab.Evidence(f"attack - nothing, K = {k}", added[f"attack - nothing, K = {k}"], ">") for k in (1, 5)],
+    [
+        lab.Evidence(f"attack - nothing, K = {k}", added[f"attack - nothing, K = {k}"], ">")
+        for k in (1, 5)
+    ],
 )
 
 # %%
 lab.verdict(
     "robust-with-few-labels",
     "With 5 labels per class adversarial training makes a network more robust.",
-    [lab.Evidence("robust accuracy: policy + attack - policy", gain(few_shot[5], "robust_accuracy"), ">")],
+    [
+        lab.Evidence(
+            "robust accuracy: policy + attack - policy", gain(few_shot[5], "robust_accuracy"), ">"
+        )
+    ],
 )
 
 # %% [markdown]
@@ -542,17 +624,30 @@ lab.verdict(
 
 # %%
 twice = {"method": "adversarial", "inner_steps": 2, "loop": loop}
-trade = {"method": "trades", "epsilon": EPSILON, "inner_steps": 2, "beta": 6.0, "trades": lab.yours_or_ours(trades_loss), "loop": loop}
+trade = {
+    "method": "trades",
+    "epsilon": EPSILON,
+    "inner_steps": 2,
+    "beta": 6.0,
+    "trades": lab.yours_or_ours(trades_loss),
+    "loop": loop,
+}
 WAYS = {
     "ε": {**twice, "epsilon": EPSILON},
     "2 ε": {**twice, "epsilon": 2 * EPSILON},
     "TRADES": trade,
     "free": {"method": "free", "epsilon": EPSILON, "inner_steps": 3, "steps": 3 * FEW_STEPS},
 }
-ways = {"0": few_shot[20]["nothing"], "ε / 2": few_shot[20]["attack"], **trained(WAYS, shots=20, steps=FEW_STEPS)}
+ways = {
+    "0": few_shot[20]["nothing"],
+    "ε / 2": few_shot[20]["attack"],
+    **trained(WAYS, shots=20, steps=FEW_STEPS),
+}
 RADII = {"0": 0.0, "ε / 2": EPSILON / 2, "ε": EPSILON, "2 ε": 2 * EPSILON}
 sides = {"clean": "test_accuracy", f"under attack (ε = {EPSILON:g})": "robust_accuracy"}
-traded = {side: [lab.mean_interval(scores(ways[w], what)) for w in RADII] for side, what in sides.items()}
+traded = {
+    side: [lab.mean_interval(scores(ways[w], what)) for w in RADII] for side, what in sides.items()
+}
 best = max(range(len(RADII)), key=lambda i: list(traded.values())[1][i].mean)
 
 # %%
@@ -563,7 +658,11 @@ lab.figures.curves(
     y="accuracy",
     ticks=list(RADII.values()),
     caption=f"20 labels per class, {FEW_STEPS} steps. Band: 95 % interval over {len(SEEDS)} draws of the labels.",
-    alt="; ".join(f"{s}: " + ", ".join(f"{r:g}: {e.mean:.2f}" for r, e in zip(RADII.values(), rows)) for s, rows in traded.items()) + ".",
+    alt="; ".join(
+        f"{s}: " + ", ".join(f"{r:g}: {e.mean:.2f}" for r, e in zip(RADII.values(), rows))
+        for s, rows in traded.items()
+    )
+    + ".",
 )
 
 # %% [markdown]
@@ -579,14 +678,19 @@ compared = {
 seconds = {name: sum(scores(ways[way], "seconds")) / len(SEEDS) for name, way in named.items()}
 lab.figures.bars(
     compared,
-    title="Seconds of a training: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
+    title="Seconds of a training: "
+    + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
     x="accuracy",
     caption=f"20 labels per class, ε = {EPSILON:g}, β = {trade['beta']:g}. Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
-    alt="Accuracy: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items()) + ".",
+    alt="Accuracy: "
+    + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items())
+    + ".",
 )
 
 # %%
-cheaper = lab.paired_difference(scores(ways["free"], "robust_accuracy"), scores(ways["ε"], "robust_accuracy"))
+cheaper = lab.paired_difference(
+    scores(ways["free"], "robust_accuracy"), scores(ways["ε"], "robust_accuracy")
+)
 lab.verdict(
     "free-is-enough",
     "Free training is as robust as PGD training that makes as many passes (within 0.03).",
@@ -599,15 +703,28 @@ lab.verdict(
 # Somebody brings you a defence. It needs no training: put it around the clean model, and PGD-20 finds next to nothing.
 
 # %%
-lab.predict("bug", "Almost no image falls to PGD-20. The defence ...", ["works", "breaks the attack, not the error", "breaks the clean accuracy"])
+lab.predict(
+    "bug",
+    "Almost no image falls to PGD-20. The defence ...",
+    ["works", "breaks the attack, not the error", "breaks the clean accuracy"],
+)
 
 # %%
 defence = adversarial.Saturated(models["clean"])
-x_gradient = attacks.input_gradient(attacks.reading_loss(defence.eval(), y), x)
+x_gradient = attacks.input_gradient(attacks.cross_entropy_of(defence.eval(), y), x)
 silent = (x_gradient.flatten(1) == 0).all(dim=1).float().mean().item()
-kept = attacks.survives(defence, images, labels, epsilon=EPSILON, generator=torch.Generator().manual_seed(SEED), loop=loop)
-clean_right = attacks.reads(defence, x, y)
-print(f"Clean accuracy {clean_right.float().mean():.3f}, robust accuracy under PGD-20 {kept.float().mean():.3f}.")
+kept = attacks.survives(
+    defence,
+    images,
+    labels,
+    epsilon=EPSILON,
+    generator=torch.Generator().manual_seed(SEED),
+    loop=loop,
+)
+clean_right = attacks.is_correct(defence, x, y)
+print(
+    f"Clean accuracy {clean_right.float().mean():.3f}, robust accuracy under PGD-20 {kept.float().mean():.3f}."
+)
 print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 
 # %% [markdown]
@@ -625,7 +742,8 @@ print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warning_signs"}
+
+# %% exercise="warning_signs"
 def warning_signs(one_step, many_steps, transfer, unbounded):
     """The three signs of masked gradients in numbers: alarm if the first is above 0, the second not below 0, the third above 0.
 
@@ -634,13 +752,12 @@ def warning_signs(one_step, many_steps, transfer, unbounded):
     under many steps minus that under one step, and the accuracy without a bound.
     """
     ### BEGIN SOLUTION
-    one, many, other, left = (right.float().mean().item() for right in (one_step, many_steps, transfer, unbounded))
+    one, many, other, left = (
+        right.float().mean().item() for right in (one_step, many_steps, transfer, unbounded)
+    )
     return many - other, many - one, left
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_warning_signs"}
-lab.check(warning_signs)
 
 # %% [markdown]
 # ## Measure it: three checks, for the defence and for an honest model
@@ -649,18 +766,30 @@ lab.check(warning_signs)
 
 # %%
 stranger = full["clean"][1]["model"]
-with attacks.frozen(stranger):  # the whole way, also for images that the stranger misreads early
-    found = loop(attacks.reading_loss(stranger, y), x, x, EPSILON, EPSILON / 8, 20)
+with attacks.eval_without_weight_gradients(
+    stranger
+):  # the whole way, also for images that the stranger misreads early
+    found = loop(attacks.cross_entropy_of(stranger, y), x, x, EPSILON, EPSILON / 8, 20)
 
 
 def checked(model):
     """Which test images a model reads rightly, as they are and under four attacks."""
-    tried = {"one step": (EPSILON, 1, EPSILON), "many steps": (EPSILON, 40, None), "unbounded": (1.0, 40, None)}
+    tried = {
+        "one step": (EPSILON, 1, EPSILON),
+        "many steps": (EPSILON, 40, None),
+        "unbounded": (1.0, 40, None),
+    }
     right = {
-        name: attacks.survives(model, images, labels, epsilon=e, steps=steps, step_size=size, random=False, loop=loop)
+        name: attacks.survives(
+            model, images, labels, epsilon=e, steps=steps, step_size=size, random=False, loop=loop
+        )
         for name, (e, steps, size) in tried.items()
     }
-    return {"as it is": attacks.reads(model, x, y), **right, "transfer": attacks.reads(model, found, y)}
+    return {
+        "as it is": attacks.is_correct(model, x, y),
+        **right,
+        "transfer": attacks.is_correct(model, found, y),
+    }
 
 
 signs = lab.yours_or_ours(warning_signs)
@@ -668,7 +797,9 @@ report = {"defence": checked(defence), "robust model": checked(models["robust"])
 order = ("one step", "many steps", "transfer", "unbounded")
 alarms = {name: signs(*(right[attack] for attack in order)) for name, right in report.items()}
 for name, values in alarms.items():
-    print(f"{name:>12}: white box - transfer {values[0]:+.3f}, many - one {values[1]:+.3f}, unbounded {values[2]:.3f}")
+    print(
+        f"{name:>12}: white box - transfer {values[0]:+.3f}, many - one {values[1]:+.3f}, unbounded {values[2]:.3f}"
+    )
 
 # %%
 columns = ["as it is", *order]
@@ -679,19 +810,33 @@ lab.figures.matrix(
     ["as it\nis", "one\nstep", "many\nsteps", "trans-\nfer", "no\nbound"],
     title=f"Alarms: defence {raised['defence']} of 3, robust model {raised['robust model']} of 3",
     caption=f"Share of {len(labels)} test images that survive. In which column does the defence look best? In which is it found out?",
-    alt="; ".join(f"{n}: " + ", ".join(f"{a} {r[a].float().mean():.2f}" for a in columns) for n, r in report.items()) + ".",
+    alt="; ".join(
+        f"{n}: " + ", ".join(f"{a} {r[a].float().mean():.2f}" for a in columns)
+        for n, r in report.items()
+    )
+    + ".",
 )
 
 # %% [markdown]
 # And the attack that knows the defence goes around it: it follows the gradient of the logits *before* they are multiplied.
 
 # %%
-around = attacks.attack(defence.model, images, labels, epsilon=EPSILON, generator=torch.Generator().manual_seed(SEED), loop=loop)
-adaptive = attacks.reads(defence, around, y)
+around = attacks.attack(
+    defence.model,
+    images,
+    labels,
+    epsilon=EPSILON,
+    generator=torch.Generator().manual_seed(SEED),
+    loop=loop,
+)
+adaptive = attacks.is_correct(defence, around, y)
 lab.record("defence_claimed", lab.share_interval(int(kept.sum()), len(kept)), unit="accuracy")
 
 # %%
-lab.record("defence_adaptive", lab.share_interval(int(adaptive.sum()), len(adaptive)), unit="accuracy")
+lab.record(
+    "defence_adaptive", lab.share_interval(int(adaptive.sum()), len(adaptive)), unit="accuracy"
+)
+
 
 # %%
 def evidence(name):
@@ -699,19 +844,38 @@ def evidence(name):
     right = {attack: values.float().tolist() for attack, values in report[name].items()}
     left = sum(right["unbounded"])
     return [
-        lab.Evidence("many steps - transfer", lab.paired_difference(right["many steps"], right["transfer"]), "<", 0.01),
-        lab.Evidence("many steps - one step", lab.paired_difference(right["many steps"], right["one step"]), "<", 0.0),
+        lab.Evidence(
+            "many steps - transfer",
+            lab.paired_difference(right["many steps"], right["transfer"]),
+            "<",
+            0.01,
+        ),
+        lab.Evidence(
+            "many steps - one step",
+            lab.paired_difference(right["many steps"], right["one step"]),
+            "<",
+            0.0,
+        ),
         lab.Evidence("without a bound", lab.share_interval(round(left), len(labels)), "<", 0.05),
     ]
 
 
-lab.verdict("defence-is-honest", "The defence's robust accuracy is robustness.", evidence("defence"))
+lab.verdict(
+    "defence-is-honest", "The defence's robust accuracy is robustness.", evidence("defence")
+)
 
 # %%
-lab.verdict("robust-model-is-honest", "The robust model's robust accuracy is robustness.", evidence("robust model"))
+lab.verdict(
+    "robust-model-is-honest",
+    "The robust model's robust accuracy is robustness.",
+    evidence("robust model"),
+)
 
 # %%
-lab.recall("bug", f"{kept.float().mean():.0%} survive PGD-20, {adaptive.float().mean():.0%} an attack that goes around the defence")
+lab.recall(
+    "bug",
+    f"{kept.float().mean():.0%} survive PGD-20, {adaptive.float().mean():.0%} an attack that goes around the defence",
+)
 
 # %% [markdown]
 # ## Recap

@@ -37,10 +37,14 @@ import fewshot_lab as lab
 from fewshot_lab.methods import generated_instances, generation, generation_quality, variational
 
 lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
-judge_task, task = generation.parts(DATASET)  # the judge's half of the training images, and the generator's
+judge_task, task = generation.parts(
+    DATASET
+)  # the judge's half of the training images, and the generator's
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(1500, 6000)  # of the GAN that you will watch
-SHORT, LONG = lab.quick_or_full((400, 500), (1500, 3000))  # of each GAN: where games, where labels are compared
+SHORT, LONG = lab.quick_or_full(
+    (400, 500), (1500, 3000)
+)  # of each GAN: where games, where labels are compared
 PER_CLASS = 60  # images that are drawn of each class
 
 # %% [markdown]
@@ -62,10 +66,16 @@ lab.predict(
 # mean more than between pixels.
 
 # %%
-judge, judge_accuracy = generation_quality.fit_judge(judge_task, steps=lab.quick_or_full(300, 1500), seed=SEED)
+judge, judge_accuracy = generation_quality.fit_judge(
+    judge_task, steps=lab.quick_or_full(300, 1500), seed=SEED
+)
 n_test = len(task.test_labels)
-print(f"The judge learned from {len(judge_task.train_labels)} images. The generator gets {len(task.train_labels)} others.")
-lab.record("judge_accuracy", lab.share_interval(round(judge_accuracy * n_test), n_test), unit="accuracy")
+print(
+    f"The judge learned from {len(judge_task.train_labels)} images. The generator gets {len(task.train_labels)} others."
+)
+lab.record(
+    "judge_accuracy", lab.share_interval(round(judge_accuracy * n_test), n_test), unit="accuracy"
+)
 
 # %% [markdown]
 # ## Derive: two players
@@ -81,7 +91,8 @@ lab.record("judge_accuracy", lab.share_interval(round(judge_accuracy * n_test), 
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "discriminator_loss"}
+
+# %% exercise="discriminator_loss"
 def discriminator_loss(real_scores, fake_scores):
     """The mean of -log sigmoid(s) over the real scores plus the mean of -log(1 - sigmoid(s)) over the fake ones.
 
@@ -92,9 +103,6 @@ def discriminator_loss(real_scores, fake_scores):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_discriminator_loss"}
-lab.check(discriminator_loss)
-
 # %% [markdown]
 # ## Derive: the generator's loss
 #
@@ -103,7 +111,8 @@ lab.check(discriminator_loss)
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "generator_loss"}
+
+# %% exercise="generator_loss"
 def generator_loss(fake_scores):
     """The non-saturating loss: the mean of -log sigmoid(s) over the scores of generated images.
 
@@ -113,9 +122,6 @@ def generator_loss(fake_scores):
     return F.softplus(-fake_scores).mean()
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_generator_loss"}
-lab.check(generator_loss)
 
 # %%
 loss_d, loss_g = lab.yours_or_ours(discriminator_loss), lab.yours_or_ours(generator_loss)
@@ -128,10 +134,16 @@ def push(loss):
     return torch.autograd.grad(sum(loss(one) for one in s), s)[0][:, 0].abs().tolist()
 
 
-pushes = {"non-saturating: -log σ(s)": push(loss_g), "saturating: log(1 - σ(s))": push(lambda s: -F.softplus(s).mean())}
+pushes = {
+    "non-saturating: -log σ(s)": push(loss_g),
+    "saturating: log(1 - σ(s))": push(lambda s: -F.softplus(s).mean()),
+}
 ratio = pushes["non-saturating: -log σ(s)"][0] / pushes["saturating: log(1 - σ(s))"][0]
 lab.figures.curves(
-    {name: (SCORES.tolist(), [lab.mean_interval([value]) for value in values]) for name, values in pushes.items()},
+    {
+        name: (SCORES.tolist(), [lab.mean_interval([value]) for value in values])
+        for name, values in pushes.items()
+    },
     title=f"A fake with the score {SCORES[0]:g} is pushed {ratio:.0f} times as hard by the non-saturating loss",
     x="score s of a generated image (low: seen through)",
     y="size of the push |dL/ds|",
@@ -149,7 +161,8 @@ lab.figures.curves(
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "projection_score"}
+
+# %% exercise="projection_score"
 def projection_score(features, v, V, labels):
     """The scores v . phi(x) + V_y . phi(x) of images of given classes.
 
@@ -160,9 +173,6 @@ def projection_score(features, v, V, labels):
     return features @ v + (features * V[labels]).sum(dim=1)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_projection_score"}
-lab.check(projection_score)
 
 # %% [markdown]
 # ## Derive: a collapse alarm
@@ -176,24 +186,25 @@ lab.check(projection_score)
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "collapse_alarm"}
+
+# %% exercise="collapse_alarm"
 def collapse_alarm(generated, labels, real, real_labels):
     """For each class: the mean distance between two generated images over that between two real ones.
 
     generated: float tensor (n, 1, H, W), labels (n,) its class numbers; real (m, 1, H, W), real_labels (m,). Distances are
     Euclidean over all pixels, between different images (torch.pdist gives each pair once). Returns (classes,).
     """
+
     ### BEGIN SOLUTION
     def spread(images):
         return torch.pdist(images.flatten(1).double()).mean()
 
     classes = range(int(real_labels.max()) + 1)
-    return torch.stack([spread(generated[labels == k]) / spread(real[real_labels == k]) for k in classes])
+    return torch.stack(
+        [spread(generated[labels == k]) / spread(real[real_labels == k]) for k in classes]
+    )
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_collapse_alarm"}
-lab.check(collapse_alarm)
 
 # %% [markdown]
 # ## Watch it train
@@ -208,7 +219,13 @@ alarm, score = lab.yours_or_ours(collapse_alarm), lab.yours_or_ours(projection_s
 players = {"losses": (loss_d, loss_g), "score": score}
 with lab.widgets.GanMonitor(task, alarm=alarm) as live:
     gan = generation.fit_gan(
-        DATASET, seed=SEED, steps=STEPS, watch=live, watch_every=STEPS // 20, progress_bar=True, **players
+        DATASET,
+        seed=SEED,
+        steps=STEPS,
+        watch=live,
+        watch_every=STEPS // 20,
+        progress=True,
+        **players,
     )
 
 # %% [markdown]
@@ -267,7 +284,8 @@ lab.widgets.LatentExplorer(gan["generator"], task.classes)
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "frechet_distance"}
+
+# %% exercise="frechet_distance"
 def frechet_distance(a, b):
     """The squared Fréchet distance between Gaussians fitted to two sets of features.
 
@@ -280,12 +298,14 @@ def frechet_distance(a, b):
     values, vectors = torch.linalg.eigh(C_a)
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     trace_of_root = torch.linalg.eigvalsh(root @ C_b @ root).clamp_min(0).sqrt().sum()
-    return ((a.mean(dim=0) - b.mean(dim=0)).square().sum() + C_a.trace() + C_b.trace() - 2 * trace_of_root).item()
+    return (
+        (a.mean(dim=0) - b.mean(dim=0)).square().sum()
+        + C_a.trace()
+        + C_b.trace()
+        - 2 * trace_of_root
+    ).item()
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_frechet_distance"}
-lab.check(frechet_distance)
 
 # %% [markdown]
 # ## Derive: precision and recall
@@ -299,13 +319,15 @@ lab.check(frechet_distance)
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "precision_recall"}
+
+# %% exercise="precision_recall"
 def precision_recall(real, generated, k=3):
     """The share of generated features within the real manifold, and of real ones within the generated manifold.
 
     real (n, d), generated (m, d): float tensors. k: each ball reaches to the k-th nearest *other* point of its own set, the rim
     included; torch.cdist gives all distances, kthvalue the smallest ones. Returns two numbers from 0 to 1.
     """
+
     ### BEGIN SOLUTION
     def within(points, centres):
         radii = torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values
@@ -315,9 +337,6 @@ def precision_recall(real, generated, k=3):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_precision_recall"}
-lab.check(precision_recall)
-
 # %% [markdown]
 # ## Measure it: quality against diversity
 #
@@ -326,24 +345,37 @@ lab.check(precision_recall)
 # an encoder and a decoder, no game, a plain loss. Its pixel noise $\sigma$ says how much detail may stay unexplained.
 
 # %%
-measures = {"frechet": lab.yours_or_ours(frechet_distance), "within": lab.yours_or_ours(precision_recall), "alarm": alarm}
+measures = {
+    "frechet": lab.yours_or_ours(frechet_distance),
+    "within": lab.yours_or_ours(precision_recall),
+    "alarm": alarm,
+}
 
 
 def measured(images, labels):
     return generation_quality.quality(judge, images, labels, judge_task, **measures)
 
 
-STRENGTHS = {"mild": {"policy": "affine", "strength": 0.1}, "strong": {"policy": "affine", "strength": 0.25}}
+STRENGTHS = {
+    "mild": {"policy": "affine", "strength": 0.1},
+    "strong": {"policy": "affine", "strength": 0.25},
+}
 SIGMAS = [0.1, 0.2, 0.4]
 vaes = [{"dataset": DATASET, "seed": SEED, "steps": STEPS, "sigma": sigma} for sigma in SIGMAS]
 vaes = lab.sweep(variational.fit_vae, vaes, description="VAEs")
 drawn = {"real, the other half": (task.train_images, task.train_labels)}
 for name, how in STRENGTHS.items():
-    drawn[f"augmented, {name}"] = generated_instances.augmented(task.train_images, seed=SEED, **how), task.train_labels
+    drawn[f"augmented, {name}"] = (
+        generated_instances.augmented(task.train_images, seed=SEED, **how),
+        task.train_labels,
+    )
 for t in (1, 0.6, 0.3):
     name = "GAN" if t == 1 else f"GAN, truncation {t:g}"
     drawn[name] = generation.sample(gan["generator"], PER_CLASS, seed=SEED, truncation=t)
-drawn |= {f"VAE, σ {row['sigma']:g}": generation.sample(row["generator"], PER_CLASS, seed=SEED) for row in vaes}
+drawn |= {
+    f"VAE, σ {row['sigma']:g}": generation.sample(row["generator"], PER_CLASS, seed=SEED)
+    for row in vaes
+}
 table = {name: measured(*what) for name, what in drawn.items()}
 floor = table["real, the other half"]
 
@@ -356,14 +388,21 @@ DIALS = {
 }
 lab.figures.curves(
     {
-        dial: ([table[name]["recall"] for name in names], [lab.mean_interval([table[name]["precision"]]) for name in names])
+        dial: (
+            [table[name]["recall"] for name in names],
+            [lab.mean_interval([table[name]["precision"]]) for name in names],
+        )
         for dial, names in DIALS.items()
     },
     title=f"Recall of the GAN {table['GAN']['recall']:.2f}, of real images {floor['recall']:.2f}",
     x="recall (diversity)",
     y="precision (quality)",
     caption="One generator each, so without an interval. A line joins the settings of one dial. Right and high is best.",
-    alt="; ".join(f"{name}: precision {row['precision']:.2f}, recall {row['recall']:.2f}" for name, row in table.items()) + ".",
+    alt="; ".join(
+        f"{name}: precision {row['precision']:.2f}, recall {row['recall']:.2f}"
+        for name, row in table.items()
+    )
+    + ".",
 )
 
 # %%
@@ -375,7 +414,9 @@ lab.figures.bars(
     x="Fréchet distance to the test images (squared, in the judge's features)",
     line=floor["frechet"],
     caption="One generator each, so without an interval. Dashed: the floor, two sets of real images.",
-    alt="Fréchet distances: " + ", ".join(f"{name} {table[name]['frechet']:.1f}" for name in ordered) + ".",
+    alt="Fréchet distances: "
+    + ", ".join(f"{name} {table[name]['frechet']:.1f}" for name in ordered)
+    + ".",
 )
 
 # %% [markdown]
@@ -401,7 +442,9 @@ lab.record("frechet_real_halves", floor["frechet"], unit="squared distance")
 # %%
 COLLAPSE = {"regularise": "none", "rates": (2e-2, 1e-3), "batch_size": 16}
 with lab.widgets.GanMonitor(task, alarm=alarm) as live:
-    generation.fit_gan(DATASET, seed=SEED, steps=SHORT, watch=live, watch_every=SHORT // 20, **COLLAPSE, **players)
+    generation.fit_gan(
+        DATASET, seed=SEED, steps=SHORT, watch=live, watch_every=SHORT // 20, **COLLAPSE, **players
+    )
 
 # %%
 RECIPES = {
@@ -414,7 +457,10 @@ RECIPES = {
 common = {"dataset": DATASET, "kind": "gan", "shots": None, "per_class": PER_CLASS, "steps": SHORT}
 grid = [{**common, "seed": seed, **options} for options in RECIPES.values() for seed in SEEDS]
 rows = iter(lab.sweep(generated_instances.fit_pool, grid, description="GANs"))
-games = {name: [measured(*generated_instances.unpacked(next(rows)["pool"])) for _ in SEEDS] for name in RECIPES}
+games = {
+    name: [measured(*generated_instances.unpacked(next(rows)["pool"])) for _ in SEEDS]
+    for name in RECIPES
+}
 
 
 def figure_of(name, which):
@@ -423,7 +469,9 @@ def figure_of(name, which):
 
 
 WHICH = ("intended", "frechet", "recall", "spread")
-seen = {which: {name: lab.mean_interval(figure_of(name, which)) for name in games} for which in WHICH}
+seen = {
+    which: {name: lab.mean_interval(figure_of(name, which)) for name in games} for which in WHICH
+}
 best = {which: max(values, key=lambda name: values[name].mean) for which, values in seen.items()}
 
 # %%
@@ -436,7 +484,11 @@ lab.figures.panels(
     },
     title=f"Most often recognised: “{best['intended']}”; highest recall: “{best['recall']}”",
     caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {SHORT} steps. Which figure would have warned you?",
-    alt="; ".join(f"{name}: " + ", ".join(f"{which} {seen[which][name].mean:.2f}" for which in seen) for name in games) + ".",
+    alt="; ".join(
+        f"{name}: " + ", ".join(f"{which} {seen[which][name].mean:.2f}" for which in seen)
+        for name in games
+    )
+    + ".",
 )
 
 # %%
@@ -448,7 +500,9 @@ lab.verdict(
     [
         lab.Evidence("recognised: collapse - R1", quality_gain, ">", -0.03),
         lab.Evidence("recall: collapse - R1", recall_gain, "<"),
-        lab.Evidence("alarm of the collapse", seen["spread"]["collapse"], "<", generation_quality.ALARM),
+        lab.Evidence(
+            "alarm of the collapse", seen["spread"]["collapse"], "<", generation_quality.ALARM
+        ),
         lab.Evidence("alarm of R1", seen["spread"]["R1"], ">", generation_quality.ALARM),
     ],
 )
@@ -466,16 +520,26 @@ lab.record("collapsed_spread", figure_of("collapse", "spread"), unit="of real sp
 # %%
 few = generation.fit_gan(DATASET, shots=5, seed=SEED, steps=LONG, **players)
 few_images, _, _ = generation.training_images(DATASET, 5, SEED)
-samples = {"GAN": (images, task.train_images), "held-out real": (task.test_images / 255, task.train_images)}
-samples["GAN of 5 per class"] = generation.sample(few["generator"], PER_CLASS, seed=SEED)[0], few_images
-apart = {name: generation_quality.nearest(queries, trained / 255) for name, (queries, trained) in samples.items()}
+samples = {
+    "GAN": (images, task.train_images),
+    "held-out real": (task.test_images / 255, task.train_images),
+}
+samples["GAN of 5 per class"] = (
+    generation.sample(few["generator"], PER_CLASS, seed=SEED)[0],
+    few_images,
+)
+apart = {
+    name: generation_quality.nearest(queries, trained / 255)
+    for name, (queries, trained) in samples.items()
+}
 shown = torch.stack([images[labels == k][0] for k in range(len(task.classes))][:10])
 _, rows = generation_quality.nearest(shown, task.train_images / 255)
 lab.figures.images(
     torch.cat([shown, task.train_images[rows] / 255]),
     ["generated"] * len(shown) + ["nearest"] * len(shown),
     columns=len(shown),
-    title="Median distance to the nearest: " + ", ".join(f"{name} {d.median():.2f}" for name, (d, _) in apart.items()),
+    title="Median distance to the nearest: "
+    + ", ".join(f"{name} {d.median():.2f}" for name, (d, _) in apart.items()),
     caption="Above: a generated image of each class. Below: the training image that is nearest to it, pixel by pixel.",
     alt="Generated images and, under each, its nearest training image.",
 )
@@ -485,12 +549,18 @@ near = apart["held-out real"][0].quantile(0.05).item()  # nearer than 19 in 20 h
 marks = torch.linspace(0, apart["held-out real"][0].quantile(0.95).item(), 12).tolist()
 close = {name: lab.share_interval(int((d <= near).sum()), len(d)) for name, (d, _) in apart.items()}
 lab.figures.curves(
-    {name: (marks, [lab.share_interval(int((d <= m).sum()), len(d)) for m in marks]) for name, (d, _) in apart.items()},
-    title="Nearer than 95 % of held-out images: " + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items()),
+    {
+        name: (marks, [lab.share_interval(int((d <= m).sum()), len(d)) for m in marks])
+        for name, (d, _) in apart.items()
+    },
+    title="Nearer than 95 % of held-out images: "
+    + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items()),
     x="distance to the nearest image that the generator was trained on",
     y="share of images within that distance",
     caption="Cumulative shares with 95 % intervals. A curve far to the left of the held-out images' is a copyist's.",
-    alt="Within the nearest 5 % of held-out images: " + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items()) + ".",
+    alt="Within the nearest 5 % of held-out images: "
+    + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items())
+    + ".",
 )
 
 # %%
@@ -518,7 +588,11 @@ rows = lab.sweep(generated_instances.fit_pool, grid, description="GANs")
 pool = {("GAN", row["shots"], row["seed"]): row["pool"] for row in rows}
 for name, how in STRENGTHS.items():
     copies = {"dataset": DATASET, "per_class": PER_CLASS, **how}
-    pool |= {(name, k, seed): generated_instances.augmented_pool(**copies, shots=k, seed=seed) for k in SHOTS for seed in SEEDS}
+    pool |= {
+        (name, k, seed): generated_instances.augmented_pool(**copies, shots=k, seed=seed)
+        for k in SHOTS
+        for seed in SEEDS
+    }
 more = generated_instances.pool_of(gan["generator"], PER_CLASS, SEED)
 
 # %%
@@ -528,15 +602,26 @@ ARMS = {
     "real + mild augmentation": lambda k, seed: STRENGTHS["mild"],
     "real + strong augmentation": lambda k, seed: STRENGTHS["strong"],
     "real + GAN": lambda k, seed: {"pool": pool["GAN", k, seed]},
-    "real + GAN + mild augmentation": lambda k, seed: {"pool": pool["GAN", k, seed], **STRENGTHS["mild"]},
+    "real + GAN + mild augmentation": lambda k, seed: {
+        "pool": pool["GAN", k, seed],
+        **STRENGTHS["mild"],
+    },
     "GAN only": lambda k, seed: {"pool": pool["GAN", k, seed], "share": 1.0},
     MORE: lambda k, seed: {"pool": more},
 }
 fits = {"dataset": DATASET, "steps": lab.quick_or_full(100, 300)}
-grid = [{**fits, "shots": k, "seed": seed, **how(k, seed)} for how in ARMS.values() for k in SHOTS for seed in SEEDS]
+grid = [
+    {**fits, "shots": k, "seed": seed, **how(k, seed)}
+    for how in ARMS.values()
+    for k in SHOTS
+    for seed in SEEDS
+]
 rows = iter(lab.sweep(generated_instances.fit_classifier, grid, description="classifiers"))
-accuracies = {(name, k): [next(rows)["test_accuracy"] for _ in SEEDS] for name in ARMS for k in SHOTS}
+accuracies = {
+    (name, k): [next(rows)["test_accuracy"] for _ in SEEDS] for name in ARMS for k in SHOTS
+}
 learning = {name: [lab.mean_interval(accuracies[name, k]) for k in SHOTS] for name in ARMS}
+
 
 # %%
 def over_shots(table, name):
@@ -549,16 +634,30 @@ rival = max(strengths, key=lambda name: sum(over_shots(accuracies, name)))
 print(f"Of the two strengths of augmentation, “{rival}” did better over all K.")
 
 # %%
-shown_arms = ["real", "real + mild augmentation", "real + strong augmentation", "real + GAN", "GAN only", MORE]
+shown_arms = [
+    "real",
+    "real + mild augmentation",
+    "real + strong augmentation",
+    "real + GAN",
+    "GAN only",
+    MORE,
+]
 lab.figures.curves(
     {name: (SHOTS, learning[name]) for name in shown_arms},
-    title="At 5 labels: " + ", ".join(f"{name} {learning[name][SHOTS.index(5)].mean:.2f}" for name in ("real", rival, "real + GAN")),
+    title="At 5 labels: "
+    + ", ".join(
+        f"{name} {learning[name][SHOTS.index(5)].mean:.2f}"
+        for name in ("real", rival, "real + GAN")
+    ),
     x="labels per class K",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws. The generators learned from the same K labels, the last one apart.",
-    alt="; ".join(f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in learning[name]) for name in shown_arms) + ".",
+    alt="; ".join(
+        f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in learning[name]) for name in shown_arms
+    )
+    + ".",
 )
 
 # %%
@@ -587,12 +686,19 @@ lab.record("classification_accuracy_score_k20", accuracies["GAN only", 20], unit
 
 # %%
 found = {key: measured(*generated_instances.unpacked(images)) for key, images in pool.items()}
-recalls = {(name, k): [found[name, k, seed]["recall"] for seed in SEEDS] for name in ("GAN", *STRENGTHS) for k in SHOTS}
+recalls = {
+    (name, k): [found[name, k, seed]["recall"] for seed in SEEDS]
+    for name in ("GAN", *STRENGTHS)
+    for k in SHOTS
+}
 names = {"GAN": "GAN", "mild": "mild augmentation", "strong": "strong augmentation"}
-covered = {long: [lab.mean_interval(recalls[name, k]) for k in SHOTS] for name, long in names.items()}
+covered = {
+    long: [lab.mean_interval(recalls[name, k]) for k in SHOTS] for name, long in names.items()
+}
 lab.figures.curves(
     {name: (SHOTS, estimates) for name, estimates in covered.items()},
-    title="Covered from 5 labels: " + ", ".join(f"{name} {rows[K5].mean:.2f}" for name, rows in covered.items()),
+    title="Covered from 5 labels: "
+    + ", ".join(f"{name} {rows[K5].mean:.2f}" for name, rows in covered.items()),
     x="labels per class K that the images were made from",
     y="recall: share of real images covered",
     log_x=True,
@@ -600,7 +706,10 @@ lab.figures.curves(
     levels={"real images": floor["recall"]},
     limits=(-0.03, 1.05),
     caption=f"{PER_CLASS} images per class. Mean and 95 % interval over {len(SEEDS)} draws. Dashed: the real images of a half.",
-    alt="; ".join(f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in rows) for name, rows in covered.items()) + ".",
+    alt="; ".join(
+        f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in rows) for name, rows in covered.items()
+    )
+    + ".",
 )
 
 # %% [markdown]
@@ -612,9 +721,12 @@ lab.figures.curves(
 # %%
 diverse = max(STRENGTHS, key=lambda name: sum(over_shots(recalls, name)))
 gain = {
-    "instead": lab.paired_difference(over_shots(accuracies, "real + GAN"), over_shots(accuracies, rival)),
+    "instead": lab.paired_difference(
+        over_shots(accuracies, "real + GAN"), over_shots(accuracies, rival)
+    ),
     "on top": lab.paired_difference(
-        over_shots(accuracies, "real + GAN + mild augmentation"), over_shots(accuracies, "real + mild augmentation")
+        over_shots(accuracies, "real + GAN + mild augmentation"),
+        over_shots(accuracies, "real + mild augmentation"),
     ),
     "recall": lab.paired_difference(over_shots(recalls, "GAN"), over_shots(recalls, diverse)),
 }

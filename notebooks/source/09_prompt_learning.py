@@ -27,7 +27,9 @@
 PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more draws, texts and steps
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
-CLASSES = "animal plant food person artifact"  # supersenses of WordNet whose names are one token each
+CLASSES = (
+    "animal plant food person artifact"  # supersenses of WordNet whose names are one token each
+)
 
 # %%
 import time
@@ -38,7 +40,7 @@ import torch
 import fewshot_lab as lab
 from fewshot_lab.data import glosses
 from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
-from fewshot_lab.models import language, reading
+from fewshot_lab.models import kv_cache, language
 
 lab.setup("09", profile=PROFILE, seed=SEED, device=DEVICE)
 task = glosses.task(tuple(CLASSES.split()))
@@ -79,7 +81,8 @@ lab.predict(
 #
 # A causal model returns one row of logits after each token. Row $t$ speaks about token $t+1$.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "sequence_log_probability"}
+
+# %% exercise="sequence_log_probability"
 def sequence_log_probability(logits, tokens, given):
     """The log-probability of a continuation: the sum of log P(token t | the tokens before it), over all t >= given.
 
@@ -92,9 +95,6 @@ def sequence_log_probability(logits, tokens, given):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_sequence_log_probability"}
-lab.check(sequence_log_probability)
-
 # %% [markdown]
 # Use it on a whole sentence, label by label. Labels of one token need only one forward pass; longer ones share what the model
 # computed for the template (its keys and values, 键值缓存). Both ways must agree.
@@ -105,10 +105,10 @@ SHOWN, TEMPLATE_SHOWN = task.validation_texts[0], "Dictionary definition: {x}\nT
 longer = [f"{word} or something like it" for word in WORDS[:2]]
 cached = prompts.continuation_scores(tokenizer, model, [SHOWN], TEMPLATE_SHOWN, WORDS + longer)[0]
 prompt = TEMPLATE_SHOWN.replace("{x}", SHOWN)
-given = len(reading.spelled(tokenizer, model, prompt))
+given = len(kv_cache.token_ids(tokenizer, model, prompt))
 print(prompt)
 for word, score in zip(WORDS + longer, cached.tolist()):
-    tokens = reading.spelled(tokenizer, model, f"{prompt} {word}")
+    tokens = kv_cache.token_ids(tokenizer, model, f"{prompt} {word}")
     with torch.no_grad():
         alone = log_probability(model(tokens[None]).logits[0].float(), tokens, given).item()
     print(f"{score:8.2f} (whole sentence {alone:8.2f})  {word}")
@@ -129,6 +129,7 @@ lab.widgets.PromptExplorer(tokenizer, model, task, TEMPLATE_SHOWN)
 # mean accuracy, raw and calibrated, on validation texts and the training texts that are drawn below, **not** by test texts. That is still a luxury: few-shot
 # learning has no such heap of labels.
 
+
 # %%
 def places(wanted):
     """The training texts of all draws with so many labels per class, without repeats."""
@@ -138,17 +139,30 @@ def places(wanted):
 BEFORE, JOINT, _ = prompts.pieces(TEMPLATE_SHOWN)
 ENDS = ["\nType:", "\nThis describes a", "\nCategory:", " is a kind of"]
 drawn, everything = places(K), places(max(SHOTS))
-pool_rows = torch.cat([drawn, everything[~torch.isin(everything, drawn)]])  # those with few labels first
-first = torch.cat([(task.test_labels == k).nonzero()[: lab.quick_or_full(20, 50), 0] for k in range(len(WORDS))])
+pool_rows = torch.cat(
+    [drawn, everything[~torch.isin(everything, drawn)]]
+)  # those with few labels first
+first = torch.cat(
+    [(task.test_labels == k).nonzero()[: lab.quick_or_full(20, 50), 0] for k in range(len(WORDS))]
+)
 others = torch.arange(len(task.test_texts))
-test_rows = torch.cat([first, others[~torch.isin(others, first)]])  # the part for costly methods first
-train_texts, test_texts = [task.train_texts[i] for i in pool_rows], [task.test_texts[i] for i in test_rows]
-parts = {"validation": task.validation_texts, "drawn": train_texts[: len(drawn)], "few": test_texts[: len(first)]}
+test_rows = torch.cat(
+    [first, others[~torch.isin(others, first)]]
+)  # the part for costly methods first
+train_texts, test_texts = (
+    [task.train_texts[i] for i in pool_rows],
+    [task.test_texts[i] for i in test_rows],
+)
+parts = {
+    "validation": task.validation_texts,
+    "drawn": train_texts[: len(drawn)],
+    "few": test_texts[: len(first)],
+}
 parts |= {"pool": train_texts[len(drawn) :], "rest": test_texts[len(first) :]}
 
 # %%
 read, vectors = {}, {}  # vectors: (part, template's end) -> (texts, d)
-for part in lab.progress(["validation", "drawn", "few"], "parts of the texts"):
+for part in lab.progress_bar(["validation", "drawn", "few"], "parts of the texts"):
     read[part] = prompts.read_texts(tokenizer, model, parts[part], BEFORE, JOINT)
     for end in ENDS:
         vectors[part, end] = prompts.next_word_vectors(tokenizer, model, read[part], end)
@@ -157,16 +171,24 @@ del read["drawn"]  # the keys and values of so many texts are hundreds of megaby
 # %% [markdown]
 # A calibrated score is the score minus the class's mean over unlabelled texts; you will derive it below.
 
+
 # %%
 def scores(part, end):
     """log P(label word | text, end) for the texts of a part: (texts, classes)."""
     return prompts.next_word_log_probabilities(model, vectors[part, end])[:, label_ids]
 
 
-labels = {"validation": task.validation_labels, "drawn": task.train_labels[drawn], "few": task.test_labels[first]}
+labels = {
+    "validation": task.validation_labels,
+    "drawn": task.train_labels[drawn],
+    "few": task.test_labels[first],
+}
 raw = {key: scores(*key) for key in vectors}
 unlabelled = {end: torch.cat([raw["validation", end], raw["drawn", end]]) for end in ENDS}
-calibrated = {(part, end): prompts.mean_logit_calibration(raw[part, end], unlabelled[end]) for part, end in raw}
+calibrated = {
+    (part, end): prompts.mean_logit_calibration(raw[part, end], unlabelled[end])
+    for part, end in raw
+}
 
 
 def hits(found, part):
@@ -190,7 +212,10 @@ for end in ENDS:
     for name, found in (("raw", raw), ("calibrated", calibrated)):
         right = [hit for part in ("validation", "drawn") for hit in hits(found[part, end], part)]
         by_end[f"{end.strip()} ({name})"] = accuracy(right)
-END = max(ENDS, key=lambda end: sum(by_end[f"{end.strip()} ({name})"].mean for name in ("raw", "calibrated")))
+END = max(
+    ENDS,
+    key=lambda end: sum(by_end[f"{end.strip()} ({name})"].mean for name in ("raw", "calibrated")),
+)
 spread = [by_end[f"{end.strip()} (raw)"].mean for end in ENDS]
 lab.figures.bars(
     by_end,
@@ -198,12 +223,15 @@ lab.figures.bars(
     x="accuracy on validation and drawn training texts",
     line=1 / len(WORDS),
     caption="Share and 95 % interval over texts, no test text among them. Dashed: chance. “calibrated”: minus the mean scores of the same texts, labels unseen.",
-    alt="Accuracy: " + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_end.items()) + ".",
+    alt="Accuracy: "
+    + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_end.items())
+    + ".",
 )
 
 # %% [markdown]
 # Is that choice possible with few labels? For each draw, choose the template by its K texts per class alone (Perez et al. 2021, "true
 # few-shot learning"), and test it on a part of the test texts. For comparison, the template that the test labels would choose.
+
 
 # %%
 def template_chosen(seed, shots):
@@ -226,7 +254,9 @@ lab.figures.curves(
     ticks=CHOOSING,
     levels={"chosen by the test set": max(on_test), "mean template": sum(on_test) / len(ENDS)},
     caption=f"Calibrated, {len(first)} test texts, mean and 95 % interval over {len(SEEDS)} draws. The top line has seen the test labels.",
-    alt="Test accuracy: " + ", ".join(f"{k} labels {e.mean:.2f}" for k, e in zip(CHOOSING, honest)) + f"; best template {max(on_test):.2f}.",
+    alt="Test accuracy: "
+    + ", ".join(f"{k} labels {e.mean:.2f}" for k, e in zip(CHOOSING, honest))
+    + f"; best template {max(on_test):.2f}.",
 )
 
 # %% [markdown]
@@ -270,7 +300,9 @@ mass = raw["test", END].exp().sum(dim=1)
 said = words_said("test")
 for k, word in enumerate(WORDS):
     mean = said[labels["test"] == k].exp().mean(dim=0)
-    top = ", ".join(f"{tokenizer.decode([i])!r} {p:.3f}" for p, i in zip(*(t.tolist() for t in mean.topk(6))))
+    top = ", ".join(
+        f"{tokenizer.decode([i])!r} {p:.3f}" for p, i in zip(*(t.tolist() for t in mean.topk(6)))
+    )
     print(f"{word:>9}: {mean[label_ids[k]]:.4f}   but {top}")
 del said
 print(f"All {len(WORDS)} label words together: {mass.mean():.4f} of the probability.")
@@ -280,7 +312,8 @@ print(f"All {len(WORDS)} label words together: {mass.mean():.4f} of the probabil
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "class_log_probabilities"}
+
+# %% exercise="class_log_probabilities"
 def class_log_probabilities(log_probabilities, words):
     """The log of the summed probability of each class's words.
 
@@ -290,9 +323,6 @@ def class_log_probabilities(log_probabilities, words):
     return torch.stack([log_probabilities[:, list(ids)].logsumexp(dim=1) for ids in words], dim=1)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_class_log_probabilities"}
-lab.check(class_log_probabilities)
 
 # %% [markdown]
 # ## Derive: calibration
@@ -306,7 +336,8 @@ lab.check(class_log_probabilities)
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "contextual_calibration"}
+
+# %% exercise="contextual_calibration"
 def contextual_calibration(scores, content_free):
     """Calibrated log-probabilities: p / p_cf for every class, renormalised over the classes.
 
@@ -319,10 +350,7 @@ def contextual_calibration(scores, content_free):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_contextual_calibration"}
-lab.check(contextual_calibration)
-
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "mean_logit_calibration"}
+# %% exercise="mean_logit_calibration"
 def mean_logit_calibration(scores, unlabelled):
     """Scores minus each class's mean score over unlabelled texts.
 
@@ -333,18 +361,22 @@ def mean_logit_calibration(scores, unlabelled):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_mean_logit_calibration"}
-lab.check(mean_logit_calibration)
-
 # %% [markdown]
 # ## Measure it: which calibration
 
 # %%
-contextual, mean_logit = lab.yours_or_ours(contextual_calibration), lab.yours_or_ours(mean_logit_calibration)
+contextual, mean_logit = (
+    lab.yours_or_ours(contextual_calibration),
+    lab.yours_or_ours(mean_logit_calibration),
+)
 of_words = lab.yours_or_ours(class_log_probabilities)
-nothing = prompts.label_scores(tokenizer, model, prompts.CONTENT_FREE, f"{BEFORE}{JOINT}{{x}}{END}", WORDS)
+nothing = prompts.label_scores(
+    tokenizer, model, prompts.CONTENT_FREE, f"{BEFORE}{JOINT}{{x}}{END}", WORDS
+)
 domain = prompts.label_scores(tokenizer, model, [BEFORE], f"{{x}}{END}", WORDS)
-many = [prompts.label_tokens(tokenizer, prompts.SYNONYMS.get(word, (word,))).tolist() for word in WORDS]
+many = [
+    prompts.label_tokens(tokenizer, prompts.SYNONYMS.get(word, (word,))).tolist() for word in WORDS
+]
 several, pool = (of_words(words_said(part), many) for part in ("test", "pool"))
 found = {
     "raw": raw["test", END],
@@ -363,15 +395,23 @@ lab.figures.bars(
     title=f"Zero-shot {by_calibration['raw'].mean:.2f} raw, {by_calibration['mean logit'].mean:.2f} by mean logits; highest: {best}",
     x="test accuracy without any label",
     caption=f"{len(task.test_texts)} test texts, share and 95 % interval. “several words”: five words a class instead of one.",
-    alt="Test accuracy: " + ", ".join(f"{name} {value.mean:.2f}" for name, value in by_calibration.items()) + ".",
+    alt="Test accuracy: "
+    + ", ".join(f"{name} {value.mean:.2f}" for name, value in by_calibration.items())
+    + ".",
 )
 
 # %%
 lab.record("zero_shot_calibrated", by_calibration["mean logit"], unit="accuracy", headline=True)
 
 # %%
-gained = lab.paired_difference(hits(found["mean logit"], "test"), hits(found["raw"], "test"), unit="accuracy")
-lab.verdict("calibration", "Calibration by unlabelled texts lifts zero-shot answers.", [lab.Evidence("mean logit - raw", gained, ">")])
+gained = lab.paired_difference(
+    hits(found["mean logit"], "test"), hits(found["raw"], "test"), unit="accuracy"
+)
+lab.verdict(
+    "calibration",
+    "Calibration by unlabelled texts lifts zero-shot answers.",
+    [lab.Evidence("mean logit - raw", gained, ">")],
+)
 
 # %% [markdown]
 # ## Derive: demonstrations
@@ -381,7 +421,8 @@ lab.verdict("calibration", "Calibration by unlabelled texts lifts zero-shot answ
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "demonstration_prompt"}
+
+# %% exercise="demonstration_prompt"
 def demonstration_prompt(texts, labels, words, template, order):
     """Demonstrations as one text: each is the filled template, a space, its label's word and a new line ("\\n").
 
@@ -389,12 +430,11 @@ def demonstration_prompt(texts, labels, words, template, order):
     numbers (n,), which demonstration comes first, second, ... Returns a text.
     """
     ### BEGIN SOLUTION
-    return "".join(f"{template.replace('{x}', texts[i])} {words[labels[i]]}\n" for i in order.tolist())
+    return "".join(
+        f"{template.replace('{x}', texts[i])} {words[labels[i]]}\n" for i in order.tolist()
+    )
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_demonstration_prompt"}
-lab.check(demonstration_prompt)
 
 # %% [markdown]
 # ## Measure it: the same demonstrations in other orders
@@ -408,13 +448,17 @@ N_SHOWN = lab.quick_or_full(10, 100)  # test texts per class
 shown_rows = torch.cat([(task.test_labels == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
 shown_texts = [task.test_texts[i] for i in shown_rows]
 labels["shown"] = task.test_labels[shown_rows]
-unseen = [task.validation_texts[i] for i in range(0, len(task.validation_texts), lab.quick_or_full(5, 1))]
+unseen = [
+    task.validation_texts[i] for i in range(0, len(task.validation_texts), lab.quick_or_full(5, 1))
+]
 
 
 def in_context_hits(shots, draw, order):
     """Test hits, raw and calibrated, with the demonstrations of a draw in an order: two lists of booleans."""
     texts, given = task.draw(shots, draw)
-    prompt = show(texts, given, WORDS, in_context.DEMONSTRATION, in_context.random_order(len(texts), order))
+    prompt = show(
+        texts, given, WORDS, in_context.DEMONSTRATION, in_context.random_order(len(texts), order)
+    )
     found = in_context.in_context_scores(tokenizer, model, prompt, shown_texts + unseen, WORDS)
     here, there = found[: len(shown_texts)], found[len(shown_texts) :]
     return hits(here, "shown"), hits(prompts.mean_logit_calibration(here, there), "shown")
@@ -422,11 +466,14 @@ def in_context_hits(shots, draw, order):
 
 # %%
 ORDERS = lab.quick_or_full(3, 20)
-by_order = [in_context_hits(1, SEED, order) for order in lab.progress(range(ORDERS), "orders")]
-by_draw = [in_context_hits(K, seed, seed) for seed in lab.progress(DRAWS, "draws")]
+by_order = [in_context_hits(1, SEED, order) for order in lab.progress_bar(range(ORDERS), "orders")]
+by_draw = [in_context_hits(K, seed, seed) for seed in lab.progress_bar(DRAWS, "draws")]
 rates = {
     f"{name}, {what}": [sum(right[i]) / len(right[i]) for right in rows]
-    for name, rows in ((f"{ORDERS} orders of one draw, 1 a class", by_order), (f"{len(DRAWS)} draws, {K} a class", by_draw))
+    for name, rows in (
+        (f"{ORDERS} orders of one draw, 1 a class", by_order),
+        (f"{len(DRAWS)} draws, {K} a class", by_draw),
+    )
     for i, what in enumerate(("raw", "calibrated"))
 }
 ranges = {name: max(values) - min(values) for name, values in rates.items()}
@@ -439,7 +486,9 @@ lab.figures.bars(
     title=f"Order alone moves raw accuracy by {ranges[names[0]]:.2f}, calibrated by {ranges[names[1]]:.2f}",
     x="test accuracy",
     caption=f"{len(shown_texts)} test texts; mean and 95 % interval over orders or draws. Calibrated by {len(unseen)} unlabelled validation texts.",
-    alt="Test accuracy: " + "; ".join(f"{name}: {min(v):.2f} to {max(v):.2f}" for name, v in rates.items()) + ".",
+    alt="Test accuracy: "
+    + "; ".join(f"{name}: {min(v):.2f} to {max(v):.2f}" for name, v in rates.items())
+    + ".",
 )
 
 # %%
@@ -467,7 +516,8 @@ lab.record("in_context_k4", in_context_k, unit="accuracy")
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "swap_estimates"}
+
+# %% exercise="swap_estimates"
 def swap_estimates(gradient, current, embeddings):
     """The first-order change of the loss when one word of the trigger becomes another; negative is better.
 
@@ -479,9 +529,6 @@ def swap_estimates(gradient, current, embeddings):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_swap_estimates"}
-lab.check(swap_estimates)
-
 # %% [markdown]
 # ## Measure it: soft prompts and triggers
 #
@@ -491,34 +538,60 @@ lab.check(swap_estimates)
 # %%
 estimate = lab.yours_or_ours(swap_estimates)
 SOFT_STEPS, SEARCH_STEPS, CANDIDATES = lab.quick_or_full((5, 3, 4), (30, 24, 16))
-ending = reading.spelled(tokenizer, model, END)
-blank = reading.spelled(tokenizer, model, " the" * len(ending))
+ending = kv_cache.token_ids(tokenizer, model, END)
+blank = kv_cache.token_ids(tokenizer, model, " the" * len(ending))
 texts, given = zip(*(task.draw(K, seed) for seed in DRAWS))
 draws = torch.arange(len(DRAWS)).repeat_interleave(torch.tensor([len(t) for t in texts]))
 y = torch.cat(given)
-seen = prompts.read_texts(tokenizer, model, [text for part in texts for text in part], BEFORE, JOINT)
+seen = prompts.read_texts(
+    tokenizer, model, [text for part in texts for text in part], BEFORE, JOINT
+)
 common = (model, seen, draws, y, label_ids)
-with lab.progress(2, "ways to learn") as bar:
-    soft, soft_losses = soft_prompts.tune_prompts(*common, reading.vectors(model, ending), steps=SOFT_STEPS)
+with lab.progress_bar(2, "ways to learn") as bar:
+    soft, soft_losses = soft_prompts.tune_prompts(
+        *common, kv_cache.token_embeddings(model, ending), steps=SOFT_STEPS
+    )
     bar.update()
     allowed = triggers.plain_words(tokenizer)
-    found = triggers.search_triggers(*common, blank, steps=SEARCH_STEPS, candidates=CANDIDATES, allowed=allowed, estimates=estimate)
+    found = triggers.search_triggers(
+        *common,
+        blank,
+        steps=SEARCH_STEPS,
+        candidates=CANDIDATES,
+        allowed=allowed,
+        estimates=estimate,
+    )
     trigger, trigger_losses = found
     bar.update()
 print("Triggers:", ", ".join(repr(tokenizer.decode(words)) for words in trigger))
 print(f"Loss on the labelled texts: template {soft_losses[0].mean():.2f}, ", end="")
-print(f"soft prompt {soft_losses[-1].mean():.2f}, trigger {trigger_losses[0].mean():.2f} before, {trigger_losses[-1].mean():.2f} after.")
+print(
+    f"soft prompt {soft_losses[-1].mean():.2f}, trigger {trigger_losses[0].mean():.2f} before, {trigger_losses[-1].mean():.2f} after."
+)
+
 
 # %%
 def tested(end):
     """Test accuracy of an end's vectors (m, d), raw and calibrated."""
-    here, there = (soft_prompts.prompted_logits(model, read[part], end, label_ids) for part in ("few", "validation"))
+    here, there = (
+        soft_prompts.prompted_logits(model, read[part], end, label_ids)
+        for part in ("few", "validation")
+    )
     return share(here, "few"), share(prompts.mean_logit_calibration(here, there), "few")
 
 
-template = tested(reading.vectors(model, ending))
-soft = list(zip(*(tested(P) for P in lab.progress(soft, "soft prompts"))))  # raw and calibrated, a number per draw
-trigger = list(zip(*(tested(reading.vectors(model, t)) for t in lab.progress(trigger, "triggers"))))
+template = tested(kv_cache.token_embeddings(model, ending))
+soft = list(
+    zip(*(tested(P) for P in lab.progress_bar(soft, "soft prompts")))
+)  # raw and calibrated, a number per draw
+trigger = list(
+    zip(
+        *(
+            tested(kv_cache.token_embeddings(model, t))
+            for t in lab.progress_bar(trigger, "triggers")
+        )
+    )
+)
 
 # %%
 by_prompt = {
@@ -534,7 +607,9 @@ lab.figures.bars(
     title=f"Calibrated: template {template[1]:.2f}, soft prompt {by_prompt['soft prompt, calibrated'].mean:.2f}, trigger {by_prompt['trigger, calibrated'].mean:.2f}",
     x="test accuracy",
     caption=f"{K} labels per class; {len(first)} test texts; mean and 95 % interval over {len(DRAWS)} draws. The template used none of these labels.",
-    alt="Test accuracy: " + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_prompt.items()) + ".",
+    alt="Test accuracy: "
+    + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_prompt.items())
+    + ".",
 )
 
 # %%
@@ -552,42 +627,62 @@ lab.record("trigger_k4", trigger[1], unit="accuracy")
 
 # %%
 kept = {"SmolLM2": features}
-sentences = language.sentence_features([*train_texts, *test_texts], device=DEVICE, progress=lambda b: lab.progress(b, "batches"))
+sentences = language.sentence_features(
+    [*train_texts, *test_texts], device=DEVICE, progress=lambda b: lab.progress_bar(b, "batches")
+)
 kept["MiniLM"] = dict(zip(("pool", "test"), sentences.split([len(train_texts), len(test_texts)])))
 own = model.get_output_embeddings().weight[label_ids].float().cpu()
-HEADS = {"head, SmolLM2": ("SmolLM2", None), "head from the prompt, SmolLM2": ("SmolLM2", own), "head, MiniLM": ("MiniLM", None)}
+HEADS = {
+    "head, SmolLM2": ("SmolLM2", None),
+    "head from the prompt, SmolLM2": ("SmolLM2", own),
+    "head, MiniLM": ("MiniLM", None),
+}
 
 
 def head_accuracy(name, shots, seed):
     """Test accuracy of a linear head on frozen vectors."""
     z, start = kept[HEADS[name][0]], HEADS[name][1]
     rows = torch.isin(pool_rows, task.rows(shots, seed))
-    classify = prompts.fit_head(z["pool"][rows], labels["pool"][rows], len(WORDS), like=z["pool"], start=start)
+    classify = prompts.fit_head(
+        z["pool"][rows], labels["pool"][rows], len(WORDS), like=z["pool"], start=start
+    )
     return share(classify(z["test"]), "test")
 
 
 grid = lab.combinations(name=list(HEADS), shots=SHOTS, seed=SEEDS)
-heads = {(c["name"], c["shots"], c["seed"]): head_accuracy(**c) for c in lab.progress(grid, "heads")}
-curve = {name: torch.tensor([[heads[name, shots, seed] for shots in SHOTS] for seed in SEEDS]).numpy() for name in HEADS}
+heads = {
+    (c["name"], c["shots"], c["seed"]): head_accuracy(**c) for c in lab.progress_bar(grid, "heads")
+}
+curve = {
+    name: torch.tensor([[heads[name, shots, seed] for shots in SHOTS] for seed in SEEDS]).numpy()
+    for name in HEADS
+}
 
 # %%
-LAYERS, (TUNE_STEPS, RATE) = 2, lab.quick_or_full((4, 4e-4), (20, 2e-4))  # the rate was chosen on validation texts
+LAYERS, (TUNE_STEPS, RATE) = (
+    2,
+    lab.quick_or_full((4, 4e-4), (20, 2e-4)),
+)  # the rate was chosen on validation texts
 
 
 def lower(texts):
     """What the frozen lower layers give for the filled templates."""
-    return fine_tuning.from_below(tokenizer, model, [f"{BEFORE}{JOINT}{text}{END}" for text in texts], LAYERS)
+    return fine_tuning.from_below(
+        tokenizer, model, [f"{BEFORE}{JOINT}{text}{END}" for text in texts], LAYERS
+    )
 
 
 def fine_tuned(texts, y):
     """Test accuracy after fine-tuning the upper layers from the prompt."""
-    network = fine_tuning.UpperLayers(model, LAYERS, model.get_output_embeddings().weight[label_ids])
+    network = fine_tuning.UpperLayers(
+        model, LAYERS, model.get_output_embeddings().weight[label_ids]
+    )
     fine_tuning.fine_tune(network, lower(texts), y, steps=TUNE_STEPS, learning_rate=RATE)
     return share(fine_tuning.answers(network, below), "few")
 
 
 below = lower(parts["few"])
-tuned = [fine_tuned(*task.draw(K, seed)) for seed in lab.progress(DRAWS, "fine-tunings")]
+tuned = [fine_tuned(*task.draw(K, seed)) for seed in lab.progress_bar(DRAWS, "fine-tunings")]
 
 # %% [markdown]
 # ## Read it
@@ -597,19 +692,30 @@ tuned = [fine_tuned(*task.draw(K, seed)) for seed in lab.progress(DRAWS, "fine-t
 
 # %%
 series = {name: (SHOTS, [lab.mean_interval(values) for values in curve[name].T]) for name in HEADS}
-single = {"in context, calibrated": in_context_k, "soft prompt, calibrated": soft[1], "trigger, calibrated": trigger[1], "fine-tuned": tuned}
+single = {
+    "in context, calibrated": in_context_k,
+    "soft prompt, calibrated": soft[1],
+    "trigger, calibrated": trigger[1],
+    "fine-tuned": tuned,
+}
 series |= {name: ([K], [lab.mean_interval(values)]) for name, values in single.items()}
 at_k = {name: estimates[places.index(K)].mean for name, (places, estimates) in series.items()}
 lab.figures.curves(
     series,
-    title=f"At {K} labels per class: " + f"highest {max(at_k, key=at_k.get)}, {max(at_k.values()):.2f}",
+    title=f"At {K} labels per class: "
+    + f"highest {max(at_k, key=at_k.get)}, {max(at_k.values()):.2f}",
     x="labels per class K",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
-    levels={"zero-shot, calibrated": by_calibration["mean logit"].mean, "zero-shot": by_calibration["raw"].mean},
+    levels={
+        "zero-shot, calibrated": by_calibration["mean logit"].mean,
+        "zero-shot": by_calibration["raw"].mean,
+    },
     caption=f"Mean and 95 % interval over draws. Heads: {len(SEEDS)} draws, {len(task.test_texts)} test texts; the others {len(DRAWS)} draws; soft prompt, trigger, fine-tuning: {len(first)} texts; in context: {len(shown_texts)}.",
-    alt=f"Test accuracy at {K} labels per class: " + ", ".join(f"{name} {value:.2f}" for name, value in at_k.items()) + ".",
+    alt=f"Test accuracy at {K} labels per class: "
+    + ", ".join(f"{name} {value:.2f}" for name, value in at_k.items())
+    + ".",
 )
 
 # %%
@@ -627,15 +733,21 @@ lab.record("fine_tuned_k4", tuned, unit="accuracy")
 # does it need to reach what the prompt's head reaches? It is the exchange rate of chapter 02.
 
 # %%
-worth = lab.exchange_rate(SHOTS, curve["head, SmolLM2"], 1, curve["head from the prompt, SmolLM2"][:, 0])
+worth = lab.exchange_rate(
+    SHOTS, curve["head, SmolLM2"], 1, curve["head from the prompt, SmolLM2"][:, 0]
+)
 lab.record("prompt_worth_k1", worth)
 
 # %%
-worth = lab.exchange_rate(SHOTS, curve["head, SmolLM2"], K, curve["head from the prompt, SmolLM2"][:, at])
+worth = lab.exchange_rate(
+    SHOTS, curve["head, SmolLM2"], K, curve["head from the prompt, SmolLM2"][:, at]
+)
 lab.record("prompt_worth_k4", worth)
 
 # %%
-answer = lab.paired_difference(in_context_k, curve["head, SmolLM2"][: len(DRAWS), at], unit="accuracy")
+answer = lab.paired_difference(
+    in_context_k, curve["head, SmolLM2"][: len(DRAWS), at], unit="accuracy"
+)
 lab.recall("worth", f"in context, calibrated - linear head, at {K} labels per class = {answer}")
 
 # %% [markdown]
@@ -651,21 +763,39 @@ first = [
     lab.Evidence("zero-shot, calibrated", by_calibration["mean logit"], ">", 2 / len(WORDS)),
     lab.Evidence(
         "head from the prompt - head, 1 label per class",
-        lab.paired_difference(curve["head from the prompt, SmolLM2"][:, 0], curve["head, SmolLM2"][:, 0], unit="accuracy"),
+        lab.paired_difference(
+            curve["head from the prompt, SmolLM2"][:, 0],
+            curve["head, SmolLM2"][:, 0],
+            unit="accuracy",
+        ),
         ">",
     ),
 ]
-reached = trigger_losses[-1].mean() <= soft_losses[0].mean()  # else the search is not at its end, and shows a lower bound only
-against = [lab.paired_difference(values, [template[i]] * len(DRAWS), unit="accuracy") for i, values in enumerate(trigger)]
+reached = (
+    trigger_losses[-1].mean() <= soft_losses[0].mean()
+)  # else the search is not at its end, and shows a lower bound only
+against = [
+    lab.paired_difference(values, [template[i]] * len(DRAWS), unit="accuracy")
+    for i, values in enumerate(trigger)
+]
 against = [value if reached else replace(value, bound=">=") for value in against]
-second = [lab.Evidence(f"trigger - template, {what}", value, ">") for what, value in zip(("raw", "calibrated"), against)]
-lab.verdict("prompts-with-little-data", "Prompts let a model do a new task with little data.", first)
+second = [
+    lab.Evidence(f"trigger - template, {what}", value, ">")
+    for what, value in zip(("raw", "calibrated"), against)
+]
+lab.verdict(
+    "prompts-with-little-data", "Prompts let a model do a new task with little data.", first
+)
 
 # %%
 lab.verdict("triggers-beat-templates", "Adaptive triggers beat fixed templates.", second)
 
 # %%
-lab.verdict("C11", "Prompts let a model do a new task with little data, and adaptive triggers beat fixed templates.", first + second)
+lab.verdict(
+    "C11",
+    "Prompts let a model do a new task with little data, and adaptive triggers beat fixed templates.",
+    first + second,
+)
 
 # %% [markdown]
 # The template had help that the trigger had not: a person wrote it, and a pool of labels chose it among others. The trigger had a few

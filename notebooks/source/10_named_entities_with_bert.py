@@ -27,7 +27,9 @@
 PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": the whole encoder, more seeds and steps
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
-CORPUS = ""  # "" for the course's made sentences, or a folder with the files of CoNLL-2003 or WNUT-17
+CORPUS = (
+    ""  # "" for the course's made sentences, or a folder with the files of CoNLL-2003 or WNUT-17
+)
 CLUE = ""  # "" or a JSON-lines file of CLUE or FewCLUE, for the section on Chinese
 
 # %%
@@ -43,10 +45,14 @@ task = tagging.load(CORPUS)
 gold = [sentence.tags for sentence in task.test]
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(4, 5)))
 FEW_SEEDS = SEEDS[: lab.quick_or_full(3, 5)]
-MODEL = lab.quick_or_full({"layers": 4, "frozen": 1, "learning_rate": 8e-4}, {"layers": 6, "learning_rate": 3e-4})
+MODEL = lab.quick_or_full(
+    {"layers": 4, "frozen": 1, "learning_rate": 8e-4}, {"layers": 6, "learning_rate": 3e-4}
+)
 COUNT = lab.quick_or_full(400, len(task.train))
 STEPS = lab.quick_or_full(50, max(120, 3 * len(task.train) // 16))
-print(f"{task.name}: {len(task.train)} training sentences, {len(task.test)} for the test; types: {', '.join(task.types)}.")
+print(
+    f"{task.name}: {len(task.train)} training sentences, {len(task.test)} for the test; types: {', '.join(task.types)}."
+)
 
 # %% [markdown]
 # ## Predict
@@ -72,7 +78,9 @@ for sentence in (*task.train[:4], *task.test[:3]):
 learned = {s.words[a:b] for s in task.train for _, a, b in conll.spans(s.tags)}
 mentions = [s.words[a:b] for s in task.test for _, a, b in conll.spans(s.tags)]
 outside = sum(tags.count("O") for tags in gold) / sum(map(len, gold))
-print(f"\nTest: {len(mentions)} names, {sum(m in learned for m in mentions) / len(mentions):.0%} of them were seen in training.")
+print(
+    f"\nTest: {len(mentions)} names, {sum(m in learned for m in mentions) / len(mentions):.0%} of them were seen in training."
+)
 print(f"{outside:.0%} of its words are in no name.")
 
 # %% [markdown]
@@ -82,13 +90,20 @@ print(f"{outside:.0%} of its words are in no name.")
 # inside, O outside. The same names in the three schemes that you will meet:
 
 # %% tags=["nbval-check-output"]
-words, tags = "from New York to Red Star Oslo".split(), ["O", "B-LOC", "I-LOC", "O", "B-ORG", "I-ORG", "B-ORG"]
+words, tags = (
+    "from New York to Red Star Oslo".split(),
+    ["O", "B-LOC", "I-LOC", "O", "B-ORG", "I-ORG", "B-ORG"],
+)
 rows = {"word": words} | {scheme: conll.from_bio(tags, scheme) for scheme in conll.SCHEMES}
 for name, row in rows.items():
     print(f"{name:6}", *(f"{field:6}" for field in row))
 for scheme in conll.SCHEMES:
-    read_as, [again] = conll.parse(conll.written([conll.Sentence(tuple(words), tuple(tags))], scheme))
-    print(f"Written in {scheme}, read as {read_as}: {'the same entities' if again.tags == tuple(tags) else 'other entities'}.")
+    read_as, [again] = conll.parse(
+        conll.written([conll.Sentence(tuple(words), tuple(tags))], scheme)
+    )
+    print(
+        f"Written in {scheme}, read as {read_as}: {'the same entities' if again.tags == tuple(tags) else 'other entities'}."
+    )
 
 # %% [markdown]
 # The reader finds the scheme by itself and gives BIO. It stops at the line that makes no sense:
@@ -105,7 +120,8 @@ for text in ("Oslo B-LOC\nwins", "Oslo LOC\n", "a I-LOC\n\nb B-LOC\n"):
 #
 # An I- that continues nothing begins an entity: so it is in the shared task's own script.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "entity_spans"}
+
+# %% exercise="entity_spans"
 def entity_spans(tags):
     """The entities of a sentence.
 
@@ -123,9 +139,6 @@ def entity_spans(tags):
     return found
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_entity_spans"}
-lab.check(entity_spans)
 
 # %% [markdown]
 # ## See: how a tagger errs
@@ -154,7 +167,7 @@ lab.widgets.EntityExplorer(task.test, {"finds nothing": nothing, "looks up": loo
 spans_of = lab.yours_or_ours(entity_spans)
 
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "entity_score"}
+# %% exercise="entity_score"
 def entity_score(gold, predicted):
     """F1 over all entities of all sentences, 0 to 1.
 
@@ -168,9 +181,6 @@ def entity_score(gold, predicted):
     return 2 * right / (there + given) if there + given else 0.0
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_entity_score"}
-lab.check(entity_score)
 
 # %% [markdown]
 # ## Measure it: two measures, three taggers
@@ -189,7 +199,9 @@ size = sum(map(len, gold))
 for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items():
     right = tagging.token_accuracy(gold, predicted)
     padded = 1 - (1 - right) * size / (128 * len(gold))
-    print(f"{name}: token accuracy {right:.3f}, with padding counted {padded:.3f}, entity F1 {score(gold, predicted):.3f}.")
+    print(
+        f"{name}: token accuracy {right:.3f}, with padding counted {padded:.3f}, entity F1 {score(gold, predicted):.3f}."
+    )
 
 # %% [markdown]
 # ## Derive: what the article's 0.973 is
@@ -204,7 +216,8 @@ for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items()
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "three_averages"}
+
+# %% exercise="three_averages"
 def three_averages(table):
     """Micro F1 over all tags, macro F1 over all tags, and micro F1 without the tag "O".
 
@@ -220,9 +233,6 @@ def three_averages(table):
     return micro, macro, entities
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_three_averages"}
-lab.check(three_averages)
 
 # %% [markdown]
 # ## Measure it: the printed table
@@ -243,9 +253,15 @@ TABLE = {
 }
 QUOTED = 0.973
 micro, macro, inside = tagging.within_rounding(TABLE, lab.yours_or_ours(three_averages))
-print(f"{QUOTED} is quoted. Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only {inside.mean:.4f}.")
+print(
+    f"{QUOTED} is quoted. Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only {inside.mean:.4f}."
+)
 by_tag = {tag: type(micro)(f1, f1 - 0.0005, f1 + 0.0005, n) for tag, (_, _, f1, n) in TABLE.items()}
-shown = by_tag | {"micro, all tags": micro, "macro, all tags": macro, "micro, entity tokens": inside}
+shown = by_tag | {
+    "micro, all tags": micro,
+    "macro, all tags": macro,
+    "micro, entity tokens": inside,
+}
 
 # %%
 lab.figures.bars(
@@ -256,7 +272,8 @@ lab.figures.bars(
     digits=3,
     caption=f"The table's tags and three averages, with what rounding leaves open. Dashed: the quoted {QUOTED}. "
     f"{TABLE['O'][3] / micro.n:.0%} of the tokens are O.",
-    alt="; ".join(f"{name}: {value.mean:.3f}" for name, value in shown.items()) + f"; quoted: {QUOTED}.",
+    alt="; ".join(f"{name}: {value.mean:.3f}" for name, value in shown.items())
+    + f"; quoted: {QUOTED}.",
 )
 
 # %% [markdown]
@@ -286,16 +303,21 @@ lab.verdict(
 from fewshot_lab.models.language import minilm
 
 tokenizer, encoder = minilm("cpu")
-example = max(task.test[:50], key=lambda s: len(tokenizer.tokenize(" ".join(s.words))) - 2 * len(s.words))
+example = max(
+    task.test[:50], key=lambda s: len(tokenizer.tokenize(" ".join(s.words))) - 2 * len(s.words)
+)
 pieces = tokenizer(list(example.words), is_split_into_words=True)
 print(f"{'piece':14}{'word':>5}  tag")
 for piece, word in zip(pieces.tokens(), pieces.word_ids()):
-    print(f"{piece:14}{'' if word is None else word:>5}  {'' if word is None else example.tags[word]}")
+    print(
+        f"{piece:14}{'' if word is None else word:>5}  {'' if word is None else example.tags[word]}"
+    )
 
 # %% [markdown]
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "aligned_labels"}
+
+# %% exercise="aligned_labels"
 def aligned_labels(word_ids, labels):
     """One label for each piece: the word's on its first piece, -100 on all others.
 
@@ -311,16 +333,14 @@ def aligned_labels(word_ids, labels):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_aligned_labels"}
-lab.check(aligned_labels)
-
 # %% [markdown]
 # ## Write it: the loss
 #
 # A linear layer turns the vector of each piece into one logit a tag. The loss is the mean cross-entropy over the pieces that have a
 # label. Take care of a batch that has none.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "loss_of_labelled"}
+
+# %% exercise="loss_of_labelled"
 def loss_of_labelled(logits, labels):
     """The mean cross-entropy over all labelled pieces of a batch.
 
@@ -334,9 +354,6 @@ def loss_of_labelled(logits, labels):
     return F.cross_entropy(logits[kept], labels[kept])
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_loss_of_labelled"}
-lab.check(loss_of_labelled)
 
 # %% [markdown]
 # ## Measure it: fine-tuning
@@ -364,8 +381,13 @@ lab.record("token_accuracy", accuracy, unit="accuracy")
 # %%
 single = {"finds nothing": nothing, "looks up": looked_up}
 measured = {name: tagging.over_sentences(gold, predicted) for name, predicted in single.items()}
-measured["BERT"] = {"token accuracy": lab.mean_interval(accuracy), "entity F1": lab.mean_interval(f1)}
-shown = {f"{name}: {what}": value for name, both in measured.items() for what, value in both.items()}
+measured["BERT"] = {
+    "token accuracy": lab.mean_interval(accuracy),
+    "entity F1": lab.mean_interval(f1),
+}
+shown = {
+    f"{name}: {what}": value for name, both in measured.items() for what, value in both.items()
+}
 lab.figures.bars(
     shown,
     title=f"BERT: token accuracy {measured['BERT']['token accuracy'].mean:.3f}, entity F1 {measured['BERT']['entity F1'].mean:.3f}",
@@ -378,7 +400,10 @@ lab.figures.bars(
 
 # %%
 gap = lab.paired_difference(accuracy, f1)
-lab.recall("share", f"token accuracy {sum(accuracy) / len(SEEDS):.3f}, entity F1 {sum(f1) / len(SEEDS):.3f}, difference {gap}")
+lab.recall(
+    "share",
+    f"token accuracy {sum(accuracy) / len(SEEDS):.3f}, entity F1 {sum(f1) / len(SEEDS):.3f}, difference {gap}",
+)
 
 # %% [markdown]
 # ## See: what BERT gets wrong
@@ -389,7 +414,10 @@ lab.recall("share", f"token accuracy {sum(accuracy) / len(SEEDS):.3f}, entity F1
 lab.widgets.EntityExplorer(task.test, {**single, "BERT": runs[0]["predicted"]})
 
 # %%
-kinds = {name: tagging.count_errors(gold, predicted) for name, predicted in {**single, "BERT": runs[0]["predicted"]}.items()}
+kinds = {
+    name: tagging.count_errors(gold, predicted)
+    for name, predicted in {**single, "BERT": runs[0]["predicted"]}.items()
+}
 for name, counted in kinds.items():
     print(f"{name:14}", ", ".join(f"{count} {kind}" for kind, count in counted.items()))
 
@@ -405,7 +433,8 @@ for name, counted in kinds.items():
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "swapped_mention"}
+
+# %% exercise="swapped_mention"
 def swapped_mention(words, tags, start, end, mention):
     """The sentence with another mention in place of words start to end - 1, and its tags.
 
@@ -419,9 +448,6 @@ def swapped_mention(words, tags, start, end, mention):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_swapped_mention"}
-lab.check(swapped_mention)
-
 # %% [markdown]
 # Read some copies. Which of the two makes sentences that someone could have written?
 
@@ -432,7 +458,10 @@ for method in ("tokens", "mentions"):
     made = tagging.augmented(few, method, copies=1, share=0.3, seed=SEED, replace=replace)
     print(f"{method}:")
     for sentence in made[len(few) : len(few) + 4]:
-        print("   ", " ".join(w if t == "O" else f"{w}/{t}" for w, t in zip(sentence.words, sentence.tags)))
+        print(
+            "   ",
+            " ".join(w if t == "O" else f"{w}/{t}" for w, t in zip(sentence.words, sentence.tags)),
+        )
 
 # %% [markdown]
 # ## Measure it: few sentences, with and without augmentation
@@ -441,34 +470,64 @@ for method in ("tokens", "mentions"):
 # differences are paired.
 
 # %%
-SIZES = {10: lab.quick_or_full(16, 60), 50: lab.quick_or_full(20, 120), 200: lab.quick_or_full(28, 200)}
+SIZES = {
+    10: lab.quick_or_full(16, 60),
+    50: lab.quick_or_full(20, 120),
+    200: lab.quick_or_full(28, 200),
+}
 TESTED = lab.quick_or_full(120, len(task.test))
 grid = [
-    {**parts, "replace": replace, "count": n, "steps": steps, "batch": 8 if n == 10 else 16, "augmentation": method, "seed": seed}
+    {
+        **parts,
+        "replace": replace,
+        "count": n,
+        "steps": steps,
+        "batch": 8 if n == 10 else 16,
+        "augmentation": method,
+        "seed": seed,
+    }
     for n, steps in reversed(SIZES.items())
     for method in tagging.METHODS
     for seed in FEW_SEEDS
 ]
-few_runs = lab.sweep(tagging.fit_tagger, [{**row, "tested": TESTED} for row in grid], description="small fine-tunings")
+few_runs = lab.sweep(
+    tagging.fit_tagger,
+    [{**row, "tested": TESTED} for row in grid],
+    description="small fine-tunings",
+)
 
 
 def few_f1(method, n):
-    return [score(gold[:TESTED], r["predicted"]) for r in few_runs if (r["augmentation"], r["count"]) == (method, n)]
+    return [
+        score(gold[:TESTED], r["predicted"])
+        for r in few_runs
+        if (r["augmentation"], r["count"]) == (method, n)
+    ]
 
 
-by_method = {method: [lab.mean_interval(few_f1(method, n)) for n in SIZES] for method in tagging.METHODS}
-gained = {(method, n): lab.paired_difference(few_f1(method, n), few_f1("none", n)) for method in tagging.METHODS[1:] for n in SIZES}
+by_method = {
+    method: [lab.mean_interval(few_f1(method, n)) for n in SIZES] for method in tagging.METHODS
+}
+gained = {
+    (method, n): lab.paired_difference(few_f1(method, n), few_f1("none", n))
+    for method in tagging.METHODS[1:]
+    for n in SIZES
+}
 
 # %%
 lab.figures.curves(
     {name: (list(SIZES), rows) for name, rows in by_method.items()},
-    title="At 50 sentences: " + ", ".join(f"{name} {rows[1].mean:.2f}" for name, rows in by_method.items()),
+    title="At 50 sentences: "
+    + ", ".join(f"{name} {rows[1].mean:.2f}" for name, rows in by_method.items()),
     x="training sentences",
     y="entity F1",
     log_x=True,
     ticks=list(SIZES),
     caption=f"Mean and 95 % interval over {len(FEW_SEEDS)} draws, {TESTED} test sentences. “tokens”: label-wise replacement.",
-    alt="; ".join(f"{name}: " + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(SIZES, rows)) for name, rows in by_method.items()),
+    alt="; ".join(
+        f"{name}: " + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(SIZES, rows))
+        for name, rows in by_method.items()
+    ),
 )
 
 # %%
@@ -483,7 +542,10 @@ for n in SIZES:
 named = {f"{method} - none, {n} sentences": value for (method, n), value in gained.items()}
 lab.figures.bars(
     named,
-    title="Mean gain in F1: " + ", ".join(f"{m} {sum(gained[m, n].mean for n in SIZES) / 3:+.3f}" for m in tagging.METHODS[1:]),
+    title="Mean gain in F1: "
+    + ", ".join(
+        f"{m} {sum(gained[m, n].mean for n in SIZES) / 3:+.3f}" for m in tagging.METHODS[1:]
+    ),
     x="difference in entity F1",
     line=0.0,
     digits=3,
@@ -519,14 +581,26 @@ import json
 import tempfile
 from pathlib import Path
 
-row = {"text": "李明昨天在杭州加入了江南银行。", "label": {"name": {"李明": [[0, 1]]}, "address": {"杭州": [[5, 6]]}, "company": {"江南银行": [[10, 13]]}}}
+row = {
+    "text": "李明昨天在杭州加入了江南银行。",
+    "label": {
+        "name": {"李明": [[0, 1]]},
+        "address": {"杭州": [[5, 6]]},
+        "company": {"江南银行": [[10, 13]]},
+    },
+}
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "small.json"
     file.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
     [small] = clue.read_entities(file)
 print(" ".join(w if t == "O" else f"{w}/{t}" for w, t in zip(small.words, small.tags)))
-unknown = sum(piece == tokenizer.unk_token for piece in tokenizer(list(small.words), is_split_into_words=True).tokens())
-print(f"{unknown} of {len(small.words)} characters are unknown to this English model. Use a Chinese BERT for more than reading.")
+unknown = sum(
+    piece == tokenizer.unk_token
+    for piece in tokenizer(list(small.words), is_split_into_words=True).tokens()
+)
+print(
+    f"{unknown} of {len(small.words)} characters are unknown to this English model. Use a Chinese BERT for more than reading."
+)
 
 # %% [markdown]
 # With your own file (`CLUE` at the top) this cell runs on it. A file of texts (`label`, `label_desc`, `sentence`) is classified from 1, 4
@@ -536,18 +610,29 @@ print(f"{unknown} of {len(small.words)} characters are unknown to this English m
 from fewshot_lab.methods.characters import character_accuracy
 
 if not CLUE:
-    print("CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE and run this cell again.")
+    print(
+        "CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE and run this cell again."
+    )
 elif '"sentence"' in Path(CLUE).read_text(encoding="utf-8-sig").split("\n")[0]:
     texts, labels = clue.read_texts(CLUE)
-    print(f"{len(texts)} texts with {len(set(labels))} labels, such as {texts[0][:40]} ({labels[0]}).")
+    print(
+        f"{len(texts)} texts with {len(set(labels))} labels, such as {texts[0][:40]} ({labels[0]})."
+    )
     for shots in (1, 4, 16):
-        rows = [character_accuracy(texts, labels, shots=shots, seed=seed) for seed in range(SEED, SEED + 5)]
-        print(f"{shots:2} a label: {lab.mean_interval([r['test_accuracy'] for r in rows])}; chance {rows[0]['chance']:.3f}.")
+        rows = [
+            character_accuracy(texts, labels, shots=shots, seed=seed)
+            for seed in range(SEED, SEED + 5)
+        ]
+        print(
+            f"{shots:2} a label: {lab.mean_interval([r['test_accuracy'] for r in rows])}; chance {rows[0]['chance']:.3f}."
+        )
 else:
     sentences = clue.read_entities(CLUE)
     half = len(sentences) // 2
     found = [tagging.lookup(sentences[:half], s.words) for s in sentences[half:]]
-    print(f"{len(sentences)} sentences; looked up: {tagging.over_sentences([s.tags for s in sentences[half:]], found)['entity F1']}.")
+    print(
+        f"{len(sentences)} sentences; looked up: {tagging.over_sentences([s.tags for s in sentences[half:]], found)['entity F1']}."
+    )
 
 # %% [markdown]
 # ## Repair the listing
@@ -557,7 +642,8 @@ else:
 #
 # ### The tags
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_tags"}
+
+# %% exercise="listing_tags"
 def listing_tags():
     """The number of every BIO tag of CoNLL-2003: a dictionary from tag to whole number, from 0."""
     ### BEGIN PLANTED
@@ -565,22 +651,24 @@ def listing_tags():
     ### END PLANTED
     ### BEGIN SOLUTION
     kinds = ("LOC", "MISC", "ORG", "PER")
-    return {tag: place for place, tag in enumerate(["O", *(f"{edge}-{kind}" for kind in kinds for edge in "BI")])}
+    return {
+        tag: place
+        for place, tag in enumerate(["O", *(f"{edge}-{kind}" for kind in kinds for edge in "BI")])
+    }
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_tags"}
-lab.check(listing_tags)
 
 # %% [markdown]
 # ### The data set
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_items"}
+
+# %% exercise="listing_items"
 def listing_items(tokenizer, sentences, tags, numbers):
     """A torch Dataset: item i is {"input_ids": (32,), "labels": (32,)}, whole numbers, of sentence i.
 
     sentences: lists of words. tags: lists of BIO tags. numbers: dictionary from tag to whole number.
     """
+
     ### BEGIN PLANTED
     # class ImageDataset(Dataset):
     #     def __init__(self):
@@ -599,7 +687,13 @@ def listing_items(tokenizer, sentences, tags, numbers):
     ### BEGIN SOLUTION
     class Sentences(torch.utils.data.Dataset):
         def __init__(self):
-            self.pieces = tokenizer(sentences, is_split_into_words=True, padding="max_length", max_length=32, truncation=True)
+            self.pieces = tokenizer(
+                sentences,
+                is_split_into_words=True,
+                padding="max_length",
+                max_length=32,
+                truncation=True,
+            )
 
         def __len__(self):
             return len(sentences)
@@ -609,19 +703,20 @@ def listing_items(tokenizer, sentences, tags, numbers):
             for word in self.pieces.word_ids(i):
                 labels.append(-100 if word is None or word == before else numbers[tags[i][word]])
                 before = word
-            return {"input_ids": torch.tensor(self.pieces["input_ids"][i]), "labels": torch.tensor(labels)}
+            return {
+                "input_ids": torch.tensor(self.pieces["input_ids"][i]),
+                "labels": torch.tensor(labels),
+            }
 
     return Sentences()
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_items"}
-lab.check(listing_items)
-
 # %% [markdown]
 # ### The network
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_network"}
+
+# %% exercise="listing_network"
 def listing_network(sizes, numbers, device):
     """A BERT with random weights that gives every piece one logit a tag, on the device.
 
@@ -639,13 +734,11 @@ def listing_network(sizes, numbers, device):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_network"}
-lab.check(listing_network)
-
 # %% [markdown]
 # ### The optimizer
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_optimizer"}
+
+# %% exercise="listing_optimizer"
 def listing_optimizer(model):
     """AdamW for all parameters of a model, learning rate 5e-5."""
     ### BEGIN PLANTED
@@ -658,13 +751,11 @@ def listing_optimizer(model):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_optimizer"}
-lab.check(listing_optimizer)
-
 # %% [markdown]
 # ### The score
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "listing_score"}
+
+# %% exercise="listing_score"
 def listing_score(gold, predicted):
     """Entity F1 of BIO tags, 0 to 1: lists of sentences, each a list of tags."""
     ### BEGIN PLANTED
@@ -679,9 +770,6 @@ def listing_score(gold, predicted):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_listing_score"}
-lab.check(listing_score)
-
 # %% [markdown]
 # ## The verdict
 #
@@ -694,7 +782,9 @@ lab.verdict(
     "A fine-tuned BERT tags named entities at the quoted F1.",
     [
         lab.Evidence("F1 of the entity tokens in the printed table", inside, ">", QUOTED - 0.0005),
-        lab.Evidence(f"entity F1 measured on {task.name}", lab.mean_interval(f1), ">", QUOTED - 0.0005),
+        lab.Evidence(
+            f"entity F1 measured on {task.name}", lab.mean_interval(f1), ">", QUOTED - 0.0005
+        ),
     ],
 )
 

@@ -36,16 +36,22 @@ import torch.nn.functional as F
 
 import fewshot_lab as lab
 from fewshot_lab.augment import geometry
-from fewshot_lab.methods import budget, generation, leaderboard, pipeline, scenes, text_pipeline
+from fewshot_lab.data import scenes
+from fewshot_lab.evidence import budget
+from fewshot_lab.methods import generation, leaderboard, pipeline, text_pipeline
 
 lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
-task = generation.task_of(DATASET)  # images of at most 16 x 16, as the generator of chapter 08 makes them
+task = generation.task_of(
+    DATASET
+)  # images of at most 16 x 16, as the generator of chapter 08 makes them
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 SHOTS = 5  # labels per class: the budget of every pipeline
 STEPS = lab.quick_or_full(130, 800)  # of the first round of training
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
-print(f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images without, {len(task.test_labels)} to test on.")
+print(
+    f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images without, {len(task.test_labels)} to test on."
+)
 
 # %% [markdown]
 # ## Predict
@@ -54,11 +60,20 @@ print(f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images wi
 lab.predict(
     "stack",
     "Six stages, each with a gain of its own. All six together gain ...",
-    ["more than the sum of the six gains", "about the sum", "less than the sum", "less than the best stage alone"],
+    [
+        "more than the sum of the six gains",
+        "about the sum",
+        "less than the sum",
+        "less than the best stage alone",
+    ],
 )
 
 # %%
-lab.predict("order", "Does the order of the stages matter?", ["no", "yes, the article's is the best", "yes, another one is better"])
+lab.predict(
+    "order",
+    "Does the order of the stages matter?",
+    ["no", "yes, the article's is the best", "yes, another one is better"],
+)
 
 # %% [markdown]
 # ## The pipeline
@@ -91,7 +106,8 @@ lab.predict("order", "Does the order of the stages matter?", ["no", "yes, the ar
 #
 # ## Write it
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "interaction"}
+
+# %% exercise="interaction"
 def interaction(nothing, alone, joint):
     """What all stages together gain, minus the sum of what each gains alone, seed by seed.
 
@@ -103,9 +119,6 @@ def interaction(nothing, alone, joint):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_interaction"}
-lab.check(interaction)
-
 # %% [markdown]
 # ## Measure it: one by one, and one left out
 #
@@ -114,7 +127,9 @@ lab.check(interaction)
 # %%
 common = {"dataset": DATASET}
 starts = lab.sweep(
-    pipeline.fit_start, [{**common, "seed": s, "steps": lab.quick_or_full(160, 2000)} for s in SEEDS], description="encoders"
+    pipeline.fit_start,
+    [{**common, "seed": s, "steps": lab.quick_or_full(160, 2000)} for s in SEEDS],
+    description="encoders",
 )
 pools = lab.sweep(
     pipeline.fit_generated,
@@ -125,6 +140,7 @@ pools = lab.sweep(
 # %% [markdown]
 # Then every pipeline: nothing, each stage alone, all, all but one, three other orders, and four packages for later. Equal seeds have
 # equal labels and first weights, and what two pipelines share is trained once.
+
 
 # %%
 def but(stage):
@@ -146,7 +162,13 @@ PACKAGES = {
 }
 arms = {"nothing": (), "all": STAGES, **{stage: (stage,) for stage in STAGES}, **ORDERS, **PACKAGES}
 arms |= {f"without {stage}": but(stage) for stage in STAGES}
-settings = {**common, "seeds": SEEDS, "starts": starts, "steps": STEPS, "distilling_steps": PATIENCE}
+settings = {
+    **common,
+    "seeds": SEEDS,
+    "starts": starts,
+    "steps": STEPS,
+    "distilling_steps": PATIENCE,
+}
 measured = pipeline.measure(arms, shots=SHOTS, pools=pools, **settings)
 
 
@@ -177,12 +199,18 @@ lab.figures.panels(
     line=0.0,
     digits=3,
     caption=f"{task.name}, {SHOTS} labels per class. Paired differences in test accuracy and time, 95 % intervals over {len(SEEDS)} seeds.",
-    alt="; ".join(f"{s}: alone {alone[s].mean:+.3f}, last {last[s].mean:+.3f}, {costs[s].mean:.1f} s" for s in STAGES) + ".",
+    alt="; ".join(
+        f"{s}: alone {alone[s].mean:+.3f}, last {last[s].mean:+.3f}, {costs[s].mean:.1f} s"
+        for s in STAGES
+    )
+    + ".",
 )
 
 # %%
 together = lab.yours_or_ours(interaction)
-singles = torch.tensor([scores(stage) for stage in STAGES], dtype=torch.float64).T  # (seeds, stages)
+singles = torch.tensor(
+    [scores(stage) for stage in STAGES], dtype=torch.float64
+).T  # (seeds, stages)
 nothing, joint = (torch.tensor(scores(arm), dtype=torch.float64) for arm in ("nothing", "all"))
 apart = lab.mean_interval(together(nothing, singles, joint).tolist(), unit="accuracy")
 joint_gain, best_stage = gain("all", "nothing"), max(alone, key=lambda stage: alone[stage].mean)
@@ -226,13 +254,17 @@ texts = text_pipeline.measure(
     unlabelled=lab.quick_or_full(30, 200),
     per_class=lab.quick_or_full(50, 100),
     device=DEVICE,
-    progress=lambda batches: lab.progress(batches, "batches of texts"),
+    progress=lambda batches: lab.progress_bar(batches, "batches of texts"),
 )
 TEXT_STAGES = ("augmentation", "prompting")
 text_last = {
-    stage: lab.paired_difference(texts["all"], texts[other], unit="accuracy") for stage, other in zip(TEXT_STAGES, TEXT_STAGES[::-1])
+    stage: lab.paired_difference(texts["all"], texts[other], unit="accuracy")
+    for stage, other in zip(TEXT_STAGES, TEXT_STAGES[::-1])
 }
-text_alone = {stage: lab.paired_difference(texts[stage], texts["nothing"], unit="accuracy") for stage in TEXT_STAGES}
+text_alone = {
+    stage: lab.paired_difference(texts[stage], texts["nothing"], unit="accuracy")
+    for stage in TEXT_STAGES
+}
 levels = {arm: lab.mean_interval(texts[arm]) for arm in text_pipeline.ARMS}
 lab.figures.bars(
     levels,
@@ -240,7 +272,9 @@ lab.figures.bars(
     x="test accuracy",
     line=texts["prompt alone"][0],
     caption=f"{TEXT_SHOTS} labels per class, mean and 95 % interval over {len(SEEDS)} draws. Dashed: the prompt's own accuracy, with no label at all.",
-    alt="Test accuracy: " + ", ".join(f"{arm} {value.mean:.2f}" for arm, value in levels.items()) + ".",
+    alt="Test accuracy: "
+    + ", ".join(f"{arm} {value.mean:.2f}" for arm, value in levels.items())
+    + ".",
 )
 
 # %% [markdown]
@@ -257,7 +291,9 @@ evidence = [lab.Evidence(f"all - without {stage}", value, ">") for stage, value 
 evidence += [lab.Evidence("texts: all - without prompting", text_last["prompting"], ">")]
 evidence += [lab.Evidence("joint gain - sum of single gains", apart, ">", -0.02)]
 evidence += [lab.Evidence(name, value, ">") for name, value in over_others.items()]
-C12 = lab.verdict("C12", "The stages of the pipeline add up when applied in the stated order.", evidence)
+C12 = lab.verdict(
+    "C12", "The stages of the pipeline add up when applied in the stated order.", evidence
+)
 C12
 
 # %% [markdown]
@@ -305,7 +341,10 @@ def on_sale(package):
     rows = [bought[k][package] for k in COUNTS]
     return budget.Offer(
         labels=tuple(k * len(task.classes) for k in COUNTS),
-        accuracy=tuple(lab.mean_interval([row["test_accuracy"] for row in some], unit="accuracy") for some in rows),
+        accuracy=tuple(
+            lab.mean_interval([row["test_accuracy"] for row in some], unit="accuracy")
+            for some in rows
+        ),
         seconds=tuple(sum(row["seconds"] for row in some) / len(some) for some in rows),
     )
 
@@ -324,7 +363,9 @@ lab.widgets.BudgetExplorer(offers, len(task.classes))
 
 # %%
 curve = [[bought[k]["labels only"][i]["test_accuracy"] for k in COUNTS] for i in range(len(SEEDS))]
-worth = lab.exchange_rate(COUNTS, curve, SHOTS, [row["test_accuracy"] for row in bought[SHOTS]["+ distillation"]])
+worth = lab.exchange_rate(
+    COUNTS, curve, SHOTS, [row["test_accuracy"] for row in bought[SHOTS]["+ distillation"]]
+)
 lab.record("exchange_rate_pipeline", worth, unit="labels per label")
 
 # %% [markdown]
@@ -337,14 +378,19 @@ lab.record("exchange_rate_pipeline", worth, unit="labels per label")
 # %%
 records = lab.course_records(".", chapter="11", here=[C12])
 claims = lab.ledger(records)
-print(f"{len(claims.overall)} claims, {'all' if claims.complete else 'not all'} tested: {claims.counts()}.")
+print(
+    f"{len(claims.overall)} claims, {'all' if claims.complete else 'not all'} tested: {claims.counts()}."
+)
 claims
 
 # %% [markdown]
 # And what everything was worth in labels. At 1 a method changes nothing, below 1 it costs labels.
 
 # %%
-rates = {f"{name.removeprefix('exchange_rate_').replace('_', ' ')} ({chapter})": rate for chapter, name, rate in lab.exchange_rates(records)}
+rates = {
+    f"{name.removeprefix('exchange_rate_').replace('_', ' ')} ({chapter})": rate
+    for chapter, name, rate in lab.exchange_rates(records)
+}
 rates["pipeline (11)"] = worth
 ordered = dict(sorted(rates.items(), key=lambda item: -item[1].mean))
 names = list(ordered)
@@ -354,7 +400,9 @@ lab.figures.bars(
     x="exchange rate (labels per label)",
     line=1.0,
     caption="In brackets the chapter: 02 policies on images, 03 edits of texts, 09 prompts, 11 the last package above. 95 % bootstrap intervals.",
-    alt="Exchange rates: " + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in ordered.items()) + ".",
+    alt="Exchange rates: "
+    + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in ordered.items())
+    + ".",
 )
 
 # %% [markdown]
@@ -395,7 +443,8 @@ lab.figures.bars(
 # A mask is an image of class numbers. It moves with its image by the same matrix (chapter 01: origin in the centre, $y$ up, look-up at
 # $A^{-1} q$), but numbers of classes cannot be averaged.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warp_mask"}
+
+# %% exercise="warp_mask"
 def warp_mask(mask, matrix):
     """Moves a mask with its image: every pixel takes the class of the nearest pixel at the place that it came from.
 
@@ -416,16 +465,14 @@ def warp_mask(mask, matrix):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_warp_mask"}
-lab.check(warp_mask)
-
 # %% [markdown]
 # ## Write it: boxes
 #
 # A box is two corners, (x0, y0, x1, y1), which detection libraries count **from the upper left corner, y down**. A turned box is not
 # upright any more: take the upright hull of its *four* corners, and cut it at the image's edges.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "warp_boxes"}
+
+# %% exercise="warp_boxes"
 def warp_boxes(boxes, matrix, height, width):
     """Moves boxes with their image: the smallest upright box around the four moved corners, cut at the image's edges.
 
@@ -441,9 +488,6 @@ def warp_boxes(boxes, matrix, height, width):
     return torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], dim=1)
     ### END SOLUTION
 
-
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 1, "task": false, "grade_id": "check_warp_boxes"}
-lab.check(warp_boxes)
 
 # %% [markdown]
 # ## See it
@@ -465,7 +509,11 @@ lab.figures.scenes(
     {
         "before": (shown.image, shown.mask, shown.boxes),
         "after, nearest": (image, move_mask(shown.mask, A), boxes),
-        "after, interpolated": (image, torch.where(blended % 2 == 1, len(shown.names) + 1, blended // 2), boxes),
+        "after, interpolated": (
+            image,
+            torch.where(blended % 2 == 1, len(shown.names) + 1, blended // 2),
+            boxes,
+        ),
     },
     shown.names,
     title=f"Interpolating class numbers makes {wrong:.1%} of the pixels a class that is not there",
@@ -493,7 +541,9 @@ def box_overlap(angle, seed):
     return scenes.overlap(moved, tight)[whole].mean().item()
 
 
-overlaps = {angle: [box_overlap(angle, seed) for seed in range(SEED, SEED + 20)] for angle in ANGLES}
+overlaps = {
+    angle: [box_overlap(angle, seed) for seed in range(SEED, SEED + 20)] for angle in ANGLES
+}
 by_angle = [lab.mean_interval(overlaps[angle]) for angle in ANGLES]
 lab.figures.curves(
     {"moved boxes": (ANGLES, by_angle)},
@@ -503,7 +553,9 @@ lab.figures.curves(
     ticks=ANGLES,
     limits=(0, 1.02),
     caption="20 scenes of three things. Band: 95 % interval. A detector trained on such boxes learns to draw them too large.",
-    alt="Overlap by angle: " + ", ".join(f"{a} degrees {e.mean:.2f}" for a, e in zip(ANGLES, by_angle)) + ".",
+    alt="Overlap by angle: "
+    + ", ".join(f"{a} degrees {e.mean:.2f}" for a, e in zip(ANGLES, by_angle))
+    + ".",
 )
 
 # %%
@@ -520,19 +572,23 @@ lab.verdict(
 # episodes (chapter 05) of alphabets that you have not seen, in all their jitter. The floor is the mean image of each class, compared
 # pixel by pixel; you must be surely better than that, by 0.1. Only torch is at hand, and nothing has to be trained.
 
-# %% nbgrader={"schema_version": 3, "solution": true, "grade": false, "locked": false, "task": false, "grade_id": "few_shot_method"}
+
+# %% exercise="few_shot_method" points=3
 def few_shot_method(support, labels, queries):
     """The class of each query, from a few labelled images.
 
     support: float tensor (n, 1, 28, 28) in 0..1, white ink on black, with noise. labels: whole numbers (n,), 0..way-1, in any
     order. queries: float tensor (m, 1, 28, 28). Returns whole numbers (m,), the class of each query.
     """
+
     ### BEGIN SOLUTION
     def features(images):
         ink = (images - 0.3).clamp(min=0)  # less noise
         share = ink / ink.sum((2, 3), keepdim=True).clamp_min(1e-6)
         place = torch.linspace(-1, 1, images.shape[-1])
-        centre = torch.stack([(share * place).sum((1, 2, 3)), (share * place[:, None]).sum((1, 2, 3))], dim=1)  # (n, 2)
+        centre = torch.stack(
+            [(share * place).sum((1, 2, 3)), (share * place[:, None]).sum((1, 2, 3))], dim=1
+        )  # (n, 2)
         theta = torch.cat([torch.eye(2).expand(len(images), 2, 2), centre[:, :, None]], dim=2)
         grid = F.affine_grid(theta, images.shape, align_corners=True)
         blurred = F.avg_pool2d(F.grid_sample(ink, grid, align_corners=True), 3, 1, 1).flatten(1)
@@ -544,21 +600,22 @@ def few_shot_method(support, labels, queries):
     ### END SOLUTION
 
 
-# %% nbgrader={"schema_version": 3, "solution": false, "grade": true, "locked": true, "points": 3, "task": false, "grade_id": "check_few_shot_method"}
-lab.check(few_shot_method)
-
 # %% [markdown]
 # ## The leaderboard
 #
 # Enter it. All entries answer the same held-out episodes, so they are compared in pairs: the rank is 1 plus the number of methods that
 # are *surely* better, and the last column names those that cannot be told apart. Entries stay on this machine;
-# `lab.submit.forget("few_shot_method")` takes one out again. Go on improving: what else differs between two pictures of one letter?
+# `leaderboard.withdraw("few_shot_method")` takes one out again. Go on improving: what else differs between two pictures of one letter?
 
 # %%
 body = lab.models.networks.conv_net(128, size=task.train_images.shape[-1])
 body.load_state_dict(starts[0]["start"])
-beside = {f"self-supervised on {task.name} (this chapter)": leaderboard.prototypes_of(body, size=task.train_images.shape[-1])}
-lab.submit(lab.yours_or_ours(few_shot_method), "few_shot_method", beside=beside)
+beside = {
+    f"self-supervised on {task.name} (this chapter)": leaderboard.prototypes_of(
+        body, size=task.train_images.shape[-1]
+    )
+}
+lab.enter(lab.yours_or_ours(few_shot_method), "few_shot_method", beside=beside)
 
 # %% [markdown]
 # ## Final project
@@ -576,7 +633,7 @@ lab.submit(lab.yours_or_ours(few_shot_method), "few_shot_method", beside=beside)
 # | 1 | price | seconds, labels and memory of what you recommend, beside those of the baseline |
 # | 1 | honesty | what failed, what was tried and not shown, for which data the answer would be another one |
 
-# %% [markdown] nbgrader={"schema_version": 3, "solution": true, "grade": true, "locked": false, "points": 10, "task": false, "grade_id": "final_project"}
+# %% [markdown] answer="final_project" points=10
 # ### BEGIN SOLUTION
 # **What a good answer has.** *Question and data:* "Which of 12 kinds of bolts is on the photograph? 8 labels a kind; a bolt may be turned
 # and lit in any way, but not mirrored, since a thread has a hand. 40 photographs a kind, taken on another day, are the test." *Baseline:*
