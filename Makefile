@@ -88,7 +88,7 @@ $(PEERS): $(READY)
 	@touch $(PEERS)
 
 bench: assets $(PEERS)
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+	@$(BIN)/python bench/run.py $(ARGS)
 
 notebooks: assets
 	@$(BIN)/fewshot-lab build $(ARGS)

@@ -130,7 +130,7 @@ def sweep_jobs() -> int:
     return int(given)
 
 
-def process_count() -> int:
+def world_size() -> int:
     """How many processes share each training: as many as `accelerate launch` or torchrun started, else 1."""
     return int(os.environ.get("WORLD_SIZE", 1))
 

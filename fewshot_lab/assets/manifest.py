@@ -68,12 +68,8 @@ def _under(folder: str, names, suffix: str = "") -> dict[str, str]:
 
 
 _FASHION = {
-    "FashionMNIST/raw/t10k-labels-idx1-ubyte": File(
-        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 10008
-    ),
-    "FashionMNIST/raw/train-labels-idx1-ubyte": File(
-        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 60008
-    ),
+    "FashionMNIST/raw/t10k-labels-idx1-ubyte": File("0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 10008),
+    "FashionMNIST/raw/train-labels-idx1-ubyte": File("bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9", 60008),
     "FashionMNIST/raw/t10k-images-idx3-ubyte": File(
         "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b", 7840016
     ),
@@ -92,15 +88,11 @@ _MINILM = {
 }
 
 _EFFICIENTNET_LITE0 = {
-    "efficientnet-lite0-57934424.pth": File(
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18826032
-    ),
+    "efficientnet-lite0-57934424.pth": File("579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18826032),
 }
 
 _SMOLLM2 = {
-    "SmolLM2-135M-Instruct.Q4_1.gguf": File(
-        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98362432
-    ),
+    "SmolLM2-135M-Instruct.Q4_1.gguf": File("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98362432),
 }
 
 _WORDNET = {

@@ -41,7 +41,7 @@ class Policy:
 POLICIES: dict[str, Policy] = {}
 
 
-def policy(name: str) -> Policy:
+def get_policy(name: str) -> Policy:
     """The policy of that name; raises ValueError with the known names for another."""
     if name not in POLICIES:
         raise ValueError(f"There is no policy {name!r}; the policies are {', '.join(POLICIES)}.")

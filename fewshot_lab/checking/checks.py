@@ -45,22 +45,22 @@ class CheckFailed(AssertionError):
     """Raised by a check that fails while nbgrader grades the notebook."""
 
 
-class Elsewhere:
+class RemoteAnswer:
     """A learner's function that runs in another process, which has a time limit of its own.
 
-    Called, it raises AnswerStopped for the answer's own errors, with a text for the learner. `observe(probe)` returns what the
-    probe of that name saw there.
+    Calling it raises RemoteError for the answer's own errors, with a text for the learner. `observe(inspector)` returns what
+    the inspector of that name saw there.
     """
 
-    def observe(self, probe: str):
+    def observe(self, inspector: str):
         raise NotImplementedError
 
 
-class Interrupted(Exception):
+class RemoteEnded(Exception):
     """What ends an examination that is made elsewhere: it is no answer's error, and passes through."""
 
 
-class AnswerStopped(Exception):
+class RemoteError(Exception):
     """An answer that ran elsewhere raised an error or returned what cannot travel; the text says it to the learner."""
 
 
@@ -91,8 +91,8 @@ def examine(
 ) -> Feedback:
     """Tries a function on the exercise's public cases, on `fresh` random ones drawn by `generator`, and on its properties.
 
-    hidden: the right results of the random cases are not told. The function may be an `Elsewhere`; what ends such an
-    examination early (an Interrupted) passes through.
+    hidden: the right results of the random cases are not told. The function may be an `RemoteAnswer`; what ends such an
+    examination early (an RemoteEnded) passes through.
     """
     cases = list(task.cases) + [task.fresh(generator) for _ in range(fresh if task.fresh else 0)]
     # A blank body raises on its first call, so the first answer tells whether there is anything to check.
@@ -144,7 +144,7 @@ def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | Non
             result = function(*given)
     except NotImplementedError as error:
         raise _NotAttempted from error
-    except Interrupted:
+    except RemoteEnded:
         raise
     except Exception as error:
         return None, Difference("exception", _explain(error))
@@ -156,7 +156,7 @@ def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | Non
 
 def _guarded(function: Callable):
     """What a learner's function prints is not shown, and it does not run for ever."""
-    if isinstance(function, Elsewhere):
+    if isinstance(function, RemoteAnswer):
         return contextlib.nullcontext()
     stack = contextlib.ExitStack()
     stack.enter_context(_time_limit())
@@ -165,7 +165,7 @@ def _guarded(function: Callable):
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, AnswerStopped):
+    if isinstance(error, RemoteError):
         return str(error)
     kind = type(error).__name__
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)][1:]
@@ -214,16 +214,16 @@ def _made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list)
 def _broken(law, function: Callable, generator: torch.Generator) -> str | None:
     try:
         with _guarded(function):
-            if law.probe is None:
+            if law.inspector is None:
                 return law.fails(function, generator)
-            seen = function.observe(law.probe.__name__) if isinstance(function, Elsewhere) else law.probe(function)
+            seen = function.observe(law.inspector.__name__) if isinstance(function, RemoteAnswer) else law.inspector(function)
             return law.fails(seen, generator)
     except NotImplementedError as error:
         raise _NotAttempted from error
-    except Interrupted:
+    except RemoteEnded:
         raise
     except Exception as error:
-        if isinstance(function, Elsewhere) and not isinstance(error, AnswerStopped):
+        if isinstance(function, RemoteAnswer) and not isinstance(error, RemoteError):
             kind = type(error).__name__
             return say("What your function returns does not fit ({kind}: {error}).", kind=kind, error=error)
         return _explain(error)

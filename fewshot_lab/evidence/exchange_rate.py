@@ -24,9 +24,7 @@ def exchange_rate(shots: ArrayLike, baseline: ArrayLike, policy_shots: float, po
     shots, baseline, policy = (np.asarray(values, dtype=float) for values in (shots, baseline, policy))
     order = np.argsort(shots)
     if shots.ndim != 1 or len(shots) < 2 or (shots <= 0).any() or len(set(shots)) < len(shots):
-        raise ValueError(
-            f"shots must be at least two different positive numbers of labels per class, not {shots.tolist()}."
-        )
+        raise ValueError(f"shots must be at least two different positive numbers of labels per class, not {shots.tolist()}.")
     if baseline.ndim != 2 or baseline.shape[1] != len(shots) or policy.shape != baseline.shape[:1]:
         raise ValueError(
             f"The baseline must be (seeds, {len(shots)}) and the policy (seeds,) from the same seeds, but they are "
@@ -51,8 +49,7 @@ def exchange_rate(shots: ArrayLike, baseline: ArrayLike, policy_shots: float, po
 
 
 def _equivalent_labels(labels: np.ndarray, curve: np.ndarray, here: float, reached: float) -> float:
-    """log2 of the labels at which the monotone curve reaches the target; on a flat stretch the point nearest to `here`.
-    """
+    """log2 of the labels at which the monotone curve reaches the target; on a flat stretch the point nearest to `here`."""
     monotone, target = _monotone_and_target(labels, curve, here, reached)
     if target > monotone[-1] + TOLERANCE:
         return float(labels[-1])
@@ -65,9 +62,7 @@ def _equivalent_labels(labels: np.ndarray, curve: np.ndarray, here: float, reach
     return float(np.interp(target, monotone[[last, first]], labels[[last, first]]))
 
 
-def _monotone_and_target(
-    labels: np.ndarray, curve: np.ndarray, here: float, reached: float
-) -> tuple[np.ndarray, float]:
+def _monotone_and_target(labels: np.ndarray, curve: np.ndarray, here: float, reached: float) -> tuple[np.ndarray, float]:
     """The curve made monotone, and the policy's accuracy on its scale: the gain over the raw curve added to the new
     one.
     """

@@ -45,23 +45,17 @@ class Record:
         return content | ({"bound": result.bound} if result.bound else {})
 
 
-def record(
-    name: str, values_or_estimate: float | Sequence[float] | Estimate, unit: str = "", headline: bool = False
-) -> Record:
+def record(name: str, values_or_estimate: float | Sequence[float] | Estimate, unit: str = "", headline: bool = False) -> Record:
     """Names a result: an estimate, a single number, or one number per seed, of which mean and 95 % interval are taken.
 
     `name` is lower-case snake case; `unit` replaces the estimate's own when given; `headline` marks what to show first.
     Raises ValueError for another kind of name.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-        raise ValueError(
-            f"A result's name is lower-case words joined by underscores (accuracy_right_k5), not {name!r}."
-        )
+        raise ValueError(f"A result's name is lower-case words joined by underscores (accuracy_right_k5), not {name!r}.")
     given = values_or_estimate
     if not isinstance(given, Estimate):
-        given = mean_interval(
-            [given] if not hasattr(given, "__len__") and not hasattr(given, "__iter__") else given, unit
-        )
+        given = mean_interval([given] if not hasattr(given, "__len__") and not hasattr(given, "__iter__") else given, unit)
     elif unit:
         given = Estimate(given.mean, given.low, given.high, given.n, unit, given.bound)
     return Record(name, given, headline)

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
 from ..languages import say
-from . import probes
+from . import inspectors
 from .declare import Exercise, Mistake, Property
 
 
@@ -176,11 +176,11 @@ def _mean_over_images(seen, generator):
             "The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {accuracy:.3f}.",
             accuracy=seen["accuracy"],
         )
-    if not math.isclose(seen["loss"], probes.EVALUATION_LOSS, abs_tol=1e-4):
+    if not math.isclose(seen["loss"], inspectors.EVALUATION_LOSS, abs_tol=1e-4):
         return say(
             "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}. Weigh each batch by its "
             "size; the last one is often smaller.",
-            loss=probes.EVALUATION_LOSS,
+            loss=inspectors.EVALUATION_LOSS,
             yours=seen["loss"],
         )
 
@@ -318,11 +318,13 @@ EXERCISES = [
         listing_transforms,
         properties=(
             Property(
-                "Pictures smaller than the crop work.", _small_pictures_work, "crop_without_resize", probes.small_pictures
+                "Pictures smaller than the crop work.", _small_pictures_work, "crop_without_resize", inspectors.small_pictures
             ),
-            Property("Training and test see things at the same scale.", _same_scale, "scales_differ", probes.object_sizes),
-            Property("The test transform does not depend on chance.", _augments_training_only, "random_test", probes.passes),
-            Property("The training transform does.", _augments_training, "nothing_augmented", probes.passes),
+            Property("Training and test see things at the same scale.", _same_scale, "scales_differ", inspectors.object_sizes),
+            Property(
+                "The test transform does not depend on chance.", _augments_training_only, "random_test", inspectors.passes
+            ),
+            Property("The training transform does.", _augments_training, "nothing_augmented", inspectors.passes),
         ),
     ),
     Exercise(
@@ -332,11 +334,14 @@ EXERCISES = [
         listing_model,
         properties=(
             Property(
-                "The model is built without a warning.", _model_is_current, "pretrained_is_deprecated", probes.model_warnings
+                "The model is built without a warning.",
+                _model_is_current,
+                "pretrained_is_deprecated",
+                inspectors.model_warnings,
             ),
-            Property("It gives one logit per class.", _one_logit_per_class, "wrong_number_of_classes", probes.model_logits),
-            Property("It is a ResNet-18.", _is_a_resnet, "another_model", probes.model_parameters),
-            Property("The model is on the device.", _model_moved, "model_not_moved", probes.model_devices),
+            Property("It gives one logit per class.", _one_logit_per_class, "wrong_number_of_classes", inspectors.model_logits),
+            Property("It is a ResNet-18.", _is_a_resnet, "another_model", inspectors.model_parameters),
+            Property("The model is on the device.", _model_moved, "model_not_moved", inspectors.model_devices),
         ),
     ),
     Exercise(
@@ -345,9 +350,9 @@ EXERCISES = [
         "Listing: the data loader",
         listing_loader,
         properties=(
-            Property("Batches hold 64 items.", _batches_of_64, "batch_size", probes.loaders),
-            Property("Pictures are read while the model trains.", _loads_in_parallel, "one_process", probes.loaders),
-            Property("Only the training data are shuffled.", _shuffles_training, "shuffled_test", probes.loaders),
+            Property("Batches hold 64 items.", _batches_of_64, "batch_size", inspectors.loaders),
+            Property("Pictures are read while the model trains.", _loads_in_parallel, "one_process", inspectors.loaders),
+            Property("Only the training data are shuffled.", _shuffles_training, "shuffled_test", inspectors.loaders),
         ),
     ),
     Exercise(
@@ -356,14 +361,14 @@ EXERCISES = [
         "Listing: the evaluation",
         listing_evaluate,
         properties=(
-            Property("The images are on the model's device.", _batches_moved, "batch_not_moved", probes.evaluation),
-            Property("The model is in evaluation mode.", _in_eval_mode, "training_mode", probes.evaluation),
-            Property("No gradients are recorded.", _without_gradients, "gradients_recorded", probes.evaluation),
+            Property("The images are on the model's device.", _batches_moved, "batch_not_moved", inspectors.evaluation),
+            Property("The model is in evaluation mode.", _in_eval_mode, "training_mode", inspectors.evaluation),
+            Property("No gradients are recorded.", _without_gradients, "gradients_recorded", inspectors.evaluation),
             Property(
                 "Loss and accuracy are means over images, not over batches.",
                 _mean_over_images,
                 "batches_weigh_the_same",
-                probes.evaluation,
+                inspectors.evaluation,
             ),
         ),
     ),
@@ -373,8 +378,8 @@ EXERCISES = [
         "Listing: the learning rate",
         listing_schedule,
         properties=(
-            Property("The learning rate falls towards the end.", _rate_falls, "constant_rate", probes.rates),
-            Property("It starts near the optimizer's own rate.", _rate_starts, "rate_too_small", probes.rates),
+            Property("The learning rate falls towards the end.", _rate_falls, "constant_rate", inspectors.rates),
+            Property("It starts near the optimizer's own rate.", _rate_starts, "rate_too_small", inspectors.rates),
         ),
     ),
 ]

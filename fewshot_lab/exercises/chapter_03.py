@@ -8,7 +8,7 @@ from ..augment.text import augmented_set, random_deletion, random_swap, synonym_
 from ..languages import say
 from ..methods.text_augmentation import flip_rate
 from .declare import Exercise, Mistake, Property
-from .probes import Marks
+from .inspectors import Marks
 
 WORDS = "the big dog sees the small cat and the big house".split()
 SYNONYMS = {"big": "large", "dog": "hound", "small": "little", "cat": "feline", "house": "home"}

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from ..languages import say
 from ..methods.contrastive import nt_xent, positive_pairs, rotation_batch, similarity_matrix
-from ..methods.probes import nearest_labels
-from . import probes
+from ..methods.linear_probe import nearest_labels
+from . import inspectors
 from .declare import Exercise, Mistake, Property
 
 
@@ -222,7 +222,7 @@ EXERCISES = [
                 "You normalise columns, each feature over the batch. Normalise rows, each image's vector: dim=1.",
             ),
         ),
-        properties=(Property("It runs on any device.", _on_its_device, "device", probes.similarities_elsewhere),),
+        properties=(Property("It runs on any device.", _on_its_device, "device", inspectors.similarities_elsewhere),),
     ),
     Exercise(
         "nt_xent",
@@ -279,7 +279,7 @@ EXERCISES = [
         ),
         properties=(
             Property("Only the directions of the vectors count.", _scale_free),
-            Property("It runs on any device.", _on_its_device, "device", probes.loss_elsewhere),
+            Property("It runs on any device.", _on_its_device, "device", inspectors.loss_elsewhere),
         ),
     ),
     Exercise(

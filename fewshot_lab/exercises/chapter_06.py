@@ -13,7 +13,7 @@ from ..methods.distillation import (
     softened,
 )
 from .declare import Exercise, Mistake, Property
-from .probes import Noise
+from .inspectors import Noise
 
 
 def _kl(p, q):

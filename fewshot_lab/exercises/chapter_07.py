@@ -7,7 +7,7 @@ from ..languages import say
 from ..methods.adversarial import trades_loss
 from ..methods.attacks import fgsm, input_gradient, pgd, project_l2, project_linf, surviving_share, warning_signs
 from .declare import Exercise, Mistake, Property
-from .probes import Bent
+from .inspectors import Bent
 
 
 def _no_sign(loss, images, epsilon):

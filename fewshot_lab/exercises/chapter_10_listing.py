@@ -4,9 +4,9 @@ import torch
 
 from ..languages import say
 from ..methods.tagging import IGNORED
-from . import probes
+from . import inspectors
 from .declare import Exercise, Property
-from .probes import CONLL_TAGS, CONLL_TYPES, TAGS
+from .inspectors import CONLL_TAGS, CONLL_TYPES, TAGS
 
 
 def listing_tags():
@@ -121,7 +121,7 @@ def _padding_ignored(seen, generator):
 
 
 def _aligned(seen, generator):
-    if seen["labels"] != probes.tagged_items(listing_items)["labels"]:
+    if seen["labels"] != inspectors.tagged_items(listing_items)["labels"]:
         return say(
             "The labels are not those of the words' first pieces. Words are cut into pieces: ask word_ids(i) to which word "
             "each piece belongs, label the first piece, and give -100 to the others."
@@ -139,7 +139,7 @@ def _one_logit_per_tag(shape, generator):
 
 
 def _sizes_kept(hidden, generator):
-    if hidden != probes.SMALL_BERT["hidden_size"]:
+    if hidden != inspectors.SMALL_BERT["hidden_size"]:
         return say("The hidden size is {hidden}, not that of `sizes`: BertConfig(**sizes, num_labels=...).", hidden=hidden)
 
 
@@ -205,12 +205,12 @@ EXERCISES = [
         "Listing: the data set",
         listing_items,
         properties=(
-            Property("It is a data set of the sentences.", _is_a_data_set, "dataset_not_imported", probes.tagged_items),
-            Property("Items are tensors of 32 pieces.", _of_32, "not_32", probes.tagged_items),
-            Property("Each item has its own pieces.", _own_pieces, "other_pieces", probes.tagged_items),
-            Property("Each item has its own labels.", _own_labels, "labels_of_all", probes.tagged_items),
-            Property("Special pieces and padding are ignored.", _padding_ignored, "padding_is_o", probes.tagged_items),
-            Property("Labels stand on the first pieces of their words.", _aligned, "not_aligned", probes.tagged_items),
+            Property("It is a data set of the sentences.", _is_a_data_set, "dataset_not_imported", inspectors.tagged_items),
+            Property("Items are tensors of 32 pieces.", _of_32, "not_32", inspectors.tagged_items),
+            Property("Each item has its own pieces.", _own_pieces, "other_pieces", inspectors.tagged_items),
+            Property("Each item has its own labels.", _own_labels, "labels_of_all", inspectors.tagged_items),
+            Property("Special pieces and padding are ignored.", _padding_ignored, "padding_is_o", inspectors.tagged_items),
+            Property("Labels stand on the first pieces of their words.", _aligned, "not_aligned", inspectors.tagged_items),
         ),
     ),
     Exercise(
@@ -219,10 +219,10 @@ EXERCISES = [
         "Listing: the network",
         listing_network,
         properties=(
-            Property("The class exists.", _class_exists, "no_such_class", probes.network_error),
-            Property("It gives one logit per tag.", _one_logit_per_tag, "wrong_number_of_tags", probes.tag_logits),
-            Property("It has the sizes that were asked for.", _sizes_kept, "sizes_not_used", probes.network_hidden_size),
-            Property("The model is on the device.", _moved, "network_not_moved", probes.network_devices),
+            Property("The class exists.", _class_exists, "no_such_class", inspectors.network_error),
+            Property("It gives one logit per tag.", _one_logit_per_tag, "wrong_number_of_tags", inspectors.tag_logits),
+            Property("It has the sizes that were asked for.", _sizes_kept, "sizes_not_used", inspectors.network_hidden_size),
+            Property("The model is on the device.", _moved, "network_not_moved", inspectors.network_devices),
         ),
     ),
     Exercise(
@@ -231,8 +231,8 @@ EXERCISES = [
         "Listing: the optimizer",
         listing_optimizer,
         properties=(
-            Property("It is an AdamW that exists.", _optimizer_exists, "adamw_removed", probes.optimizer_seen),
-            Property("All parameters learn, at 5e-5.", _learns_all, "not_all_learn", probes.optimizer_seen),
+            Property("It is an AdamW that exists.", _optimizer_exists, "adamw_removed", inspectors.optimizer_seen),
+            Property("All parameters learn, at 5e-5.", _learns_all, "not_all_learn", inspectors.optimizer_seen),
         ),
     ),
     Exercise(
@@ -241,7 +241,7 @@ EXERCISES = [
         "Listing: the score",
         listing_score,
         properties=(
-            Property("It takes sentences.", _takes_sentences, "lists_of_lists", probes.score_of_sentences),
+            Property("It takes sentences.", _takes_sentences, "lists_of_lists", inspectors.score_of_sentences),
             Property("The class O does not count.", _o_does_not_count, "o_counts"),
             Property("Entities count when they are whole.", _whole_entities, "tokens_counted"),
         ),

@@ -25,13 +25,13 @@ class Property:
     """Something that must hold for every right answer: `fails(function, generator)` says in words how it fails, or None.
 
     `mistake` names the mistake that this property finds. A function whose arguments or results are more than numbers, words
-    and tensors is looked at by a probe: `fails` then gets what `probe(function)` saw (see probes.py).
+    and tensors is looked at by an inspector: `fails` then gets what `inspector(function)` saw (see inspectors.py).
     """
 
     statement: str
     fails: Callable[[Callable, torch.Generator], str | None]
     mistake: str | None = None
-    probe: Callable[[Callable], object] | None = None
+    inspector: Callable[[Callable], object] | None = None
 
 
 @dataclass(frozen=True)

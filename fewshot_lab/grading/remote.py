@@ -5,23 +5,23 @@ import time
 
 import torch
 
-from ..checking import AnswerStopped, Elsewhere, Interrupted
+from ..checking import RemoteAnswer, RemoteEnded, RemoteError
 from .sandbox import Child, Ended
 
 CALL_SECONDS = 10.0
 
 
-class OwnImplementation(Interrupted):
+class OwnImplementation(RemoteEnded):
     """The answer used the course's own implementation; the text names it."""
 
 
-class RemoteFunction(Elsewhere):
+class RemoteFunction(RemoteAnswer):
     """The function `name` of a child. It behaves like the function itself where a check can tell:
 
     changes of its arguments are made to the caller's arguments, a generator that it drew from has moved on, torch's global
     generator too, and a gradient flows through it to every argument that asks for one (once: it has no second derivative).
     A call may take `seconds`, all calls end at `deadline`, a time of time.monotonic().
-    Raises NotImplementedError for a blank body, AnswerStopped, OwnImplementation, or Ended when the child is no more.
+    Raises NotImplementedError for a blank body, RemoteError, OwnImplementation, or Ended when the child is no more.
     """
 
     def __init__(self, child: Child, name: str, seconds: float = CALL_SECONDS, deadline: float = math.inf):
@@ -34,8 +34,8 @@ class RemoteFunction(Elsewhere):
             return result if isinstance(result, torch.Tensor) else holder[0]
         return self._ask(arguments)["value"]
 
-    def observe(self, probe: str):
-        return self._answer({"name": self.__name__, "observe": probe, "arguments": ()}).get("value")
+    def observe(self, inspector: str):
+        return self._answer({"name": self.__name__, "observe": inspector, "arguments": ()}).get("value")
 
     def _ask(self, arguments: tuple, towards=None) -> dict:
         order = {"name": self.__name__, "arguments": arguments}
@@ -62,11 +62,11 @@ class RemoteFunction(Elsewhere):
             case "own":
                 raise OwnImplementation(words)
             case "type":
-                raise AnswerStopped(f"Your function returns something else than the task asks for: {words}.")
+                raise RemoteError(f"Your function returns something else than the task asks for: {words}.")
             case "absent":
-                raise AnswerStopped(words)
+                raise RemoteError(words)
             case "raised":
-                raise AnswerStopped(_explained(answer, words))
+                raise RemoteError(_explained(answer, words))
         raise Ended("nonsense")
 
 

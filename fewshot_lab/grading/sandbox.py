@@ -15,18 +15,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checking import Interrupted
+from ..checking import RemoteEnded
 from ..errors import CourseError
-from ..exercises import probes
-from . import confine, wire
+from ..exercises import inspectors
+from .inside import confine, wire
 
-HERE = Path(__file__).parent
-MODULES = {"worker.py": HERE / "worker.py", "confine.py": HERE / "confine.py", "wire.py": HERE / "wire.py"}
-MODULES |= {"probes.py": Path(probes.__file__)}
+HERE = Path(__file__).parent / "inside"
+MODULES = {name: HERE / name for name in ("worker.py", "confine.py", "wire.py")}
+MODULES |= {"inspectors.py": Path(inspectors.__file__)}
 INSIDE = "/sandbox"
 START_SECONDS = 120
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
-for _thing in probes.THINGS:
+for _thing in inspectors.THINGS:
     wire.thing(_thing)
 
 
@@ -40,7 +40,7 @@ class Limits:
     processes: int = 32
 
 
-class Ended(Interrupted):
+class Ended(RemoteEnded):
     """The child ended, was too slow, or said what makes no sense. `why`: "ended", "timeout" or "nonsense"."""
 
     def __init__(self, why: str):

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment import policy as policy_named
+from ..augment import get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, cross_entropy, predict, train
-from .attacks import ImageLoss, Loop, frozen, pgd, project_linf, random_start, reading_loss, survives
+from ..training import accuracy, cross_entropy, outputs, train
+from .attacks import ImageLoss, Loop, cross_entropy_of, eval_without_weight_gradients, pgd, project_linf, random_start, survives
 
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -28,9 +28,11 @@ METHODS = ("plain", "adversarial", "trades", "free")
 TESTED = 128  # test images that a trained network is attacked on
 
 
-def worst_images(model: nn.Module, images: Tensor, loss: ImageLoss, *, epsilon: float, steps: int, loop: Loop = pgd) -> Tensor:
+def adversarial_examples(
+    model: nn.Module, images: Tensor, loss: ImageLoss, *, epsilon: float, steps: int, loop: Loop = pgd
+) -> Tensor:
     """The inner maximum in L-inf from a random start, by steps of 2.5 epsilon / steps; the model is as it was afterwards."""
-    with frozen(model):
+    with eval_without_weight_gradients(model):
         return loop(loss, images, random_start(images, epsilon), epsilon, 2.5 * epsilon / steps, steps)
 
 
@@ -38,7 +40,7 @@ def adversarial_loss(*, epsilon: float, steps: int, loop: Loop = pgd) -> Loss:
     """A loss for `training.train`: the cross-entropy of the worst images that `steps` steps of PGD find (Madry et al. 2018)."""
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        worst = worst_images(model, images, reading_loss(model, labels), epsilon=epsilon, steps=steps, loop=loop)
+        worst = adversarial_examples(model, images, cross_entropy_of(model, labels), epsilon=epsilon, steps=steps, loop=loop)
         return F.cross_entropy(model(worst), labels)
 
     return loss
@@ -60,13 +62,13 @@ def trades_training(*, epsilon: float, steps: int, beta: float, trades: Trades =
     """
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        with frozen(model), torch.no_grad():
+        with eval_without_weight_gradients(model), torch.no_grad():
             log_p = model(images).float().log_softmax(dim=1)
 
         def divergence(moved: Tensor) -> Tensor:
             return F.kl_div(model(moved).float().log_softmax(dim=1), log_p, reduction="sum", log_target=True)
 
-        worst = worst_images(model, images, divergence, epsilon=epsilon, steps=steps, loop=loop)
+        worst = adversarial_examples(model, images, divergence, epsilon=epsilon, steps=steps, loop=loop)
         clean_logits, worst_logits = model(torch.cat([images, worst])).float().chunk(2)
         return trades(clean_logits, worst_logits, labels, beta)
 
@@ -147,7 +149,7 @@ def fit_robust(
         raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
     task = data.load(dataset)
     images, labels = (task.train_images, task.train_labels) if shots is None else task.draw(shots, seed)
-    change = policy_named(policy)
+    change = get_policy(policy)
 
     def augment(batch: Tensor, marks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return change(batch, strength, generator), marks
@@ -164,7 +166,7 @@ def fit_robust(
     model = conv_net(len(task.classes), size=images.shape[-1])
     options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
     history = train(model, images, labels, loss=loss, **options)
-    found = {"test_accuracy": accuracy(predict(model, task.test_images[:2000]), task.test_labels[:2000])}
+    found = {"test_accuracy": accuracy(outputs(model, task.test_images[:2000]), task.test_labels[:2000])}
     if test_epsilon is not None:
         generator = torch.Generator().manual_seed(seed)
         right = survives(model, *tested(dataset), epsilon=test_epsilon, generator=generator, loop=loop)

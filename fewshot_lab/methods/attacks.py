@@ -9,7 +9,7 @@ with equality at delta = epsilon sign(g): the fast gradient sign method (Goodfel
 is epsilon g / ||g||_2. Projected gradient descent repeats small steps and goes back into the ball after each (Madry et al.
 2018, ICLR).
 
-Here a `loss` is a function of images alone that returns a scalar, such as `reading_loss(model, labels)`. Images are float,
+Here a `loss` is a function of images alone that returns a scalar, such as `cross_entropy_of(model, labels)`. Images are float,
 (n, C, H, W), in 0..1; epsilon is in the same unit.
 """
 
@@ -85,7 +85,7 @@ def random_start(images: Tensor, epsilon: float, norm: str = "linf", generator: 
     return (images + delta.to(images)).clamp(0, 1)
 
 
-def reading_loss(model: nn.Module, labels: Tensor, sign: int = 1, kind: torch.dtype = torch.float32) -> ImageLoss:
+def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, kind: torch.dtype = torch.float32) -> ImageLoss:
     """sign times the cross-entropy of the model's reading of the images, as numbers of that kind, to the labels.
 
     The images' losses are added up, so that no gradient depends on how many images there are.
@@ -113,7 +113,7 @@ def attack(
     images: uint8 or float (n, C, H, W) on any device. step_size: by default 2.5 epsilon / steps (Madry et al. 2018). random:
     start anywhere in the ball, not at the image. restarts: how many starts are tried. An image that fools the model is left as
     it is: every LOOK_EVERY steps those are set aside. loop: `pgd` or your own. Returns a tensor like float images, on the
-    model's device. The model is `frozen` meanwhile. Raises ValueError for an unknown norm.
+    model's device. The model is in evaluation mode while it runs. Raises ValueError for an unknown norm.
     """
     if norm not in NORMS:
         raise ValueError(f"There is no norm {norm!r}; choose one of {', '.join(NORMS)}.")
@@ -129,7 +129,7 @@ def attack(
         with torch.no_grad():
             return rows[(model(found[rows]).argmax(dim=1) == goal[rows]) == (targets is None)]
 
-    with frozen(model):
+    with eval_without_weight_gradients(model):
         for _ in range(restarts):
             left = unfooled(torch.arange(len(images), device=place))
             wide = images.to(torch.promote_types(images.dtype, torch.float32))
@@ -137,7 +137,7 @@ def attack(
             for done in range(0, max(1, steps), LOOK_EVERY):
                 if not len(left):
                     break
-                loss = reading_loss(model, goal[left], sign, images.dtype)
+                loss = cross_entropy_of(model, goal[left], sign, images.dtype)
                 count = min(LOOK_EVERY, steps - done)
                 moved = loop(loss, wide[left], moved, epsilon, step_size, count, **options)
                 found[left] = _rounded_inwards(moved, images[left])
@@ -153,13 +153,13 @@ def survives(model: nn.Module, images: Tensor, labels: Tensor, **options) -> Ten
     """
     right = []
     for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-        right.append(reads(model, attack(model, x, y, **options), y))
+        right.append(is_correct(model, attack(model, x, y, **options), y))
     return torch.cat(right)
 
 
-def reads(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def is_correct(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Which images (float, where the model is) the model reads rightly: bool (n,), on the CPU."""
-    with frozen(model), torch.no_grad():
+    with eval_without_weight_gradients(model), torch.no_grad():
         return model(images).argmax(dim=1).cpu() == labels.cpu()
 
 
@@ -184,7 +184,7 @@ def warning_signs(one_step: Tensor, many_steps: Tensor, transfer: Tensor, unboun
 
 
 @contextlib.contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
+def eval_without_weight_gradients(model: nn.Module) -> Iterator[None]:
     """The model in evaluation mode and its weights without gradients, as an attack needs it; afterwards all is as it was."""
     modes = [(module, module.training) for module in model.modules()]
     weights = [weight for weight in model.parameters() if weight.requires_grad]

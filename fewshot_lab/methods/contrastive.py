@@ -7,14 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment import policy
+from ..augment import get_policy
 from ..augment.geometry import d4_apply
 from ..data import glyphs
 from ..errors import CourseError
 from ..models import conv_net
-from ..runtime import process_count, seed_everything
+from ..runtime import seed_everything, world_size
 from ..training import History, cross_entropy, train
-from ..training.processes import gathered
+from ..training.processes import all_gather
 
 FEATURES = 128
 Views = Sequence[tuple[str, float]]
@@ -82,7 +82,7 @@ def rotation_prediction(
 def view(images: Tensor, views: Views, generator: torch.Generator | None = None) -> Tensor:
     """One random view of each image: the policies in `views`, (name, strength), one after the other."""
     for name, strength in views:
-        images = policy(name)(images, strength, generator)
+        images = get_policy(name)(images, strength, generator)
     return images
 
 
@@ -131,9 +131,9 @@ def simclr(
     images: uint8 (N, C, S, S). The loss sees g(f(x)): f is the encoder, g a head that is thrown away afterwards (Chen et al.
     2020, ICML, section 2.1). With several processes every view is compared with those of all of them.
     """
-    if (batch := min(batch_size, len(images))) % process_count():
+    if (batch := min(batch_size, len(images))) % world_size():
         raise CourseError(
-            f"{process_count()} processes must have equal shares of SimCLR's batches, but a batch holds {batch} images: "
+            f"{world_size()} processes must have equal shares of SimCLR's batches, but a batch holds {batch} images: "
             "choose another batch_size."
         )
     seed_everything(seed)
@@ -144,7 +144,7 @@ def simclr(
         return torch.cat([view(x, views, generator), view(x, views, generator)]), y  # (2 B, C, S, S)
 
     def contrast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        z = torch.cat([gathered(views_of_all) for views_of_all in model(x).chunk(2)])  # first views, then second ones
+        z = torch.cat([all_gather(views_of_all) for views_of_all in model(x).chunk(2)])  # first views, then second ones
         return loss(z, temperature)
 
     return f, _train(f, g, images, two_views, contrast, steps, batch_size, seed, device, progress)

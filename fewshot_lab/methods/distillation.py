@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment import policy as policy_named
+from ..augment import get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, cross_entropy, predict, train
+from ..training import accuracy, cross_entropy, outputs, train
 
 TEMPERATURE = 4.0
 MOST_IMAGES = 2000  # of a part that are used, so that a large data set does not make a long chapter
@@ -137,16 +137,14 @@ def fit_teacher(
         seed=seed,
         device=device,
     )
-    test_logits = predict(teacher, task.test_images)
+    test_logits = outputs(teacher, task.test_images)
     return {"teacher": teacher, "test_accuracy": accuracy(test_logits, task.test_labels), "test_logits": test_logits}
 
 
-def cached_logits(
-    teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1
-) -> Tensor:
+def cached_logits(teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1) -> Tensor:
     """The teacher's logits (copies, n, classes) for the student's n images in each of their replayed copies, on the CPU."""
     views = _views(dataset, policy, strength, copies)
-    return predict(teacher, views.flatten(0, 1)).unflatten(0, views.shape[:2])
+    return outputs(teacher, views.flatten(0, 1)).unflatten(0, views.shape[:2])
 
 
 def cached_loss(temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
@@ -239,10 +237,10 @@ def fit_student(
     student = conv_net(len(task.classes), size=x.shape[-1], width=width)
     options = {"steps": steps, "batch_size": 64, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
     history = train(student, x, y, loss=loss, **options)
-    test_logits = predict(student, task.test_images)
+    test_logits = outputs(student, task.test_images)
     return {
         "test_accuracy": accuracy(test_logits, task.test_labels),
-        "train_accuracy": accuracy(predict(student, task.train_images[labelled]), task.train_labels[labelled]),
+        "train_accuracy": accuracy(outputs(student, task.train_images[labelled]), task.train_labels[labelled]),
         "test_logits": test_logits,
         "student": student,
         "seconds": history.seconds,
@@ -253,13 +251,13 @@ def _fresh(policy: str, strength: float):
     """An `augment` for `training.train`, or None when the policy changes nothing."""
     if policy == "none":
         return None
-    change = policy_named(policy)
+    change = get_policy(policy)
     return lambda images, labels, generator: (change(images, strength, generator), labels)
 
 
 @functools.cache
 def _views(dataset: str, policy: str, strength: float, copies: int) -> Tensor:
     """The replayed copies of the student's images, uint8 (copies, n, 1, H, W)."""
-    change = policy_named(policy)
+    change = get_policy(policy)
     images = halves(dataset)[1].train_images
     return replayed_copies(images, lambda batch, generator: change(batch, strength, generator), copies, seed=0)

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CourseError
-from ..models.reading import padded_batches
-from ..training.processes import average, average_step, joined
+from ..models.kv_cache import padded_batches
+from ..training.processes import all_reduce_gradients, all_reduce_mean, rank_and_world_size
 
 
 class UpperLayers(nn.Module):
@@ -65,10 +65,10 @@ def fine_tune(
 
     With several processes each has its share of every batch. Raises CourseError when no batch has a text for each.
     """
-    rank, ranks = joined(network.head.device.type)
-    if max(len(rows) for rows, _, _ in batches) < ranks:
-        raise CourseError(f"No batch has a text for each of {ranks} processes: start fewer processes.")
-    own = slice(rank, None, ranks)
+    rank, world_size = rank_and_world_size(network.head.device.type)
+    if max(len(rows) for rows, _, _ in batches) < world_size:
+        raise CourseError(f"No batch has a text for each of {world_size} processes: start fewer processes.")
+    own = slice(rank, None, world_size)
     batches = [(rows[own], h[own], mask[own]) for rows, h, mask in batches if len(rows) > rank]
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=learning_rate, weight_decay=0.01)
     losses = []
@@ -76,14 +76,14 @@ def fine_tune(
         optimizer.zero_grad()
         total = 0.0
         for rows, h, mask in batches:
-            loss = F.cross_entropy(network(h, mask), labels[rows].to(h.device), reduction="sum") * ranks / len(labels)
+            loss = F.cross_entropy(network(h, mask), labels[rows].to(h.device), reduction="sum") * world_size / len(labels)
             loss.backward()
             total += loss.item()
-        average_step(network)
+        all_reduce_gradients(network)
         optimizer.step()
         losses.append(total)
-    if ranks > 1:
-        average([shared := torch.tensor(losses, device=network.head.device)])
+    if world_size > 1:
+        all_reduce_mean([shared := torch.tensor(losses, device=network.head.device)])
         losses = shared.tolist()
     return losses
 

@@ -7,10 +7,10 @@ theirs see other classes). One that saw more has smuggled labels in; it shows at
 import torch
 from torch import Tensor
 
-from ..augment import policy as policy_named
+from ..augment import get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, predict, train
+from ..training import accuracy, outputs, train
 from .generation import fit_gan, sample, task_of
 from .variational import fit_vae
 
@@ -41,7 +41,7 @@ def unpacked(pool: Tensor) -> tuple[Tensor, Tensor]:
 
 def augmented(images: Tensor, *, seed: int, policy: str, strength: float) -> Tensor:
     """Images (N, 1, H, W), each changed once by a policy drawn from `seed`."""
-    return policy_named(policy)(images, strength, torch.Generator().manual_seed(seed))
+    return get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
 
 
 def augmented_pool(dataset: str, *, shots: int, seed: int, per_class: int, policy: str, strength: float) -> Tensor:
@@ -91,7 +91,7 @@ def fit_classifier(
     task = task_of(dataset)
     images, labels = task.draw(shots, seed)
     mix = mixed_in(pool, share) if pool is not None else lambda *batch: batch[:2]
-    change = policy_named(policy)
+    change = get_policy(policy)
 
     def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x, y = mix(x, y, generator)
@@ -101,4 +101,4 @@ def fit_classifier(
     model = conv_net(len(task.classes), size=images.shape[-1])
     options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
     train(model, images, labels, **options)
-    return {"test_accuracy": accuracy(predict(model, task.test_images), task.test_labels)}
+    return {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}

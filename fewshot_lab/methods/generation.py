@@ -26,7 +26,7 @@ from .. import data
 from ..errors import CourseError
 from ..models import Discriminator, Generator
 from ..runtime import seed_everything
-from ..training import Batches, processes, progress
+from ..training import Batches, processes, progress_bar
 
 MOST_IMAGES = 2000  # that are used, so that a large data set does not make a long chapter
 AVERAGE = 0.99  # the share of the old weights that a step keeps in the running average
@@ -95,7 +95,7 @@ def train_gan(
     device: str = "auto",
     watch: Watch | None = None,
     watch_every: int = 100,
-    progress_bar: bool = False,
+    progress: bool = False,
 ) -> GanHistory:
     """Trains both in place, a step each by turns, and leaves in G the running average of its weights.
 
@@ -105,11 +105,11 @@ def train_gan(
     batch, noise included, and the first one watches. Raises CourseError when a loss is not finite.
     """
     accelerator = processes.accelerator(device=device)
-    rank, ranks, place = accelerator.process_index, accelerator.num_processes, accelerator.device
-    batches = Batches(images, labels, batch_size, seed, place, rank, ranks)
+    rank, world_size, place = accelerator.process_index, accelerator.num_processes, accelerator.device
+    batches = Batches(images, labels, batch_size, seed, place, rank, world_size)
     generator = torch.Generator().manual_seed(seed)
     for net in (G, D):
-        processes.start_alike(net.to(place).train())
+        processes.broadcast_parameters(net.to(place).train())
     average = copy.deepcopy(G).requires_grad_(False)
     options = {"betas": (0.0, 0.99), "fused": place.type in ("cpu", "cuda")}
     weights_g, weights_d, averaged = (list(net.parameters()) for net in (G, D, average))
@@ -120,7 +120,7 @@ def train_gan(
     def report(step: int) -> None:
         values = torch.tensor([[value.item() for value in pair] for pair in recent]).reshape(-1, 2).to(place)
         recent.clear()
-        processes.average([values])
+        processes.all_reduce_mean([values])
         history.discriminator += values[:, 0].tolist()
         history.generator += values[:, 1].tolist()
         if not values.isfinite().all():
@@ -131,7 +131,7 @@ def train_gan(
         if watch is not None and rank == 0:
             watch(history, average)
 
-    bar = progress(steps, "GAN steps") if progress_bar and rank == 0 else None
+    bar = progress_bar(steps, "GAN steps") if progress and rank == 0 else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # nets this small only wait for a second one
     try:
@@ -140,7 +140,7 @@ def train_gan(
                 optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 - 2 * step / steps)
             x, y = batches.next()
             x = (x.float() / 255).requires_grad_(gamma > 0)
-            z = torch.randn(batches.rows, G.noise, generator=generator)[rank::ranks].to(place)
+            z = torch.randn(batches.rows, G.noise, generator=generator)[rank::world_size].to(place)
             fake = G(z, F.one_hot(y, G.classes).to(x.dtype))
 
             scores = D(torch.cat([x, fake.detach()]), y.repeat(2))
@@ -149,13 +149,13 @@ def train_gan(
             penalty = gamma / 2 * gradient_penalty(real_scores, x) * batches.weight if gamma > 0 else 0.0
             adam[1].zero_grad()
             (value_d + penalty).backward(inputs=weights_d)
-            processes.average_step(D)
+            processes.all_reduce_gradients(D)
             adam[1].step()
 
             value_g = loss_g(D(fake, y)) * batches.weight
             adam[0].zero_grad()
             value_g.backward(inputs=weights_g)
-            processes.average_step(G)
+            processes.all_reduce_gradients(G)
             adam[0].step()
 
             torch._foreach_lerp_(averaged, [w.detach() for w in weights_g], 1 - AVERAGE)
@@ -165,7 +165,7 @@ def train_gan(
             if bar is not None:
                 bar.update()
     except KeyboardInterrupt:
-        if ranks > 1:
+        if world_size > 1:
             raise
         history.stopped = True
         report(step)

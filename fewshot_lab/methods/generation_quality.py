@@ -9,11 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..augment import policy
+from ..augment import get_policy
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, predict, train
+from ..training import accuracy, outputs, train
 
 FEATURES = 32
 ALARM = 0.5  # a class whose images spread less than half as far as real ones rings it
@@ -27,24 +27,24 @@ def fit_judge(task: ImageTask, *, steps: int = 400, seed: int = 0, device: str =
     seed_everything(seed)
     body = conv_net(FEATURES, size=task.train_images.shape[-1])
     judge = nn.Sequential(body, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
-    change = policy("affine")
+    change = get_policy("affine")
 
     def augment(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return change(images, 0.2, generator), labels
 
     options = {"steps": steps, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
     train(judge, task.train_images, task.train_labels, **options)
-    return judge, accuracy(predict(judge, task.test_images), task.test_labels)
+    return judge, accuracy(outputs(judge, task.test_images), task.test_labels)
 
 
 def features(judge: nn.Sequential, images: Tensor) -> Tensor:
     """The judge's features (N, 32) of images (N, 1, H, W)."""
-    return predict(judge[0], images)
+    return outputs(judge[0], images)
 
 
 def recognised(judge: nn.Sequential, images: Tensor, labels: Tensor) -> Tensor:
     """The share of each class's images (N, 1, H, W) in which the judge sees that class (labels (N,)): (classes,)."""
-    right = (predict(judge, images).argmax(dim=1) == labels).double()
+    right = (outputs(judge, images).argmax(dim=1) == labels).double()
     return torch.stack([right[labels == k].mean() for k in range(judge[-1].out_features)])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..models.reading import read, read_last
+from ..models.kv_cache import encode_prefix, last_hidden
 from .prompts import PLACE, label_tokens, next_word_log_probabilities
 
 DEMONSTRATION = "{x} ->"
@@ -33,7 +33,7 @@ def in_context_scores(
     tokenizer, model, prompt: str, texts: Sequence[str], words: Sequence[str], template: str = DEMONSTRATION
 ) -> Tensor:
     """log P(word | prompt, template(text)): (N, classes); the prompt is read once."""
-    shown = read(tokenizer, model, [prompt])
+    shown = encode_prefix(tokenizer, model, [prompt])
     filled = [template.replace(PLACE, text) for text in texts]
-    hidden = read_last(tokenizer, model, filled, after=shown)
+    hidden = last_hidden(tokenizer, model, filled, after=shown)
     return next_word_log_probabilities(model, hidden)[:, label_tokens(tokenizer, words)]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..augment.geometry import d4_apply
 from ..data import ImageTask
-from ..training import predict
+from ..training import outputs
 
 Transformation = Callable[[Tensor], Tensor]
 
@@ -50,11 +50,11 @@ def measure_label_preservation(
     """
     transformations = transformations or TRANSFORMATIONS
     images, labels = task.test_images[:2000], task.test_labels[:2000]
-    before = predict(model, images, device=device).argmax(1)
+    before = outputs(model, images, device=device).argmax(1)
     right = before == labels
     after, confidence, kept = {}, {}, {}
     for name, transformation in transformations.items():
-        shares = predict(model, transformation(images), device=device).softmax(1)
+        shares = outputs(model, transformation(images), device=device).softmax(1)
         confidence[name], after[name] = shares.max(1)
         kept[name] = share_kept(before[right], after[name][right], len(task.classes))
     return LabelPreservation(task, transformations, before, after, confidence, kept)

@@ -19,7 +19,7 @@ from ..data.episodes import draw_episodes, glyph_pool
 from ..errors import CourseError
 from ..files import home, write_atomically
 from ..models import encoder_net
-from ..training import mean_interval, paired_difference, predict
+from ..training import mean_interval, outputs, paired_difference
 from .prototypes import prototype_rule
 
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -54,7 +54,7 @@ def prototypes_of(encoder: torch.nn.Module, *, size: int = 28) -> Method:
         images = torch.cat([support, queries])
         if size != images.shape[-1]:
             images = torch.nn.functional.interpolate(images, size, mode="area")
-        features = predict(encoder, images, batch_size=len(images))
+        features = outputs(encoder, images, batch_size=len(images))
         return _by_prototypes(features[: len(support)], labels, features[len(support) :])
 
     return method
@@ -124,36 +124,36 @@ class Board:
         return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def submit(method: Method, name: str = "", *, beside: Mapping[str, Method] | None = None) -> Board:
+def enter(method: Method, name: str = "", *, beside: Mapping[str, Method] | None = None) -> Board:
     """Enters a few-shot method under `name` (its own by default) and returns the board.
 
     It answers the same held-out episodes as all entries do. The entry is kept in the course's cache folder until it is entered
-    anew or taken out: `lab.submit.forget(name)`. beside: further methods to compare with, not kept. Raises CourseError when
+    anew or taken out: `leaderboard.withdraw(name)`. beside: further methods to compare with, not kept. Raises CourseError when
     the method fails, returns something else than labels, or takes the name of a built-in entry. The course's own answer to an
     exercise is compared like one of `beside`: it is not the learner's, so it is not kept.
     """
     if not callable(method):
-        raise TypeError("submit takes the function itself: lab.submit(few_shot_method), without calling it.")
+        raise TypeError("enter takes the function itself: lab.enter(few_shot_method), without calling it.")
     name = name or getattr(method, "__name__", "method")
     others = _built_in() | dict(beside or {})
     if name in others or not re.fullmatch(r"[\w .,+-]{1,40}", name):
         raise CourseError(f"An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {', '.join(others)}.")
     if getattr(method, "__module__", "").partition(".")[0] == __package__.partition(".")[0]:
-        return board({**(beside or {}), f"the course's {name}": method})
+        return leaderboard({**(beside or {}), f"the course's {name}": method})
     _keep({**_kept(), name: accuracies(method, held_out(EPISODES, DRAWN))})
-    return board(beside)
+    return leaderboard(beside)
 
 
-def board(beside: Mapping[str, Method] | None = None) -> Board:
+def leaderboard(beside: Mapping[str, Method] | None = None) -> Board:
     """The board as it stands: built-in entries, `beside`, and what was entered on this machine."""
     episodes = held_out(EPISODES, DRAWN)
-    ours = {name: _remembered(name) for name in _built_in()}
+    ours = {name: _accuracies(name) for name in _built_in()}
     ours |= {name: accuracies(method, episodes) for name, method in (beside or {}).items()}
     kept = {name: values for name, values in _kept().items() if name not in ours}
     return Board({**ours, **kept}, frozenset(kept))
 
 
-def forget(name: str) -> None:
+def withdraw(name: str) -> None:
     """Takes an entry out again; raises CourseError, with the names that there are, for another."""
     kept = _kept()
     if name not in kept:
@@ -162,17 +162,13 @@ def forget(name: str) -> None:
     _keep(kept)
 
 
-submit.forget = forget
-submit.board = board
-
-
 def _built_in() -> dict[str, Method]:
     pixels = {"pixels, nearest picture": _nearest_picture, "pixels, prototypes": nearest_prototype}
     return pixels | {"untrained network": _untrained}
 
 
 @functools.cache
-def _remembered(name: str) -> list[float]:
+def _accuracies(name: str) -> list[float]:
     return accuracies(_built_in()[name], held_out(EPISODES, DRAWN))
 
 

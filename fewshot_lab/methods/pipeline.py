@@ -32,13 +32,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..augment import policy
+from ..augment import get_policy
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, predict, sweep, train
-from .adversarial import worst_images
-from .attacks import reading_loss
+from ..training import accuracy, outputs, sweep, train
+from .adversarial import adversarial_examples
+from .attacks import cross_entropy_of
 from .contrastive import FEATURES, simclr
 from .distillation import TEMPERATURE, mixed_loss
 from .generated_instances import fit_pool, unpacked
@@ -63,8 +63,8 @@ class Prototypical(nn.Module):
     def __init__(self, body: nn.Module, images: Tensor, labels: Tensor, unlabelled: Tensor) -> None:
         super().__init__()
         self.body = body
-        self.register_buffer("mean", predict(body, unlabelled).mean(dim=0))
-        z = simple_shot(predict(body, images), self.mean)
+        self.register_buffer("mean", outputs(body, unlabelled).mean(dim=0))
+        z = simple_shot(outputs(body, images), self.mean)
         ways = int(labels.max()) + 1
         self.register_buffer("c", torch.stack([z[labels == k].mean(dim=0) for k in range(ways)]))
 
@@ -128,7 +128,7 @@ def fit_round(
     model = nn.Sequential(body, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if "self-supervision" in stages:
         body.load_state_dict(start)
-    change, strength = policy(RIGHT[0]), RIGHT[1]
+    change, strength = get_policy(RIGHT[0]), RIGHT[1]
     history = train(
         model,
         x,
@@ -144,7 +144,7 @@ def fit_round(
     model = model.cpu().eval()
     labelled = task.train_images[rows], task.train_labels[rows]
     networks = {"linear": model, "few-shot head": Prototypical(model[:2], *labelled, task.train_images).eval()}
-    found = {head: accuracy(predict(net, task.test_images), task.test_labels) for head, net in networks.items()}
+    found = {head: accuracy(outputs(net, task.test_images), task.test_labels) for head, net in networks.items()}
     return {"accuracies": found, "networks": networks, "seconds": history.seconds}
 
 
@@ -163,7 +163,7 @@ def round_loss(teacher: nn.Module | None, epsilon: float):
                 answers = teacher.to(images.device)(images)
             goal = torch.where(labels < 0, answers.argmax(dim=1), labels)
         if epsilon > 0:
-            images = worst_images(model, images, reading_loss(model, goal), epsilon=epsilon, steps=1)
+            images = adversarial_examples(model, images, cross_entropy_of(model, goal), epsilon=epsilon, steps=1)
         logits = model(images)
         return F.cross_entropy(logits, labels) if teacher is None else mixed_loss(logits, answers, labels, TEMPERATURE, 0.5)
 

@@ -5,7 +5,7 @@ A template T puts the text x into a sentence that wants one more word; the verba
     score(y) = log P(v(y) | T(x)) = sum over t of log P(v_t | T(x), v_<t)
 
 (Brown et al. 2020, NeurIPS; Schick & Schütze 2021, EACL.) The answer is the label with the highest score. A word of one token
-needs one forward pass for all labels; longer words share the template's keys and values (`models.reading`).
+needs one forward pass for all labels; longer words share the template's keys and values (`models.kv_cache`).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import CourseError
-from ..models.reading import Reading, go_on, read, spelled, vectors
+from ..models.kv_cache import Prefix, encode_prefix, extend, token_embeddings, token_ids
 
 PLACE = "{x}"
 STRENGTH = 10.0  # of the head, chosen before any measurement: vectors have length 1
@@ -101,16 +101,16 @@ def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
 # the model
 
 
-def read_texts(tokenizer, model, texts: Sequence[str], before: str = "", joint: str = "") -> Reading:
+def read_texts(tokenizer, model, texts: Sequence[str], before: str = "", joint: str = "") -> Prefix:
     """Reads texts after the beginning of a template (see `pieces`), which is computed once for all of them."""
-    opening = read(tokenizer, model, [before]) if before else None
-    return read(tokenizer, model, [joint + text for text in texts], after=opening)
+    opening = encode_prefix(tokenizer, model, [before]) if before else None
+    return encode_prefix(tokenizer, model, [joint + text for text in texts], after=opening)
 
 
-def next_word_vectors(tokenizer, model, reading: Reading, after: str) -> Tensor:
+def next_word_vectors(tokenizer, model, prefix: Prefix, after: str) -> Tensor:
     """The last vector (N, d) when each text goes on with the template's end; float32, on the CPU."""
     with torch.no_grad():
-        return go_on(model, reading, vectors(model, spelled(tokenizer, model, after))[None, None])[0].float().cpu()
+        return extend(model, prefix, token_embeddings(model, token_ids(tokenizer, model, after))[None, None])[0].float().cpu()
 
 
 @torch.no_grad()
@@ -135,13 +135,13 @@ def continuation_scores(tokenizer, model, texts: Sequence[str], template: str, w
     word's beginning, and only these few tokens are computed.
     """
     before, joint, after = pieces(template)
-    reading = read_texts(tokenizer, model, [text + after for text in texts], before, joint)
-    first = next_word_log_probabilities(model, reading.last())  # (N, V)
-    spelt = [spelled(tokenizer, model, f" {word.strip()}") for word in words]
+    prefix = read_texts(tokenizer, model, [text + after for text in texts], before, joint)
+    first = next_word_log_probabilities(model, prefix.last())  # (N, V)
+    spelt = [token_ids(tokenizer, model, f" {word.strip()}") for word in words]
     scores = torch.stack([first[:, ids[0]] for ids in spelt], dim=1)
     for label, ids in enumerate(spelt):
         for t in range(1, len(ids)):
-            h = go_on(model, reading, vectors(model, ids[:t])[None, None])[0]
+            h = extend(model, prefix, token_embeddings(model, ids[:t])[None, None])[0]
             scores[:, label] += next_word_log_probabilities(model, h)[:, ids[t]]
     return scores
 
@@ -152,9 +152,9 @@ def naive_scores(tokenizer, model, texts: Sequence[str], template: str, words: S
     scores = torch.empty(len(texts), len(words))
     for row, text in enumerate(texts):
         prompt = template.replace(PLACE, text)
-        given = len(spelled(tokenizer, model, prompt))
+        given = len(token_ids(tokenizer, model, prompt))
         for label, word in enumerate(words):
-            tokens = spelled(tokenizer, model, f"{prompt} {word.strip()}")
+            tokens = token_ids(tokenizer, model, f"{prompt} {word.strip()}")
             scores[row, label] = sequence_log_probability(model(tokens[None]).logits[0].float(), tokens, given)
     return scores
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
 from ..data.glyphs import jitter
 from ..models import encoder_net
-from ..runtime import process_count, seed_everything
-from ..training import predict, train
+from ..runtime import seed_everything, world_size
+from ..training import outputs, train
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -127,7 +127,7 @@ def fit_by_episodes(
     each has an episode of its own at every step.
     """
     pool = glyph_pool("train", jitter="none")
-    episodes = draw_episodes(pool, steps * process_count(), way=way, shots=shots, queries=queries, seed=seed)
+    episodes = draw_episodes(pool, steps * world_size(), way=way, shots=shots, queries=queries, seed=seed)
     seed_everything(seed)
     encoder = encoder_net()
 
@@ -139,7 +139,7 @@ def fit_by_episodes(
         episodes.rows,
         episodes.query_labels.expand(len(episodes), -1),
         steps=steps,
-        batch_size=process_count(),
+        batch_size=world_size(),
         learning_rate=learning_rate,
         warmup=warmup,
         augment=draw,
@@ -177,4 +177,4 @@ def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str 
 
 def embed(encoder: nn.Module, pool: Pool, *, device: str | None = None) -> Tensor:
     """The features (rows, D) of all images of a pool, on the CPU; episodes then cost only a few matrix products."""
-    return predict(encoder, pool.images, device=device)
+    return outputs(encoder, pool.images, device=device)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from .. import data
-from ..augment import policy as policy_named
+from ..augment import get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, predict, train
+from ..training import accuracy, outputs, train
 
 Mix = Callable[..., tuple[Tensor, Tensor]]
 
@@ -40,7 +40,7 @@ def fit_few_shot(
     task = data.load(dataset)
     classes = len(task.classes)
     images, labels = task.draw(shots, seed)
-    change = policy_named(policy)
+    change = get_policy(policy)
 
     def augment(batch: Tensor, batch_labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         batch = change(batch, strength, generator)
@@ -61,9 +61,9 @@ def fit_few_shot(
     )
     shown = change(images, strength, torch.Generator().manual_seed(seed))
     return {
-        "train_accuracy": accuracy(predict(model, images, device=device), labels),
-        "train_accuracy_augmented": accuracy(predict(model, shown, device=device), labels),
-        "test_accuracy": accuracy(predict(model, task.test_images[:2000], device=device), task.test_labels[:2000]),
+        "train_accuracy": accuracy(outputs(model, images, device=device), labels),
+        "train_accuracy_augmented": accuracy(outputs(model, shown, device=device), labels),
+        "test_accuracy": accuracy(outputs(model, task.test_images[:2000], device=device), task.test_labels[:2000]),
         "train_loss": sum(history.losses[-(steps // 10) :]) / (steps // 10),
         "seconds": time.perf_counter() - started,
     }
@@ -95,10 +95,10 @@ def affinities(
     model = conv_net(len(task.classes), size=images.shape[-1])
     train(model, images, labels, steps=steps, batch_size=32, learning_rate=5e-3, seed=seed, device=device)
     test, marks = task.test_images[:2000], task.test_labels[:2000]
-    clean = accuracy(predict(model, test, device=device), marks)
+    clean = accuracy(outputs(model, test, device=device), marks)
 
     def affinity(policy: str, strength: float) -> float:
-        changed = policy_named(policy)(test, strength, torch.Generator().manual_seed(seed))
-        return accuracy(predict(model, changed, device=device), marks) / clean
+        changed = get_policy(policy)(test, strength, torch.Generator().manual_seed(seed))
+        return accuracy(outputs(model, changed, device=device), marks) / clean
 
     return {name: affinity(*chosen) for name, chosen in policies.items()}

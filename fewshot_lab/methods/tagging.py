@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from ..augment.mentions import mention_replacement, pools, replace_mention, token_replacement
 from ..data.conll import Sentence, Span, TaggingTask, corpus, spans
-from ..models.language import computing_type, minilm
+from ..models.language import compute_dtype, minilm
 from ..runtime import choose_device, seed_everything
-from ..training import predict, train
+from ..training import outputs, train
 from ..training.metrics import Estimate, bootstrap_interval
 
 IGNORED = -100
@@ -224,13 +224,13 @@ def tag(
     order = sorted(range(len(sentences)), key=lambda row: len(sentences[row].words))
     device = next(tagger.parameters()).device
     found: list[tuple[str, ...]] = [()] * len(sentences)
-    precise = computing_type(str(device)) == torch.float32
+    precise = compute_dtype(str(device)) == torch.float32
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
         some = [sentences[row] for row in rows]
         tokens, _ = encode(tokenizer, [Sentence(s.words, ("O",) * len(s.words)) for s in some], ["O"])
         with torch.autocast(device.type, torch.bfloat16, enabled=not precise):
-            logits = predict(tagger, tokens)
+            logits = outputs(tagger, tokens)
         for row, answer in zip(rows, decode(tokenizer, some, logits.float(), tags), strict=True):
             found[row] = answer
     return found
@@ -311,7 +311,7 @@ def fit_tagger(
         loss=trimmed(loss),
         warmup=max(1, steps // 10),
         seed=seed,
-        precision="bf16" if computing_type(place) == torch.bfloat16 else "no",
+        precision="bf16" if compute_dtype(place) == torch.bfloat16 else "no",
         device=device,
     )
     test = task.test[:tested]

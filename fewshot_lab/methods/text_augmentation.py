@@ -15,7 +15,7 @@ from ..augment.text import EDITS, Synonyms, changed
 from ..data import glosses
 from ..models.text import TextNet, encoded, vocabulary
 from ..runtime import seed_everything
-from ..training import accuracy, predict, train
+from ..training import accuracy, outputs, train
 
 CLASSES = {"five": glosses.FIVE, "all": glosses.ALL}
 
@@ -89,4 +89,4 @@ def fit_from_scratch(
     model = TextNet(len(words), len(CLASSES[classes]))
     x, y = encoded(texts, words), torch.tensor(labels)
     train(model, x, y, steps=steps, batch_size=32, learning_rate=1e-2, weight_decay=1e-2, seed=seed)
-    return {"test_accuracy": accuracy(predict(model, encoded(test_texts, words)), test_labels)}
+    return {"test_accuracy": accuracy(outputs(model, encoded(test_texts, words)), test_labels)}

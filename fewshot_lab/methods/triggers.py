@@ -5,14 +5,14 @@ loss L is the mean cross-entropy over a few labelled texts. Changing token j int
 
     (e_w - e_t_j) . dL/de_j                                            (Ebrahimi et al. 2018, ACL: HotFlip)
 
-One backward pass ranks the whole vocabulary; the k most promising candidates are then tried, and the best is kept if it is
+One backward pass world_size the whole vocabulary; the k most promising candidates are then tried, and the best is kept if it is
 better (Shin et al. 2020, EMNLP: AutoPrompt, equation 2).
 """
 
 import torch
 from torch import Tensor
 
-from ..models.reading import Reading, vectors
+from ..models.kv_cache import Prefix, token_embeddings
 from .soft_prompts import label_losses, loss_gradients
 
 
@@ -26,7 +26,7 @@ def swap_estimates(gradient: Tensor, current: Tensor, embeddings: Tensor) -> Ten
 
 def search_triggers(
     model,
-    reading: Reading,
+    prefix: Prefix,
     draws: Tensor,
     labels: Tensor,
     label_ids: Tensor,
@@ -51,12 +51,14 @@ def search_triggers(
     losses = []
     for step in range(steps):
         j = step % trigger.shape[1]
-        loss, gradient = loss_gradients(model, reading, vectors(model, trigger), draws, labels, label_ids)  # (D,), (D, m, d)
+        loss, gradient = loss_gradients(
+            model, prefix, token_embeddings(model, trigger), draws, labels, label_ids
+        )  # (D,), (D, m, d)
         losses.append(loss)
         change = estimates(gradient[:, j], trigger[:, j], table.float()).masked_fill(barred.to(table.device), torch.inf)
         tried = trigger.repeat(candidates, 1, 1)  # (k, D, m)
         tried[:, :, j] = change.topk(candidates, largest=False).indices.T
-        found, best = label_losses(model, reading, vectors(model, tried), draws, labels, label_ids).min(dim=0)  # (D,)
+        found, best = label_losses(model, prefix, token_embeddings(model, tried), draws, labels, label_ids).min(dim=0)  # (D,)
         trigger = torch.where((found < loss)[:, None], tried[best, here], trigger)
     return trigger, torch.stack([*losses, torch.minimum(found, losses[-1])]).cpu()
 

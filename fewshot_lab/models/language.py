@@ -34,7 +34,7 @@ def smollm2(device: str = "auto"):
     device = choose_device(device)
     with _quietly():
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=computing_type(device))
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=compute_dtype(device))
     return tokenizer, model.eval().to(device)
 
 
@@ -63,7 +63,7 @@ def embed(tokenizer, model, texts: Sequence[str]) -> Tensor:
     return F.normalize((h * mask).sum(1) / mask.sum(1), dim=1)
 
 
-def computing_type(device: str) -> torch.dtype:
+def compute_dtype(device: str) -> torch.dtype:
     """bfloat16 where the device multiplies in it, else float32."""
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32

@@ -1,10 +1,10 @@
 """Training: one loop, sweeps over settings, progress bars and metrics with 95 % intervals."""
 
 from .metrics import Estimate, accuracy, bootstrap_interval, mean_interval, paired_difference, share_interval
-from .progress import progress
+from .progress import progress_bar
 from .sweep import combinations, sweep
 
-_NEEDS_TORCH = {"Batches": "batches", "History": "loop", "cross_entropy": "loop", "predict": "loop", "train": "loop"}
+_NEEDS_TORCH = {"Batches": "batches", "History": "loop", "cross_entropy": "loop", "outputs": "loop", "train": "loop"}
 
 __all__ = [
     "Batches",
@@ -17,7 +17,7 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "predict",
-    "progress",
+    "progress_bar",
     "share_interval",
     "sweep",
     "train",

@@ -9,7 +9,7 @@ class Batches:
 
     `images` (N, ...) and `labels` (N, ...) are moved to `device` once when they take less than half of its free memory;
     if not, each batch is copied. A pass whose last rows do not fill a batch goes on into the next. With several
-    processes each gets its share of the same batch: rows rank, rank + ranks, ... Raises ValueError for unequal or too
+    processes each gets its share of the same batch: rows rank, rank + world_size, ... Raises ValueError for unequal or too
     few rows.
     """
 
@@ -21,20 +21,20 @@ class Batches:
         seed: int,
         device: torch.device | str = "cpu",
         rank: int = 0,
-        ranks: int = 1,
+        world_size: int = 1,
     ) -> None:
         images, labels = torch.as_tensor(images), torch.as_tensor(labels)
         self.rows = min(batch_size, len(images))
         if len(images) != len(labels):
             raise ValueError(f"There are {len(images)} images but {len(labels)} labels; give one label per image.")
-        if self.rows < ranks or self.rows < 1:
-            raise ValueError(f"A batch of {self.rows} rows cannot be shared by {ranks} process(es); use more rows.")
+        if self.rows < world_size or self.rows < 1:
+            raise ValueError(f"A batch of {self.rows} rows cannot be shared by {world_size} process(es); use more rows.")
         self.device = torch.device(device)
         self.resident = fits(images.nbytes + labels.nbytes, self.device)
         place = self.device if self.resident else torch.device("cpu")
         self.images, self.labels = images.to(place), labels.to(place)
-        self.rank, self.ranks = rank, ranks
-        self.weight = len(range(rank, self.rows, ranks)) * ranks / self.rows
+        self.rank, self.world_size = rank, world_size
+        self.weight = len(range(rank, self.rows, world_size)) * world_size / self.rows
         self._generator = torch.Generator().manual_seed(seed)
         self._shuffle()
 
@@ -49,8 +49,8 @@ class Batches:
             end -= len(self._order)
             rows = torch.cat([rest, self._order[:end]])
         self._position = end
-        if self.ranks > 1:
-            rows = rows[self.rank :: self.ranks]
+        if self.world_size > 1:
+            rows = rows[self.rank :: self.world_size]
         images, labels = self.images.index_select(0, rows), self.labels.index_select(0, rows)
         if not self.resident:
             images = images.pin_memory().to(self.device, non_blocking=True)

@@ -1,5 +1,4 @@
-"""Checkpoints of a training: one file, written atomically, read without running code, refused when the settings differ.
-"""
+"""Checkpoints of a training: one file, written atomically, read without running code, refused when the settings differ."""
 
 import functools
 import io
@@ -52,8 +51,7 @@ def restore_random_state(states: dict[str, Tensor], device: torch.device, genera
 
 
 def save(path: Path, settings: dict, state: dict) -> None:
-    """Writes settings (plain values) and state (tensors, numbers, lists and dicts of them) as one file, all or nothing.
-    """
+    """Writes settings (plain values) and state (tensors, numbers, lists and dicts of them) as one file, all or nothing."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "settings": settings, "state": state}, buffer)
     write_atomically(Path(path), buffer.getvalue())
@@ -69,13 +67,9 @@ def load(path: Path, settings: dict) -> dict | None:
         made_with, state = content["settings"], content["state"]
         known = content["format"] == FORMAT
     except Exception as error:
-        raise CourseError(
-            f"The checkpoint {path} cannot be read ({type(error).__name__}). Delete it to start anew."
-        ) from error
+        raise CourseError(f"The checkpoint {path} cannot be read ({type(error).__name__}). Delete it to start anew.") from error
     if not known:
-        raise CourseError(
-            f"The checkpoint {path} was written by another version of the course. Delete it to start anew."
-        )
+        raise CourseError(f"The checkpoint {path} was written by another version of the course. Delete it to start anew.")
     others = [key for key in settings if made_with.get(key) != settings[key]]
     if others:
         differences = "; ".join(f"{key} was {made_with.get(key)}, now it is {settings[key]}" for key in others)

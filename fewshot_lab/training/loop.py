@@ -19,7 +19,7 @@ from .. import runtime
 from ..errors import CourseError
 from . import checkpoints, processes
 from .batches import Batches
-from .progress import progress as progress_bar
+from .progress import progress_bar
 
 FETCH_EVERY = 100
 
@@ -107,16 +107,14 @@ def train(
             f"schedule={schedule!r}."
         )
     if patience is not None and (patience < 1 or evaluate is None or evaluate_every < 1):
-        raise ValueError(
-            "patience counts evaluations: give patience >= 1 together with evaluate and evaluate_every >= 1."
-        )
+        raise ValueError("patience counts evaluations: give patience >= 1 together with evaluate and evaluate_every >= 1.")
 
     accelerator = processes.accelerator(precision, device)
-    rank, ranks, place = accelerator.process_index, accelerator.num_processes, accelerator.device
-    batches = Batches(images, labels, batch_size, seed, place, rank, ranks)
+    rank, world_size, place = accelerator.process_index, accelerator.num_processes, accelerator.device
+    batches = Batches(images, labels, batch_size, seed, place, rank, world_size)
     generator = torch.Generator().manual_seed(seed + (1 + rank) * 2**32)
     model.to(place)
-    processes.start_alike(model)
+    processes.broadcast_parameters(model)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     fused = place.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(trainable, lr=learning_rate, weight_decay=weight_decay, fused=fused)
@@ -126,7 +124,7 @@ def train(
         settings = {
             "steps": steps, "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay,
             "schedule": schedule, "warmup": warmup, "seed": seed, "evaluate_every": evaluate_every,
-            "patience": patience, "precision": precision, "processes": ranks, "device": place.type,
+            "patience": patience, "precision": precision, "processes": world_size, "device": place.type,
             "augment": checkpoints.name_of(augment), "loss": checkpoints.name_of(loss),
             "images": checkpoints.fingerprint(images), "labels": checkpoints.fingerprint(labels),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -145,7 +143,7 @@ def train(
 
     def save(here: dict) -> None:
         fetch_losses()
-        positions = gather_object([here]) if ranks > 1 else [here]
+        positions = gather_object([here]) if world_size > 1 else [here]
         if accelerator.is_main_process:
             seconds = history.seconds + time.perf_counter() - began
             state = {
@@ -202,7 +200,7 @@ def train(
                     value = value * batches.weight
                 optimizer.zero_grad()
                 accelerator.backward(value)
-                processes.average_step(model)
+                processes.all_reduce_gradients(model)
                 if accelerator.scaler:
                     accelerator.scaler.step(optimizer)
                     accelerator.scaler.update()
@@ -216,7 +214,7 @@ def train(
                     bar.update()
             fetch_losses()
         except KeyboardInterrupt:
-            if checkpoint is not None and ranks == 1:
+            if checkpoint is not None and world_size == 1:
                 save(here)
             raise
         finally:
@@ -230,7 +228,7 @@ def train(
     return history
 
 
-def predict(model: nn.Module, images: Tensor, batch_size: int | None = None, device: str | None = None) -> Tensor:
+def outputs(model: nn.Module, images: Tensor, batch_size: int | None = None, device: str | None = None) -> Tensor:
     """The model's outputs (N, ...) for images (N, ...), on the CPU, computed in evaluation mode without gradients.
 
     uint8 images are scaled to 0..1. `device` is where to compute (None: where the model is). Batches are of 64 images on
@@ -259,14 +257,10 @@ def _rate_factor(step: int, steps: int, warmup: int, schedule: str) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def _evaluate(
-    model: nn.Module, evaluate: Callable[[], float], step: int, history: History, accelerator: Accelerator
-) -> None:
+def _evaluate(model: nn.Module, evaluate: Callable[[], float], step: int, history: History, accelerator: Accelerator) -> None:
     began = time.perf_counter()
     with _modes_kept(model):
-        value = torch.tensor(
-            float(evaluate()), dtype=torch.float64 if accelerator.device.type != "mps" else torch.float32
-        )
+        value = torch.tensor(float(evaluate()), dtype=torch.float64 if accelerator.device.type != "mps" else torch.float32)
     if accelerator.num_processes > 1:
         value = accelerator.reduce(value.to(accelerator.device), "mean")
     history.evaluations.append((step, value.item()))
@@ -302,8 +296,7 @@ def _own_randomness(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_between_steps(active: bool) -> Iterator[threading.Event]:
-    """Holds back the first interrupt (Ctrl-C, a notebook's stop button) until the caller asks for it between two steps.
-    """
+    """Holds back the first interrupt (Ctrl-C, a notebook's stop button) until the caller asks for it between two steps."""
     asked = threading.Event()
     if not active or threading.current_thread() is not threading.main_thread():
         yield asked

@@ -28,8 +28,7 @@ class Estimate:
         return self.describe()
 
     def describe(self, signed: bool = False) -> str:
-        """The estimate in words, such as "0.871 [0.852, 0.890], n = 5"; `signed` writes a plus before a positive mean.
-        """
+        """The estimate in words, such as "0.871 [0.852, 0.890], n = 5"; `signed` writes a plus before a positive mean."""
         largest = max((abs(value) for value in (self.mean, self.low, self.high) if math.isfinite(value)), default=0.0)
         form = ",.0f" if largest >= 1000 else ".1f" if largest >= 100 else ".3f" if largest >= 0.01 else ".2g"
         mean = f"{self.bound} {self.mean:{'+' if signed else ''}{form}}".strip()
@@ -141,7 +140,5 @@ def _numbers(values) -> np.ndarray:
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"A list of at least one number is needed, but its shape is {numbers.shape}.")
     if not np.isfinite(numbers).all():
-        raise ValueError(
-            f"All values must be finite, but {int((~np.isfinite(numbers)).sum())} of {len(numbers)} are not."
-        )
+        raise ValueError(f"All values must be finite, but {int((~np.isfinite(numbers)).sum())} of {len(numbers)} are not.")
     return numbers

@@ -11,7 +11,7 @@ from tqdm.std import tqdm
 from ..languages import say
 
 
-def progress(iterable_or_total: Iterable | int, description: str) -> tqdm:
+def progress_bar(iterable_or_total: Iterable | int, description: str) -> tqdm:
     """A tqdm bar over an iterable, or over a number of steps to be reported by `update()`; `description` names the
     items.
 

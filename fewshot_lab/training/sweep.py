@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from .. import runtime
 from ..errors import CourseError
 from ..languages import later
-from .progress import progress
+from .progress import progress_bar
 
 
 def combinations(**choices: Sequence) -> list[dict]:
@@ -42,8 +42,8 @@ def sweep(
     if jobs < 1:
         raise ValueError(f"A sweep needs at least one job, but jobs={jobs} was given.")
     jobs = min(jobs, len(grid))
-    alone = runtime.process_count() > 1 or not (grid and cluster) and jobs <= 1
-    with progress(len(grid), description) as bar:
+    alone = runtime.world_size() > 1 or not (grid and cluster) and jobs <= 1
+    with progress_bar(len(grid), description) as bar:
         results: list[dict] = [{}] * len(grid)
         done = _in_this_process(function, grid) if alone else _in_workers(function, grid, jobs, cluster)
         for i, result in done:

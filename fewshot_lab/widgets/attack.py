@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
 from ..languages import say
-from ..methods.attacks import attack, frozen, input_gradient, reading_loss
+from ..methods.attacks import attack, cross_entropy_of, eval_without_weight_gradients, input_gradient
 from .explorer import Explorer, choice, slider
 
 NORM_NAMES = {"L∞": "linf", "L2": "l2"}
@@ -55,7 +55,7 @@ class AttackExplorer(Explorer):
     def answer(self, image: Tensor) -> str:
         """What the model reads and how sure it is, such as "b (0.93)"."""
         model = self.models[self["model"]]
-        with frozen(model), torch.no_grad():
+        with eval_without_weight_gradients(model), torch.no_grad():
             sure, said = model(image).softmax(dim=1)[0].max(dim=0)
         return f"{self.task.classes[said]} ({sure:.2f})"
 
@@ -65,8 +65,8 @@ class AttackExplorer(Explorer):
 
     def _compute_surface(self, *_) -> tuple[Tensor, Tensor]:
         model, image, label, norm, radius = self._chosen()
-        with frozen(model):
-            uphill = input_gradient(reading_loss(model, label), image)
+        with eval_without_weight_gradients(model):
+            uphill = input_gradient(cross_entropy_of(model, label), image)
             across = torch.randn(image.shape, generator=torch.Generator().manual_seed(self._row()))
             if norm == "linf":
                 uphill, across = uphill.sign(), across.sign()

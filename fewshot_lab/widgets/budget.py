@@ -2,9 +2,9 @@
 
 import html
 
+from ..evidence.budget import Offer, Purchase, best_purchases, purchase
 from ..figures import Picture, curves
 from ..languages import later, say
-from ..methods.budget import Offer, Purchase, best_purchases, purchase
 from .explorer import Explorer, choice, slider
 
 _SCALES = {later("as here"): 1.0, later("10 times"): 10.0, later("100 times"): 100.0, later("1,000 times"): 1000.0}

@@ -33,7 +33,7 @@ class EpisodeExplorer(Explorer):
     """Support set, queries, predictions and distances of one episode.
 
     pools: data sets by name. embeddings: by name, functions from images uint8 (n, 1, H, W) to features (n, D), such as
-    `functools.partial(predict, encoder)`.
+    `functools.partial(outputs, encoder)`.
     """
 
     def __init__(self, pools: dict[str, Pool], embeddings: dict[str, Embedding], *, way: int = 5, shots: int = 1) -> None:

@@ -5,7 +5,7 @@ import html
 import torch
 from torchvision.utils import make_grid
 
-from ..augment import POLICIES, policy
+from ..augment import POLICIES, get_policy
 from ..figures import charts, svg
 from ..languages import say
 from .explorer import Explorer, choice, slider
@@ -26,7 +26,7 @@ class PolicyExplorer(Explorer):
     def _pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
         images = _shown_images(self["dataset"])[:16]
         generator = torch.Generator().manual_seed(self["seed"])
-        return images, policy(self["policy"])(images, self["strength"], generator)
+        return images, get_policy(self["policy"])(images, self["strength"], generator)
 
     def page(self) -> str:
         before, after = (make_grid(part, nrow=4, padding=1, pad_value=90) for part in self._pictures())

@@ -1,0 +1,135 @@
+"""What features are worth: linear probe and nearest neighbours on frozen features, and training on from them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import data
+from ..augment import get_policy
+from ..data import ImageTask
+from ..runtime import seed_everything
+from ..training import accuracy, outputs, train
+from .contrastive import FEATURES, Views, encoder, simclr, unlabelled
+
+COPIES = 10
+TEST_IMAGES = 2000
+
+
+def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
+    """The task with features f(x) in the place of its images; at most 2,000 test images."""
+    return replace(
+        task,
+        train_images=outputs(f, task.train_images),
+        test_images=outputs(f, task.test_images[:TEST_IMAGES]),
+        test_labels=task.test_labels[:TEST_IMAGES],
+    )
+
+
+def fit_linear(features: Tensor, labels: Tensor, like: Tensor):
+    """A linear probe: multinomial logistic regression on frozen features; returns a function, features -> class numbers.
+
+    features: (n, d), labels: (n,). `like` (N, d): unlabelled features, whose means and spreads put every feature on one scale.
+    Source: Alain & Bengio 2017 (ICLR workshop).
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean, spread = like.mean(0), like.std(0).clamp_min(1e-6)
+
+    def scaled(z: Tensor):
+        return ((z - mean) / spread / z.shape[1] ** 0.5).numpy()
+
+    model = LogisticRegression(C=10.0, max_iter=500).fit(scaled(features), labels.numpy())
+    return lambda z: torch.from_numpy(model.predict(scaled(z)))
+
+
+def nearest_labels(features: Tensor, labels: Tensor, queries: Tensor, k: int, classes: int) -> Tensor:
+    """The class of each query by a vote of its k nearest labelled images; a vote weighs exp(s / 0.1), s the cosine similarity.
+
+    features: (n, d), labels: (n,), queries: (m, d). Returns class numbers (m,). Source: Wu et al. 2018 (CVPR), section 3.4.
+    """
+    s = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T  # (m, n)
+    nearest, rows = s.topk(k, dim=1)  # (m, k)
+    votes = F.one_hot(labels[rows], classes) * (nearest / 0.1).exp()[:, :, None]  # (m, k, classes)
+    return votes.sum(1).argmax(1)
+
+
+def linear_probe(task: ImageTask, *, shots: int, seed: int) -> float:
+    """Test accuracy of a linear probe on `shots` labels per class; `task` holds features (see `embedded`)."""
+    classify = fit_linear(*task.draw(shots, seed), like=task.train_images)
+    return _share(classify(task.test_images), task.test_labels)
+
+
+def neighbours_probe(task: ImageTask, *, shots: int, seed: int, nearest=nearest_labels) -> float:
+    """Test accuracy of the vote of the nearest neighbours, at most five of them; `task` holds features (see `embedded`)."""
+    features, labels = task.draw(shots, seed)
+    found = nearest(features, labels, task.test_images, min(5, shots), len(task.classes))
+    return _share(found, task.test_labels)
+
+
+def augmented_probe(task: ImageTask, f: nn.Module, *, shots: int, seed: int, policy: str, strength: float) -> float:
+    """Test accuracy of a linear probe on the features of the labelled images and of 10 changed copies of each.
+
+    `task` holds images. Policy and strength as in `supervised.fit_few_shot`.
+    """
+    features = embedded(task, f)
+    images, labels = task.draw(shots, seed)
+    generator = torch.Generator().manual_seed(seed)
+    copies = get_policy(policy)(images.repeat(COPIES, 1, 1, 1), strength, generator)
+    shown = outputs(f, torch.cat([images, copies]))
+    classify = fit_linear(shown, labels.repeat(COPIES + 1), like=features.train_images)
+    return _share(classify(features.test_images), features.test_labels)
+
+
+def fit_from(
+    dataset: str,
+    *,
+    shots: int,
+    seed: int,
+    start: dict[str, Tensor] | None = None,
+    policy: str = "none",
+    strength: float = 0.0,
+    steps: int = 150,
+    device: str = "auto",
+) -> dict[str, float]:
+    """Trains encoder and linear layer on `shots` labels per class, from the encoder's weights `start` (None: from scratch).
+
+    Everything but the start is the same, so the two are compared in pairs; labels are drawn as in `supervised.fit_few_shot`.
+    """
+    task = data.load(dataset)
+    images, labels = task.draw(shots, seed)
+    seed_everything(seed)
+    f = encoder(images.shape[-1], channels=images.shape[1])
+    model = nn.Sequential(f, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
+    if start is not None:
+        f.load_state_dict(start)
+    change = get_policy(policy)
+    train(
+        model,
+        images,
+        labels,
+        steps=steps,
+        batch_size=32,
+        learning_rate=5e-3,
+        augment=None if policy == "none" else lambda x, y, generator: (change(x, strength, generator), y),
+        seed=seed,
+        device=device,
+    )
+    logits = outputs(model, task.test_images[:TEST_IMAGES])
+    return {"test_accuracy": accuracy(logits, task.test_labels[:TEST_IMAGES])}
+
+
+def fit_views(
+    dataset: str, *, views: Views, shots: int, seed: int, draws: Sequence[int], steps: int, device: str = "auto"
+) -> dict[str, float]:
+    """A short SimCLR training with these views; the mean accuracy of linear probes on several draws of labels."""
+    f, history = simclr(unlabelled(dataset), views, steps=steps, seed=seed, device=device)
+    task = embedded(data.load(dataset), f)
+    probed = [linear_probe(task, shots=shots, seed=draw) for draw in draws]
+    return {"test_accuracy": sum(probed) / len(probed), "loss": history.losses[-1]}
+
+
+def _share(found: Tensor, labels: Tensor) -> float:
+    return (found == labels).float().mean().item()

@@ -1,0 +1,213 @@
+"""Records, verdicts, the exchange rate and the ledger."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_lab.errors import CourseError
+from fewshot_lab.evidence import CLAIMS, Evidence, exchange_rate, ledger, record, verdict
+from fewshot_lab.training import Estimate, mean_interval
+
+RESULT, VERDICT = (f"application/vnd.fewshot-lab.{kind}+json" for kind in ("result", "verdict"))
+
+ABOVE, BELOW, ACROSS = Estimate(0.11, 0.08, 0.14, 5), Estimate(-0.11, -0.14, -0.08, 5), Estimate(0.0, -0.1, 0.1, 5)
+estimates = st.builds(
+    lambda mean, half, n: Estimate(mean, mean - half, mean + half, n),
+    st.floats(-1, 1),
+    st.floats(0, 1),
+    st.integers(1, 9),
+)
+
+
+def judged(*estimates: Estimate, relation: str = ">") -> str:
+    return verdict("C1", "a claim", [Evidence("gain", estimate, relation) for estimate in estimates]).verdict
+
+
+# records
+
+
+def test_a_record_carries_its_numbers_as_json():
+    bundle = record("gain_k5", [0.1, 0.2, 0.3], unit="share", headline=True)._repr_mimebundle_()
+    content = json.loads(json.dumps(bundle[RESULT], allow_nan=False))
+    expected = mean_interval([0.1, 0.2, 0.3])
+    assert content == {
+        "name": "gain_k5",
+        "mean": pytest.approx(0.2),
+        "ci95": [pytest.approx(expected.low), pytest.approx(expected.high)],
+        "n": 3,
+        "unit": "share",
+        "headline": True,
+    }
+    assert "0.200" in bundle["text/plain"] and "0.200" in bundle["text/html"]
+
+
+@pytest.mark.parametrize("value", [3.5, np.float32(3.5), [3.5], Estimate(3.5, math.nan, math.nan, 1)])
+def test_a_single_number_is_recorded_without_an_interval(value):
+    content = record("images_per_second", value)._repr_mimebundle_()[RESULT]
+    assert json.loads(json.dumps(content, allow_nan=False))["mean"] == 3.5
+    assert content["ci95"] is None and content["n"] == 1
+
+
+def test_a_record_of_nan_is_null_in_json():
+    assert record("broken", Estimate(math.nan, math.nan, math.nan, 0)).as_json()["mean"] is None
+
+
+@pytest.mark.parametrize("name", ["Accuracy", "with space", "1st", "a__b", "trailing_", "", "<b>"])
+def test_names_that_are_not_snake_case_are_refused(name):
+    with pytest.raises(ValueError, match="underscores"):
+        record(name, 1.0)
+
+
+# verdicts
+
+
+def test_the_interval_decides_and_not_the_mean():
+    assert judged(ABOVE) == "supported"
+    assert judged(BELOW) == "refuted"
+    assert judged(Estimate(0.1, -0.01, 0.21, 5)) == "inconclusive"
+    assert judged(Estimate(0.1, 0.0, 0.2, 5)) == "inconclusive"
+
+
+@given(estimates, st.floats(-1, 1))
+def test_flipping_the_relation_swaps_supported_and_refuted(estimate, threshold):
+    swapped = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
+    there, back = (Evidence("x", estimate, relation, threshold).verdict for relation in "><")
+    assert back == swapped[there]
+
+
+def test_one_repetition_is_never_enough():
+    assert judged(Estimate(5.0, 4.0, 6.0, 1)) == "inconclusive"
+    assert judged(mean_interval([5.0])) == "inconclusive"
+
+
+def test_a_bound_never_decides_about_its_open_side():
+    beyond = Estimate(4.0, 3.0, 4.0, 5, bound=">=")
+    assert Evidence("rate", beyond, ">", 1.0).verdict == "supported"
+    assert Evidence("rate", beyond, "<", 5.0).verdict == "inconclusive"
+
+
+def test_a_claim_needs_all_parts_and_falls_with_one():
+    assert judged(ABOVE, ABOVE) == "supported"
+    assert judged(ABOVE, ACROSS) == "inconclusive"
+    assert judged(ABOVE, ACROSS, BELOW) == "refuted"
+    assert judged() == "inconclusive"
+
+
+def test_why_quotes_the_numbers_that_decided():
+    parts = [Evidence("right - none at 5 labels per class", ABOVE), Evidence("wrong - none", BELOW)]
+    result = verdict("C1", "Augmentation helps.", parts)
+    assert result.why == "wrong - none = -0.110 [-0.140, -0.080], n = 5, needed > 0"
+    assert "right - none" in verdict("C1", "Augmentation helps.", parts[:1]).why
+
+
+def test_a_verdict_shows_words_and_symbol_and_carries_json():
+    result = verdict("C3", "Too much <harms>.", [Evidence("gain", ABOVE)])
+    bundle = result._repr_mimebundle_()
+    assert json.loads(json.dumps(bundle[VERDICT], allow_nan=False)) == {
+        "claim": "C3",
+        "verdict": "supported",
+        "why": result.why,
+    }
+    assert "✓ supported" in bundle["text/html"] and "&lt;harms&gt;" in bundle["text/html"]
+    assert "✓ C3 supported" in bundle["text/plain"]
+
+
+def test_unknown_claims_relations_and_bare_numbers_are_refused():
+    with pytest.raises(ValueError, match="C14"):
+        verdict("C15", "?", [])
+    with pytest.raises(ValueError, match="'>' or '<'"):
+        Evidence("x", ABOVE, ">=")
+    with pytest.raises(ValueError, match="mean_interval"):
+        Evidence("x", 0.3)
+
+
+# exchange rate
+
+SHOTS = [1, 2, 4, 8, 16]
+CURVE = np.array([0.4, 0.5, 0.6, 0.7, 0.8])
+SPREAD = np.random.default_rng(0).normal(0, 0.02, (6, 1))
+
+
+@pytest.mark.parametrize("gain,rate", [(0.0, 1.0), (0.1, 2.0), (0.2, 4.0), (-0.1, 0.5), (0.05, math.sqrt(2))])
+def test_exchange_rate_reads_the_labels_off_the_curve(gain, rate):
+    result = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.6 + gain + SPREAD[:, 0])
+    assert (result.mean, result.low, result.high) == pytest.approx((rate, rate, rate), rel=1e-6)
+    assert result.bound == "" and result.n == 6
+
+
+@given(st.integers(0, 10_000), st.integers(0, 4))
+def test_training_without_a_policy_is_worth_exactly_its_labels(seed, at):
+    noisy = CURVE + np.random.default_rng(seed).normal(0, 0.1, (3, 5))
+    assert exchange_rate(SHOTS, noisy, SHOTS[at], noisy[:, at]).mean == pytest.approx(1.0)
+
+
+@given(st.integers(0, 10_000), st.floats(-0.3, 0.3), st.floats(0, 0.2))
+def test_a_better_policy_never_has_a_lower_rate(seed, gain, more):
+    noisy = CURVE + np.random.default_rng(seed).normal(0, 0.1, (3, 5))
+    policy = noisy[:, 2] + gain
+    assert exchange_rate(SHOTS, noisy, 4, policy + more).mean >= exchange_rate(SHOTS, noisy, 4, policy).mean - 1e-9
+
+
+def test_a_rate_beyond_the_measured_range_is_marked_as_a_bound():
+    above = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.9 + SPREAD[:, 0])
+    below = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.1 + SPREAD[:, 0])
+    assert (above.mean, above.bound, below.mean, below.bound) == (4.0, ">=", 0.25, "<=")
+    assert str(above).startswith(">= 4.0")
+    assert record("exchange_rate_right", above).as_json()["bound"] == ">="
+
+
+def test_the_interval_of_a_noisy_rate_holds_it_and_its_order_of_shots_does_not_matter():
+    generator = np.random.default_rng(1)
+    baseline, policy = CURVE + generator.normal(0, 0.03, (8, 5)), 0.7 + generator.normal(0, 0.03, 8)
+    result = exchange_rate(SHOTS, baseline, 4, policy)
+    assert result.low < result.mean < result.high
+    assert exchange_rate(SHOTS[::-1], baseline[:, ::-1], 4, policy) == result
+
+
+@pytest.mark.parametrize(
+    "shots,baseline,policy_shots,policy,words",
+    [
+        ([1, 1], np.ones((3, 2)), 1, np.ones(3), "different"),
+        ([1, 2], np.ones((3, 3)), 1, np.ones(3), "seeds, 2"),
+        ([1, 2], np.ones((3, 2)), 1, np.ones(2), "same seeds"),
+        ([1, 2], np.ones((3, 2)), 4, np.ones(3), "outside"),
+        ([1, 2], np.full((3, 2), np.nan), 1, np.ones(3), "finite"),
+    ],
+)
+def test_curves_that_do_not_fit_together_are_refused(shots, baseline, policy_shots, policy, words):
+    with pytest.raises(ValueError, match=words):
+        exchange_rate(shots, baseline, policy_shots, policy)
+
+
+# ledger
+
+
+def test_the_ledger_lists_every_claim_as_untested_before_a_run(tmp_path):
+    table = ledger(tmp_path / "results.json")
+    assert {row[0] for row in table.rows} == set(CLAIMS) == {f"C{i}" for i in range(1, 15)}
+    assert str(table).count("not yet tested") == len(table.rows) == sum(len(claim.chapters) for claim in CLAIMS.values())
+
+
+def test_the_ledger_shows_each_chapter_that_tested_a_claim(tmp_path):
+    path = tmp_path / "results.json"
+    chapters = [
+        {"id": "02", "verdicts": {"C1": {"verdict": "supported", "why": "gain <= 3"}}},
+        {"id": "03", "verdicts": {"C1": {"verdict": "refuted", "why": "no gain"}}},
+        {"id": "01"},
+    ]
+    path.write_text(json.dumps({"chapters": chapters}))
+    table = ledger(path)
+    assert ("C1", "02", "supported", "gain <= 3") in table.rows and ("C1", "03", "refuted", "no gain") in table.rows
+    assert "gain &lt;= 3" in table._repr_html_() and "✗ refuted" in table._repr_html_()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"chapters": [{"id": "02", "verdicts": {"C1": 3}}]}'])
+def test_a_broken_results_file_is_named(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(CourseError, match="results.json"):
+        ledger(path)

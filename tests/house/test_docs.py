@@ -1,0 +1,255 @@
+"""The pages tell the truth: every command in them is run or held against the real thing, timetables follow from the chapters.
+
+That links and anchors resolve is asked in test_house.py.
+"""
+
+import functools
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from places import ROOT
+
+from fewshot_lab import __version__, cli
+from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.compare import compare
+from fewshot_lab.evidence import ledger
+from fewshot_lab.grading.assignment import assignment
+from fewshot_lab.grading.sandbox import means
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAKEFILE = (ROOT / "Makefile").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# Commands of the course that are only parsed here, since they take long or ask for a cluster; where each is run.
+ONLY_PARSED = {
+    "run": "tests/notebooks/test_notebooks.py",
+    "compare": "tests/course/test_course.py",
+    "site": "tests/course/test_site.py",
+    "progress": "tests/course/test_progress.py",
+    "assets bundle": "tests/assets/test_offline.py",
+    "assets use": "tests/assets/test_offline.py",
+    "assets fetch": "tests/assets/test_assets.py",
+    "assets verify": "tests/assets/test_assets.py",
+    "build": "tests/course/test_course.py",
+    "grade": "tests/grading/test_pile.py",
+    "release": "tests/grading/test_submissions.py",
+    "read-checks": "tests/grading/test_report.py",
+    "lab": "tests/browser/test_browser.py",
+}
+RUN_HERE = ("doctor", "assets list", "glossary")
+# Programs of others that are held against their --help, by the words that choose their part.
+HELD_AGAINST_HELP = ("accelerate launch", "torchrun", "dask scheduler", "dask worker")
+# Programs whose commands are read only, and why.
+NOT_RUN = {
+    "conda": "no index of conda packages can be counted on; test_house.py holds the environments' names and bounds",
+    "uv": "an environment of its own with the oldest versions takes many minutes",
+    "apt-get": "it changes the machine; the packages' names are held against the Makefile's",
+    "git": "it changes the repository or writes to another",
+    "sha256sum": "a program of the system",
+    "stat": "a program of the system",
+    "mkdir": "run with its block",
+    "cp": "run with its block",
+    "ls": "run with its block",
+    "export": "sets a variable",
+    "source": "changes the shell that it is typed into",
+}
+
+
+def blocks(page: Path) -> list[list[str]]:
+    """The page's blocks of shell commands, without comments, a command that goes over several lines as one."""
+    found = re.findall(r"^```bash\n(.*?)^```", page.read_text(), flags=re.M | re.S)
+    joined = [re.sub(r"\\\n\s*", "", block).splitlines() for block in found]
+    return [
+        [re.sub(r"(^|\s+)#.*", "", line).strip() for line in block if re.sub(r"(^|\s)#.*", "", line).strip()]
+        for block in joined
+    ]
+
+
+def inline(page: Path) -> list[str]:
+    """What stands between backquotes, in tables and in texts, and begins with a program that the pages speak of."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    begins = re.compile(
+        r"(\w+=\S+ )*(\.venv/bin/)?(fewshot-lab|make|python|pip|conda|dask|torchrun|accelerate|apt-get|git|uv) "
+    )
+    return [code for code in re.findall(r"`([^`\n]+)`", text) if begins.match(code) and "…" not in code]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """All commands of a page as words, up to where their output goes."""
+    lines = [line for block in blocks(page) for line in block] + inline(page)
+    parts = [part for line in lines for part in re.sub(r"\$\([^)]*\)", "X", line).split("&&")]
+    return [shlex.split(part.split(" > ")[0]) for part in parts]
+
+
+def parse(words: list[str]) -> str:
+    """Parses the words after `fewshot-lab` as the program does; returns the command's name. Wrong words raise."""
+    command, context, name = typer.main.get_command(cli.app), None, []
+    while hasattr(command, "resolve_command"):
+        context = command.make_context(" ".join(name) or "fewshot-lab", list(words), parent=context)
+        rest = [*getattr(context, "_protected_args", []), *context.args]
+        if not rest:
+            return ""
+        part, command, words = command.resolve_command(context, rest)
+        name.append(part)
+    command.make_context(name[-1], list(words), parent=context)
+    return " ".join(name)
+
+
+def problem(words: list[str]) -> str | None:
+    """What is wrong with a command, None when nothing is."""
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        variable = words.pop(0).split("=")[0]
+        if variable.startswith("FEWSHOT_LAB") and variable not in code():
+            return f"nothing reads {variable}"
+    program, rest = words[0].rsplit("/", 1)[-1], words[1:]
+    if program == "fewshot-lab":
+        if "--help" in rest or "--version" in rest:
+            return None
+        name = parse(rest)
+        return None if name in ONLY_PARSED or name in RUN_HERE else f"it is not said where `{name}` is run"
+    if program == "make":
+        return make_says(*rest)
+    if program == "python":
+        if rest[0] == "-m":
+            return (
+                None
+                if rest[1] in ("pytest", "venv", "fewshot_lab", "fewshot_lab.data.round_trips")
+                else f"python -m {rest[1]}?"
+            )
+        return None if (ROOT / rest[0]).exists() else f"there is no {rest[0]}"
+    if program == "pip":
+        extras = [extra for word in rest for names in re.findall(r"\[(.*?)\]", word) for extra in names.split(",")]
+        unknown = set(extras) - set(PROJECT["project"]["optional-dependencies"])
+        return f"no such extra: {unknown}" if unknown else None
+    if program == "apt-get":
+        known = re.search("^PROGRAMS := (.*)$", MAKEFILE, re.M).group(1).split() + ["python3-venv"]
+        return None if set(rest) - {"install"} <= set(known) else f"the Makefile does not know {rest}"
+    for beginning in HELD_AGAINST_HELP:
+        if [program, *rest][: len(beginning.split())] == beginning.split():
+            missing = {word.split("=")[0] for word in rest if word.startswith("--")} - options(beginning)
+            return f"{beginning} has no {missing}" if missing else None
+    return None if program in NOT_RUN else f"nobody checks {program}: say how in tests/house/test_docs.py"
+
+
+@functools.cache
+def make_says(*words: str) -> str | None:
+    """What `make` complains of when it is asked what it would do; None when it knows the targets."""
+    command = ["make", "-n", f"PYTHON={sys.executable}", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.stderr if done.returncode else None
+
+
+@functools.cache
+def options(beginning: str) -> set[str]:
+    """The options that a program's own --help names."""
+    words = [Path(sys.executable).parent / beginning.split()[0], *beginning.split()[1:], "--help"]
+    named = re.findall(r"--[\w-]+", subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return {*named, *(option.replace("_", "-") for option in named)}
+
+
+@functools.cache
+def code() -> str:
+    """The package's modules and the Makefile, one after the other."""
+    return MAKEFILE + "".join(path.read_text() for path in (ROOT / "fewshot_lab").rglob("*.py"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_is_one_that_works(page):
+    wrong = []
+    for words in commands(page):
+        try:
+            said = problem(list(words))
+        except Exception as error:
+            said = getattr(error, "format_message", lambda error=error: str(error))()
+        wrong += [f"{shlex.join(words)}: {said}"] if said else []
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_exceptions_are_needed_and_their_tests_are_there():
+    mentioned = [words for page in PAGES for words in commands(page)]
+    for name, where in ONLY_PARSED.items():
+        assert (ROOT / where).exists(), where
+        assert any(words[:1] == ["fewshot-lab"] and " ".join(words[1:]).startswith(name) for words in mentioned), name
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Calls `fewshot-lab` with these words in this process; returns what it printed."""
+
+    def call(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert not ended.value.code, said
+        return said.out
+
+    return call
+
+
+def test_the_commands_that_take_no_time_are_run(command):
+    mentioned = {" ".join(words[1:]) for page in PAGES for words in commands(page) if words[0].endswith("fewshot-lab")}
+    assert {"--help", "doctor", "assets list", "glossary"} <= mentioned
+    assert command("glossary") == (ROOT / "docs" / "glossary.md").read_text()
+    assert "assets" in command("--help")
+    assert all(chapter in command("assets", "list") for chapter in ("minilm", "fashion"))
+    assert re.search(rf"fewshot-lab +{re.escape(__version__)}|python +{sys.version_info[0]}\.", command("doctor"))
+
+
+@pytest.mark.skipif(means() is None, reason="this machine allows neither bubblewrap nor user namespaces: no grading")
+def test_from_release_to_marks_as_the_page_has_it(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEWSHOT_LAB_COURSE", str(ROOT))
+    [block] = [block for block in blocks(ROOT / "docs" / "instructors.md") if len(block) > 3]
+    for line in block:
+        words = shlex.split(line)
+        if words[0] == "fewshot-lab":
+            command(*words[1:])
+        else:
+            subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
+    marks = (tmp_path / "grades" / "grades.csv").read_text().splitlines()
+    points = sum(question.points for question in assignment("00").questions)
+    assert len(marks) == 2 and "ada" in marks[1] and f"{points:g}" in re.split("[,;]", marks[1]), marks
+    assert list((tmp_path / "grades" / "feedback").glob("*.html"))
+
+
+def facts(chapter) -> tuple[int, int, int, float]:
+    """A chapter's minutes, graded questions, those marked by hand among them, and points."""
+    minutes = int(re.search(r"\*\*Time:\*\* (\d+) minutes", chapter.source.read_text()).group(1))
+    asked = assignment(chapter.id).questions
+    return minutes, len(asked), sum(not question.exercise for question in asked), sum(question.points for question in asked)
+
+
+def test_the_timetables_add_up_and_hold_every_chapter_once():
+    known = {chapter.id: facts(chapter) for chapter in chapters()}
+    tables = re.findall(r"^\| week .*?\n\n", (ROOT / "docs" / "instructors.md").read_text(), flags=re.M | re.S)
+    assert [table.count("\n") - 3 for table in tables] == [6, 12]
+    for table in tables:
+        seen = []
+        for row in table.splitlines()[2:-1]:
+            _, named, time, questions, points, _ = (cell.strip() for cell in row.strip("|").split("|"))
+            minutes, asked, by_hand, worth = (sum(part) for part in zip(*(known[id] for id in named.split()), strict=True))
+            expected = (f"{minutes} min", f"{asked} ({by_hand} by hand)" if by_hand else f"{asked}", f"{worth:g}")
+            assert (time, questions, points) == expected, row
+            seen += named.split()
+        assert seen == list(known)
+
+
+def test_the_version_is_the_same_everywhere():
+    assert PROJECT["project"]["version"] == __version__
+
+
+def test_every_page_is_linked_from_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == []
+
+
+def test_the_page_of_the_full_profile_says_what_its_record_says():
+    assert compare([ROOT / "docs" / "full_profile"]) in (ROOT / "docs" / "full_profile.md").read_text()
+    assert ledger(ROOT / "docs" / "full_profile" / "results.json").complete

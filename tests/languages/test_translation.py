@@ -1,0 +1,321 @@
+"""English and Chinese: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
+
+import ast
+import functools
+import json
+import re
+import string
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from babel.messages.pofile import read_po
+from places import ROOT
+
+import fewshot_lab as lab
+from fewshot_lab import cli
+from fewshot_lab.augment.text import OPERATIONS
+from fewshot_lab.checking import examine
+from fewshot_lab.course.chapters import chapters
+from fewshot_lab.data import glosses
+from fewshot_lab.evidence.ledger import ledger
+from fewshot_lab.exercises import exercises
+from fewshot_lab.languages import glossary, opening, texts
+from fewshot_lab.training.progress import NotebookBar
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+FAMILIES = re.compile("[\u4e00-\u9fff].*[,;?!]($|[\u4e00-\u9fff])")  # English punctuation between Chinese words
+# Names, and texts that only join others: they have no Chinese words of their own.
+ALIKE = {"Mixup", "SimCLR", "ε", "randaugment", "trivialaugment", "eda", "VAEs", "GANs"}
+ALIKE |= {
+    "{passed} of {total}",
+    "{exercise} {status}, {day} {time}",
+    "{title}: {word}.",
+    "{name}: {what}.",
+    "“{sentence}”: {found}. {told}",
+    "{sign} {name}: {entity}",
+}
+
+
+@pytest.fixture(autouse=True)
+def english_before_and_after(monkeypatch):
+    monkeypatch.delenv("FEWSHOT_LAB_LANGUAGE", raising=False)
+    monkeypatch.setattr(texts, "_chosen", None)
+
+
+@pytest.fixture
+def chinese(english_before_and_after):
+    lab.language("zh")
+
+
+# --- Every text has its translation
+
+
+def literals(path: Path, spoken: dict[str, tuple]):
+    """The texts written in a file as arguments of the calls in `spoken`: {function: places or names of the arguments}."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            given = dict(enumerate(node.args)) | {word.arg: word.value for word in node.keywords}
+            for value in (given.get(place) for place in spoken.get(name, ())):
+                for part in getattr(value, "elts", [value]):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+
+def needed() -> set[str]:
+    found = set(OPERATIONS)
+    for task in exercises().values():
+        found |= {task.title, *(m.hint for m in task.mistakes), *(law.statement for law in task.properties)}
+    for name, policy in lab.augment.POLICIES.items():
+        found |= {name, policy.what}
+    of_package = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "help"), "progress_bar": (1,)}
+    for path in (ROOT / "fewshot_lab").rglob("*.py"):
+        found |= set(literals(path, of_package))
+    of_chapters = {"predict": (1, 2), "progress_bar": (1,), "sweep": ("description",)}
+    for chapter in chapters():
+        found |= set(literals(chapter.source, of_chapters)) | {chapter.question}
+    return found
+
+
+@functools.cache
+def entries() -> list:
+    with open(ROOT / "fewshot_lab" / "languages" / "zh.po", "rb") as file:
+        return [message for message in read_po(file) if message.id]
+
+
+def test_every_text_has_a_chinese_one_and_no_entry_is_left_over():
+    there = [message.id for message in entries() if not message.context]
+    assert len(there) == len(set(there))
+    wanted = needed()
+    assert wanted - set(there) == set(), "add these to fewshot_lab/languages/zh.po"
+    assert set(there) - wanted == set(), "no text needs these entries of fewshot_lab/languages/zh.po"
+
+
+def places(text: str) -> list:
+    return sorted((name, form) for _, name, form, _ in string.Formatter().parse(text) if name is not None)
+
+
+def test_translations_are_whole_chinese_and_take_the_same_values():
+    for message in entries():
+        assert message.string and not message.fuzzy, message.id
+        assert CHINESE.search(message.string) or message.id in ALIKE, message.id
+        assert places(message.id) == places(message.string), message.id
+        assert not FAMILIES.search(message.string), message.string
+
+
+def test_the_openings_are_those_of_the_chapters():
+    for chapter in chapters():
+        cell = chapter.source.read_text().split("# %% [markdown]\n")[1].split("\n# %%")[0]
+        paragraphs = [" ".join(part.split()) for part in re.sub("^# ?", "", cell, flags=re.M).split("\n\n")]
+        aims = next(part for part in paragraphs if part.startswith("**After"))
+        asked = [message.id for message in entries() if message.context == f"chapter {chapter.id}"]
+        assert asked == [chapter.title, re.sub(r"[*$]", "", aims)]
+
+
+# --- What is shown is Chinese; records stay English
+
+
+@pytest.mark.parametrize("task", exercises().values(), ids=lambda task: task.name)
+def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, chinese):
+    def wrong(*arguments):
+        return mistake.function(*arguments)
+
+    wrong.__name__ = task.name
+    for mistake in task.mistakes:
+        feedback = examine(task, wrong, torch.Generator().manual_seed(0), fresh=2)
+        assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
+        assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
+
+
+def answer(result):
+    def rotation_matrix(theta):
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return rotation_matrix
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, [1.0], torch.eye(3), torch.zeros(2, 2), torch.zeros(2, 2).long(), torch.full((2, 2), float("nan"))]
+    + [ValueError("bad"), OSError("bad"), NotImplementedError()],
+    ids=str,
+)
+def test_other_trouble_is_said_in_chinese_and_recorded_in_english(result, chinese):
+    feedback = lab.check(answer(result))
+    assert CHINESE.search(feedback.message) and not CHINESE.search(json.dumps(feedback.as_record(), ensure_ascii=False))
+    lab.language("en")
+    again = lab.check(answer(result))
+    assert not CHINESE.search(str(again)) and again.as_record()["status"] == feedback.status
+
+
+def test_a_right_answer_is_praised_in_chinese_and_properties_are_named(chinese, capsys):
+    task = exercises()["rotation_matrix"]
+    feedback = lab.check(task.reference)
+    assert "正确" in str(feedback) and "正确" in feedback.as_html() and all(map(CHINESE.search, feedback.details))
+    lab.yours_or_ours(task.reference)
+    assert capsys.readouterr().out == "使用你的 rotation_matrix。\n"
+
+
+def test_a_law_that_fails_keeps_its_numbers(chinese):
+    failed = exercises()["rotation_matrix"].properties[1].fails(lambda a: torch.ones(2, 2), torch.Generator().manual_seed(0))
+    number = re.search(r"R\(([\d.]+)\)", failed).group(1)
+    assert CHINESE.search(failed) and failed.english == f"R({number}) times its transpose is not the identity."
+
+
+TEXTS = ("a small dog that lives in the kitchen", "a tall tree with red leaves")
+EXPLORERS = {
+    "geometry": lambda: lab.widgets.GeometryExplorer("digits"),
+    "policy": lambda: lab.widgets.PolicyExplorer("digits"),
+    "marker": lambda: lab.widgets.LabelMarker(["a dog", "a pine"], ["animal", "plant"]),
+    "temperature": lambda: temperature(),
+    "text": lambda: lab.widgets.TextExplorer(few_texts()),
+}
+
+
+def few_texts() -> glosses.TextTask:
+    parts = {f"{part}_texts": TEXTS for part in ("train", "validation", "test")}
+    parts |= {f"{part}_labels": torch.arange(2) for part in ("train", "validation", "test")}
+    return glosses.TextTask("few", ("animal", "plant"), **parts)
+
+
+def temperature():
+    task = lab.data.load("digits")
+    return lab.widgets.TemperatureExplorer(task, torch.randn(len(task.test_images), len(task.classes)))
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, chinese, every_control_answers, monkeypatch):
+    monkeypatch.setattr("fewshot_lab.widgets.text.Thesaurus", lambda: {"small": ("little",), "tall": ("high",)})
+    monkeypatch.setattr("fewshot_lab.widgets.text.recorded", lambda: ({}, {TEXTS[0]: "a little dog", TEXTS[1]: "a high tree"}))
+    explorer = EXPLORERS[name]()
+    controls = explorer.controls.values()
+    assert all(CHINESE.search(control.description) and CHINESE.search(control.tooltip) for control in controls)
+    assert CHINESE.search(explorer.output.value)
+    values = {key: control.value for key, control in explorer.controls.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        still = explorer.still()
+    assert CHINESE.search(still.caption) and CHINESE.search(still.alt)
+    if name not in ("marker", "text"):  # a mark has no way back, own words have no options
+        every_control_answers(explorer)
+    lab.language("en")
+    plain = EXPLORERS[name]()
+    assert not CHINESE.search(plain.output.value) and values == {key: c.value for key, c in plain.controls.items()}
+
+
+def test_a_question_is_asked_in_chinese_and_its_answer_remembered(chinese, capsys):
+    question = lab.predict(
+        "translated", "A linear classifier gets 5 labels per class. On which features is it best?", ["SimCLR", "no"]
+    )
+    assert "线性分类器" in question._repr_mimebundle_()["text/html"]
+    question.answer.value = "no"
+    lab.recall("translated", "0.9")
+    assert capsys.readouterr().out == "你的预测：没有\n实测：0.9\n"
+
+
+def test_verdicts_and_the_ledger_show_chinese_beside_the_english_of_the_record(chinese):
+    evidence = [lab.Evidence("gain", lab.mean_interval([0.1, 0.11, 0.12]))]
+    judged = lab.verdict("C2", "A text", evidence)
+    bundle = judged._repr_mimebundle_()
+    assert "成立 (supported)" in bundle["text/html"] and "要求" in bundle["text/html"]
+    lab.language("en")
+    record = "application/vnd.fewshot-lab.verdict+json"
+    assert bundle[record] == judged._repr_mimebundle_()[record] and "成立" not in str(judged)
+    lab.language("zh")
+    table = ledger([])
+    assert "尚未检验 (not yet tested)" in table._repr_html_() and "论断" in table._repr_html_()
+    assert set(table.overall.values()) == {"not yet tested"}
+
+
+def test_a_progress_bar_counts_in_chinese(chinese, monkeypatch):
+    said = []
+    monkeypatch.setattr(NotebookBar, "_publish", lambda self, bundle: said.append(bundle["text/plain"]))
+    monkeypatch.setitem(lab.progress_bar.__globals__, "_in_kernel", lambda: True)
+    assert list(lab.progress_bar(range(3), "trainings")) == [0, 1, 2]
+    assert re.fullmatch(r"训练：3，用时 [\d.]+ 秒", said[-1])
+
+
+def test_a_chapter_opens_with_a_box_in_chinese_and_with_its_line_alone_in_english(capsys):
+    lab.setup("01")
+    assert re.fullmatch(r"Chapter 01: .*\.\n", capsys.readouterr().out)
+    lab.language("zh")
+    lab.setup("01")
+    said = capsys.readouterr().out
+    assert "第 01 章" in said and "旋转与翻转" in said and "旋转矩阵" in said
+    assert all(opening.opening(chapter.id).title in opening.opening(chapter.id)._repr_html_() for chapter in chapters())
+    assert opening.opening("99") is None
+
+
+# --- The setting
+
+
+def test_the_language_is_set_by_the_environment_or_a_call_and_the_call_counts(monkeypatch):
+    assert lab.language() == "en" and lab.languages.say("Right") == "Right"
+    monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "zh")
+    assert lab.language() == "zh" and lab.languages.say("Right") == "正确"
+    assert lab.language("en") == "en" and lab.languages.say("Right") == "Right"
+
+
+def test_a_language_for_the_meantime_is_that_of_one_thread_and_ends_with_it(chinese):
+    with texts.speaking("en"), ThreadPoolExecutor(1) as other:
+        assert lab.language() == "en" and other.submit(lab.language).result() == "zh"
+        with texts.speaking("zh"):
+            assert lab.languages.say("Right") == "正确"
+        assert lab.languages.say("Right") == "Right"
+    assert lab.language() == "zh"
+    with pytest.raises(lab.CourseError, match="The language is 'fr'"), texts.speaking("fr"):
+        pass
+
+
+def test_an_unknown_language_is_refused_with_those_that_are_known(monkeypatch):
+    with pytest.raises(lab.CourseError, match=r"The language is 'fr'; the course speaks en \(English\), zh \(中文\)"):
+        lab.language("fr")
+    monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "de")
+    with pytest.raises(lab.CourseError, match="FEWSHOT_LAB_LANGUAGE is 'de'"):
+        lab.languages.say("Right")
+
+
+def test_the_commands_hand_the_language_on(monkeypatch):
+    monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "en")
+    monkeypatch.setattr("fewshot_lab.course.run.run", lambda *given: 0)
+    monkeypatch.setattr("sys.argv", ["fewshot-lab", "run", "00", "--language", "zh"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code and cli.os.environ["FEWSHOT_LAB_LANGUAGE"] == "zh"
+
+
+def test_a_text_without_translation_stays_english_and_braces_without_values_stay():
+    lab.language("zh")
+    said = lab.languages.say("no such text {x}")
+    assert said == said.english == "no such text {x}"
+
+
+# --- The glossary
+
+
+def test_the_glossary_has_every_term_that_the_chapters_give_in_chinese():
+    terms = glossary.terms()
+    assert len(terms) >= 120 and len({term.term.lower() for term in terms}) == len(terms)
+    known = {chapter.id for chapter in chapters()}
+    for term in terms:
+        assert all(vars(term).values()) and CHINESE.search(term.chinese_definition), term
+        assert set(term.chapters.split()) <= known, term
+    assert all(glossary.terms_of(chapter) for chapter in known)
+    held = "".join(f"{term.chinese}{term.chinese_definition}" for term in terms)
+    for chapter in chapters():
+        given = re.findall("[(（]([\u4e00-\u9fff]{2,})", chapter.source.read_text())
+        assert [word for word in given if word not in held] == []
+
+
+def test_the_glossary_is_filtered_and_its_page_is_up_to_date():
+    assert {"knowledge distillation", "self-distillation"} <= {term.term for term in lab.glossary("Distill").terms}
+    assert "knowledge distillation" in str(lab.glossary("蒸馏")) and "<table>" in lab.glossary()._repr_html_()
+    with pytest.raises(lab.CourseError, match="No term"):
+        lab.glossary("quantum")
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert page == glossary.as_markdown(), "fewshot-lab glossary > docs/glossary.md"

@@ -1,0 +1,220 @@
+"""Prompt learning: cached scores are the plain ones, calibrations keep their laws, and searching and tuning lower the loss."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fewshot_lab.data import glosses
+from fewshot_lab.errors import CourseError
+from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
+from fewshot_lab.models import kv_cache, language
+from fewshot_lab.models.kv_cache import encode_prefix, extend, last_hidden, token_embeddings, token_ids
+from fewshot_lab.widgets import PromptExplorer
+
+TEMPLATE = "Definition: {x}\nType:"
+TEXTS = ["a small bird", "someone who bakes bread and cakes in the early morning", "a red fruit"]
+WORDS = ["animal", "plant", "food", "person", "artifact"]
+LONG = ["animal", "means of transport", "sweet food"]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    """The language model in float32, so that two ways to one number differ by rounding only."""
+    tokenizer, model = language.smollm2("cpu")
+    return tokenizer, model.float().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def labelled(lm):
+    """Two draws of two labelled glosses a class as the model keeps them, which draw each is of, labels, label words' tokens."""
+    (texts, labels), (more, more_labels) = (glosses.task().draw(2, seed) for seed in (0, 1))
+    before, joint, _ = prompts.pieces(TEMPLATE)
+    draws = torch.arange(2).repeat_interleave(10)
+    ids = prompts.label_tokens(lm[0], WORDS)
+    return prompts.read_texts(*lm, texts + more, before, joint), draws, torch.cat([labels, more_labels]), ids
+
+
+def test_scores_with_shared_beginnings_are_those_of_one_forward_pass_each(lm):
+    plain = prompts.naive_scores(*lm, TEXTS, TEMPLATE, WORDS)
+    assert torch.allclose(prompts.label_scores(*lm, TEXTS, TEMPLATE, WORDS), plain, atol=2e-3)
+    assert torch.allclose(prompts.continuation_scores(*lm, TEXTS, TEMPLATE, WORDS), plain, atol=2e-3)
+    longer = prompts.naive_scores(*lm, TEXTS, TEMPLATE, LONG)
+    assert torch.allclose(prompts.continuation_scores(*lm, TEXTS, TEMPLATE, LONG), longer, atol=2e-3)
+
+
+def test_demonstrations_read_once_are_the_same_as_written_out(lm):
+    prompt = in_context.demonstration_prompt(["a cat", "a rose"], torch.tensor([0, 1]), WORDS, "{x} ->", torch.tensor([1, 0]))
+    assert prompt == "a rose -> plant\na cat -> animal\n"
+    written_out = prompts.naive_scores(*lm, TEXTS, prompt + "{x} ->", WORDS)
+    assert torch.allclose(in_context.in_context_scores(*lm, prompt, TEXTS, WORDS), written_out, atol=2e-3)
+
+
+def test_reading_keeps_the_texts_order_and_goes_on_with_every_ending(lm):
+    tokenizer, model = lm
+    prefix = encode_prefix(tokenizer, model, TEXTS)
+    for row, text in enumerate(TEXTS):
+        alone = encode_prefix(tokenizer, model, [text])
+        assert torch.allclose(prefix.last()[row], alone.last()[0], atol=1e-3)
+        assert torch.allclose(prefix.mean()[row], alone.mean()[0], atol=1e-3)
+    assert torch.equal(last_hidden(tokenizer, model, TEXTS), prefix.last())
+    endings = torch.stack([token_embeddings(model, token_ids(tokenizer, model, ending)) for ending in (" is a", " has the")])
+    both = extend(model, prefix, endings[:, None])
+    assert both.shape == (2, 3, model.config.hidden_size)
+    each = endings[torch.tensor([0, 1, 0])]  # another ending for every text
+    mixed = extend(model, prefix, each[None])[0]
+    for row, c in enumerate((0, 1, 0)):
+        assert torch.allclose(mixed[row], both[c, row], atol=1e-3)
+    with pytest.raises(ValueError, match="Text number 1 is empty"):
+        encode_prefix(tokenizer, model, ["a", ""])
+
+
+def test_batches_hold_every_text_once_and_not_too_many_tokens(lm):
+    texts = ["word " * count for count in (1, 300, 2, 700, 3, 900, 4)]
+    found = list(kv_cache.padded_batches(lm[0], texts, "cpu"))
+    assert sorted(torch.cat([rows for rows, *_ in found]).tolist()) == list(range(7))
+    assert all(ids.numel() <= kv_cache.TOKENS or len(ids) == 1 for _, ids, _ in found) and len(found) > 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 6))
+def test_the_log_probability_of_a_sequence_is_a_product_over_its_tokens(seed, length):
+    generator = torch.Generator().manual_seed(seed)
+    logits, tokens = torch.randn(length, 4, generator=generator).double(), torch.randint(4, (length,), generator=generator)
+    p = 1.0
+    for t in range(1, length):
+        p *= logits[t - 1].softmax(0)[tokens[t]].item()
+    assert prompts.sequence_log_probability(logits, tokens, 1).exp().item() == pytest.approx(p)
+    parts = [prompts.sequence_log_probability(logits[: t + 1], tokens[: t + 1], t).item() for t in range(1, length)]
+    assert prompts.sequence_log_probability(logits, tokens, 1).item() == pytest.approx(sum(parts))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31))
+def test_calibration_forgives_a_constant_preference_for_a_word(seed):
+    generator = torch.Generator().manual_seed(seed)
+    scores, unlabelled = torch.randn(6, 3, generator=generator), torch.randn(20, 3, generator=generator)
+    preference = torch.tensor([3.0, -2.0, 0.5])
+    for calibrate in (prompts.mean_logit_calibration, prompts.contextual_calibration):
+        plain = calibrate(scores, unlabelled[:1])
+        assert torch.allclose(calibrate(scores + preference, unlabelled[:1] + preference), plain, atol=1e-4)
+    words = prompts.class_log_probabilities(scores.log_softmax(1), [[0, 2], [1]])
+    assert torch.allclose(words.exp().sum(1), torch.ones(6), atol=1e-5)
+
+
+def test_templates_and_label_words_that_cannot_be_used_are_told(lm):
+    for template, words in (
+        ("no place", "exactly once"),
+        ("{x} {x} is", "exactly once"),
+        ("{x} is ", "end with a space"),
+        ("{x}", "go on"),
+    ):
+        with pytest.raises(CourseError, match=words):
+            prompts.pieces(template)
+    with pytest.raises(CourseError, match="choose a word of one token"):
+        prompts.label_tokens(lm[0], ["animal", "hippopotamus"])
+    with pytest.raises(CourseError, match="the same word"):
+        prompts.label_tokens(lm[0], ["animal", " animal"])
+
+
+def test_a_soft_prompt_lowers_the_loss_and_leaves_the_model_as_it_is(lm, labelled):
+    tokenizer, model = lm
+    prefix, draws, labels, ids = labelled
+    before = model.model.layers[3].mlp.up_proj.weight.clone()
+    start = token_embeddings(model, token_ids(tokenizer, model, "\nType:"))
+    P, losses = soft_prompts.tune_prompts(model, prefix, draws, labels, ids, start, steps=6, learning_rate=0.02)
+    assert (losses[-1] < losses[0] - 0.1).all() and P.shape == (2, *start.shape)
+    assert torch.equal(model.model.layers[3].mlp.up_proj.weight, before)
+    zero_shot = soft_prompts.prompted_logits(model, prefix, start, ids)[:10].log_softmax(1)
+    texts, _ = glosses.task().draw(2, seed=0)
+    assert torch.allclose(zero_shot, prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1), atol=5e-3)
+
+
+def test_prompts_that_learn_side_by_side_learn_what_each_learns_alone(lm, labelled):
+    tokenizer, model = lm
+    prefix, draws, labels, ids = labelled
+    start = token_embeddings(model, token_ids(tokenizer, model, "\nType:"))
+    both, losses = soft_prompts.tune_prompts(model, prefix, draws, labels, ids, start, steps=2)
+    texts, labels = glosses.task().draw(2, seed=1)
+    before, joint, _ = prompts.pieces(TEMPLATE)
+    one = prompts.read_texts(*lm, texts, before, joint)
+    nothing = torch.zeros(10, dtype=torch.long)
+    alone, its_losses = soft_prompts.tune_prompts(model, one, nothing, labels, ids, start, steps=2)
+    assert torch.allclose(losses[:, 1], its_losses[:, 0], atol=2e-3)
+    assert (both[1] - alone[0]).norm() < 0.1 * (alone[0] - start).norm()
+
+
+def test_a_searched_trigger_never_gets_worse_and_never_writes_the_answer(lm, labelled):
+    tokenizer, model = lm
+    prefix, draws, labels, ids = labelled
+    allowed = torch.zeros(model.config.vocab_size, dtype=torch.bool)
+    allowed[:20_000] = True
+    found, losses = triggers.search_triggers(
+        model, prefix, draws, labels, ids, token_ids(tokenizer, model, " the the"), steps=4, candidates=6, allowed=allowed
+    )
+    assert found.shape == (2, 2) and losses.shape == (5, 2)
+    assert (losses[1:] <= losses[:-1] + 1e-4).all() and (losses[-1] < losses[0]).all()
+    assert not set(found.flatten().tolist()) & set(ids.tolist()) and found.max() < 20_000
+
+
+def test_the_estimate_of_a_swap_is_the_slope_of_the_loss(lm, labelled):
+    """A hundredth of the way to another word changes the loss by a hundredth of the estimate."""
+    tokenizer, model = lm
+    prefix, draws, labels, ids = labelled
+    current = token_ids(tokenizer, model, " is a")
+    e = token_embeddings(model, current).detach().expand(2, -1, -1)  # (D, m, d)
+    loss, gradient = soft_prompts.loss_gradients(model, prefix, e, draws, labels, ids)
+    table = model.get_input_embeddings().weight
+    estimates = triggers.swap_estimates(gradient[0], current, table)
+    for word in (300, 5000, 12345):
+        moved = e.clone()
+        moved[0, 1] += 1e-2 * (table[word] - table[current[1]])
+        found = soft_prompts.label_losses(model, prefix, moved[None], draws, labels, ids)[0]
+        assert (found - loss)[0].item() == pytest.approx(1e-2 * estimates[1, word].item(), abs=2e-3)
+        assert (found - loss)[1].abs() < 1e-4, "the draws share nothing"
+    assert estimates[[0, 1], current].abs().max() < 1e-5
+
+
+def test_fine_tuning_moves_copies_of_the_upper_layers_only(lm):
+    tokenizer, model = lm
+    texts, labels = glosses.task().draw(1, seed=0)
+    batches = fine_tuning.from_below(tokenizer, model, [TEMPLATE.replace("{x}", text) for text in texts], 2)
+    head = model.get_output_embeddings().weight[prompts.label_tokens(tokenizer, WORDS)]
+    network = fine_tuning.UpperLayers(model, 2, head)
+    scores = prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1)
+    for rows, h, mask in batches:
+        assert torch.allclose(network(h, mask).log_softmax(1), scores[rows], atol=5e-3)
+    before = model.model.layers[-1].mlp.up_proj.weight.clone()
+    losses = fine_tuning.fine_tune(network, batches, labels, steps=5, learning_rate=3e-4)
+    assert losses[-1] < losses[0] - 0.2
+    assert torch.equal(model.model.layers[-1].mlp.up_proj.weight, before)
+    assert not torch.equal(network.inner.layers[-1].mlp.up_proj.weight, before)
+
+
+def test_a_head_pulled_to_the_prompt_starts_there_and_learns():
+    generator = torch.Generator().manual_seed(0)
+    like, start = torch.randn(50, 8, generator=generator), torch.randn(3, 8, generator=generator)
+    nothing = prompts.fit_head(like[:0], torch.empty(0, dtype=torch.long), 3, like=like, start=start)
+    assert torch.allclose(nothing(like), (like - like.mean(0)) @ start.T, atol=1e-4)
+    labels = torch.arange(3).repeat(10)
+    features = 3 * torch.eye(8)[labels] + 0.1 * torch.randn(30, 8, generator=generator)
+    learned = prompts.fit_head(features, labels, 3, like=features)
+    assert (learned(features).argmax(1) == labels).all()
+
+
+def test_the_explorer_answers_to_template_words_and_calibration_and_says_what_is_wrong(lm):
+    shown = PromptExplorer(*lm, glosses.task(), TEMPLATE)
+    seen = {shown.output.value}
+    shown.controls["template"].value = "{x} is a kind of"
+    seen.add(shown.output.value)
+    shown.controls["calibrated"].value = shown.controls["calibrated"].options[1]
+    seen.add(shown.output.value)
+    shown.controls["words"].value = "bird, tree, meal, man, tool"
+    seen.add(shown.output.value)
+    assert len(seen) == 4 and "role='alert'" not in "".join(seen)
+    shown.controls["words"].value = "bird, tree"
+    assert "role='alert'" in shown.output.value and "5 label words" in shown.output.value
+    shown.controls["words"].value = "<b>, tree, meal, man, tool"
+    assert "<b>" not in shown.output.value
+    assert all(control.description and control.tooltip for control in shown.controls.values())
+    assert 'alt="' in PromptExplorer(*lm, glosses.task(), TEMPLATE)._repr_mimebundle_()["text/html"]

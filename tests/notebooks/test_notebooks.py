@@ -1,0 +1,164 @@
+"""The chapters: built from their sources, executed cell by cell, with other parameters, solved, and twice with one outcome."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+from places import OMNIGLOT, ROOT, WNUT17
+from pretended import is_here
+
+from fewshot_lab.course import build
+from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.kernels import QUIET
+from fewshot_lab.course.outputs import records
+from fewshot_lab.course.run import run
+from fewshot_lab.evidence import CLAIMS
+
+CHAPTERS = {chapter.id: chapter for chapter in chapters()}
+DIGITS = {"DATASET": "digits"}
+OTHER_PARAMETERS = {
+    "00": {"DATASET": "glyphs"},
+    "01": DIGITS,
+    "02": DIGITS,
+    "03": {"CLASSES": "all"},
+    "04": DIGITS,
+    "05": DIGITS | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT else {}),
+    "06": DIGITS,
+    "07": DIGITS,
+    "08": {"DATASET": "glyphs"},
+    "09": {"CLASSES": "animal plant food time substance"},
+    "10": {},
+    "11": {"DATASET": "glyphs"},
+}
+LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: with --thorough only
+RECORDED = {
+    "00": {"nearest_neighbour_k5"},
+    "01": {"label_kept_hflip", "label_kept_rot180"},
+    "02": {
+        *("accuracy_none_k5", "accuracy_right_k5", "accuracy_wrong_k5"),
+        *("exchange_rate_right", "exchange_rate_wrong", "images_per_second"),
+    },
+    "03": {"frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"},
+    "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 20)},
+    "05": {
+        *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
+        *("maml_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
+    },
+    "06": {"student_hard_k5", "student_distilled_k5", "teacher"},
+    "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd20")},
+    "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
+    "09": {
+        *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
+        *("prompt_worth_k1", "fine_tuned_k4"),
+    },
+    "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50, 200))},
+    "11": {
+        *("pipeline_nothing_k5", "pipeline_all_k5", "pipeline_interaction_k5", "pipeline_seconds"),
+        *("texts_all_k2", "exchange_rate_pipeline"),
+    },
+}
+QUICKLY_RUN = {"00", "01"}
+TIMED = {"images_per_second", "C2", "cached_epoch_speedup", "pipeline_seconds"}  # the clock's figures, which no seed repeats
+
+each_chapter = pytest.mark.parametrize(
+    "chapter", [pytest.param(chapter, marks=pytest.mark.xdist_group(id), id=id) for id, chapter in CHAPTERS.items()]
+)
+
+
+@each_chapter
+def test_the_built_notebook_equals_its_source(chapter):
+    assert build.differences(chapter) == []
+
+
+@each_chapter
+def test_the_built_notebook_holds_its_outputs_and_stays_small(chapter):
+    cells = json.loads(chapter.notebook.read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code), "not executed: fewshot-lab build"
+    assert not any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
+    assert chapter.notebook.stat().st_size <= 1_500_000
+
+
+@each_chapter
+def test_code_cells_are_short_and_every_figure_has_a_caption_and_alternative_text(chapter):
+    for cell in build.build(chapter).cells:
+        if cell.cell_type == "code":
+            lines = [line for line in cell.source.split("\n") if line.strip()]
+            assert len(lines) <= 30, f"a cell of {len(lines)} lines: {lines[0]}"
+            for figure in cell.source.split("lab.figures.")[1:]:
+                assert "caption=" in figure and "alt=" in figure and "title=" in figure, lines[0]
+
+
+@each_chapter
+@pytest.mark.timeout(900)
+def test_every_cell_runs_and_deterministic_cells_print_what_is_stored(chapter):
+    options = ["--nbval-lax", "--nbval-cell-timeout=600", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "timeout=900"]
+    command = [sys.executable, "-m", "pytest", *options, str(chapter.notebook)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+@pytest.mark.parametrize("chapter", ["00", "01"])
+def test_the_chapters_without_training_have_cells_whose_output_is_compared(chapter):
+    assert any("nbval-check-output" in cell.metadata.get("tags", []) for cell in build.build(CHAPTERS[chapter]).cells)
+
+
+@each_chapter
+@pytest.mark.timeout(900)
+def test_the_solved_version_passes_every_check_and_follows_data_set_and_seed(chapter, tmp_path, request):
+    solved = executed(chapter, tmp_path, long=request.config.getoption("--thorough"))
+    assert solved["checks"]["passed"] and not solved["checks"]["failed"] and not solved["checks"]["not_attempted"]
+    assert solved["results"].keys() >= RECORDED[chapter.id] and solved["headline"]
+    assert all(claim in CLAIMS or claim.islower() for claim in solved["verdicts"])
+    stored = records(nbformat.read(chapter.notebook, as_version=4))["results"]
+    for name in solved["results"].keys() & stored.keys():
+        assert solved["results"][name] != stored[name], f"{name} does not depend on data set and seed"
+
+
+@each_chapter
+@pytest.mark.timeout(900)
+def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, request):
+    """Two runs with one seed must agree, so a solved chapter must find what an unanswered one found."""
+    if chapter.id not in QUICKLY_RUN and not request.config.getoption("--thorough"):
+        pytest.skip("a third run of a long chapter is made with --thorough only")
+    assert run([chapter.id], other_parameters(chapter).items(), out=tmp_path / "learner", device="cpu") == 0
+    learner = json.loads((tmp_path / "learner" / "results.json").read_text())["chapters"][0]
+    assert learner["parameters"]["SEED"] == 1
+    solved = executed(chapter, tmp_path)
+    for name in learner["results"].keys() - TIMED:
+        assert solved["results"][name] == learner["results"][name]
+    assert {c: v["verdict"] for c, v in solved["verdicts"].items() if c not in TIMED} == {
+        c: v["verdict"] for c, v in learner["verdicts"].items() if c not in TIMED
+    }
+
+
+@each_chapter
+@pytest.mark.timeout(1800)
+def test_a_chapter_runs_on_a_gpu_be_it_a_pretended_one(chapter, tmp_path, request, monkeypatch):
+    if not request.config.getoption("--thorough"):
+        pytest.skip("chapters run on a GPU with --thorough only")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'support'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    found = executed(chapter, tmp_path, device="cuda")
+    assert found["checks"]["passed"] and not found["checks"]["failed"] and found["results"].keys() >= RECORDED[chapter.id]
+
+
+def other_parameters(chapter, long: bool = True) -> dict[str, str]:
+    return {"SEED": "1", **OTHER_PARAMETERS[chapter.id], **(LONG.get(chapter.id, {}) if long else {})}
+
+
+def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> dict:
+    """The records of the chapter's solved version, executed with another data set and seed."""
+    [notebook] = build.write_solved(folder, [chapter.id])
+    if not is_here(device):
+        pretend = nbformat.v4.new_code_cell(f"import pretended\ngpu = pretended.pretend({device!r})\ngpu.__enter__()")
+        nb = nbformat.read(notebook, as_version=4)
+        nb.cells.insert(0, pretend)
+        nbformat.write(nb, notebook)
+    parameters = {"DEVICE": device, **other_parameters(chapter, long), "SEED": 1}
+    options = {"progress_bar": False, "extra_arguments": QUIET, "cwd": chapter.notebook.parent}
+    return records(papermill.execute_notebook(str(notebook), None, parameters, **options))

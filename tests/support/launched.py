@@ -1,0 +1,330 @@
+"""What tests/training/test_processes.py launches: every method that trains, for a few steps.
+
+Alone, in several processes, or on a GPU.
+
+Usage: launched.py OUT [name ...]. Writes {name: what was found} of the cases named, all by default. A case of EXACT trains
+networks without batch norm on batches without random changes, so that it must end with the weights that one process finds; a
+case of CLOSE trains as the chapters do and returns numbers that must be near those of one process. A case of REFUSED asks
+several processes for what they cannot share and returns what is said. All work on the device that the environment names, which
+is pretended where it is not.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import torch
+from pretended import is_here, pretend
+from torch import Tensor, nn
+
+from fewshot_lab import data, runtime, training
+from fewshot_lab.data import glosses
+from fewshot_lab.data.episodes import draw_episodes, glyph_pool
+from fewshot_lab.errors import CourseError
+from fewshot_lab.methods import (
+    adversarial,
+    contrastive,
+    distillation,
+    few_shot,
+    fine_tuning,
+    generated_instances,
+    generation,
+    linear_probe,
+    maml,
+    prompts,
+    prototypes,
+    soft_prompts,
+    supervised,
+    tagging,
+    text_augmentation,
+    variational,
+)
+from fewshot_lab.models import conv_net, encoder_net, language
+from fewshot_lab.models.kv_cache import token_embeddings, token_ids
+from fewshot_lab.training import processes
+
+DEVICE = os.environ.get("FEWSHOT_LAB_DEVICE", "cpu")
+WORDS = ["animal", "plant", "food", "person", "artifact"]
+made: list[nn.Module] = []  # the networks that the methods have made
+
+
+def plain_net(classes: int = 64, *, size: int = 28, channels: int = 1, width: int = 16) -> nn.Module:
+    """In the place of a convolutional net: no batch norm, so that a share of a batch is treated as the whole is."""
+    made.append(nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, 24), nn.ReLU(), nn.Linear(24, classes)))
+    return made[-1]
+
+
+def plain_generator(*arguments, **options) -> nn.Module:
+    made.append(GENERATOR(*arguments, **options))
+    made[-1].layers[1] = made[-1].layers[4] = nn.Identity()
+    return made[-1]
+
+
+def plain_text_net(*arguments) -> nn.Module:
+    made.append(TEXT_NET(*arguments))
+    made[-1].dropout = nn.Identity()
+    return made[-1]
+
+
+def in_order(images: Tensor, generator) -> Tensor:
+    return images.float() / 255
+
+
+def off_the_image(images: Tensor, epsilon: float) -> Tensor:
+    """A start of attacks without chance, and not at the image itself, where TRADES has no gradient but rounding."""
+    return (images + epsilon / 2).clamp(0, 1)
+
+
+GENERATOR, TEXT_NET = generation.Generator, text_augmentation.TextNet
+PLAIN = [
+    *(mock.patch.object(page, "conv_net", plain_net) for page in (supervised, contrastive, distillation, adversarial)),
+    mock.patch.object(generated_instances, "conv_net", plain_net),
+    mock.patch.object(prototypes, "encoder_net", plain_net),
+    *(mock.patch.object(page, "mixed_jitter", in_order) for page in (prototypes, maml)),
+    mock.patch.object(adversarial, "random_start", off_the_image),
+    mock.patch.object(generation, "Generator", plain_generator),
+    mock.patch.object(text_augmentation, "TextNet", plain_text_net),
+]
+
+
+def weights(*networks: nn.Module) -> Tensor:
+    return torch.cat([weight.detach().cpu().flatten() for network in networks for weight in network.parameters()])
+
+
+def weights_after(call: Callable[[], object]) -> Tensor:
+    """The weights of the network that a call made last."""
+    call()
+    return weights(made[-1])
+
+
+def student(answers: str, **options) -> Tensor:
+    torch.manual_seed(0)
+    teacher = conv_net(10, size=8, width=8).eval()
+    cached = teacher if answers == "online" else distillation.cached_logits(teacher, "digits")
+    options = {"shots": 3, "seed": 0, "images": "all", "steps": 15, "device": DEVICE} | options
+    options |= {} if answers == "online" else {"answers": answers}
+    return weights_after(lambda: distillation.fit_student("digits", teacher=cached, **options))
+
+
+def robust(method: str) -> Tensor:
+    options = {"seed": 0, "steps": 8, "inner_steps": 2, "test_epsilon": None, "device": DEVICE}
+    return weights_after(lambda: adversarial.fit_robust("digits", method=method, **options))
+
+
+def episodes_together() -> Tensor:
+    """Two episodes a step, which two processes have one each of."""
+    pool = glyph_pool("train", jitter="none")
+    drawn = draw_episodes(pool, 12, way=10, shots=1, queries=1, seed=0)
+    torch.manual_seed(0)
+    encoder = plain_net()
+
+    def draw(rows, labels, generator):
+        return in_order(pool.images[rows.flatten().cpu()].to(rows.device), generator), labels
+
+    loss = prototypes.episode_loss(prototypes.prototype_rule, 10, 1)
+    labels = drawn.query_labels.expand(12, -1)
+    training.train(encoder, drawn.rows, labels, steps=6, batch_size=2, augment=draw, loss=loss, device=DEVICE)
+    return weights(encoder)[:-64]  # distances do not feel the last bias: its gradient is rounding
+
+
+def meta_learner(first_order: bool) -> Tensor:
+    torch.manual_seed(0)
+    learner = maml.fit_maml(encoder_net(), steps=3, tasks=4, seed=0, first_order=first_order, device=DEVICE)
+    return weights(learner)
+
+
+def uneven() -> Tensor:
+    """Batches of 33 images, of which two processes have 17 and 16."""
+    task = data.load("digits")
+    torch.manual_seed(0)
+    net = plain_net(10, size=8)
+    history = training.train(net, task.train_images, task.train_labels, steps=15, batch_size=33, device=DEVICE)
+    return torch.cat([torch.tensor(history.losses), weights(net)])
+
+
+def game() -> Tensor:
+    found = generation.fit_gan("digits", seed=0, steps=12, device=DEVICE)
+    losses = torch.tensor([found["history"].discriminator, found["history"].generator])
+    return torch.cat([losses.flatten(), weights(found["generator"], found["discriminator"])])
+
+
+def from_scratch() -> Tensor:
+    texts, labels = glosses.task().draw(10, 0)
+    options = {"texts": texts, "labels": labels.tolist(), "seed": 0, "steps": 10, "per_class": 5}
+    return weights_after(lambda: text_augmentation.fit_from_scratch("five", **options))
+
+
+def instances() -> Tensor:
+    pool = data.load("digits").train_images[:10].unflatten(0, (10, 1))
+    options = {"shots": 2, "seed": 0, "pool": pool, "share": 1.0, "steps": 10, "device": DEVICE}
+    return weights_after(lambda: generated_instances.fit_classifier("digits", **options))
+
+
+def language_model():
+    tokenizer, model = language.smollm2(DEVICE)
+    return tokenizer, model.float().requires_grad_(False)
+
+
+def soft_prompt(texts_a_class: int = 2) -> Tensor:
+    lm = language_model()
+    texts, labels = glosses.task().draw(texts_a_class, 0)
+    before, joint, _ = prompts.pieces("Definition: {x}\nType:")
+    prefix, ids = prompts.read_texts(*lm, texts, before, joint), prompts.label_tokens(lm[0], WORDS)
+    start = token_embeddings(lm[1], token_ids(*lm, "\nType:"))
+    draws = torch.zeros(len(texts), dtype=torch.long)
+    P, losses = soft_prompts.tune_prompts(lm[1], prefix, draws, labels, ids, start, steps=2)
+    return torch.cat([losses.flatten(), P.cpu().flatten()])
+
+
+def upper_layers(count: int = 9) -> Tensor:
+    lm = language_model()
+    texts, labels = glosses.task().draw(2, 0)
+    batches = fine_tuning.from_below(*lm, [f"Definition: {text}\nType:" for text in texts[:count]], 1)
+    head = lm[1].get_output_embeddings().weight[prompts.label_tokens(lm[0], WORDS)]
+    network = fine_tuning.UpperLayers(lm[1], 1, head)
+    losses = fine_tuning.fine_tune(network, batches, labels[:count], steps=2)
+    return torch.cat([torch.tensor(losses), fine_tuning.answers(network, batches).flatten()])
+
+
+def probe_head() -> Tensor:
+    """A head that is fitted whole, not in steps: every process fits the same."""
+    generator = torch.Generator().manual_seed(0)
+    features, labels = torch.randn(40, 8, generator=generator), torch.arange(40) % 4
+    return prompts.fit_head(features, labels, 4, like=features)(features).detach()
+
+
+def swept(seed: int) -> dict:
+    return {"weights": weights(supervised.fit_classifier("digits", seed=seed, steps=5, device=DEVICE))}
+
+
+EXACT: dict[str, Callable[[], Tensor]] = {
+    "few-shot": lambda: weights_after(lambda: supervised.fit_few_shot("digits", shots=5, seed=0, steps=15, device=DEVICE)),
+    "classifier": lambda: weights_after(lambda: supervised.fit_classifier("digits", steps=15, device=DEVICE)),
+    "uneven shares": uneven,
+    "rotations": lambda: weights_after(
+        lambda: contrastive.rotation_prediction(data.load("digits").train_images, steps=8, device=DEVICE)
+    ),
+    "SimCLR": lambda: weights_after(
+        lambda: contrastive.simclr(data.load("digits").train_images, (), batch_size=32, steps=8, device=DEVICE)
+    ),
+    "training on": lambda: weights_after(lambda: linear_probe.fit_from("digits", shots=5, seed=0, steps=10, device=DEVICE)),
+    "encoder by classes": lambda: weights_after(lambda: prototypes.fit_by_classes(steps=5, seed=0, device=DEVICE)),
+    "encoder by episodes": episodes_together,
+    "MAML": lambda: meta_learner(first_order=False),
+    "first-order MAML": lambda: meta_learner(first_order=True),
+    "distillation": lambda: student("soft"),
+    "pseudo-labels": lambda: student("hard"),
+    "distillation, teacher online": lambda: student("online"),
+    "adversarial": lambda: robust("adversarial"),
+    "TRADES": lambda: robust("trades"),
+    "free adversarial": lambda: robust("free"),
+    "GAN": game,
+    "generated instances": instances,
+    "text net": from_scratch,
+    "soft prompt": soft_prompt,
+    "upper layers": upper_layers,
+    "head": probe_head,
+    "sweep": lambda: torch.stack([row["weights"] for row in training.sweep(swept, [{"seed": 0}, {"seed": 1}])]),
+}
+
+
+def episodic() -> dict[str, float]:
+    weights = few_shot.fit("prototypes", steps=25, seed=0, way=20, device=DEVICE)["weights"]["prototypes"]
+    pool = glyph_pool("test", jitter="mild")
+    drawn = draw_episodes(pool, 200, way=5, shots=1, queries=5, seed=0)
+    features = prototypes.embed(few_shot.encoder_of(weights), pool)
+    return {"accuracy": prototypes.episode_accuracies(features, drawn).mean().item()}
+
+
+def contrasted() -> dict[str, float]:
+    views = (("affine", 0.5),)
+    f, history = contrastive.simclr(data.load("digits").train_images, views, batch_size=64, steps=40, device=DEVICE)
+    return {"loss": sum(history.losses[-10:]) / 10}
+
+
+def played() -> dict[str, float]:
+    history = generation.fit_gan("digits", seed=0, steps=150, device=DEVICE)["history"]
+    return {"discriminator": sum(history.discriminator[-50:]) / 50, "generator": sum(history.generator[-50:]) / 50}
+
+
+def encoded() -> dict[str, float]:
+    losses = variational.fit_vae("digits", seed=0, steps=150, device=DEVICE)["history"].losses
+    return {"loss a pixel": sum(losses[-20:]) / 20 / 64}
+
+
+def tagged() -> dict[str, float]:
+    found = tagging.fit_tagger(count=40, seed=0, steps=25, batch=8, layers=2, tested=60, device=DEVICE)
+    return {"accuracy": found["token_accuracy"]}
+
+
+CLOSE: dict[str, Callable[[], dict[str, float]]] = {
+    "few-shot with augmentation": lambda: {
+        "accuracy": supervised.fit_few_shot("digits", shots=20, seed=0, policy="affine", strength=0.3, steps=80, device=DEVICE)[
+            "test_accuracy"
+        ]
+    },
+    "robust network": lambda: {
+        "accuracy": adversarial.fit_robust("digits", seed=0, method="trades", steps=60, test_epsilon=None, device=DEVICE)[
+            "test_accuracy"
+        ]
+    },
+    "SimCLR with views": contrasted,
+    "prototypes": episodic,
+    "GAN with batch norm": played,
+    "VAE": encoded,
+    "tagger": tagged,
+}
+
+
+def refusal(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except CourseError as error:
+        return str(error)
+    return ""
+
+
+REFUSED: dict[str, Callable[[], str]] = {
+    "SimCLR, odd batch": lambda: refusal(lambda: contrastive.simclr(data.load("digits").train_images, (), batch_size=33)),
+    "soft prompt, one text": lambda: refusal(lambda: soft_one_text()),
+    "upper layers, one text": lambda: refusal(lambda: upper_layers(count=1)),
+}
+
+
+def soft_one_text() -> Tensor:
+    draws = torch.arange(5)
+    return soft_prompts.tune_prompts(None, None, draws, draws, draws, torch.zeros(1, 4), steps=1)
+
+
+def differs(found: Tensor) -> float:
+    """How far this process's numbers are from the mean over all of them."""
+    mean = found.clone()
+    processes.all_reduce_mean([mean])
+    return (found - mean).abs().max().item()
+
+
+def main(out: str, names: list[str]) -> None:
+    torch.set_num_threads(1)
+    report: dict[str, object] = {"processes": runtime.world_size()}
+    several = runtime.world_size() > 1
+    for name in names or [*EXACT, *CLOSE, *(REFUSED if several else ())]:
+        if name in EXACT:
+            with torch.random.fork_rng([]):
+                for patch in PLAIN:
+                    patch.start()
+                found = EXACT[name]()
+                mock.patch.stopall()
+            report[name] = {"weights": found.flatten()[:: 1 + found.numel() // 400].tolist(), "differs": differs(found)}
+        else:
+            report[name] = CLOSE[name]() if name in CLOSE else REFUSED[name]()
+    if processes.rank_and_world_size(DEVICE)[0] == 0:
+        Path(out).write_text(json.dumps(report))
+
+
+if __name__ == "__main__":
+    with contextlib.nullcontext() if is_here(DEVICE) else pretend(DEVICE):
+        main(sys.argv[1], sys.argv[2:])

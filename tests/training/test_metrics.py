@@ -1,0 +1,118 @@
+"""Intervals: known values, agreement with scipy, coverage and the words of their errors."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fewshot_lab.training import (
+    Estimate,
+    accuracy,
+    bootstrap_interval,
+    mean_interval,
+    paired_difference,
+    share_interval,
+)
+
+numbers = st.lists(st.floats(-100, 100), min_size=2, max_size=20)
+
+
+@given(numbers)
+def test_mean_interval_is_students_interval_of_scipy(values):
+    result = mean_interval(values)
+    error = scipy.stats.sem(values)
+    expected = (np.mean(values),) * 2 if error == 0 else scipy.stats.t.interval(0.95, len(values) - 1, np.mean(values), error)
+    assert (result.low, result.high) == pytest.approx(expected, abs=1e-8)
+    assert result.mean == pytest.approx(np.mean(values)) and result.n == len(values)
+
+
+def test_one_value_has_no_interval_and_says_so():
+    result = mean_interval([0.5])
+    assert result.mean == 0.5 and math.isnan(result.low) and math.isnan(result.high)
+    assert "no interval" in str(result)
+
+
+def test_estimate_prints_mean_interval_and_repetitions():
+    assert str(Estimate(0.871, 0.852, 0.89, 5)) == "0.871 [0.852, 0.890], n = 5"
+    assert str(Estimate(0.871, 0.852, 0.89, 5, "share")) == "0.871 [0.852, 0.890], n = 5"
+    assert str(Estimate(1234.5, 1200, 1260, 3, "images/s")) == "1,234 [1,200, 1,260] images/s, n = 3"
+    assert Estimate(0.11, 0.08, 0.14, 5).describe(signed=True) == "+0.110 [0.080, 0.140], n = 5"
+    assert str(Estimate(4.0, 3.1, 4.0, 5, bound=">=")) == ">= 4.000 [from 3.100], n = 5"
+
+
+@pytest.mark.parametrize("values", [[], [0.1, math.nan], [math.inf]])
+def test_mean_of_nothing_or_of_nan_is_refused(values):
+    with pytest.raises(ValueError):
+        mean_interval(values)
+
+
+@given(numbers, st.floats(-10, 10))
+def test_paired_difference_sees_a_constant_gain_whatever_the_spread(values, gain):
+    result = paired_difference(np.add(values, gain), values)
+    assert (result.low, result.high) == pytest.approx((gain, gain), abs=1e-9)
+
+
+@given(numbers)
+def test_swapping_the_sides_of_a_paired_difference_mirrors_it(values):
+    there, back = paired_difference(values, values[::-1]), paired_difference(values[::-1], values)
+    assert (there.mean, there.low, there.high) == pytest.approx((-back.mean, -back.high, -back.low), abs=1e-9)
+
+
+def test_unpaired_values_are_refused_with_advice():
+    with pytest.raises(ValueError, match="3 against 2.*same seeds"):
+        paired_difference([1, 2, 3], [1, 2])
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_share_interval_is_wilsons(case):
+    successes, n = case
+    expected = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")
+    result = share_interval(successes, n)
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= result.low <= result.mean <= result.high <= 1
+
+
+@pytest.mark.parametrize("successes,n", [(1, 0), (-1, 5), (6, 5)])
+def test_impossible_shares_are_refused(successes, n):
+    with pytest.raises(ValueError, match="successes"):
+        share_interval(successes, n)
+
+
+def test_bootstrap_interval_covers_the_truth_about_95_times_in_100():
+    generator = np.random.default_rng(0)
+    covered = 0
+    for trial in range(200):
+        result = bootstrap_interval(np.mean, generator.normal(1.0, 1.0, 12), resamples=500, seed=trial)
+        covered += result.low <= 1.0 <= result.high
+    assert 0.89 <= covered / 200 <= 0.99
+
+
+def test_bootstrap_draws_paired_rows_together():
+    values = np.random.default_rng(0).normal(size=10)
+
+    def difference(a, b):
+        return a.mean() - b.mean()
+
+    together = bootstrap_interval(difference, values + 1, values)
+    apart = bootstrap_interval(difference, values + 1, values, paired=False)
+    assert (together.low, together.high) == pytest.approx((1, 1))
+    assert apart.high - apart.low > 0.5
+
+
+def test_bootstrap_of_few_rows_claims_no_interval_and_of_unequal_samples_is_refused():
+    assert math.isnan(bootstrap_interval(np.mean, [1.0, 2.0, 3.0, 4.0]).low)
+    with pytest.raises(ValueError, match="paired=False"):
+        bootstrap_interval(lambda a, b: 0.0, [1, 2], [1])
+
+
+def test_accuracy_counts_the_rows_whose_largest_logit_is_at_the_label():
+    logits = [[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
+    assert accuracy(torch.tensor(logits), torch.tensor([1, 0, 0, 0])) == 0.75
+    assert accuracy(np.array(logits), np.array([1, 0, 0, 0])) == 0.75
+    assert accuracy(torch.tensor(logits, dtype=torch.bfloat16), torch.tensor([1, 0, 0, 0])) == 0.75
+    with pytest.raises(ValueError, match="One label per row"):
+        accuracy(np.array(logits), np.array([1]))
