@@ -5,7 +5,7 @@ import random
 
 import pytest
 import torch
-from fewshot_lab.exercises.probes import SMALL_BERT as SMALL
+from fewshot_lab.exercises.inspectors import SMALL_BERT as SMALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import WNUT17
