@@ -1,7 +1,10 @@
 """Notebooks from their sources: py:percent texts with solution marks.
 
-`# %% exercise="name"` begins the cell of an exercise, worth one point or `points=3`: it becomes nbgrader's two cells, the
-solution and the locked check under it. `# %% [markdown] answer="name" points=3` is an answer in words that a person marks.
+What stands behind `# %%` is short for a cell's metadata:
+
+- `exercise="name"`, worth one point or `points=3`: nbgrader's two cells, the solution and the locked check under it;
+- `[markdown] answer="name" points=3`: an answer in words that a person marks;
+- `folded=true`: a cell that only draws. A learner sees its figure at once, and its code on a click.
 
 The learner's version holds `# YOUR CODE HERE` in place of each solution region. In a cell that asks to repair a listing
 (one with a PLANTED region) the planted lines stand instead of the solution.
@@ -70,6 +73,9 @@ def _expanded(cell) -> list:
         check = nbformat.v4.new_code_cell(f"lab.check({name})")
         check.metadata["nbgrader"] = _nbgrader(f"check_{name}", grade=True, locked=True, points=points)
         return [cell, check]
+    if cell.metadata.pop("folded", False):
+        cell.metadata["jupyter"] = {"source_hidden": True}  # JupyterLab's fold
+        cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]  # the web site's
     if name := cell.metadata.pop("answer", None):
         cell.metadata["nbgrader"] = _nbgrader(name, solution=True, grade=True, points=points)
     return [cell]
@@ -115,7 +121,7 @@ def differences(chapter: Chapter) -> list[str]:
         found.append(f"{chapter.notebook.name} has {len(stored)} cells, its source gives {len(built)}")
     for position, (new, old) in enumerate(zip(built, stored, strict=False), 1):
         parts = {"type": (new.cell_type, old.cell_type), "text": (new.source, old.source)}
-        parts |= {name: (new.metadata.get(name), old.metadata.get(name)) for name in ("tags", "nbgrader")}
+        parts |= {name: (new.metadata.get(name), old.metadata.get(name)) for name in ("tags", "nbgrader", "jupyter")}
         changed = [name for name, (ours, theirs) in parts.items() if ours != theirs]
         if changed:
             first_line = (new.source or old.source).strip().split("\n")[0][:60]

@@ -4,5 +4,19 @@ from .charts import bars, curves, images, matrix, scatter
 from .panels import panels, tiled
 from .scenes import scenes
 from .style import Picture, new_figure, style
+from .texts import texts
 
-__all__ = ["Picture", "bars", "curves", "images", "matrix", "new_figure", "panels", "scenes", "scatter", "style", "tiled"]
+__all__ = [
+    "Picture",
+    "bars",
+    "curves",
+    "images",
+    "matrix",
+    "new_figure",
+    "panels",
+    "scenes",
+    "scatter",
+    "style",
+    "texts",
+    "tiled",
+]

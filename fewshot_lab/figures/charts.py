@@ -1,18 +1,23 @@
-"""The charts of the course: curves and bars with intervals, a matrix, named points, and a grid of images."""
+"""The charts of the course: curves and bars with intervals, a matrix, named points, and a grid of images.
 
-from collections.abc import Sequence
+Each takes title, caption and, where its numbers do not say it all, `alt`, the alternative text; without one the figure says its
+title and its numbers.
+"""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
+from . import alt as alternative
 from .style import COLOURS, MARKERS, Picture, new_figure, style
 
 BESIDE = (((7, 5), "left"), ((-7, -11), "right"), ((7, -11), "left"), ((-7, 5), "right"))  # a point's name, in points from it
 
 
 def curves(
-    series: dict[str, tuple[Sequence, Sequence]], *, title: str, x: str, y: str, caption: str, alt: str, **options
+    series: dict[str, tuple[Sequence, Sequence]], *, title: str, x: str, y: str, caption: str, alt: str = "", **options
 ) -> Picture:
     """Lines with their 95 % intervals: series maps a name to (x values, Estimates). Options: log_x, ticks, limits, levels.
 
@@ -38,29 +43,35 @@ def curves(
             axes.set_ylim(*limits)
         axes.set(title=title, xlabel=x, ylabel=y)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, caption=caption, alt=alt or alternative.of_curves(title, x, y, series))
 
 
 def bars(
-    estimates: dict[str, object], *, title: str, x: str, caption: str, alt: str, line: float | None = None, digits: int = 2
+    estimates: dict[str, object], *, title: str, x: str, caption: str, alt: str = "", line: float | None = None, digits: int = 2
 ) -> Picture:
     """Horizontal points with 95 % intervals, one per name, written to `digits`; `line`: a vertical line to compare with."""
     with style():
         figure, axes = new_figure(size=(7, 0.8 + 0.36 * len(estimates)))
-        for row, estimate in enumerate(estimates.values()):
-            axes.plot([estimate.low, estimate.high], [row, row], color=COLOURS[0], linewidth=2)
-            axes.plot(estimate.mean, row, "o", color=COLOURS[0])
-            text = f"{estimate.mean:.{digits}f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
-            axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
+        draw_estimates(axes, estimates.values(), digits)
         if line is not None:
             axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
         axes.set_yticks(range(len(estimates)), list(estimates))
         axes.set_ylim(len(estimates) - 0.4, -0.6)
         axes.set(title=title, xlabel=x)
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, caption=caption, alt=alt or alternative.of_estimates(title, x, estimates, digits))
 
 
-def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, caption: str, alt: str) -> Picture:
+def draw_estimates(axes, estimates: Iterable, digits: int, series: int = 0) -> None:
+    """Estimates under each other: a point with its number on the line of its interval, in the colour of a series."""
+    colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
+    for row, estimate in enumerate(estimates):
+        axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2)
+        axes.plot(estimate.mean, row, marker, color=colour)
+        text = alternative.written(estimate.mean, digits)
+        axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
+
+
+def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, caption: str, alt: str = "") -> Picture:
     """A table of shares from 0 to 1 in colour, each with its number."""
     values = np.asarray(values)
     with style():
@@ -76,7 +87,7 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, c
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0)
         axes.set_title(title)
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, caption=caption, alt=alt or alternative.of_matrix(title, values, rows, columns))
 
 
 def scatter(
@@ -87,7 +98,7 @@ def scatter(
     y: str,
     colour: str,
     caption: str,
-    alt: str,
+    alt: str = "",
     log_y: bool = False,
 ) -> Picture:
     """Named points (x, y, value); the value is the colour, on a scale that is white at 0 and named `colour`."""
@@ -114,10 +125,10 @@ def scatter(
                 if not box.count_overlaps(taken):
                     break
             taken.append(box)
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, caption=caption, alt=alt or alternative.of_points(title, x, y, colour, points))
 
 
-def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str, caption: str, alt: str) -> Picture:
+def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str, caption: str, alt: str = "") -> Picture:
     """A grid of images (N, C, H, W), uint8 or float 0..1, with a line of text over each."""
     rows = -(-len(pictures) // columns)
     width = max(0.85, 0.1 + 0.07 * max(map(len, labels)))  # inches, so that the longest label has room
@@ -130,4 +141,4 @@ def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str,
             axes.imshow(picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1).cpu().numpy(), vmin=0, vmax=1)
             axes.set_title(label, fontsize=8, fontweight="normal", loc="center")
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, caption=caption, alt=alt or alternative.of_images(title, labels))

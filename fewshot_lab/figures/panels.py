@@ -3,11 +3,19 @@
 import torch
 from torch import Tensor
 
-from .style import COLOURS, MARKERS, Picture, new_figure, style
+from . import alt as alternative
+from .charts import draw_estimates
+from .style import Picture, new_figure, style
 
 
 def panels(
-    measures: dict[str, dict[str, object]], *, title: str, caption: str, alt: str, line: float | None = None, digits: int = 2
+    measures: dict[str, dict[str, object]],
+    *,
+    title: str,
+    caption: str,
+    alt: str = "",
+    line: float | None = None,
+    digits: int = 2,
 ) -> Picture:
     """One panel per measure: {measure: {name: Estimate}}, the same names in each; the measure is its horizontal axis.
 
@@ -17,13 +25,7 @@ def panels(
     with style():
         figure, grid = new_figure(1, len(measures), size=(1.2 + 2.4 * len(measures), 1.1 + 0.34 * len(names)), squeeze=False)
         for number, (axes, (measure, estimates)) in enumerate(zip(grid.flat, measures.items(), strict=True)):
-            colour = COLOURS[number % len(COLOURS)]
-            for row, name in enumerate(names):
-                estimate = estimates[name]
-                axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2)
-                axes.plot(estimate.mean, row, MARKERS[number % len(MARKERS)], color=colour)
-                text = f"{estimate.mean:.{digits}f}" if abs(estimate.mean) < 10 else f"{estimate.mean:.3g}"
-                axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
+            draw_estimates(axes, (estimates[name] for name in names), digits, series=number)
             axes.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.margins(x=0.12)
@@ -32,7 +34,11 @@ def panels(
                 axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
             axes.set_xlabel(measure)
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(
+            figure,
+            caption=caption,
+            alt=alt or " ".join(alternative.of_estimates(title, m, e, digits) for m, e in measures.items()),
+        )
 
 
 def tiled(images: Tensor) -> Tensor:

@@ -2,11 +2,10 @@
 
 import torch
 
-from ..figures import charts, svg
+from ..figures import charts, svg, texts
 from ..languages import later, say
 from ..methods.label_preservation import LabelPreservation
 from .explorer import Explorer, choice, slider
-from .text import table
 
 _NONE = later("The classifier reads no test image of this class rightly.")
 
@@ -49,7 +48,7 @@ class LabelExplorer(Explorer):
     def still(self):
         rows, name = self._chosen(), self["transformation"]
         if not len(rows):
-            return table({self["label"]: _NONE}, title="No image to show", caption="A still of the explorer.")
+            return texts({self["label"]: _NONE}, title="No image to show", caption="A still of the explorer.")
         images = self.measured.task.test_images[rows]
         pictures = torch.cat([images, self.measured.transformations[name](images)])
         labels = [self["label"]] * len(rows) + [self.measured.classes_after(name, row)[0] for row in rows.tolist()]

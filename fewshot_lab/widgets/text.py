@@ -3,7 +3,6 @@
 import difflib
 import html
 import random
-import textwrap
 from collections.abc import Callable, Sequence
 
 import ipywidgets
@@ -13,8 +12,8 @@ from ..augment.text import OPERATIONS, changed
 from ..data.glosses import TextTask
 from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
-from ..figures import Picture, new_figure, style
-from ..languages import english, later, say
+from ..figures import Picture, texts
+from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
 OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
@@ -72,7 +71,7 @@ class TextExplorer(Explorer):
         for operation in [*OPERATIONS, "back-translation"]:
             after = self.after(operation)
             shown[operation] = marked(after, self.text(), "[", "]", escape=str)
-        return table(
+        return texts(
             shown,
             title=say("One gloss, six operations at strength {alpha:.2f}", alpha=self["alpha"]),
             caption=say("A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts."),
@@ -120,7 +119,7 @@ class LabelMarker(Explorer):
     def still(self) -> Picture:
         pairs = zip(self.classes, self.copies, strict=True)
         shown = {f"{number}. {kind}": text for number, (kind, text) in enumerate(pairs, 1)}
-        return table(
+        return texts(
             dict(list(shown.items())[:8]),
             title=say("The first eight texts that you are asked about"),
             caption=say("A still of the widget: the label that each changed text carries. Run the cell to mark them."),
@@ -134,19 +133,3 @@ def marked(text: str, other: str, begin: str, end: str, escape: Callable[[str], 
     for block in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_matching_blocks():
         same |= set(range(block.a, block.a + block.size))
     return " ".join(escape(word) if place in same else begin + escape(word) + end for place, word in enumerate(words))
-
-
-def table(rows: dict[str, str], *, title: str, caption: str) -> Picture:
-    """Texts under each other, each behind its name, as a picture."""
-    wrapped = {name: textwrap.wrap(text, 78) or [""] for name, text in rows.items()}
-    lines = sum(map(len, wrapped.values())) + 0.4 * len(wrapped)
-    with style():
-        figure, axes = new_figure(size=(8.5, 0.5 + 0.22 * lines))
-        axes.axis("off")
-        place = 0.0
-        for name, text in wrapped.items():
-            axes.text(0, place, name, va="top", fontweight="bold", fontsize=9)
-            axes.text(0.2, place, "\n".join(text), va="top", fontsize=9, linespacing=1.25)
-            place += len(text) + 0.4
-        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=english(title))
-        return Picture(figure, caption=caption, alt=f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items()))

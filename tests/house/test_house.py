@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "evidence": {"errors", "languages", "runtime", "training"},
     "methods": {"augment", "data", "errors", "files", "models", "runtime", "training"},
     "exercises": {"augment", "errors", "languages", "methods", "runtime"},
-    "figures": {"methods", "training"},
+    "figures": {"languages"},
     "widgets": {"evidence", "assets", "augment", "data", "figures", "languages", "methods"},
     "checking": {"attempts", "exercises", "languages", "runtime"},
     "grading": {"checking", "course", "errors", "exercises", "figures", "files", "runtime"},

@@ -5,7 +5,6 @@ import random
 
 import pytest
 import torch
-from fewshot_lab.exercises.inspectors import SMALL_BERT as SMALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import WNUT17
@@ -17,6 +16,7 @@ from fewshot_lab.checking import checks as checking
 from fewshot_lab.data import clue, conll, sentences, templates
 from fewshot_lab.data.conll import Sentence, bio, from_bio, parse, spans, written
 from fewshot_lab.exercises import exercise
+from fewshot_lab.exercises.inspectors import SMALL_BERT as SMALL
 from fewshot_lab.methods import tagging
 from fewshot_lab.methods.characters import character_accuracy
 

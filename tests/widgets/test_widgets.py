@@ -111,3 +111,25 @@ def test_the_names_of_points_that_lie_close_do_not_cover_each_other(monkeypatch)
     charts.scatter(points | {"far": (0.8, 0.8, 0.01)}, title="", x="x", y="y", colour="gain", caption="", alt="")
     names = [text.get_window_extent() for text in drawn[0].axes[0].texts]
     assert len(names) == 4 and not any(one.overlaps(other) for one, other in combinations(names, 2))
+
+
+def test_a_figure_without_alternative_text_says_its_title_and_its_numbers():
+    one, other = mean_interval([0.1, 0.2]), mean_interval([0.5, 0.7])
+    long = {"net": (list(range(8)), [one, one, one, other, one, one, one, one])}
+    texts = {
+        "Rates. y over x. a: 0.15 at 1, 0.60 at 2.": lab.figures.curves(
+            {"a": ([1, 2], [one, other])}, title="Rates", x="x", y="y", caption=""
+        ),
+        "Rates. y over x. net: 0.15 at 0, 0.60 at 3, 0.15 at 7.": lab.figures.curves(
+            long, title="Rates", x="x", y="y", caption=""
+        ),
+        "Which? gain, with 95 % intervals: a 0.15 [-0.49, 0.79].": lab.figures.bars(
+            {"a": one}, title="Which?", x="gain", caption=""
+        ),
+        "Kept. a: c 0.25, d 1.00.": lab.figures.matrix([[0.25, 1.0]], ["a"], ["c", "d"], title="Kept", caption=""),
+        "Shown. 3 images: a, b.": lab.figures.images(
+            torch.rand(3, 1, 8, 8), ["a", "b", "a"], columns=3, title="Shown", caption=""
+        ),
+    }
+    for expected, picture in texts.items():
+        assert picture.alt == expected

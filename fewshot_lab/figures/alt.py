@@ -1,0 +1,58 @@
+"""What a figure says to somebody who cannot see it: its title and the numbers that it draws."""
+
+from collections.abc import Mapping, Sequence
+
+
+def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, Sequence]]) -> str:
+    """Every line's values at each of its points; of a line with more than six points the first, the highest and the last."""
+    lines = []
+    for name, (places, estimates) in series.items():
+        points = list(zip(places, (estimate.mean for estimate in estimates), strict=True))
+        if len(points) > 6:
+            points = sorted({0: points[0], 1: max(points, key=lambda point: point[1]), 2: points[-1]}.items())
+            points = list(dict.fromkeys(point for _, point in points))
+        lines.append(f"{name}: " + ", ".join(f"{value:.2f} at {_short(place)}" for place, value in points))
+    return _sentences(title, f"{y} over {x}", *lines)
+
+
+def of_estimates(title: str, measure: str, estimates: Mapping[str, object], digits: int = 2) -> str:
+    """Each name with its mean and 95 % interval."""
+    values = (
+        f"{name} {written(e.mean, digits)} [{written(e.low, digits)}, {written(e.high, digits)}]"
+        for name, e in estimates.items()
+    )
+    return _sentences(title, f"{measure}, with 95 % intervals: " + ", ".join(values))
+
+
+def of_matrix(title: str, values, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """The matrix row by row."""
+    lines = [
+        f"{row}: " + ", ".join(f"{column} {value:.2f}" for column, value in zip(columns, line, strict=True))
+        for row, line in zip(rows, values, strict=True)
+    ]
+    return _sentences(title, *lines)
+
+
+def of_points(title: str, x: str, y: str, colour: str, points: Mapping[str, tuple[float, float, float]]) -> str:
+    """Each named point with its place and its value."""
+    lines = (f"{name}: {place:.2f}, {height:.2f}, {value:+.2f}" for name, (place, height, value) in points.items())
+    return _sentences(title, f"{x}, {y}, {colour}", *lines)
+
+
+def of_images(title: str, labels: Sequence[str]) -> str:
+    """How many images there are, and what stands over them."""
+    said = ", ".join(dict.fromkeys(label for label in labels if label))
+    return _sentences(title, f"{len(labels)} images" + (f": {said}" if said else ""))
+
+
+def written(value: float, digits: int) -> str:
+    """A number as the charts write it: `digits` decimals, or three digits from 10 on."""
+    return f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def _short(value) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts if part)
