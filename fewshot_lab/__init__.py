@@ -29,6 +29,7 @@ _HOME_OF = {
     "share_interval": "training",
     "progress_bar": "training",
     "sweep": "training",
+    "arms": "training",
     "combinations": "training",
     "predict": "widgets",
     "recall": "widgets",

@@ -184,7 +184,7 @@ def measure(
     """Trains every pipeline, a name with its stages in order, for every seed; a round that several have is trained once.
 
     starts, pools: rows of `fit_start` and `fit_generated`, one per seed. Returns {name: rows}, each row with
-    test_accuracy and the seconds that the pipeline would take alone.
+    seed, test_accuracy and the seconds that the pipeline would take alone, as `training.Arms` reads them.
     """
     plans = {name: rounds(order) for name, order in orders.items()}
     common = {"dataset": dataset, "shots": shots}
@@ -218,7 +218,8 @@ def measure(
         seconds += done[key(teacher, None, i)]["seconds"] if teacher is not None else 0.0
         seconds += starts[i]["seconds"] if "self-supervision" in used else 0.0
         seconds += pools[i]["seconds"] if "instance generation" in used else 0.0
-        return {"test_accuracy": done[key(last, teacher, i)]["accuracies"][_head(last)], "seconds": seconds}
+        accuracy = done[key(last, teacher, i)]["accuracies"][_head(last)]
+        return {"seed": seeds[i], "test_accuracy": accuracy, "seconds": seconds}
 
     return {name: [row(*plan, i) for i in every] for name, plan in plans.items()}
 

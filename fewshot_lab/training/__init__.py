@@ -1,5 +1,6 @@
-"""Training: one loop, sweeps over settings, progress bars and metrics with 95 % intervals."""
+"""Training: one loop, sweeps over settings, the arms of experiments, progress bars and metrics with 95 % intervals."""
 
+from .arms import Arms, arms
 from .metrics import Estimate, accuracy, bootstrap_interval, mean_interval, paired_difference, share_interval
 from .progress import progress_bar
 from .sweep import combinations, sweep
@@ -7,16 +8,18 @@ from .sweep import combinations, sweep
 _NEEDS_TORCH = {"Batches": "batches", "History": "loop", "cross_entropy": "loop", "outputs": "loop", "train": "loop"}
 
 __all__ = [
+    "Arms",
     "Batches",
     "Estimate",
     "History",
     "accuracy",
+    "arms",
     "bootstrap_interval",
     "combinations",
     "cross_entropy",
     "mean_interval",
+    "outputs",
     "paired_difference",
-    "predict",
     "progress_bar",
     "share_interval",
     "sweep",
