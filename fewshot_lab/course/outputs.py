@@ -81,4 +81,5 @@ def _outputs(nb):
 
 def _bundles(nb, mime: str) -> list[dict]:
     found = (output.data[mime] for output in _outputs(nb) if mime in output.get("data", {}))
-    return [bundle for bundle in found if isinstance(bundle, dict)]
+    lists = (bundle if isinstance(bundle, list) else [bundle] for bundle in found)  # earlier versions: one a cell
+    return [bundle for bundles in lists for bundle in bundles if isinstance(bundle, dict)]

@@ -5,7 +5,7 @@ from .claims import CLAIMS, Claim
 from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate
 from .ledger import Ledger, ledger
-from .records import Record, record
+from .records import Result, Results, record
 from .verdicts import Evidence, Verdict, verdict
 
 __all__ = [
@@ -15,7 +15,8 @@ __all__ = [
     "Estimate",
     "Evidence",
     "Ledger",
-    "Record",
+    "Result",
+    "Results",
     "Verdict",
     "course_records",
     "exchange_rate",

@@ -1,5 +1,6 @@
 """What the chapters of a course recorded: in the run that goes on, else in the latest one, else in the stored notebooks."""
 
+import itertools
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from . import records, verdicts
 from .verdicts import Verdict
 
 RUN = "FEWSHOT_LAB_RUN"  # the environment's name for the folder of the run that a notebook is a part of
-RATES = ("labels per label", "x labels")  # the units of an exchange rate
+RATES = ("labels per label", "x labels")  # the unit of an exchange rate, and its name in records of earlier versions
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def _of_notebook(path: Path) -> ChapterRecord:
         outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", ())]
         given = [data[verdicts.MIME] for data in outputs if verdicts.MIME in data]
         said = {v["claim"]: (str(v["verdict"]), str(v["why"])) for v in given}
-        results = {r["name"]: _estimate(r) for r in (data[records.MIME] for data in outputs if records.MIME in data)}
+        bundles = [data[records.MIME] for data in outputs if records.MIME in data]
+        lists = [bundle if isinstance(bundle, list) else [bundle] for bundle in bundles]  # earlier versions: one a cell
+        results = {r["name"]: _estimate(r) for r in itertools.chain(*lists)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CourseError(f"{path} cannot be read ({error!r}). Build it anew: fewshot-lab build {path.name[:2]}") from error
     return ChapterRecord(path.name[:2], path.name, "the stored notebooks, quick profile", said, results)

@@ -42,7 +42,7 @@ def exchange_rate(shots: ArrayLike, baseline: ArrayLike, policy_shots: float, po
     def rate(curves: np.ndarray, reached: np.ndarray) -> float:
         return 2 ** (_equivalent_labels(labels, curves.mean(axis=0), here, reached.mean()) - here)
 
-    result = bootstrap_interval(rate, baseline[:, order], policy, unit="x labels")
+    result = bootstrap_interval(rate, baseline[:, order], policy, unit="labels per label")
     monotone, target = _monotone_and_target(labels, baseline[:, order].mean(axis=0), here, policy.mean())
     bound = ">=" if target > monotone[-1] + TOLERANCE else "<=" if target < monotone[0] - TOLERANCE else ""
     return replace(result, bound=bound)

@@ -1,10 +1,10 @@
-"""Results that a chapter records: one tidy line for the reader, one JSON object for the run's results."""
+"""Results that a chapter records: one tidy line each for the reader, one JSON list for the run's results."""
 
 import html
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..training.metrics import Estimate, mean_interval
 
@@ -12,8 +12,8 @@ MIME = "application/vnd.fewshot-lab.result+json"
 
 
 @dataclass(frozen=True)
-class Record:
-    """A named estimate; shown as the value of a cell, or by `display`, it reaches the run's results."""
+class Result:
+    """A named estimate; a headline stands for its chapter in the table of a run."""
 
     name: str
     estimate: Estimate
@@ -22,43 +22,80 @@ class Record:
     def __str__(self) -> str:
         return f"{self.name}: {self.estimate}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        line = f"<code>{self.name}</code>: {html.escape(str(self.estimate))}"
-        return {
-            "text/plain": str(self),
-            "text/html": f"<strong>{line}</strong>" if self.headline else f"<span>{line}</span>",
-            MIME: self.as_json(),
-        }
-
     def as_json(self) -> dict:
-        """The record as plain values: {"name", "mean", "ci95": [low, high] or None, "n", "unit", "headline"}."""
-        result = self.estimate
-        ends = [_finite(result.low), _finite(result.high)]
+        """The result as plain values: {"name", "mean", "ci95": [low, high] or None, "n", "unit", "headline"}."""
+        estimate = self.estimate
+        ends = [_finite(estimate.low), _finite(estimate.high)]
         content = {
             "name": self.name,
-            "mean": _finite(result.mean),
+            "mean": _finite(estimate.mean),
             "ci95": None if None in ends else ends,
-            "n": int(result.n),
-            "unit": result.unit,
+            "n": int(estimate.n),
+            "unit": estimate.unit,
             "headline": self.headline,
         }
-        return content | ({"bound": result.bound} if result.bound else {})
+        return content | ({"bound": estimate.bound} if estimate.bound else {})
 
 
-def record(name: str, values_or_estimate: float | Sequence[float] | Estimate, unit: str = "", headline: bool = False) -> Record:
-    """Names a result: an estimate, a single number, or one number per seed, of which mean and 95 % interval are taken.
+class Results(tuple[Result, ...]):
+    """Results of one cell; as the value of the cell, or by `display`, all of them reach the run's record."""
 
-    `name` is lower-case snake case; `unit` replaces the estimate's own when given; `headline` marks what to show first.
-    Raises ValueError for another kind of name.
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {
+            "text/plain": str(self),
+            "text/html": "".join(f"<div>{_line(result)}</div>" for result in self),
+            MIME: [result.as_json() for result in self],
+        }
+
+
+def record(
+    *,
+    unit: str = "",
+    units: Mapping[str, str] | None = None,
+    headline: str | Iterable[str] = (),
+    **results: float | Sequence[float] | Estimate,
+) -> Results:
+    """Records results by name, such as `record(accuracy_k5=scores, unit="accuracy")`; show the value at the cell's end.
+
+    Args:
+        unit: The unit of the results that have none of their own.
+        units: {name: unit} for single results; replaces an estimate's own unit.
+        headline: The name or names of the results that stand for the chapter in the table of a run.
+        results: An Estimate, a single number, or one number per seed, of which the mean and its 95 % interval are taken.
+
+    Raises ValueError for a name that is not lower-case snake case, and where `units` or `headline` name no result.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-        raise ValueError(f"A result's name is lower-case words joined by underscores (accuracy_right_k5), not {name!r}.")
-    given = values_or_estimate
-    if not isinstance(given, Estimate):
-        given = mean_interval([given] if not hasattr(given, "__len__") and not hasattr(given, "__iter__") else given, unit)
-    elif unit:
-        given = Estimate(given.mean, given.low, given.high, given.n, unit, given.bound)
-    return Record(name, given, headline)
+    units = units or {}
+    headlines = {headline} if isinstance(headline, str) else set(headline)
+    if not results:
+        raise ValueError('Nothing to record: give results by name, such as record(accuracy_k5=scores, unit="accuracy").')
+    for name in results:
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+            raise ValueError(f"A result's name is lower-case words joined by underscores (accuracy_right_k5), not {name!r}.")
+    if unknown := sorted((headlines | set(units)) - set(results)):
+        raise ValueError(f"headline or units name {', '.join(unknown)}, but recorded here: {', '.join(results)}.")
+    estimates = {name: _as_estimate(value) for name, value in results.items()}
+    return Results(
+        Result(name, replace(estimate, unit=units.get(name) or estimate.unit or unit), name in headlines)
+        for name, estimate in estimates.items()
+    )
+
+
+def _as_estimate(value: float | Sequence[float] | Estimate) -> Estimate:
+    if isinstance(value, Estimate):
+        return value
+    single = not hasattr(value, "__len__") and not hasattr(value, "__iter__")
+    return mean_interval([value] if single else value)
+
+
+def _line(result: Result) -> str:
+    line = f"<code>{result.name}</code>: {html.escape(str(result.estimate))}"
+    return f"<strong>{line}</strong>" if result.headline else line
 
 
 def _finite(value: float) -> float | None:

@@ -69,7 +69,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], unit: str = "") ->
     return mean_interval(first - second, unit)
 
 
-def share_interval(successes: int, n: int) -> Estimate:
+def share_interval(successes: int, n: int, unit: str = "share") -> Estimate:
     """The share successes / n with its 95 % interval (Wilson 1927, JASA), which stays within 0..1.
 
     Raises ValueError unless 0 <= successes <= n and n >= 1.
@@ -79,7 +79,7 @@ def share_interval(successes: int, n: int) -> Estimate:
     share, z = successes / n, 1.959963984540054
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), int(n), "share")
+    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), int(n), unit)
 
 
 def bootstrap_interval(

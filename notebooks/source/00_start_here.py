@@ -205,10 +205,10 @@ for shots, values in scores.items():
     )
 
 # %%
-lab.record("nearest_neighbour_k1", scores[1], unit="accuracy")
+lab.record(nearest_neighbour_k1=scores[1], unit="accuracy")
 
 # %%
-lab.record("nearest_neighbour_k5", scores[5], unit="accuracy", headline=True)
+lab.record(nearest_neighbour_k5=scores[5], unit="accuracy", headline="nearest_neighbour_k5")
 
 # %% [markdown]
 # ## Read it

@@ -250,7 +250,7 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("resampling_error_bilinear", errors["bilinear"], unit="grey value (0 to 1)")
+lab.record(resampling_error_bilinear=errors["bilinear"], unit="grey value (0 to 1)")
 
 # %% [markdown]
 # That is why `fewshot_lab.augment` multiplies all matrices of an image first and reads once. The library that does this in
@@ -411,10 +411,16 @@ kept_images = {
     name: int((after == measured.before)[right].sum()) for name, after in measured.after.items()
 }
 shares = {name: lab.share_interval(hits, int(right.sum())) for name, hits in kept_images.items()}
-lab.record("label_kept_hflip", shares["left-right flip"], unit="share of images")
+lab.record(
+    label_kept_hflip=shares["left-right flip"], units={"label_kept_hflip": "share of images"}
+)
 
 # %%
-lab.record("label_kept_rot180", shares["half turn"], unit="share of images", headline=True)
+lab.record(
+    label_kept_rot180=shares["half turn"],
+    units={"label_kept_rot180": "share of images"},
+    headline="label_kept_rot180",
+)
 
 # %%
 lab.recall("half turn", f"{shares['half turn'].mean:.0%}")
@@ -446,7 +452,10 @@ lab.figures.curves(
 )
 
 # %%
-lab.record("label_kept_15_degrees", kept_at[angles.index(15)], unit="share of images")
+lab.record(
+    label_kept_15_degrees=kept_at[angles.index(15)],
+    units={"label_kept_15_degrees": "share of images"},
+)
 
 # %% [markdown]
 # ## Verdict

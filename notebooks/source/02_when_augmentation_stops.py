@@ -141,13 +141,13 @@ lab.figures.curves(
 )
 
 # %%
-lab.record("accuracy_none_k5", scores("none", 5), unit="accuracy")
+lab.record(accuracy_none_k5=scores("none", 5), unit="accuracy")
 
 # %%
-lab.record("accuracy_right_k5", scores("right", 5), unit="accuracy")
+lab.record(accuracy_right_k5=scores("right", 5), unit="accuracy")
 
 # %%
-lab.record("accuracy_wrong_k5", scores("wrong", 5), unit="accuracy")
+lab.record(accuracy_wrong_k5=scores("wrong", 5), unit="accuracy")
 
 # %% [markdown]
 # ## Derive: the exchange rate
@@ -205,10 +205,10 @@ for name, rate in rates.items():
     print(f"{name:>10}: {rate}")
 
 # %%
-lab.record("exchange_rate_right", rates["right"], unit="labels per label", headline=True)
+lab.record(exchange_rate_right=rates["right"], headline="exchange_rate_right")
 
 # %%
-lab.record("exchange_rate_wrong", rates["wrong"], unit="labels per label")
+lab.record(exchange_rate_wrong=rates["wrong"])
 
 # %%
 lab.recall("worth", f"{5 * rates['right'].mean:.0f} labels per class")
@@ -494,7 +494,7 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("gain_right_other_data", elsewhere["right"], unit="accuracy")
+lab.record(gain_right_other_data=elsewhere["right"], unit="accuracy")
 
 # %%
 lab.verdict(
@@ -542,9 +542,7 @@ timed = {name: values[3:] for name, values in timed.items()}  # the first steps 
 slower = [right / none - 1 for right, none in zip(timed["right"], timed["none"])]
 
 # %%
-lab.record(
-    "images_per_second", [len(batch) / seconds for seconds in timed["right"]], unit="images/s"
-)
+lab.record(images_per_second=[len(batch) / seconds for seconds in timed["right"]], unit="images/s")
 
 # %%
 lab.verdict(
@@ -740,7 +738,7 @@ for name, run in zip(("with augmentation", "without"), runs[0]):
     print(f"{name:18s} training accuracy {run['train']:.3f}, validation accuracy {run['val']:.3f}")
 
 # %%
-lab.record("listing_validation_accuracy", [with_it["val"] for with_it, _ in runs], unit="accuracy")
+lab.record(listing_validation_accuracy=[with_it["val"] for with_it, _ in runs], unit="accuracy")
 
 # %% [markdown]
 # Is it the augmentation that lifts the ResNet? In the quick profile one run cannot tell, and the verdict says so. Chapter 06 adds

@@ -449,19 +449,19 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("frozen_k5_none", scores("none", 5), unit="accuracy")
+lab.record(frozen_k5_none=scores("none", 5), unit="accuracy")
 
 # %%
-lab.record("frozen_k5_synonyms", scores("synonyms", 5), unit="accuracy")
+lab.record(frozen_k5_synonyms=scores("synonyms", 5), unit="accuracy")
 
 # %%
-lab.record("frozen_k5_backtranslation", scores("back-translation", 5), unit="accuracy")
+lab.record(frozen_k5_backtranslation=scores("back-translation", 5), unit="accuracy")
 
 # %%
-lab.record("scratch_k5_none", scores("none", 5, scratch), unit="accuracy")
+lab.record(scratch_k5_none=scores("none", 5, scratch), unit="accuracy")
 
 # %%
-lab.record("scratch_k5_synonyms", scores("synonyms", 5, scratch), unit="accuracy")
+lab.record(scratch_k5_synonyms=scores("synonyms", 5, scratch), unit="accuracy")
 
 # %%
 more_for_scratch = [
@@ -504,21 +504,15 @@ lab.figures.bars(
 
 # %%
 lab.record(
-    "exchange_rate_frozen_synonyms",
-    rates["frozen: synonyms"],
-    unit="labels per label",
-    headline=True,
+    exchange_rate_frozen_synonyms=rates["frozen: synonyms"],
+    headline="exchange_rate_frozen_synonyms",
 )
 
 # %%
-lab.record(
-    "exchange_rate_frozen_backtranslation",
-    rates["frozen: back-translation"],
-    unit="labels per label",
-)
+lab.record(exchange_rate_frozen_backtranslation=rates["frozen: back-translation"])
 
 # %%
-lab.record("exchange_rate_scratch_synonyms", rates["scratch: synonyms"], unit="labels per label")
+lab.record(exchange_rate_scratch_synonyms=rates["scratch: synonyms"])
 
 # %% [markdown]
 # ## Measure it: another task
@@ -613,10 +607,10 @@ lab.figures.curves(
 )
 
 # %%
-lab.record("label_flips_synonyms", flips["synonyms", ALPHA], unit="share")
+lab.record(label_flips_synonyms=flips["synonyms", ALPHA])
 
 # %%
-lab.record("label_flips_backtranslation", flips["back-translation", ALPHA], unit="share")
+lab.record(label_flips_backtranslation=flips["back-translation", ALPHA])
 
 # %% [markdown]
 # ## See: what do *you* say?

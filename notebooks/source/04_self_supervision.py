@@ -398,18 +398,12 @@ lab.recall(
 )
 
 # %%
-for (name, k), values in linear.items():
-    display(
-        lab.record(
-            f"probe_{name.lower()}_k{k}",
-            values,
-            unit="accuracy",
-            headline=(name, k) == ("SimCLR", 5),
-        )
-    )
-for arm in ARMS:
-    for k in SHOTS:
-        display(lab.record(f"supervised_{arm}_k{k}", trained(arm, k), unit="accuracy"))
+lab.record(
+    **{f"probe_{name.lower()}_k{k}": values for (name, k), values in linear.items()},
+    **{f"supervised_{arm}_k{k}": trained(arm, k) for arm in ARMS for k in SHOTS},
+    unit="accuracy",
+    headline="probe_simclr_k5",
+)
 
 # %% [markdown]
 # A linear probe may weigh features, nearest neighbours take them as they are. Do both judges favour the same encoder?
@@ -438,7 +432,7 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("neighbours_simclr_k5", neighbours["SimCLR", 5], unit="accuracy")
+lab.record(neighbours_simclr_k5=neighbours["SimCLR", 5], unit="accuracy")
 
 # %% [markdown]
 # A pretext task can be learned well and teach little. To tell turns, it is enough to know what stands upright in general.
@@ -505,8 +499,10 @@ worse = [name for name in seen if seen[name].mean < seen["no change"].mean]
 lab.recall("views", f"worse than no change at all: {', '.join(worse) or 'none of them'}")
 
 # %%
-for name, values in by_views.items():
-    display(lab.record(f"views_{name.replace(' ', '_').lower()}_k5", values, unit="accuracy"))
+lab.record(
+    **{f"views_{name.replace(' ', '_').lower()}_k5": values for name, values in by_views.items()},
+    unit="accuracy",
+)
 
 # %% [markdown]
 # Two questions to the same trainings, in pairs of equal seeds.
@@ -583,7 +579,7 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("both_k5", table["both, probe"], unit="accuracy", headline=True)
+lab.record(both_k5=table["both, probe"], unit="accuracy", headline="both_k5")
 
 # %% [markdown]
 # The claim asks for two things: both together beat augmentation alone *and* self-supervision alone.

@@ -196,7 +196,7 @@ lab.figures.curves(
 # The band shrinks with the square root: a hundred times the episodes, a tenth of the width.
 
 # %%
-lab.record("pixels_5way_1shot", lab.mean_interval(by_pixels), unit="accuracy")
+lab.record(pixels_5way_1shot=lab.mean_interval(by_pixels), unit="accuracy")
 
 # %% [markdown]
 # ## Derive: prototypical networks
@@ -294,7 +294,11 @@ print(
 )
 
 # %%
-lab.record("prototypes_5way_1shot", lab.mean_interval(all_at_once), unit="accuracy", headline=True)
+lab.record(
+    prototypes_5way_1shot=lab.mean_interval(all_at_once),
+    unit="accuracy",
+    headline="prototypes_5way_1shot",
+)
 
 
 # %%
@@ -305,15 +309,14 @@ def accuracies(pool, features, way, shots, rule=prototypes.prototype_rule):
 
 
 lab.record(
-    "prototypes_5way_5shot", lab.mean_interval(accuracies(mild, features, 5, 5)), unit="accuracy"
+    prototypes_5way_5shot=lab.mean_interval(accuracies(mild, features, 5, 5)), unit="accuracy"
 )
 
 # %%
 lab.record(
-    "prototypes_20way_1shot",
-    lab.mean_interval(accuracies(mild, features, 20, 1)),
+    prototypes_20way_1shot=lab.mean_interval(accuracies(mild, features, 20, 1)),
     unit="accuracy",
-    headline=True,
+    headline="prototypes_20way_1shot",
 )
 
 # %%
@@ -542,15 +545,14 @@ lab.figures.bars(
 # nobody tuned (Chen et al. 2019).
 
 # %%
-lab.record("maml_5way_1shot", lab.mean_interval(adapted["MAML"]), unit="accuracy")
+lab.record(maml_5way_1shot=lab.mean_interval(adapted["MAML"]), unit="accuracy")
 
 # %% [markdown]
 # Does the second derivative pay? The difference between MAML and its first-order version, on the same episodes:
 
 # %%
 lab.record(
-    "second_order_gain",
-    lab.paired_difference(adapted["MAML"], adapted["first-order MAML"]),
+    second_order_gain=lab.paired_difference(adapted["MAML"], adapted["first-order MAML"]),
     unit="accuracy",
 )
 
@@ -646,7 +648,9 @@ lab.verdict(
 )
 
 # %%
-lab.record("spread_of_draws_k1", lab.mean_interval(spread[1]), unit="accuracy", headline=True)
+lab.record(
+    spread_of_draws_k1=lab.mean_interval(spread[1]), unit="accuracy", headline="spread_of_draws_k1"
+)
 
 # %%
 lab.recall("luck", f"{100 * spread[1].mean():.0f} points between the best and the worst tenth")
@@ -754,7 +758,7 @@ lab.verdict(
 )
 
 # %%
-lab.record("widest_minus_narrowest_k5", gains[FEW], unit="accuracy")
+lab.record(widest_minus_narrowest_k5=gains[FEW], unit="accuracy")
 
 # %% [markdown]
 # ## Measure it: real handwriting
@@ -793,7 +797,7 @@ lab.figures.bars(
 
 # %%
 lab.record(
-    "omniglot_error_20way_1shot", lab.mean_interval(errors["all alphabets"]), unit="error"
+    omniglot_error_20way_1shot=lab.mean_interval(errors["all alphabets"]), unit="error"
 ) if drawings else None
 
 # %% [markdown]

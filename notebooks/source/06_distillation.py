@@ -89,7 +89,7 @@ print(
 # %%
 n_test = len(task.test_labels)
 lab.record(
-    "teacher", lab.share_interval(round(teacher["test_accuracy"] * n_test), n_test), unit="accuracy"
+    teacher=lab.share_interval(round(teacher["test_accuracy"] * n_test), n_test, unit="accuracy")
 )
 
 # %% [markdown]
@@ -422,16 +422,18 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("student_hard_k5", scores("hard labels"), unit="accuracy")
+lab.record(student_hard_k5=scores("hard labels"), unit="accuracy")
 
 # %%
-lab.record("student_augmented_k5", scores("augmentation"), unit="accuracy")
+lab.record(student_augmented_k5=scores("augmentation"), unit="accuracy")
 
 # %%
-lab.record("student_distilled_k5", scores("distilled"), unit="accuracy", headline=True)
+lab.record(
+    student_distilled_k5=scores("distilled"), unit="accuracy", headline="student_distilled_k5"
+)
 
 # %%
-lab.record("student_both_k5", scores("both"), unit="accuracy")
+lab.record(student_both_k5=scores("both"), unit="accuracy")
 
 # %%
 lab.verdict(
@@ -491,7 +493,7 @@ lab.figures.curves(
 )
 
 # %%
-lab.record("student_both_long_k5", scores("both, long"), unit="accuracy")
+lab.record(student_both_long_k5=scores("both, long"), unit="accuracy")
 
 # %% [markdown]
 # “A good teacher is patient” (Beyer et al. 2022). Look at how far each student stays below its teacher.
@@ -658,8 +660,7 @@ print(
 
 # %%
 lab.record(
-    "cached_epoch_speedup",
-    [a / b for a, b in zip(seconds["online"], seconds["cached"])],
+    cached_epoch_speedup=[a / b for a, b in zip(seconds["online"], seconds["cached"])],
     unit="times online",
 )
 
@@ -807,7 +808,7 @@ lab.figures.scatter(
 
 # %%
 closeness = [faithful(row["test_logits"], z_t)[0] for row in trained["distilled"]]
-lab.record("fidelity_distilled", closeness, unit="share of agreement")
+lab.record(fidelity_distilled=closeness, unit="share of agreement")
 
 # %%
 lab.verdict(

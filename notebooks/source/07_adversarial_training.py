@@ -437,17 +437,19 @@ gains = lab.paired_difference(
 )
 
 # %%
-lab.record("clean_model_clean", scores(full["clean"]), unit="accuracy")
+lab.record(clean_model_clean=scores(full["clean"]), unit="accuracy")
 
 # %%
-lab.record("clean_model_pgd20", scores(full["clean"], "robust_accuracy"), unit="accuracy")
+lab.record(clean_model_pgd20=scores(full["clean"], "robust_accuracy"), unit="accuracy")
 
 # %%
-lab.record("robust_model_clean", scores(full["robust"]), unit="accuracy")
+lab.record(robust_model_clean=scores(full["robust"]), unit="accuracy")
 
 # %%
 lab.record(
-    "robust_model_pgd20", scores(full["robust"], "robust_accuracy"), unit="accuracy", headline=True
+    robust_model_pgd20=scores(full["robust"], "robust_accuracy"),
+    unit="accuracy",
+    headline="robust_model_pgd20",
 )
 
 # %%
@@ -571,10 +573,12 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("gain_attack_k5", added["attack - nothing, K = 5"], unit="accuracy", headline=True)
+lab.record(
+    gain_attack_k5=added["attack - nothing, K = 5"], unit="accuracy", headline="gain_attack_k5"
+)
 
 # %%
-lab.record("gain_attack_over_policy_k5", added["policy + attack - policy, K = 5"], unit="accuracy")
+lab.record(gain_attack_over_policy_k5=added["policy + attack - policy, K = 5"], unit="accuracy")
 
 # %%
 lab.recall("few", f"policy + attack - policy = {added['policy + attack - policy, K = 5']}")
@@ -830,12 +834,10 @@ around = attacks.attack(
     loop=loop,
 )
 adaptive = attacks.is_correct(defence, around, y)
-lab.record("defence_claimed", lab.share_interval(int(kept.sum()), len(kept)), unit="accuracy")
+lab.record(defence_claimed=lab.share_interval(int(kept.sum()), len(kept), unit="accuracy"))
 
 # %%
-lab.record(
-    "defence_adaptive", lab.share_interval(int(adaptive.sum()), len(adaptive)), unit="accuracy"
-)
+lab.record(defence_adaptive=lab.share_interval(int(adaptive.sum()), len(adaptive), unit="accuracy"))
 
 
 # %%

@@ -74,7 +74,7 @@ print(
     f"The judge learned from {len(judge_task.train_labels)} images. The generator gets {len(task.train_labels)} others."
 )
 lab.record(
-    "judge_accuracy", lab.share_interval(round(judge_accuracy * n_test), n_test), unit="accuracy"
+    judge_accuracy=lab.share_interval(round(judge_accuracy * n_test), n_test, unit="accuracy")
 )
 
 # %% [markdown]
@@ -248,7 +248,7 @@ lab.figures.images(
 )
 
 # %%
-lab.record("generated_intended_class", intended, unit="share", headline=True)
+lab.record(generated_intended_class=intended, headline="generated_intended_class")
 
 # %%
 lab.verdict(
@@ -427,10 +427,10 @@ lab.figures.bars(
 # dislike them?
 
 # %%
-lab.record("frechet_gan", table["GAN"]["frechet"], unit="squared distance")
+lab.record(frechet_gan=table["GAN"]["frechet"], unit="squared distance")
 
 # %%
-lab.record("frechet_real_halves", floor["frechet"], unit="squared distance")
+lab.record(frechet_real_halves=floor["frechet"], unit="squared distance")
 
 # %% [markdown]
 # ## Measure it: which game, and a collapse on purpose
@@ -508,7 +508,7 @@ lab.verdict(
 )
 
 # %%
-lab.record("collapsed_spread", figure_of("collapse", "spread"), unit="of real spread")
+lab.record(collapsed_spread=figure_of("collapse", "spread"), unit="of real spread")
 
 # %% [markdown]
 # ## Measure it: did it memorise?
@@ -662,16 +662,18 @@ lab.figures.curves(
 
 # %%
 K5 = SHOTS.index(5)
-lab.record("real_k5", accuracies["real", 5], unit="accuracy")
+lab.record(real_k5=accuracies["real", 5], unit="accuracy")
 
 # %%
-lab.record("real_k5_augmented", accuracies[rival, 5], unit="accuracy")
+lab.record(real_k5_augmented=accuracies[rival, 5], unit="accuracy")
 
 # %%
-lab.record("real_k5_generated", accuracies["real + GAN", 5], unit="accuracy", headline=True)
+lab.record(
+    real_k5_generated=accuracies["real + GAN", 5], unit="accuracy", headline="real_k5_generated"
+)
 
 # %%
-lab.record("classification_accuracy_score_k20", accuracies["GAN only", 20], unit="accuracy")
+lab.record(classification_accuracy_score_k20=accuracies["GAN only", 20], unit="accuracy")
 
 # %% [markdown]
 # ## Read it

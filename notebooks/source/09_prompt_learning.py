@@ -286,7 +286,7 @@ for part in ("test", "pool"):
     raw[part, END] = words_said(part)[:, label_ids]
 
 # %%
-lab.record("zero_shot", accuracy(hits(raw["test", END], "test")), unit="accuracy")
+lab.record(zero_shot=accuracy(hits(raw["test", END], "test")), units={"zero_shot": "accuracy"})
 
 # %% [markdown]
 # ## Derive: surface forms compete
@@ -401,7 +401,11 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("zero_shot_calibrated", by_calibration["mean logit"], unit="accuracy", headline=True)
+lab.record(
+    zero_shot_calibrated=by_calibration["mean logit"],
+    units={"zero_shot_calibrated": "accuracy"},
+    headline="zero_shot_calibrated",
+)
 
 # %%
 gained = lab.paired_difference(
@@ -492,7 +496,7 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("in_context_k4", in_context_k, unit="accuracy")
+lab.record(in_context_k4=in_context_k, unit="accuracy")
 
 # %% [markdown]
 # ## Derive: a soft prompt
@@ -613,10 +617,10 @@ lab.figures.bars(
 )
 
 # %%
-lab.record("soft_prompt_k4", soft[1], unit="accuracy")
+lab.record(soft_prompt_k4=soft[1], unit="accuracy")
 
 # %%
-lab.record("trigger_k4", trigger[1], unit="accuracy")
+lab.record(trigger_k4=trigger[1], unit="accuracy")
 
 # %% [markdown]
 # ## Measure it: train instead of asking
@@ -720,13 +724,13 @@ lab.figures.curves(
 
 # %%
 at = SHOTS.index(K)
-lab.record("linear_probe_k4", curve["head, SmolLM2"][:, at], unit="accuracy")
+lab.record(linear_probe_k4=curve["head, SmolLM2"][:, at], unit="accuracy")
 
 # %%
-lab.record("linear_probe_minilm_k4", curve["head, MiniLM"][:, at], unit="accuracy")
+lab.record(linear_probe_minilm_k4=curve["head, MiniLM"][:, at], unit="accuracy")
 
 # %%
-lab.record("fine_tuned_k4", tuned, unit="accuracy")
+lab.record(fine_tuned_k4=tuned, unit="accuracy")
 
 # %% [markdown]
 # **How many labels is a prompt worth?** (Le Scao & Rush 2021.) Read the curve of the head that starts at zero: how many times the labels
@@ -736,13 +740,13 @@ lab.record("fine_tuned_k4", tuned, unit="accuracy")
 worth = lab.exchange_rate(
     SHOTS, curve["head, SmolLM2"], 1, curve["head from the prompt, SmolLM2"][:, 0]
 )
-lab.record("prompt_worth_k1", worth)
+lab.record(prompt_worth_k1=worth)
 
 # %%
 worth = lab.exchange_rate(
     SHOTS, curve["head, SmolLM2"], K, curve["head from the prompt, SmolLM2"][:, at]
 )
-lab.record("prompt_worth_k4", worth)
+lab.record(prompt_worth_k4=worth)
 
 # %%
 answer = lab.paired_difference(

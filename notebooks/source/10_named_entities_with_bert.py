@@ -373,10 +373,10 @@ seconds = sum(run["seconds"] for run in runs) / len(runs)
 print(f"{COUNT} sentences, {STEPS} steps: {seconds:.0f} s a training.")
 
 # %%
-lab.record("entity_f1", f1, unit="F1", headline=True)
+lab.record(entity_f1=f1, unit="F1", headline="entity_f1")
 
 # %%
-lab.record("token_accuracy", accuracy, unit="accuracy")
+lab.record(token_accuracy=accuracy, unit="accuracy")
 
 # %%
 single = {"finds nothing": nothing, "looks up": looked_up}
@@ -531,9 +531,9 @@ lab.figures.curves(
 )
 
 # %%
-for n in SIZES:
-    for method in tagging.METHODS:
-        display(lab.record(f"{method}_n{n}", few_f1(method, n), unit="F1"))
+lab.record(
+    **{f"{method}_n{n}": few_f1(method, n) for n in SIZES for method in tagging.METHODS}, unit="F1"
+)
 
 # %% [markdown]
 # The draws differ much; what counts is the difference within a draw.

@@ -310,19 +310,19 @@ lab.verdict(
 )
 
 # %%
-lab.record("pipeline_nothing_k5", scores("nothing"), unit="accuracy")
+lab.record(pipeline_nothing_k5=scores("nothing"), unit="accuracy")
 
 # %%
-lab.record("pipeline_all_k5", scores("all"), unit="accuracy", headline=True)
+lab.record(pipeline_all_k5=scores("all"), unit="accuracy", headline="pipeline_all_k5")
 
 # %%
-lab.record("pipeline_interaction_k5", apart)
+lab.record(pipeline_interaction_k5=apart)
 
 # %%
-lab.record("pipeline_seconds", scores("all", "seconds"), unit="s")
+lab.record(pipeline_seconds=scores("all", "seconds"), unit="s")
 
 # %%
-lab.record("texts_all_k2", texts["all"], unit="accuracy")
+lab.record(texts_all_k2=texts["all"], unit="accuracy")
 
 # %% [markdown]
 # ## Spend your budget
@@ -366,7 +366,7 @@ curve = [[bought[k]["labels only"][i]["test_accuracy"] for k in COUNTS] for i in
 worth = lab.exchange_rate(
     COUNTS, curve, SHOTS, [row["test_accuracy"] for row in bought[SHOTS]["+ distillation"]]
 )
-lab.record("exchange_rate_pipeline", worth, unit="labels per label")
+lab.record(exchange_rate_pipeline=worth)
 
 # %% [markdown]
 # ## The claims ledger

@@ -198,7 +198,7 @@ def finished(tmp_path_factory):
         "show('result', name='b', mean=float('nan'), ci95=[float('-inf'), 1.0], n=1)\n"
         "show('check', exercise='x', status='failed'); show('check', exercise='y', status='not attempted')\n"
         "show('check', exercise='x', status='passed')",
-        "import fewshot_lab as lab\nlab.record('ours', [0.1, 0.2, 0.3], unit='accuracy')",
+        "import fewshot_lab as lab\nlab.record(ours=[0.1, 0.2, 0.3], unit='accuracy')",
         "lab.verdict('warm-up', 'It is so.', [lab.Evidence('a - b', lab.mean_interval([0.1, 0.2, 0.3]), '>', 0.0)])",
     )
     write_chapter(root, "02_wrong", PARAMETERS, "print('before')", "1 / 0", "print('never')")

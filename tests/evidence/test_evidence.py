@@ -31,8 +31,8 @@ def judged(*estimates: Estimate, relation: str = ">") -> str:
 
 
 def test_a_record_carries_its_numbers_as_json():
-    bundle = record("gain_k5", [0.1, 0.2, 0.3], unit="share", headline=True)._repr_mimebundle_()
-    content = json.loads(json.dumps(bundle[RESULT], allow_nan=False))
+    bundle = record(gain_k5=[0.1, 0.2, 0.3], unit="share", headline="gain_k5")._repr_mimebundle_()
+    [content] = json.loads(json.dumps(bundle[RESULT], allow_nan=False))
     expected = mean_interval([0.1, 0.2, 0.3])
     assert content == {
         "name": "gain_k5",
@@ -47,19 +47,41 @@ def test_a_record_carries_its_numbers_as_json():
 
 @pytest.mark.parametrize("value", [3.5, np.float32(3.5), [3.5], Estimate(3.5, math.nan, math.nan, 1)])
 def test_a_single_number_is_recorded_without_an_interval(value):
-    content = record("images_per_second", value)._repr_mimebundle_()[RESULT]
+    [content] = record(images_per_second=value)._repr_mimebundle_()[RESULT]
     assert json.loads(json.dumps(content, allow_nan=False))["mean"] == 3.5
     assert content["ci95"] is None and content["n"] == 1
 
 
+def test_one_cell_records_several_results_a_line_each_and_all_in_one_output():
+    rate = Estimate(3.0, 2.0, 4.0, 6, "labels per label")
+    results = record(
+        k5=[0.1, 0.2, 0.3], rate=rate, speed=12.5, unit="accuracy", units={"speed": "images/s"}, headline=("rate", "speed")
+    )
+    bundle = results._repr_mimebundle_()
+    assert [(r["name"], r["unit"], r["headline"]) for r in bundle[RESULT]] == [
+        ("k5", "accuracy", False),
+        ("rate", "labels per label", True),  # an estimate keeps its own unit
+        ("speed", "images/s", True),
+    ]
+    assert bundle["text/plain"].count("\n") == 2 and bundle["text/html"].count("<div>") == 3
+    assert record(rate=rate, units={"rate": "times"})[0].estimate.unit == "times"
+
+
+def test_a_headline_or_unit_without_its_result_is_refused_and_so_is_a_record_of_nothing():
+    with pytest.raises(ValueError, match="k1, k2, but recorded here: k5"):
+        record(k5=1.0, headline="k1", units={"k2": "s"})
+    with pytest.raises(ValueError, match="by name"):
+        record(unit="accuracy")
+
+
 def test_a_record_of_nan_is_null_in_json():
-    assert record("broken", Estimate(math.nan, math.nan, math.nan, 0)).as_json()["mean"] is None
+    assert record(broken=Estimate(math.nan, math.nan, math.nan, 0))[0].as_json()["mean"] is None
 
 
 @pytest.mark.parametrize("name", ["Accuracy", "with space", "1st", "a__b", "trailing_", "", "<b>"])
 def test_names_that_are_not_snake_case_are_refused(name):
     with pytest.raises(ValueError, match="underscores"):
-        record(name, 1.0)
+        record(**{name: 1.0})
 
 
 # verdicts
@@ -157,7 +179,7 @@ def test_a_rate_beyond_the_measured_range_is_marked_as_a_bound():
     below = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.1 + SPREAD[:, 0])
     assert (above.mean, above.bound, below.mean, below.bound) == (4.0, ">=", 0.25, "<=")
     assert str(above).startswith(">= 4.0")
-    assert record("exchange_rate_right", above).as_json()["bound"] == ">="
+    assert record(exchange_rate_right=above)[0].as_json()["bound"] == ">="
 
 
 def test_the_interval_of_a_noisy_rate_holds_it_and_its_order_of_shots_does_not_matter():

@@ -388,7 +388,7 @@ def course(tmp_path, monkeypatch):
     folder.mkdir()
     for number, claims in {"02": ("C1", "C2"), "03": ("C1",), "11": ("C12",)}.items():
         bundles = [says(claim, 0.1, 0.2)._repr_mimebundle_() for claim in claims]
-        rate = record("exchange_rate_right", Estimate(3.0, 2.0, 4.0, 6), unit="labels per label")._repr_mimebundle_()
+        rate = record(exchange_rate_right=Estimate(3.0, 2.0, 4.0, 6), unit="labels per label")._repr_mimebundle_()
         notebook(folder, f"{number}_name.ipynb", *bundles, rate)
     return folder
 
