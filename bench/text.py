@@ -19,14 +19,14 @@ def swaps() -> dict:
     sys.modules.setdefault("gdown", types.ModuleType("gdown"))  # nlpaug imports it to download models, which this does not
     from nlpaug.augmenter.word import RandomWordAug
 
-    from fewshot_lab.augment.text import changed
+    from fewshot_lab.augment.text import edit_text
 
     texts, generator = gloss_texts(500), random.Random(0)
     peers = [RandomWordAug(action=action, aug_p=0.1) for action in ("swap", "delete")]
 
     def ours() -> float:
         work = [(text, name) for text in texts for name in ("swap", "deletion")]
-        return len(work) / seconds(lambda: [changed(text, name, 0.1, {}, generator) for text, name in work])
+        return len(work) / seconds(lambda: [edit_text(text, name, 0.1, {}, generator) for text, name in work])
 
     def theirs() -> float:
         return 2 * len(texts) / seconds(lambda: [peer.augment(text) for text in texts for peer in peers])

@@ -1,7 +1,7 @@
 """Text augmentation measured: copies of labelled glosses, a frozen encoder and a network from scratch, and labels that flip.
 
-A labelled gloss is worth the same with and without copies: the loss of a training set of n labelled glosses and m rows in all
-is weighted by n / m, so that copies change what is shown and not how strongly the head is regularised.
+A labelled gloss counts the same with and without copies: the loss of a training set of n labelled glosses and m rows in all is
+weighted by n / m, so that copies change what the head is shown and not how strongly it is regularised.
 """
 
 import random
@@ -11,7 +11,7 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from ..augment.text import EDITS, Synonyms, changed
+from ..augment.text import EDITS, Edit, Synonyms, edit_text
 from ..data import glosses
 from ..models.text import TextNet, encoded, vocabulary
 from ..runtime import seed_everything
@@ -20,57 +20,65 @@ from ..training import accuracy, outputs, train
 CLASSES = {"five": glosses.FIVE, "all": glosses.ALL}
 
 
-def changer(
+def copy_maker(
     operation: str,
     *,
     alpha: float = 0.1,
     synonyms: Synonyms,
     round_trips: Mapping[str, str],
-    edits: Mapping[str, Callable] = EDITS,
+    edits: Mapping[str, Edit] = EDITS,
 ) -> Callable[[str, int], str]:
-    """change(text, r): copy r of a text. Its draws come from the text and r alone, so that equal texts have equal copies.
+    """A function make_copy(text, r) that returns copy r of a text.
 
-    operation: one of `augment.text.OPERATIONS`, "back-translation" (one copy, whatever r), or "none".
+    Args:
+        operation: one of `augment.text.NAMES`, "back-translation" (one copy, whatever r is), or "none" (the text itself).
+        alpha: the strength of the operation, 0 to 1.
+        synonyms: {word: its possible replacements}.
+        round_trips: {text: its back-translation}.
+        edits: the edits by the names of their functions.
     """
 
-    def change(text: str, r: int) -> str:
+    def make_copy(text: str, r: int) -> str:
         if operation == "none":
             return text
         if operation == "back-translation":
             return round_trips[text]
-        return changed(text, operation, alpha, synonyms, random.Random(f"{operation} {alpha} {r} {text}"), edits)
+        # Seeded by the copy's own name, not by a running generator: a text has the same copies in whatever training set.
+        return edit_text(text, operation, alpha, synonyms, random.Random(f"{operation} {alpha} {r} {text}"), edits)
 
-    return change
+    return make_copy
 
 
-def linear_head(z: Tensor, labels: Tensor, labelled: int):
+def linear_head(z: Tensor, labels: Tensor, labelled: int) -> Callable[[Tensor], Tensor]:
     """Multinomial logistic regression on frozen features z (m, d) of `labelled` glosses and their copies.
 
     Returns a function, features (n, d) -> log-probabilities (n, classes).
     """
     from sklearn.linear_model import LogisticRegression
 
+    # scikit-learn adds up the loss over rows, so twice the rows would halve the regularisation.
     weights = torch.full((len(z),), labelled / len(z)).numpy()
     model = LogisticRegression(C=30.0, max_iter=300, tol=1e-3).fit(z.numpy(), labels.numpy(), sample_weight=weights)
     return lambda features: torch.from_numpy(model.predict_log_proba(features.numpy()))
 
 
 def flip_rate(before: Tensor, after: Tensor, labels: Tensor) -> tuple[float, float, float]:
-    """The share of copies whose class is not the label any more, among the glosses that the judge read rightly before.
+    """The share of copies that are no longer classified as their label, among the glosses that were classified correctly.
 
-    before, after, labels: class numbers (n,), one copy for each gloss. Returns share, low, high (Wilson's 95 % interval);
-    with no gloss read rightly, NaN thrice.
+    before, after, labels: class numbers (n,) of gloss and copy by the judge, and the true ones; one copy for each gloss.
+    Returns share, low, high (Wilson's 95 % interval); three NaNs when no gloss was classified correctly.
     """
-    right = before == labels
-    if not right.any():
+    # A gloss that the judge misclassifies says nothing about its copy: the label was lost before the edit.
+    correct = before == labels
+    if not correct.any():
         return (float("nan"),) * 3
-    flipped, n = int((after[right] != labels[right]).sum()), int(right.sum())
+    flipped, n = int((after[correct] != labels[correct]).sum()), int(correct.sum())
     low, high = binomtest(flipped, n).proportion_ci(method="wilson")
     return flipped / n, low, high
 
 
-def first_tests(classes: str, per_class: int) -> tuple[list[str], Tensor]:
-    """The first test glosses of each class, and their labels."""
+def first_test_texts(classes: str, per_class: int) -> tuple[list[str], Tensor]:
+    """The first `per_class` test glosses of each class, and their labels; classes: a name in CLASSES."""
     task = glosses.task(CLASSES[classes])
     rows = torch.cat([(task.test_labels == k).nonzero()[:per_class, 0] for k in range(len(task.classes))])
     return [task.test_texts[row] for row in rows], task.test_labels[rows]
@@ -79,11 +87,17 @@ def first_tests(classes: str, per_class: int) -> tuple[list[str], Tensor]:
 def fit_from_scratch(
     classes: str, *, texts: Sequence[str], labels: Sequence[int], seed: int, steps: int = 120, per_class: int = 100
 ) -> dict[str, float]:
-    """Trains a small text network on these texts alone and tests it; its vocabulary is theirs. Returns test_accuracy.
+    """Trains a small text network on these texts alone and tests it; returns test_accuracy.
 
-    texts may hold copies; every training takes the same number of steps.
+    Args:
+        classes: a name in CLASSES.
+        texts: the training texts, copies included; the network's vocabulary is theirs.
+        labels: a class number for each.
+        seed: of the weights and the batches.
+        steps: of training, the same number with and without copies.
+        per_class: how many test glosses of each class.
     """
-    test_texts, test_labels = first_tests(classes, per_class)
+    test_texts, test_labels = first_test_texts(classes, per_class)
     words = vocabulary(texts)
     seed_everything(seed)
     model = TextNet(len(words), len(CLASSES[classes]))

@@ -1,8 +1,8 @@
 """The text half of the pipeline: augmentation and prompting, on and off, for a linear head on a frozen encoder.
 
 augmentation: the labelled glosses get copies with synonyms (chapter 03). prompting: a language model that was asked in words,
-and calibrated by the mean of its own answers, gives unlabelled glosses their class; the head learns from these too (chapters
-06 and 09; Schick & Schütze 2021, EACL, distil their prompts so).
+calibrated by the mean of its own scores, labels unlabelled glosses, and the head learns from these too (chapters 06 and 09;
+Schick & Schütze 2021, EACL, distil their prompts in this way).
 """
 
 import json
@@ -17,15 +17,15 @@ from ..files import cached_on_disk
 from ..models.language import sentence_features, smollm2
 from ..training import accuracy
 from .prompts import label_scores, mean_logit_calibration
-from .text_augmentation import changer, first_tests, linear_head
+from .text_augmentation import copy_maker, first_test_texts, linear_head
 
 TEMPLATE = "Dictionary definition: {x}\nType:"
 COPIES = 3
 ARMS = {"nothing": (), "augmentation": ("augmentation",), "prompting": ("prompting",), "all": ("augmentation", "prompting")}
 
 
-def prompted(texts: Sequence[str], classes: Sequence[str], *, device: str = "auto") -> Tensor:
-    """SmolLM2's calibrated scores for the classes' names, (texts, classes); no label is used; kept in the cache folder."""
+def prompted_scores(texts: Sequence[str], classes: Sequence[str], *, device: str = "auto") -> Tensor:
+    """SmolLM2's calibrated scores for the classes' names, (texts, classes); uses no label; kept in the cache folder."""
 
     def compute() -> Tensor:
         tokenizer, model = smollm2(device)
@@ -38,39 +38,48 @@ def prompted(texts: Sequence[str], classes: Sequence[str], *, device: str = "aut
 def measure(
     *, shots: int, seeds: Sequence[int], unlabelled: int, per_class: int, device: str = "auto", progress=iter
 ) -> dict[str, list[float]]:
-    """The test accuracy of every arm of ARMS, one per seed, on five classes of glosses; "prompt alone" is its own accuracy.
+    """The test accuracy of every arm of ARMS, one per seed, on five classes of glosses; "prompt alone" is the prompt's own.
 
-    unlabelled: how many glosses per class the prompt answers; per_class: test glosses. progress(batches): a bar.
+    Args:
+        shots: labelled glosses per class.
+        seeds: one draw of labelled glosses for each.
+        unlabelled: glosses per class that the prompt labels.
+        per_class: test glosses per class.
+        device: where the language model and the encoder run.
+        progress: progress(batches) is a bar around the encoder's loop.
     """
     task = glosses.task(glosses.FIVE)
-    others = task.rows(unlabelled, seeds[0])
-    pool = [task.train_texts[row] for row in others]
-    answers = prompted(pool, task.classes, device=device)
-    guessed = answers.argmax(dim=1)
-    tests, wanted = first_tests("five", per_class)
-    change = changer("synonyms", synonyms=Thesaurus(), round_trips={})
+    # One set of unlabelled glosses for all seeds: the language model labels them once.
+    unlabelled_rows = task.rows(unlabelled, seeds[0])
+    unlabelled_texts = [task.train_texts[row] for row in unlabelled_rows]
+    scores = prompted_scores(unlabelled_texts, task.classes, device=device)
+    pseudo_labels = scores.argmax(dim=1)
+    test_texts, test_labels = first_test_texts("five", per_class)
+    make_copy = copy_maker("synonyms", synonyms=Thesaurus(), round_trips={})
 
     sets = {}
     for seed in seeds:
         texts, labels = task.draw(shots, seed)
-        copies = [change(text, r) for r in range(COPIES) for text in texts]
+        copies = [make_copy(text, r) for r in range(COPIES) for text in texts]
         for name, stages in ARMS.items():
-            shown, marks = list(texts), labels
+            train_texts, train_labels = list(texts), labels
             if "augmentation" in stages:
-                shown, marks = shown + copies, torch.cat([marks, labels.repeat(COPIES)])
+                train_texts, train_labels = train_texts + copies, torch.cat([train_labels, labels.repeat(COPIES)])
             if "prompting" in stages:
-                shown, marks = shown + pool, torch.cat([marks, guessed])
-            sets[name, seed] = shown, marks, len(texts) + len(pool) * ("prompting" in stages)
+                train_texts, train_labels = train_texts + unlabelled_texts, torch.cat([train_labels, pseudo_labels])
+            labelled = len(texts) + len(unlabelled_texts) * ("prompting" in stages)
+            sets[name, seed] = train_texts, train_labels, labelled
 
-    every = sorted({text for shown, *_ in sets.values() for text in shown}.union(tests))
-    features = sentence_features(every, device=device, progress=progress)
-    place = {text: row for row, text in enumerate(every)}
+    # Arms and seeds share most of their texts, so each text is embedded once.
+    all_texts = sorted({text for texts, *_ in sets.values() for text in texts}.union(test_texts))
+    features = sentence_features(all_texts, device=device, progress=progress)
+    row_of = {text: row for row, text in enumerate(all_texts)}
 
     def z(texts: Sequence[str]) -> Tensor:
-        return features[[place[text] for text in texts]]
+        return features[[row_of[text] for text in texts]]
 
-    def tested(shown: list[str], marks: Tensor, known: int) -> float:
-        return accuracy(linear_head(z(shown), marks, known)(z(tests)), wanted)
+    def test_accuracy(texts: list[str], labels: Tensor, labelled: int) -> float:
+        return accuracy(linear_head(z(texts), labels, labelled)(z(test_texts)), test_labels)
 
-    found = {name: [tested(*sets[name, seed]) for seed in seeds] for name in ARMS}
-    return found | {"prompt alone": [accuracy(answers, task.train_labels[others])]}
+    by_arm = {name: [test_accuracy(*sets[name, seed]) for seed in seeds] for name in ARMS}
+    return by_arm | {"prompt alone": [accuracy(scores, task.train_labels[unlabelled_rows])]}

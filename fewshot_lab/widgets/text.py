@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 
 from ..augment.back_translation import back_translated, translator
-from ..augment.text import OPERATIONS, changed
+from ..augment.text import NAMES, edit_text
 from ..data.glosses import TextTask
 from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
@@ -38,9 +38,7 @@ class TextExplorer(Explorer):
         super().__init__(
             gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),
             own=own,
-            operation=choice(
-                "operation", [*OPERATIONS, later("back-translation")], operation, help="What is done to the words"
-            ),
+            operation=choice("operation", [*NAMES, later("back-translation")], operation, help="What is done to the words"),
             alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
             seed=slider("draw", 0, 0, 30, 1, help="Another number, another random draw", whole=True),
         )
@@ -52,7 +50,7 @@ class TextExplorer(Explorer):
     def after(self, operation: str) -> str:
         """The text after an operation; raises RuntimeError for own words to be translated where no translator is."""
         if operation != "back-translation":
-            return changed(self.text(), operation, self["alpha"], self.synonyms, random.Random(self["seed"]))
+            return edit_text(self.text(), operation, self["alpha"], self.synonyms, random.Random(self["seed"]))
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
@@ -68,7 +66,7 @@ class TextExplorer(Explorer):
 
     def still(self) -> Picture:
         shown = {"before": self.text()}
-        for operation in [*OPERATIONS, "back-translation"]:
+        for operation in [*NAMES, "back-translation"]:
             after = self.after(operation)
             shown[operation] = marked(after, self.text(), "[", "]", escape=str)
         return texts(

@@ -273,7 +273,7 @@ enlarge = lab.yours_or_ours(augmented_set)
 
 
 def change(operation, alpha=ALPHA):
-    return methods.changer(
+    return methods.copy_maker(
         operation, alpha=alpha, synonyms=thesaurus, round_trips=trips, edits=edits
     )
 
@@ -318,8 +318,8 @@ altered["back-translation", ALPHA] = [trips[gloss] for gloss in judged_texts]
 per_class = {
     name: lab.quick_or_full({"five": 100, "all": 30}[name], 100) for name in ("five", "all")
 }
-test_texts, test_labels = methods.first_tests(CLASSES, per_class[CLASSES])
-other_texts, other_labels = methods.first_tests(OTHER, per_class[OTHER])
+test_texts, test_labels = methods.first_test_texts(CLASSES, per_class[CLASSES])
+other_texts, other_labels = methods.first_test_texts(OTHER, per_class[OTHER])
 
 # %% [markdown]
 # Embed every text once, with the frozen encoder MiniLM (Reimers & Gurevych 2019).

@@ -16,7 +16,7 @@ from places import ROOT
 
 import fewshot_lab as lab
 from fewshot_lab import cli
-from fewshot_lab.augment.text import OPERATIONS
+from fewshot_lab.augment.text import NAMES
 from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.data import glosses
@@ -66,7 +66,7 @@ def literals(path: Path, spoken: dict[str, tuple]):
 
 
 def needed() -> set[str]:
-    found = set(OPERATIONS)
+    found = set(NAMES)
     for task in exercises().values():
         found |= {task.title, *(m.hint for m in task.mistakes), *(law.statement for law in task.properties)}
     for name, policy in lab.augment.POLICIES.items():

@@ -176,12 +176,12 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
         return torch.stack(rows)
 
     monkeypatch.setattr(text_pipeline, "sentence_features", features)
-    monkeypatch.setattr(text_pipeline, "changer", lambda *a, **k: lambda text, r: text)
+    monkeypatch.setattr(text_pipeline, "copy_maker", lambda *a, **k: lambda text, r: text)
     options = {"shots": 1, "seeds": [0, 1, 2, 3], "unlabelled": 40, "per_class": 40}
     found = {}
     for name, says in (("knows", lambda t: truth[t]), ("parrot", lambda t: 0)):
         scores = lambda texts, classes, says=says, **_: torch.eye(5)[[says(text) for text in texts]]  # noqa: E731
-        monkeypatch.setattr(text_pipeline, "prompted", scores)
+        monkeypatch.setattr(text_pipeline, "prompted_scores", scores)
         found[name] = text_pipeline.measure(**options)
     assert found["knows"]["prompt alone"] == [1.0] and found["parrot"]["prompt alone"] == [0.2]
     assert paired_difference(found["knows"]["prompting"], found["knows"]["nothing"]).mean > 0.05

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 import fewshot_lab as lab
 from fewshot_lab.augment import back_translation
 from fewshot_lab.augment.text import (
+    EDA,
+    EDITS,
+    NAMES,
     OPERATIONS,
     augmented_set,
-    changed,
+    edit_text,
     random_deletion,
     random_insertion,
     random_swap,
@@ -45,7 +48,7 @@ def test_deletion_leaves_a_part_in_order_and_never_nothing(words, share, generat
 
 
 @given(WORDS, st.integers(0, 5), st.randoms(use_true_random=False))
-def test_so_many_words_are_replaced_or_all_that_have_a_synonym(words, count, generator):
+def test_the_number_asked_for_is_replaced_or_all_that_have_a_synonym(words, count, generator):
     one = {"big": "large", "small": "little"}
     after = synonym_replacement(words, one, [generator.random() for _ in words], count)
     differ = [(a, b) for a, b in zip(words, after, strict=True) if a != b]
@@ -58,18 +61,30 @@ def test_insertion_adds_and_keeps_the_order_of_the_others(words):
     assert after == ["NEW", *words, "NEW"]
 
 
-@given(WORDS, st.sampled_from(OPERATIONS), st.floats(0.05, 0.9), st.integers(0, 99))
+@given(WORDS, st.sampled_from(NAMES), st.floats(0.05, 0.9), st.integers(0, 99))
 def test_equal_draws_give_equal_texts_and_strength_zero_changes_nothing(words, operation, alpha, seed):
     text = " ".join(words)
-    first, second = (changed(text, operation, alpha, SMALL, random.Random(seed)) for _ in range(2))
+    first, second = (edit_text(text, operation, alpha, SMALL, random.Random(seed)) for _ in range(2))
     assert first == second and first
-    assert changed(text, operation, 0.0, SMALL, random.Random(seed)) == text
+    assert edit_text(text, operation, 0.0, SMALL, random.Random(seed)) == text
 
 
 def test_an_article_fits_its_new_word_and_unknown_operations_are_refused():
-    assert changed("a dog", "synonyms", 0.5, {"dog": ("animal",)}, random.Random(0)) == "an animal"
+    assert edit_text("a dog", "synonyms", 0.5, {"dog": ("animal",)}, random.Random(0)) == "an animal"
     with pytest.raises(ValueError, match="synonyms, insertion"):
-        changed("a dog", "rotation", 0.1, {}, random.Random(0))
+        edit_text("a dog", "rotation", 0.1, {}, random.Random(0))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_a_learners_edit_takes_the_place_of_the_one_that_an_operation_is_declared_for(operation):
+    edits = EDITS | {operation.edit.__name__: lambda *_: ["mine"]}
+    assert edit_text("the big dog", operation.name, 0.5, SMALL, random.Random(0), edits) == "mine"
+
+
+def test_eda_draws_each_of_its_four_edits():
+    edits = {OPERATIONS[name].edit.__name__: lambda *_, name=name: [name] for name in EDA}
+    drawn = {edit_text("the big dog", "eda", 0.5, {}, random.Random(seed), edits) for seed in range(40)}
+    assert drawn == set(EDA)
 
 
 @given(st.lists(st.sampled_from(["a dog", "a cat", "a big tree"]), min_size=1, max_size=5), st.integers(0, 4))
@@ -163,15 +178,15 @@ def test_the_text_network_in_float64_finds_the_maximum_over_all_windows():
     assert torch.allclose(model(numbers), model.out(torch.cat(found, 1)), atol=1e-12)
 
 
-def test_a_network_from_scratch_reads_more_from_more_labels():
+def test_a_network_from_scratch_learns_more_from_more_labels():
     task = glosses.task()
-    read = {}
+    accuracy = {}
     for shots in (2, 100):
         texts, labels = task.draw(shots, 0)
-        read[shots] = methods.fit_from_scratch("five", texts=texts, labels=labels.tolist(), seed=0)["test_accuracy"]
-    assert read[100] > read[2] + 0.15 and read[100] > 0.45
+        accuracy[shots] = methods.fit_from_scratch("five", texts=texts, labels=labels.tolist(), seed=0)["test_accuracy"]
+    assert accuracy[100] > accuracy[2] + 0.15 and accuracy[100] > 0.45
     again = methods.fit_from_scratch("five", texts=texts, labels=labels.tolist(), seed=0)
-    assert again["test_accuracy"] == read[100]
+    assert again["test_accuracy"] == accuracy[100]
 
 
 def test_a_head_weighs_copies_so_that_doubling_every_gloss_changes_nothing():
@@ -181,7 +196,7 @@ def test_a_head_weighs_copies_so_that_doubling_every_gloss_changes_nothing():
     assert torch.allclose(once, twice, atol=1e-2)
 
 
-def test_flips_are_counted_among_the_glosses_that_were_read_rightly():
+def test_flips_are_counted_among_the_glosses_that_were_classified_correctly():
     labels = torch.tensor([0, 0, 1, 1])
     share, low, high = methods.flip_rate(torch.tensor([0, 0, 1, 0]), torch.tensor([0, 1, 1, 0]), labels)
     assert share == pytest.approx(1 / 3) and 0 < low < share < high < 1
@@ -189,10 +204,10 @@ def test_flips_are_counted_among_the_glosses_that_were_read_rightly():
 
 
 def test_copies_depend_on_text_and_number_alone():
-    change = methods.changer("eda", synonyms=SMALL, round_trips={})
+    change = methods.copy_maker("eda", synonyms=SMALL, round_trips={})
     text = "the big dog sees the small cat"
     assert change(text, 1) == change(text, 1) and len({change(text, r) for r in range(20)}) > 5
-    assert methods.changer("none", synonyms={}, round_trips={})(text, 3) == text
+    assert methods.copy_maker("none", synonyms={}, round_trips={})(text, 3) == text
 
 
 def test_the_text_explorer_answers_and_marks_changed_words_in_words(every_control_answers):
