@@ -1,4 +1,4 @@
-"""The fourteen claims that the course tests."""
+"""The claims that the course tests."""
 
 from dataclasses import dataclass
 

@@ -95,7 +95,7 @@ class Verdict:
 def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Verdict:
     """Judges a claim, stated in `text`: supported if all evidence is, refuted if any is, else inconclusive.
 
-    `claim` is one of the ledger's, "C1" to "C14", or a lower-case name such as "warm-up" for a question of the chapter's own.
+    `claim` is one of `CLAIMS`, such as "C3", or a lower-case name such as "warm-up" for a question of the chapter's own.
     Raises ValueError for a claim that is neither.
     """
     if claim not in CLAIMS and not claim.islower():

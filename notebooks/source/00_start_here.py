@@ -14,9 +14,9 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# **When does data augmentation (数据增强) stop helping, and what do you do then?** This course asks that question in twelve
-# chapters. You read a claim, predict what will happen, drag a slider, write the key function yourself, run the experiment on
-# real data and read a verdict that was *computed*.
+# **When does data augmentation (数据增强) stop helping, and what do you do then?** This course asks that question
+# chapter by chapter. You read a claim, predict what will happen, drag a slider, write the key function yourself, run the
+# experiment on real data and read a verdict that was *computed*.
 #
 # **After this chapter you can** run a chapter on your machine, use a check, read an interval, and say what a verdict means.
 #

@@ -1,6 +1,6 @@
 # ---
 # jupyter:
-#   question: Does the whole pipeline add up, what would you buy with your budget, and what became of the fourteen claims?
+#   question: Does the whole pipeline add up, what would you buy with your budget, and what became of the claims?
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -20,7 +20,7 @@
 # that order?
 #
 # **After this chapter you can** take a pipeline apart by an ablation (消融实验), say whether gains add up, spend a budget of labels and
-# minutes, read the verdicts on all fourteen claims, move masks and boxes with their images, and enter a method of your own.
+# minutes, read the verdicts on all the claims, move masks and boxes with their images, and enter a method of your own.
 #
 # **Time:** 90 minutes and a project. **Claim under test:** C12 (the stages stack, in that order).
 
@@ -371,7 +371,7 @@ lab.record(exchange_rate_pipeline=worth)
 # %% [markdown]
 # ## The claims ledger
 #
-# All fourteen claims, with the verdicts that the chapters computed: in the run that this notebook is a part of, else in the latest
+# Every claim of the course, with the verdicts that the chapters computed: in the run that this notebook is a part of, else in the latest
 # run on this machine, else in the notebooks as they were stored; the line below says which. Nothing is typed. Where two chapters test a
 # claim, the overall verdict is theirs if they agree, and *mixed* if not: no vote is taken, for they test different halves of it.
 
