@@ -210,6 +210,18 @@ def glossary() -> None:
     print(as_markdown(), end="")
 
 
+@app.command()
+def tables(
+    write: Annotated[bool, typer.Option("--write", help="Bring the pages up to date.")] = False,
+) -> None:
+    """Compare the tables in README and docs/ with the chapters that they follow from; exit 1 where one is out of date."""
+    from .course import tables as written
+
+    changed = written.write() if write else list(written.outdated())
+    print("\n".join(map(str, changed)) or "The tables agree with the chapters.")
+    raise typer.Exit(int(bool(changed) and not write))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context, language: Language = None) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.

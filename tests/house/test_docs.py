@@ -4,8 +4,10 @@ That links and anchors resolve is asked in test_house.py.
 """
 
 import functools
+import math
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +17,8 @@ import pytest
 import typer
 from places import ROOT
 
-from fewshot_lab import __version__, cli
+from fewshot_lab import CourseError, __version__, cli
+from fewshot_lab.course import tables
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.course.compare import compare
 from fewshot_lab.evidence import ledger
@@ -42,7 +45,7 @@ ONLY_PARSED = {
     "read-checks": "tests/grading/test_report.py",
     "lab": "tests/browser/test_browser.py",
 }
-RUN_HERE = ("doctor", "assets list", "glossary")
+RUN_HERE = ("doctor", "assets list", "glossary", "tables")
 # Programs of others that are held against their --help, by the words that choose their part.
 HELD_AGAINST_HELP = ("accelerate launch", "torchrun", "dask scheduler", "dask worker")
 # Programs whose commands are read only, and why.
@@ -228,9 +231,9 @@ def facts(chapter) -> tuple[int, int, int, float]:
 
 def test_the_timetables_add_up_and_hold_every_chapter_once():
     known = {chapter.id: facts(chapter) for chapter in chapters()}
-    tables = re.findall(r"^\| week .*?\n\n", (ROOT / "docs" / "instructors.md").read_text(), flags=re.M | re.S)
-    assert [table.count("\n") - 3 for table in tables] == [6, 12]
-    for table in tables:
+    found = re.findall(r"^\| week .*?\n\n", (ROOT / "docs" / "instructors.md").read_text(), flags=re.M | re.S)
+    assert [table.count("\n") - 3 for table in found] == [math.ceil(len(known) / 2), len(known)]
+    for table in found:
         seen = []
         for row in table.splitlines()[2:-1]:
             _, named, time, questions, points, _ = (cell.strip() for cell in row.strip("|").split("|"))
@@ -239,6 +242,39 @@ def test_the_timetables_add_up_and_hold_every_chapter_once():
             assert (time, questions, points) == expected, row
             seen += named.split()
         assert seen == list(known)
+
+
+def test_the_tables_of_the_pages_agree_with_the_chapters(command):
+    assert command("tables") == "The tables agree with the chapters.\n", "bring them up to date: fewshot-lab tables --write"
+    assert [name for name in tables._WRITERS if not any(f"<!-- /{name} -->" in page.read_text() for page in PAGES)] == []
+
+
+def test_a_new_chapter_comes_into_every_table_and_what_a_person_wrote_stays(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    source = tmp_path / "notebooks" / "source"
+    shutil.copytree(ROOT / "notebooks" / "source", source)
+    head = (
+        "# ---\n# jupyter:\n#   question: Is it so?\n# ---\n\n# %% [markdown]\n# # 12 · One more\n#\n# **Time:** 7 minutes.\n\n"
+    )
+    exercise = '# %% exercise="f" points=3\ndef f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n'
+    (source / "12_more.py").write_text(head + exercise)
+    monkeypatch.setenv("FEWSHOT_LAB_COURSE", str(tmp_path))
+    before = (tmp_path / "docs" / "instructors.md").read_text()
+    assert (
+        {path.name for path in tables.outdated()} == {path.name for path in tables.write()} == {"README.md", "instructors.md"}
+    )
+    assert tables.outdated() == []
+    assert "| [12 One more](notebooks/12_more.ipynb) | Is it so? |\n" in (tmp_path / "README.md").read_text()
+    after = (tmp_path / "docs" / "instructors.md").read_text()
+    assert [line for line in after.splitlines() if line not in before.splitlines()][1:] == [
+        "| 7 | 12 | 7 min | 1 | 3 | chapter 12 |",
+        "| 13 | 12 | 7 min | 1 | 3 | chapter 12 |",
+    ]
+    assert [line for line in before.splitlines() if line not in after.splitlines()][1:] == []
+    (tmp_path / "README.md").write_text("<!-- weather -->\n<!-- /weather -->\n")
+    with pytest.raises(CourseError, match="'weather'"):
+        tables.outdated()
 
 
 def test_the_version_is_the_same_everywhere():

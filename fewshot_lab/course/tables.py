@@ -1,0 +1,109 @@
+"""The tables in README and docs/ that follow from the chapters: `fewshot-lab tables --write` brings them up to date.
+
+In a page a table stands between `<!-- NAME -->` and `<!-- /NAME -->`; docs/glossary.md is written as a whole.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import CourseError
+from ..evidence import CLAIMS
+from ..files import write_atomically
+from ..languages import glossary
+from .build import build
+from .chapters import Chapter, chapters, course_root
+
+_BLOCK = re.compile(r"(<!-- ([\w ]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+
+
+def pages() -> dict[Path, str]:
+    """The pages that hold such tables, each with the text that it should have.
+
+    Raises CourseError for a page that cannot be read, or that has a block of a name that is not known.
+    """
+    root = course_root()
+    of_blocks = {path: _with_blocks(path) for path in (root / "README.md", root / "docs" / "instructors.md")}
+    return of_blocks | {root / "docs" / "glossary.md": glossary.as_markdown()}
+
+
+def outdated() -> dict[Path, str]:
+    """The pages whose tables do not say what the chapters say, each with the text that it should have."""
+    return {path: text for path, text in pages().items() if _read(path) != text}
+
+
+def write() -> list[Path]:
+    """Writes the pages that are out of date and returns their paths."""
+    changed = outdated()
+    for path, text in changed.items():
+        write_atomically(path, text)
+    return list(changed)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _with_blocks(path: Path) -> str:
+    def new(block: re.Match) -> str:
+        begin, name, end = block.groups()
+        if name not in _WRITERS:
+            raise CourseError(f"{path} has a block {name!r}; those that can be written are {', '.join(_WRITERS)}.")
+        return f"{begin}\n{_WRITERS[name](block.group())}\n{end}"
+
+    return _BLOCK.sub(new, _read(path))
+
+
+def _graded(chapter: Chapter) -> list[tuple[str, float, bool]]:
+    """The questions of a chapter as (name, points, whether a person marks it)."""
+    cells = [cell.metadata.get("nbgrader", {}) for cell in build(chapter).cells]
+    return [(cell["grade_id"], cell["points"], cell["solution"]) for cell in cells if cell.get("grade")]
+
+
+def _chapters(old: str) -> str:
+    known = chapters()
+    exercises = sum(len(chapter.exercises) for chapter in known)
+    rows = [f"| [{it.id} {it.title}](notebooks/{it.name}.ipynb) | {it.question} |" for it in known]
+    counts = f"{len(known)} chapters, {exercises} exercises with a check, {len(CLAIMS)} claims under test:"
+    return "\n".join([counts, "", "| chapter | question |", "|---|---|", *rows, ""])
+
+
+def _marked_by_hand(old: str) -> str:
+    asked = [(chapter, *question) for chapter in chapters() for question in _graded(chapter)]
+    by_hand = [f"`{name}` in chapter {it.id} ({points:g} points)" for it, name, points, person in asked if person]
+    return f"Of {len(asked)} questions you mark {len(by_hand)}: {', '.join(by_hand)}. The others are graded by machine.\n"
+
+
+def _timetable(per_week: int) -> Callable[[str], str]:
+    """Writes a timetable. Its last column is the page's own: what stood there for these chapters stays."""
+
+    def write(old: str) -> str:
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in old.splitlines() if line.startswith("|")]
+        notes = {row[1]: row[-1] for row in cells}
+        known, rows = chapters(), []
+        for week, first in enumerate(range(0, len(known), per_week), 1):
+            part = known[first : first + per_week]
+            named = " ".join(chapter.id for chapter in part)
+            questions = [question for chapter in part for question in _graded(chapter)]
+            by_hand = sum(person for _, _, person in questions)
+            facts = (
+                f"{sum(chapter.minutes or 0 for chapter in part)} min",
+                f"{len(questions)} ({by_hand} by hand)" if by_hand else f"{len(questions)}",
+                f"{sum(points for _, points, _ in questions):g}",
+            )
+            rows.append(f"| {week} | {named} | {' | '.join(facts)} | {notes.get(named, f'chapter {named}')} |")
+        head = ["| week | chapters | time | graded questions | points | hand out |", "|---|---|---|---|---|---|"]
+        return "\n".join([*head, *rows, ""])
+
+    return write
+
+
+_WRITERS: dict[str, Callable[[str], str]] = {
+    "chapters": _chapters,
+    "marked by hand": _marked_by_hand,
+    "one chapter a week": _timetable(1),
+    "two chapters a week": _timetable(2),
+}
