@@ -7,11 +7,12 @@ def epoch() -> dict:
     """One pass over the student's 896 glyphs, batches of 64; both end with the same student."""
     import torch
 
-    from fewshot_lab.methods.distillation import cached_loss, halves, online_loss, packed
+    from fewshot_lab import data
+    from fewshot_lab.methods.distillation import cached_loss, online_loss, packed
     from fewshot_lab.models import conv_net
     from fewshot_lab.training import outputs, train
 
-    _, task = halves("glyphs")
+    _, task = data.load("glyphs").halves()
     images, classes = task.train_images, len(task.classes)
     torch.manual_seed(0)
     teacher = conv_net(classes, size=28, width=64).eval()

@@ -48,6 +48,17 @@ def get_policy(name: str) -> Policy:
     return POLICIES[name]
 
 
+def as_augment(name: str, strength: float) -> Callable | None:
+    """The policy as an `augment(images, labels, generator)` for `training.train`, which leaves the labels as they are.
+
+    None for the policy "none": the training then skips the call. Raises ValueError for an unknown name.
+    """
+    policy = get_policy(name)
+    if name == "none":
+        return None
+    return lambda images, labels, generator: (policy(images, strength, generator), labels)
+
+
 def _policy(what: str) -> Callable[[Change], Change]:
     def keep(change: Change) -> Change:
         POLICIES[change.__name__] = Policy(change.__name__, what, change)

@@ -1,9 +1,11 @@
 """What every image data set of the course looks like: a training pool, a test set, and draws of K labels per class."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+MOST_IMAGES = 2000  # of a part that an experiment uses, so that a large data set does not make a chapter long
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,23 @@ class ImageTask:
             if shots > count:
                 raise ValueError(f"{self.name} has {count} training images of {name!r}, not {shots}.")
         return rows_of_each(self.train_labels, len(self.classes), shots, seed)
+
+    def capped(self, most: int = MOST_IMAGES) -> "ImageTask":
+        """The task with the first `most` of its test images; the training images all stay."""
+        return replace(self, test_images=self.test_images[:most], test_labels=self.test_labels[:most])
+
+    def halves(self, most: int = MOST_IMAGES) -> tuple["ImageTask", "ImageTask"]:
+        """Two tasks that share no training image, of at most `most` training images together; both are tested alike.
+
+        Each keeps the first `most` test images. The split is the same at every call, whatever the seed of an experiment:
+        what one half has taught is never known to the other.
+        """
+        order = torch.randperm(len(self.train_labels), generator=torch.Generator().manual_seed(0))[:most]
+        first, second = (
+            replace(self.capped(most), train_images=self.train_images[rows], train_labels=self.train_labels[rows])
+            for rows in order.tensor_split(2)
+        )
+        return first, second
 
 
 def rows_of_each(labels: Tensor, classes: int, shots: int, seed: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment import get_policy
+from ..augment import as_augment
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, cross_entropy, outputs, train
@@ -147,15 +147,9 @@ def fit_robust(
     """
     if method not in METHODS:
         raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-    task = data.load(dataset)
+    task = data.load(dataset).capped()
     images, labels = (task.train_images, task.train_labels) if shots is None else task.draw(shots, seed)
-    change = get_policy(policy)
-
-    def augment(batch: Tensor, marks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return change(batch, strength, generator), marks
-
-    augment = None if policy == "none" else augment
-    loss = cross_entropy
+    augment, loss = as_augment(policy, strength), cross_entropy
     if method == "adversarial":
         loss = adversarial_loss(epsilon=epsilon, steps=inner_steps, loop=loop)
     elif method == "trades":
@@ -166,7 +160,7 @@ def fit_robust(
     model = conv_net(len(task.classes), size=images.shape[-1])
     options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
     history = train(model, images, labels, loss=loss, **options)
-    found = {"test_accuracy": accuracy(outputs(model, task.test_images[:2000]), task.test_labels[:2000])}
+    found = {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}
     if test_epsilon is not None:
         generator = torch.Generator().manual_seed(seed)
         right = survives(model, *tested(dataset), epsilon=test_epsilon, generator=generator, loop=loop)

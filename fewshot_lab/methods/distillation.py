@@ -17,13 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment import get_policy
+from ..augment import as_augment, get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, cross_entropy, outputs, train
 
 TEMPERATURE = 4.0
-MOST_IMAGES = 2000  # of a part that are used, so that a large data set does not make a long chapter
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 Mixed = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
@@ -95,20 +94,6 @@ def shuffled_wrong_classes(logits: Tensor, generator: torch.Generator | None = N
     return torch.empty_like(logits).scatter(-1, ranks, logits.gather(-1, ranks.gather(-1, chance.argsort(dim=-1))))
 
 
-def halves(dataset: str) -> tuple[data.ImageTask, data.ImageTask]:
-    """The training images in two halves, the teacher's and the student's, both with the same test images (at most 2,000 each).
-
-    The teacher must not have seen the labels of the images that the student is to learn without labels. The split is fixed.
-    """
-    task = data.load(dataset)
-    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))[:MOST_IMAGES]
-    test = (task.test_images[:MOST_IMAGES], task.test_labels[:MOST_IMAGES])
-    return tuple(
-        data.ImageTask(task.name, task.classes, task.train_images[rows], task.train_labels[rows], *test)
-        for rows in order.tensor_split(2)
-    )
-
-
 def fit_teacher(
     dataset: str,
     *,
@@ -123,7 +108,7 @@ def fit_teacher(
 
     Returns teacher (the network), test_accuracy, test_logits (n, classes).
     """
-    task, _ = halves(dataset)
+    task, _ = data.load(dataset).halves()
     seed_everything(seed)
     teacher = conv_net(len(task.classes), size=task.train_images.shape[-1], width=width)
     train(
@@ -133,7 +118,7 @@ def fit_teacher(
         steps=steps,
         batch_size=32,
         learning_rate=3e-3,
-        augment=_fresh(policy, strength),
+        augment=as_augment(policy, strength),
         seed=seed,
         device=device,
     )
@@ -215,11 +200,11 @@ def fit_student(
     Returns test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student, seconds (of the
     training alone).
     """
-    _, task = halves(dataset)
+    _, task = data.load(dataset).halves()  # the teacher knows no label of the images that the student has without one
     labelled = task.rows(shots, seed)
     rows = labelled if images == "labelled" else torch.arange(len(task.train_labels))
     x, y = task.train_images[rows], task.train_labels[rows]
-    augment, loss = _fresh(policy, strength), cross_entropy
+    augment, loss = as_augment(policy, strength), cross_entropy
     if teacher is not None:
         y = torch.where(torch.isin(rows, labelled), y, -1)
     if isinstance(teacher, nn.Module):
@@ -247,17 +232,9 @@ def fit_student(
     }
 
 
-def _fresh(policy: str, strength: float):
-    """An `augment` for `training.train`, or None when the policy changes nothing."""
-    if policy == "none":
-        return None
-    change = get_policy(policy)
-    return lambda images, labels, generator: (change(images, strength, generator), labels)
-
-
 @functools.cache
 def _views(dataset: str, policy: str, strength: float, copies: int) -> Tensor:
     """The replayed copies of the student's images, uint8 (copies, n, 1, H, W)."""
     change = get_policy(policy)
-    images = halves(dataset)[1].train_images
+    images = data.load(dataset).halves()[1].train_images
     return replayed_copies(images, lambda batch, generator: change(batch, strength, generator), copies, seed=0)

@@ -7,7 +7,7 @@ theirs see other classes). One that saw more has smuggled labels in; it shows at
 import torch
 from torch import Tensor
 
-from ..augment import get_policy
+from ..augment import as_augment, get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
@@ -90,12 +90,13 @@ def fit_classifier(
     """
     task = task_of(dataset)
     images, labels = task.draw(shots, seed)
-    mix = mixed_in(pool, share) if pool is not None else lambda *batch: batch[:2]
-    change = get_policy(policy)
+    change = as_augment(policy, strength)
+    mix = mixed_in(pool, share) if pool is not None else None
 
     def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        x, y = mix(x, y, generator)
-        return change(x, strength, generator), y
+        for step in (mix, change):  # generated images are augmented too
+            x, y = step(x, y, generator) if step else (x, y)
+        return x, y
 
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])

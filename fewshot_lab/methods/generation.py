@@ -28,7 +28,6 @@ from ..models import Discriminator, Generator
 from ..runtime import seed_everything
 from ..training import Batches, processes, progress_bar
 
-MOST_IMAGES = 2000  # that are used, so that a large data set does not make a long chapter
 AVERAGE = 0.99  # the share of the old weights that a step keeps in the running average
 
 Watch = Callable[["GanHistory", Generator], None]
@@ -209,25 +208,14 @@ def fit_gan(
 
 def task_of(dataset: str) -> data.ImageTask:
     """The data set's task with images of at most 16 pixels a side, halved until they are; at most 2,000 test images."""
-    task = data.load(dataset)
-    test = task.test_images[:MOST_IMAGES], task.test_labels[:MOST_IMAGES]
-    return data.ImageTask(task.name, task.classes, _small(task.train_images), task.train_labels, _small(test[0]), test[1])
-
-
-def parts(dataset: str) -> tuple[data.ImageTask, data.ImageTask]:
-    """The training images in two halves, the judge's and the generator's, with the same test images; the split is fixed."""
-    task = task_of(dataset)
-    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))[:MOST_IMAGES]
-    return tuple(
-        replace(task, train_images=task.train_images[rows], train_labels=task.train_labels[rows])
-        for rows in order.tensor_split(2)
-    )
+    task = data.load(dataset).capped()
+    return replace(task, train_images=_small(task.train_images), test_images=_small(task.test_images))
 
 
 def training_images(dataset: str, shots: int | None, seed: int) -> tuple[Tensor, Tensor, int]:
     """What a generator may learn from: images (N, 1, H, W), labels (N,), and the number of classes (see `fit_gan`)."""
     if shots is None:
-        task = parts(dataset)[1]
+        _, task = task_of(dataset).halves()  # the other half is the judge's
         return task.train_images, task.train_labels, len(task.classes)
     task = task_of(dataset)
     return *task.draw(shots, seed), len(task.classes)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..augment import get_policy
+from ..augment import as_augment
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
@@ -27,12 +27,7 @@ def fit_judge(task: ImageTask, *, steps: int = 400, seed: int = 0, device: str =
     seed_everything(seed)
     body = conv_net(FEATURES, size=task.train_images.shape[-1])
     judge = nn.Sequential(body, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
-    change = get_policy("affine")
-
-    def augment(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return change(images, 0.2, generator), labels
-
-    options = {"steps": steps, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
+    options = {"steps": steps, "learning_rate": 5e-3, "seed": seed, "device": device, "augment": as_augment("affine", 0.2)}
     train(judge, task.train_images, task.train_labels, **options)
     return judge, accuracy(outputs(judge, task.test_images), task.test_labels)
 

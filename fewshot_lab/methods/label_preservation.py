@@ -49,7 +49,7 @@ def measure_label_preservation(
     share_kept(before, after, classes) -> (classes,) shares, the exercise of chapter 01.
     """
     transformations = transformations or TRANSFORMATIONS
-    images, labels = task.test_images[:2000], task.test_labels[:2000]
+    images, labels = task.capped().test_images, task.capped().test_labels
     before = outputs(model, images, device=device).argmax(1)
     right = before == labels
     after, confidence, kept = {}, {}, {}

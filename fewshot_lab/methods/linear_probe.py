@@ -8,24 +8,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment import get_policy
+from ..augment import as_augment, get_policy
 from ..data import ImageTask
 from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
 from .contrastive import FEATURES, Views, encoder, simclr, unlabelled
 
 COPIES = 10
-TEST_IMAGES = 2000
 
 
 def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
     """The task with features f(x) in the place of its images; at most 2,000 test images."""
-    return replace(
-        task,
-        train_images=outputs(f, task.train_images),
-        test_images=outputs(f, task.test_images[:TEST_IMAGES]),
-        test_labels=task.test_labels[:TEST_IMAGES],
-    )
+    task = task.capped()
+    return replace(task, train_images=outputs(f, task.train_images), test_images=outputs(f, task.test_images))
 
 
 def fit_linear(features: Tensor, labels: Tensor, like: Tensor):
@@ -98,14 +93,13 @@ def fit_from(
 
     Everything but the start is the same, so the two are compared in pairs; labels are drawn as in `supervised.fit_few_shot`.
     """
-    task = data.load(dataset)
+    task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
     f = encoder(images.shape[-1], channels=images.shape[1])
     model = nn.Sequential(f, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if start is not None:
         f.load_state_dict(start)
-    change = get_policy(policy)
     train(
         model,
         images,
@@ -113,12 +107,11 @@ def fit_from(
         steps=steps,
         batch_size=32,
         learning_rate=5e-3,
-        augment=None if policy == "none" else lambda x, y, generator: (change(x, strength, generator), y),
+        augment=as_augment(policy, strength),
         seed=seed,
         device=device,
     )
-    logits = outputs(model, task.test_images[:TEST_IMAGES])
-    return {"test_accuracy": accuracy(logits, task.test_labels[:TEST_IMAGES])}
+    return {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}
 
 
 def fit_views(

@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..augment import get_policy
+from ..augment import as_augment
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
@@ -128,7 +128,6 @@ def fit_round(
     model = nn.Sequential(body, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if "self-supervision" in stages:
         body.load_state_dict(start)
-    change, strength = get_policy(RIGHT[0]), RIGHT[1]
     history = train(
         model,
         x,
@@ -136,7 +135,7 @@ def fit_round(
         steps=steps,
         batch_size=32,
         learning_rate=5e-3,
-        augment=(lambda a, b, g: (change(a, strength, g), b)) if "augmentation" in stages else None,
+        augment=as_augment(*RIGHT) if "augmentation" in stages else None,
         loss=round_loss(teacher, RADIUS[dataset] if "adversarial training" in stages else 0.0),
         seed=seed,
         device=device,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .. import data
-from ..augment import get_policy
+from ..augment import as_augment, get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
@@ -37,14 +37,14 @@ def fit_few_shot(
     in pairs.
     """
     started = time.perf_counter()
-    task = data.load(dataset)
+    task = data.load(dataset).capped()
     classes = len(task.classes)
     images, labels = task.draw(shots, seed)
-    change = get_policy(policy)
+    change = as_augment(policy, strength)
 
-    def augment(batch: Tensor, batch_labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        batch = change(batch, strength, generator)
-        return mix(batch, batch_labels, classes, generator=generator) if mix else (batch, batch_labels)
+    def augment_and_mix(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, y = change(x, y, generator) if change else (x, y)
+        return mix(x, y, classes, generator=generator)
 
     seed_everything(seed)
     model = conv_net(classes, size=images.shape[-1], width=width)
@@ -55,15 +55,15 @@ def fit_few_shot(
         steps=steps,
         batch_size=32,
         learning_rate=5e-3,
-        augment=None if policy == "none" and not mix else augment,
+        augment=augment_and_mix if mix else change,
         seed=seed,
         device=device,
     )
-    shown = change(images, strength, torch.Generator().manual_seed(seed))
+    augmented = get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
     return {
         "train_accuracy": accuracy(outputs(model, images, device=device), labels),
-        "train_accuracy_augmented": accuracy(outputs(model, shown, device=device), labels),
-        "test_accuracy": accuracy(outputs(model, task.test_images[:2000], device=device), task.test_labels[:2000]),
+        "train_accuracy_augmented": accuracy(outputs(model, augmented, device=device), labels),
+        "test_accuracy": accuracy(outputs(model, task.test_images, device=device), task.test_labels),
         "train_loss": sum(history.losses[-(steps // 10) :]) / (steps // 10),
         "seconds": time.perf_counter() - started,
     }
@@ -89,16 +89,15 @@ def affinities(
     (Gontijo-Lopes et al. 2021, ICLR, definition 1). The other number that explains a policy, its diversity, is the ratio of
     `train_loss` with and without it, which `fit_few_shot` returns (definition 2).
     """
-    task = data.load(dataset)
+    task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
     train(model, images, labels, steps=steps, batch_size=32, learning_rate=5e-3, seed=seed, device=device)
-    test, marks = task.test_images[:2000], task.test_labels[:2000]
-    clean = accuracy(outputs(model, test, device=device), marks)
+    clean = accuracy(outputs(model, task.test_images, device=device), task.test_labels)
 
     def affinity(policy: str, strength: float) -> float:
-        changed = get_policy(policy)(test, strength, torch.Generator().manual_seed(seed))
-        return accuracy(outputs(model, changed, device=device), marks) / clean
+        augmented = get_policy(policy)(task.test_images, strength, torch.Generator().manual_seed(seed))
+        return accuracy(outputs(model, augmented, device=device), task.test_labels) / clean
 
     return {name: affinity(*chosen) for name, chosen in policies.items()}

@@ -37,9 +37,8 @@ import fewshot_lab as lab
 from fewshot_lab.methods import generated_instances, generation, generation_quality, variational
 
 lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
-judge_task, task = generation.parts(
-    DATASET
-)  # the judge's half of the training images, and the generator's
+# One half of the training images is the judge's, the other one the generator's.
+judge_task, task = generation.task_of(DATASET).halves()
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(1500, 6000)  # of the GAN that you will watch
 SHORT, LONG = lab.quick_or_full(

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_lab.augment import POLICIES, get_policy, mixing
+from fewshot_lab.augment import POLICIES, as_augment, get_policy, mixing
 
 names = st.sampled_from(sorted(POLICIES))
 seeds = st.integers(0, 1000)
@@ -37,6 +37,19 @@ def test_strength_zero_changes_nothing_and_strength_one_does(name):
     assert torch.allclose(POLICIES[name](images, 0.0, seeded(1)), images, atol=1e-5)
     if name != "none":
         assert not torch.allclose(POLICIES[name](images, 1.0, seeded(1)), images, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", sorted(set(POLICIES) - {"none"}))
+def test_as_an_augment_a_policy_draws_the_same_and_leaves_the_labels(name):
+    images, labels = batch(), torch.arange(6)
+    changed, kept = as_augment(name, 0.6)(images, labels, seeded(3))
+    assert torch.equal(changed, get_policy(name)(images, 0.6, seeded(3))) and torch.equal(kept, labels)
+
+
+def test_the_policy_none_asks_for_no_augment_and_an_unknown_one_is_refused():
+    assert as_augment("none", 0.5) is None
+    with pytest.raises(ValueError, match="no policy 'wobble'"):
+        as_augment("wobble", 0.5)
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))

@@ -15,7 +15,6 @@ from fewshot_lab.methods.distillation import (
     fidelity,
     fit_student,
     fit_teacher,
-    halves,
     mixed_loss,
     packed,
     replayed_copies,
@@ -136,14 +135,6 @@ def test_every_view_comes_with_its_own_answer():
     assert [int(a) % 4 for a in answers.flatten()] == [0, 2, 3]
 
 
-def test_the_halves_share_no_image_and_keep_the_test_set():
-    first, second = halves("digits")
-    assert len(first.train_labels) + len(second.train_labels) == len(lab.data.load("digits").train_labels)
-    assert torch.equal(first.test_images, second.test_images)
-    rows = second.rows(5, seed=3)
-    assert torch.equal(second.draw(5, seed=3)[0], second.train_images[rows])
-
-
 @pytest.fixture(scope="module")
 def teacher():
     return fit_teacher("digits", width=32, steps=150, device="cpu")
@@ -151,7 +142,7 @@ def teacher():
 
 def test_cached_logits_are_the_teachers_answers_to_the_replayed_views(teacher):
     plain = cached_logits(teacher["teacher"], "digits")
-    images = halves("digits")[1].train_images
+    images = lab.data.load("digits").halves()[1].train_images
     assert torch.allclose(plain[0], outputs(teacher["teacher"], images), atol=1e-5)
     views = cached_logits(teacher["teacher"], "digits", policy="affine", strength=0.25, copies=3)
     assert views.shape == (3, *plain.shape[1:])
@@ -181,7 +172,8 @@ def test_a_teacher_with_unlabelled_images_lifts_a_student_with_few_labels(teache
 
 def test_soft_answers_of_a_teacher_that_confuses_two_classes_are_learned():
     """A teacher that gives class 0 and 1 the same logit makes a student that does too; hard answers do not."""
-    images, labels = halves("digits")[1].train_images, halves("digits")[1].train_labels
+    _, task = lab.data.load("digits").halves()
+    images, labels = task.train_images, task.train_labels
     answers = 4.0 * F.one_hot(labels, 10).float()
     answers[labels < 2, :2] = 4.0
     student = conv_net(10, size=8, width=8)
@@ -202,7 +194,7 @@ def test_equal_seeds_train_equal_students(teacher):
 
 
 def explorer():
-    task = halves("digits")[1]
+    task = lab.data.load("digits").halves()[1]
     answers = 3 * torch.randn(len(task.test_labels), 10, generator=torch.Generator().manual_seed(0))
     return lab.widgets.TemperatureExplorer(task, answers)
 
@@ -222,4 +214,4 @@ def test_the_explorer_shows_the_softened_answer_and_its_entropy():
 
 def test_the_explorer_refuses_logits_of_other_images():
     with pytest.raises(ValueError, match="must be .test images, classes. = .600, 10."):
-        lab.widgets.TemperatureExplorer(halves("digits")[1], torch.zeros(3, 10))
+        lab.widgets.TemperatureExplorer(lab.data.load("digits").halves()[1], torch.zeros(3, 10))

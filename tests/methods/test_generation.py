@@ -20,7 +20,6 @@ from fewshot_lab.methods.generation import (
     fit_gan,
     generator_loss,
     gradient_penalty,
-    parts,
     projection_score,
     sample,
     task_of,
@@ -175,7 +174,7 @@ def test_the_nearest_image_is_found_and_a_copy_is_at_no_distance():
 
 
 def test_judge_generator_and_test_share_no_image():
-    first, second = parts("digits")
+    first, second = task_of("digits").halves()
     assert torch.equal(first.test_images, task_of("digits").test_images)
     assert len(first.train_labels) + len(second.train_labels) == len(lab.data.load("digits").train_labels)
     x, y, classes = training_images("digits", 3, seed=4)
@@ -195,7 +194,7 @@ def test_large_images_are_halved_by_averaging():
 
 @pytest.fixture(scope="module")
 def judge():
-    return fit_judge(parts("digits")[0], steps=250, device="cpu")
+    return fit_judge(task_of("digits").halves()[0], steps=250, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -204,13 +203,13 @@ def gan():
 
 
 def test_the_judge_reads_images_that_it_has_not_seen(judge):
-    assert judge[1] > 0.95 and outputs(judge[0][0], parts("digits")[0].test_images).shape == (600, 32)
+    assert judge[1] > 0.95 and outputs(judge[0][0], task_of("digits").halves()[0].test_images).shape == (600, 32)
 
 
 def test_the_gan_draws_every_class_recognisably_and_varied(judge, gan):
     images, labels = sample(gan["generator"], 40)
     assert images.shape == (400, 1, 8, 8) and 0 <= images.min() and images.max() <= 1
-    found = quality(judge[0], images, labels, parts("digits")[0])
+    found = quality(judge[0], images, labels, task_of("digits").halves()[0])
     assert found["intended"] > 0.85 and found["worst_class"] > 0.5
     assert found["spread"] > 0.6 and found["recall"] > 0.5 and found["frechet"] < 25
     assert recognised(judge[0], images, (labels + 1) % 10).mean() < 0.1
@@ -219,7 +218,7 @@ def test_the_gan_draws_every_class_recognisably_and_varied(judge, gan):
 def test_without_a_leash_and_with_unequal_rates_it_collapses_and_the_alarm_rings(judge):
     unequal = {"regularise": "none", "rates": (2e-2, 1e-3), "batch_size": 16}
     images, labels = sample(fit_gan("digits", seed=0, steps=300, device="cpu", **unequal)["generator"], 40)
-    found = quality(judge[0], images, labels, parts("digits")[0])
+    found = quality(judge[0], images, labels, task_of("digits").halves()[0])
     assert found["intended"] > 0.85 and found["recall"] < 0.25 and found["spread"] < ALARM
 
 
@@ -370,7 +369,7 @@ def test_the_latent_explorer_ends_at_its_classes_and_noises(gan):
 
 
 def test_the_monitor_keeps_samples_losses_and_the_alarm_and_leaves_a_still():
-    _, task = parts("digits")
+    _, task = task_of("digits").halves()
     with lab.widgets.GanMonitor(task) as live:
         gan = fit_gan("digits", seed=0, steps=12, watch=live, watch_every=4, device="cpu")
     assert live.steps == [4, 8, 12] and live.history is gan["history"]
