@@ -1,12 +1,17 @@
 """Data sets: glyphs (rendered typefaces), digits (handwritten, 8 x 8), fashion (Fashion-MNIST), and image folders."""
 
 import functools
+import importlib
 
+from ..assets import installed
+from ..errors import CourseError
 from .images import ImageTask
 
-TASKS = ("glyphs", "digits", "fashion")
+# Every data set is the module of its name with a function task(), imported when it is first loaded. Beside the name: the asset
+# that it needs, or None when it comes with the packages that the course needs anyway.
+TASKS: dict[str, str | None] = {"glyphs": None, "digits": None, "fashion": "fashion"}
 
-__all__ = ["TASKS", "ImageTask", "load"]
+__all__ = ["TASKS", "ImageTask", "available", "load"]
 
 
 @functools.cache
@@ -16,14 +21,12 @@ def load(name: str) -> ImageTask:
     "glyphs": 16 characters, 28 x 28, mild jitter, test typefaces unseen in training. "digits": 10 handwritten digits, 8 x 8.
     "fashion": 10 kinds of clothing, 28 x 28 (the asset of that name must be there or fetchable).
     """
-    if name == "glyphs":
-        from .glyphs import task
-    elif name == "digits":
-        from .digits import task
-    elif name == "fashion":
-        from .fashion import task
-    else:
-        from ..errors import CourseError
-
+    if name not in TASKS:
         raise CourseError(f"There is no data set {name!r}; set DATASET to one of {', '.join(TASKS)}.")
-    return task()
+    return importlib.import_module(f".{name}", __name__).task()
+
+
+def available(*, first: str) -> list[str]:
+    """The names in TASKS that `load` answers without a download, `first` in front."""
+    here = [name for name, asset in TASKS.items() if asset is None or installed(asset)]
+    return [first, *(name for name in here if name != first)]

@@ -6,7 +6,6 @@ import math
 import torch
 
 from .. import data
-from ..assets import installed
 from ..augment import geometry
 from ..augment.geometry import apply_to_points, compose, invert, warp
 from ..figures import charts, svg
@@ -14,18 +13,12 @@ from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
 
-def datasets(first: str) -> list[str]:
-    """The data sets that can be shown without a download, `first` in front."""
-    there = [name for name in data.TASKS if name != "fashion" or installed("fashion")]
-    return [first, *(name for name in there if name != first)]
-
-
 class GeometryExplorer(Explorer):
     """An image, a grid on it, and what an affine map does to both; the matrix in numbers."""
 
     def __init__(self, dataset: str = "glyphs", *, angle: float = 30, scale: float = 1.0, shear: float = 0.0) -> None:
         super().__init__(
-            dataset=choice("data set", datasets(dataset), help="Where the image comes from"),
+            dataset=choice("data set", data.available(first=dataset), help="Where the image comes from"),
             image=slider("image", 3, 0, 199, 1, help="Which test image", whole=True),
             angle=slider("angle in °", angle, -180, 180, 5, help="Positive angles turn counter-clockwise"),
             scale=slider("scale", scale, 0.4, 2.0, 0.05, help="Above 1 enlarges"),

@@ -5,11 +5,12 @@ import html
 import torch
 from torchvision.utils import make_grid
 
+from .. import data
 from ..augment import POLICIES, get_policy
 from ..figures import charts, svg
 from ..languages import say
 from .explorer import Explorer, choice, slider
-from .geometry import _shown_images, datasets
+from .geometry import _shown_images
 
 
 class PolicyExplorer(Explorer):
@@ -17,7 +18,7 @@ class PolicyExplorer(Explorer):
 
     def __init__(self, dataset: str = "glyphs", *, policy: str = "affine", strength: float = 0.25) -> None:
         super().__init__(
-            dataset=choice("data set", datasets(dataset), help="Where the images come from"),
+            dataset=choice("data set", data.available(first=dataset), help="Where the images come from"),
             policy=choice("policy", list(POLICIES), policy, help="What is done to the images"),
             strength=slider("strength", strength, 0.0, 1.0, 0.05, help="0 changes nothing, 1 is the strongest"),
             seed=slider("draw", 0, 0, 50, 1, help="Another number, another random draw", whole=True),

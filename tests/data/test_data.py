@@ -71,6 +71,44 @@ def test_a_draw_is_balanced_repeats_with_its_seed_and_is_nested(name, shots, see
     assert torch.equal(one, more[:, :shots])
 
 
+def test_a_capped_task_keeps_the_first_test_images_and_all_training_images():
+    task = data.load("digits")
+    capped = task.capped(50)
+    assert torch.equal(capped.test_images, task.test_images[:50]) and torch.equal(capped.test_labels, task.test_labels[:50])
+    assert torch.equal(capped.train_images, task.train_images) and capped.classes == task.classes
+    assert torch.equal(task.capped().test_images, task.test_images), "600 test images are fewer than the default"
+
+
+def test_halves_share_no_training_image_and_are_the_same_at_every_call():
+    task = data.load("digits")
+    first, second = task.halves()
+    together = [torch.cat([getattr(first, part), getattr(second, part)]) for part in ("train_images", "train_labels")]
+    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(together[0], task.train_images[order]) and torch.equal(together[1], task.train_labels[order])
+    assert torch.equal(first.test_images, task.test_images) and torch.equal(second.test_images, task.test_images)
+    assert torch.equal(second.draw(5, seed=3)[0], second.train_images[second.rows(5, seed=3)])
+
+
+def test_halves_of_a_large_task_are_of_some_of_its_images():
+    first, second = data.load("digits").halves(100)
+    assert [len(half.train_labels) for half in (first, second)] == [50, 50]
+    assert len(first.test_labels) == 100 and torch.equal(first.test_images, second.test_images)
+
+
+@pytest.mark.parametrize("name", data.TASKS)
+def test_every_data_set_in_the_registry_loads_under_its_name(name):
+    task = data.load(name)
+    assert task.name == name and task.train_images.dtype == torch.uint8 and task.train_images.ndim == 4
+    assert set(task.train_labels.tolist()) == set(range(len(task.classes)))
+
+
+def test_a_data_set_is_available_when_it_needs_no_asset_or_has_it(monkeypatch):
+    monkeypatch.setattr(data, "installed", lambda asset: False)
+    assert data.available(first="digits") == ["digits", "glyphs"]
+    monkeypatch.setattr(data, "installed", lambda asset: asset == "fashion")
+    assert data.available(first="glyphs") == ["glyphs", "digits", "fashion"]
+
+
 def test_digits_are_the_1797_real_ones_without_overlap():
     task = data.load("digits")
     assert len(task.train_labels) + len(task.test_labels) == 1797
