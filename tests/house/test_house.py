@@ -20,22 +20,23 @@ OURS = {"fewshot_lab", "confine", "inspectors", "wire"}  # the last three stand 
 MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
-    "languages": {"errors"},
+    "html": set(),
+    "languages": {"errors", "html"},
     "runtime": {"errors", "languages"},
     "attempts": {"errors", "files", "languages", "runtime"},
     "augment": set(),
     "assets": {"errors", "files", "runtime"},
     "data": {"assets", "augment", "errors", "files", "runtime"},
     "models": {"assets", "files", "runtime"},
-    "training": {"errors", "files", "languages", "runtime"},
-    "evidence": {"errors", "languages", "runtime", "training"},
-    "methods": {"augment", "data", "errors", "files", "models", "runtime", "training"},
+    "training": {"errors", "files", "html", "languages", "runtime"},
+    "evidence": {"errors", "html", "languages", "runtime", "training"},
+    "methods": {"augment", "data", "errors", "files", "html", "models", "runtime", "training"},
     "exercises": {"augment", "errors", "languages", "methods", "runtime"},
-    "figures": {"languages"},
-    "widgets": {"evidence", "assets", "augment", "data", "figures", "languages", "methods"},
-    "checking": {"attempts", "exercises", "languages", "runtime"},
-    "grading": {"checking", "course", "errors", "exercises", "figures", "files", "runtime"},
-    "course": {"assets", "attempts", "errors", "evidence", "files", "languages", "runtime"},
+    "figures": {"html", "languages"},
+    "widgets": {"assets", "augment", "data", "evidence", "figures", "html", "languages", "methods"},
+    "checking": {"attempts", "exercises", "html", "languages", "runtime"},
+    "grading": {"checking", "course", "errors", "exercises", "figures", "files", "html", "runtime"},
+    "course": {"assets", "attempts", "errors", "evidence", "files", "html", "languages", "runtime"},
     "cli": {"assets", "course", "errors", "files", "grading", "languages", "runtime"},
     "__main__": {"cli"},
 }
@@ -130,7 +131,7 @@ def test_every_library_that_the_package_imports_is_declared():
 
 
 def test_importing_is_light_and_downloads_nothing():
-    heavy = ("torch", "transformers", "matplotlib", "urllib.request")
+    heavy = ("torch", "transformers", "matplotlib", "jinja2", "urllib.request")
     code = f"import sys, fewshot_lab; print([name for name in {heavy} if name in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert said.strip() == "[]"
