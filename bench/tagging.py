@@ -10,11 +10,11 @@ def fine_tuning() -> dict:
     import torch
     from torch import nn
 
-    from fewshot_lab.methods.tagging import IGNORED, PAD, Tagger, encode, load, masked_loss, trimmed
+    from fewshot_lab.methods.tagging import IGNORED, PAD, Tagger, encode, load_task, masked_loss, trim_padding
     from fewshot_lab.models.language import minilm
     from fewshot_lab.training import train
 
-    task = load()
+    task = load_task()
     tokenizer, encoder = minilm("cpu")
     tokens, labels = encode(tokenizer, task.train[:64], task.tags)
     missing = LENGTH - tokens.shape[1]
@@ -39,7 +39,7 @@ def fine_tuning() -> dict:
         "fine-tuning a tagger, batches cut to their longest sentence",
         f"the same, padded to {LENGTH} pieces",
         "sentences/s",
-        lambda: trained("cut", trimmed()),
+        lambda: trained("cut", trim_padding()),
         lambda: trained("padded", padded),
     )
     apart = max(abs(a - b) for a, b in zip(ends["cut"].losses, ends["padded"].losses, strict=True))
@@ -54,9 +54,10 @@ def scoring() -> dict:
 
     from seqeval.metrics import f1_score
 
-    from fewshot_lab.methods.tagging import entity_f1, load
+    from fewshot_lab.methods.entity_scores import entity_f1
+    from fewshot_lab.methods.tagging import load_task
 
-    task, found = load(), {}
+    task, found = load_task(), {}
     gold = [list(s.tags) for s in task.test]
     predicted = [[tag if place % 5 else "O" for place, tag in enumerate(tags)] for tags in gold]
 

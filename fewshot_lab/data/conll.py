@@ -128,7 +128,7 @@ def parse(text: str, name: str = "the text") -> tuple[str, tuple[Sentence, ...]]
     return scheme, tuple(Sentence(words, _to_bio(tags, lines, scheme, name)) for words, tags, lines in numbered)
 
 
-def written(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2) -> str:
+def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2) -> str:
     """The sentences as a column file's text; with more than 2 columns the ones between are filled with "_"."""
     blocks = [
         "\n".join(
@@ -139,7 +139,7 @@ def written(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2
     return "\n\n".join(blocks) + "\n"
 
 
-def corpus(folder: str | Path) -> TaggingTask:
+def load_corpus(folder: str | Path) -> TaggingTask:
     """The task in a folder with CoNLL-2003's or WNUT-17's files; without a test file the test is on the development file.
 
     Raises CourseError when a part is missing, with the names that are looked for.

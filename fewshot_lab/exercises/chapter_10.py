@@ -5,7 +5,8 @@ import torch.nn.functional as F
 
 from ..augment.mentions import replace_mention
 from ..languages import say
-from ..methods.tagging import IGNORED, align_labels, averages, entity_f1, masked_loss, spans, token_accuracy
+from ..methods.entity_scores import entity_f1, f1_averages, spans, token_accuracy
+from ..methods.tagging import IGNORED, align_labels, masked_loss
 from .declare import Exercise, Mistake, Property
 
 TYPES = ("LOC", "ORG", "PER")
@@ -103,7 +104,7 @@ def _random_table(generator):
 
 
 def _replaced(table, place, value):
-    found = list(averages(table))
+    found = list(f1_averages(table))
     found[place] = value
     return tuple(found)
 
@@ -297,13 +298,13 @@ EXERCISES = [
         "three_averages",
         "10",
         "Three averages of one table",
-        averages,
+        f1_averages,
         cases=((TABLE,), ({"B-PER": (0.5, 0.4, 0.444, 10), "I-PER": (0.9, 0.9, 0.9, 50), "O": (0.95, 0.97, 0.96, 500)},)),
         fresh=_random_table,
         mistakes=(
             Mistake(
                 "o_included",
-                lambda t: _replaced(t, 2, averages(t)[0]),
+                lambda t: _replaced(t, 2, f1_averages(t)[0]),
                 "Your third number still counts the class O. Leave its row out of all three sums.",
             ),
             Mistake(
@@ -313,7 +314,7 @@ EXERCISES = [
             ),
             Mistake(
                 "macro_weighted",
-                lambda t: _replaced(t, 1, averages(t)[0]),
+                lambda t: _replaced(t, 1, f1_averages(t)[0]),
                 "Your macro average weighs the classes by their size. In it every class counts the same.",
             ),
             Mistake(
@@ -328,7 +329,7 @@ EXERCISES = [
             ),
             Mistake(
                 "swapped",
-                lambda t: (averages(t)[1], averages(t)[0], averages(t)[2]),
+                lambda t: (f1_averages(t)[1], f1_averages(t)[0], f1_averages(t)[2]),
                 "Micro and macro have changed places: micro counts tokens, macro takes the mean over classes.",
             ),
             Mistake(

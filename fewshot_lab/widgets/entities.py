@@ -7,10 +7,10 @@ from ..data.conll import Sentence, Span, spans
 from ..figures import Picture, new_figure, style
 from ..figures.style import COLOURS
 from ..languages import english, later, say
-from ..methods.tagging import KINDS, count_errors, entity_f1, errors, token_accuracy
+from ..methods.entity_scores import ERROR_KINDS, count_errors, entity_f1, find_errors, token_accuracy
 from .explorer import Explorer, choice, slider
 
-_SHOWN = (later("any error"), *KINDS, later("no error"), later("all sentences"))
+_SHOWN = (later("any error"), *ERROR_KINDS, later("no error"), later("all sentences"))
 _FARTHEST = 99
 _SIGNS = {
     later("boundary"): "↔",
@@ -32,7 +32,9 @@ class EntityExplorer(Explorer):
         self.sentences, self.taggers = list(sentences), taggers
         self.gold = [s.tags for s in sentences]
         self.types = sorted({kind for tags in self.gold for kind, *_ in spans(tags)})
-        self.wrong = {name: [errors(*pair) for pair in zip(self.gold, given, strict=True)] for name, given in taggers.items()}
+        self.wrong = {
+            name: [find_errors(*pair) for pair in zip(self.gold, given, strict=True)] for name, given in taggers.items()
+        }
         self.told = {name: self._told(name) for name in taggers}
         names = list(taggers)
         super().__init__(

@@ -37,16 +37,17 @@ import torch
 import torch.nn.functional as F
 
 import fewshot_lab as lab
+from fewshot_lab.augment.mentions import OPERATIONS
 from fewshot_lab.data import clue, conll
-from fewshot_lab.methods import tagging
+from fewshot_lab.methods import entity_scores, tagging
 
 lab.setup("10", profile=PROFILE, seed=SEED, device=DEVICE)
-task = tagging.load(CORPUS)
+task = tagging.load_task(CORPUS)
 gold = [sentence.tags for sentence in task.test]
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(4, 5)))
 FEW_SEEDS = SEEDS[: lab.quick_or_full(3, 5)]
 MODEL = lab.quick_or_full(
-    {"layers": 4, "frozen": 1, "learning_rate": 8e-4}, {"layers": 6, "learning_rate": 3e-4}
+    {"layers": 4, "frozen_layers": 1, "learning_rate": 8e-4}, {"layers": 6, "learning_rate": 3e-4}
 )
 COUNT = lab.quick_or_full(400, len(task.train))
 STEPS = lab.quick_or_full(50, max(120, 3 * len(task.train) // 16))
@@ -99,7 +100,7 @@ for name, row in rows.items():
     print(f"{name:6}", *(f"{field:6}" for field in row))
 for scheme in conll.SCHEMES:
     read_as, [again] = conll.parse(
-        conll.written([conll.Sentence(tuple(words), tuple(tags))], scheme)
+        conll.to_text([conll.Sentence(tuple(words), tuple(tags))], scheme)
     )
     print(
         f"Written in {scheme}, read as {read_as}: {'the same entities' if again.tags == tuple(tags) else 'other entities'}."
@@ -197,7 +198,7 @@ apart = abs(score(gold, looked_up) - theirs)
 print(f"Looking up: entity F1 {score(gold, looked_up):.3f}; seqeval differs by {apart:.0e}.")
 size = sum(map(len, gold))
 for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items():
-    right = tagging.token_accuracy(gold, predicted)
+    right = entity_scores.token_accuracy(gold, predicted)
     padded = 1 - (1 - right) * size / (128 * len(gold))
     print(
         f"{name}: token accuracy {right:.3f}, with padding counted {padded:.3f}, entity F1 {score(gold, predicted):.3f}."
@@ -252,7 +253,7 @@ TABLE = {
     "O": (0.993, 0.995, 0.994, 38323),
 }
 QUOTED = 0.973
-micro, macro, inside = tagging.within_rounding(TABLE, lab.yours_or_ours(three_averages))
+micro, macro, inside = entity_scores.rounding_intervals(TABLE, lab.yours_or_ours(three_averages))
 print(
     f"{QUOTED} is quoted. Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only {inside.mean:.4f}."
 )
@@ -380,7 +381,9 @@ lab.record(token_accuracy=accuracy, unit="accuracy")
 
 # %%
 single = {"finds nothing": nothing, "looks up": looked_up}
-measured = {name: tagging.over_sentences(gold, predicted) for name, predicted in single.items()}
+measured = {
+    name: entity_scores.score_intervals(gold, predicted) for name, predicted in single.items()
+}
 measured["BERT"] = {
     "token accuracy": lab.mean_interval(accuracy),
     "entity F1": lab.mean_interval(f1),
@@ -415,7 +418,7 @@ lab.widgets.EntityExplorer(task.test, {**single, "BERT": runs[0]["predicted"]})
 
 # %%
 kinds = {
-    name: tagging.count_errors(gold, predicted)
+    name: entity_scores.count_errors(gold, predicted)
     for name, predicted in {**single, "BERT": runs[0]["predicted"]}.items()
 }
 for name, counted in kinds.items():
@@ -455,7 +458,7 @@ def swapped_mention(words, tags, start, end, mention):
 replace = lab.yours_or_ours(swapped_mention)
 few = task.draw(10, SEED)
 for method in ("tokens", "mentions"):
-    made = tagging.augmented(few, method, copies=1, share=0.3, seed=SEED, replace=replace)
+    made = tagging.augmented_sentences(few, method, copies=1, share=0.3, seed=SEED, replace=replace)
     print(f"{method}:")
     for sentence in made[len(few) : len(few) + 4]:
         print(
@@ -476,23 +479,24 @@ SIZES = {
     200: lab.quick_or_full(28, 200),
 }
 TESTED = lab.quick_or_full(120, len(task.test))
+METHODS = list(OPERATIONS)  # none, tokens, mentions
 grid = [
     {
         **parts,
         "replace": replace,
         "count": n,
         "steps": steps,
-        "batch": 8 if n == 10 else 16,
+        "batch_size": 8 if n == 10 else 16,
         "augmentation": method,
         "seed": seed,
     }
     for n, steps in reversed(SIZES.items())
-    for method in tagging.METHODS
+    for method in METHODS
     for seed in FEW_SEEDS
 ]
 few_runs = lab.sweep(
     tagging.fit_tagger,
-    [{**row, "tested": TESTED} for row in grid],
+    [{**row, "test_count": TESTED} for row in grid],
     description="small fine-tunings",
 )
 
@@ -505,12 +509,10 @@ def few_f1(method, n):
     ]
 
 
-by_method = {
-    method: [lab.mean_interval(few_f1(method, n)) for n in SIZES] for method in tagging.METHODS
-}
+by_method = {method: [lab.mean_interval(few_f1(method, n)) for n in SIZES] for method in METHODS}
 gained = {
     (method, n): lab.paired_difference(few_f1(method, n), few_f1("none", n))
-    for method in tagging.METHODS[1:]
+    for method in METHODS[1:]
     for n in SIZES
 }
 
@@ -531,9 +533,7 @@ lab.figures.curves(
 )
 
 # %%
-lab.record(
-    **{f"{method}_n{n}": few_f1(method, n) for n in SIZES for method in tagging.METHODS}, unit="F1"
-)
+lab.record(**{f"{method}_n{n}": few_f1(method, n) for n in SIZES for method in METHODS}, unit="F1")
 
 # %% [markdown]
 # The draws differ much; what counts is the difference within a draw.
@@ -543,9 +543,7 @@ named = {f"{method} - none, {n} sentences": value for (method, n), value in gain
 lab.figures.bars(
     named,
     title="Mean gain in F1: "
-    + ", ".join(
-        f"{m} {sum(gained[m, n].mean for n in SIZES) / 3:+.3f}" for m in tagging.METHODS[1:]
-    ),
+    + ", ".join(f"{m} {sum(gained[m, n].mean for n in SIZES) / 3:+.3f}" for m in METHODS[1:]),
     x="difference in entity F1",
     line=0.0,
     digits=3,
@@ -631,7 +629,7 @@ else:
     half = len(sentences) // 2
     found = [tagging.lookup(sentences[:half], s.words) for s in sentences[half:]]
     print(
-        f"{len(sentences)} sentences; looked up: {tagging.over_sentences([s.tags for s in sentences[half:]], found)['entity F1']}."
+        f"{len(sentences)} sentences; looked up: {entity_scores.score_intervals([s.tags for s in sentences[half:]], found)['entity F1']}."
     )
 
 # %% [markdown]

@@ -14,10 +14,10 @@ import fewshot_lab as lab
 from fewshot_lab.augment.mentions import mention_replacement, pools, token_replacement
 from fewshot_lab.checking import checks as checking
 from fewshot_lab.data import clue, conll, sentences, templates
-from fewshot_lab.data.conll import Sentence, bio, from_bio, parse, spans, written
+from fewshot_lab.data.conll import Sentence, bio, from_bio, parse, spans, to_text
 from fewshot_lab.exercises import exercise
 from fewshot_lab.exercises.inspectors import SMALL_BERT as SMALL
-from fewshot_lab.methods import tagging
+from fewshot_lab.methods import entity_scores, tagging
 from fewshot_lab.methods.characters import character_accuracy
 
 TYPES = ("LOC", "creative-work", "PER")
@@ -46,7 +46,7 @@ words = st.text(st.characters(exclude_categories=["Zs", "Zl", "Zp", "Cc", "Cs"])
 @settings(deadline=None)
 def test_what_is_written_in_any_scheme_is_read_again(data, tags, scheme, columns, windows):
     made = [Sentence(tuple(data.draw(words.filter(lambda w: w != "-DOCSTART-")) for _ in row), tuple(row)) for row in tags]
-    text = "-DOCSTART- " + "O " * (columns - 1) + "\n\n" + written(made, scheme, columns) + "\n\n"
+    text = "-DOCSTART- " + "O " * (columns - 1) + "\n\n" + to_text(made, scheme, columns) + "\n\n"
     _, read = parse(text.replace("\n", "\r\n") if windows else text)
     assert read == tuple(made)
 
@@ -90,18 +90,18 @@ def test_a_file_with_a_byte_order_mark_is_read_and_other_bytes_are_an_error_with
 
 def test_a_folder_gives_a_task_and_says_what_it_lacks(tmp_path):
     with pytest.raises(lab.CourseError, match="has no train file.*eng.train"):
-        conll.corpus(tmp_path)
+        conll.load_corpus(tmp_path)
     (tmp_path / "eng.train").write_text("Oslo NNP I-NP I-LOC\nwins VB I-VP O\n")
     with pytest.raises(lab.CourseError, match="has no test file"):
-        conll.corpus(tmp_path)
+        conll.load_corpus(tmp_path)
     (tmp_path / "eng.testa").write_text("Rome NNP I-NP I-LOC\n")
-    task = conll.corpus(tmp_path)
+    task = conll.load_corpus(tmp_path)
     assert task.tags == ("O", "B-LOC", "I-LOC") and task.test[0].words == ("Rome",)
 
 
 @pytest.mark.skipif(not WNUT17, reason="FEWSHOT_LAB_WNUT17 names no folder with the files of WNUT-17")
 def test_wnut_17_is_read_whole():
-    task = conll.corpus(WNUT17)
+    task = conll.load_corpus(WNUT17)
     assert (len(task.train), len(task.test)) == (3394, 1009)
     assert task.types == ("corporation", "creative-work", "group", "location", "person", "product")
     assert sum(len(spans(s.tags)) for s in task.train) == 1975
@@ -143,17 +143,17 @@ def test_entity_f1_is_seqevals(rows):
     gold = [tags for tags, _ in rows]
     predicted = [[tag if (seed >> place) & 1 else "O" for place, tag in enumerate(tags)] for tags, seed in rows]
     if any(spans(tags) for tags in gold + predicted):
-        assert tagging.entity_f1(gold, predicted) == pytest.approx(f1_score(gold, predicted, zero_division=0))
+        assert entity_scores.entity_f1(gold, predicted) == pytest.approx(f1_score(gold, predicted, zero_division=0))
 
 
 @given(any_tags, any_tags)
 def test_every_lost_entity_and_every_wrong_one_is_in_one_error(gold, predicted):
     length = min(len(gold), len(predicted))
     gold, predicted = gold[:length], predicted[:length]
-    found = tagging.errors(gold, predicted)
+    found = entity_scores.find_errors(gold, predicted)
     assert sorted(g for _, g, _ in found if g) == sorted(s for s in spans(gold) if s not in spans(predicted))
     assert sorted(p for _, _, p in found if p) == sorted(s for s in spans(predicted) if s not in spans(gold))
-    assert all(kind in tagging.KINDS for kind, *_ in found)
+    assert all(kind in entity_scores.ERROR_KINDS for kind, *_ in found)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_every_lost_entity_and_every_wrong_one_is_in_one_error(gold, predicted):
     ],
 )
 def test_errors_have_the_kind_that_one_would_say(gold, predicted, kinds):
-    assert [kind for kind, *_ in tagging.errors(gold.split(), predicted.split())] == kinds
+    assert [kind for kind, *_ in entity_scores.find_errors(gold.split(), predicted.split())] == kinds
 
 
 def test_micro_over_all_tags_is_accuracy_and_rounding_opens_an_interval():
@@ -177,10 +177,10 @@ def test_micro_over_all_tags_is_accuracy_and_rounding_opens_an_interval():
         right = sum(g == p == name for g, p in zip(gold, predicted, strict=True))
         precision, recall = right / predicted.count(name), right / gold.count(name)
         table[name] = (precision, recall, 2 * precision * recall / (precision + recall), gold.count(name))
-    micro, macro, inside = tagging.averages(table)
+    micro, macro, inside = entity_scores.f1_averages(table)
     assert micro == pytest.approx(0.7) and macro == pytest.approx(sum(row[2] for row in table.values()) / 3)
     assert inside == pytest.approx(2 * 3 / (5 + 5))
-    for estimate in tagging.within_rounding(table):
+    for estimate in entity_scores.rounding_intervals(table):
         assert estimate.mean - 0.002 < estimate.low < estimate.mean < estimate.high < estimate.mean + 0.002
 
 
@@ -218,11 +218,12 @@ def test_the_loss_does_not_see_ignored_pieces(seed):
 @settings(deadline=None)
 def test_replacements_keep_words_and_tags_in_step(tags, seed, p):
     sentence = Sentence(tuple(f"w{i}" for i in range(len(tags))), tuple(tags))
-    tokens, mentions = pools([(sentence.words, tags, spans(tags))])
+    drawn_from = pools([(sentence.words, tags, spans(tags))])
+    tokens, mentions = drawn_from
     generator = torch.Generator().manual_seed(seed)
-    changed, kept = token_replacement(sentence.words, tags, tokens, p, generator)
+    changed, kept = token_replacement(sentence.words, tags, spans(tags), drawn_from, p, generator)
     assert kept == tags and all(word in tokens[tag] for word, tag in zip(changed, tags, strict=True))
-    changed, moved = mention_replacement(sentence.words, tags, spans(tags), mentions, p, generator)
+    changed, moved = mention_replacement(sentence.words, tags, spans(tags), drawn_from, p, generator)
     assert len(changed) == len(moved) and [s[0] for s in spans(moved)] == [s[0] for s in spans(tags)]
     assert all(tuple(changed[a:b]) in mentions[kind] for kind, a, b in spans(moved))
     assert [w for w, t in zip(changed, moved, strict=True) if t == "O"] == [
@@ -230,13 +231,13 @@ def test_replacements_keep_words_and_tags_in_step(tags, seed, p):
     ]
 
 
-def test_augmented_sentences_follow_the_seed_and_another_method_is_an_error():
+def test_augmented_sentences_follow_the_seed_and_an_unknown_augmentation_is_an_error():
     few = sentences.task().draw(5, 0)
-    made = tagging.augmented(few, "mentions", copies=2, share=0.9, seed=1)
+    made = tagging.augmented_sentences(few, "mentions", copies=2, share=0.9, seed=1)
     assert len(made) == 15 and tuple(made[:5]) == few
-    assert made == tagging.augmented(few, "mentions", copies=2, share=0.9, seed=1)
+    assert made == tagging.augmented_sentences(few, "mentions", copies=2, share=0.9, seed=1)
     with pytest.raises(ValueError, match="choose one of none, tokens, mentions"):
-        tagging.augmented(few, "both", copies=1, share=0.5, seed=0)
+        tagging.augmented_sentences(few, "both", copies=1, share=0.5, seed=0)
 
 
 # the tagger
@@ -247,7 +248,7 @@ def test_padding_changes_no_answer_and_frozen_layers_stay():
 
     torch.manual_seed(0)
     encoder = BertModel(BertConfig(**SMALL | {"num_hidden_layers": 3})).eval()
-    tagger = tagging.Tagger(encoder, 5, layers=2, frozen=1).eval()
+    tagger = tagging.Tagger(encoder, 5, layers=2, frozen_layers=1).eval()
     assert len(tagger.encoder.encoder.layer) == 2
     learning = {name for name, parameter in tagger.named_parameters() if parameter.requires_grad}
     assert not any("embeddings" in name or "layer.0." in name for name in learning) and "head.weight" in learning
@@ -257,12 +258,12 @@ def test_padding_changes_no_answer_and_frozen_layers_stay():
 
 
 def test_fine_tuning_finds_names_that_it_never_saw_and_equal_seeds_give_equal_taggers():
-    options = {"count": 120, "steps": 20, "layers": 3, "learning_rate": 1e-3, "tested": 40, "device": "cpu"}
+    options = {"count": 120, "steps": 20, "layers": 3, "learning_rate": 1e-3, "test_count": 40, "device": "cpu"}
     first, again = (tagging.fit_tagger(seed=0, **options) for _ in range(2))
     assert first["predicted"] == again["predicted"]
     task = sentences.task()
     looked_up = [tagging.lookup(task.train, s.words) for s in task.test[:40]]
-    assert first["entity_f1"] > 0.2 + tagging.entity_f1([s.tags for s in task.test[:40]], looked_up)
+    assert first["entity_f1"] > 0.2 + entity_scores.entity_f1([s.tags for s in task.test[:40]], looked_up)
     assert first["token_accuracy"] > first["entity_f1"]
 
 
@@ -336,7 +337,7 @@ def test_every_defect_of_the_printed_listing_is_found():
 
 def test_a_score_over_tokens_is_told_from_entity_f1():
     def flat(gold, predicted):
-        return tagging.token_accuracy(gold, predicted)
+        return entity_scores.token_accuracy(gold, predicted)
 
     assert found_in("listing_score", flat) == {"o_counts", "tokens_counted"}
 

@@ -257,7 +257,7 @@ def encoded() -> dict[str, float]:
 
 
 def tagged() -> dict[str, float]:
-    found = tagging.fit_tagger(count=40, seed=0, steps=25, batch=8, layers=2, tested=60, device=DEVICE)
+    found = tagging.fit_tagger(count=40, seed=0, steps=25, batch_size=8, layers=2, test_count=60, device=DEVICE)
     return {"accuracy": found["token_accuracy"]}
 
 

@@ -1,0 +1,105 @@
+"""Scores of a tagger: entity F1 and token accuracy, kinds of errors, and what a printed table of tokens says.
+
+An entity counts as found when all its words and its type are right (CoNLL-2003; Tjong Kim Sang & De Meulder 2003). Token
+accuracy counts words, most of which are O, and is therefore higher.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ..data.conll import Span, spans
+from ..training.metrics import Estimate, bootstrap_interval
+
+ERROR_KINDS = ("boundary", "type", "boundary and type", "missed", "invented")
+
+Table = dict[str, tuple[float, float, float, int]]  # precision, recall, F1 and number of tokens of each class
+
+
+def entity_f1(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> float:
+    """F1 over entities, 0 to 1, of BIO tags sentence by sentence; 0 when neither side has an entity."""
+    correct = n_gold = n_predicted = 0
+    for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
+        true_entities, predicted_entities = set(spans(gold_tags)), set(spans(predicted_tags))
+        correct += len(true_entities & predicted_entities)
+        n_gold += len(true_entities)
+        n_predicted += len(predicted_entities)
+    return 2 * correct / (n_gold + n_predicted) if n_gold + n_predicted else 0.0
+
+
+def token_accuracy(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> float:
+    """The share of words whose tag is right, the many O included."""
+    pairs = [pair for tags in zip(gold, predicted, strict=True) for pair in zip(*tags, strict=True)]
+    return sum(a == b for a, b in pairs) / len(pairs)
+
+
+def find_errors(gold: Sequence[str], predicted: Sequence[str]) -> list[tuple[str, Span | None, Span | None]]:
+    """The errors of a sentence as (one of ERROR_KINDS, the true entity, the predicted entity).
+
+    A wrong prediction is paired with the unmatched true entity with which it shares most words: other words, another type, or
+    both. True entities that stay unpaired are missed, predictions that stay unpaired are invented.
+    """
+    true_entities, predicted_entities = spans(gold), spans(predicted)
+    unmatched = [g for g in true_entities if g not in predicted_entities]
+    wrong = [p for p in predicted_entities if p not in true_entities]
+    overlaps = [(min(g[2], p[2]) - max(g[1], p[1]), g, p) for g in unmatched for p in wrong]
+    paired = []
+    # Largest overlap first, then from left to right: greedy, so that each entity is in one error only.
+    for overlap, g, p in sorted(overlaps, key=lambda pair: (-pair[0], pair[1][1], pair[2][1])):
+        if overlap > 0 and g in unmatched and p in wrong:
+            kind = "type" if g[1:] == p[1:] else "boundary" if g[0] == p[0] else "boundary and type"
+            paired.append((kind, g, p))
+            unmatched.remove(g)
+            wrong.remove(p)
+    return paired + [("missed", g, None) for g in unmatched] + [("invented", None, p) for p in wrong]
+
+
+def count_errors(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, int]:
+    """The number of errors of each kind."""
+    counts = Counter(kind for tags in zip(gold, predicted, strict=True) for kind, *_ in find_errors(*tags))
+    return {kind: counts[kind] for kind in ERROR_KINDS}
+
+
+def f1_averages(table: Table) -> tuple[float, float, float]:
+    """Three F1 of one table of tokens: micro over all classes, macro over all classes, micro without the class "O".
+
+    table: for each class precision, recall and F1 (above 0, up to 1) and the number of true tokens. Over all classes every
+    wrong token is once a false positive and once a false negative, so micro precision, recall and F1 all equal the accuracy.
+    """
+    correct = {name: recall * support for name, (_, recall, _, support) in table.items()}
+    predicted = {name: correct[name] / precision for name, (precision, *_) in table.items()}
+    entities = [name for name in table if name != "O"]
+    micro = sum(correct.values()) / sum(support for *_, support in table.values())
+    macro = sum(f1 for _, _, f1, _ in table.values()) / len(table)
+    inside = 2 * sum(correct[n] for n in entities) / sum(predicted[n] + table[n][3] for n in entities)
+    return micro, macro, inside
+
+
+def rounding_intervals(table: Table, average=f1_averages, digits: int = 3) -> list[Estimate]:
+    """`f1_averages` of a printed table, each with the lowest and highest value that rounding to `digits` allows."""
+    half, tokens = 0.5 * 10**-digits, sum(support for *_, support in table.values())
+
+    def shifted(by: float) -> tuple[float, float, float]:
+        return average({n: (*(min(1.0, value + by) for value in row[:3]), row[3]) for n, row in table.items()})
+
+    # All three averages grow with every precision, recall and F1, so shifting all entries together gives both ends.
+    return [Estimate(*three, tokens) for three in zip(average(table), shifted(-half), shifted(half), strict=True)]
+
+
+def score_intervals(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, Estimate]:
+    """Token accuracy and entity F1 of one tagger, with bootstrap intervals over the sentences."""
+    counts = []
+    for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
+        true_entities, predicted_entities = set(spans(gold_tags)), set(spans(predicted_tags))
+        correct = len(true_entities & predicted_entities)
+        correct_tags = sum(a == b for a, b in zip(gold_tags, predicted_tags, strict=True))
+        counts.append((correct, len(true_entities) + len(predicted_entities), correct_tags, len(gold_tags)))
+
+    # F1 is a ratio of sums over sentences, not a mean: a resampled set of sentences needs its sums anew.
+    def f1(rows) -> float:
+        correct, total = rows[:, 0].sum(), rows[:, 1].sum()
+        return 2 * correct / total if total else 0.0
+
+    return {
+        "token accuracy": bootstrap_interval(lambda rows: rows[:, 2].sum() / rows[:, 3].sum(), counts),
+        "entity F1": bootstrap_interval(f1, counts),
+    }
