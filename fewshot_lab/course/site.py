@@ -1,6 +1,6 @@
 """The course as a web site that needs no server and no network: the executed chapters, search, the package's reference.
 
-Sphinx builds it, with MyST-NB for the notebooks; both come with the extra `site`.
+Sphinx builds it, with MyST-NB for the notebooks, as docs/conf.py says; both come with the extra `site`.
 """
 
 import importlib
@@ -15,40 +15,6 @@ from pathlib import Path
 
 from ..errors import CourseError
 from .chapters import chapters, course_root
-from .outputs import CHECK, RESULT, VERDICT
-
-_CONFIG = r'''
-project = "Few-Shot Lab"
-author = "the makers of Few-Shot Lab"
-html_title = "Few-Shot Lab"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
-html_theme = "sphinx_book_theme"
-html_theme_options = {"use_download_button": True, "show_toc_level": 1, "navbar_persistent": []}
-html_show_copyright = False
-html_last_updated_fmt = None
-myst_enable_extensions = ["dollarmath", "amsmath"]
-myst_heading_anchors = 3
-nb_execution_mode = "off"
-nb_output_stderr = "remove"
-nb_mime_priority_overrides = [("html", mime, 1000) for mime in %(records)s]
-autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
-python_use_unqualified_type_names = True
-add_module_names = False
-default_role = "code"
-suppress_warnings = ["mystnb.unknown_mime_type", "myst.header", "docutils", "ref"]
-
-
-def formulas(app, what, name, obj, options, lines):
-    """Lines that are set in keep their places: they are formulas."""
-    for i in range(len(lines) - 1, 0, -1):
-        if lines[i].startswith("    ") and not lines[i - 1].strip():
-            lines[i:i] = ["::", ""]
-
-
-def setup(app):
-    app.connect("autodoc-process-docstring", formulas)
-'''
 
 
 def build_site(out: Path) -> Path:
@@ -62,7 +28,8 @@ def build_site(out: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
         _write_sources(sources)
-        command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees", str(sources), str(out)]
+        command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees"]
+        command += ["-c", str(course_root() / "docs"), str(sources), str(out)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise CourseError(f"The site could not be built: {done.stderr.strip()[-1500:]}")
@@ -78,7 +45,6 @@ def _write_sources(folder: Path) -> None:
         if not chapter.notebook.exists():
             raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
         shutil.copy(chapter.notebook, folder / "chapters")
-    (folder / "conf.py").write_text(_CONFIG % {"records": (RESULT, VERDICT, CHECK)}, encoding="utf-8")
     readme = (root / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site

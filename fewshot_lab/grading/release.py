@@ -11,30 +11,7 @@ from ..errors import CourseError
 from ..files import write_atomically
 from .assignment import assignment
 
-NBGRADER_CONFIG = r'''"""The course in nbgrader, written by `fewshot-lab release`. Work in this folder or copy it to yours."""
-
-import re
-
-from nbgrader.converters import GenerateAssignment
-from nbgrader.preprocessors import ClearSolutions
-
-LISTING = re.compile(r"^ *### BEGIN PLANTED\n(.*?)\n *### END PLANTED\n *### BEGIN SOLUTION\n.*?### END SOLUTION$", re.S | re.M)
-
-
-class ClearSolutionsAndPlant(ClearSolutions):
-    """A cell that asks to repair a listing gets the listing's commented lines in place of its solution, not a stub."""
-
-    def preprocess_cell(self, cell, resources, cell_index):
-        cell.source, found = LISTING.subn(lambda lines: re.sub(r"^(?: *#$|( *)# )", r"\1", lines[1], flags=re.M), cell.source)
-        return (cell, resources) if found else super().preprocess_cell(cell, resources, cell_index)
-
-
-c = get_config()  # noqa: F821
-c.GenerateAssignment.preprocessors = [
-    ClearSolutionsAndPlant if step is ClearSolutions else step for step in GenerateAssignment.preprocessors.default()
-]
-c.Execute.timeout = 600  # seconds for a cell; some train a model
-'''
+NBGRADER_CONFIG = Path(__file__).with_name("nbgrader_config.py")  # runs in nbgrader only: it is copied, never imported
 
 
 def release(names: Sequence[str], out: Path) -> list[Path]:
@@ -70,7 +47,7 @@ def release(names: Sequence[str], out: Path) -> list[Path]:
         sha256 = hashlib.sha256(content.encode()).hexdigest()
         rows.append({"id": chapter.id, "notebook": name, "sha256": sha256, "points": task.points, "questions": questions})
     for path, text in (
-        (Path(out) / "nbgrader" / "nbgrader_config.py", NBGRADER_CONFIG),
+        (Path(out) / "nbgrader" / "nbgrader_config.py", NBGRADER_CONFIG.read_text(encoding="utf-8")),
         (Path(out) / "manifest.json", json.dumps({"chapters": rows}, indent=1, ensure_ascii=False) + "\n"),
     ):
         write_atomically(path, text)

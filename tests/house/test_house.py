@@ -122,7 +122,7 @@ def test_every_library_that_the_package_imports_is_declared():
     distribution |= {"jupyter_server": "jupyterlab", "tornado": "jupyterlab"}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     declared = set(requirements()) | {line.split(">=")[0] for line in extras["cluster"]}
-    for path in PACKAGE.rglob("*.py"):
+    for path in set(PACKAGE.rglob("*.py")) - {PACKAGE / "grading" / "nbgrader_config.py"}:  # which runs in nbgrader only
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [name.name for name in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level and node.module else []

@@ -1,0 +1,37 @@
+"""Sphinx's settings for `fewshot-lab site`, which puts README, chapters and docs together and builds them."""
+
+from fewshot_lab.course.outputs import CHECK, RESULT, VERDICT
+
+project = "Few-Shot Lab"
+author = "the makers of Few-Shot Lab"
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
+suppress_warnings = ["mystnb.unknown_mime_type", "myst.header", "docutils", "ref"]
+default_role = "code"
+
+html_title = "Few-Shot Lab"
+html_theme = "sphinx_book_theme"
+html_theme_options = {"use_download_button": True, "show_toc_level": 1, "navbar_persistent": []}
+html_show_copyright = False
+html_last_updated_fmt = None
+
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"
+nb_output_stderr = "remove"
+nb_mime_priority_overrides = [("html", mime, 1000) for mime in (RESULT, VERDICT, CHECK)]  # records are not for readers
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+add_module_names = False
+
+
+def keep_formulas(app, what, name, obj, options, lines):
+    """Makes a literal block of a docstring's indented lines: they are formulas."""
+    for i in range(len(lines) - 1, 0, -1):
+        if lines[i].startswith("    ") and not lines[i - 1].strip():
+            lines[i:i] = ["::", ""]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", keep_formulas)
