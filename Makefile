@@ -22,7 +22,7 @@ ifneq ($(BUNDLE),)
 export FEWSHOT_LAB_BUNDLE := $(BUNDLE)
 endif
 
-.PHONY: help setup assets system run test lab bench notebooks clean
+.PHONY: help setup assets system run test lab bench notebooks texts clean
 
 help:
 	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
@@ -31,6 +31,7 @@ help:
 	@echo "make system     install $(PROGRAMS) where apt-get and root's rights are there (optional)"
 	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
+	@echo "make texts      bring the translations' .po files up to date; make texts NEW=de begins one"
 	@echo "make run BUNDLE=/media/stick   everything from a bundle, without a network (docs/offline.md); so do the others"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"
 
@@ -92,6 +93,9 @@ bench: assets $(PEERS)
 
 notebooks: assets
 	@$(BIN)/fewshot-lab build $(ARGS)
+
+texts: $(READY)
+	@$(BIN)/python tests/support/po_template.py $(NEW)
 
 clean:
 	rm -rf $(VENV) runs

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from .errors import CourseError
+from .languages import KNOWN
 from .languages import language as speak
 
 app = typer.Typer(
@@ -21,8 +22,9 @@ app = typer.Typer(
 assets_app = typer.Typer(help="The data sets and models that chapters use.", no_args_is_help=True)
 app.add_typer(assets_app, name="assets")
 
+_LANGUAGES = ", ".join(f"{code} ({name})" for code, name in KNOWN.items())
 Chapters = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Such as 02; all if none is given.")]
-Language = Annotated[str | None, typer.Option(help="en or zh (中文): what checks, explorers and questions say.")]
+Language = Annotated[str | None, typer.Option(help=f"What checks, explorers and questions speak: {_LANGUAGES}.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion; all if none is given.")]
 
 
@@ -204,7 +206,7 @@ def compare(
 
 @app.command()
 def glossary() -> None:
-    """Print the glossary, English and Chinese, as docs/glossary.md holds it."""
+    """Print the glossary in all languages, as docs/glossary.md holds it."""
     from .languages.glossary import as_markdown
 
     print(as_markdown(), end="")

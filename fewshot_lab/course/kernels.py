@@ -117,7 +117,7 @@ def common_environment() -> dict[str, str]:
 def kernel_environment(profile: str, device: str, run: Path | None = None, language: str | None = None) -> Iterator[None]:
     """Sets what kernels started meanwhile find in their environment, and puts it back afterwards.
 
-    run: the folder of the run, whose results.json the last chapter reads. language: "en" or "zh", the one set by default.
+    run: the folder of the run, whose results.json the last chapter reads. language: such as "zh", the one set by default.
     """
     ours = {"FEWSHOT_LAB_PROFILE": profile, "FEWSHOT_LAB_DEVICE": device, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     ours |= attempts.OFF | ({"FEWSHOT_LAB_RUN": str(run)} if run else {})

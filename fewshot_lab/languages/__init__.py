@@ -1,6 +1,6 @@
-"""What the course says to people, in English and in Chinese.
+"""What the course says to people, in English and in every language that has a .po file here.
 
-The English texts stand in the code that says them. `zh.po` holds the Chinese, `glossary.csv` the terms in both languages.
+The English texts are in the code that says them and, for the terms, in `glossary.csv`.
 """
 
 from .texts import KNOWN, Said, chapter_opening, english, language, later, say, speaking

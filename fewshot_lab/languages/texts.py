@@ -1,4 +1,7 @@
-"""Says a text in the language that is set, from gettext's .po files; records keep its English form."""
+"""Says a text in the language that is set, from gettext's .po files; records keep its English form.
+
+A .po file in this folder is a language of the course: nothing else lists it.
+"""
 
 import functools
 import os
@@ -7,11 +10,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from babel import Locale
+from babel.messages.pofile import read_po
+
 from ..errors import CourseError
 
-KNOWN = {"en": "English", "zh": "中文"}
+_FILES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.po"))}
+KNOWN = {code: Locale.parse(code).display_name for code in ("en", *_FILES)}  # {"zh": "中文"}: each names itself
 _chosen: str | None = None
-_meanwhile: ContextVar[str | None] = ContextVar("meanwhile", default=None)
+_in_this_context: ContextVar[str | None] = ContextVar("language", default=None)
 
 
 class Said(str):
@@ -26,36 +33,37 @@ class Said(str):
 
 
 def language(name: str | None = None) -> str:
-    """Switches to a language, "en" or "zh", for what is shown from now on; returns the one that is set.
+    """Switches to a language by its code, such as "zh", for what is shown from now on; returns the one that is set.
 
-    Without a name it only tells: what `speaking` gave, else what a call has chosen, else the environment's
-    FEWSHOT_LAB_LANGUAGE, else "en". Raises CourseError for a language that the course does not have.
+    Without a name it changes nothing. The language is what `speaking` set, else what a call has chosen, else the
+    environment's FEWSHOT_LAB_LANGUAGE, else "en". Raises CourseError for a language that the course does not have.
     """
     global _chosen
     if name is not None:
         _chosen = _known(name, "The language")
-    return _meanwhile.get() or _chosen or _known(os.environ.get("FEWSHOT_LAB_LANGUAGE") or "en", "FEWSHOT_LAB_LANGUAGE")
+    asked = os.environ.get("FEWSHOT_LAB_LANGUAGE") or "en"
+    return _in_this_context.get() or _chosen or _known(asked, "FEWSHOT_LAB_LANGUAGE")
 
 
 @contextmanager
 def speaking(name: str) -> Iterator[None]:
-    """Meanwhile this thread or task speaks "en" or "zh", and others as before; raises CourseError for another language."""
-    before = _meanwhile.set(_known(name, "The language"))
+    """Sets the language for this thread or task while active; raises CourseError for one that the course does not have."""
+    before = _in_this_context.set(_known(name, "The language"))
     try:
         yield
     finally:
-        _meanwhile.reset(before)
+        _in_this_context.reset(before)
 
 
 def say(text: str, /, **values) -> Said:
     """An English text in the language that is set, with values in its {places}; where no translation is, in English.
 
-    `text` is looked up as it stands, before the values are filled in, so call it with the text itself. Without values,
+    `text` is looked up before the values are filled in, so call it with the text itself. Without values,
     braces are only braces. A value that was said before appears in the same language as the text around it.
     """
     if isinstance(text, Said):
         return text
-    there = _translations(language()).get(text, text)
+    there = translation(text, language())
     if not values:
         return Said(there, text)
     return Said(there.format(**values), text.format(**{name: english(value) for name, value in values.items()}))
@@ -71,9 +79,16 @@ def english(value):
     return getattr(value, "english", value)
 
 
+def translation(text: str, name: str, context: str | None = None) -> str:
+    """An English text in the language `name`, in English where that has none; `context` is gettext's msgctxt."""
+    return _translations(name).get((context, text), text)
+
+
 def chapter_opening(chapter: str) -> list[Said]:
     """The title of a chapter ("01") and what its reader will be able to do, in the language set; nothing in English."""
-    return [Said(there, text) for text, there in _openings(language()).get(chapter, [])]
+    opening = {context: (there, text) for (context, text), there in _translations(language()).items()}
+    asked = (f"chapter {chapter} title", f"chapter {chapter} aims")
+    return [Said(*opening[context]) for context in asked if context in opening]
 
 
 def _known(name: str, what: str) -> str:
@@ -83,26 +98,10 @@ def _known(name: str, what: str) -> str:
 
 
 @functools.cache
-def _catalog(name: str) -> list:
-    """The entries of a language's .po file in its order; none in English."""
-    if name == "en":
-        return []
-    from babel.messages.pofile import read_po
-
-    with open(Path(__file__).with_name(f"{name}.po"), "rb") as file:
-        return [message for message in read_po(file, locale=name) if message.id and message.string]
-
-
-@functools.cache
-def _translations(name: str) -> dict[str, str]:
-    return {message.id: message.string for message in _catalog(name) if not message.context}
-
-
-@functools.cache
-def _openings(name: str) -> dict[str, list[tuple[str, str]]]:
-    """{chapter: its opening texts}: the entries whose context is "chapter NN"."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for message in _catalog(name):
-        if message.context:
-            found.setdefault(message.context.removeprefix("chapter "), []).append((message.id, message.string))
-    return found
+def _translations(name: str) -> dict[tuple[str | None, str], str]:
+    """{(context, English text): translation} from a language's .po file, in its order; nothing for English."""
+    if name not in _FILES:
+        return {}
+    with open(_FILES[name], "rb") as file:
+        entries = [message for message in read_po(file, locale=name) if message.id and message.string]
+    return {(message.context, message.id): message.string for message in entries}

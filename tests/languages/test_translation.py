@@ -1,22 +1,22 @@
-"""English and Chinese: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
+"""Languages: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
 
-import ast
 import functools
 import json
 import re
+import shutil
 import string
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
-from babel.messages.pofile import read_po
 from places import ROOT
+from po_template import FOLDER, needed, read, update
 
 import fewshot_lab as lab
 from fewshot_lab import cli
-from fewshot_lab.augment.text import NAMES
 from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.data import glosses
@@ -53,66 +53,62 @@ def chinese(english_before_and_after):
 # --- Every text has its translation
 
 
-def literals(path: Path, spoken: dict[str, tuple]):
-    """The texts written in a file as arguments of the calls in `spoken`: {function: places or names of the arguments}."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            given = dict(enumerate(node.args)) | {word.arg: word.value for word in node.keywords}
-            for value in (given.get(place) for place in spoken.get(name, ())):
-                for part in getattr(value, "elts", [value]):
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        yield part.value
-
-
-def needed() -> set[str]:
-    found = set(NAMES)
-    for task in exercises().values():
-        found |= {task.title, *(m.hint for m in task.mistakes), *(law.statement for law in task.properties)}
-    for name, policy in lab.augment.POLICIES.items():
-        found |= {name, policy.what}
-    of_package = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "help"), "progress_bar": (1,)}
-    for path in (ROOT / "fewshot_lab").rglob("*.py"):
-        found |= set(literals(path, of_package))
-    of_chapters = {"predict": (1, 2), "progress_bar": (1,), "sweep": ("description",)}
-    for chapter in chapters():
-        found |= set(literals(chapter.source, of_chapters)) | {chapter.question}
-    return found
-
-
 @functools.cache
-def entries() -> list:
-    with open(ROOT / "fewshot_lab" / "languages" / "zh.po", "rb") as file:
-        return [message for message in read_po(file) if message.id]
+def entries(name: str = "zh") -> list:
+    return [message for message in read(FOLDER / f"{name}.po") if message.id]
 
 
-def test_every_text_has_a_chinese_one_and_no_entry_is_left_over():
-    there = [message.id for message in entries() if not message.context]
+def test_every_language_is_a_file_that_names_itself():
+    assert {"en": "English", "zh": "中文"}.items() <= texts.KNOWN.items()
+    assert set(texts.KNOWN) - {"en"} == {path.stem for path in FOLDER.glob("*.po")}
+
+
+@pytest.mark.parametrize("name", [name for name in texts.KNOWN if name != "en"])
+def test_every_text_has_its_translation_and_no_entry_is_left_over(name):
+    there, wanted = [(message.context, message.id) for message in entries(name)], needed()
     assert len(there) == len(set(there))
-    wanted = needed()
-    assert wanted - set(there) == set(), "add these to fewshot_lab/languages/zh.po"
-    assert set(there) - wanted == set(), "no text needs these entries of fewshot_lab/languages/zh.po"
+    assert wanted.keys() - set(there) == set(), f"add these to fewshot_lab/languages/{name}.po: make texts"
+    assert set(there) - wanted.keys() == set(), f"no text needs these entries of fewshot_lab/languages/{name}.po: make texts"
+    for message in entries(name):
+        assert message.string and not message.fuzzy, message.id
+        assert places(message.id) == places(message.string), message.id
 
 
 def places(text: str) -> list:
     return sorted((name, form) for _, name, form, _ in string.Formatter().parse(text) if name is not None)
 
 
-def test_translations_are_whole_chinese_and_take_the_same_values():
-    for message in entries():
-        assert message.string and not message.fuzzy, message.id
-        assert CHINESE.search(message.string) or message.id in ALIKE, message.id
-        assert places(message.id) == places(message.string), message.id
+def test_chinese_is_chinese_down_to_its_punctuation():
+    for message in entries("zh"):
+        assert CHINESE.search(message.string) or message.id in ALIKE or message.context == "term", message.id
         assert not FAMILIES.search(message.string), message.string
 
 
-def test_the_openings_are_those_of_the_chapters():
-    for chapter in chapters():
-        cell = chapter.source.read_text().split("# %% [markdown]\n")[1].split("\n# %%")[0]
-        paragraphs = [" ".join(part.split()) for part in re.sub("^# ?", "", cell, flags=re.M).split("\n\n")]
-        aims = next(part for part in paragraphs if part.startswith("**After"))
-        asked = [message.id for message in entries() if message.context == f"chapter {chapter.id}"]
-        assert asked == [chapter.title, re.sub(r"[*$]", "", aims)]
+def test_make_texts_begins_a_language_and_keeps_what_is_translated(tmp_path):
+    path = tmp_path / "de.po"
+    assert update(path) == (len(needed()), 0)
+    begun = path.read_text(encoding="utf-8")
+    assert "The course in German" in begun and '"Language: de\\n"' in begun
+    path.write_text(begun.replace('msgid "Right"\nmsgstr ""', 'msgid "Right"\nmsgstr "Richtig"\n\nmsgid "Old"\nmsgstr "Alt"'))
+    assert update(path) == (0, 1)
+    assert path.read_text(encoding="utf-8") == begun.replace('msgid "Right"\nmsgstr ""', 'msgid "Right"\nmsgstr "Richtig"')
+
+
+def test_the_course_speaks_a_language_as_soon_as_its_file_is_there(tmp_path):
+    """On a copy of the room: it imports nothing but errors."""
+    package = tmp_path / "fewshot_lab"
+    shutil.copytree(FOLDER, package / "languages")
+    shutil.copy(FOLDER.parent / "errors.py", package)
+    (package / "__init__.py").touch()
+    entry = 'msgctxt "term"\nmsgid "ablation"\nmsgstr "Ablation, deutsch"\n\nmsgid "Right"\nmsgstr "Richtig"\n'
+    (package / "languages" / "de.po").write_text(entry)
+    code = "from fewshot_lab.languages import KNOWN, glossary, language, say\n"
+    code += "print(KNOWN['de'], say('Right'), language('de'), say('Right'), say('No'), glossary.glossary('ablation'))\n"
+    code += "print(glossary.as_markdown())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    first, *page = done.stdout.splitlines()
+    assert first.startswith("Deutsch Right de Richtig No ablation (Ablation, deutsch): Taking one part away")
+    assert "| term | Deutsch | 中文 | definition | definition | 定义 | chapters |" in page
 
 
 # --- What is shown is Chinese; records stay English
@@ -303,10 +299,10 @@ def test_the_glossary_has_every_term_that_the_chapters_give_in_chinese():
     assert len(terms) >= 120 and len({term.term.lower() for term in terms}) == len(terms)
     known = {chapter.id for chapter in chapters()}
     for term in terms:
-        assert all(vars(term).values()) and CHINESE.search(term.chinese_definition), term
+        assert all(vars(term).values()) and CHINESE.search(term.definition_in("zh")), term
         assert set(term.chapters.split()) <= known, term
     assert all(glossary.terms_of(chapter) for chapter in known)
-    held = "".join(f"{term.chinese}{term.chinese_definition}" for term in terms)
+    held = "".join(term.term_in("zh") + term.definition_in("zh") for term in terms)
     for chapter in chapters():
         given = re.findall("[(（]([\u4e00-\u9fff]{2,})", chapter.source.read_text())
         assert [word for word in given if word not in held] == []
@@ -318,4 +314,4 @@ def test_the_glossary_is_filtered_and_its_page_is_up_to_date():
     with pytest.raises(lab.CourseError, match="No term"):
         lab.glossary("quantum")
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-    assert page == glossary.as_markdown(), "fewshot-lab glossary > docs/glossary.md"
+    assert page == glossary.as_markdown(), "bring it up to date: fewshot-lab tables --write"
