@@ -36,6 +36,7 @@ import time
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 import fewshot_lab as lab
 from fewshot_lab.augment import get_policy, mixing
@@ -68,21 +69,22 @@ lab.widgets.PolicyExplorer(DATASET, policy="affine", strength=0.25)
 
 # %% [markdown]
 # Four policies go through the whole chapter. The *right* one does what these images do anyway: small turns and shifts. The
-# *wrong* one lays images on themselves in eight ways, which chapter 01 showed to change labels.
+# *wrong* one maps an image onto itself in eight ways, which chapter 01 showed to change labels.
 
 # %%
 POLICIES = {
-    "none": ("none", 0.0),
-    "right": ("affine", 0.25),
-    "too strong": ("affine", 1.0),
-    "wrong": ("d4", 1.0),
+    "none": {"policy": "none", "strength": 0.0},
+    "right": {"policy": "affine", "strength": 0.25},
+    "too strong": {"policy": "affine", "strength": 1.0},
+    "wrong": {"policy": "d4", "strength": 1.0},
 }
 
 # %% [markdown]
 # ## Measure it: learning curves
 #
 # A small convolutional net, trained from scratch on K labels per class, with each policy, for several draws of the labels. The
-# same seed draws the same labels for every policy, so policies are compared in pairs. All cores work at once.
+# same seed draws the same labels for every policy, so policies are compared in pairs. `lab.arms` runs every *arm* of the
+# experiment (here: every policy) with every seed, on all cores at once.
 
 # %%
 SHOTS = {
@@ -91,30 +93,8 @@ SHOTS = {
     "too strong": [1, 5, 20],
     "wrong": [1, 5, 20],
 }
-grid = [
-    {
-        "dataset": DATASET,
-        "shots": shots,
-        "seed": seed,
-        "policy": kind,
-        "strength": strength,
-        "steps": STEPS,
-    }
-    for name, (kind, strength) in POLICIES.items()
-    for shots in SHOTS[name]
-    for seed in SEEDS
-]
-rows = lab.sweep(fit_few_shot, grid)
-
-
-def scores(name, shots, what="test_accuracy"):
-    """One number per seed for a policy of POLICIES at so many labels per class."""
-    return [
-        row[what]
-        for row in rows
-        if (row["policy"], row["strength"]) == POLICIES[name] and row["shots"] == shots
-    ]
-
+SETTINGS = {"dataset": DATASET, "steps": STEPS, "unit": "accuracy", "seeds": SEEDS}
+curves = lab.arms(fit_few_shot, POLICIES, axis="shots", at=SHOTS, **SETTINGS)
 
 # %% [markdown]
 # ## Read it
@@ -122,32 +102,25 @@ def scores(name, shots, what="test_accuracy"):
 # Compare the curves at 5 labels per class. Then follow a horizontal line from the *right* curve to the right, until it meets the
 # *none* curve: so many labels is the policy worth.
 
-# %%
+# %% folded=true
 lab.figures.curves(
-    {
-        name: (SHOTS[name], [lab.mean_interval(scores(name, k)) for k in SHOTS[name]])
-        for name in POLICIES
-    },
+    {name: curves.curve(name) for name in POLICIES},
     title="At 5 labels per class: "
-    + ", ".join(f"{name} {sum(scores(name, 5)) / len(SEEDS):.2f}" for name in POLICIES),
+    + ", ".join(f"{name} {curves.mean(name, 5):.2f}" for name in POLICIES),
     x="labels per class",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS["none"],
-    caption=f"{task.name}, {STEPS} training steps. Band: 95 % interval over {len(SEEDS)} draws of the labels.",
-    alt="Test accuracy at 5 labels per class: "
-    + ", ".join(f"{n} {lab.mean_interval(scores(n, 5)).mean:.2f}" for n in POLICIES)
-    + ".",
+    caption=f"{task.name}, {STEPS} training steps. "
+    f"Band: 95 % interval over {len(SEEDS)} draws of the labels.",
 )
 
 # %%
-lab.record(accuracy_none_k5=scores("none", 5), unit="accuracy")
-
-# %%
-lab.record(accuracy_right_k5=scores("right", 5), unit="accuracy")
-
-# %%
-lab.record(accuracy_wrong_k5=scores("wrong", 5), unit="accuracy")
+lab.record(
+    accuracy_none_k5=curves.interval("none", 5),
+    accuracy_right_k5=curves.interval("right", 5),
+    accuracy_wrong_k5=curves.interval("wrong", 5),
+)
 
 # %% [markdown]
 # ## Derive: the exchange rate
@@ -186,29 +159,25 @@ def labels_needed(labels, accuracies, reached):
 
 # %%
 needed = lab.yours_or_ours(labels_needed)
-means = (
-    torch.tensor([scores("none", k) for k in SHOTS["none"]]).mean(dim=1).cummax(0).values.tolist()
-)
-worth = {name: needed(SHOTS["none"], means, sum(scores(name, 5)) / len(SEEDS)) for name in POLICIES}
-print(
-    "5 labels per class are worth:",
-    ", ".join(f"{name} {value:.1f}" for name, value in worth.items()),
-)
+baseline = curves.table("none")  # (seeds, numbers of labels)
+rising = torch.from_numpy(baseline.mean(axis=0)).cummax(0).values.tolist()
+for name in POLICIES:
+    worth = needed(SHOTS["none"], rising, curves.mean(name, 5))
+    print(f"5 labels per class with {name!r} are worth {worth:.1f} without")
 
 # %% [markdown]
 # A number without an interval is half a number. `lab.exchange_rate` draws the seeds again and again (bootstrap), in pairs.
 
 # %%
-baseline = torch.tensor([scores("none", k) for k in SHOTS["none"]]).T.numpy()  # (seeds, labels)
-rates = {name: lab.exchange_rate(SHOTS["none"], baseline, 5, scores(name, 5)) for name in POLICIES}
-for name, rate in rates.items():
-    print(f"{name:>10}: {rate}")
-
-# %%
-lab.record(exchange_rate_right=rates["right"], headline="exchange_rate_right")
-
-# %%
-lab.record(exchange_rate_wrong=rates["wrong"])
+rates = {
+    name: lab.exchange_rate(SHOTS["none"], baseline, 5, curves.values(name, 5)) for name in POLICIES
+}
+lab.record(
+    exchange_rate_right=rates["right"],
+    exchange_rate_wrong=rates["wrong"],
+    unit="labels per label",
+    headline="exchange_rate_right",
+)
 
 # %%
 lab.recall("worth", f"{5 * rates['right'].mean:.0f} labels per class")
@@ -221,57 +190,37 @@ lab.recall("worth", f"{5 * rates['right'].mean:.0f} labels per class")
 
 # %%
 STRENGTHS = [0.0, 0.1, 0.25, 0.5, 0.75, 1.0]
-measured = {0.0: "none", 0.25: "right", 1.0: "too strong"}
-extra = [
-    {
-        "dataset": DATASET,
-        "shots": 5,
-        "seed": seed,
-        "policy": "affine",
-        "strength": strength,
-        "steps": STEPS,
-    }
-    for strength in STRENGTHS
-    if strength not in measured
-    for seed in SEEDS
-]
-extra_rows = lab.sweep(fit_few_shot, extra)
+above = curves.at(5).rows  # three of the strengths were trained above
+by_strength = {0.0: above["none"], 0.25: above["right"], 1.0: above["too strong"]}
+others = {s: {"policy": "affine", "strength": s} for s in STRENGTHS if s not in by_strength}
+strengths = lab.arms(fit_few_shot, others, shots=5, **SETTINGS)
+strengths |= lab.training.Arms(by_strength)
+best = max(STRENGTHS, key=strengths.mean)
 
+# %% [markdown]
+# Where the test curve falls: do the training curves stay up (overfitting), or do they fall too (underfitting)?
 
-def at_strength(strength, what):
-    """One number per seed for the policy `affine` at 5 labels per class."""
-    if strength in measured:
-        return scores(measured[strength], 5, what)
-    return [row[what] for row in extra_rows if row["strength"] == strength]
-
-
-# %%
-best = max(STRENGTHS, key=lambda s: sum(at_strength(s, "test_accuracy")))
-series = {
+# %% folded=true
+SERIES = {
     "test": "test_accuracy",
     "training, as the policy shows it": "train_accuracy_augmented",
     "training, unchanged": "train_accuracy",
 }
 lab.figures.curves(
     {
-        name: (STRENGTHS, [lab.mean_interval(at_strength(s, what)) for s in STRENGTHS])
-        for name, what in series.items()
+        name: (STRENGTHS, [strengths.interval(s, of=what) for s in STRENGTHS])
+        for name, what in SERIES.items()
     },
     title=f"The test accuracy is best at strength {best:g}",
     x="strength of the policy “affine”",
     y="accuracy",
     limits=(0, 1.02),
-    caption="5 labels per class. Where the test curve falls, do the training curves stay up (overfitting) or fall (underfitting)?",
-    alt="Test accuracy by strength: "
-    + ", ".join(
-        f"{s}: {lab.mean_interval(at_strength(s, 'test_accuracy')).mean:.2f}" for s in STRENGTHS
-    ),
+    caption="5 labels per class. Where the test curve falls, do the training curves stay up "
+    "(overfitting) or fall (underfitting)?",
 )
 
 # %%
-harm = lab.paired_difference(
-    at_strength(best, "test_accuracy"), at_strength(1.0, "test_accuracy"), unit="accuracy"
-)
+harm = strengths.gain(best, over=1.0)
 lab.verdict(
     "C3",
     "Too much augmentation hurts.",
@@ -281,12 +230,14 @@ lab.verdict(
 # %% [markdown]
 # Which harm is it? Overfitting shows as a *larger* gap between training and test accuracy.
 
+
 # %%
-gaps = {
-    s: [a - b for a, b in zip(at_strength(s, "train_accuracy"), at_strength(s, "test_accuracy"))]
-    for s in (best, 1.0)
-}
-wider = lab.paired_difference(gaps[1.0], gaps[best], unit="accuracy")
+def gap(row):
+    """How much better the net is on the images that it learned from."""
+    return row["train_accuracy"] - row["test_accuracy"]
+
+
+wider = strengths.gain(1.0, over=best, of=gap, unit="accuracy")
 lab.verdict(
     "too-much-overfits",
     "The harm of too much augmentation is overfitting.",
@@ -341,18 +292,18 @@ def cutmix_share(top, left, side, height, width):
     ### END SOLUTION
 
 
-# %%
+# %% folded=true
 blend = lab.yours_or_ours(mixup_batch)
-generator = torch.Generator().manual_seed(SEED)
 few = task.draw(1, SEED)[0][:6].float() / 255
 one_hot = torch.eye(6)
 halves, _ = blend(few, one_hot, 0.6, torch.arange(6).roll(1))
-pasted, pasted_labels = mixing.cutmix(few, one_hot, 6, generator=generator)
+generator = torch.Generator().manual_seed(SEED)
+pasted, shares = mixing.cutmix(few, one_hot, 6, generator=generator)
 lab.figures.images(
     torch.cat([few, halves, pasted]),
     ["original"] * 6
     + ["60 % + 40 %"] * 6
-    + [f"{100 * row.max():.0f} % + {100 - 100 * row.max():.0f} %" for row in pasted_labels],
+    + [f"{100 * row.max():.0f} % + {100 - 100 * row.max():.0f} %" for row in shares],
     columns=6,
     title="Mixup blends, CutMix pastes",
     caption="Over each mixed image: the shares of its two labels.",
@@ -382,66 +333,48 @@ MORE = {
     "mixup": {"mix": mixup},
     "cutmix": {"mix": mixing.cutmix},
 }
-more_grid = [
-    {"dataset": DATASET, "shots": 5, "seed": seed, "steps": STEPS, **options}
-    for options in MORE.values()
-    for seed in SEEDS
-]
-more_rows = lab.sweep(fit_few_shot, more_grid)
-tested = {name: more_rows[i * len(SEEDS) : (i + 1) * len(SEEDS)] for i, name in enumerate(MORE)}
+tested = lab.arms(fit_few_shot, MORE, shots=5, **SETTINGS)
+tested |= curves.at(5)
+gains = {name: tested.gain(name, over="none") for name in [*POLICIES, *MORE] if name != "none"}
 
-# %%
-gains = {
-    name: lab.paired_difference(scores(name, 5), scores("none", 5))
-    for name in POLICIES
-    if name != "none"
-}
-gains |= {
-    name: lab.paired_difference([row["test_accuracy"] for row in some], scores("none", 5))
-    for name, some in tested.items()
-}
-helps, costs = (
-    sum(gain.low > 0 for gain in gains.values()),
-    sum(gain.high < 0 for gain in gains.values()),
-)
+# %% [markdown]
+# A policy surely helps when its whole interval lies right of 0, and surely costs when it lies left of it.
+
+# %% folded=true
+helps = sum(gain.low > 0 for gain in gains.values())
+costs = sum(gain.high < 0 for gain in gains.values())
 lab.figures.bars(
     dict(sorted(gains.items(), key=lambda item: -item[1].mean)),
     title=f"At 5 labels per class {helps} of {len(gains)} policies surely help, {costs} surely cost",
     x="test accuracy with the policy - without",
     line=0.0,
-    caption=f"Mean and 95 % interval of the paired difference over {len(SEEDS)} draws. Left of the dashed line the policy costs accuracy.",
-    alt="Gain by policy: "
-    + ", ".join(f"{name} {gain.mean:+.2f}" for name, gain in gains.items())
-    + ".",
+    caption=f"Mean and 95 % interval of the paired difference over {len(SEEDS)} draws. "
+    "Left of the dashed line the policy costs accuracy.",
 )
 
+# %% [markdown]
+# Affinity is measured on a net that was trained without augmentation, diversity on the losses of the trainings above.
+
 # %%
-compared = {name: chosen for name, chosen in POLICIES.items() if name != "none"}
-compared |= {
-    name: (options["policy"], options["strength"])
-    for name, options in MORE.items()
-    if "policy" in options
+compared = {
+    name: (kind["policy"], kind["strength"])
+    for name, kind in (POLICIES | MORE).items()
+    if "policy" in kind and name != "none"
 }
-affinity_rows = lab.sweep(
+measured = lab.sweep(
     affinities,
     [
-        {"dataset": DATASET, "policies": compared, "shots": 20, "seed": s, "steps": STEPS}
-        for s in SEEDS
+        {"dataset": DATASET, "policies": compared, "shots": 20, "seed": seed, "steps": STEPS}
+        for seed in SEEDS
     ],
 )
-plain_loss = scores("none", 5, "train_loss")
-
 explained = {}
 for name in compared:
-    losses = (
-        scores(name, 5, "train_loss")
-        if name in POLICIES
-        else [row["train_loss"] for row in tested[name]]
-    )
-    affinity = sum(row[name] for row in affinity_rows) / len(SEEDS)
-    explained[name] = (affinity, sum(losses) / sum(plain_loss), gains[name].mean)
+    affinity = sum(row[name] for row in measured) / len(SEEDS)
+    diversity = tested.mean(name, of="train_loss") / tested.mean("none", of="train_loss")
+    explained[name] = (affinity, diversity, gains[name].mean)
 
-# %%
+# %% folded=true
 lab.figures.scatter(
     explained,
     title="Affinity and diversity of each policy, with its gain",
@@ -449,11 +382,8 @@ lab.figures.scatter(
     y="diversity (training loss over the loss without)",
     colour="gain in test accuracy",
     log_y=True,
-    caption="A policy is named with its gain at 5 labels per class. Is either number alone enough to foretell the gain?",
-    alt="; ".join(
-        f"{n}: affinity {a:.2f}, diversity {d:.1f}, gain {g:+.2f}"
-        for n, (a, d, g) in explained.items()
-    ),
+    caption="A policy is named with its gain at 5 labels per class. "
+    "Is either number alone enough to foretell the gain?",
 )
 
 # %% [markdown]
@@ -464,37 +394,23 @@ lab.figures.scatter(
 # The same policies, unchanged, on other images. Here the characters already stand upright and in the middle.
 
 # %%
-other_names = ("none", "right", "wrong")
-other_grid = [
-    {
-        "dataset": OTHER,
-        "shots": 5,
-        "seed": seed,
-        "policy": POLICIES[name][0],
-        "strength": POLICIES[name][1],
-        "steps": STEPS,
-    }
-    for name in other_names
-    for seed in SEEDS
-]
-other_rows = lab.sweep(fit_few_shot, other_grid)
-other = {
-    name: [row["test_accuracy"] for row in other_rows[i * len(SEEDS) :][: len(SEEDS)]]
-    for i, name in enumerate(other_names)
-}
-elsewhere = {name: lab.paired_difference(other[name], other["none"]) for name in ("right", "wrong")}
+kinds = {name: POLICIES[name] for name in ("none", "right", "wrong")}
+other = lab.arms(fit_few_shot, kinds, shots=5, **SETTINGS | {"dataset": OTHER})
+elsewhere = {name: other.gain(name, over="none") for name in ("right", "wrong")}
+
+# %% folded=true
 lab.figures.bars(
     {f"{name} on {OTHER}": elsewhere[name] for name in ("right", "wrong")}
     | {f"{name} on {DATASET}": gains[name] for name in ("right", "wrong")},
-    title=f"The right policy adds {gains['right'].mean:+.2f} on {DATASET}, {elsewhere['right'].mean:+.2f} on {OTHER}",
+    title=f"The right policy adds {gains['right'].mean:+.2f} on {DATASET}, "
+    f"{elsewhere['right'].mean:+.2f} on {OTHER}",
     x="test accuracy with the policy - without",
     line=0.0,
     caption="5 labels per class. A policy that is right for one data set can do nothing for another.",
-    alt=f"Gain of the right policy: {gains['right'].mean:+.2f} on {DATASET}, {elsewhere['right'].mean:+.2f} on {OTHER}.",
 )
 
 # %%
-lab.record(gain_right_other_data=elsewhere["right"], unit="accuracy")
+lab.record(gain_right_other_data=elsewhere["right"])
 
 # %%
 lab.verdict(
@@ -505,7 +421,7 @@ lab.verdict(
         lab.Evidence(f"right - none on {OTHER}, 5 labels per class", elsewhere["right"], "<", 0.03),
         lab.Evidence(
             "20 labels without - 1 label with augmentation, per class",
-            lab.paired_difference(scores("none", 20), scores("right", 1)),
+            curves.gain("none", 20, over=("right", 1)),
             ">",
         ),
     ],
@@ -514,21 +430,21 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: what it costs
 #
-# Time one training step with and without the policy, by turns, on batches of 256 images.
+# Time one training step with and without the policy, in turn, on batches of 256 images.
 
 # %%
 from fewshot_lab.models import conv_net
 
-batch = task.train_images[torch.arange(256) % len(task.train_images)].float() / 255
-marks = task.train_labels[torch.arange(256) % len(task.train_images)]
-model = conv_net(len(task.classes), size=batch.shape[-1])
+rows = torch.arange(256) % len(task.train_images)
+images, labels = task.train_images[rows].float() / 255, task.train_labels[rows]
+model = conv_net(len(task.classes), size=images.shape[-1])
 optimizer = torch.optim.AdamW(model.parameters())
 
 
-def seconds_a_step(name):
+def seconds_a_step(kind):
     start = time.perf_counter()
-    changed = get_policy(POLICIES[name][0])(batch, POLICIES[name][1])
-    torch.nn.functional.cross_entropy(model(changed), marks).backward()
+    changed = get_policy(kind["policy"])(images, kind["strength"])
+    F.cross_entropy(model(changed), labels).backward()
     optimizer.step()
     optimizer.zero_grad()
     return time.perf_counter() - start
@@ -536,13 +452,13 @@ def seconds_a_step(name):
 
 timed = {"none": [], "right": []}
 for _ in range(lab.quick_or_full(15, 100)):
-    for name in timed:
-        timed[name].append(seconds_a_step(name))
-timed = {name: values[3:] for name, values in timed.items()}  # the first steps warm up
+    for name, seconds in timed.items():
+        seconds.append(seconds_a_step(POLICIES[name]))
+timed = {name: seconds[3:] for name, seconds in timed.items()}  # the first steps warm up
 slower = [right / none - 1 for right, none in zip(timed["right"], timed["none"])]
 
 # %%
-lab.record(images_per_second=[len(batch) / seconds for seconds in timed["right"]], unit="images/s")
+lab.record(images_per_second=[len(images) / seconds for seconds in timed["right"]], unit="images/s")
 
 # %%
 lab.verdict(
@@ -697,48 +613,55 @@ parts = {
 EPOCHS = lab.quick_or_full(5, 20)
 
 
-def run_listing(folder, augmented, seed, epochs=EPOCHS, size=32):
+def loaders_of(folder, augmented, size=32):
+    """The listing's two loaders, for training with or without augmentation and for the test."""
+    training, test = parts["listing_transforms"](size)
+    chosen = {"train": training if augmented else test, "val": test}
+    return {
+        part: parts["listing_loader"](ImageFolder(folder / part, transform), part == "train")
+        for part, transform in chosen.items()
+    }
+
+
+def run_listing(folder, augmented, seed):
+    """Trains the repaired listing; returns its accuracy on both parts."""
     device = lab.runtime.choose_device(DEVICE)
     lab.runtime.seed_everything(seed)
-    train_transform, test_transform = parts["listing_transforms"](size)
-    chosen = {"train": train_transform if augmented else test_transform, "val": test_transform}
-    loaders = {
-        part: parts["listing_loader"](ImageFolder(folder / part, chosen[part]), part == "train")
-        for part in chosen
-    }
+    loaders = loaders_of(folder, augmented)
     model = parts["listing_model"](10, device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    schedule = parts["listing_schedule"](optimizer, epochs * len(loaders["train"]))
-    for _ in lab.progress_bar(range(epochs), "epochs"):
+    schedule = parts["listing_schedule"](optimizer, EPOCHS * len(loaders["train"]))
+    for _ in lab.progress_bar(range(EPOCHS), "epochs"):
         model.train()
         for images, labels in loaders["train"]:
-            loss = nn.functional.cross_entropy(model(images.to(device)), labels.to(device))
+            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return {part: parts["listing_evaluate"](model, loaders[part], device)[1] for part in loaders}
+    return {
+        part: parts["listing_evaluate"](model, loader, device)[1]
+        for part, loader in loaders.items()
+    }
 
+
+# %% [markdown]
+# Here are batch, loss, backward, step and rate in the order of the course's own loop, for one model.
 
 # %%
+listing = {"with augmentation": [], "without": []}
 with tempfile.TemporaryDirectory() as folder:
-    per_class = lab.quick_or_full(40, 200)
-    write_image_folder(
-        Path(folder),
-        lab.data.load("fashion"),
-        train_per_class=per_class,
-        test_per_class=30,
-        seed=SEED,
-    )
-    runs = [
-        (run_listing(Path(folder), True, s), run_listing(Path(folder), False, s))
-        for s in SEEDS[: lab.quick_or_full(1, 5)]
-    ]
-for name, run in zip(("with augmentation", "without"), runs[0]):
-    print(f"{name:18s} training accuracy {run['train']:.3f}, validation accuracy {run['val']:.3f}")
+    size = {"train_per_class": lab.quick_or_full(40, 200), "test_per_class": 30}
+    write_image_folder(Path(folder), lab.data.load("fashion"), seed=SEED, **size)
+    for seed in SEEDS[: lab.quick_or_full(1, 5)]:
+        for name, runs in listing.items():
+            runs.append(run_listing(Path(folder), name == "with augmentation", seed))
+validated = {name: [run["val"] for run in runs] for name, runs in listing.items()}
+for name, runs in listing.items():
+    print(f"{name:18s} training {runs[0]['train']:.3f}, validation {runs[0]['val']:.3f}")
 
 # %%
-lab.record(listing_validation_accuracy=[with_it["val"] for with_it, _ in runs], unit="accuracy")
+lab.record(listing_validation_accuracy=validated["with augmentation"], unit="accuracy")
 
 # %% [markdown]
 # Is it the augmentation that lifts the ResNet? In the quick profile one run cannot tell, and the verdict says so. Chapter 06 adds
@@ -751,7 +674,7 @@ lab.verdict(
     [
         lab.Evidence(
             "validation accuracy with - without augmentation",
-            lab.paired_difference([a["val"] for a, _ in runs], [b["val"] for _, b in runs]),
+            lab.paired_difference(*validated.values()),
             ">",
         )
     ],
