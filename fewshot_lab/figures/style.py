@@ -1,15 +1,17 @@
 """One look for every figure: colours that colour-blind readers can tell apart, a caption, alternative text."""
 
 import base64
-import html
 from contextlib import contextmanager
 from io import BytesIO
 
 import matplotlib
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 # Okabe & Ito 2008: told apart with every common form of colour blindness; each series also has its own marker.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = "osD^vP*"
 
 _STYLE = {
@@ -43,14 +45,12 @@ class Picture:
         self.png, self.caption, self.alt = buffer.getvalue(), caption, alt
         self.width = int.from_bytes(self.png[16:20]) // 2  # of the page's pixels, each of which gets two of the image's
 
-    def as_html(self) -> str:
+    def as_html(self) -> Markup:
         """The image, its alternative text and its caption, whole in itself."""
-        source = base64.b64encode(self.png).decode()
-        return (
-            f'<figure style="margin:0"><img alt="{html.escape(self.alt)}" src="data:image/png;base64,{source}" '
-            f'style="max-width:100%;width:{self.width}px"><figcaption style="max-width:46em">{html.escape(self.caption)}'
-            "</figcaption></figure>"
-        )
+        return Markup(
+            '<figure style="margin:0"><img alt="{}" src="data:image/png;base64,{}" style="max-width:100%;width:{}px">'
+            '<figcaption style="max-width:46em">{}</figcaption></figure>'
+        ).format(self.alt, base64.b64encode(self.png).decode(), self.width, self.caption)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/html": self.as_html(), "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}

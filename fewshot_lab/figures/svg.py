@@ -1,11 +1,13 @@
 """Small vector pictures for widgets: an image with crisp pixels, lines and text over it; made in well under a millisecond."""
 
 import base64
-import html
 from io import BytesIO
 
 import numpy as np
+from markupsafe import Markup, escape
 from torch import Tensor
+
+from .style import SKY
 
 
 def data_uri(image: Tensor) -> str:
@@ -21,21 +23,24 @@ def data_uri(image: Tensor) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def panel(image: Tensor, *, side: int, label: str, title: str, over: str = "") -> str:
-    """An SVG of `side` screen pixels: the image with crisp pixels, `over` (SVG in coordinates 0..100) on top, title below."""
+def panel(image: Tensor, *, side: int, label: str, title: str, over: str = "") -> Markup:
+    """An SVG of `side` screen pixels: the image with crisp pixels, the title below it.
+
+    over: SVG to draw on the image, as Markup, in coordinates 0..100.
+    """
     text = 1300 / side  # 13 screen pixels
     height = 100 + 1.5 * text
-    return (
-        f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 100 {height:.1f}" width="{side}" '
+    return Markup(  # an f-string, as an explorer makes many of these while a slider is dragged
+        f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 100 {height:.1f}" width="{side}" '
         f'height="{side * height / 100:.0f}">'
         f'<image href="{data_uri(image)}" x="0" y="0" width="100" height="100" preserveAspectRatio="none" '
-        f'style="image-rendering:pixelated"/><svg width="100" height="100" style="overflow:hidden">{over}</svg>'
+        f'style="image-rendering:pixelated"/><svg width="100" height="100" style="overflow:hidden">{escape(over)}</svg>'
         f'<text x="50" y="{100 + 1.2 * text:.1f}" font-size="{text:.1f}" text-anchor="middle" fill="currentColor">'
-        f"{html.escape(title)}</text></svg>"
+        f"{escape(title)}</text></svg>"
     )
 
 
-def lines(segments, colour: str = "#56B4E9", width: float = 0.5) -> str:
+def lines(segments, colour: str = SKY, width: float = 0.5) -> Markup:
     """SVG lines; segments (n, 2, 2): begin and end of each, (x, y) in 0..100 with y down."""
     path = "".join(f"M{a[0]:.1f},{a[1]:.1f}L{b[0]:.1f},{b[1]:.1f}" for a, b in segments)
-    return f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none"/>'
+    return Markup(f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none"/>')

@@ -2,14 +2,16 @@
 
 import copy
 import functools
-import html
 import math
 
 import torch
+from markupsafe import Markup
 from torch import Tensor, nn
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
+from ..figures.style import VERMILION
+from ..html import side_by_side
 from ..languages import say
 from ..methods.attacks import attack, cross_entropy_of, eval_without_weight_gradients, input_gradient
 from .explorer import Explorer, choice, slider
@@ -92,22 +94,22 @@ class AttackExplorer(Explorer):
             length=delta.norm().item(),
         )
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         image, worst = self.attacked()
         label = self.task.classes[self.task.test_labels[self._row()]]
         factor, grey = amplified(worst - image)
         read = say("{label}, read as {answer}", label=label, answer=self.answer(image))
         times = say("perturbation × {factor:.3g}", factor=factor)
         now = say("read as {answer}", answer=self.answer(worst))
-        panels = (
-            svg.panel(image[0], side=150, label=say("An image of {label}", label=label), title=read)
-            + svg.panel(grey[0], side=150, label=say("The perturbation; grey is no change"), title=times)
-            + svg.panel(worst[0], side=150, label=say("The perturbed image"), title=now)
+        panels = side_by_side(
+            svg.panel(image[0], side=150, label=say("An image of {label}", label=label), title=read),
+            svg.panel(grey[0], side=150, label=say("The perturbation; grey is no change"), title=times),
+            svg.panel(worst[0], side=150, label=say("The perturbed image"), title=now),
         )
         loss, wrong = self.surface()
         shade = (loss - loss.min()) / (loss.max() - loss.min()).clamp_min(1e-12)
-        edges = svg.lines(outline(wrong), colour="#D55E00", width=1.5)
-        cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour="#D55E00", width=1)
+        edges = svg.lines(outline(wrong), colour=VERMILION, width=1.5)
+        cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour=VERMILION, width=1)
         seen = {"low": loss.min().item(), "high": loss.max().item(), "share": wrong.float().mean().item()}
         told = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misread", **seen)
         title = say("→ gradient, ↓ random direction")
@@ -118,11 +120,8 @@ class AttackExplorer(Explorer):
             reach=REACH,
             **seen,
         )
-        row = "display:flex;flex-wrap:wrap;gap:1em;align-items:center"
-        return (
-            f"<div style='{row}'>{panels}</div><p>{html.escape(self.numbers(image, worst))}</p>"
-            f"<div style='{row}'>{picture}<p style='max-width:18em'>{html.escape(about)}</p></div>"
-        )
+        below = side_by_side(picture, Markup("<p class='narrow'>{}</p>").format(about))
+        return panels + Markup("<p>{}</p>").format(self.numbers(image, worst)) + below
 
     def still(self) -> Picture:
         image, worst = self.attacked()
@@ -139,8 +138,8 @@ class AttackExplorer(Explorer):
             axes[3].imshow(loss.numpy(), extent=extent)
             if 0 < wrong.float().mean() < 1:
                 places = torch.linspace(-REACH, REACH, SIDE)
-                axes[3].contour(places, places, wrong.float().numpy(), levels=[0.5], colors="#D55E00")
-            axes[3].plot(0, 0, "+", color="#D55E00")
+                axes[3].contour(places, places, wrong.float().numpy(), levels=[0.5], colors=VERMILION)
+            axes[3].plot(0, 0, "+", color=VERMILION)
             axes[3].grid(False)
             axes[3].set_title("loss around it", fontsize=9)
             axes[3].set_xlabel("along the gradient (ε)", fontsize=8)

@@ -1,20 +1,16 @@
 """Chapter 04's explorer: a map of embedded images before and after training; point at a letter to see its image."""
 
-import html
-
 import torch
 import torch.nn.functional as F
+from markupsafe import Markup, escape
 from torch import Tensor
 
 from ..figures import charts, svg
 from ..figures.maps import colour, maps
+from ..html import side_by_side
 from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
-_HOVER = (
-    "<style>.embedding-point image{display:none} "
-    ".embedding-point:hover image,.embedding-point.chosen image{display:block}</style>"
-)
 NEIGHBOURS = 5
 
 
@@ -42,29 +38,24 @@ class EmbeddingExplorer(Explorer):
         labels = torch.tensor(self.labels)
         return (labels[self.nearest[name][:, 0]] == labels).float().mean().item()
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         name, row = self["features"], self["image"]
         places = self.places[name].tolist()
         order = [i for i in range(len(places)) if i != row] + [row]  # the chosen one is drawn last, on top
         letters = "".join(self._letter(i, *places[i]) for i in order)
         pictures = "".join(self._picture(i, *places[i]) for i in order)
         label = say("Map of {count} images by the features “{name}”", count=len(places), name=say(name))
-        drawn = (
-            f'<svg role="img" aria-label="{html.escape(label)}" viewBox="0 0 100 100" width="420" height="420" '
-            f'style="border:1px solid currentColor">{letters}{pictures}</svg>'
-        )
+        drawn = Markup('<svg class="map" role="img" aria-label="{}" viewBox="0 0 100 100" width="420" height="420">{}</svg>')
         titles = {row: say("chosen: {label}", label=self._class(row))}
         titles |= {i: self._class(i) for i in self.nearest[name][row].tolist()}
-        panels = "".join(
+        panels = Markup("").join(
             svg.panel(self.images[i], side=72, label=say("Image of {label}", label=title), title=title)
             for i, title in titles.items()
         )
         said = say("{share:.0%} of the nearest neighbours are of the same class.", share=self.agreement(name))
         these = say("The chosen image and its {count} nearest neighbours:", count=NEIGHBOURS)
-        beside = f"<p>{these}</p>{panels}<p>{said}</p>"
-        return (
-            f'{_HOVER}<div style="display:flex;flex-wrap:wrap;gap:1em">{drawn}<div style="max-width:16em">{beside}</div></div>'
-        )
+        beside = Markup("<div class='narrow'><p>{}</p>{}<p>{}</p></div>").format(these, panels, said)
+        return side_by_side(drawn.format(label, Markup(letters + pictures)), beside)
 
     def _class(self, row: int) -> str:
         return self.classes[self.labels[row]]
@@ -74,7 +65,7 @@ class EmbeddingExplorer(Explorer):
         faded = self["shown"] not in ("all", self._class(row))
         return (
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="3.6" text-anchor="middle" dominant-baseline="central" '
-            f'opacity="{0.15 if faded else 1}" fill="{shade}">{html.escape(self._class(row)[:2])}</text>'
+            f'opacity="{0.15 if faded else 1}" fill="{shade}">{escape(self._class(row)[:2])}</text>'
         )
 
     def _picture(self, row: int, x: float, y: float) -> str:
@@ -82,10 +73,10 @@ class EmbeddingExplorer(Explorer):
         chosen = row == self["image"]
         ring = 'stroke="currentColor" stroke-width="0.6"' if chosen else ""
         return (
-            f'<g class="embedding-point{" chosen" if chosen else ""}"><title>{html.escape(self._class(row))}</title>'
+            f'<g class="embedding-point{" chosen" if chosen else ""}"><title>{escape(self._class(row))}</title>'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="transparent" {ring}/>'
             f'<image href="{self._addresses[row]}" x="{min(x + 3, 82):.1f}" y="{max(0.0, y - 20):.1f}" width="18" height="18" '
-            'style="image-rendering:pixelated;pointer-events:none"/></g>'
+            "/></g>"
         )
 
     def still(self) -> charts.Picture:

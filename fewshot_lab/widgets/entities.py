@@ -1,7 +1,8 @@
 """Chapter 10's explorer: sentences with true and predicted entities, and what kind of error each prediction is."""
 
-import html
 from collections.abc import Sequence
+
+from markupsafe import Markup
 
 from ..data.conll import Sentence, Span, spans
 from ..figures import Picture, new_figure, style
@@ -59,22 +60,22 @@ class EntityExplorer(Explorer):
             return [row for row, wrong in enumerate(found) if not wrong]
         return [row for row, wrong in enumerate(found) if any(kind in ("any error", one) for one, *_ in wrong)]
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         rows, told = self.rows(), self.told[self["tagger"]]
         if not rows:
-            return f"<p>{told}</p><p>{say('No sentence has this kind of error.')}</p>"
+            return Markup("<p>{}</p><p>{}</p>").format(told, say("No sentence has this kind of error."))
         place = self["sentence"]
         row = rows[place]
-        head = "<p style='line-height:2.6;margin:.2em 0'><strong style='display:inline-block;width:6em'>"
-        lines = "".join(
-            f"{head}{name}</strong>{self._line(row, tags)}</p>"
+        lines = Markup("").join(
+            Markup("<p class='tagged'><strong>{}</strong>{}</p>").format(name, self._line(row, tags))
             for name, tags in ((say("true"), self.gold[row]), (say("predicted"), self.taggers[self["tagger"]][row]))
         )
-        listed = "".join(f"<li>{html.escape(self._error(row, *wrong))}</li>" for wrong in self.wrong[self["tagger"]][row])
+        listed = [Markup("<li>{}</li>").format(self._error(row, *wrong)) for wrong in self.wrong[self["tagger"]][row]]
+        below = Markup("<ul>{}</ul>").format(Markup("").join(listed))
+        if not listed:
+            below = Markup("<p>{}</p>").format(say("✓ Every entity is right."))
         where = say("Sentence {place} of {count} with “{kind}”:", place=place + 1, count=len(rows), kind=say(self["kind"]))
-        return f"<p>{told}</p><p>{where}</p>{lines}" + (
-            f"<ul>{listed}</ul>" if listed else f"<p>{say('✓ Every entity is right.')}</p>"
-        )
+        return Markup("<p>{}</p><p>{}</p>{}{}").format(told, where, lines, below)
 
     def still(self) -> Picture:
         row = next(iter(self.rows()), 0)
@@ -114,17 +115,15 @@ class EntityExplorer(Explorer):
     def _colour(self, kind: str) -> str:
         return COLOURS[self.types.index(kind) % len(COLOURS)] if kind in self.types else "#777777"
 
-    def _line(self, row: int, tags: Sequence[str]) -> str:
+    def _line(self, row: int, tags: Sequence[str]) -> Markup:
         """The sentence as HTML: an entity in a frame of its type's colour, with the type's name."""
         words, parts, done = self.sentences[row].words, [], 0
         for kind, start, end in spans(tags):
-            parts += map(html.escape, words[done:start])
-            parts.append(
-                f"<span style='border:2px solid {self._colour(kind)};border-radius:4px;padding:1px 4px;white-space:nowrap'>"
-                f"{html.escape(' '.join(words[start:end]))} <small><b>{html.escape(kind)}</b></small></span>"
-            )
+            parts += words[done:start]
+            framed = Markup("<span class='framed' style='border-color:{}'>{} <small><b>{}</b></small></span>")
+            parts.append(framed.format(self._colour(kind), " ".join(words[start:end]), kind))
             done = end
-        return " ".join([*parts, *map(html.escape, words[done:])])
+        return Markup(" ").join([*parts, *words[done:]])  # which escapes the words
 
     def _drawn(self, axes, row: int, tags: Sequence[str], height: int) -> None:
         places, at = [], 0.0

@@ -1,14 +1,15 @@
 """Chapter 05's explorer: choose an episode, an encoder and a distance, and see every query with its prediction."""
 
 import functools
-import html
 from collections.abc import Callable
 
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
 from ..data.episodes import Pool, draw_episodes
 from ..figures import charts, svg
+from ..html import table
 from ..languages import later, say
 from ..methods.prototypes import prototype_rule
 from .explorer import Explorer, choice, slider
@@ -64,14 +65,14 @@ class EpisodeExplorer(Explorer):
         support, queries = self._features(*(self[name] for name in ("dataset", "method", "way", "shots", "seed")))
         return DISTANCES[self["distance"]](support, queries)[0].unflatten(0, (-1, SHOWN))
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         pool, support, queries, classes = self._episode()
         distances = self._distances()
         nearest = distances.argmin(2)
         right = (nearest == torch.arange(self["way"])[:, None]).float().mean().item()
         rows = []
         for k, label in enumerate(classes):
-            known = "".join(
+            known = Markup("").join(
                 svg.panel(
                     pool.images[row],
                     side=56,
@@ -80,20 +81,20 @@ class EpisodeExplorer(Explorer):
                 )
                 for row in support[k]
             )
-            asked = "".join(self._query(pool, row, distances[k, q], k, classes) for q, row in enumerate(queries[k]))
-            rows.append(f"<tr><td>{known}</td><td style='padding-left:1.5em'>{asked}</td></tr>")
-        heads = "".join(f"<th scope='col'>{head}</th>" for head in (say("support set"), say("queries: read as, distance")))
+            asked = Markup("").join(self._query(pool, row, distances[k, q], k, classes) for q, row in enumerate(queries[k]))
+            rows.append((known, asked))
+        heads = (say("support set"), say("queries: read as, distance"))
         told = say("{share:.0%} of the queries are read rightly.", share=right)
-        return f"<p>{told}</p><table><tr>{heads}</tr>{''.join(rows)}</table>"
+        return Markup("<p>{}</p>").format(told) + table(heads, rows)
 
-    def _query(self, pool: Pool, row: Tensor, distances: Tensor, k: int, classes: list[int]) -> str:
+    def _query(self, pool: Pool, row: Tensor, distances: Tensor, k: int, classes: list[int]) -> Markup:
         nearest = int(distances.argmin())
         name = pool.classes[classes[nearest]]
         title = f"{'✓' if nearest == k else '✗'} {name} {distances[nearest]:.2f}"
         every = ", ".join(f"{pool.classes[c]} {d:.2f}" for c, d in zip(classes, distances.tolist(), strict=True))
         label = say("A query of {label}, read as {name}", label=pool.classes[classes[k]], name=name)
         picture = svg.panel(pool.images[row], side=72, label=label, title=title)
-        return f'<span title="{html.escape(every)}">{picture}</span>'
+        return Markup("<span title='{}'>{}</span>").format(every, picture)
 
     def still(self):
         pool, support, queries, classes = self._episode()

@@ -1,8 +1,7 @@
 """What every explorer of the course shares: controls beside a picture, and a still picture where no front end is live."""
 
-import html
-
 import ipywidgets
+from markupsafe import Markup
 
 from ..figures import Picture
 from ..languages import say
@@ -28,7 +27,7 @@ def choice(description: str, options, value=None, *, help: str):
 class Explorer(ipywidgets.HBox):
     """Controls on the left, a page on the right that `page()` writes anew whenever a control changes.
 
-    Subclasses give `page() -> str` (HTML) and `still() -> Picture`, the picture for code hosts and printed pages.
+    Subclasses give `page() -> Markup`, the HTML, and `still() -> Picture`, the picture for code hosts and printed pages.
     """
 
     def __init__(self, **controls) -> None:
@@ -47,9 +46,9 @@ class Explorer(ipywidgets.HBox):
         try:
             self.output.value = self.page()
         except (ValueError, RuntimeError) as error:
-            self.output.value = f"<p role='alert'>{html.escape(str(error))}</p>"
+            self.output.value = Markup("<p role='alert'>{}</p>").format(error)
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         raise NotImplementedError
 
     def still(self) -> Picture:

@@ -4,11 +4,13 @@ import functools
 import math
 
 import torch
+from markupsafe import Markup
 
 from .. import data
 from ..augment import geometry
 from ..augment.geometry import apply_to_points, compose, invert, warp
 from ..figures import charts, svg
+from ..html import side_by_side, table
 from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
@@ -46,7 +48,7 @@ class GeometryExplorer(Explorer):
     def _image(self) -> torch.Tensor:
         return _shown_images(self["dataset"])[self["image"]]
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         image, matrix = self._image(), self.matrix()
         moved = warp(image, matrix, mode=self["mode"])
         grid = _grid_lines()
@@ -58,8 +60,7 @@ class GeometryExplorer(Explorer):
         determinant = say("determinant {value:.2f}", value=torch.linalg.det(matrix[:2, :2]).item())
         numbers = _table(matrix, say("matrix: input point to output point"))
         numbers += _table(invert(matrix), say("inverse: where an output pixel is read"))
-        beside = f"<div>{numbers}<p>{determinant}</p></div>"
-        return f'<div style="display:flex;flex-wrap:wrap;gap:1em">{before}{after}{beside}</div>'
+        return side_by_side(before, after, Markup("<div>{}<p>{}</p></div>").format(numbers, determinant))
 
     def still(self):
         image, matrix = self._image(), self.matrix()
@@ -106,7 +107,6 @@ def _screen(segments: torch.Tensor) -> list:
     return (segments * torch.tensor([50.0, -50.0]) + 50).tolist()
 
 
-def _table(matrix: torch.Tensor, caption: str) -> str:
-    cell = "<td style='padding:0 .6em;text-align:right;font-family:monospace'>{:.2f}</td>".format
-    rows = "".join(f"<tr>{''.join(cell(round(value, 2) + 0.0) for value in row)}</tr>" for row in matrix[:2].tolist())
-    return f"<table><caption style='text-align:left'>{caption}</caption>{rows}</table>"
+def _table(matrix: torch.Tensor, caption: str) -> Markup:
+    rows = [[f"{round(value, 2) + 0.0:.2f}" for value in row] for row in matrix[:2].tolist()]  # + 0.0: no "-0.00"
+    return table((), rows, caption=caption, numbers=range(3))

@@ -1,8 +1,10 @@
 """Chapter 01's second explorer: which images change class under which transformation, as a trained classifier sees it."""
 
 import torch
+from markupsafe import Markup
 
 from ..figures import charts, svg, texts
+from ..html import side_by_side
 from ..languages import later, say
 from ..methods.label_preservation import LabelPreservation
 from .explorer import Explorer, choice, slider
@@ -28,10 +30,10 @@ class LabelExplorer(Explorer):
         rows = ((self.measured.before == label) & (self.measured.task.test_labels == label)).nonzero().squeeze(1)
         return rows[min(self["first"], max(0, len(rows) - 5)) :][:5]
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         rows, name = self._chosen(), self["transformation"]
         if not len(rows):
-            return f"<p>{say(_NONE)}</p>"
+            return Markup("<p>{}</p>").format(say(_NONE))
         images = self.measured.task.test_images[rows]
         moved = self.measured.transformations[name](images)
         panels = []
@@ -40,10 +42,10 @@ class LabelExplorer(Explorer):
             words = say("The image, read as {label}", label=self["label"]), say("Changed, read as {label}", label=seen)
             left = svg.panel(before, side=90, label=words[0], title=self["label"])
             right = svg.panel(after, side=90, label=words[1], title=f"{seen} ({sure:.0%})")
-            panels.append(f"<div>{left}{right}</div>")
+            panels.append(Markup("<div>{}{}</div>").format(left, right))
         kept = self.measured.kept[name][self.measured.task.classes.index(self["label"])]
         told = say("{share:.0%} of the {label} stay {label} under “{name}”.", share=kept, label=self["label"], name=say(name))
-        return f"<p>{told}</p><div style='display:flex;flex-wrap:wrap;gap:.8em 1.6em'>{''.join(panels)}</div>"
+        return Markup("<p>{}</p>").format(told) + side_by_side(*panels)
 
     def still(self):
         rows, name = self._chosen(), self["transformation"]

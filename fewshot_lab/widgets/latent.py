@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from markupsafe import Markup
 from torch import Tensor
 
 from ..figures import Picture, new_figure, style, svg, tiled
+from ..figures.style import ORANGE
+from ..html import side_by_side
 from ..languages import say
 from ..methods.generation import between, decode
 from .explorer import Explorer, choice, slider
@@ -65,13 +68,12 @@ class LatentExplorer(Explorer):
     def _ends(self) -> dict[str, str]:
         return {"a": say(self["a"]), "b": say(self["b"])}
 
-    def page(self) -> str:
-        place = 100 / STEPS
-        x, y = (self[name] * (100 - place) for name in ("mixture", "turn"))
-        frame = (
-            f"<rect x='{x:.1f}' y='{y:.1f}' width='{place:.1f}' height='{place:.1f}' fill='none' stroke='#E69F00' "
-            "stroke-width='1.2'/>"
-        )
+    def page(self) -> Markup:
+        side = 100 / STEPS
+        x, y = (self[name] * (100 - side) for name in ("mixture", "turn"))
+        frame = Markup(
+            "<rect x='{:.1f}' y='{:.1f}' width='{size:.1f}' height='{size:.1f}' fill='none' stroke='{}' stroke-width='1.2'/>"
+        ).format(x, y, ORANGE, size=side)
         walks = svg.panel(
             self.walks(),
             side=300,
@@ -81,7 +83,7 @@ class LatentExplorer(Explorer):
         )
         what = say("A generated image. {words}", words=self.words())
         one = svg.panel(self.chosen(), side=160, label=what, title=say("at the frame"))
-        return f"<div style='display:flex;flex-wrap:wrap;gap:1em'>{one}{walks}</div><p>{self.words()}</p>"
+        return side_by_side(one, walks) + Markup("<p>{}</p>").format(self.words())
 
     def still(self) -> Picture:
         with style():

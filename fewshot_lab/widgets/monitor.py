@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg, tiled
 from ..figures.style import COLOURS
+from ..html import side_by_side
 from ..languages import english, say
 from ..methods.generation import sample
 from ..methods.generation_quality import ALARM, collapse_alarm
@@ -62,16 +64,15 @@ class GanMonitor:
             least=now.min().item(),
         )
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         """The live page: samples, and two small charts as SVG."""
         grid = svg.data_uri(tiled(self.grids[-1]))
-        names = ", ".join(self.task.classes)
-        about = say("Generated images of {names}", names=names)
-        picture = f"<img alt='{about}' src='{grid}' style='width:32em;image-rendering:pixelated'>"
+        about = say("Generated images of {names}", names=", ".join(self.task.classes))
+        picture = Markup("<img alt='{}' src='{}' style='width:32em;image-rendering:pixelated'>").format(about, grid)
         both = {say("discriminator"): self.history.discriminator, say("generator"): self.history.generator}
         spreads = {say("mean"): [float(a.mean()) for a in self.alarms], say("least"): [float(a.min()) for a in self.alarms]}
-        losses, alarm = _chart(both, say("losses")), _chart(spreads, say("spread"))
-        return f"<div role='status'>{picture}<div style='display:flex;gap:1em'>{losses}{alarm}</div><p>{self.words()}</p></div>"
+        charts = side_by_side(_chart(both, say("losses")), _chart(spreads, say("spread")))
+        return Markup("<div role='status'>{}{}<p>{}</p></div>").format(picture, charts, self.words())
 
     def still(self) -> Picture:
         """Samples at some moments, both losses and the alarm over the steps."""
@@ -131,21 +132,20 @@ def _smooth(values: list[float], window: int = 25) -> list[float]:
     return ((sums[places] - sums[first]) / (places - first)).tolist()
 
 
-def _chart(series: dict[str, list[float]], title: str) -> str:
+def _chart(series: dict[str, list[float]], title: str) -> Markup:
     """A small line chart as SVG: the first series dashed, the second solid, both named with their last value."""
     smooth = {name: _smooth(values) if len(values) > 100 else values for name, values in series.items()}
     top = max(max(values) for values in smooth.values()) or 1.0
-    paths = ""
+    paths = Markup("")
     for number, (values, dash) in enumerate(zip(smooth.values(), ("4 3", "none"), strict=True)):
         thin = values[:: max(1, len(values) // 200)]
         points = " ".join(f"{200 * i / max(1, len(thin) - 1):.1f},{80 - 76 * v / top:.1f}" for i, v in enumerate(thin))
-        paths += (
-            f"<polyline points='{points}' fill='none' stroke='{COLOURS[number]}' stroke-width='1.5' stroke-dasharray='{dash}'/>"
+        paths += Markup("<polyline points='{}' fill='none' stroke='{}' stroke-width='1.5' stroke-dasharray='{}'/>").format(
+            points, COLOURS[number], dash
         )
     lines = zip(smooth.items(), (say("dashed"), say("solid")), strict=True)
     words = ", ".join(f"{name} ({line}) {values[-1]:.2f}" for (name, values), line in lines)
-    return (
-        f"<figure style='margin:0'><svg role='img' aria-label='{title}: {words}' viewBox='0 0 200 84' width='260' height='110'>"
-        f"{paths}<line x1='0' y1='80' x2='200' y2='80' stroke='currentColor'/></svg>"
-        f"<figcaption>{title}: {words}</figcaption></figure>"
-    )
+    return Markup(
+        "<figure style='margin:0'><svg role='img' aria-label='{0}: {1}' viewBox='0 0 200 84' width='260' height='110'>"
+        "{2}<line x1='0' y1='80' x2='200' y2='80' stroke='currentColor'/></svg><figcaption>{0}: {1}</figcaption></figure>"
+    ).format(title, words, paths)

@@ -1,13 +1,13 @@
 """Chapter 02's explorer: choose a policy and drag its strength over real images."""
 
-import html
-
 import torch
+from markupsafe import Markup
 from torchvision.utils import make_grid
 
 from .. import data
 from ..augment import POLICIES, get_policy
 from ..figures import charts, svg
+from ..html import side_by_side
 from ..languages import say
 from .explorer import Explorer, choice, slider
 from .geometry import _shown_images
@@ -29,14 +29,14 @@ class PolicyExplorer(Explorer):
         generator = torch.Generator().manual_seed(self["seed"])
         return images, get_policy(self["policy"])(images, self["strength"], generator)
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         before, after = (make_grid(part, nrow=4, padding=1, pad_value=90) for part in self._pictures())
         name = say(self["policy"])
         told = say("{name}: {what}.", name=name, what=say(POLICIES[self["policy"]].what))
         label = say("The same images after {name}", name=name)
-        panels = svg.panel(before, side=240, label=say("Sixteen images"), title=say("before"))
-        panels += svg.panel(after, side=240, label=label, title=f"{name}, {self['strength']:.2f}")
-        return f"<p>{html.escape(told)}</p><div style='display:flex;flex-wrap:wrap;gap:1em'>{panels}</div>"
+        left = svg.panel(before, side=240, label=say("Sixteen images"), title=say("before"))
+        right = svg.panel(after, side=240, label=label, title=f"{name}, {self['strength']:.2f}")
+        return Markup("<p>{}</p>").format(told) + side_by_side(left, right)
 
     def still(self):
         before, after = self._pictures()

@@ -1,8 +1,7 @@
 """Predict first: a question answered before the experiment, and compared with what was measured after it."""
 
-import html
-
 import ipywidgets
+from markupsafe import Markup
 
 from ..languages import say
 from .controls import Answers
@@ -22,8 +21,8 @@ class Question(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
-        listed = "".join(f"<li>{html.escape(option)}</li>" for option in self.options)
-        still = f"<p><strong>{self.asks}</strong> {html.escape(self.text)}</p><ul>{listed}</ul>"
+        listed = Markup("").join(Markup("<li>{}</li>").format(option) for option in self.options)
+        still = Markup("<p><strong>{}</strong> {}</p><ul>{}</ul>").format(self.asks, self.text, listed)
         return {**live, "text/html": still, "text/plain": f"{self.asks} {self.text} " + " / ".join(self.options)}
 
 

@@ -1,12 +1,14 @@
 """Chapter 06's explorer: a real teacher's answer to an image, softened by a temperature."""
 
-import html
 import math
 
 import torch
+from markupsafe import Markup
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
+from ..figures.style import BLUE
+from ..html import bar, side_by_side, table
 from ..languages import later, say
 from ..methods.distillation import TEMPERATURE, softened
 from .explorer import Explorer, choice, slider
@@ -54,20 +56,18 @@ class TemperatureExplorer(Explorer):
             square=self["temperature"] ** 2,
         )
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         label, p = self.task.classes[self.task.test_labels[self.row()]], self.answer(self["temperature"])
         image = self.task.test_images[self.row()]
         names = say("A test image of {label}", label=label), say("its label: {label}", label=label)
         picture = svg.panel(image, side=160, label=names[0], title=names[1])
-        bars = "".join(
-            f"<tr><td style='padding:0 .5em'>{html.escape(name)}</td><td style='width:16em'>"
-            f"<div style='background:#0072B2;height:.9em;width:{share:.2%}'></div></td><td>{share:.3f}</td></tr>"
+        rows = [
+            (name, bar(share, colour=BLUE, width="16em"), f"{share:.3f}")
             for name, share in zip(self.task.classes, p.tolist(), strict=True)
-        )
+        ]
         softened_at = say("softened at T = {temperature:g}", temperature=self["temperature"])
-        table = f"<table style='line-height:1.1'><caption>{softened_at}</caption>{bars}</table>"
-        beside = f"<div style='max-width:30em'>{picture}<p>{self.numbers()}</p></div>"
-        return f"<div style='display:flex;flex-wrap:wrap;gap:1em'>{beside}{table}</div>"
+        beside = Markup("<div class='narrow'>{}<p>{}</p></div>").format(picture, self.numbers())
+        return side_by_side(beside, table((), rows, caption=softened_at, numbers=[2]))
 
     def still(self) -> Picture:
         label = self.task.classes[self.task.test_labels[self.row()]]

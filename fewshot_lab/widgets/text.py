@@ -1,11 +1,11 @@
 """Chapter 03's explorers: an edited text with its changed words marked, and twenty copies for the reader to judge."""
 
 import difflib
-import html
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import ipywidgets
+from markupsafe import Markup
 
 from ..augment.back_translation import back_translated, translator
 from ..augment.text import NAMES, edit_text
@@ -57,18 +57,21 @@ class TextExplorer(Explorer):
             raise RuntimeError(say("Own words can be back-translated only with Apertium installed. Clear them to see glosses."))
         return back_translated([self.text()])[0]
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         before, after = self.text(), self.after(self["operation"])
-        left, right = marked(before, after, "<del>", "</del>"), marked(after, before, "<ins><strong>", "</strong></ins>")
-        lines = say("Before: {text}", text=left), say("After {name}: {text}", name=say(self["operation"]), text=right)
-        about = say("Struck out: words that are gone or have moved. Bold and underlined: words that are new.")
-        return f"<p>{lines[0]}</p><p>{lines[1]}</p><p><small>{about}</small></p>"
+        left = marked(before, after, Markup("<del>{}</del>"))
+        right = marked(after, before, Markup("<ins><strong>{}</strong></ins>"))
+        return Markup("<p>{}</p><p>{}</p><p><small>{}</small></p>").format(
+            Markup(say("Before: {text}")).format(text=left),
+            Markup(say("After {name}: {text}")).format(name=say(self["operation"]), text=right),
+            say("Struck out: words that are gone or have moved. Bold and underlined: words that are new."),
+        )
 
     def still(self) -> Picture:
         shown = {"before": self.text()}
         for operation in [*NAMES, "back-translation"]:
             after = self.after(operation)
-            shown[operation] = marked(after, self.text(), "[", "]", escape=str)
+            shown[operation] = marked(after, self.text(), "[{}]")
         return texts(
             shown,
             title=say("One gloss, six operations at strength {alpha:.2f}", alpha=self["alpha"]),
@@ -101,10 +104,9 @@ class LabelMarker(Explorer):
         said = list(self.marks.values())
         return said.count(MARKS[2]), said.count(MARKS[1]) + said.count(MARKS[2])
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         number = self["text"]
         flipped, judged = self.counts()
-        kind, text = html.escape(self.classes[number - 1]), html.escape(self.copies[number - 1])
         where = say("Text {number} of {count}. Its label:", number=number, count=len(self.copies))
         said = say(
             "Mark of this text: {mark}. Judged so far: {judged}, changed: {changed}.",
@@ -112,7 +114,8 @@ class LabelMarker(Explorer):
             judged=judged,
             changed=flipped,
         )
-        return f"<p>{where} <strong>{kind}</strong></p><blockquote>{text}</blockquote><p>{said}</p>"
+        shown = Markup("<p>{} <strong>{}</strong></p><blockquote>{}</blockquote><p>{}</p>")
+        return shown.format(where, self.classes[number - 1], self.copies[number - 1], said)
 
     def still(self) -> Picture:
         pairs = zip(self.classes, self.copies, strict=True)
@@ -124,10 +127,13 @@ class LabelMarker(Explorer):
         )
 
 
-def marked(text: str, other: str, begin: str, end: str, escape: Callable[[str], str] = html.escape) -> str:
-    """The words of a text; those that are not in `other` at the same place in the order stand between begin and end."""
+def marked(text: str, other: str, pattern: str) -> str:
+    """The words of a text; those that `other` does not have at the same place in the order are put into the pattern, "[{}]".
+
+    A pattern that is Markup gives Markup, in which all words are escaped.
+    """
     words, others = text.split(), other.split()
     same = set()
     for block in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_matching_blocks():
         same |= set(range(block.a, block.a + block.size))
-    return " ".join(escape(word) if place in same else begin + escape(word) + end for place, word in enumerate(words))
+    return type(pattern)(" ").join(word if i in same else pattern.format(word) for i, word in enumerate(words))

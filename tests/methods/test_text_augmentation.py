@@ -243,5 +243,5 @@ def test_the_readers_marks_are_kept_while_leafing_and_summed_up(every_control_an
 def test_the_words_outside_of_the_marks_are_common_to_both_texts(first, second):
     from fewshot_lab.widgets.text import marked
 
-    plain = [word for word in marked(" ".join(first), " ".join(second), "[", "]").split() if not word.startswith("[")]
+    plain = [word for word in marked(" ".join(first), " ".join(second), "[{}]").split() if not word.startswith("[")]
     assert not Counter(plain) - Counter(second)

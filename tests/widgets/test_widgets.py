@@ -100,7 +100,7 @@ def test_a_figure_is_drawn_with_its_caption_and_alternative_text_escaped(name):
     picture = PICTURES[name](title="A title", caption="Look <here>", alt='The "alt"')
     bundle = picture._repr_mimebundle_()
     assert picture.png.startswith(b"\x89PNG") and len(picture.png) > 2000
-    assert "Look &lt;here&gt;" in bundle["text/html"] and "The &quot;alt&quot;" in bundle["text/html"]
+    assert "Look &lt;here&gt;" in bundle["text/html"] and "The &#34;alt&#34;" in bundle["text/html"]
     assert json.dumps(bundle)
 
 
