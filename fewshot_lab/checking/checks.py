@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import attempts
-from ..exercises import Exercise, exercise
+from ..exercises import Exercise, get_exercise
 from ..languages import later, say
 from .compare import Difference, difference
 from .feedback import Feedback, describe
@@ -132,7 +132,7 @@ def yours_or_ours(function: Callable) -> Callable:
 def _checked(function: Callable) -> Feedback:
     if not callable(function):
         raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
-    task = exercise(getattr(function, "__name__", repr(function)))
+    task = get_exercise(getattr(function, "__name__", repr(function)))
     return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
 

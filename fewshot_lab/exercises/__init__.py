@@ -1,5 +1,5 @@
-"""The exercises of the course, one module per chapter."""
+"""The exercises of the course, in one or more modules per chapter."""
 
-from .declare import Exercise, Mistake, Property, exercise, exercises
+from .declare import Exercise, Mistake, Property, exercises, get_exercise
 
-__all__ = ["Exercise", "Mistake", "Property", "exercise", "exercises"]
+__all__ = ["Exercise", "Mistake", "Property", "exercises", "get_exercise"]

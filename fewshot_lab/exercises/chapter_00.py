@@ -5,13 +5,57 @@ import math
 import torch
 from scipy import stats
 
-from .declare import Exercise, Mistake
+from .declare import exercise
 
 
+def _random_logits(generator):
+    rows, classes = 4 + int(torch.randint(4, (1,), generator=generator)), 3
+    logits = torch.randn(rows, classes, generator=generator)
+    return logits, torch.randint(classes, (rows,), generator=generator)
+
+
+@exercise(
+    "Accuracy",
+    cases=[
+        (torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]]), torch.tensor([0, 1, 1])),
+        (torch.tensor([[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]), torch.tensor([2, 0])),
+        (torch.tensor([[-1.0, -2.0], [-4.0, -3.0], [-9.0, -8.0], [-1.0, -7.0]]), torch.tensor([1, 1, 0, 0])),
+    ],
+    fresh=_random_logits,
+)
 def accuracy(logits, labels):
     return (logits.argmax(dim=1) == labels).float().mean().item()
 
 
+@accuracy.mistake("That is the number of hits. Accuracy is their share: divide by the number of rows.")
+def counts(logits, labels):
+    return (logits.argmax(1) == labels).sum().item()
+
+
+@accuracy.mistake("That is a percentage. The course uses shares from 0 to 1: leave out the factor 100.")
+def percent(logits, labels):
+    return 100 * accuracy(logits, labels)
+
+
+@accuracy.mistake("You take the smallest logit. The prediction is the class with the largest one: argmax.")
+def smallest_logit(logits, labels):
+    return accuracy(-logits, labels)
+
+
+@accuracy.mistake("That is the error rate. Accuracy is the share of rows that are right: 1 minus it.")
+def error_rate(logits, labels):
+    return 1 - accuracy(logits, labels)
+
+
+def _random_values(generator):
+    return (0.5 + 0.1 * torch.randn(3 + int(torch.randint(6, (1,), generator=generator)), generator=generator),)
+
+
+@exercise(
+    "The 95 % interval of a mean",
+    cases=[(torch.tensor([0.5, 0.7]),), (torch.tensor([0.81, 0.84, 0.78, 0.85, 0.82]),)],
+    fresh=_random_values,
+)
 def interval(values):
     mean = values.mean().item()
     half = stats.t.ppf(0.975, len(values) - 1) * values.std().item() / math.sqrt(len(values))
@@ -24,84 +68,28 @@ def _interval_with(values, *, factor=None, spread=None, root=None):
     return mean, mean - half, mean + half
 
 
-def _random_logits(generator):
-    rows, classes = 4 + int(torch.randint(4, (1,), generator=generator)), 3
-    logits = torch.randn(rows, classes, generator=generator)
-    return logits, torch.randint(classes, (rows,), generator=generator)
+@interval.mistake("You use the spread of single values. A mean of n values spreads less: divide by the square root of n.")
+def standard_deviation(values):
+    return _interval_with(values, root=1.0)
 
 
-def _random_values(generator):
-    return (0.5 + 0.1 * torch.randn(3 + int(torch.randint(6, (1,), generator=generator)), generator=generator),)
+@interval.mistake(
+    "1.96 is for very many values. With few, the quantile of Student's t with n - 1 degrees of freedom is larger."
+)
+def normal_quantile(values):
+    return _interval_with(values, factor=1.96)
 
 
-EXERCISES = [
-    Exercise(
-        "accuracy",
-        "00",
-        "Accuracy",
-        accuracy,
-        cases=(
-            (torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]]), torch.tensor([0, 1, 1])),
-            (torch.tensor([[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]), torch.tensor([2, 0])),
-            (torch.tensor([[-1.0, -2.0], [-4.0, -3.0], [-9.0, -8.0], [-1.0, -7.0]]), torch.tensor([1, 1, 0, 0])),
-        ),
-        fresh=_random_logits,
-        mistakes=(
-            Mistake(
-                "counts",
-                lambda logits, labels: (logits.argmax(1) == labels).sum().item(),
-                "That is the number of hits. Accuracy is their share: divide by the number of rows.",
-            ),
-            Mistake(
-                "percent",
-                lambda logits, labels: 100 * accuracy(logits, labels),
-                "That is a percentage. The course uses shares from 0 to 1: leave out the factor 100.",
-            ),
-            Mistake(
-                "smallest_logit",
-                lambda logits, labels: accuracy(-logits, labels),
-                "You take the smallest logit. The prediction is the class with the largest one: argmax.",
-            ),
-            Mistake(
-                "error_rate",
-                lambda logits, labels: 1 - accuracy(logits, labels),
-                "That is the error rate. Accuracy is the share of rows that are right: 1 minus it.",
-            ),
-        ),
-    ),
-    Exercise(
-        "interval",
-        "00",
-        "The 95 % interval of a mean",
-        interval,
-        cases=((torch.tensor([0.5, 0.7]),), (torch.tensor([0.81, 0.84, 0.78, 0.85, 0.82]),)),
-        fresh=_random_values,
-        mistakes=(
-            Mistake(
-                "standard_deviation",
-                lambda values: _interval_with(values, root=1.0),
-                "You use the spread of single values. A mean of n values spreads less: divide by the square root of n.",
-            ),
-            Mistake(
-                "normal_quantile",
-                lambda values: _interval_with(values, factor=1.96),
-                "1.96 is for very many values. With few, the quantile of Student's t with n - 1 degrees of freedom is larger.",
-            ),
-            Mistake(
-                "biased_spread",
-                lambda values: _interval_with(values, spread=values.std(correction=0).item()),
-                "You divide the squared deviations by n. Estimated from a sample, the variance divides by n - 1.",
-            ),
-            Mistake(
-                "divided_by_n",
-                lambda values: _interval_with(values, root=len(values)),
-                "You divide by n. The standard error divides by the square root of n.",
-            ),
-            Mistake(
-                "one_sided",
-                lambda values: _interval_with(values, factor=stats.t.ppf(0.95, len(values) - 1)),
-                "The quantile 0.95 leaves 5 % on each side, 10 % in all. Two sides of 2.5 % need the quantile 0.975.",
-            ),
-        ),
-    ),
-]
+@interval.mistake("You divide the squared deviations by n. Estimated from a sample, the variance divides by n - 1.")
+def biased_spread(values):
+    return _interval_with(values, spread=values.std(correction=0).item())
+
+
+@interval.mistake("You divide by n. The standard error divides by the square root of n.")
+def divided_by_n(values):
+    return _interval_with(values, root=len(values))
+
+
+@interval.mistake("The quantile 0.95 leaves 5 % on each side, 10 % in all. Two sides of 2.5 % need the quantile 0.975.")
+def one_sided(values):
+    return _interval_with(values, factor=stats.t.ppf(0.95, len(values) - 1))

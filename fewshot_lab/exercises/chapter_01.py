@@ -6,38 +6,88 @@ import torch
 
 from ..augment import geometry
 from ..languages import say
-from .declare import Exercise, Mistake, Property
+from .declare import exercise
 
 
+@exercise(
+    "The rotation matrix",
+    cases=[(0.0,), (math.pi / 2,), (math.pi / 6,), (-1.0,)],
+    fresh=lambda generator: ((6.28 * torch.rand(1, generator=generator)).item(),),
+)
 def rotation_matrix(theta):
     return torch.tensor([[math.cos(theta), -math.sin(theta)], [math.sin(theta), math.cos(theta)]])
 
 
+@rotation_matrix.mistake("Your matrix turns clockwise: check the sign of sin. The minus belongs in the upper right corner.")
+def clockwise(theta):
+    return rotation_matrix(-theta)
+
+
+@rotation_matrix.mistake("You treat theta as degrees. It is in radians already: take math.cos(theta) directly.")
+def degrees(theta):
+    return rotation_matrix(math.radians(theta))
+
+
+@rotation_matrix.mistake("Cosine and sine have changed places: at theta = 0 the matrix must be the identity.")
+def sin_and_cos_swapped(theta):
+    return rotation_matrix(math.pi / 2 - theta)
+
+
+@rotation_matrix.mistake("Both sines have the same sign. A rotation needs a minus before the one in the upper right corner.")
+def reflection(theta):
+    return rotation_matrix(theta) * torch.tensor([[1.0, -1.0], [1.0, 1.0]])
+
+
+@rotation_matrix.property("Turning by a and then by b is turning by a + b.")
+def _turns_add_up(function, generator):
+    a, b = (6.28 * torch.rand(2, generator=generator)).tolist()
+    if not torch.allclose(function(a) @ function(b), function(a + b), atol=1e-4):
+        return say("R({a:.2f}) R({b:.2f}) is not R({both:.2f}).", a=a, b=b, both=a + b)
+
+
+@rotation_matrix.property("The transpose of a rotation undoes it.")
+def _undone_by_transpose(function, generator):
+    a = (6.28 * torch.rand(1, generator=generator)).item()
+    if not torch.allclose(function(a) @ function(a).T, torch.eye(2), atol=1e-4):
+        return say("R({a:.2f}) times its transpose is not the identity.", a=a)
+
+
+def _random_affine(generator):
+    return torch.randn(2, 3, generator=generator)
+
+
+@exercise(
+    "Two affine maps as one",
+    cases=[
+        (torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])),
+        (torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), torch.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 3.0]])),
+    ],
+    fresh=lambda generator: (_random_affine(generator), _random_affine(generator)),
+)
 def compose(first, then):
     linear = then[:, :2] @ first[:, :2]
     shift = then[:, :2] @ first[:, 2] + then[:, 2]
     return torch.cat([linear, shift[:, None]], dim=1)
 
 
-def inverse_warp(image, matrix):
-    return _nearest_warp(image, torch.linalg.inv(matrix))
+@compose.mistake("You do the second map first. Matrices act from the right: `then` stands on the left of `first`.")
+def wrong_order(first, then):
+    return compose(then, first)
 
 
-def flip_matrix(width):
-    return torch.tensor([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+@compose.mistake("You add the two shifts. The first shift is itself turned and scaled by the second map before they add up.")
+def shifts_added(first, then):
+    return torch.cat([then[:, :2] @ first[:, :2], (first[:, 2] + then[:, 2])[:, None]], 1)
 
 
-def d4_compose(first, then):
-    return geometry.d4_compose(first, then)
+@compose.mistake("You multiply entry by entry. Maps compose by the matrix product @ of the linear parts.")
+def elementwise(first, then):
+    return then * first
 
 
-def label_kept(before, after, classes):
-    kept = torch.zeros(classes)
-    for label in range(classes):
-        of_class = before == label
-        if of_class.any():
-            kept[label] = (after[of_class] == label).float().mean()
-    return kept
+@compose.mistake("The shift of the second map is missing: add then[:, 2] at the end.")
+def second_shift_forgotten(first, then):
+    return compose(first, torch.cat([then[:, :2], torch.zeros(2, 1)], 1))
 
 
 def _source_points(image, back, *, centred=True, y_up=True):
@@ -61,19 +111,6 @@ def _nearest_warp(image, back, **choices):
     return result
 
 
-def _pushed_forward(image, matrix):
-    height, width = image.shape
-    row, column = (points.round().long() for points in _source_points(image, matrix))
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    result = torch.zeros_like(image)
-    result[row[inside], column[inside]] = image[inside]
-    return result
-
-
-def _random_affine(generator):
-    return torch.randn(2, 3, generator=generator)
-
-
 def _random_warp(generator):
     """An image and a map whose source points are not halfway between two pixels, so that rounding is not in doubt."""
     while True:
@@ -86,226 +123,155 @@ def _random_warp(generator):
             return image, matrix
 
 
-def _random_d4(generator):
-    first, then = (geometry.D4[int(torch.randint(8, (1,), generator=generator))] for _ in range(2))
-    return first, then
+@exercise(
+    "The inverse warp",
+    cases=[
+        (torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]), rotation_matrix(math.pi / 2).round()),
+        (torch.eye(4), torch.tensor([[-1.0, 0.0], [0.0, 1.0]])),
+        (torch.arange(25.0).reshape(5, 5), rotation_matrix(0.7) @ torch.diag(torch.tensor([1.4, 0.9]))),
+    ],
+    fresh=_random_warp,
+)
+def inverse_warp(image, matrix):
+    return _nearest_warp(image, torch.linalg.inv(matrix))
 
 
-def _random_predictions(generator):
-    return torch.randint(4, (12,), generator=generator), torch.randint(4, (12,), generator=generator), 4
+@inverse_warp.mistake("You read at matrix @ q. The value at output pixel q comes from the inverse: matrix^-1 @ q.")
+def matrix_not_inverted(image, matrix):
+    return _nearest_warp(image, matrix)
 
 
-def _turns_add_up(function, generator):
-    a, b = (6.28 * torch.rand(2, generator=generator)).tolist()
-    if not torch.allclose(function(a) @ function(b), function(a + b), atol=1e-4):
-        return say("R({a:.2f}) R({b:.2f}) is not R({both:.2f}).", a=a, b=b, both=a + b)
+@inverse_warp.mistake(
+    "You turn around the upper left corner. Subtract the centre (H - 1) / 2, (W - 1) / 2 first, add it at the end."
+)
+def around_the_corner(image, matrix):
+    return _nearest_warp(image, torch.linalg.inv(matrix), centred=False)
 
 
-def _undone_by_transpose(function, generator):
-    a = (6.28 * torch.rand(1, generator=generator)).item()
-    if not torch.allclose(function(a) @ function(a).T, torch.eye(2), atol=1e-4):
-        return say("R({a:.2f}) times its transpose is not the identity.", a=a)
+@inverse_warp.mistake("Rows are counted downwards but y points up: y = middle_row - row, and back again at the end.")
+def y_down(image, matrix):
+    return _nearest_warp(image, torch.linalg.inv(matrix), y_up=False)
 
 
+@inverse_warp.mistake(
+    "You push each input pixel to its new place. That leaves holes; go over the output pixels and read instead."
+)
+def pushed_forward(image, matrix):
+    height, width = image.shape
+    row, column = (points.round().long() for points in _source_points(image, matrix))
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    result = torch.zeros_like(image)
+    result[row[inside], column[inside]] = image[inside]
+    return result
+
+
+@exercise(
+    "The flip as a matrix",
+    cases=[(2,), (28,)],
+    fresh=lambda generator: (3 + int(torch.randint(60, (1,), generator=generator)),),
+)
+def flip_matrix(width):
+    return torch.tensor([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+@flip_matrix.mistake("Column 0 goes to column W, which is outside. Columns run from 0 to W - 1.")
+def off_by_one(width):
+    return flip_matrix(width + 1)
+
+
+@flip_matrix.mistake("x -> -x puts the image to the left of column 0. Move it back by W - 1.")
+def shift_forgotten(width):
+    return flip_matrix(1)
+
+
+@flip_matrix.mistake("You mirror top and bottom. A horizontal flip changes the column, x.")
+def upside_down(width):
+    return torch.tensor([[1.0, 0.0, 0.0], [0.0, -1.0, width - 1.0], [0.0, 0.0, 1.0]])
+
+
+@flip_matrix.property("Flipping twice gives the image back.")
 def _flip_twice(function, generator):
     width = 2 + int(torch.randint(30, (1,), generator=generator))
     if not torch.allclose(function(width) @ function(width), torch.eye(3), atol=1e-4):
         return say("Flipping an image of width {width} twice does not give it back.", width=width)
 
 
-EXERCISES = [
-    Exercise(
-        "rotation_matrix",
-        "01",
-        "The rotation matrix",
-        rotation_matrix,
-        cases=((0.0,), (math.pi / 2,), (math.pi / 6,), (-1.0,)),
-        fresh=lambda generator: ((6.28 * torch.rand(1, generator=generator)).item(),),
-        mistakes=(
-            Mistake(
-                "clockwise",
-                lambda theta: rotation_matrix(-theta),
-                "Your matrix turns clockwise: check the sign of sin. The minus belongs in the upper right corner.",
-            ),
-            Mistake(
-                "degrees",
-                lambda theta: rotation_matrix(math.radians(theta)),
-                "You treat theta as degrees. It is in radians already: take math.cos(theta) directly.",
-            ),
-            Mistake(
-                "sin_and_cos_swapped",
-                lambda theta: rotation_matrix(math.pi / 2 - theta),
-                "Cosine and sine have changed places: at theta = 0 the matrix must be the identity.",
-            ),
-            Mistake(
-                "reflection",
-                lambda theta: rotation_matrix(theta) * torch.tensor([[1.0, -1.0], [1.0, 1.0]]),
-                "Both sines have the same sign. A rotation needs a minus before the one in the upper right corner.",
-            ),
-        ),
-        properties=(
-            Property("Turning by a and then by b is turning by a + b.", _turns_add_up),
-            Property("The transpose of a rotation undoes it.", _undone_by_transpose),
-        ),
-    ),
-    Exercise(
-        "compose",
-        "01",
-        "Two affine maps as one",
-        compose,
-        cases=(
-            (torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])),
-            (torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), torch.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 3.0]])),
-        ),
-        fresh=lambda generator: (_random_affine(generator), _random_affine(generator)),
-        mistakes=(
-            Mistake(
-                "wrong_order",
-                lambda first, then: compose(then, first),
-                "You do the second map first. Matrices act from the right: `then` stands on the left of `first`.",
-            ),
-            Mistake(
-                "shifts_added",
-                lambda first, then: torch.cat([then[:, :2] @ first[:, :2], (first[:, 2] + then[:, 2])[:, None]], 1),
-                "You add the two shifts. The first shift is itself turned and scaled by the second map before they add up.",
-            ),
-            Mistake(
-                "elementwise",
-                lambda first, then: then * first,
-                "You multiply entry by entry. Maps compose by the matrix product @ of the linear parts.",
-            ),
-            Mistake(
-                "second_shift_forgotten",
-                lambda first, then: compose(first, torch.cat([then[:, :2], torch.zeros(2, 1)], 1)),
-                "The shift of the second map is missing: add then[:, 2] at the end.",
-            ),
-        ),
-    ),
-    Exercise(
-        "inverse_warp",
-        "01",
-        "The inverse warp",
-        inverse_warp,
-        cases=(
-            (torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]), rotation_matrix(math.pi / 2).round()),
-            (torch.eye(4), torch.tensor([[-1.0, 0.0], [0.0, 1.0]])),
-            (torch.arange(25.0).reshape(5, 5), rotation_matrix(0.7) @ torch.diag(torch.tensor([1.4, 0.9]))),
-        ),
-        fresh=_random_warp,
-        mistakes=(
-            Mistake(
-                "matrix_not_inverted",
-                _nearest_warp,
-                "You read at matrix @ q. The value at output pixel q comes from the inverse: matrix^-1 @ q.",
-            ),
-            Mistake(
-                "around_the_corner",
-                lambda image, matrix: _nearest_warp(image, torch.linalg.inv(matrix), centred=False),
-                "You turn around the upper left corner. Subtract the centre (H - 1) / 2, (W - 1) / 2 first, add it at the end.",
-            ),
-            Mistake(
-                "y_down",
-                lambda image, matrix: _nearest_warp(image, torch.linalg.inv(matrix), y_up=False),
-                "Rows are counted downwards but y points up: y = middle_row - row, and back again at the end.",
-            ),
-            Mistake(
-                "pushed_forward",
-                _pushed_forward,
-                "You push each input pixel to its new place. That leaves holes; go over the output pixels and read instead.",
-            ),
-        ),
-    ),
-    Exercise(
-        "flip_matrix",
-        "01",
-        "The flip as a matrix",
-        flip_matrix,
-        cases=((2,), (28,)),
-        fresh=lambda generator: (3 + int(torch.randint(60, (1,), generator=generator)),),
-        mistakes=(
-            Mistake(
-                "off_by_one",
-                lambda width: flip_matrix(width + 1),
-                "Column 0 goes to column W, which is outside. Columns run from 0 to W - 1.",
-            ),
-            Mistake(
-                "shift_forgotten",
-                lambda width: flip_matrix(1),
-                "x -> -x puts the image to the left of column 0. Move it back by W - 1.",
-            ),
-            Mistake(
-                "upside_down",
-                lambda width: torch.tensor([[1.0, 0.0, 0.0], [0.0, -1.0, width - 1.0], [0.0, 0.0, 1.0]]),
-                "You mirror top and bottom. A horizontal flip changes the column, x.",
-            ),
-        ),
-        properties=(Property("Flipping twice gives the image back.", _flip_twice),),
-    ),
-    Exercise(
-        "d4_compose",
-        "01",
-        "Composition in D4",
-        d4_compose,
-        cases=(((1, False), (2, False)), ((1, False), (0, True)), ((3, True), (2, True)), ((0, True), (1, False))),
-        fresh=_random_d4,
-        mistakes=(
-            Mistake(
-                "flip_ignored",
-                lambda first, then: ((first[0] + then[0]) % 4, first[1] != then[1]),
-                "You add the quarter turns as if there were no flip. A flip done after a turn changes the turn's direction.",
-            ),
-            Mistake(
-                "wrong_order",
-                lambda first, then: geometry.d4_compose(then, first),
-                "You do `then` first. D4 is not commutative: the order matters as soon as a flip is there.",
-            ),
-            Mistake(
-                "not_modulo_4",
-                lambda first, then: (then[0] + (-first[0] if then[1] else first[0]), first[1] != then[1]),
-                "Four quarter turns are none: take the number of turns modulo 4.",
-            ),
-            Mistake(
-                "flips_or",
-                lambda first, then: (geometry.d4_compose(first, then)[0], first[1] or then[1]),
-                "Two flips undo each other: the result is flipped when exactly one of the two is.",
-            ),
-        ),
-    ),
-    Exercise(
-        "label_kept",
-        "01",
-        "Which transformations keep the label",
-        label_kept,
-        cases=(
-            (torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]), 2),
-            (torch.tensor([2, 2, 2, 0]), torch.tensor([2, 0, 1, 0]), 4),
-        ),
-        fresh=_random_predictions,
-        mistakes=(
-            Mistake(
-                "one_number_for_all",
-                lambda before, after, classes: torch.full((classes,), (before == after).float().mean().item()),
-                "You average over all images. The question is for each class on its own: pick the images with before == class.",
-            ),
-            Mistake(
-                "classes_of_after",
-                lambda before, after, classes: label_kept(after, before, classes),
-                "You group by the class after the change. Group by the class before it: which share of these b's is still a b?",
-            ),
-            Mistake(
-                "counts",
-                lambda before, after, classes: torch.stack(
-                    [((before == label) & (after == label)).sum() for label in range(classes)]
-                ).float(),
-                "Those are counts. Divide by the number of images that had the class before.",
-            ),
-            Mistake(
-                "divided_by_all",
-                lambda before, after, classes: torch.stack(
-                    [((before == label) & (after == label)).float().mean() for label in range(classes)]
-                ),
-                "You divide by the number of all images. Divide by the number that had this class before.",
-            ),
-        ),
-    ),
-]
+def _random_d4(generator):
+    first, then = (geometry.D4[int(torch.randint(8, (1,), generator=generator))] for _ in range(2))
+    return first, then
+
+
+@exercise(
+    "Composition in D4",
+    cases=[((1, False), (2, False)), ((1, False), (0, True)), ((3, True), (2, True)), ((0, True), (1, False))],
+    fresh=_random_d4,
+)
+def d4_compose(first, then):
+    return geometry.d4_compose(first, then)
+
+
+@d4_compose.mistake(
+    "You add the quarter turns as if there were no flip. A flip done after a turn changes the turn's direction."
+)
+def flip_ignored(first, then):
+    return (first[0] + then[0]) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake("You do `then` first. D4 is not commutative: the order matters as soon as a flip is there.")
+def wrong_order(first, then):
+    return d4_compose(then, first)
+
+
+@d4_compose.mistake("Four quarter turns are none: take the number of turns modulo 4.")
+def not_modulo_4(first, then):
+    return then[0] + (-first[0] if then[1] else first[0]), first[1] != then[1]
+
+
+@d4_compose.mistake("Two flips undo each other: the result is flipped when exactly one of the two is.")
+def flips_or(first, then):
+    return d4_compose(first, then)[0], first[1] or then[1]
+
+
+def _random_predictions(generator):
+    return torch.randint(4, (12,), generator=generator), torch.randint(4, (12,), generator=generator), 4
+
+
+@exercise(
+    "Which transformations keep the label",
+    cases=[
+        (torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 1]), 2),
+        (torch.tensor([2, 2, 2, 0]), torch.tensor([2, 0, 1, 0]), 4),
+    ],
+    fresh=_random_predictions,
+)
+def label_kept(before, after, classes):
+    kept = torch.zeros(classes)
+    for label in range(classes):
+        of_class = before == label
+        if of_class.any():
+            kept[label] = (after[of_class] == label).float().mean()
+    return kept
+
+
+@label_kept.mistake(
+    "You average over all images. The question is for each class on its own: pick the images with before == class."
+)
+def one_number_for_all(before, after, classes):
+    return torch.full((classes,), (before == after).float().mean().item())
+
+
+@label_kept.mistake(
+    "You group by the class after the change. Group by the class before it: which share of these b's is still a b?"
+)
+def classes_of_after(before, after, classes):
+    return label_kept(after, before, classes)
+
+
+@label_kept.mistake("Those are counts. Divide by the number of images that had the class before.")
+def counts(before, after, classes):
+    return torch.stack([((before == label) & (after == label)).sum() for label in range(classes)]).float()
+
+
+@label_kept.mistake("You divide by the number of all images. Divide by the number that had this class before.")
+def divided_by_all(before, after, classes):
+    return torch.stack([((before == label) & (after == label)).float().mean() for label in range(classes)])

@@ -3,139 +3,59 @@
 import torch
 import torch.nn.functional as F
 
+from ..augment import targets
 from ..augment.geometry import invert, rotation, scaling, shearing, translation, warp
-from ..augment.targets import warp_boxes, warp_mask
+from ..methods import pipeline
 from ..methods.leaderboard import WAY, held_out, nearest_prototype, surely_better
-from ..methods.pipeline import interaction
-from .declare import Exercise, Mistake, Property
-
-JUDGED = 24  # held-out episodes of a check
-MARGIN = 0.1  # how far above the floor, nearest prototypes of pixels, the whole interval must lie
+from .declare import exercise
 
 
-def few_shot_method(support, labels, queries):
-    def features(images):
-        ink = (images - 0.3).clamp(min=0)
-        share = ink / ink.sum((2, 3), keepdim=True).clamp_min(1e-6)
-        place = torch.linspace(-1, 1, images.shape[-1])
-        centre = torch.stack([(share * place).sum((1, 2, 3)), (share * place[:, None]).sum((1, 2, 3))], dim=1)  # (n, 2)
-        theta = torch.cat([torch.eye(2).expand(len(images), 2, 2), centre[:, :, None]], dim=2)
-        grid = F.affine_grid(theta, images.shape, align_corners=True)
-        blurred = F.avg_pool2d(F.grid_sample(ink, grid, align_corners=True), 3, 1, 1).flatten(1)
-        return F.normalize(blurred - blurred.mean(1, keepdim=True), dim=1)
-
-    z, known = features(queries), features(support)
-    c = torch.stack([known[labels == k].mean(0) for k in range(int(labels.max()) + 1)])
-    return (z @ F.normalize(c, dim=1).T).argmax(1)
+def _random_accuracies(generator):
+    nothing = 0.4 + 0.2 * torch.rand(4, generator=generator)
+    gains = 0.2 * torch.rand(4, 3, generator=generator) - 0.05
+    return nothing, nothing[:, None] + gains, nothing + 0.1 + 0.2 * torch.rand(4, generator=generator)
 
 
-# --- Properties of a few-shot method: what it returns is judged on episodes that it never saw.
-
-NO_LABELS = (
-    "One class number for each query is needed, a tensor of whole numbers (M,). Of scores take the place of the largest: "
-    "scores.argmax(dim=1)."
+@exercise(
+    "Do the gains add up?",
+    cases=[
+        (torch.tensor([0.5, 0.6]), torch.tensor([[0.6, 0.7], [0.65, 0.6]]), torch.tensor([0.8, 0.7])),
+        (torch.tensor([0.4]), torch.tensor([[0.5, 0.3, 0.45]]), torch.tensor([0.45])),
+    ],
+    fresh=_random_accuracies,
 )
-BLOCKS = (
-    "When the classes are numbered anew, your answers stay as they were: you take the support images in blocks. They come in "
-    "any order. Choose those of class k by `labels == k`."
-)
-GUESSES = "Your answers are no better than guessing. Do you choose the *smallest* distance, or the *largest* similarity?"
-FLOOR = (
-    "Your method reads letters, but not surely better than the mean image of each class, compared pixel by pixel. The letters "
-    "are moved about: what could you do to every image so that it does not matter where in it the ink is?"
-)
+def interaction(nothing, alone, joint):
+    return pipeline.interaction(nothing, alone, joint)
 
 
-def _episodes(generator, count):
-    return held_out(count, int(torch.randint(2**31 - 1, (1,), generator=generator)))
+@interaction.mistake("You add up accuracies. Add up gains: each stage's accuracy minus the accuracy with nothing.")
+def baseline_once(nothing, alone, joint):
+    return joint - alone.sum(1)
 
 
-def _shares(function, episodes):
-    """The share of right answers in each episode; what stops the function passes through."""
-    return [(function(*given) == answers).float().mean().item() for *given, answers in episodes]
+@interaction.mistake("You take the stages' accuracies off, not their gains: the accuracy with nothing is in each of them.")
+def accuracies_summed(nothing, alone, joint):
+    return joint - nothing - alone.sum(1)
 
 
-def _returns_labels(function, generator):
-    [(support, labels, queries, answers)] = _episodes(generator, 1)
-    said = function(support, labels, queries)
-    fits = isinstance(said, torch.Tensor) and said.shape == answers.shape and not said.is_floating_point()
-    return None if fits and said.dtype != torch.bool else NO_LABELS
+@interaction.mistake("You compare with the mean gain of a stage. Adding up means the sum.")
+def mean_of_gains(nothing, alone, joint):
+    return (joint - nothing) - (alone - nothing[:, None]).mean(1)
 
 
-def _uses_the_labels(function, generator):
-    [(support, labels, queries, _)] = _episodes(generator, 1)
-    new = (torch.arange(WAY) + 1) % WAY
-    before, after = function(support, labels, queries), function(support, new[labels], queries)
-    return BLOCKS if torch.equal(before, after) else None
+@interaction.mistake("The sign is the other way: above 0 when the stages together gain *more* than one by one.")
+def sign(nothing, alone, joint):
+    return -interaction(nothing, alone, joint)
 
 
-def _beats_chance(function, generator):
-    found = _shares(function, _episodes(generator, JUDGED))
-    return None if sum(found) / JUDGED > 1 / WAY else GUESSES
+@interaction.mistake("That is the gain over the best single stage. The question is about the sum of all gains.")
+def best_stage(nothing, alone, joint):
+    return joint - alone.amax(1)
 
 
-def _beats_pixels(function, generator):
-    episodes = _episodes(generator, JUDGED)
-    mine, floor = _shares(function, episodes), _shares(nearest_prototype, episodes)
-    return None if surely_better(mine, floor, by=MARGIN) else FLOOR
-
-
-# --- Typical mistakes
-
-
-def _in_blocks(support, labels, queries):
-    return few_shot_method(support, torch.arange(WAY).repeat_interleave(len(support) // WAY), queries)
-
-
-def _farthest(support, labels, queries):
-    c = torch.stack([support[labels == k].mean(0).flatten() for k in range(WAY)])
-    return torch.cdist(queries.flatten(1), c).argmax(1)
-
-
-def _distances(support, labels, queries):
-    c = torch.stack([support[labels == k].mean(0).flatten() for k in range(WAY)])
-    return -torch.cdist(queries.flatten(1), c)
-
-
-def _interpolated(mask, matrix):
-    return warp(mask[None].float(), matrix)[0].round().to(mask.dtype)
-
-
-def _smeared(mask, matrix):
-    return warp(mask[None].double(), matrix.double(), mode="nearest", padding="border")[0].round().to(mask.dtype)
-
-
-def _y_down(matrix):
-    mirror = scaling(1.0, -1.0).to(matrix)
-    return mirror @ matrix @ mirror
-
-
-def _from_corner(matrix, height, width):
-    """The map that turns about the upper left corner, as one about the centre."""
-    there = translation(width / 2, -height / 2).to(matrix)
-    return invert(there) @ matrix @ there
-
-
-def _moved_corners(boxes, matrix, height, width):
-    """The upper left and lower right corners alone, moved: (n, 4)."""
-    x, y = boxes[:, [0, 2]] - width / 2, height / 2 - boxes[:, [1, 3]]
-    moved = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ matrix[:2].T
-    return torch.stack([moved[..., 0] + width / 2, height / 2 - moved[..., 1]], dim=-1).flatten(1)
-
-
-def _two_corners(boxes, matrix, height, width):
-    x0, y0, x1, y1 = _moved_corners(boxes, matrix, height, width).unbind(1)
-    found = torch.stack([torch.minimum(x0, x1), torch.minimum(y0, y1), torch.maximum(x0, x1), torch.maximum(y0, y1)], dim=1)
-    return found.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(found))
-
-
-def _not_cut(boxes, matrix, height, width):
-    far = 10.0 * max(height, width)
-    moved = boxes + far  # the same boxes inside a much larger image
-    return warp_boxes(moved, matrix, int(height + 2 * far), int(width + 2 * far)) - far
-
-
-# --- Cases
+@interaction.mistake("That is the joint gain. Take the sum of the single gains off it.")
+def joint_gain_only(nothing, alone, joint):
+    return joint - nothing
 
 
 def _map(degrees, factor=1.0, lean=0.0, right=0.0, up=0.0):
@@ -156,6 +76,63 @@ def _random_mask(generator):
     return blocks.repeat_interleave(3, 0).repeat_interleave(3, 1), _random_map(generator)
 
 
+_MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 3, 0], [0, 1, 1, 3, 0], [0, 0, 0, 0, 0]])
+
+
+@exercise(
+    "A mask moves with its image",
+    cases=[
+        (_MASK, _map(0.0, right=1.0)),
+        (_MASK, _map(0.0, up=1.0)),
+        (torch.full((4, 4), 2), _map(0.0, right=-1.0)),
+        (torch.full((4, 4), 2), _map(0.0, up=-1.0)),
+        (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4)),
+    ],
+    fresh=_random_mask,
+)
+def warp_mask(mask, matrix):
+    return targets.warp_mask(mask, matrix)
+
+
+@warp_mask.mistake(
+    "You interpolate between classes and round: halfway between classes 1 and 3 there is no class 2. Take the nearest pixel."
+)
+def interpolated(mask, matrix):
+    return warp(mask[None].float(), matrix)[0].round().to(mask.dtype)
+
+
+@warp_mask.mistake("You move the other way. What is at output pixel q came from matrix^-1 q: look up there (chapter 01).")
+def forward(mask, matrix):
+    return warp_mask(mask, invert(matrix))
+
+
+def _y_down(matrix):
+    """The same map where y points down."""
+    mirror = scaling(1.0, -1.0).to(matrix)
+    return mirror @ matrix @ mirror
+
+
+@warp_mask.mistake("Your y points down. In this course y points up, and rows are counted downwards: y = (H - 1) / 2 - row.")
+def y_down(mask, matrix):
+    return warp_mask(mask, _y_down(matrix))
+
+
+def _from_corner(matrix, height, width):
+    """The matrix, about the centre, of the map that is `matrix` about the upper left corner."""
+    to_corner = translation(width / 2, -height / 2).to(matrix)
+    return invert(to_corner) @ matrix @ to_corner
+
+
+@warp_mask.mistake("You turn about the corner. The origin is the centre of the image: x = column - (W - 1) / 2.")
+def about_the_corner(mask, matrix):
+    return warp_mask(mask, _from_corner(matrix, *mask.shape))
+
+
+@warp_mask.mistake("What comes in from outside repeats the edge. Nothing is known about it: it is background, class 0.")
+def edge_repeated(mask, matrix):
+    return warp(mask[None].double(), matrix.double(), mode="nearest", padding="border")[0].round().to(mask.dtype)
+
+
 def _random_boxes(generator):
     corner = torch.rand(3, 2, generator=generator) * torch.tensor([14.0, 9.0])
     size = 4 + 4 * torch.rand(3, 2, generator=generator)
@@ -163,162 +140,156 @@ def _random_boxes(generator):
     return torch.cat([torch.cat([corner, corner + size], dim=1), edge]), _random_map(generator), 16, 22
 
 
-def _random_accuracies(generator):
-    nothing = 0.4 + 0.2 * torch.rand(4, generator=generator)
-    gains = 0.2 * torch.rand(4, 3, generator=generator) - 0.05
-    return nothing, nothing[:, None] + gains, nothing + 0.1 + 0.2 * torch.rand(4, generator=generator)
+@exercise(
+    "Boxes move with their image",
+    cases=[
+        (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(90.0), 8, 8),
+        (torch.tensor([[2.0, 1.0, 4.0, 3.0]]), _map(90.0), 5, 7),
+        (torch.tensor([[2.0, 1.0, 5.0, 3.0], [0.0, 0.0, 6.0, 4.0]]), _map(30.0, 1.2, 0.2, 1.0, 0.5), 8, 12),
+    ],
+    fresh=_random_boxes,
+)
+def warp_boxes(boxes, matrix, height, width):
+    return targets.warp_boxes(boxes, matrix, height, width)
 
 
-_MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 3, 0], [0, 1, 1, 3, 0], [0, 0, 0, 0, 0]])
+def _moved_corners(boxes, matrix, height, width):
+    """The upper left and lower right corners alone, moved: (n, 4)."""
+    x, y = boxes[:, [0, 2]] - width / 2, height / 2 - boxes[:, [1, 3]]
+    moved = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ matrix[:2].T
+    return torch.stack([moved[..., 0] + width / 2, height / 2 - moved[..., 1]], dim=-1).flatten(1)
 
-EXERCISES = [
-    Exercise(
-        "interaction",
-        "11",
-        "Do the gains add up?",
-        interaction,
-        cases=(
-            (torch.tensor([0.5, 0.6]), torch.tensor([[0.6, 0.7], [0.65, 0.6]]), torch.tensor([0.8, 0.7])),
-            (torch.tensor([0.4]), torch.tensor([[0.5, 0.3, 0.45]]), torch.tensor([0.45])),
-        ),
-        fresh=_random_accuracies,
-        mistakes=(
-            Mistake(
-                "baseline_once",
-                lambda nothing, alone, joint: joint - alone.sum(1),
-                "You add up accuracies. Add up gains: each stage's accuracy minus the accuracy with nothing.",
-            ),
-            Mistake(
-                "accuracies_summed",
-                lambda nothing, alone, joint: (joint - nothing) - alone.sum(1),
-                "You take the stages' accuracies off, not their gains: the accuracy with nothing is in each of them.",
-            ),
-            Mistake(
-                "mean_of_gains",
-                lambda nothing, alone, joint: (joint - nothing) - (alone - nothing[:, None]).mean(1),
-                "You compare with the mean gain of a stage. Adding up means the sum.",
-            ),
-            Mistake(
-                "sign",
-                lambda nothing, alone, joint: -interaction(nothing, alone, joint),
-                "The sign is the other way: above 0 when the stages together gain *more* than one by one.",
-            ),
-            Mistake(
-                "best_stage",
-                lambda nothing, alone, joint: joint - alone.amax(1),
-                "That is the gain over the best single stage. The question is about the sum of all gains.",
-            ),
-            Mistake(
-                "joint_gain_only",
-                lambda nothing, alone, joint: joint - nothing,
-                "That is the joint gain. Take the sum of the single gains off it.",
-            ),
-        ),
-    ),
-    Exercise(
-        "warp_mask",
-        "11",
-        "A mask moves with its image",
-        warp_mask,
-        cases=(
-            (_MASK, _map(0.0, right=1.0)),
-            (_MASK, _map(0.0, up=1.0)),
-            (torch.full((4, 4), 2), _map(0.0, right=-1.0)),
-            (torch.full((4, 4), 2), _map(0.0, up=-1.0)),
-            (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4)),
-        ),
-        fresh=_random_mask,
-        mistakes=(
-            Mistake(
-                "interpolated",
-                _interpolated,
-                "You interpolate between classes and round: halfway between classes 1 and 3 there is no class 2. Take the "
-                "nearest pixel.",
-            ),
-            Mistake(
-                "forward",
-                lambda mask, matrix: warp_mask(mask, invert(matrix)),
-                "You move the other way. What is at output pixel q came from matrix^-1 q: look up there (chapter 01).",
-            ),
-            Mistake(
-                "y_down",
-                lambda mask, matrix: warp_mask(mask, _y_down(matrix)),
-                "Your y points down. In this course y points up, and rows are counted downwards: y = (H - 1) / 2 - row.",
-            ),
-            Mistake(
-                "about_the_corner",
-                lambda mask, matrix: warp_mask(mask, _from_corner(matrix, *mask.shape)),
-                "You turn about the corner. The origin is the centre of the image: x = column - (W - 1) / 2.",
-            ),
-            Mistake(
-                "edge_repeated",
-                _smeared,
-                "What comes in from outside repeats the edge. Nothing is known about it: it is background, class 0.",
-            ),
-        ),
-    ),
-    Exercise(
-        "warp_boxes",
-        "11",
-        "Boxes move with their image",
-        warp_boxes,
-        cases=(
-            (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(90.0), 8, 8),
-            (torch.tensor([[2.0, 1.0, 4.0, 3.0]]), _map(90.0), 5, 7),
-            (torch.tensor([[2.0, 1.0, 5.0, 3.0], [0.0, 0.0, 6.0, 4.0]]), _map(30.0, 1.2, 0.2, 1.0, 0.5), 8, 12),
-        ),
-        fresh=_random_boxes,
-        mistakes=(
-            Mistake(
-                "two_corners",
-                _two_corners,
-                "You move two corners. After a turn the other two stick out: move all four, then take the smallest and the "
-                "largest x and y.",
-            ),
-            Mistake(
-                "not_cut",
-                _not_cut,
-                "A box of yours goes on outside of the image. Cut it: x between 0 and width, y between 0 and height.",
-            ),
-            Mistake(
-                "y_down",
-                lambda boxes, matrix, height, width: warp_boxes(boxes, _y_down(matrix), height, width),
-                "You hand y, counted downwards, to a matrix whose y points up. Turn it round, y = height / 2 - y0, and back.",
-            ),
-            Mistake(
-                "about_the_corner",
-                lambda boxes, matrix, height, width: warp_boxes(boxes, _from_corner(matrix, height, width), height, width),
-                "You turn about the corner of the image. Count from its centre first: x - width / 2.",
-            ),
-            Mistake(
-                "backwards",
-                lambda boxes, matrix, height, width: warp_boxes(boxes, invert(matrix), height, width),
-                "You move the other way. Pixels are looked up with the inverse; points go with the matrix itself.",
-            ),
-            Mistake(
-                "corners_swapped",
-                lambda boxes, matrix, height, width: warp_boxes(boxes, matrix, height, width)[:, [2, 3, 0, 1]],
-                "Your corners have changed places: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.",
-            ),
-        ),
-    ),
-    Exercise(
-        "few_shot_method",
-        "11",
-        "A few-shot method of your own",
-        few_shot_method,
-        mistakes=(
-            Mistake("scores_returned", _distances, NO_LABELS),
-            Mistake("labels_ignored", _in_blocks, BLOCKS),
-            Mistake("farthest", _farthest, GUESSES),
-            Mistake("pixels", nearest_prototype, FLOOR),
-        ),
-        properties=(
-            Property("It returns one label for each query.", _returns_labels, "scores_returned"),
-            Property("It reads the labels: numbered anew, so are the answers.", _uses_the_labels, "labels_ignored"),
-            Property("Held-out episodes: better than guessing.", _beats_chance, "farthest"),
-            Property(f"Held-out episodes: surely {MARGIN:g} above prototypes of pixels.", _beats_pixels, "pixels"),
-        ),
-        points=3,
-    ),
-]
+
+@warp_boxes.mistake(
+    "You move two corners. After a turn the other two stick out: move all four, then take the smallest and the largest x and y."
+)
+def two_corners(boxes, matrix, height, width):
+    x0, y0, x1, y1 = _moved_corners(boxes, matrix, height, width).unbind(1)
+    moved = torch.stack([torch.minimum(x0, x1), torch.minimum(y0, y1), torch.maximum(x0, x1), torch.maximum(y0, y1)], dim=1)
+    return moved.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(moved))
+
+
+@warp_boxes.mistake("A box of yours goes on outside of the image. Cut it: x between 0 and width, y between 0 and height.")
+def not_cut(boxes, matrix, height, width):
+    far = 10.0 * max(height, width)
+    moved = boxes + far  # the same boxes inside a much larger image
+    return warp_boxes(moved, matrix, int(height + 2 * far), int(width + 2 * far)) - far
+
+
+@warp_boxes.mistake(
+    "You hand y, counted downwards, to a matrix whose y points up. Turn it round, y = height / 2 - y0, and back."
+)
+def y_down(boxes, matrix, height, width):
+    return warp_boxes(boxes, _y_down(matrix), height, width)
+
+
+@warp_boxes.mistake("You turn about the corner of the image. Count from its centre first: x - width / 2.")
+def about_the_corner(boxes, matrix, height, width):
+    return warp_boxes(boxes, _from_corner(matrix, height, width), height, width)
+
+
+@warp_boxes.mistake("You move the other way. Pixels are looked up with the inverse; points go with the matrix itself.")
+def backwards(boxes, matrix, height, width):
+    return warp_boxes(boxes, invert(matrix), height, width)
+
+
+@warp_boxes.mistake("Your corners have changed places: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.")
+def corners_swapped(boxes, matrix, height, width):
+    return warp_boxes(boxes, matrix, height, width)[:, [2, 3, 0, 1]]
+
+
+# What few_shot_method returns is judged on episodes that it never saw.
+
+JUDGED = 24  # held-out episodes of a check
+MARGIN = 0.1  # how far above the floor, nearest prototypes of pixels, the whole interval must lie
+
+NO_LABELS = (
+    "One class number for each query is needed, a tensor of whole numbers (M,). Of scores take the place of the largest: "
+    "scores.argmax(dim=1)."
+)
+BLOCKS = (
+    "When the classes are numbered anew, your answers stay as they were: you take the support images in blocks. They come in "
+    "any order. Choose those of class k by `labels == k`."
+)
+GUESSES = "Your answers are no better than guessing. Do you choose the *smallest* distance, or the *largest* similarity?"
+FLOOR = (
+    "Your method reads letters, but not surely better than the mean image of each class, compared pixel by pixel. The letters "
+    "are moved about: what could you do to every image so that it does not matter where in it the ink is?"
+)
+
+
+@exercise("A few-shot method of your own")
+def few_shot_method(support, labels, queries):
+    def features(images):
+        ink = (images - 0.3).clamp(min=0)
+        share = ink / ink.sum((2, 3), keepdim=True).clamp_min(1e-6)
+        position = torch.linspace(-1, 1, images.shape[-1])
+        centre = torch.stack([(share * position).sum((1, 2, 3)), (share * position[:, None]).sum((1, 2, 3))], dim=1)  # (n, 2)
+        theta = torch.cat([torch.eye(2).expand(len(images), 2, 2), centre[:, :, None]], dim=2)
+        grid = F.affine_grid(theta, images.shape, align_corners=True)
+        blurred = F.avg_pool2d(F.grid_sample(ink, grid, align_corners=True), 3, 1, 1).flatten(1)
+        return F.normalize(blurred - blurred.mean(1, keepdim=True), dim=1)
+
+    z, known = features(queries), features(support)
+    c = torch.stack([known[labels == k].mean(0) for k in range(int(labels.max()) + 1)])
+    return (z @ F.normalize(c, dim=1).T).argmax(1)
+
+
+@few_shot_method.mistake(NO_LABELS)
+def scores_returned(support, labels, queries):
+    c = torch.stack([support[labels == k].mean(0).flatten() for k in range(WAY)])
+    return -torch.cdist(queries.flatten(1), c)
+
+
+@few_shot_method.mistake(BLOCKS)
+def labels_ignored(support, labels, queries):
+    return few_shot_method(support, torch.arange(WAY).repeat_interleave(len(support) // WAY), queries)
+
+
+@few_shot_method.mistake(GUESSES)
+def farthest(support, labels, queries):
+    c = torch.stack([support[labels == k].mean(0).flatten() for k in range(WAY)])
+    return torch.cdist(queries.flatten(1), c).argmax(1)
+
+
+@few_shot_method.mistake(FLOOR)
+def pixels(support, labels, queries):
+    return nearest_prototype(support, labels, queries)
+
+
+def _episodes(generator, count):
+    return held_out(count, int(torch.randint(2**31 - 1, (1,), generator=generator)))
+
+
+@few_shot_method.property("It returns one label for each query.", mistake="scores_returned")
+def _returns_labels(function, generator):
+    [(support, labels, queries, answers)] = _episodes(generator, 1)
+    predicted = function(support, labels, queries)
+    fits = isinstance(predicted, torch.Tensor) and predicted.shape == answers.shape and not predicted.is_floating_point()
+    return None if fits and predicted.dtype != torch.bool else NO_LABELS
+
+
+@few_shot_method.property("It reads the labels: numbered anew, so are the answers.", mistake="labels_ignored")
+def _uses_the_labels(function, generator):
+    [(support, labels, queries, _)] = _episodes(generator, 1)
+    new = (torch.arange(WAY) + 1) % WAY
+    before, after = function(support, labels, queries), function(support, new[labels], queries)
+    return BLOCKS if torch.equal(before, after) else None
+
+
+def _accuracies(function, episodes):
+    """The accuracy in each episode. An error of the function is not caught here."""
+    return [(function(*episode) == answers).float().mean().item() for *episode, answers in episodes]
+
+
+@few_shot_method.property("Held-out episodes: better than guessing.", mistake="farthest")
+def _beats_chance(function, generator):
+    accuracies = _accuracies(function, _episodes(generator, JUDGED))
+    return None if sum(accuracies) / JUDGED > 1 / WAY else GUESSES
+
+
+@few_shot_method.property(f"Held-out episodes: surely {MARGIN:g} above prototypes of pixels.", mistake="pixels")
+def _beats_pixels(function, generator):
+    episodes = _episodes(generator, JUDGED)
+    yours, floor = _accuracies(function, episodes), _accuracies(nearest_prototype, episodes)
+    return None if surely_better(yours, floor, by=MARGIN) else FLOOR

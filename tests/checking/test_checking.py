@@ -8,7 +8,7 @@ import torch
 
 import fewshot_lab as lab
 from fewshot_lab.checking import checks as checking
-from fewshot_lab.exercises import exercise, exercises
+from fewshot_lab.exercises import exercises, get_exercise
 
 ALL = exercises().values()
 MISTAKES = [(e, m) for e in ALL for m in e.mistakes]
@@ -68,7 +68,7 @@ def test_every_defect_of_the_printed_listing_is_found():
     for name, function in planted_listing().items():
         assert lab.check(function).status == "failed", name
         generator = torch.Generator().manual_seed(0)
-        laws = exercise(name).properties
+        laws = get_exercise(name).properties
         found |= {law.mistake for law in laws if checking._broken(law, function, generator)}
     assert found >= PLANTED, PLANTED - found
 
@@ -96,7 +96,7 @@ def test_every_kind_of_trouble_has_its_own_words(function, status, says):
 def test_a_change_of_the_input_is_said():
     def compose(first, then):
         first += 1
-        return exercise("compose").reference(first - 1, then)
+        return get_exercise("compose").reference(first - 1, then)
 
     assert "changes its input" in lab.check(compose).message
 
@@ -132,7 +132,7 @@ def test_what_a_learner_wrote_is_escaped_and_the_record_is_json():
 
 
 def test_yours_is_used_when_it_passes_and_ours_otherwise(capsys):
-    task = exercise("flip_matrix")
+    task = get_exercise("flip_matrix")
     mine = named("flip_matrix", task.reference)
     assert lab.yours_or_ours(mine) is mine
     assert lab.yours_or_ours(named("flip_matrix", lambda width: torch.eye(3))) is task.reference

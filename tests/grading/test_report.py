@@ -11,7 +11,7 @@ import torch
 
 from fewshot_lab.checking import examine
 from fewshot_lab.errors import CourseError
-from fewshot_lab.exercises import exercise
+from fewshot_lab.exercises import get_exercise
 from fewshot_lab.grading import by_hand
 from fewshot_lab.grading.alike import alike, fingerprints
 from fewshot_lab.grading.assignment import assignment
@@ -26,7 +26,7 @@ SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
 def test_the_answer_of_a_hidden_case_is_not_told_and_that_of_a_public_one_is():
-    task = exercise("accuracy")
+    task = get_exercise("accuracy")
 
     def by_heart(logits, labels):
         known = [case for case in task.cases if case[0].shape == logits.shape and torch.equal(case[0], logits)]

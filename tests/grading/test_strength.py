@@ -9,7 +9,7 @@ import pytest
 from mutants import CHAPTERS, examined, explained, graded_questions, mutants
 
 import fewshot_lab
-from fewshot_lab.exercises import exercise
+from fewshot_lab.exercises import get_exercise
 from fewshot_lab.grading import submissions
 from fewshot_lab.grading.assignment import assignment
 
@@ -76,9 +76,8 @@ class Carried(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 if "carried" not in sys.modules:
     sys.meta_path.insert(0, Carried())
-from carried.exercises.chapter_{chapter} import EXERCISES
-_tasks = {{task.name: task for task in EXERCISES}}
-_{question} = {{mistake.name: mistake.function for mistake in _tasks["{question}"].mistakes}}["{mistake}"]
+from {module} import {question} as _task
+_{question} = {{mistake.name: mistake.function for mistake in _task.mistakes}}["{mistake}"]
 
 def {question}(*arguments):
     return _{question}(*arguments)
@@ -102,13 +101,14 @@ def texts():
 def test_every_typical_mistake_is_named_through_the_sandbox(graded, texts, chapter, thorough, monkeypatch):
     """A submission holds one mistake of every question; a short run tries the first and the last of each."""
     monkeypatch.setattr(submissions, "LARGEST_ANSWER", 2**20)
-    known = {question: [mistake.name for mistake in exercise(question).mistakes] for question in questions(chapter)}
+    known = {question: [mistake.name for mistake in get_exercise(question).mistakes] for question in questions(chapter)}
     if not thorough:
         known = {question: names[:1] + names[1:][-1:] for question, names in known.items()}
     wrong = []
     for place in range(max(map(len, known.values()))):
         made = {question: names[place] for question, names in known.items() if place < len(names)}
-        answers = {q: CARRIED.format(texts=texts, chapter=chapter, question=q, mistake=made[q]) for q in made}
+        modules = {q: get_exercise(q).reference.__module__.replace("fewshot_lab", "carried") for q in made}
+        answers = {q: CARRIED.format(texts=texts, module=modules[q], question=q, mistake=made[q]) for q in made}
         marks = {mark.grade_id: mark for mark in graded(chapter, **answers).marks}
         wrong += [(q, name, marks[q].message) for q, name in made.items() if marks[q].mistake != name or marks[q].score]
     assert wrong == []

@@ -15,7 +15,7 @@ from fewshot_lab.augment.mentions import mention_replacement, pools, token_repla
 from fewshot_lab.checking import checks as checking
 from fewshot_lab.data import clue, conll, sentences, templates
 from fewshot_lab.data.conll import Sentence, bio, from_bio, parse, spans, to_text
-from fewshot_lab.exercises import exercise
+from fewshot_lab.exercises import get_exercise
 from fewshot_lab.exercises.inspectors import SMALL_BERT as SMALL
 from fewshot_lab.methods import entity_scores, tagging
 from fewshot_lab.methods.characters import character_accuracy
@@ -324,7 +324,7 @@ PLANTED = {
 
 def found_in(name, function) -> set[str]:
     generator = torch.Generator().manual_seed(0)
-    return {law.mistake for law in exercise(name).properties if checking._broken(law, function, generator)}
+    return {law.mistake for law in get_exercise(name).properties if checking._broken(law, function, generator)}
 
 
 def test_every_defect_of_the_printed_listing_is_found():

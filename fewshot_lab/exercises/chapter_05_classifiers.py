@@ -1,0 +1,203 @@
+"""Chapter 05: prototypes and their logits, SimpleShot, one step of MAML."""
+
+import torch
+import torch.nn.functional as F
+from torch.func import grad
+
+from ..languages import say
+from ..methods import prototypes
+from .declare import exercise
+
+
+def _random_features(generator):
+    labels = torch.arange(3).repeat(2)[torch.randperm(6, generator=generator)]
+    return torch.randn(6, 4, generator=generator), labels, 3
+
+
+@exercise(
+    "Prototypes",
+    cases=[
+        (torch.tensor([[1.0, 0.0], [3.0, 2.0]]), torch.tensor([0, 0]), 1),
+        (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1, 0, 1]), 2),
+    ],
+    fresh=_random_features,
+)
+def class_prototypes(features, labels, way):
+    return torch.stack([features[labels == k].mean(0) for k in range(way)])
+
+
+@class_prototypes.mistake("That is the sum. A prototype is the mean, or it would move away with every further shot.")
+def sum_(features, labels, way):
+    return torch.stack([features[labels == k].sum(0) for k in range(way)])
+
+
+@class_prototypes.mistake("You take the rows in blocks. They come in any order: choose a class's rows by `labels == k`.")
+def order_assumed(features, labels, way):
+    return features.reshape(way, -1, features.shape[1]).mean(1)
+
+
+@class_prototypes.mistake("You take one image of each class. A prototype is the mean of all of them.")
+def first_only(features, labels, way):
+    return torch.stack([features[labels == k][0] for k in range(way)])
+
+
+@class_prototypes.mistake("You divide by the number of all images. Divide each class by its own number.")
+def divided_by_all(features, labels, way):
+    return torch.stack([features[labels == k].sum(0) for k in range(way)]) / len(labels)
+
+
+def _random_distances(generator):
+    return torch.randn(4, 3, generator=generator), torch.randn(2, 3, generator=generator)
+
+
+@exercise(
+    "Logits from distances",
+    cases=[
+        (torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [1.0, 0.0]])),
+        (torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[0.0], [5.0]])),
+    ],
+    fresh=_random_distances,
+)
+def prototype_logits(queries, prototypes):
+    return -(queries[:, None, :] - prototypes[None, :, :]).square().sum(2)
+
+
+@prototype_logits.mistake("The sign is missing: the farther a prototype, the smaller its logit must be.")
+def sign(q, c):
+    return -prototype_logits(q, c)
+
+
+@prototype_logits.mistake(
+    "That is the distance. Square it: for squared distances the mean is the best prototype (section 2.3)."
+)
+def not_squared(q, c):
+    return -torch.cdist(q, c)
+
+
+@prototype_logits.mistake(
+    "That is a dot product, which leaves out the prototypes' own lengths: |q - c|^2 = |q|^2 - 2 q c + |c|^2."
+)
+def dot_product(q, c):
+    return q @ c.T
+
+
+@prototype_logits.mistake(
+    "You take the mean over the features. Take the sum: with the mean, more features make a flatter softmax."
+)
+def mean_over_features(q, c):
+    return prototype_logits(q, c) / q.shape[1]
+
+
+def _random_centring(generator):
+    return torch.randn(3, 4, generator=generator) + 1, torch.randn(4, generator=generator)
+
+
+@exercise(
+    "SimpleShot's centring",
+    cases=[
+        (torch.tensor([[4.0, 5.0]]), torch.tensor([1.0, 1.0])),
+        (torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([1.0, 0.5])),
+    ],
+    fresh=_random_centring,
+)
+def simple_shot(features, mean):
+    return prototypes.simple_shot(features, mean)
+
+
+@simple_shot.mistake("Subtract the mean first: features after a ReLU all point one way.")
+def not_centred(f, m):
+    return F.normalize(f, dim=1)
+
+
+@simple_shot.mistake("Divide each row by its length, so that only its direction counts.")
+def not_normalised(f, m):
+    return f - m
+
+
+@simple_shot.mistake("The order is exchanged: centre first, then make the length 1.")
+def wrong_order(f, m):
+    return F.normalize(f, dim=1) - m
+
+
+@simple_shot.mistake("You subtract the mean of these very features. Use `mean`, of the training classes: an episode is small.")
+def own_mean(f, m):
+    return F.normalize(f - f.mean(0), dim=1)
+
+
+@simple_shot.mistake("You normalise columns. Each row is an image: dim=1.")
+def columns(f, m):
+    return F.normalize(f - m, dim=0)
+
+
+def _random_step(generator):
+    weight = torch.randn(3, 2, generator=generator).requires_grad_()
+    return weight, torch.randn(4, 3, generator=generator), torch.tensor([0, 1, 1, 0]), 0.5
+
+
+@exercise(
+    "One step of MAML",
+    cases=[
+        (torch.zeros(2, 2, requires_grad=True), torch.eye(2), torch.tensor([0, 1]), 1.0),
+        (torch.ones(1, 2, requires_grad=True), torch.tensor([[2.0], [1.0]]), torch.tensor([0, 0]), 0.5),
+    ],
+    fresh=_random_step,
+)
+def inner_step(weight, features, labels, rate):
+    def loss(w):
+        return F.cross_entropy(features @ w, labels)
+
+    return weight - rate * grad(loss)(weight)
+
+
+def _loss_gradient(weight, features, labels, reduction="mean"):
+    return grad(lambda w: F.cross_entropy(features @ w, labels, reduction=reduction))(weight)
+
+
+@inner_step.mistake("You step uphill: subtract the gradient.")
+def uphill(w, x, y, rate):
+    return w + rate * _loss_gradient(w, x, y)
+
+
+@inner_step.mistake("Multiply the gradient by the rate.")
+def rate_forgotten(w, x, y, rate):
+    return w - _loss_gradient(w, x, y)
+
+
+@inner_step.mistake("The loss is the mean over the images; yours is the sum, which makes the step larger with every shot.")
+def sum_of_losses(w, x, y, rate):
+    return w - rate * _loss_gradient(w, x, y, "sum")
+
+
+@inner_step.mistake("That is the gradient. Return the new weight.")
+def gradient_only(w, x, y, rate):
+    return _loss_gradient(w, x, y)
+
+
+def _outer_gradient(step, generator):
+    """The gradient of a random function of the new weight with respect to the old one, None when none flows."""
+    weight, features, labels, rate = _random_step(generator)
+    result = step(weight, features, labels, rate)
+    if not isinstance(result, torch.Tensor) or not result.requires_grad:
+        return None
+    factors = torch.rand(weight.shape, generator=torch.Generator().manual_seed(1))
+    return torch.autograd.grad((result * factors).sum(), weight, allow_unused=True)[0]
+
+
+@inner_step.property("A gradient flows through the step.", mistake="no_outer_gradient")
+def _flows(function, generator):
+    if _outer_gradient(function, generator) is None:
+        return say(
+            "No gradient flows from the new weight back to the old one, so nothing can be meta-learned. Do not use .data, "
+            ".detach() or no_grad; return weight - rate * gradient."
+        )
+
+
+@inner_step.property("It holds the second derivative.", mistake="first_order")
+def _second_order(function, generator):
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    yours, ours = (_outer_gradient(step, torch.Generator().manual_seed(seed)) for step in (function, inner_step))
+    if yours is not None and not torch.allclose(yours, ours, atol=1e-4):
+        return say(
+            "The outer gradient misses the second derivative: your step counts its own gradient as a constant (first-order "
+            "MAML). Use torch.func.grad, or torch.autograd.grad(..., create_graph=True)."
+        )
