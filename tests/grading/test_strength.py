@@ -82,7 +82,8 @@ _{question} = {{mistake.name: mistake.function for mistake in _task.mistakes}}["
 def {question}(*arguments):
     return _{question}(*arguments)
 """
-ROOMS = ("__init__.py", "runtime.py", "languages", "assets", "augment", "data", "exercises", "methods", "models", "training")
+ROOMS = ("__init__.py", "errors.py", "files.py", "html.py", "runtime.py", "languages", "assets", "augment", "data")
+ROOMS += ("exercises", "methods", "models", "training")
 
 
 @pytest.fixture(scope="module")
