@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .errors import CourseError
 from .languages import language, say
 
-PROFILES = ("quick", "full")
+PROFILES = ("quick", "full", "smoke")
 SCHEDULER_SECONDS = 20
 
 one_at_a_time = threading.Lock()  # a Dask worker may have several threads, and torch's global generator is theirs together
@@ -80,9 +80,20 @@ def current() -> Setting:
     return _current
 
 
-def quick_or_full(quick, full):
-    """The first value in the quick profile, the second in the full one."""
-    return full if _current.profile == "full" else quick
+def quick_or_full(quick, full=None, *, smoke=None):
+    """Returns `quick` in the quick profile, `full` in the full one (None: `quick` too), `smoke` in the smoke profile.
+
+    Without `smoke` that profile takes the quick value with whole numbers, also those in a tuple, cut to 2.
+    """
+    if _current.profile == "smoke":
+        return _smallest(quick) if smoke is None else smoke
+    return full if _current.profile == "full" and full is not None else quick
+
+
+def _smallest(value):
+    if isinstance(value, tuple):
+        return tuple(map(_smallest, value))
+    return min(value, 2) if isinstance(value, int) else value
 
 
 def choose_device(name: str = "auto") -> str:

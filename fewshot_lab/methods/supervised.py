@@ -60,11 +60,12 @@ def fit_few_shot(
         device=device,
     )
     augmented = get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
+    last = history.losses[-max(1, steps // 10) :]
     return {
         "train_accuracy": accuracy(outputs(model, images, device=device), labels),
         "train_accuracy_augmented": accuracy(outputs(model, augmented, device=device), labels),
         "test_accuracy": accuracy(outputs(model, task.test_images, device=device), task.test_labels),
-        "train_loss": sum(history.losses[-(steps // 10) :]) / (steps // 10),
+        "train_loss": sum(last) / len(last),
         "seconds": time.perf_counter() - started,
     }
 

@@ -451,7 +451,7 @@ def seconds_a_step(kind):
 
 
 timed = {"none": [], "right": []}
-for _ in range(lab.quick_or_full(15, 100)):
+for _ in range(lab.quick_or_full(15, 100, smoke=5)):
     for name, seconds in timed.items():
         seconds.append(seconds_a_step(POLICIES[name]))
 timed = {name: seconds[3:] for name, seconds in timed.items()}  # the first steps warm up

@@ -46,10 +46,12 @@ from fewshot_lab.training import accuracy
 lab.setup("03", profile=PROFILE, seed=SEED, device=DEVICE)
 task = glosses.task(methods.CLASSES[CLASSES])
 OTHER = "all" if CLASSES == "five" else "five"  # the second task
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(6, 10)))
+SEEDS = list(range(SEED, SEED + lab.quick_or_full(6, 10, smoke=1)))
 ALPHA = 0.1  # the part of the words that an edit touches, as in the paper
 COPIES = lab.quick_or_full(
-    {1: 3, 5: 3, 20: 1, 100: 1}, {1: 16, 5: 16, 20: 8, 100: 4}
+    {1: 3, 5: 3, 20: 1, 100: 1},
+    {1: 16, 5: 16, 20: 8, 100: 4},
+    smoke={1: 1, 5: 1, 20: 1},
 )  # of each gloss, by labels per class
 
 # %% [markdown]
@@ -197,16 +199,14 @@ print(
 
 # %%
 SHOTS = {
-    "none": [1, 2, 5, 10, 20],
-    "synonyms": [1, 5, 20],
-    "back-translation": [1, 5, 20],
+    "none": [1, 2, 5, 10, 20, 100],
+    "synonyms": [1, 5, 20, 100],
+    "back-translation": [1, 5, 20, 100],
     "eda": [1, 5, 20],
 }
 SHOTS |= {"insertion": [5], "swap": [5], "deletion": [5]}
-if CLASSES == "five" or PROFILE == "full":
-    SHOTS["none"] += [100]
-    SHOTS["synonyms"] += [100]
-    SHOTS["back-translation"] += [100]
+MOST = lab.quick_or_full(100 if CLASSES == "five" else 20, 100, smoke=20)  # labels per class
+SHOTS = {operation: [k for k in shots if k <= MOST] for operation, shots in SHOTS.items()}
 other = glosses.task(methods.CLASSES[OTHER])
 drawn = {
     gloss
@@ -306,7 +306,7 @@ print(
 # %%
 STRENGTHS = [0.1, 0.3, 0.5]
 EDITED = ("synonyms", "insertion", "swap", "deletion")
-judged = task.rows(24 if CLASSES == "five" else 6, SEED).tolist()
+judged = task.rows(min(MOST // 2, 24 if CLASSES == "five" else 6), SEED).tolist()
 judged_texts = [task.train_texts[row] for row in judged]
 altered = {
     (name, a): [change(name, a)(gloss, 0) for gloss in judged_texts]
@@ -316,7 +316,8 @@ altered = {
 altered["back-translation", ALPHA] = [trips[gloss] for gloss in judged_texts]
 
 per_class = {
-    name: lab.quick_or_full({"five": 100, "all": 30}[name], 100) for name in ("five", "all")
+    name: lab.quick_or_full({"five": 100, "all": 30}[name], 100, smoke=4)
+    for name in ("five", "all")
 }
 test_texts, test_labels = methods.first_test_texts(CLASSES, per_class[CLASSES])
 other_texts, other_labels = methods.first_test_texts(OTHER, per_class[OTHER])

@@ -331,9 +331,9 @@ def trained(arm, shots, pretrained=False):
 from fewshot_lab.data import ImageTask
 from fewshot_lab.models.efficientnet import lite0_features
 
-images, labels = task.draw(40, SEED)
+images, labels = task.draw(lab.quick_or_full(40, smoke=20), SEED)
 rows_test = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(SEED))[
-    :300
+    : lab.quick_or_full(300, smoke=20)
 ]
 both_parts = torch.cat([images, task.test_images[rows_test]])
 try:
@@ -468,7 +468,7 @@ ABLATION = {
     "affine and flip": [("affine", 0.25), ("flip", 1.0)],
     "affine and D4": [("affine", 0.25), ("d4", 1.0)],
 }
-ENCODER_SEEDS = SEEDS[: lab.quick_or_full(3, 10)]
+ENCODER_SEEDS = SEEDS[: lab.quick_or_full(3, 10, smoke=1)]
 short = {"dataset": DATASET, "shots": 5, "draws": SEEDS, "steps": lab.quick_or_full(70, 1000)}
 grid = [
     {**short, "views": views, "seed": seed} for views in ABLATION.values() for seed in ENCODER_SEEDS

@@ -642,7 +642,9 @@ once = {
 }
 ways = {"cached": plain, "online": teacher["teacher"]}
 turns = [
-    {**once, "teacher": asked} for _ in range(lab.quick_or_full(7, 30)) for asked in ways.values()
+    {**once, "teacher": asked}
+    for _ in range(lab.quick_or_full(7, 30, smoke=4))
+    for asked in ways.values()
 ]
 timed = lab.sweep(
     distillation.fit_student, turns, jobs=1, description="epochs"

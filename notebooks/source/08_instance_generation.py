@@ -40,9 +40,9 @@ lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
 # One half of the training images is the judge's, the other one the generator's.
 judge_task, task = generation.task_of(DATASET).halves()
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
-STEPS = lab.quick_or_full(1500, 6000)  # of the GAN that you will watch
+STEPS = lab.quick_or_full(1500, 6000, smoke=20)  # of the GAN that you will watch
 SHORT, LONG = lab.quick_or_full(
-    (400, 500), (1500, 3000)
+    (400, 500), (1500, 3000), smoke=(20, 2)
 )  # of each GAN: where games, where labels are compared
 PER_CLASS = 60  # images that are drawn of each class
 

@@ -49,7 +49,7 @@ model.requires_grad_(False)
 WORDS = list(task.classes)
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 20)))
 DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
-SHOTS, K = [1, 2, 4, 8, 16], 4
+SHOTS, K = lab.quick_or_full([1, 2, 4, 8, 16], smoke=[1, 2, 4, 8]), 4
 label_ids = prompts.label_tokens(tokenizer, WORDS)
 
 # %% [markdown]
@@ -145,7 +145,7 @@ pool_rows = torch.cat(
 first = torch.cat(
     [(task.test_labels == k).nonzero()[: lab.quick_or_full(20, 50), 0] for k in range(len(WORDS))]
 )
-others = torch.arange(len(task.test_texts))
+others = torch.arange(0, len(task.test_texts), lab.quick_or_full(1, smoke=20))
 test_rows = torch.cat(
     [first, others[~torch.isin(others, first)]]
 )  # the part for costly methods first
@@ -453,7 +453,8 @@ shown_rows = torch.cat([(task.test_labels == k).nonzero()[:N_SHOWN, 0] for k in 
 shown_texts = [task.test_texts[i] for i in shown_rows]
 labels["shown"] = task.test_labels[shown_rows]
 unseen = [
-    task.validation_texts[i] for i in range(0, len(task.validation_texts), lab.quick_or_full(5, 1))
+    task.validation_texts[i]
+    for i in range(0, len(task.validation_texts), lab.quick_or_full(5, 1, smoke=20))
 ]
 
 

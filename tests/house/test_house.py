@@ -184,8 +184,9 @@ def test_no_page_or_module_speaks_of_the_machine_it_was_made_on():
             assert not any(f"{place}/" in text for place in (ROOT, Path.home())), path
 
 
-def test_the_code_is_clean():
-    done = subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, capture_output=True, text=True)
+@pytest.mark.parametrize("task", ["check", "format --check"])
+def test_the_code_is_clean_and_formatted(task):
+    done = subprocess.run([sys.executable, "-m", "ruff", *task.split(), "."], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
