@@ -8,19 +8,19 @@ import dataclasses
 import json
 import sys
 from contextlib import AbstractContextManager
-from html import escape
 from pathlib import Path
 
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.utils import url_escape, url_path_join
+from markupsafe import Markup
 from tornado import web
 
 from ..errors import CourseError
 from ..evidence import CLAIMS, course_records, ledger
 from ..evidence.course_records import latest_in
+from ..html import render
 from ..languages import KNOWN, language, later, say, speaking
 from .chapters import Chapter, course_root
-from .page import STYLE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 
 POLL_SECONDS = 4
@@ -52,7 +52,6 @@ WORDS = {
     GO_ON: later("Go on"),
     DONE: later("Done: look again"),
     "language": later("Language"),
-    "chapter": later("chapter"),
 }
 HEADS = {
     "chapter": later("Chapter"),
@@ -61,55 +60,6 @@ HEADS = {
     "checks": later("Checks"),
     "go": later("Open"),
 }
-_STYLE = """
-:root { --link: #0b57d0; background: Canvas; color: CanvasText; }
-@media (prefers-color-scheme: dark) { :root { --link: #9ecbff; } }
-body { max-width: 62rem; }
-.tongues { text-align: right; margin: 0; } .tongues [aria-current] { color: inherit; text-decoration: none; }
-h1 { margin-bottom: 0; } .lead { margin-top: .2rem; }
-a { color: var(--link); text-underline-offset: .15em; }
-a:focus-visible, pre:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-.next { border: 1px solid var(--line); border-left: .4em solid #1565c0; border-radius: .4em;
-  padding: .2rem 1rem 1rem; margin: 1.5rem 0; }
-.next h2 { margin: .5rem 0 0; font-size: 1.15rem; } .next p { margin: .4rem 0 .8rem; }
-.button { display: inline-block; background: #1565c0; color: #fff; border-radius: .4em; padding: .35em 1em;
-  text-decoration: none; }
-.go { white-space: nowrap; }
-progress { appearance: none; display: block; width: 100%; max-width: 9rem; height: .6rem; margin-top: .45rem; border: 0;
-  border-radius: .3rem; overflow: hidden; background: var(--line); }
-progress::-webkit-progress-bar { background: transparent; }
-progress::-webkit-progress-value { background: #2e7d32; } progress::-moz-progress-bar { background: #2e7d32; }
-.all progress { max-width: none; }
-td { overflow-wrap: normal; } td.checks { min-width: 9rem; } td.minutes, td.checks { white-space: nowrap; }
-pre { overflow-x: auto; }
-@media (max-width: 45rem) {
-  td:empty { display: none; } td.minutes, td.claims { display: inline-block; margin-right: 1rem; }
-  .ledger td:first-child[rowspan] { font-weight: bold; }
-  .ledger td[rowspan] + td:not([rowspan])::before, .ledger td:first-child:not([rowspan])::before {
-    content: var(--chapter) " "; }
-}
-#lost { border-left: .4em solid #b3261e; padding-left: .8rem; }
-"""
-_SCRIPT = """
-const lost = document.getElementById("lost");
-async function update() {
-  if (document.hidden) return;
-  try {
-    const answer = await fetch("%s");
-    if (!answer.ok) throw new Error(answer.status);
-    for (const [id, values] of Object.entries(await answer.json())) {
-      const element = document.getElementById(id);
-      for (const [name, value] of Object.entries(values)) {
-        if (name === "text" && element.textContent !== value) element.textContent = value;
-        if (name !== "text" && element.getAttribute(name) !== value) element.setAttribute(name, value);
-      }
-    }
-    lost.hidden = true;
-  } catch { lost.hidden = false; }
-}
-setInterval(update, %d);
-document.addEventListener("visibilitychange", update);
-"""
 
 
 def _jupyter_server_extension_points() -> list[dict]:
@@ -135,20 +85,11 @@ class _Page(JupyterHandler):
             self.set_cookie(COOKIE, self.get_query_argument("lang"), path=ours(self.base_url), expires_days=365, samesite="Lax")
         return speaking(_asked_for(self))
 
-    def show(self, title: str, body: str) -> None:
-        self.finish(f"""<!DOCTYPE html>
-<html lang="{language()}" style="--chapter: '{_word("chapter")}'"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title><style>{STYLE}{_STYLE}</style></head><body><main>
-{_switch()}
-{body}
-</main></body></html>
-""")
-
-    def show_below(self, title: str, body: str) -> None:
-        """A page below the first one, with the way back."""
-        back = f'<p><a href="{escape(ours(self.base_url))}">{_word("back")}</a></p>'
-        self.show(f"{_word('title')}: {title}", f"{back}\n<h1>{escape(title)}</h1>\n{body}")
+    def show(self, heading: str, content: Markup, *, below: bool = True) -> None:
+        """A page with a heading and HTML; below the first page it has the way back to it."""
+        title = f"{_word('title')}: {heading}" if below else heading
+        back = ours(self.base_url) if below else ""
+        self.finish(render("served", **_of_every_page(title), heading=heading, content=content, back=back))
 
 
 class Landing(_Page):
@@ -158,10 +99,9 @@ class Landing(_Page):
     def get(self) -> None:
         with self.speaking():
             try:
-                body = landing(progress(), self.base_url, self.settings["server_root_dir"])
+                self.finish(landing(progress(), self.base_url, self.settings["server_root_dir"]))
             except CourseError as error:
-                body = f"<h1>{_word('title')}</h1>\n<p role=alert>{escape(str(error))}</p>"
-            self.show(_word("title"), body)
+                self.show(_word("title"), _alert(error), below=False)
 
 
 class LiveProgress(APIHandler):
@@ -185,8 +125,8 @@ class Claims(_Page):
             try:
                 body = await asyncio.to_thread(_ledger)
             except CourseError as error:
-                body = f"<p role=alert>{escape(str(error))}</p>"
-            self.show_below(_word("claims"), body)
+                body = _alert(error)
+            self.show(_word("claims"), body)
 
 
 class Doctor(_Page):
@@ -199,7 +139,7 @@ class Doctor(_Page):
         process = await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
         said, _ = await process.communicate()
         with self.speaking():
-            self.show_below(_word("doctor"), f"<pre tabindex=0>{escape(said.decode(errors='replace').strip())}</pre>")
+            self.show(_word("doctor"), Markup("<pre tabindex=0>{}</pre>").format(said.decode(errors="replace").strip()))
 
 
 def _asked_for(handler: JupyterHandler) -> str:
@@ -217,13 +157,13 @@ def _word(name: str, **values) -> str:
     return say(WORDS[name], **values)
 
 
-def _switch() -> str:
-    """A link to the same page in each language."""
-    names = [
-        f'<a href="?lang={key}" lang="{key}"{" aria-current=true" if key == language() else ""}>{name}</a>'
-        for key, name in KNOWN.items()
-    ]
-    return f'<nav class="tongues" aria-label="{_word("language")}">{" | ".join(names)}</nav>'
+def _of_every_page(title: str) -> dict:
+    """What every template of the server's pages asks for."""
+    return {"title": title, "language": language(), "languages": KNOWN, "word": _word}
+
+
+def _alert(error: CourseError) -> Markup:
+    return Markup("<p role=alert>{}</p>").format(error)
 
 
 def ours(base: str, *parts: str) -> str:
@@ -241,23 +181,17 @@ def link(path: Path, base: str, root: str, view: str = "lab/tree") -> str | None
 
 
 def landing(course: list[Progress], base: str, root: str) -> str:
-    """The page's content as HTML; `live` gives what changes on it."""
-    now = live(course, base, root)
-    rows = "".join(_row(one, now) for one in course)
-    heads = "".join(f'<th scope="col">{say(name)}</th>' for name in HEADS.values())
-    return f"""<h1>{_word("title")}</h1>
-<p class="lead">{_word("lead")}</p>
-<p id="lost" role="alert" hidden>{_word("lost")}</p>
-<section class="next"><h2>{_word("next")}</h2><p id="next" aria-live="polite">{escape(now["next"]["text"])}</p>
-{_link("next-link", now, "button")}</section>
-<div class="all"><span id="all-words">{escape(now["all-words"]["text"])}</span>{_bar("all-bar", now, _word("chapters"))}</div>
-<h2>{_word("chapters")}</h2>
-<table><thead><tr>{heads}</tr></thead><tbody>
-{rows}</tbody></table>
-<p class="quiet">{_word("kept")}</p>
-<h2>{_word("more")}</h2>
-<ul>{_more(course, base, root)}</ul>
-<script>{_SCRIPT % (ours(base, f"progress?lang={language()}"), POLL_SECONDS * 1000)}</script>"""
+    """The first page as HTML; `live` gives what changes on it."""
+    return render(
+        "landing",
+        **_of_every_page(_word("title")),
+        heads={key: say(name) for key, name in HEADS.items()},
+        chapters=[_facts(one.chapter) for one in course],
+        links=_links(course, base, root),
+        now=live(course, base, root),
+        news=ours(base, f"progress?lang={language()}"),
+        milliseconds=POLL_SECONDS * 1000,
+    )
 
 
 def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, str]]:
@@ -296,49 +230,33 @@ def _passed(passed: int, total: int) -> str:
     return _word("passed", passed=passed, total=total) if total else _word("no_checks")
 
 
-def _row(one: Progress, now: dict) -> str:
-    chapter = one.chapter
-    claims = ", ".join(name for name, claim in CLAIMS.items() if chapter.id in claim.chapters)
-    checks = f'<span id="words-{chapter.id}">{escape(now[f"words-{chapter.id}"]["text"])}</span>'
-    name = escape(f"{chapter.id} {title(chapter)}")
-    cells = {
-        "chapter": f'<strong id="name-{chapter.id}">{name}</strong><div class="quiet">{escape(say(chapter.question))}</div>',
+def _facts(chapter: Chapter) -> dict:
+    """What the first page says of a chapter whatever the progress."""
+    return {
+        "id": chapter.id,
+        "title": title(chapter),
+        "question": say(chapter.question),
         "minutes": _word("minutes", minutes=chapter.minutes) if chapter.minutes else "",
-        "claims": claims,
-        "checks": checks + (_bar(f"bar-{chapter.id}", now, f"{chapter.id} {title(chapter)}") if chapter.exercises else ""),
-        "go": _link(f"go-{chapter.id}", now, "go", f"name-{chapter.id}"),
+        "claims": ", ".join(name for name, claim in CLAIMS.items() if chapter.id in claim.chapters),
+        "checks": bool(chapter.exercises),
     }
-    named = {key for key, cell in cells.items() if cell} - {"chapter", "go"}
-    shown = {key: f' data-name="{say(HEADS[key])}"' if key in named else "" for key in cells}
-    return "<tr>" + "".join(f'<td class="{key}"{shown[key]}>{cell}</td>' for key, cell in cells.items()) + "</tr>\n"
 
 
-def _bar(name: str, now: dict, label: str) -> str:
-    value, most = now[name]["value"], now[name]["max"]
-    return f'<progress id="{name}" value="{value}" max="{most}" aria-label="{escape(label)}"></progress>'
-
-
-def _link(name: str, now: dict, kind: str, described_by: str = "next") -> str:
-    """A link into the tab of the notebooks; its text alone where the server cannot open the notebook."""
-    text, address = escape(now[name]["text"]), now[name].get("href")
-    target = f' href="{escape(address)}" target="fewshot-lab-notebooks"' if address else ""
-    return f'<a id="{name}" class="{kind}" aria-describedby="{described_by}"{target}>{text}</a>'
-
-
-def _more(course: list[Progress], base: str, root: str) -> str:
+def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str, str]]:
+    """(address, text, remark) of what else there is and can be opened."""
     last = course[-1].chapter
     results = latest_in(course_root() / "runs") / "index.html"
-    items = {
-        ours(base, "claims"): f'{_word("claims_link")}</a> <span class="quiet">{_word("claims_remark")}</span>',
-        link(last.notebook, base, root): _word("leaderboard", number=last.id) + "</a>",
-        link(results, base, root, "files") if results.exists() else None: _word("results") + "</a>",
-        ours(base, "doctor"): _word("doctor_link") + "</a>",
-    }
-    return "".join(f'<li><a href="{escape(address)}">{text}</li>\n' for address, text in items.items() if address)
+    links = [
+        (ours(base, "claims"), _word("claims_link"), _word("claims_remark")),
+        (link(last.notebook, base, root), _word("leaderboard", number=last.id), ""),
+        (link(results, base, root, "files") if results.exists() else None, _word("results"), ""),
+        (ours(base, "doctor"), _word("doctor_link"), ""),
+    ]
+    return [one for one in links if one[0]]
 
 
-def _ledger() -> str:
+def _ledger() -> Markup:
     """The ledger as HTML, without links, which would lead astray here."""
     found = course_records(course_root() / "notebooks", chapter="")
     claims = ledger([dataclasses.replace(one, notebook="") for one in found if one.chapter])
-    return f"<p>{escape(claims.counts())}.</p>\n<div class=ledger>{claims._repr_html_()}</div>"
+    return Markup("<p>{}.</p>\n{}").format(claims.counts(), Markup(claims._repr_html_()))
