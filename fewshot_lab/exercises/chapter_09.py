@@ -20,8 +20,8 @@ def _random_sequence(generator):
     ],
     fresh=_random_sequence,
 )
-def sequence_log_probability(logits, tokens, given):
-    return prompts.sequence_log_probability(logits, tokens, given)
+def sequence_log_probability(logits, tokens, prompt_length):
+    return prompts.sequence_log_probability(logits, tokens, prompt_length)
 
 
 def _summed(logits, tokens, first, shift):
@@ -34,34 +34,36 @@ def _summed(logits, tokens, first, shift):
     "You read token t's probability from row t. Row t is what the model says after token t, about token t + 1: "
     "token t stands in row t - 1."
 )
-def not_shifted(logits, tokens, given):
-    return _summed(logits, tokens, given, 0)
+def not_shifted(logits, tokens, prompt_length):
+    return _summed(logits, tokens, prompt_length, 0)
 
 
-@sequence_log_probability.mistake("You count the prompt's own tokens too. Only the tokens from `given` on are the answer.")
-def prompt_counted(logits, tokens, given):
+@sequence_log_probability.mistake(
+    "You count the prompt's own tokens too. Only the tokens from `prompt_length` on are the answer."
+)
+def prompt_counted(logits, tokens, prompt_length):
     return _summed(logits, tokens, 1, 1)
 
 
 @sequence_log_probability.mistake(
-    "The first token of the answer is missing. The prompt's last row, given - 1, speaks about it."
+    "The first token of the answer is missing. The prompt's last row, prompt_length - 1, speaks about it."
 )
-def first_token_missed(logits, tokens, given):
-    return torch.as_tensor(_summed(logits, tokens, given + 1, 1), dtype=torch.float32)
+def first_token_missed(logits, tokens, prompt_length):
+    return torch.as_tensor(_summed(logits, tokens, prompt_length + 1, 1), dtype=torch.float32)
 
 
 @sequence_log_probability.mistake(
     "You take the mean over the tokens. A probability of a sequence is a product, so logarithms are added up."
 )
-def mean(logits, tokens, given):
-    return sequence_log_probability(logits, tokens, given) / (len(tokens) - given)
+def mean(logits, tokens, prompt_length):
+    return sequence_log_probability(logits, tokens, prompt_length) / (len(tokens) - prompt_length)
 
 
 @sequence_log_probability.mistake(
     "You add up logits. Turn each row into log-probabilities first: log_softmax over the vocabulary."
 )
-def raw_logits(logits, tokens, given):
-    return logits[given - 1 : -1].gather(1, tokens[given:, None]).sum()
+def raw_logits(logits, tokens, prompt_length):
+    return logits[prompt_length - 1 : -1].gather(1, tokens[prompt_length:, None]).sum()
 
 
 def _random_words(generator):

@@ -1,6 +1,6 @@
 """Fine-tuning the upper layers of a causal language model, from its prompt or with a new head (Le Scao & Rush 2021, NAACL).
 
-The lower layers stay frozen, so what they give for a text never changes and is computed once: a step costs the upper layers
+The lower layers stay frozen, so their output for a text never changes and is computed once: a step costs the upper layers
 only. The head is either the label words' rows of the output table (the prompt's own) or new, starting from zero.
 """
 
@@ -15,68 +15,79 @@ from ..errors import CourseError
 from ..models.kv_cache import padded_batches
 from ..training.processes import all_reduce_gradients, all_reduce_mean, rank_and_world_size
 
+Batches = list[tuple[Tensor, Tensor, Tensor]]  # indices of the texts (n,), hidden states (n, T, d), mask (n, T)
+
 
 class UpperLayers(nn.Module):
-    """The last `layers` layers of a causal model with its final norm and a head (classes, d), copied in float32."""
+    """The last `layers` layers of a causal model with its final norm and a head (classes, d), copied in float32.
+
+    In float32 although the model may be in bfloat16, whose steps near 1 are larger than most updates of a weight.
+    """
 
     def __init__(self, model, layers: int, head: Tensor) -> None:
         super().__init__()
-        inner = copy.copy(model.model)
-        inner._modules = dict(inner._modules)
-        inner.layers = copy.deepcopy(model.model.layers[-layers:]).float()
-        inner.norm = copy.deepcopy(model.model.norm).float()
-        self.inner, self.head = inner, nn.Parameter(head.float().clone())
+        # A shallow copy of the backbone keeps its masks and position embeddings; only what is trained is copied in full.
+        backbone = copy.copy(model.model)
+        backbone._modules = dict(backbone._modules)
+        backbone.layers = copy.deepcopy(model.model.layers[-layers:]).float()
+        backbone.norm = copy.deepcopy(model.model.norm).float()
+        self.backbone, self.head = backbone, nn.Parameter(head.float().clone())
         self.bias = nn.Parameter(torch.zeros(len(head), device=head.device))
-        inner.requires_grad_(False)
-        for part in (inner.layers, inner.norm):
+        backbone.requires_grad_(False)
+        for part in (backbone.layers, backbone.norm):
             part.requires_grad_(True)
 
     def forward(self, h: Tensor, mask: Tensor) -> Tensor:
-        """Hidden vectors (n, T, d) from below and their mask (n, T) -> logits (n, classes) at the last token."""
-        positions = (mask.cumsum(1) - 1).clamp_min(0)
-        options = {"attention_mask": mask, "position_ids": positions, "use_cache": False}
-        z = self.inner(inputs_embeds=h, **options).last_hidden_state[:, -1]
+        """Hidden states (n, T, d) of the lower layers and their mask (n, T) -> logits (n, classes) at the last token."""
+        z = self.backbone(inputs_embeds=h, **_options(mask)).last_hidden_state[:, -1]
         return z @ self.head.T + self.bias
 
 
 @torch.no_grad()
-def from_below(tokenizer, model, filled: Sequence[str], layers: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """What the layers under the last `layers` give for filled templates, in batches of like lengths.
+def lower_layers(tokenizer, model, filled: Sequence[str], layers: int) -> Batches:
+    """The output of all but the last `layers` layers for filled templates, in batches of similar lengths, in float32.
 
-    Each batch: the texts' places (n,), their vectors (n, T, d) in float32, and the mask (n, T).
+    Args:
+        tokenizer: the model's.
+        model: a causal language model.
+        filled: templates with their texts.
+        layers: how many layers are left for `UpperLayers`.
     """
     batches = []
-    for rows, ids, mask in padded_batches(tokenizer, filled, model.device):
-        positions = (mask.cumsum(1) - 1).clamp_min(0)
-        options = {"attention_mask": mask, "position_ids": positions, "use_cache": False, "output_hidden_states": True}
-        batches.append((rows, model.model(ids, **options).hidden_states[-1 - layers].float(), mask))
+    for indices, ids, mask in padded_batches(tokenizer, filled, model.device):
+        hidden_states = model.model(ids, output_hidden_states=True, **_options(mask)).hidden_states
+        batches.append((indices, hidden_states[-1 - layers].float(), mask))
     return batches
 
 
 def fine_tune(
-    network: UpperLayers,
-    batches: list[tuple[Tensor, Tensor, Tensor]],
-    labels: Tensor,
-    *,
-    steps: int,
-    learning_rate: float = 2e-4,
+    network: UpperLayers, batches: Batches, labels: Tensor, *, steps: int, learning_rate: float = 2e-4
 ) -> list[float]:
-    """Trains in place with AdamW, on all texts at every step; returns the mean loss before each step. labels: (n,).
+    """Trains in place with AdamW, on all texts at every step; returns the mean loss before each step.
 
-    With several processes each has its share of every batch. Raises CourseError when no batch has a text for each.
+    With several processes each has its share of every batch. Raises CourseError when no batch has a text for each process.
+
+    Args:
+        network: is changed.
+        batches: of `lower_layers`.
+        labels: (n,) class numbers, in the order of the texts.
+        steps: of AdamW.
+        learning_rate: of AdamW.
     """
     rank, world_size = rank_and_world_size(network.head.device.type)
-    if max(len(rows) for rows, _, _ in batches) < world_size:
+    if max(len(indices) for indices, _, _ in batches) < world_size:
         raise CourseError(f"No batch has a text for each of {world_size} processes: start fewer processes.")
     own = slice(rank, None, world_size)
-    batches = [(rows[own], h[own], mask[own]) for rows, h, mask in batches if len(rows) > rank]
+    batches = [(indices[own], h[own], mask[own]) for indices, h, mask in batches if len(indices) > rank]
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=learning_rate, weight_decay=0.01)
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
         total = 0.0
-        for rows, h, mask in batches:
-            loss = F.cross_entropy(network(h, mask), labels[rows].to(h.device), reduction="sum") * world_size / len(labels)
+        for indices, h, mask in batches:
+            # Sums over batches divided by the number of all texts, so that a step sees the mean over texts and not over
+            # batches; times world_size, because gradients are averaged over processes.
+            loss = F.cross_entropy(network(h, mask), labels[indices].to(h.device), reduction="sum") * world_size / len(labels)
             loss.backward()
             total += loss.item()
         all_reduce_gradients(network)
@@ -89,7 +100,13 @@ def fine_tune(
 
 
 @torch.no_grad()
-def answers(network: UpperLayers, batches: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+def predict_logits(network: UpperLayers, batches: Batches) -> Tensor:
     """The logits (n, classes) of all texts, in their order, on the CPU."""
-    order = torch.cat([rows for rows, _, _ in batches]).argsort()
+    order = torch.cat([indices for indices, _, _ in batches]).argsort()
     return torch.cat([network(h, mask).cpu() for _, h, mask in batches])[order]
+
+
+def _options(mask: Tensor) -> dict:
+    """Arguments for a left-padded batch: positions count tokens, not columns."""
+    positions = (mask.cumsum(1) - 1).clamp_min(0)
+    return {"attention_mask": mask, "position_ids": positions, "use_cache": False}

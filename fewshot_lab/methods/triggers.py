@@ -1,13 +1,15 @@
-"""Trigger search: words of the vocabulary, found by the gradient, that make a frozen model answer right (AutoPrompt).
+"""Trigger search: words of the vocabulary, chosen by the gradient, that make a frozen model predict the label (AutoPrompt).
 
-A trigger t_1 .. t_m stands where a template's words would stand; the text x is kept as it is: x t_1 .. t_m -> label word. The
-loss L is the mean cross-entropy over a few labelled texts. Changing token j into w changes the loss, to first order, by
+A trigger t_1 .. t_m takes the place of a template's words; the text x is kept as it is: x t_1 .. t_m -> label word. The loss L
+is the mean cross-entropy over a few labelled texts. Changing token j into w changes the loss, to first order, by
 
     (e_w - e_t_j) . dL/de_j                                            (Ebrahimi et al. 2018, ACL: HotFlip)
 
-One backward pass world_size the whole vocabulary; the k most promising candidates are then tried, and the best is kept if it is
+One backward pass ranks the whole vocabulary; the k most promising candidates are then tried, and the best is kept if it is
 better (Shin et al. 2020, EMNLP: AutoPrompt, equation 2).
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -19,7 +21,7 @@ from .soft_prompts import label_losses, loss_gradients
 def swap_estimates(gradient: Tensor, current: Tensor, embeddings: Tensor) -> Tensor:
     """The first-order change of the loss (m, V) when token j becomes word w; negative is better.
 
-    gradient: (m, d), dL/de at each place. current: (m,) the trigger's token numbers. embeddings: (V, d).
+    gradient: (m, d), dL/de of each token. current: (m,), the trigger's token ids. embeddings: (V, d).
     """
     return gradient @ embeddings.T - (gradient * embeddings[current]).sum(dim=1, keepdim=True)
 
@@ -35,36 +37,43 @@ def search_triggers(
     steps: int,
     candidates: int,
     allowed: Tensor,
-    estimates=swap_estimates,
+    estimates: Callable[[Tensor, Tensor, Tensor], Tensor] = swap_estimates,
 ) -> tuple[Tensor, Tensor]:
-    """Searches one trigger a draw, one place after the other: token numbers (D, m), and the losses (steps + 1, D).
+    """Searches one trigger for each draw: token ids (D, m), and the losses before each step and at the end (steps + 1, D).
 
-    start: (m,) token numbers. allowed: (V,) booleans, the words that may be used; label words never are, for they would write
-    the answer. `candidates` words are tried at a step, the best by `estimates`. The other arguments as in
-    `soft_prompts.text_losses`.
+    Args:
+        model, prefix, draws, labels, label_ids: see `soft_prompts`.
+        start: (m,), the token ids that every search starts from.
+        steps: one token is changed at a step, the first to the last and again.
+        candidates: how many words are tried at a step, the best by `estimates`.
+        allowed: (V,) booleans, the words that may be used; label words never are.
+        estimates: ranks the vocabulary, see `swap_estimates`.
     """
     table = model.get_input_embeddings().weight.detach()
-    barred = ~allowed
-    barred[label_ids] = True
+    # A label word in the trigger would favour its class whatever the text says.
+    forbidden = ~allowed
+    forbidden[label_ids] = True
+    forbidden = forbidden.to(table.device)
     trigger = start.repeat(int(draws.max()) + 1, 1)  # (D, m)
-    here = torch.arange(len(trigger), device=trigger.device)
+    every_draw = torch.arange(len(trigger), device=trigger.device)
     losses = []
     for step in range(steps):
         j = step % trigger.shape[1]
-        loss, gradient = loss_gradients(
-            model, prefix, token_embeddings(model, trigger), draws, labels, label_ids
-        )  # (D,), (D, m, d)
+        embeddings = token_embeddings(model, trigger)  # (D, m, d)
+        loss, gradient = loss_gradients(model, prefix, embeddings, draws, labels, label_ids)  # (D,), (D, m, d)
         losses.append(loss)
-        change = estimates(gradient[:, j], trigger[:, j], table.float()).masked_fill(barred.to(table.device), torch.inf)
+        change = estimates(gradient[:, j], trigger[:, j], table.float()).masked_fill(forbidden, torch.inf)  # (D, V)
         tried = trigger.repeat(candidates, 1, 1)  # (k, D, m)
         tried[:, :, j] = change.topk(candidates, largest=False).indices.T
-        found, best = label_losses(model, prefix, token_embeddings(model, tried), draws, labels, label_ids).min(dim=0)  # (D,)
-        trigger = torch.where((found < loss)[:, None], tried[best, here], trigger)
-    return trigger, torch.stack([*losses, torch.minimum(found, losses[-1])]).cpu()
+        # The estimate holds for small steps only, and words lie far apart: the true loss decides.
+        tried_losses = label_losses(model, prefix, token_embeddings(model, tried), draws, labels, label_ids)  # (k, D)
+        lowest, best = tried_losses.min(dim=0)  # (D,)
+        trigger = torch.where((lowest < loss)[:, None], tried[best, every_draw], trigger)
+    return trigger, torch.stack([*losses, torch.minimum(lowest, losses[-1])]).cpu()
 
 
 def plain_words(tokenizer) -> Tensor:
     """Which tokens are plain English letters, with or without a space before them: booleans (V,)."""
     tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    bare = [token.removeprefix("Ġ") for token in tokens]
-    return torch.tensor([word.isascii() and word.isalpha() for word in bare])
+    without_space = [token.removeprefix("Ġ") for token in tokens]  # how byte-level BPE writes a space
+    return torch.tensor([word.isascii() and word.isalpha() for word in without_space])

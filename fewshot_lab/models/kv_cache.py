@@ -1,8 +1,8 @@
-"""A causal language model that reads a text once: what it keeps of it (keys and values) serves all that goes on from there.
+"""The KV cache of a causal language model: a text is encoded once, and many continuations of it are computed from there.
 
-In a causal model no token sees a later one. So what the layers computed for a text stays right whatever follows, and only the
-new tokens have to be computed (the "KV cache"; Pope et al. 2023, MLSys). Two uses: one beginning shared by many texts, and
-many endings tried after the same texts.
+In a causal model no token attends to a later one. What the layers computed for a text therefore holds whatever follows it, and
+only the new tokens have to be computed (Pope et al. 2023, MLSys). Two uses: one beginning that many texts share, and many
+endings tried after the same texts.
 """
 
 import contextlib
@@ -14,157 +14,184 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-TOKENS = 768  # in a batch, padding counted: large enough to be fast, small enough that little is padded
-KEPT = 8 * TOKENS  # in a batch, with what each text goes on from: 140 MB of SmolLM2's keys and values in bfloat16
+MAX_TOKENS = 768  # new ones in a batch, padding counted: large enough to be fast, small enough that little is padded
+MAX_KEPT = 8 * MAX_TOKENS  # the prefix counted too: 140 MB of SmolLM2's keys and values in bfloat16
 
-Pairs = list[tuple[Tensor, Tensor]]
+KeysValues = list[tuple[Tensor, Tensor]]  # of every layer
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """N texts as the model keeps them, in batches of like lengths, padded on the left.
+    """N encoded texts, in batches of similar lengths, padded on the left.
 
-    places: where the texts of each batch stand among the N. pairs: for each batch the keys and values (B, heads, T, width) of
-    every layer. masks: (B, T), 1 at a token and 0 at padding. hidden: the last layer's vectors (B, T', d) of the tokens that
-    were read last.
+    indices: which of the N texts each batch holds, in its order. keys_values: for each batch the keys and values
+    (B, heads, T, width) of every layer. masks: (B, T), 1 at a token and 0 at padding. hidden: the last layer's hidden states
+    (B, T', d) of the tokens that were encoded last, T' <= T.
     """
 
-    places: tuple[Tensor, ...]
-    pairs: tuple[Pairs, ...]
+    indices: tuple[Tensor, ...]
+    keys_values: tuple[KeysValues, ...]
     masks: tuple[Tensor, ...]
     hidden: tuple[Tensor, ...]
 
     def last(self) -> Tensor:
-        """The last token's vector of each text (N, d), in the texts' order."""
+        """The hidden state of each text's last token (N, d), in the order of the texts."""
         return self.ordered([h[:, -1] for h in self.hidden])
 
-    def mean(self) -> Tensor:
-        """The mean of each text's vectors (N, d), padding left out, in the texts' order."""
-        weights = [mask[:, -h.shape[1] :, None].to(h) for h, mask in zip(self.hidden, self.masks, strict=True)]
-        return self.ordered([(h * w).sum(1) / w.sum(1) for h, w in zip(self.hidden, weights, strict=True)])
-
     def ordered(self, values: list[Tensor]) -> Tensor:
-        """Values of each batch's texts along their first dimension, put together in the texts' order."""
-        order = torch.cat(self.places).argsort()
+        """Values of each batch's texts along their first dimension, joined in the order of the texts."""
+        order = torch.cat(self.indices).argsort()
         return torch.cat(values)[order.to(values[0].device)]
 
     def batches(self) -> Iterator[tuple[Tensor, "Prefix"]]:
-        """Each batch as a prefix of its own, after the places of its texts."""
-        for places, pairs, mask, hidden in zip(self.places, self.pairs, self.masks, self.hidden, strict=True):
-            yield places, Prefix((torch.arange(len(places)),), (pairs,), (mask,), (hidden,))
+        """For each batch the indices of its texts, and the batch as a prefix of its own."""
+        for indices, keys_values, mask, hidden in zip(self.indices, self.keys_values, self.masks, self.hidden, strict=True):
+            yield indices, Prefix((torch.arange(len(indices)),), (keys_values,), (mask,), (hidden,))
 
     def share(self, rank: int, world_size: int) -> "Prefix":
-        """Texts rank, rank + world_size, ... alone, in this order."""
+        """The texts of one process: rank, rank + world_size, ..., in this order."""
         if world_size == 1:
             return self
         parts = []
-        for places, pairs, mask, hidden in zip(self.places, self.pairs, self.masks, self.hidden, strict=True):
-            if len(own := (places % world_size == rank).nonzero()[:, 0]):
-                here = own.to(mask.device)
-                kept = [(k[here], v[here]) for k, v in pairs]
-                parts.append((places[own] // world_size, kept, mask[here], hidden[here]))
+        for indices, keys_values, mask, hidden in zip(self.indices, self.keys_values, self.masks, self.hidden, strict=True):
+            # A batch may hold no text of this process: it is left out, because the model takes no empty batch.
+            if len(rows := (indices % world_size == rank).nonzero()[:, 0]):
+                on_device = rows.to(mask.device)
+                own = [(k[on_device], v[on_device]) for k, v in keys_values]
+                parts.append((indices[rows] // world_size, own, mask[on_device], hidden[on_device]))
         return Prefix(*zip(*parts, strict=True))
 
 
 def encode_prefix(tokenizer, model, texts: Sequence[str], *, after: Prefix | None = None) -> Prefix:
-    """Reads texts, each after the one text of `after` when that is given; no gradients are recorded."""
-    batches = _batches(tokenizer, model, texts, after)
+    """Encodes texts; no gradients are recorded.
+
+    Args:
+        tokenizer: the model's.
+        model: a causal language model of transformers.
+        texts: none of them empty.
+        after: the prefix of one text that comes before each of them, if there is one.
+    """
     with torch.no_grad():
-        found = [(rows, *_forward(model, token_embeddings(model, ids), mask, before)) for rows, ids, mask, before in batches]
-    places, hidden, pairs, masks = zip(*found, strict=True)
-    return Prefix(places, pairs, masks, hidden)
+        encoded = [
+            (indices, *_forward(model, token_embeddings(model, ids), mask, cache))
+            for indices, ids, mask, cache in _batches(tokenizer, model, texts, after)
+        ]
+    indices, hidden, keys_values, masks = zip(*encoded, strict=True)
+    return Prefix(indices, keys_values, masks, hidden)
 
 
 def last_hidden(tokenizer, model, texts: Sequence[str], *, after: Prefix | None = None) -> Tensor:
-    """The last token's hidden vector of each text (N, d): `encode_prefix(...).last()` without keeping keys and values."""
-    places, last = [], []
+    """The hidden state of each text's last token (N, d): `encode_prefix(...).last()` without keeping keys and values."""
+    all_indices, last = [], []
     with torch.no_grad():
-        for rows, ids, mask, before in _batches(tokenizer, model, texts, after):
-            places.append(rows)
-            last.append(_forward(model, token_embeddings(model, ids), mask, before)[0][:, -1].clone())
-    return Prefix(tuple(places), (), (), ()).ordered(last)
-
-
-def padded_batches(tokenizer, texts: Sequence[str], device, before: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches of like lengths, padded on the left: the texts' places (B,), token numbers (B, T), mask (B, T).
-
-    before: how many tokens each text goes on from.
-    """
-    tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    if empty := [number for number, ids in enumerate(tokens) if not ids]:
-        raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
-    order = sorted(range(len(texts)), key=lambda row: len(tokens[row]))
-    while order:
-        lengths = ((n, len(tokens[order[n]])) for n in range(1, len(order)))  # the longest of n + 1 texts
-        full = (n for n, longest in lengths if (n + 1) * longest > TOKENS or (n + 1) * (before + longest) > KEPT)
-        size = next(full, len(order))
-        rows, order = order[:size], order[size:]
-        padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
-        yield torch.tensor(rows), padded["input_ids"].to(device), padded["attention_mask"].to(device)
+        for indices, ids, mask, cache in _batches(tokenizer, model, texts, after):
+            all_indices.append(indices)
+            # A copy: a view of the last token would keep the hidden states of all tokens in memory.
+            last.append(_forward(model, token_embeddings(model, ids), mask, cache)[0][:, -1].clone())
+    return Prefix(tuple(all_indices), (), (), ()).ordered(last)
 
 
 def extend(model, prefix: Prefix, endings: Tensor) -> Tensor:
-    """The last token's vector when the N texts go on with each of c endings: (c, N, d).
+    """The hidden state of the last token when the N texts continue with each of c endings: (c, N, d).
 
-    endings: embeddings (c, N, m, d), each text's own, or (c, 1, m, d), the same for all (see `token_embeddings`). Gradients
+    endings: embeddings (c, N, m, d), a text's own, or (c, 1, m, d), the same for all texts (see `token_embeddings`). Gradients
     flow to them.
     """
-    found = []
-    for rows, pairs, mask in zip(prefix.places, prefix.pairs, prefix.masks, strict=True):
+    last = []
+    for indices, keys_values, mask in zip(prefix.indices, prefix.keys_values, prefix.masks, strict=True):
         c, n = len(endings), len(mask)
-        inputs = endings.expand(c, n, -1, -1) if endings.shape[1] == 1 else endings[:, rows.to(endings.device)]
-        new = torch.ones(c * n, inputs.shape[2], dtype=mask.dtype, device=mask.device)
-        with _quick_gradient(inputs):
-            h, _, _ = _forward(model, inputs.flatten(0, 1), new, _repeated(pairs, mask, c))
-        found.append(h[:, -1].unflatten(0, (c, n)).transpose(0, 1))  # (n, c, d)
-    return prefix.ordered(found).transpose(0, 1)
+        inputs = endings.expand(c, n, -1, -1) if endings.shape[1] == 1 else endings[:, indices.to(endings.device)]
+        new_mask = torch.ones(c * n, inputs.shape[2], dtype=mask.dtype, device=mask.device)
+        with _fast_gradient(inputs):
+            h, _, _ = _forward(model, inputs.flatten(0, 1), new_mask, _repeated(keys_values, mask, c))
+        last.append(h[:, -1].unflatten(0, (c, n)).transpose(0, 1))  # (n, c, d)
+    return prefix.ordered(last).transpose(0, 1)
 
 
 def token_embeddings(model, ids: Tensor) -> Tensor:
-    """The input vectors (..., d) of token numbers (...)."""
+    """The model's input embeddings (..., d) of token ids (...)."""
     return model.get_input_embeddings()(ids)
 
 
 def token_ids(tokenizer, model, text: str) -> Tensor:
-    """The token numbers (m,) of a text, on the model's device; raises ValueError for an empty text."""
+    """The token ids (m,) of a text, on the model's device; raises ValueError for an empty text."""
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if not ids:
         raise ValueError("The text is empty: there is no token in it.")
     return torch.tensor(ids, device=model.device)
 
 
+def padded_batches(tokenizer, texts: Sequence[str], device, prefix_length: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches of similar lengths, padded on the left: the texts' indices (B,), token ids (B, T) and mask (B, T).
+
+    Raises ValueError for an empty text.
+
+    Args:
+        tokenizer: the model's.
+        texts: in any order.
+        device: where ids and masks go.
+        prefix_length: how many tokens come before each text, for they take memory too.
+    """
+    tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    if empty := [number for number, ids in enumerate(tokens) if not ids]:
+        raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
+    order = sorted(range(len(texts)), key=lambda index: len(tokens[index]))
+    while order:
+        # From the shortest on: text number n is the longest of the first n + 1, and all are padded to its length.
+        lengths = ((n, len(tokens[order[n]])) for n in range(1, len(order)))
+        too_large = (n for n, t in lengths if (n + 1) * t > MAX_TOKENS or (n + 1) * (prefix_length + t) > MAX_KEPT)
+        size = next(too_large, len(order))
+        rows, order = order[:size], order[size:]
+        # On the left, so that the last token of every text is in the last column and a continuation follows it directly.
+        padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
+        yield torch.tensor(rows), padded["input_ids"].to(device), padded["attention_mask"].to(device)
+
+
 def _batches(tokenizer, model, texts: Sequence[str], after: Prefix | None) -> Iterator[tuple]:
-    """(places, token numbers, mask, what all go on from) of each batch."""
-    beginning = 0 if after is None else after.masks[0].shape[1]
-    for rows, ids, mask in padded_batches(tokenizer, texts, model.device, beginning):
-        yield rows, ids, mask, None if after is None else _repeated(after.pairs[0], after.masks[0], len(rows))
+    """For each batch the texts' indices, token ids, mask, and the keys, values and mask of what comes before."""
+    prefix_length = 0 if after is None else after.masks[0].shape[1]
+    for indices, ids, mask in padded_batches(tokenizer, texts, model.device, prefix_length):
+        # `after` holds one text, so it has one batch: its row is repeated for every text here.
+        yield indices, ids, mask, None if after is None else _repeated(after.keys_values[0], after.masks[0], len(indices))
 
 
-def _repeated(pairs: Pairs, mask: Tensor, times: int) -> tuple[Pairs, Tensor]:
-    """The batch `times` times, one after the other."""
+def _repeated(keys_values: KeysValues, mask: Tensor, times: int) -> tuple[KeysValues, Tensor]:
+    """The rows of a batch `times` times, one block after the other."""
     if times == 1:
-        return pairs, mask
-    if len(mask) == 1:  # no copy in memory
-        return [(k.expand(times, -1, -1, -1), v.expand(times, -1, -1, -1)) for k, v in pairs], mask.expand(times, -1)
-    return [(k.repeat(times, 1, 1, 1), v.repeat(times, 1, 1, 1)) for k, v in pairs], mask.repeat(times, 1)
+        return keys_values, mask
+    if len(mask) == 1:  # a single row is expanded, which copies nothing
+        return [(k.expand(times, -1, -1, -1), v.expand(times, -1, -1, -1)) for k, v in keys_values], mask.expand(times, -1)
+    return [(k.repeat(times, 1, 1, 1), v.repeat(times, 1, 1, 1)) for k, v in keys_values], mask.repeat(times, 1)
 
 
-def _quick_gradient(inputs: Tensor) -> contextlib.AbstractContextManager:
+def _fast_gradient(inputs: Tensor) -> contextlib.AbstractContextManager:
     """For few tokens the gradient of attention is faster on a CPU by plain matrix products than by the fused kernel."""
     return sdpa_kernel(SDPBackend.MATH) if inputs.requires_grad else contextlib.nullcontext()
 
 
-def _forward(model, inputs: Tensor, mask: Tensor, before: tuple[Pairs, Tensor] | None) -> tuple[Tensor, Pairs, Tensor]:
-    """Hidden vectors (B, T, d) of the inputs, and the keys, values and mask of all that has been read."""
+def _forward(
+    model, inputs: Tensor, mask: Tensor, before: tuple[KeysValues, Tensor] | None
+) -> tuple[Tensor, KeysValues, Tensor]:
+    """Hidden states (B, T, d) of the inputs, and the keys, values and mask of everything encoded so far.
+
+    Args:
+        model: a causal language model of transformers.
+        inputs: embeddings (B, T, d), not ids, so that a soft prompt goes the same way as words.
+        mask: (B, T), of the inputs alone.
+        before: keys, values and mask of what comes before the inputs.
+    """
     from transformers import DynamicCache
 
     cache = DynamicCache()
     if before is not None:
+        # A new cache each time: it appends to itself, and the prefix must stay as it is for the next ending.
         cache = DynamicCache(before[0])
         mask = torch.cat([before[1], mask], dim=1)
+    # Positions count tokens, not columns: the model would otherwise take a padded text for one that begins later.
     positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -inputs.shape[1] :]
-    # `cache` is the name since transformers 5.24
+    # transformers 5.24 renamed the argument to `cache`
     name = "cache" if "cache" in inspect.signature(model.model.forward).parameters else "past_key_values"
     embedded = inputs.to(model.dtype)
+    # The backbone without its output layer: logits of all words at every token would be by far the largest tensor here.
     done = model.model(inputs_embeds=embedded, attention_mask=mask, position_ids=positions, use_cache=True, **{name: cache})
     return done.last_hidden_state, [(layer.keys, layer.values) for layer in cache.layers], mask

@@ -23,7 +23,7 @@ class PromptExplorer(Explorer):
         self.tokenizer, self.model, self.task = tokenizer, model, task
         self.rows = torch.linspace(0, len(task.validation_texts) - 1, texts).long().tolist()
         self.texts = [task.validation_texts[row] for row in self.rows]
-        self.readings: dict = {}
+        self.prefixes: dict = {}
         super().__init__(
             template=ipywidgets.Text(
                 template.replace("\n", "\\n"),
@@ -51,12 +51,12 @@ class PromptExplorer(Explorer):
                     count=len(words),
                 )
             )
-        before, joint, after = prompts.pieces(self["template"].replace("\\n", "\n"))
-        if (before, joint) not in self.readings:  # an edit after {x} does not read the texts again
-            self.readings = {(before, joint): prompts.read_texts(self.tokenizer, self.model, self.texts, before, joint)}
-        hidden = prompts.next_word_vectors(self.tokenizer, self.model, self.readings[before, joint], after)
+        before, joint, after = prompts.split_template(self["template"].replace("\\n", "\n"))
+        if (before, joint) not in self.prefixes:  # an edit after {x} does not encode the texts again
+            self.prefixes = {(before, joint): prompts.encode_texts(self.tokenizer, self.model, self.texts, before, joint)}
+        hidden = prompts.next_token_hidden(self.tokenizer, self.model, self.prefixes[before, joint], after)
         ids = prompts.label_tokens(self.tokenizer, words)
-        scores = prompts.next_word_log_probabilities(self.model, hidden)[:, ids]
+        scores = prompts.next_token_log_probabilities(self.model, hidden)[:, ids]
         return scores if self["calibrated"] == _CALIBRATED[0] else prompts.mean_logit_calibration(scores, scores)
 
     def right(self, scores: torch.Tensor) -> torch.Tensor:
@@ -84,7 +84,7 @@ class PromptExplorer(Explorer):
 
     def tokens(self) -> str:
         """The tokens of the first text in the template, each in a frame, spaces and line ends made visible."""
-        filled = self["template"].replace("\\n", "\n").replace(prompts.PLACE, self.texts[0])
+        filled = self["template"].replace("\\n", "\n").replace(prompts.SLOT, self.texts[0])
         ids = self.tokenizer(filled, add_special_tokens=False)["input_ids"]
         pieces = [html.escape(self.tokenizer.decode([token])).replace(" ", "␣").replace("\n", "⏎") for token in ids]
         return " ".join(f"<span style='border:1px solid;border-radius:3px;padding:0 2px'>{piece}</span>" for piece in pieces)

@@ -83,15 +83,15 @@ lab.predict(
 
 
 # %% exercise="sequence_log_probability"
-def sequence_log_probability(logits, tokens, given):
-    """The log-probability of a continuation: the sum of log P(token t | the tokens before it), over all t >= given.
+def sequence_log_probability(logits, tokens, prompt_length):
+    """The log-probability of a continuation: the sum of log P(token t | the tokens before it), over t >= prompt_length.
 
     logits: float tensor (T, V), row t is what the model says after token t. tokens: whole numbers (T,), prompt and
-    continuation. given: how many tokens are the prompt, at least 1. Returns a scalar tensor.
+    continuation. prompt_length: how many tokens are the prompt, at least 1. Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
-    log_p = logits.log_softmax(dim=1)[given - 1 : -1]
-    return log_p.gather(1, tokens[given:, None]).sum()
+    log_p = logits.log_softmax(dim=1)[prompt_length - 1 : -1]
+    return log_p.gather(1, tokens[prompt_length:, None]).sum()
     ### END SOLUTION
 
 
@@ -105,12 +105,12 @@ SHOWN, TEMPLATE_SHOWN = task.validation_texts[0], "Dictionary definition: {x}\nT
 longer = [f"{word} or something like it" for word in WORDS[:2]]
 cached = prompts.continuation_scores(tokenizer, model, [SHOWN], TEMPLATE_SHOWN, WORDS + longer)[0]
 prompt = TEMPLATE_SHOWN.replace("{x}", SHOWN)
-given = len(kv_cache.token_ids(tokenizer, model, prompt))
+prompt_length = len(kv_cache.token_ids(tokenizer, model, prompt))
 print(prompt)
 for word, score in zip(WORDS + longer, cached.tolist()):
     tokens = kv_cache.token_ids(tokenizer, model, f"{prompt} {word}")
     with torch.no_grad():
-        alone = log_probability(model(tokens[None]).logits[0].float(), tokens, given).item()
+        alone = log_probability(model(tokens[None]).logits[0].float(), tokens, prompt_length).item()
     print(f"{score:8.2f} (whole sentence {alone:8.2f})  {word}")
 
 # %% [markdown]
@@ -136,7 +136,7 @@ def places(wanted):
     return torch.cat([task.rows(wanted, seed) for seed in SEEDS]).unique()
 
 
-BEFORE, JOINT, _ = prompts.pieces(TEMPLATE_SHOWN)
+BEFORE, JOINT, _ = prompts.split_template(TEMPLATE_SHOWN)
 ENDS = ["\nType:", "\nThis describes a", "\nCategory:", " is a kind of"]
 drawn, everything = places(K), places(max(SHOTS))
 pool_rows = torch.cat(
@@ -163,9 +163,9 @@ parts |= {"pool": train_texts[len(drawn) :], "rest": test_texts[len(first) :]}
 # %%
 read, vectors = {}, {}  # vectors: (part, template's end) -> (texts, d)
 for part in lab.progress_bar(["validation", "drawn", "few"], "parts of the texts"):
-    read[part] = prompts.read_texts(tokenizer, model, parts[part], BEFORE, JOINT)
+    read[part] = prompts.encode_texts(tokenizer, model, parts[part], BEFORE, JOINT)
     for end in ENDS:
-        vectors[part, end] = prompts.next_word_vectors(tokenizer, model, read[part], end)
+        vectors[part, end] = prompts.next_token_hidden(tokenizer, model, read[part], end)
 del read["drawn"]  # the keys and values of so many texts are hundreds of megabytes
 
 # %% [markdown]
@@ -175,7 +175,7 @@ del read["drawn"]  # the keys and values of so many texts are hundreds of megaby
 # %%
 def scores(part, end):
     """log P(label word | text, end) for the texts of a part: (texts, classes)."""
-    return prompts.next_word_log_probabilities(model, vectors[part, end])[:, label_ids]
+    return prompts.next_token_log_probabilities(model, vectors[part, end])[:, label_ids]
 
 
 labels = {
@@ -267,8 +267,8 @@ lab.figures.curves(
 # %%
 for part in ("rest", "pool"):
     began = time.perf_counter()
-    seen = prompts.read_texts(tokenizer, model, parts[part], BEFORE, JOINT)
-    vectors[part, END] = prompts.next_word_vectors(tokenizer, model, seen, END)
+    seen = prompts.encode_texts(tokenizer, model, parts[part], BEFORE, JOINT)
+    vectors[part, END] = prompts.next_token_hidden(tokenizer, model, seen, END)
     del seen
     per_text = (time.perf_counter() - began) / len(parts[part])
 print(f"Scoring 200 texts takes {200 * per_text:.1f} s.")
@@ -279,7 +279,7 @@ labels["test"], labels["pool"] = task.test_labels[test_rows], task.train_labels[
 
 def words_said(part):
     """log P(word | text, end) of every word for the test texts or the pool: (texts, V), 100 MB, so it is not kept."""
-    return prompts.next_word_log_probabilities(model, features[part])
+    return prompts.next_token_log_probabilities(model, features[part])
 
 
 for part in ("test", "pool"):
@@ -548,7 +548,7 @@ blank = kv_cache.token_ids(tokenizer, model, " the" * len(ending))
 texts, given = zip(*(task.draw(K, seed) for seed in DRAWS))
 draws = torch.arange(len(DRAWS)).repeat_interleave(torch.tensor([len(t) for t in texts]))
 y = torch.cat(given)
-seen = prompts.read_texts(
+seen = prompts.encode_texts(
     tokenizer, model, [text for part in texts for text in part], BEFORE, JOINT
 )
 common = (model, seen, draws, y, label_ids)
@@ -649,7 +649,7 @@ def head_accuracy(name, shots, seed):
     z, start = kept[HEADS[name][0]], HEADS[name][1]
     rows = torch.isin(pool_rows, task.rows(shots, seed))
     classify = prompts.fit_head(
-        z["pool"][rows], labels["pool"][rows], len(WORDS), like=z["pool"], start=start
+        z["pool"][rows], labels["pool"][rows], len(WORDS), unlabelled=z["pool"], start=start
     )
     return share(classify(z["test"]), "test")
 
@@ -672,7 +672,7 @@ LAYERS, (TUNE_STEPS, RATE) = (
 
 def lower(texts):
     """What the frozen lower layers give for the filled templates."""
-    return fine_tuning.from_below(
+    return fine_tuning.lower_layers(
         tokenizer, model, [f"{BEFORE}{JOINT}{text}{END}" for text in texts], LAYERS
     )
 
@@ -683,7 +683,7 @@ def fine_tuned(texts, y):
         model, LAYERS, model.get_output_embeddings().weight[label_ids]
     )
     fine_tuning.fine_tune(network, lower(texts), y, steps=TUNE_STEPS, learning_rate=RATE)
-    return share(fine_tuning.answers(network, below), "few")
+    return share(fine_tuning.predict_logits(network, below), "few")
 
 
 below = lower(parts["few"])

@@ -29,10 +29,10 @@ def lm():
 def labelled(lm):
     """Two draws of two labelled glosses a class as the model keeps them, which draw each is of, labels, label words' tokens."""
     (texts, labels), (more, more_labels) = (glosses.task().draw(2, seed) for seed in (0, 1))
-    before, joint, _ = prompts.pieces(TEMPLATE)
+    before, joint, _ = prompts.split_template(TEMPLATE)
     draws = torch.arange(2).repeat_interleave(10)
     ids = prompts.label_tokens(lm[0], WORDS)
-    return prompts.read_texts(*lm, texts + more, before, joint), draws, torch.cat([labels, more_labels]), ids
+    return prompts.encode_texts(*lm, texts + more, before, joint), draws, torch.cat([labels, more_labels]), ids
 
 
 def test_scores_with_shared_beginnings_are_those_of_one_forward_pass_each(lm):
@@ -43,20 +43,19 @@ def test_scores_with_shared_beginnings_are_those_of_one_forward_pass_each(lm):
     assert torch.allclose(prompts.continuation_scores(*lm, TEXTS, TEMPLATE, LONG), longer, atol=2e-3)
 
 
-def test_demonstrations_read_once_are_the_same_as_written_out(lm):
+def test_demonstrations_encoded_once_score_as_written_out(lm):
     prompt = in_context.demonstration_prompt(["a cat", "a rose"], torch.tensor([0, 1]), WORDS, "{x} ->", torch.tensor([1, 0]))
     assert prompt == "a rose -> plant\na cat -> animal\n"
     written_out = prompts.naive_scores(*lm, TEXTS, prompt + "{x} ->", WORDS)
     assert torch.allclose(in_context.in_context_scores(*lm, prompt, TEXTS, WORDS), written_out, atol=2e-3)
 
 
-def test_reading_keeps_the_texts_order_and_goes_on_with_every_ending(lm):
+def test_a_prefix_keeps_the_texts_order_and_is_extended_by_every_ending(lm):
     tokenizer, model = lm
     prefix = encode_prefix(tokenizer, model, TEXTS)
     for row, text in enumerate(TEXTS):
         alone = encode_prefix(tokenizer, model, [text])
         assert torch.allclose(prefix.last()[row], alone.last()[0], atol=1e-3)
-        assert torch.allclose(prefix.mean()[row], alone.mean()[0], atol=1e-3)
     assert torch.equal(last_hidden(tokenizer, model, TEXTS), prefix.last())
     endings = torch.stack([token_embeddings(model, token_ids(tokenizer, model, ending)) for ending in (" is a", " has the")])
     both = extend(model, prefix, endings[:, None])
@@ -73,7 +72,7 @@ def test_batches_hold_every_text_once_and_not_too_many_tokens(lm):
     texts = ["word " * count for count in (1, 300, 2, 700, 3, 900, 4)]
     found = list(kv_cache.padded_batches(lm[0], texts, "cpu"))
     assert sorted(torch.cat([rows for rows, *_ in found]).tolist()) == list(range(7))
-    assert all(ids.numel() <= kv_cache.TOKENS or len(ids) == 1 for _, ids, _ in found) and len(found) > 2
+    assert all(ids.numel() <= kv_cache.MAX_TOKENS or len(ids) == 1 for _, ids, _ in found) and len(found) > 2
 
 
 @settings(max_examples=30, deadline=None)
@@ -102,7 +101,7 @@ def test_calibration_forgives_a_constant_preference_for_a_word(seed):
     assert torch.allclose(words.exp().sum(1), torch.ones(6), atol=1e-5)
 
 
-def test_templates_and_label_words_that_cannot_be_used_are_told(lm):
+def test_templates_and_label_words_that_cannot_be_used_are_errors(lm):
     for template, words in (
         ("no place", "exactly once"),
         ("{x} {x} is", "exactly once"),
@@ -110,7 +109,7 @@ def test_templates_and_label_words_that_cannot_be_used_are_told(lm):
         ("{x}", "go on"),
     ):
         with pytest.raises(CourseError, match=words):
-            prompts.pieces(template)
+            prompts.split_template(template)
     with pytest.raises(CourseError, match="choose a word of one token"):
         prompts.label_tokens(lm[0], ["animal", "hippopotamus"])
     with pytest.raises(CourseError, match="the same word"):
@@ -136,8 +135,8 @@ def test_prompts_that_learn_side_by_side_learn_what_each_learns_alone(lm, labell
     start = token_embeddings(model, token_ids(tokenizer, model, "\nType:"))
     both, losses = soft_prompts.tune_prompts(model, prefix, draws, labels, ids, start, steps=2)
     texts, labels = glosses.task().draw(2, seed=1)
-    before, joint, _ = prompts.pieces(TEMPLATE)
-    one = prompts.read_texts(*lm, texts, before, joint)
+    before, joint, _ = prompts.split_template(TEMPLATE)
+    one = prompts.encode_texts(*lm, texts, before, joint)
     nothing = torch.zeros(10, dtype=torch.long)
     alone, its_losses = soft_prompts.tune_prompts(model, one, nothing, labels, ids, start, steps=2)
     assert torch.allclose(losses[:, 1], its_losses[:, 0], atol=2e-3)
@@ -178,7 +177,7 @@ def test_the_estimate_of_a_swap_is_the_slope_of_the_loss(lm, labelled):
 def test_fine_tuning_moves_copies_of_the_upper_layers_only(lm):
     tokenizer, model = lm
     texts, labels = glosses.task().draw(1, seed=0)
-    batches = fine_tuning.from_below(tokenizer, model, [TEMPLATE.replace("{x}", text) for text in texts], 2)
+    batches = fine_tuning.lower_layers(tokenizer, model, [TEMPLATE.replace("{x}", text) for text in texts], 2)
     head = model.get_output_embeddings().weight[prompts.label_tokens(tokenizer, WORDS)]
     network = fine_tuning.UpperLayers(model, 2, head)
     scores = prompts.label_scores(*lm, texts, TEMPLATE, WORDS).log_softmax(1)
@@ -188,17 +187,17 @@ def test_fine_tuning_moves_copies_of_the_upper_layers_only(lm):
     losses = fine_tuning.fine_tune(network, batches, labels, steps=5, learning_rate=3e-4)
     assert losses[-1] < losses[0] - 0.2
     assert torch.equal(model.model.layers[-1].mlp.up_proj.weight, before)
-    assert not torch.equal(network.inner.layers[-1].mlp.up_proj.weight, before)
+    assert not torch.equal(network.backbone.layers[-1].mlp.up_proj.weight, before)
 
 
 def test_a_head_pulled_to_the_prompt_starts_there_and_learns():
     generator = torch.Generator().manual_seed(0)
     like, start = torch.randn(50, 8, generator=generator), torch.randn(3, 8, generator=generator)
-    nothing = prompts.fit_head(like[:0], torch.empty(0, dtype=torch.long), 3, like=like, start=start)
+    nothing = prompts.fit_head(like[:0], torch.empty(0, dtype=torch.long), 3, unlabelled=like, start=start)
     assert torch.allclose(nothing(like), (like - like.mean(0)) @ start.T, atol=1e-4)
     labels = torch.arange(3).repeat(10)
     features = 3 * torch.eye(8)[labels] + 0.1 * torch.randn(30, 8, generator=generator)
-    learned = prompts.fit_head(features, labels, 3, like=features)
+    learned = prompts.fit_head(features, labels, 3, unlabelled=features)
     assert (learned(features).argmax(1) == labels).all()
 
 

@@ -172,8 +172,8 @@ def language_model():
 def soft_prompt(texts_a_class: int = 2) -> Tensor:
     lm = language_model()
     texts, labels = glosses.task().draw(texts_a_class, 0)
-    before, joint, _ = prompts.pieces("Definition: {x}\nType:")
-    prefix, ids = prompts.read_texts(*lm, texts, before, joint), prompts.label_tokens(lm[0], WORDS)
+    before, joint, _ = prompts.split_template("Definition: {x}\nType:")
+    prefix, ids = prompts.encode_texts(*lm, texts, before, joint), prompts.label_tokens(lm[0], WORDS)
     start = token_embeddings(lm[1], token_ids(*lm, "\nType:"))
     draws = torch.zeros(len(texts), dtype=torch.long)
     P, losses = soft_prompts.tune_prompts(lm[1], prefix, draws, labels, ids, start, steps=2)
@@ -183,18 +183,18 @@ def soft_prompt(texts_a_class: int = 2) -> Tensor:
 def upper_layers(count: int = 9) -> Tensor:
     lm = language_model()
     texts, labels = glosses.task().draw(2, 0)
-    batches = fine_tuning.from_below(*lm, [f"Definition: {text}\nType:" for text in texts[:count]], 1)
+    batches = fine_tuning.lower_layers(*lm, [f"Definition: {text}\nType:" for text in texts[:count]], 1)
     head = lm[1].get_output_embeddings().weight[prompts.label_tokens(lm[0], WORDS)]
     network = fine_tuning.UpperLayers(lm[1], 1, head)
     losses = fine_tuning.fine_tune(network, batches, labels[:count], steps=2)
-    return torch.cat([torch.tensor(losses), fine_tuning.answers(network, batches).flatten()])
+    return torch.cat([torch.tensor(losses), fine_tuning.predict_logits(network, batches).flatten()])
 
 
 def probe_head() -> Tensor:
     """A head that is fitted whole, not in steps: every process fits the same."""
     generator = torch.Generator().manual_seed(0)
     features, labels = torch.randn(40, 8, generator=generator), torch.arange(40) % 4
-    return prompts.fit_head(features, labels, 4, like=features)(features).detach()
+    return prompts.fit_head(features, labels, 4, unlabelled=features)(features).detach()
 
 
 def swept(seed: int) -> dict:
