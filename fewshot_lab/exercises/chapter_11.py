@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from ..augment import targets
 from ..augment.geometry import invert, rotation, scaling, shearing, translation, warp
 from ..methods import pipeline
-from ..methods.leaderboard import WAY, held_out, nearest_prototype, surely_better
+from ..methods.leaderboard import WAY, held_out, nearest_prototype, significantly_better
 from .declare import exercise
 
 
@@ -213,8 +213,8 @@ BLOCKS = (
 )
 GUESSES = "Your answers are no better than guessing. Do you choose the *smallest* distance, or the *largest* similarity?"
 FLOOR = (
-    "Your method reads letters, but not surely better than the mean image of each class, compared pixel by pixel. The letters "
-    "are moved about: what could you do to every image so that it does not matter where in it the ink is?"
+    "Your method recognises letters, but not significantly better than the mean image of each class, compared pixel by pixel. "
+    "The letters are moved about: what could you do to every image so that it does not matter where in it the ink is?"
 )
 
 
@@ -288,8 +288,8 @@ def _beats_chance(function, generator):
     return None if sum(accuracies) / JUDGED > 1 / WAY else GUESSES
 
 
-@few_shot_method.property(f"Held-out episodes: surely {MARGIN:g} above prototypes of pixels.", mistake="pixels")
+@few_shot_method.property(f"Held-out episodes: significantly {MARGIN:g} above prototypes of pixels.", mistake="pixels")
 def _beats_pixels(function, generator):
     episodes = _episodes(generator, JUDGED)
     yours, floor = _accuracies(function, episodes), _accuracies(nearest_prototype, episodes)
-    return None if surely_better(yours, floor, by=MARGIN) else FLOOR
+    return None if significantly_better(yours, floor, by=MARGIN) else FLOOR

@@ -2,70 +2,95 @@
 
 The generator of the honest protocol learns from the same K labels per class and nothing else (Antoniou et al. 2017, DAGAN, let
 theirs see other classes). One that saw more has smuggled labels in; it shows at most how far instances could help.
+
+A generated set is one uint8 tensor (classes, per_class, 1, H, W): the first index is the class of the images.
 """
 
 import torch
 from torch import Tensor
 
 from ..augment import as_augment, get_policy
-from ..models import conv_net
+from ..models import Generator, conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
-from .generation import fit_gan, sample, task_of
+from .generation import fit_gan, sample, small_task
 from .variational import fit_vae
 
 FITS = {"gan": fit_gan, "vae": fit_vae}
 
 
-def fit_pool(
+def fit_generated_set(
     dataset: str, *, kind: str, shots: int | None, seed: int, per_class: int, steps: int, device: str = "auto", **options
 ) -> dict[str, Tensor]:
-    """Trains a generator, "gan" or "vae", on `shots` labels per class (None: on its half) and draws from it.
+    """Trains a generator and draws a set of images from it.
 
-    Returns pool, uint8 (classes, per_class, 1, H, W).
+    Args:
+        dataset: a name in data.TASKS.
+        kind: "gan" or "vae".
+        shots: the generator learns from this many labelled images per class; None: from its half of the training images.
+        seed: of the labels, the training and the images drawn.
+        per_class: images drawn of each class.
+        steps: of the training.
+        device: where the generator trains.
+        **options: of `fit_gan` or `fit_vae`.
+
+    Returns:
+        {"generated": the set, uint8 (classes, per_class, 1, H, W)}.
     """
     G = FITS[kind](dataset, shots=shots, seed=seed, steps=steps, device=device, **options)["generator"]
-    return {"pool": pool_of(G, per_class, seed)}
+    return {"generated": generated_set(G, per_class, seed)}
 
 
-def pool_of(G, per_class: int, seed: int) -> Tensor:
-    """`per_class` images of each class from a generator as pixels, uint8 (classes, per_class, 1, H, W)."""
+def generated_set(G: Generator, per_class: int, seed: int) -> Tensor:
+    """`per_class` images of each class from a generator, as pixels: uint8 (classes, per_class, 1, H, W)."""
     images, _ = sample(G, per_class, seed=seed)
     return (images * 255).round().to(torch.uint8).unflatten(0, (G.classes, per_class))
 
 
-def unpacked(pool: Tensor) -> tuple[Tensor, Tensor]:
-    """A pool (classes, per_class, 1, H, W) as images (N, 1, H, W) and their labels (N,)."""
-    return pool.flatten(0, 1), torch.arange(len(pool)).repeat_interleave(pool.shape[1])
+def images_and_labels(generated: Tensor) -> tuple[Tensor, Tensor]:
+    """A generated set (classes, per_class, 1, H, W) as images (N, 1, H, W) and their labels (N,)."""
+    return generated.flatten(0, 1), torch.arange(len(generated)).repeat_interleave(generated.shape[1])
 
 
 def augmented(images: Tensor, *, seed: int, policy: str, strength: float) -> Tensor:
-    """Images (N, 1, H, W), each changed once by a policy drawn from `seed`."""
+    """Images (N, 1, H, W), each changed once by a policy that draws from `seed`."""
     return get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
 
 
-def augmented_pool(dataset: str, *, shots: int, seed: int, per_class: int, policy: str, strength: float) -> Tensor:
-    """`per_class` augmented copies of the K real images of each class, by turns, uint8 (classes, per_class, 1, H, W)."""
-    task = task_of(dataset)
+def augmented_set(dataset: str, *, shots: int, seed: int, per_class: int, policy: str, strength: float) -> Tensor:
+    """Augmented copies of the K real images of each class, in the form of a generated set: what a generator competes with.
+
+    Args:
+        dataset: a name in data.TASKS.
+        shots: K; every real image gives per_class / K copies, the first ones one more when that leaves a rest.
+        seed: of the labels drawn and of the policy's draws.
+        per_class: copies of each class.
+        policy, strength: the augmentation.
+
+    Returns:
+        uint8 (classes, per_class, 1, H, W).
+    """
+    task = small_task(dataset)
     images = task.draw(shots, seed)[0].unflatten(0, (len(task.classes), shots))
     copies = images[:, torch.arange(per_class) % shots]
-    changed = augmented(copies.flatten(0, 1), seed=seed, policy=policy, strength=strength)
-    return changed.unflatten(0, copies.shape[:2])
+    return augmented(copies.flatten(0, 1), seed=seed, policy=policy, strength=strength).unflatten(0, copies.shape[:2])
 
 
-def mixed_in(pool: Tensor, share: float):
-    """An `augment` for `training.train` that puts a generated image of the same class in the place of a share of each batch.
+def mixed_in(generated: Tensor, share: float):
+    """An `augment` for `training.train` that replaces a share of each batch by generated images of the same classes.
 
-    pool: uint8 (classes, per_class, 1, H, W). Images and labels, (n, 1, H, W) in 0..1 and (n,), keep their places.
+    generated: uint8 (classes, per_class, 1, H, W). In the batch, images are (n, 1, H, W) in 0..1 and labels (n,); the labels
+    stay as they are.
     """
 
     def augment(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        nonlocal pool
-        pool = pool.to(images.device)
-        which = torch.randint(pool.shape[1], (len(labels),), generator=generator).to(images.device)
+        nonlocal generated
+        generated = generated.to(images.device)  # copied in the first step only
+        # Drawn on the CPU, where the generator lives: equal seeds give equal batches on every device.
+        which = torch.randint(generated.shape[1], (len(labels),), generator=generator).to(images.device)
         replaced = (torch.rand(len(labels), generator=generator) < share).to(images.device)
-        generated = pool[labels, which].to(images.dtype) / 255
-        return torch.where(replaced[:, None, None, None], generated, images), labels
+        substitutes = generated[labels, which].to(images.dtype) / 255
+        return torch.where(replaced[:, None, None, None], substitutes, images), labels
 
     return augment
 
@@ -75,26 +100,39 @@ def fit_classifier(
     *,
     shots: int,
     seed: int,
-    pool: Tensor | None = None,
+    generated: Tensor | None = None,
     share: float = 0.5,
     policy: str = "none",
     strength: float = 0.0,
     steps: int = 150,
     device: str = "auto",
 ) -> dict[str, float]:
-    """Trains a small convolutional net on `shots` real labels per class and tests it; everything random comes from `seed`.
+    """Trains a small convolutional net on `shots` real labels per class and tests it on real images.
 
-    pool: generated images, which take a share of every batch; with share 1 no real image is seen, and the test accuracy is
-    the classification accuracy score (Ravuri & Vinyals 2019, NeurIPS). policy, strength: the augmentation of all images,
-    real and generated. Equal seeds draw nested labels and start from the same weights. Returns test_accuracy.
+    With share 1 no real image is seen, and the test accuracy is the classification accuracy score (Ravuri & Vinyals 2019,
+    NeurIPS).
+
+    Args:
+        dataset: a name in data.TASKS.
+        shots: real labelled images per class.
+        seed: of everything random; equal seeds draw nested labels and start from the same weights.
+        generated: a generated set that takes a share of every batch; None: real images alone.
+        share: of each batch that is generated, 0..1.
+        policy, strength: the augmentation of all images, real and generated.
+        steps: of the training, with batches of 32.
+        device: where to train.
+
+    Returns:
+        test_accuracy.
     """
-    task = task_of(dataset)
+    task = small_task(dataset)
     images, labels = task.draw(shots, seed)
     change = as_augment(policy, strength)
-    mix = mixed_in(pool, share) if pool is not None else None
+    mix = mixed_in(generated, share) if generated is not None else None
 
     def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        for step in (mix, change):  # generated images are augmented too
+        # Mixed in first, so that generated images are augmented as real ones are: the arms differ in the images alone.
+        for step in (mix, change):
             x, y = step(x, y, generator) if step else (x, y)
         return x, y
 

@@ -6,12 +6,8 @@ With x a real image and y its class, z noise, x' = G(z, y) and D(x, y) a score, 
     L_G = mean softplus(-D(x', y))                                                          non-saturating
 
 softplus(-s) = -log sigmoid(s), so both are cross-entropies. The last term of L_D, R1, punishes a discriminator that is steep at
-the real images (Mescheder et al. 2018, ICML). The class enters D by a projection (`projection_score`). Images are drawn from
-a running average of the generator's weights (Yazıcı et al. 2019, ICLR).
-
-Tried on the digits, 1,000 steps on half of the training images, means over five seeds (recognised, recall, Fréchet distance):
-R1 0.96, 0.82, 2.7; the hinge losses with R1 0.95, 0.81, 3.2; spectral normalisation 0.94, 0.80, 4.6; neither 0.96, 0.73, 3.7.
-R1 was taken for its Fréchet distance and recall; between the two losses these seeds do not decide.
+the real images (Mescheder et al. 2018, ICML); docs/decisions.md says what else was tried. The class enters D by a projection
+(`projection_score`). Images are drawn from a running average of the generator's weights (Yazıcı et al. 2019, ICLR).
 """
 
 import copy
@@ -28,6 +24,7 @@ from ..models import Discriminator, Generator
 from ..runtime import seed_everything
 from ..training import Batches, processes, progress_bar
 
+LARGEST_SIDE = 16  # pixels: larger images are halved, so that small fully connected nets suffice
 AVERAGE = 0.99  # the share of the old weights that a step keeps in the running average
 
 Watch = Callable[["GanHistory", Generator], None]
@@ -96,28 +93,47 @@ def train_gan(
     watch_every: int = 100,
     progress: bool = False,
 ) -> GanHistory:
-    """Trains both in place, a step each by turns, and leaves in G the running average of its weights.
+    """Trains generator and discriminator in turn, both in place, and leaves in G the running average of its weights.
 
-    images: uint8 (N, 1, H, W), labels: (N,). rates: learning rates of G and of D; from half of the steps on they fall to 0.
-    watch(history, average) is called every `watch_every` steps and at the end. All randomness comes from `seed`. The stop
-    button (or Ctrl-C) ends the training early: the history says so. With several processes each plays with its share of every
-    batch, noise included, and the first one watches. Raises CourseError when a loss is not finite.
+    The stop button (or Ctrl-C) ends the training early: the history says so. With several processes each plays with its share
+    of every batch, noise included, and the first one watches.
+
+    Args:
+        G, D: the two networks.
+        images: uint8 (N, 1, H, W).
+        labels: class numbers (N,).
+        steps: of each network.
+        batch_size: real images a step, and as many generated ones.
+        rates: learning rates of G and of D; from half of the steps on they fall linearly to 0.
+        gamma: the weight of R1; 0 leaves it out.
+        losses: L_D(real scores, fake scores) and L_G(fake scores).
+        seed: of the batches and the noise; the networks come with their first weights.
+        device: where to train.
+        watch: called as watch(history, average) every `watch_every` steps and at the end.
+        watch_every: steps.
+        progress: show a bar.
+
+    Raises:
+        CourseError: a loss is not finite.
     """
     accelerator = processes.accelerator(device=device)
-    rank, world_size, place = accelerator.process_index, accelerator.num_processes, accelerator.device
-    batches = Batches(images, labels, batch_size, seed, place, rank, world_size)
+    rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
+    batches = Batches(images, labels, batch_size, seed, device, rank, world_size)
     generator = torch.Generator().manual_seed(seed)
     for net in (G, D):
-        processes.broadcast_parameters(net.to(place).train())
+        processes.broadcast_parameters(net.to(device).train())
+    # The game circles around its equilibrium rather than coming to rest there: G's last weights are a point on the circle,
+    # their average is near its centre. So the average is watched and kept; the game goes on with the weights themselves.
     average = copy.deepcopy(G).requires_grad_(False)
-    options = {"betas": (0.0, 0.99), "fused": place.type in ("cpu", "cuda")}
+    # Without momentum (beta_1 = 0): the other player's step has changed the loss since the last gradient.
+    options = {"betas": (0.0, 0.99), "fused": device.type in ("cpu", "cuda")}
     weights_g, weights_d, averaged = (list(net.parameters()) for net in (G, D, average))
     adam = [torch.optim.Adam(w, lr=rate, **options) for w, rate in zip((weights_g, weights_d), rates, strict=True)]
     loss_d, loss_g = losses
     history, recent = GanHistory(), []
 
     def report(step: int) -> None:
-        values = torch.tensor([[value.item() for value in pair] for pair in recent]).reshape(-1, 2).to(place)
+        values = torch.tensor([[value.item() for value in pair] for pair in recent]).reshape(-1, 2).to(device)
         recent.clear()
         processes.all_reduce_mean([values])
         history.discriminator += values[:, 0].tolist()
@@ -138,10 +154,12 @@ def train_gan(
             for optimizer, rate in zip(adam, rates, strict=True):
                 optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 - 2 * step / steps)
             x, y = batches.next()
-            x = (x.float() / 255).requires_grad_(gamma > 0)
-            z = torch.randn(batches.rows, G.noise, generator=generator)[rank::world_size].to(place)
+            x = (x.float() / 255).requires_grad_(gamma > 0)  # R1 is a gradient with respect to the images
+            # Every process draws the noise of the whole batch and keeps its rows, so that several play the game that one plays.
+            z = torch.randn(batches.rows, G.noise, generator=generator)[rank::world_size].to(device)
             fake = G(z, F.one_hot(y, G.classes).to(x.dtype))
 
+            # D first; to it the fake images are data, hence the detach. One pass for both kinds halves the calls.
             scores = D(torch.cat([x, fake.detach()]), y.repeat(2))
             real_scores, fake_scores = scores.chunk(2)
             value_d = loss_d(real_scores, fake_scores) * batches.weight
@@ -151,20 +169,21 @@ def train_gan(
             processes.all_reduce_gradients(D)
             adam[1].step()
 
+            # G then answers the discriminator that has just learned, with the same images: they are not made twice.
             value_g = loss_g(D(fake, y)) * batches.weight
             adam[0].zero_grad()
-            value_g.backward(inputs=weights_g)
+            value_g.backward(inputs=weights_g)  # the gradient passes through D but is not gathered in its weights
             processes.all_reduce_gradients(G)
             adam[0].step()
 
             torch._foreach_lerp_(averaged, [w.detach() for w in weights_g], 1 - AVERAGE)
-            recent.append((value_d.detach(), value_g.detach()))
+            recent.append((value_d.detach(), value_g.detach()))  # fetched in `report`: .item() here would wait for the GPU
             if (step + 1) % watch_every == 0 or step + 1 == steps:
                 report(step + 1)
             if bar is not None:
                 bar.update()
     except KeyboardInterrupt:
-        if world_size > 1:
+        if world_size > 1:  # the others would wait for this process for ever
             raise
         history.stopped = True
         report(step)
@@ -190,11 +209,23 @@ def fit_gan(
     device: str = "auto",
     **options,
 ) -> dict[str, object]:
-    """Trains a GAN and returns generator, discriminator and history; everything random comes from `seed`.
+    """Trains a conditional GAN on a data set.
 
-    shots: it learns from `shots` labelled images per class, the same that `data.ImageTask.draw` gives a classifier with this
-    seed; None: from the whole half of the training images that the judge does not see. regularise: "r1", "spectral" or
-    "none". Other options as in `train_gan`.
+    Args:
+        dataset: a name in data.TASKS.
+        seed: of everything random.
+        shots: learn from this many labelled images per class, the same that `data.ImageTask.draw` gives a classifier with
+            this seed; None: from the whole half of the training images that the evaluator does not see.
+        steps: of the training.
+        noise: dimensions of z.
+        regularise: what keeps D from getting too steep: "r1", "spectral" (normalisation) or "none".
+        gamma: the weight of R1.
+        score: D's output from its features; `projection_score` or a learner's.
+        device: where to train.
+        **options: of `train_gan`.
+
+    Returns:
+        generator, discriminator and history.
     """
     x, y, classes = training_images(dataset, shots, seed)
     size = x.shape[-1]
@@ -206,24 +237,24 @@ def fit_gan(
     return {"generator": G, "discriminator": D, "history": history}
 
 
-def task_of(dataset: str) -> data.ImageTask:
-    """The data set's task with images of at most 16 pixels a side, halved until they are; at most 2,000 test images."""
+def small_task(dataset: str) -> data.ImageTask:
+    """The data set's task, capped, with images halved until they have at most LARGEST_SIDE pixels a side."""
     task = data.load(dataset).capped()
     return replace(task, train_images=_small(task.train_images), test_images=_small(task.test_images))
 
 
 def training_images(dataset: str, shots: int | None, seed: int) -> tuple[Tensor, Tensor, int]:
-    """What a generator may learn from: images (N, 1, H, W), labels (N,), and the number of classes (see `fit_gan`)."""
+    """What a generator learns from: images uint8 (N, 1, H, W), labels (N,), and the number of classes (see `fit_gan`)."""
     if shots is None:
-        _, task = task_of(dataset).halves()  # the other half is the judge's
+        _, task = small_task(dataset).halves()  # the other half is the evaluator's
         return task.train_images, task.train_labels, len(task.classes)
-    task = task_of(dataset)
+    task = small_task(dataset)
     return *task.draw(shots, seed), len(task.classes)
 
 
 def _small(images: Tensor) -> Tensor:
-    """uint8 images (N, 1, H, W), each 2 x 2 pixels averaged to one until there are at most 16 a side."""
-    while images.shape[-1] > 16:
+    """uint8 images (N, 1, H, W), each 2 x 2 pixels averaged to one until there are at most LARGEST_SIDE a side."""
+    while images.shape[-1] > LARGEST_SIDE:
         images = F.avg_pool2d(images.float(), 2).round().to(torch.uint8)
     return images
 
@@ -231,7 +262,7 @@ def _small(images: Tensor) -> Tensor:
 def sample(G: Generator, per_class: int, *, seed: int = 0, truncation: float = 1.0) -> tuple[Tensor, Tensor]:
     """`per_class` images of every class, float (N, 1, H, W) in 0..1 on the CPU, and their labels (N,).
 
-    truncation shrinks the noise: nearer to 0 the images are more typical and less varied (Brock et al. 2019, ICLR).
+    truncation multiplies the noise: nearer to 0 the images are more typical and less varied (Brock et al. 2019, ICLR).
     """
     y = torch.arange(G.classes).repeat_interleave(per_class)
     z = truncation * torch.randn(len(y), G.noise, generator=torch.Generator().manual_seed(seed))
@@ -241,17 +272,18 @@ def sample(G: Generator, per_class: int, *, seed: int = 0, truncation: float = 1
 @torch.no_grad()
 def decode(G: Generator, z: Tensor, y: Tensor) -> Tensor:
     """G(z, y) in evaluation mode on the CPU; z (N, noise), y (N, classes), one-hot or mixed. G's mode is kept."""
-    place, training = next(G.parameters()).device, G.training
+    device, training = next(G.parameters()).device, G.training
     G.eval()
-    x = G(z.to(place), y.to(place)).cpu()
+    x = G(z.to(device), y.to(device)).cpu()
     G.train(training)
     return x
 
 
 def between(z_a: Tensor, z_b: Tensor, t: Tensor) -> Tensor:
-    """Noise on the way from z_a (noise,) to z_b at t (n,) in 0..1: (n, noise), as long as noise is wherever you stop.
+    """Noise on the way from z_a (noise,) to z_b at t (n,) in 0..1: (n, noise).
 
-    cos(pi t / 2) z_a + sin(pi t / 2) z_b has the spread of z_a and z_b; on the straight way it would shrink (White 2016).
+    cos(pi t / 2) z_a + sin(pi t / 2) z_b has the same distribution at every t. On the straight line the noise would be shorter
+    in the middle than any that G was trained on (White 2016, arXiv 1609.04468).
     """
     angle = torch.pi / 2 * t[:, None]
     return angle.cos() * z_a + angle.sin() * z_b

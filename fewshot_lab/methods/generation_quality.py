@@ -1,7 +1,8 @@
-"""How good and how varied are generated images: the judge's features, Fréchet distance, precision and recall, the alarm.
+"""How good and how varied generated images are: the evaluator's features, Fréchet distance, precision and recall, the alarm.
 
-Features are those of the course's own judge, a small classifier that never saw the generator's images. All functions take
-tensors on the CPU and compute distances between rows.
+The features are those of the course's own evaluator, a small classifier that never saw the images the generator learned from
+(the field's Inception network knows photographs, not characters). All functions take tensors on the CPU and compute distances
+between rows.
 """
 
 from collections.abc import Callable
@@ -16,42 +17,44 @@ from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
 
 FEATURES = 32
-ALARM = 0.5  # a class whose images spread less than half as far as real ones rings it
+ALARM = 0.5  # a class has collapsed when its images spread less than half as far as the real ones
 
 
-def fit_judge(task: ImageTask, *, steps: int = 400, seed: int = 0, device: str = "auto") -> tuple[nn.Sequential, float]:
-    """Trains the judge on the task's training images, slightly augmented; returns it and its accuracy on the test images.
+def fit_evaluator(task: ImageTask, *, steps: int = 400, seed: int = 0, device: str = "auto") -> tuple[nn.Sequential, float]:
+    """Trains the evaluator on the task's training images; returns it and its accuracy on the test images.
 
-    Its first part gives the features, (B, 32); the whole gives logits.
+    Its first part, the backbone, gives the features, (B, 32); the whole gives logits.
     """
     seed_everything(seed)
-    body = conv_net(FEATURES, size=task.train_images.shape[-1])
-    judge = nn.Sequential(body, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
+    backbone = conv_net(FEATURES, size=task.train_images.shape[-1])
+    evaluator = nn.Sequential(backbone, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
+    # Slightly augmented, so that an image which is only placed a little differently is near its class, not far off.
     options = {"steps": steps, "learning_rate": 5e-3, "seed": seed, "device": device, "augment": as_augment("affine", 0.2)}
-    train(judge, task.train_images, task.train_labels, **options)
-    return judge, accuracy(outputs(judge, task.test_images), task.test_labels)
+    train(evaluator, task.train_images, task.train_labels, **options)
+    return evaluator, accuracy(outputs(evaluator, task.test_images), task.test_labels)
 
 
-def features(judge: nn.Sequential, images: Tensor) -> Tensor:
-    """The judge's features (N, 32) of images (N, 1, H, W)."""
-    return outputs(judge[0], images)
+def features(evaluator: nn.Sequential, images: Tensor) -> Tensor:
+    """The evaluator's features (N, 32) of images (N, 1, H, W)."""
+    return outputs(evaluator[0], images)
 
 
-def recognised(judge: nn.Sequential, images: Tensor, labels: Tensor) -> Tensor:
-    """The share of each class's images (N, 1, H, W) in which the judge sees that class (labels (N,)): (classes,)."""
-    right = (outputs(judge, images).argmax(dim=1) == labels).double()
-    return torch.stack([right[labels == k].mean() for k in range(judge[-1].out_features)])
+def recognised(evaluator: nn.Sequential, images: Tensor, labels: Tensor) -> Tensor:
+    """The share of each class's images (N, 1, H, W), labels (N,), that the evaluator classifies as that class: (classes,)."""
+    correct = (outputs(evaluator, images).argmax(dim=1) == labels).double()
+    return torch.stack([correct[labels == k].mean() for k in range(evaluator[-1].out_features)])
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """The Fréchet distance between Gaussians fitted to features a (n, d) and b (m, d), n and m at least 2.
 
-    |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), in float64, C the covariances with n - 1. The matrix's root is
-    needed for its trace only: the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which are those of C_a C_b.
+    |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), in float64, C the covariances with n - 1.
     Source: Heusel et al. 2017 (NeurIPS), equation 6; Dowson & Landau 1982.
     """
     a, b = a.double(), b.double()
     C_a, C_b = a.T.cov(), b.T.cov()
+    # C_a C_b is not symmetric, so its root would need a general (complex) solver. But only the root's trace is needed, and
+    # C_a^(1/2) C_b C_a^(1/2) is symmetric with the same eigenvalues: the trace is the sum of their roots.
     values, vectors = torch.linalg.eigh(C_a)
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T  # C_a^(1/2)
     trace_of_root = torch.linalg.eigvalsh(root @ C_b @ root).clamp_min(0).sqrt().sum()
@@ -78,10 +81,15 @@ def spread(images: Tensor) -> Tensor:
 
 
 def collapse_alarm(generated: Tensor, labels: Tensor, real: Tensor, real_labels: Tensor) -> Tensor:
-    """How far the generated images of each class spread, against the real ones of that class: (classes,).
+    """How far the generated images of each class spread, relative to the real ones of that class: (classes,).
 
-    generated (n, ...), labels (n,), real (m, ...), real_labels (m,); every class of `real_labels` needs two images in both.
-    1: as varied as real images; 0: all alike. Below `ALARM` the class has collapsed.
+    1 means as varied as real images, 0 all alike; below `ALARM` the class has collapsed.
+
+    Args:
+        generated: images (n, ...), at least two of every class in `real_labels`.
+        labels: their classes (n,).
+        real: images (m, ...), at least two of every class.
+        real_labels: their classes (m,).
     """
     classes = range(int(real_labels.max()) + 1)
     return torch.stack([spread(generated[labels == k]) / spread(real[real_labels == k]) for k in classes])
@@ -95,7 +103,7 @@ def nearest(queries: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def quality(
-    judge: nn.Sequential,
+    evaluator: nn.Sequential,
     images: Tensor,
     labels: Tensor,
     task: ImageTask,
@@ -104,14 +112,22 @@ def quality(
     within: Callable = precision_recall,
     alarm: Callable = collapse_alarm,
 ) -> dict[str, float]:
-    """All figures of images (N, 1, H, W), uint8 or float 0..1, against the task's test images.
+    """All figures of a set of images, measured against the task's test images.
 
-    Returns intended (share recognised as their class, mean of the classes), worst_class (the least share), frechet,
-    precision, recall, spread (the mean of `collapse_alarm`).
+    Args:
+        evaluator: from `fit_evaluator`.
+        images: (N, 1, H, W), uint8 or float in 0..1.
+        labels: the classes that they should show (N,).
+        task: its test images are the real ones.
+        frechet, within, alarm: the functions of this module, or a learner's.
+
+    Returns:
+        intended (share classified as their class, mean of the classes), worst_class (the smallest share), frechet,
+        precision, recall, spread (the mean of `collapse_alarm`).
     """
     images = images / 255 if images.dtype == torch.uint8 else images
-    real, shares = task.test_images.float() / 255, recognised(judge, images, labels)
-    a, b = features(judge, real), features(judge, images)
+    real, shares = task.test_images.float() / 255, recognised(evaluator, images, labels)
+    a, b = features(evaluator, real), features(evaluator, images)
     precision, recall = within(a, b)
     return {
         "intended": shares.mean().item(),

@@ -81,7 +81,7 @@ def accuracies(method: Method, episodes: list) -> list[float]:
     return found
 
 
-def surely_better(first: list[float], second: list[float], by: float = 0.0) -> bool:
+def significantly_better(first: list[float], second: list[float], by: float = 0.0) -> bool:
     """Whether the whole 95 % interval of the paired difference of two methods' episodes lies above `by`."""
     return paired_difference(first, second).low > by
 
@@ -95,12 +95,18 @@ class Board:
 
     def rank(self, name: str) -> int:
         """1 + the number of entries that are surely better: whose paired difference has its whole interval above 0."""
-        return 1 + sum(surely_better(scores, self.entries[name]) for other, scores in self.entries.items() if other != name)
+        return 1 + sum(
+            significantly_better(scores, self.entries[name]) for other, scores in self.entries.items() if other != name
+        )
 
     def tied(self, name: str) -> list[str]:
         """The entries that cannot be told from this one: the interval of the paired difference holds 0."""
         mine, others = self.entries[name], {other: scores for other, scores in self.entries.items() if other != name}
-        return [o for o, scores in others.items() if not surely_better(scores, mine) and not surely_better(mine, scores)]
+        return [
+            o
+            for o, scores in others.items()
+            if not significantly_better(scores, mine) and not significantly_better(mine, scores)
+        ]
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """(rank, name, accuracy with interval, ties), best mean first."""

@@ -37,8 +37,8 @@ import fewshot_lab as lab
 from fewshot_lab.methods import generated_instances, generation, generation_quality, variational
 
 lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
-# One half of the training images is the judge's, the other one the generator's.
-judge_task, task = generation.task_of(DATASET).halves()
+# One half of the training images is the evaluator's, the other one the generator's.
+evaluator_task, task = generation.small_task(DATASET).halves()
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(1500, 6000, smoke=20)  # of the GAN that you will watch
 SHORT, LONG = lab.quick_or_full(
@@ -58,19 +58,19 @@ lab.predict(
 )
 
 # %% [markdown]
-# ## The judge
+# ## The evaluator
 #
-# Somebody must say what a generated image shows. The **judge** (裁判) is a classifier trained on *the other half* of the images:
+# Somebody must say what a generated image shows. The **evaluator** (评估模型) is a classifier trained on *the other half* of the images:
 # it never saw the generator's. Its last layer but one gives 32 numbers per image, the **features** (特征) in which distances
 # mean more than between pixels.
 
 # %%
-judge, judge_accuracy = generation_quality.fit_judge(
-    judge_task, steps=lab.quick_or_full(300, 1500), seed=SEED
+evaluator, judge_accuracy = generation_quality.fit_evaluator(
+    evaluator_task, steps=lab.quick_or_full(300, 1500), seed=SEED
 )
 n_test = len(task.test_labels)
 print(
-    f"The judge learned from {len(judge_task.train_labels)} images. The generator gets {len(task.train_labels)} others."
+    f"The evaluator learned from {len(evaluator_task.train_labels)} images. The generator gets {len(task.train_labels)} others."
 )
 lab.record(
     judge_accuracy=lab.share_interval(round(judge_accuracy * n_test), n_test, unit="accuracy")
@@ -228,11 +228,11 @@ with lab.widgets.GanMonitor(task, alarm=alarm) as live:
     )
 
 # %% [markdown]
-# Does the judge see in each image what was ordered? And in every class?
+# Does the evaluator see in each image what was ordered? And in every class?
 
 # %%
 images, labels = generation.sample(gan["generator"], PER_CLASS, seed=SEED)
-shares = generation_quality.recognised(judge, images, labels)
+shares = generation_quality.recognised(evaluator, images, labels)
 worst = int(shares.argmin())
 intended = lab.share_interval(round(shares.sum().item() * PER_CLASS), len(labels))
 lowest = lab.share_interval(round(shares[worst].item() * PER_CLASS), PER_CLASS)
@@ -241,8 +241,10 @@ lab.figures.images(
     firsts,
     [task.classes[k][:6] for k in range(len(task.classes)) for _ in range(2)],
     columns=len(task.classes),
-    title=f"The judge sees the intended class in {intended.mean:.1%}, in “{task.classes[worst]}” least ({lowest.mean:.0%})",
-    caption=f"Two of {PER_CLASS} generated images of each class. Of real test images the judge reads {judge_accuracy:.1%}.",
+    title=f"The evaluator sees the intended class in {intended.mean:.1%}, "
+    f"in “{task.classes[worst]}” least ({lowest.mean:.0%})",
+    caption=f"Two of {PER_CLASS} generated images of each class. The evaluator classifies {judge_accuracy:.1%} of the real "
+    "test images correctly.",
     alt=f"Two generated images of each of {len(task.classes)} classes, {intended.mean:.1%} recognised.",
 )
 
@@ -352,7 +354,7 @@ measures = {
 
 
 def measured(images, labels):
-    return generation_quality.quality(judge, images, labels, judge_task, **measures)
+    return generation_quality.quality(evaluator, images, labels, evaluator_task, **measures)
 
 
 STRENGTHS = {
@@ -410,7 +412,7 @@ nearest_name = next(name for name in ordered if name != "real, the other half")
 lab.figures.bars(
     {name: lab.mean_interval([table[name]["frechet"]]) for name in ordered},
     title=f"Nearest to the floor of {floor['frechet']:.1f} is “{nearest_name}” with {table[nearest_name]['frechet']:.1f}",
-    x="Fréchet distance to the test images (squared, in the judge's features)",
+    x="Fréchet distance to the test images (squared, in the evaluator's features)",
     line=floor["frechet"],
     caption="One generator each, so without an interval. Dashed: the floor, two sets of real images.",
     alt="Fréchet distances: "
@@ -455,9 +457,9 @@ RECIPES = {
 }
 common = {"dataset": DATASET, "kind": "gan", "shots": None, "per_class": PER_CLASS, "steps": SHORT}
 grid = [{**common, "seed": seed, **options} for options in RECIPES.values() for seed in SEEDS]
-rows = iter(lab.sweep(generated_instances.fit_pool, grid, description="GANs"))
+rows = iter(lab.sweep(generated_instances.fit_generated_set, grid, description="GANs"))
 games = {
-    name: [measured(*generated_instances.unpacked(next(rows)["pool"])) for _ in SEEDS]
+    name: [measured(*generated_instances.images_and_labels(next(rows)["generated"])) for _ in SEEDS]
     for name in RECIPES
 }
 
@@ -583,16 +585,16 @@ lab.verdict(
 SHOTS = [1, 5, 20, 100]
 honest = {"dataset": DATASET, "kind": "gan", "per_class": PER_CLASS, "steps": LONG, **players}
 grid = [{**honest, "shots": k, "seed": seed} for k in SHOTS for seed in SEEDS]
-rows = lab.sweep(generated_instances.fit_pool, grid, description="GANs")
-pool = {("GAN", row["shots"], row["seed"]): row["pool"] for row in rows}
+rows = lab.sweep(generated_instances.fit_generated_set, grid, description="GANs")
+generated = {("GAN", row["shots"], row["seed"]): row["generated"] for row in rows}
 for name, how in STRENGTHS.items():
     copies = {"dataset": DATASET, "per_class": PER_CLASS, **how}
-    pool |= {
-        (name, k, seed): generated_instances.augmented_pool(**copies, shots=k, seed=seed)
+    generated |= {
+        (name, k, seed): generated_instances.augmented_set(**copies, shots=k, seed=seed)
         for k in SHOTS
         for seed in SEEDS
     }
-more = generated_instances.pool_of(gan["generator"], PER_CLASS, SEED)
+more = generated_instances.generated_set(gan["generator"], PER_CLASS, SEED)
 
 # %%
 MORE = f"real + GAN of {len(task.train_labels)} labels"
@@ -600,13 +602,13 @@ ARMS = {
     "real": lambda k, seed: {},
     "real + mild augmentation": lambda k, seed: STRENGTHS["mild"],
     "real + strong augmentation": lambda k, seed: STRENGTHS["strong"],
-    "real + GAN": lambda k, seed: {"pool": pool["GAN", k, seed]},
+    "real + GAN": lambda k, seed: {"generated": generated["GAN", k, seed]},
     "real + GAN + mild augmentation": lambda k, seed: {
-        "pool": pool["GAN", k, seed],
+        "generated": generated["GAN", k, seed],
         **STRENGTHS["mild"],
     },
-    "GAN only": lambda k, seed: {"pool": pool["GAN", k, seed], "share": 1.0},
-    MORE: lambda k, seed: {"pool": more},
+    "GAN only": lambda k, seed: {"generated": generated["GAN", k, seed], "share": 1.0},
+    MORE: lambda k, seed: {"generated": more},
 }
 fits = {"dataset": DATASET, "steps": lab.quick_or_full(100, 300)}
 grid = [
@@ -686,7 +688,10 @@ lab.record(classification_accuracy_score_k20=accuracies["GAN only", 20], unit="a
 # and of as many augmented copies of the same $K$ images?
 
 # %%
-found = {key: measured(*generated_instances.unpacked(images)) for key, images in pool.items()}
+found = {
+    key: measured(*generated_instances.images_and_labels(images))
+    for key, images in generated.items()
+}
 recalls = {
     (name, k): [found[name, k, seed]["recall"] for seed in SEEDS]
     for name in ("GAN", *STRENGTHS)

@@ -41,7 +41,7 @@ from fewshot_lab.evidence import budget
 from fewshot_lab.methods import generation, leaderboard, pipeline, text_pipeline
 
 lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
-task = generation.task_of(
+task = generation.small_task(
     DATASET
 )  # images of at most 16 x 16, as the generator of chapter 08 makes them
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
@@ -131,7 +131,7 @@ starts = lab.sweep(
     [{**common, "seed": s, "steps": lab.quick_or_full(160, 2000)} for s in SEEDS],
     description="encoders",
 )
-pools = lab.sweep(
+generated_sets = lab.sweep(
     pipeline.fit_generated,
     [{**common, "seed": s, "shots": SHOTS, "steps": lab.quick_or_full(300, 2000)} for s in SEEDS],
     description="generators",
@@ -169,7 +169,7 @@ settings = {
     "steps": STEPS,
     "distilling_steps": PATIENCE,
 }
-measured = pipeline.measure(arms, shots=SHOTS, pools=pools, **settings)
+measured = pipeline.measure(arms, shots=SHOTS, generated_sets=generated_sets, **settings)
 
 
 def scores(arm, what="test_accuracy"):

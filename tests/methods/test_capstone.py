@@ -23,7 +23,7 @@ from fewshot_lab.evidence.course_records import RUN
 from fewshot_lab.exercises.chapter_11 import few_shot_method
 from fewshot_lab.methods import leaderboard, pipeline, text_pipeline
 from fewshot_lab.models import conv_net
-from fewshot_lab.training import Estimate, paired_difference
+from fewshot_lab.training import Estimate, paired_difference, sweep
 
 STAGES = pipeline.STAGES
 seeds = st.integers(0, 10**6)
@@ -67,20 +67,23 @@ def test_gains_that_add_up_have_no_interaction(gains, seed):
 
 @pytest.fixture(scope="module")
 def start():
-    return pipeline.fit_start("digits", seed=0, steps=60, device="cpu")
+    [row] = sweep(pipeline.fit_start, [{"dataset": "digits", "seed": 0, "steps": 60, "device": "cpu"}], jobs=1)
+    return row
 
 
 def fitted(**options):
+    """A round trained as `measure` does, in a sweep: on one thread, so that the margins hold on every machine."""
     common = {"dataset": "digits", "shots": 2, "seed": 0, "steps": 40, "device": "cpu"}
-    return pipeline.fit_round(**{**common, "stages": frozenset(), **options})
+    [row] = sweep(pipeline.fit_round, [{**common, "stages": frozenset(), **options}], jobs=1)
+    return row
 
 
 def test_equal_seeds_train_equal_networks_and_every_stage_changes_them(start):
-    pool = torch.randint(0, 256, (10, 4, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    generated = torch.randint(0, 256, (10, 4, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 
     def answers(*stages, **options):
-        found = fitted(stages=frozenset(stages), start=start["start"], pool=pool, steps=6, **options)
+        found = fitted(stages=frozenset(stages), start=start["start"], generated=generated, steps=6, **options)
         with torch.no_grad():
             return found["networks"]["linear"](images)
 
@@ -90,7 +93,7 @@ def test_equal_seeds_train_equal_networks_and_every_stage_changes_them(start):
         assert not torch.allclose(plain, answers(stage), atol=1e-3), stage
 
 
-def test_a_body_that_saw_no_label_helps_when_labels_are_few(start):
+def test_a_backbone_that_saw_no_label_helps_when_labels_are_few(start):
     rows = [[fitted(stages=frozenset(s), seed=seed, start=start["start"]) for seed in range(4)] for s in ((), STAGES[:1])]
     plain, started = ([row["accuracies"]["few-shot head"] for row in some] for some in rows)
     assert paired_difference(started, plain).mean > 0.02
@@ -98,31 +101,31 @@ def test_a_body_that_saw_no_label_helps_when_labels_are_few(start):
 
 def test_prototypes_answer_with_the_nearest_class_mean_of_centred_features():
     torch.manual_seed(0)
-    body = conv_net(16, size=8)
+    backbone = conv_net(16, size=8)
     images = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8)
     labels = torch.arange(3).repeat(4)
-    head = pipeline.Prototypical(body, images, labels, images).eval()
+    head = pipeline.Prototypical(backbone, images, labels, images).eval()
     with torch.no_grad():
-        z = body(images.float() / 255)
-        said = head(images.float() / 255)
+        z = backbone(images.float() / 255)
+        logits = head(images.float() / 255)
     z = torch.nn.functional.normalize(z - z.mean(0), dim=1)
     c = torch.stack([z[labels == k].mean(0) for k in range(3)])
     nearest = torch.cdist(z, c)
-    assert torch.equal(said.argmax(1), nearest.argmin(1))
-    assert torch.allclose(said.diff(dim=1), -pipeline.SCALE * nearest.square().diff(dim=1), atol=1e-3)
+    assert torch.equal(logits.argmax(1), nearest.argmin(1))
+    assert torch.allclose(logits.diff(dim=1), -pipeline.SCALE * nearest.square().diff(dim=1), atol=1e-3)
 
 
 def test_a_student_sees_all_images_but_only_k_labels_of_each_class():
-    task = pipeline.task_of("digits")
+    task = pipeline.small_task("digits")
     rows = task.rows(2, 0)
     x, y = pipeline._training_set(task, rows, None, True)
     assert len(x) == len(task.train_labels) and (y >= 0).sum() == 20
     assert torch.equal(y[rows], task.train_labels[rows])
-    pool = torch.zeros(10, 6, 1, 8, 8, dtype=torch.uint8)
-    x, y = pipeline._training_set(task, rows, pool, False)
-    generated = (x.flatten(1) == 0).all(1)
-    assert generated.sum() == 60 and (~generated).sum() >= 60
-    assert torch.equal(y[generated], torch.arange(10).repeat_interleave(6))
+    generated = torch.zeros(10, 6, 1, 8, 8, dtype=torch.uint8)
+    x, y = pipeline._training_set(task, rows, generated, False)
+    is_generated = (x.flatten(1) == 0).all(1)
+    assert is_generated.sum() == 60 and (~is_generated).sum() >= 60
+    assert torch.equal(y[is_generated], torch.arange(10).repeat_interleave(6))
 
 
 def test_the_worst_images_are_looked_for_around_the_teachers_class_where_no_label_is():

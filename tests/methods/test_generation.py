@@ -1,4 +1,4 @@
-"""Generation: losses and distances by their laws and against references, games by effect, pools, and both explorers."""
+"""Generation: losses and distances by laws and against references, games by effect, generated sets, and both explorers."""
 
 import math
 
@@ -22,14 +22,14 @@ from fewshot_lab.methods.generation import (
     gradient_penalty,
     projection_score,
     sample,
-    task_of,
+    small_task,
     train_gan,
     training_images,
 )
 from fewshot_lab.methods.generation_quality import (
     ALARM,
     collapse_alarm,
-    fit_judge,
+    fit_evaluator,
     frechet_distance,
     nearest,
     precision_recall,
@@ -173,9 +173,9 @@ def test_the_nearest_image_is_found_and_a_copy_is_at_no_distance():
 # data
 
 
-def test_judge_generator_and_test_share_no_image():
-    first, second = task_of("digits").halves()
-    assert torch.equal(first.test_images, task_of("digits").test_images)
+def test_evaluator_generator_and_test_share_no_image():
+    first, second = small_task("digits").halves()
+    assert torch.equal(first.test_images, small_task("digits").test_images)
     assert len(first.train_labels) + len(second.train_labels) == len(lab.data.load("digits").train_labels)
     x, y, classes = training_images("digits", 3, seed=4)
     drawn, labels = lab.data.load("digits").draw(3, 4)
@@ -183,7 +183,7 @@ def test_judge_generator_and_test_share_no_image():
 
 
 def test_large_images_are_halved_by_averaging():
-    small, large = task_of("glyphs"), lab.data.load("glyphs")
+    small, large = small_task("glyphs"), lab.data.load("glyphs")
     assert small.train_images.shape[-2:] == (14, 14)
     mean = large.train_images[0, 0, :2, :2].float().mean()
     assert abs(float(small.train_images[0, 0, 0, 0]) - float(mean)) <= 0.5
@@ -193,8 +193,8 @@ def test_large_images_are_halved_by_averaging():
 
 
 @pytest.fixture(scope="module")
-def judge():
-    return fit_judge(task_of("digits").halves()[0], steps=250, device="cpu")
+def evaluator():
+    return fit_evaluator(small_task("digits").halves()[0], steps=250, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -202,23 +202,23 @@ def gan():
     return fit_gan("digits", seed=0, steps=700, device="cpu")
 
 
-def test_the_judge_reads_images_that_it_has_not_seen(judge):
-    assert judge[1] > 0.95 and outputs(judge[0][0], task_of("digits").halves()[0].test_images).shape == (600, 32)
+def test_the_evaluator_classifies_images_that_it_has_not_seen(evaluator):
+    assert evaluator[1] > 0.95 and outputs(evaluator[0][0], small_task("digits").halves()[0].test_images).shape == (600, 32)
 
 
-def test_the_gan_draws_every_class_recognisably_and_varied(judge, gan):
+def test_the_gan_draws_every_class_recognisably_and_varied(evaluator, gan):
     images, labels = sample(gan["generator"], 40)
     assert images.shape == (400, 1, 8, 8) and 0 <= images.min() and images.max() <= 1
-    found = quality(judge[0], images, labels, task_of("digits").halves()[0])
+    found = quality(evaluator[0], images, labels, small_task("digits").halves()[0])
     assert found["intended"] > 0.85 and found["worst_class"] > 0.5
     assert found["spread"] > 0.6 and found["recall"] > 0.5 and found["frechet"] < 25
-    assert recognised(judge[0], images, (labels + 1) % 10).mean() < 0.1
+    assert recognised(evaluator[0], images, (labels + 1) % 10).mean() < 0.1
 
 
-def test_without_a_leash_and_with_unequal_rates_it_collapses_and_the_alarm_rings(judge):
+def test_without_a_leash_and_with_unequal_rates_it_collapses_and_the_alarm_rings(evaluator):
     unequal = {"regularise": "none", "rates": (2e-2, 1e-3), "batch_size": 16}
     images, labels = sample(fit_gan("digits", seed=0, steps=300, device="cpu", **unequal)["generator"], 40)
-    found = quality(judge[0], images, labels, task_of("digits").halves()[0])
+    found = quality(evaluator[0], images, labels, small_task("digits").halves()[0])
     assert found["intended"] > 0.85 and found["recall"] < 0.25 and found["spread"] < ALARM
 
 
@@ -293,7 +293,7 @@ def test_a_watcher_sees_every_loss_and_an_interrupt_keeps_what_was_learned():
 # the contrast
 
 
-def test_the_vae_decodes_what_it_encodes_and_its_sigma_trades_variety(judge):
+def test_the_vae_decodes_what_it_encodes_and_its_sigma_trades_variety(evaluator):
     images, labels, _ = training_images("digits", None, 0)
     spreads = {}
     for sigma in (0.1, 0.6):
@@ -301,7 +301,7 @@ def test_the_vae_decodes_what_it_encodes_and_its_sigma_trades_variety(judge):
         drawn, y = sample(G, 30)
         spreads[sigma] = collapse_alarm(drawn, y, images / 255, labels).mean()
     assert spreads[0.1] > spreads[0.6] + 0.2
-    assert recognised(judge[0], drawn, y).mean() > 0.9
+    assert recognised(evaluator[0], drawn, y).mean() > 0.9
     mean, log_variance = Encoder(10, size=8)(images[:4] / 255, F.one_hot(labels[:4], 10).float())
     assert mean.shape == log_variance.shape == (4, 32)
 
@@ -309,38 +309,39 @@ def test_the_vae_decodes_what_it_encodes_and_its_sigma_trades_variety(judge):
 # classifiers on generated images
 
 
-def test_a_pool_takes_its_share_of_each_batch_and_every_image_keeps_its_class():
-    pool = (torch.arange(10) * 10 + 5).to(torch.uint8).reshape(10, 1, 1, 1, 1).expand(10, 4, 1, 8, 8)
+def test_a_generated_set_takes_its_share_of_each_batch_and_every_image_keeps_its_class():
+    generated = (torch.arange(10) * 10 + 5).to(torch.uint8).reshape(10, 1, 1, 1, 1).expand(10, 4, 1, 8, 8)
     images, labels = torch.zeros(2000, 1, 8, 8), torch.arange(2000) % 10
-    mixed, marks = generated_instances.mixed_in(pool, 0.3)(images, labels, torch.Generator().manual_seed(0))
-    generated = mixed[:, 0, 0, 0] > 0
-    assert torch.equal(marks, labels) and 0.25 < generated.float().mean() < 0.35
-    assert torch.allclose(mixed[generated][:, 0, 3, 3] * 255, (labels[generated] * 10 + 5).float())
+    mixed, mixed_labels = generated_instances.mixed_in(generated, 0.3)(images, labels, torch.Generator().manual_seed(0))
+    replaced = mixed[:, 0, 0, 0] > 0
+    assert torch.equal(mixed_labels, labels) and 0.25 < replaced.float().mean() < 0.35
+    assert torch.allclose(mixed[replaced][:, 0, 3, 3] * 255, (labels[replaced] * 10 + 5).float())
 
 
 def test_augmented_copies_come_from_the_images_of_their_class_by_turns():
     options = {"dataset": "digits", "shots": 3, "seed": 2, "per_class": 7, "policy": "affine"}
-    pool = generated_instances.augmented_pool(**options, strength=0.0)
+    copies = generated_instances.augmented_set(**options, strength=0.0)
     real = lab.data.load("digits").draw(3, 2)[0].unflatten(0, (10, 3))
-    assert torch.equal(pool[:, :3], real) and torch.equal(pool[:, 6], real[:, 0])
-    images, labels = generated_instances.unpacked(pool)
-    assert torch.equal(images[labels == 4], pool[4])
+    assert torch.equal(copies[:, :3], real) and torch.equal(copies[:, 6], real[:, 0])
+    images, labels = generated_instances.images_and_labels(copies)
+    assert torch.equal(images[labels == 4], copies[4])
 
 
 def test_more_labels_in_the_generator_lift_a_classifier_with_one_label(gan):
-    pool = generated_instances.pool_of(gan["generator"], 40, seed=0)
+    generated = generated_instances.generated_set(gan["generator"], 40, seed=0)
     options = {"dataset": "digits", "shots": 1, "seed": 0, "steps": 80, "device": "cpu"}
     alone = generated_instances.fit_classifier(**options)["test_accuracy"]
-    lifted = generated_instances.fit_classifier(**options, pool=pool)["test_accuracy"]
-    only = generated_instances.fit_classifier(**options, pool=pool, share=1.0)["test_accuracy"]
+    lifted = generated_instances.fit_classifier(**options, generated=generated)["test_accuracy"]
+    only = generated_instances.fit_classifier(**options, generated=generated, share=1.0)["test_accuracy"]
     assert lifted > alone + 0.1 and only > alone
     assert alone == generated_instances.fit_classifier(**options)["test_accuracy"]
 
 
-def test_an_honest_pool_is_drawn_from_the_same_labels_and_seeded():
+def test_an_honest_generated_set_is_drawn_from_the_same_labels_and_seeded():
     options = {"dataset": "digits", "shots": 2, "per_class": 3, "steps": 4, "device": "cpu"}
     for kind in ("gan", "vae"):
-        first, again, other = (generated_instances.fit_pool(kind=kind, seed=s, **options)["pool"] for s in (0, 0, 1))
+        rows = [generated_instances.fit_generated_set(kind=kind, seed=seed, **options) for seed in (0, 0, 1)]
+        first, again, other = (row["generated"] for row in rows)
         assert first.shape == (10, 3, 1, 8, 8) and first.dtype == torch.uint8
         assert torch.equal(first, again) and not torch.equal(first, other)
 
@@ -369,7 +370,7 @@ def test_the_latent_explorer_ends_at_its_classes_and_noises(gan):
 
 
 def test_the_monitor_keeps_samples_losses_and_the_alarm_and_leaves_a_still():
-    _, task = task_of("digits").halves()
+    _, task = small_task("digits").halves()
     with lab.widgets.GanMonitor(task) as live:
         gan = fit_gan("digits", seed=0, steps=12, watch=live, watch_every=4, device="cpu")
     assert live.steps == [4, 8, 12] and live.history is gan["history"]
@@ -388,6 +389,8 @@ def test_panels_and_tiles():
     assert lab.figures.tiled(torch.zeros(2, 3, 1, 4, 5)).shape == (1, 9, 17)
 
 
-def test_accuracy_of_generated_images_is_measured_on_real_ones(judge, gan):
+def test_accuracy_of_generated_images_is_measured_on_real_ones(evaluator, gan):
     images, labels = sample(gan["generator"], 10)
-    assert accuracy(outputs(judge[0], images), labels) == pytest.approx(recognised(judge[0], images, labels).mean().item())
+    assert accuracy(outputs(evaluator[0], images), labels) == pytest.approx(
+        recognised(evaluator[0], images, labels).mean().item()
+    )

@@ -159,8 +159,8 @@ def from_scratch() -> Tensor:
 
 
 def instances() -> Tensor:
-    pool = data.load("digits").train_images[:10].unflatten(0, (10, 1))
-    options = {"shots": 2, "seed": 0, "pool": pool, "share": 1.0, "steps": 10, "device": DEVICE}
+    generated = data.load("digits").train_images[:10].unflatten(0, (10, 1))
+    options = {"shots": 2, "seed": 0, "generated": generated, "share": 1.0, "steps": 10, "device": DEVICE}
     return weights_after(lambda: generated_instances.fit_classifier("digits", **options))
 
 
