@@ -9,12 +9,15 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 SYSTEM := $(VENV)/.system
 PROGRAMS := apertium-eng-spa bubblewrap chromium
+# The versions that passed all tests together; `make test CONSTRAINTS=` takes the newest that pyproject.toml allows instead.
+CONSTRAINTS ?= .constraints.txt
 # A folder written by `fewshot-lab assets bundle FOLDER --wheels`: then nothing here needs a network (docs/offline.md).
 BUNDLE ?=
 # Which list of wheels fits this Python, as fewshot_lab/assets/wheels.py names it.
 MACHINE := import sys, sysconfig; print(f"python{sys.version_info[0]}.{sys.version_info[1]}-{sysconfig.get_platform()}")
 LIST = '$(BUNDLE)/wheels/'"$$($(PYTHON) -c '$(MACHINE)').txt"
 OFFLINE = PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip --isolated install --no-index
+INSTALL = $(BIN)/python -m pip install --editable '.[test]'
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -22,7 +25,7 @@ ifneq ($(BUNDLE),)
 export FEWSHOT_LAB_BUNDLE := $(BUNDLE)
 endif
 
-.PHONY: help setup assets system run test lab bench notebooks texts clean
+.PHONY: help setup assets system run test lab bench notebooks texts constraints clean
 
 help:
 	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
@@ -32,12 +35,13 @@ help:
 	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
 	@echo "make texts      bring the translations' .po files up to date; make texts NEW=de begins one"
+	@echo "make constraints   try the newest libraries and, when all tests pass, note their versions in $(CONSTRAINTS)"
 	@echo "make run BUNDLE=/media/stick   everything from a bundle, without a network (docs/offline.md); so do the others"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"
 
 setup: $(READY)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(wildcard $(CONSTRAINTS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Few-Shot Lab needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 ifneq ($(BUNDLE),)
@@ -49,7 +53,8 @@ endif
 	  { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 ifeq ($(BUNDLE),)
 	@$(BIN)/python -m pip install --quiet --upgrade pip
-	@$(BIN)/python -m pip install --editable '.[test]'
+	@$(INSTALL) $(addprefix --constraint ,$(wildcard $(CONSTRAINTS))) || { test -n '$(CONSTRAINTS)' && \
+	  echo "Not all versions in $(CONSTRAINTS) can be had for this Python and system: taking the newest that fit ..." && $(INSTALL); }
 else
 	@$(OFFLINE) --find-links '$(BUNDLE)/wheels' --require-hashes -r $(LIST)
 	@$(OFFLINE) --no-deps --no-build-isolation --editable .
@@ -96,6 +101,15 @@ notebooks: assets
 
 texts: $(READY)
 	@$(BIN)/python tests/support/po_template.py $(NEW)
+
+# Run it with the oldest Python of the course: what it finds then fits the newer ones too. Left out: what torch itself asks
+# for on Linux alone, in exact versions, and files that only this machine has.
+constraints: assets system
+	@$(INSTALL) --upgrade --upgrade-strategy eager
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@{ $(BIN)/python -c 'import platform as p; print(f"# All tests passed with these on Python {p.python_version()}, {p.system()}: make constraints")'; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(nvidia|cuda|triton)| @ '; } >.constraints.new
+	@mv .constraints.new .constraints.txt && touch $(READY)
 
 clean:
 	rm -rf $(VENV) runs

@@ -21,6 +21,7 @@ from ..files import write_atomically, writing_failed
 from .sources import reason_in, run_program
 from .store import AssetError, sha256_of
 
+_CONSTRAINT = "--constraint="
 GB_WITH_CUDA, GB_WITHOUT = 4.0, 1.5  # more than the wheels have taken so far
 
 
@@ -62,9 +63,11 @@ def bundle_wheels(folder: Path, requirements: Sequence[str], free_bytes: int | N
 
 
 def setup_requirements(root: Path) -> list[str]:
-    """What `make setup` installs for the course in the folder `root`, and what builds the course itself."""
+    """What `make setup` installs for the course in the folder `root`, and what builds the course, as words for pip."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    return [f"{root}[test]", "pip", *project["build-system"]["requires"]]
+    pins = root / ".constraints.txt"
+    constraint = [f"{_CONSTRAINT}{pins}"] if pins.exists() else []
+    return [f"{root}[test]", "pip", *project["build-system"]["requires"], *constraint]
 
 
 def this_machine() -> str:
@@ -87,8 +90,14 @@ def _resolved(requirements: Sequence[str]) -> list[_Library]:
     """Which files pip would install into an empty environment of this Python, nothing installed."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        words = ["install", "--dry-run", "--ignore-installed", f"--report={report}", *requirements]
-        _pip(words, Path(folder), "Asking which libraries are needed")
+        words, title = ["install", "--dry-run", "--ignore-installed", f"--report={report}"], "Asking which libraries are needed"
+        free = [word for word in requirements if not word.startswith(_CONSTRAINT)]
+        try:
+            _pip([*words, *requirements], Path(folder), title)
+        except AssetError:
+            if len(free) == len(requirements):
+                raise
+            _pip([*words, *free], Path(folder), title)  # as the Makefile does where a tested version cannot be had
         found = json.loads(report.read_text(encoding="utf-8"))["install"]
     return [
         _Library(

@@ -44,13 +44,13 @@ backend-path = ["."]
 """
 
 
-def tiny_wheel(folder: Path, name: str, needs: str = "") -> Path:
+def tiny_wheel(folder: Path, name: str, needs: str = "", version: str = "1.0") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    told = f"{name}-1.0.dist-info"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    told = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr(f"{name}/__init__.py", "ANSWER = 42\n" * 5000)
-        wheel.writestr(f"{told}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}")
+        wheel.writestr(f"{told}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
         wheel.writestr(f"{told}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{told}/RECORD", "")
     return path
@@ -94,6 +94,14 @@ def test_the_list_names_every_library_with_its_sha256_and_says_for_which_machine
     for line, name in zip(lines, ("tinydep", "tinylib"), strict=True):
         content = (tmp_path / "stick" / "wheels" / f"{name}-1.0-py3-none-any.whl").read_bytes()
         assert line == f"{name}==1.0 --hash=sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_tested_versions_are_taken_and_the_newest_where_one_of_them_cannot_be_had(index, tmp_path):
+    tiny_wheel(index, "tinydep", version="2.0")
+    pins = tmp_path / "pins.txt"
+    for pinned, found in (("1.0", ["tinydep-1.0"]), ("0.9", ["tinydep-2.0"])):
+        pins.write_text(f"tinydep=={pinned}\n")
+        assert [f"{it.name}-{it.version}" for it in wheels._resolved(["tinydep", f"--constraint={pins}"])] == found
 
 
 def test_what_is_there_is_not_fetched_again_and_what_is_damaged_is(index, tmp_path, monkeypatch):

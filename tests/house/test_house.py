@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from places import ROOT
 
 PACKAGE = ROOT / "fewshot_lab"
@@ -85,6 +87,26 @@ def requirements() -> dict[str, str]:
     return {"python": project["requires-python"].removeprefix(">=")} | dict(
         line.split(">=") for line in project["dependencies"]
     )
+
+
+def test_the_tested_versions_fit_the_bounds_and_name_every_requirement():
+    lines = [line for line in (ROOT / ".constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.!+]+", line)] == []
+    tested = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for line in (*project["dependencies"], *extras["cluster"], *extras["site"], *extras["test"]):
+        requirement = Requirement(line)
+        if requirement.name != project["name"]:
+            assert tested[canonicalize_name(requirement.name)] in requirement.specifier, line
+
+
+def test_setting_up_takes_the_tested_versions_unless_told_not_to():
+    def says(*words: str) -> str:
+        command = ["make", "-nB", "setup", f"PYTHON={sys.executable}", *words]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert "--constraint .constraints.txt" in says() and "--constraint" not in says("CONSTRAINTS=")
 
 
 @pytest.mark.parametrize(
