@@ -75,14 +75,15 @@ print("5 labels per class:", tuple(images.shape), images.dtype, "from", low, "to
 # %% [markdown]
 # Here are the first two images of each class. They are few, and you would not confuse most of them.
 
-# %%
+# %% folded=true
 first = (torch.arange(len(task.classes))[:, None] * 5 + torch.tensor([0, 1])).flatten()
 lab.figures.images(
     images[first],
     [task.classes[label] for label in labels[first]],
     columns=10,
     title="Two labelled images per class",
-    caption="A draw of labelled images. Another seed draws others, and results will differ: hence intervals.",
+    caption="A draw of labelled images. Another seed draws others, and results will differ: "
+    "hence intervals.",
     alt=f"Two images of each of the {len(task.classes)} classes of {task.name}.",
 )
 
@@ -127,7 +128,7 @@ lab.check(accuracy)
 
 # %% [markdown]
 # A check tries a few cases that you may see and a few that it draws anew each time. It shows the smallest case that fails,
-# and when your answer is a known mistake, it names it. Now write it rightly.
+# and when your answer is a known mistake, it names it. Now write the right one.
 
 
 # %% exercise="accuracy"
@@ -183,53 +184,48 @@ test_images, test_labels = task.test_images[:1000].flatten(1).float(), task.test
 
 def nearest_neighbour(shots, seed):
     images, labels = task.draw(shots, seed)
-    distances = torch.cdist(
-        test_images, images.flatten(1).float()
-    )  # (test images, classes * shots)
-    logits = -distances.unflatten(1, (len(task.classes), shots)).amin(
-        dim=2
-    )  # (test images, classes)
-    return share_right(logits, test_labels)
+    distances = torch.cdist(test_images, images.flatten(1).float())  # (tests, classes * shots)
+    nearest = distances.unflatten(1, (len(task.classes), shots)).amin(dim=2)  # (tests, classes)
+    return share_right(-nearest, test_labels)
 
 
 # %% [markdown]
-# Ten draws for each number of labels. `lab.record` writes a result into the notebook, with its interval and n.
+# Ten draws for each number of labels.
 
 # %%
 draws = range(SEED, SEED + lab.quick_or_full(10, 50))
 scores = {shots: [nearest_neighbour(shots, seed) for seed in draws] for shots in (1, 5, 20)}
 for shots, values in scores.items():
-    print(
-        f"{shots:2d} labels per class:",
-        "{:.3f} [{:.3f}, {:.3f}]".format(*mean_interval(torch.tensor(values))),
-    )
+    mean, low, high = mean_interval(torch.tensor(values))
+    print(f"{shots:2d} labels per class: {mean:.3f} [{low:.3f}, {high:.3f}]")
+
+# %% [markdown]
+# `lab.record` writes results into the notebook, each with its interval and n.
 
 # %%
-lab.record(nearest_neighbour_k1=scores[1], unit="accuracy")
-
-# %%
-lab.record(nearest_neighbour_k5=scores[5], unit="accuracy", headline="nearest_neighbour_k5")
+lab.record(
+    nearest_neighbour_k1=scores[1],
+    nearest_neighbour_k5=scores[5],
+    unit="accuracy",
+    headline="nearest_neighbour_k5",
+)
 
 # %% [markdown]
 # ## Read it
 #
 # Look at two things: how steeply the curve rises, and how wide the band is at one label per class.
 
-# %%
+# %% folded=true
+estimates = [lab.mean_interval(values) for values in scores.values()]
 lab.figures.curves(
-    {
-        "nearest neighbour": (
-            list(scores),
-            [lab.mean_interval(values) for values in scores.values()],
-        )
-    },
+    {"nearest neighbour": (list(scores), estimates)},
     title="The first labels are worth most",
     x="labels per class",
     y="test accuracy",
     log_x=True,
     ticks=list(scores),
-    caption=f"Nearest neighbour on {task.name}. Band: 95 % interval over {len(draws)} draws of the labels.",
-    alt=f"Test accuracy over labels per class: {', '.join(f'{k}: {sum(v) / len(v):.2f}' for k, v in scores.items())}.",
+    caption=f"Nearest neighbour on {task.name}. "
+    f"Band: 95 % interval over {len(draws)} draws of the labels.",
 )
 
 # %%

@@ -142,8 +142,9 @@ import math
 def labels_needed(labels, accuracies, reached):
     """How many labels per class reach an accuracy, on a measured learning curve.
 
-    labels: rising whole numbers. accuracies: rising accuracies at these numbers. reached: an accuracy.
-    Returns a number; the first or the last of `labels` when the accuracy lies outside of the curve.
+    labels: rising whole numbers. accuracies: rising accuracies at these numbers. reached: an
+    accuracy. Returns a number; the first or the last of `labels` when the accuracy lies outside of
+    the curve.
     """
     ### BEGIN SOLUTION
     if reached <= accuracies[0]:
@@ -264,8 +265,9 @@ lab.verdict(
 def mixup_batch(images, labels, share, partner):
     """Blends every image and its label with those of its partner in the batch.
 
-    images: float tensor (n, C, H, W). labels: shares (n, classes). share: lambda, from 0 to 1, of the image itself.
-    partner: whole numbers (n,), which image of the batch to blend with. Returns blended images and labels.
+    images: float tensor (n, C, H, W). labels: shares (n, classes). share: lambda, from 0 to 1, of
+    the image itself. partner: whole numbers (n,), which image of the batch to blend with. Returns
+    blended images and labels.
     """
     ### BEGIN SOLUTION
     blended = share * images + (1 - share) * images[partner]
@@ -282,8 +284,8 @@ def mixup_batch(images, labels, share, partner):
 def cutmix_share(top, left, side, height, width):
     """The share of the image's own label after a square was pasted into it.
 
-    top, left: the square's first row and column, may be negative. side: its side in pixels; it may reach outside.
-    height, width: of the image in pixels. Returns a number from 0 to 1.
+    top, left: the square's first row and column, may be negative. side: its side in pixels; it may
+    reach outside. height, width: of the image in pixels. Returns a number from 0 to 1.
     """
     ### BEGIN SOLUTION
     rows = max(0, min(height, top + side) - max(0, top))
@@ -345,7 +347,8 @@ helps = sum(gain.low > 0 for gain in gains.values())
 costs = sum(gain.high < 0 for gain in gains.values())
 lab.figures.bars(
     dict(sorted(gains.items(), key=lambda item: -item[1].mean)),
-    title=f"At 5 labels per class {helps} of {len(gains)} policies surely help, {costs} surely cost",
+    title=f"At 5 labels per class {helps} of {len(gains)} policies surely help, {costs} surely "
+    "cost",
     x="test accuracy with the policy - without",
     line=0.0,
     caption=f"Mean and 95 % interval of the paired difference over {len(SEEDS)} draws. "
@@ -406,7 +409,8 @@ lab.figures.bars(
     f"{elsewhere['right'].mean:+.2f} on {OTHER}",
     x="test accuracy with the policy - without",
     line=0.0,
-    caption="5 labels per class. A policy that is right for one data set can do nothing for another.",
+    caption="5 labels per class. A policy that is right for one data set can do nothing for "
+    "another.",
 )
 
 # %%
@@ -415,7 +419,8 @@ lab.record(gain_right_other_data=elsewhere["right"])
 # %%
 lab.verdict(
     "C1",
-    "Augmentation improves generalisation, for some data it does little, and it cannot replace labels.",
+    "Augmentation improves generalisation, for some data it does little, and it cannot replace "
+    "labels.",
     [
         lab.Evidence(f"right - none on {DATASET}, 5 labels per class", gains["right"], ">"),
         lab.Evidence(f"right - none on {OTHER}, 5 labels per class", elsewhere["right"], "<", 0.03),
@@ -486,11 +491,16 @@ from torchvision import transforms
 def listing_transforms(size):
     """What is done to a PIL picture in training and in the test.
 
-    size: side of the square that the network sees, in pixels. Returns two functions: picture -> tensor (3, size, size).
+    size: side of the square that the network sees, in pixels. Returns two functions: picture ->
+    tensor (3, size, size).
     """
     ### BEGIN PLANTED
-    # train = transforms.Compose([transforms.RandomCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()])
-    # test = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor()])
+    # train = transforms.Compose(
+    #     [transforms.RandomCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
+    # )
+    # test = transforms.Compose(
+    #     [transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor()]
+    # )
     # return train, test
     ### END PLANTED
     ### BEGIN SOLUTION
@@ -582,7 +592,7 @@ def listing_evaluate(model, loader, device):
 
 # %% exercise="listing_schedule"
 def listing_schedule(optimizer, steps):
-    """A schedule for the optimizer's learning rate over so many steps; `.step()` is called after each."""
+    """A schedule for the optimizer's learning rate; `.step()` is called after each of `steps`."""
     ### BEGIN PLANTED
     # return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     ### END PLANTED

@@ -60,7 +60,8 @@ COPIES = lab.quick_or_full(
 # %%
 lab.predict(
     "who",
-    "Synonyms for the glosses of 5 labels per class. Which classifier gains more: a linear one on a pretrained encoder, or a network from scratch?",
+    "Synonyms for the glosses of 5 labels per class. Which classifier gains more: a linear one on "
+    "a pretrained encoder, or a network from scratch?",
     ["the one on the pretrained encoder", "the network from scratch", "neither gains anything"],
 )
 
@@ -75,7 +76,8 @@ texts, labels = task.draw(1, SEED)
 for gloss, label in list(zip(texts, labels))[:5]:
     print(f"{task.classes[label]:>10}: {gloss}")
 print(
-    f"{len(task.classes)} classes, {len(task.train_texts)} training and {len(task.test_texts)} test glosses."
+    f"{len(task.classes)} classes, {len(task.train_texts)} training and {len(task.test_texts)} "
+    "test glosses."
 )
 
 # %% [markdown]
@@ -107,8 +109,9 @@ lab.widgets.TextExplorer(task)
 def synonym_replacement(words, synonyms, draws, count):
     """Replaces so many of the words that have a synonym: those with the smallest draws.
 
-    words: list of strings. synonyms: {word: its replacement}; other words, such as stop words, are not in it. draws: a number
-    from 0 to 1 for each place. count: how many to replace; all that have a synonym when they are fewer. Returns a new list.
+    words: list of strings. synonyms: {word: its replacement}; other words, such as stop words, are
+    not in it. draws: a number from 0 to 1 for each place. count: how many to replace; all that have
+    a synonym when they are fewer. Returns a new list.
     """
     ### BEGIN SOLUTION
     known = [place for place, word in enumerate(words) if word in synonyms]
@@ -134,8 +137,8 @@ for word in "small dogs carried eggs from cotton houses of turtles".split():
 def random_swap(words, pairs):
     """Lets two words change places, one pair after the other.
 
-    words: list of strings. pairs: list of (i, j), two places counted from 0; a later pair sees what the earlier ones left.
-    Returns a new list.
+    words: list of strings. pairs: list of (i, j), two places counted from 0; a later pair sees what
+    the earlier ones left. Returns a new list.
     """
     ### BEGIN SOLUTION
     words = list(words)
@@ -153,8 +156,8 @@ def random_swap(words, pairs):
 def random_deletion(words, draws, share):
     """Deletes each word whose draw is below the share.
 
-    words: list of at least one string. draws: a number from 0 to 1 for each place. share: from 0 to 1. Returns a new list; when
-    no word would be left, the one with the largest draw stays.
+    words: list of at least one string. draws: a number from 0 to 1 for each place. share: from 0 to
+    1. Returns a new list; when no word would be left, the one with the largest draw stays.
     """
     ### BEGIN SOLUTION
     kept = [word for word, draw in zip(words, draws) if draw >= share]
@@ -186,7 +189,8 @@ heads = [
     name for name, _ in encoder.named_parameters() if "predictions" in name or "lm_head" in name
 ]
 print(
-    f"Weights of a head that predicts words: {len(heads)} of {len(list(encoder.named_parameters()))}."
+    f"Weights of a head that predicts words: {len(heads)} of "
+    f"{len(list(encoder.named_parameters()))}."
 )
 print(
     "So it can fill gaps."
@@ -221,10 +225,12 @@ if here:
     sample = sorted(drawn)[::10]
     live = back_translation.back_translated(sample)
     print(
-        f"{sum(known[one] == two for one, two in zip(sample, live)) / len(sample):.1%} of {len(sample)} live round trips are as recorded."
+        f"{sum(known[one] == two for one, two in zip(sample, live)) / len(sample):.1%} of "
+        f"{len(sample)} live round trips are as recorded."
     )
 print(
-    f"{sum(trips[gloss] == gloss for gloss in drawn) / len(drawn):.0%} of {len(drawn)} glosses come back unchanged."
+    f"{sum(trips[gloss] == gloss for gloss in drawn) / len(drawn):.0%} of {len(drawn)} glosses "
+    "come back unchanged."
 )
 
 # %%
@@ -241,9 +247,10 @@ for gloss in texts[:4]:
 def augmented_set(texts, labels, change, copies):
     """The texts, then their copies, text after text; each with its label.
 
-    texts: list of strings. labels: list of whole numbers. change(text, r): copy number r of a text, a string. copies: how many
-    to make of each, r = 0, 1, ..., copies - 1. A copy that equals its text, or an earlier copy of it, is left out. Returns two
-    lists, texts and labels; the texts themselves come first, in their order.
+    texts: list of strings. labels: list of whole numbers. change(text, r): copy number r of a text,
+    a string. copies: how many to make of each, r = 0, 1, ..., copies - 1. A copy that equals its
+    text, or an earlier copy of it, is left out. Returns two lists, texts and labels; the texts
+    themselves come first, in their order.
     """
     ### BEGIN SOLUTION
     more_texts, more_labels = list(texts), list(labels)
@@ -413,7 +420,8 @@ def learning_curves(found, who):
         y="test accuracy",
         log_x=True,
         ticks=shots_of["none"],
-        caption=f"{len(task.classes)} classes. Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
+        caption=f"{len(task.classes)} classes. Mean and 95 % interval over {len(SEEDS)} draws of "
+        "the labels.",
         alt=f"Test accuracy of {who} at 5 labels per class: {means}.",
     )
 
@@ -441,11 +449,13 @@ helps = {
 }
 lab.figures.bars(
     gains,
-    title=f"Surely helped: frozen by {helps['frozen']}, scratch by {helps['scratch']} of {len(gains) // 2} operations",
+    title=f"Surely helped: frozen by {helps['frozen']}, scratch by {helps['scratch']} of "
+    f"{len(gains) // 2} operations",
     x="test accuracy with copies - without",
     line=0.0,
     digits=3,
-    caption=f"5 labels per class, strength {ALPHA:g}. Mean and 95 % interval of the paired difference over {len(SEEDS)} draws.",
+    caption=f"5 labels per class, strength {ALPHA:g}. Mean and 95 % interval of the paired "
+    f"difference over {len(SEEDS)} draws.",
     alt="Gains: " + "; ".join(f"{name} {gain.mean:+.3f}" for name, gain in gains.items()) + ".",
 )
 
@@ -497,7 +507,8 @@ lab.figures.bars(
     title=f"The highest exchange rate: {rates[best].mean:.2f} ({best})",
     x="labels without copies that one label with copies is worth",
     line=1.0,
-    caption="At 5 labels per class, bootstrap intervals. Left of the dashed line the copies cost labels.",
+    caption="At 5 labels per class, bootstrap intervals. Left of the dashed line the copies cost "
+    "labels.",
     alt="Exchange rates: "
     + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in rates.items())
     + ".",
@@ -541,7 +552,8 @@ lab.figures.bars(
     x="test accuracy with copies - without",
     line=0.0,
     digits=3,
-    caption=f"5 labels per class. Paired differences and 95 % intervals over {len(FEWER)} draws or more.",
+    caption=f"5 labels per class. Paired differences and 95 % intervals over {len(FEWER)} draws "
+    "or more.",
     alt="Gains: " + "; ".join(f"{name} {gain.mean:+.3f}" for name, gain in compared.items()) + ".",
 )
 
@@ -561,8 +573,9 @@ from scipy.stats import binomtest
 def flip_rate(before, after, labels):
     """The share of glosses whose copy is read as another class than the label, among those that were read rightly before.
 
-    before, after: the judge's class numbers for gloss and copy, whole numbers (n,). labels: the true ones (n,). Returns three
-    numbers: share, low and high end of Wilson's 95 % interval: binomtest(flipped, n).proportion_ci(method="wilson").
+    before, after: the judge's class numbers for gloss and copy, whole numbers (n,). labels: the
+    true ones (n,). Returns three numbers: share, low and high end of Wilson's 95 % interval:
+    binomtest(flipped, n).proportion_ci(method="wilson").
     """
     ### BEGIN SOLUTION
     right = before == labels
@@ -592,18 +605,21 @@ flips = {
     for key, made in altered.items()
 }
 print(
-    f"The judge learned from {len(taught)} glosses and reads {n_right} of {len(judged)} others rightly."
+    f"The judge learned from {len(taught)} glosses and reads {n_right} of {len(judged)} others "
+    "rightly."
 )
 
 # %%
 lab.figures.curves(
     {name: (STRENGTHS, [flips[name, a] for a in STRENGTHS]) for name in EDITED}
     | {"back-translation": (STRENGTHS, [flips["back-translation", ALPHA]] * len(STRENGTHS))},
-    title=f"At α = {STRENGTHS[-1]} the judge sees most flips by {max(EDITED, key=lambda name: flips[name, STRENGTHS[-1]].mean)}",
+    title=f"At α = {STRENGTHS[-1]} the judge sees most flips by "
+    f"{max(EDITED, key=lambda name: flips[name, STRENGTHS[-1]].mean)}",
     x="strength α (back-translation has none: flat)",
     y="share of flipped labels",
     ticks=STRENGTHS,
-    caption=f"{n_right} glosses that the judge reads rightly; bands: Wilson's 95 % interval. At which strength do the edits differ?",
+    caption=f"{n_right} glosses that the judge reads rightly; bands: Wilson's 95 % interval. At "
+    "which strength do the edits differ?",
     alt="; ".join(f"{name} at {a:g}: {share.mean:.2f}" for (name, a), share in flips.items()) + ".",
 )
 
@@ -640,7 +656,8 @@ print(
     else "You: no mark yet, so there is nothing to compare."
 )
 print(
-    f"The judge names another class for {by_judge} of the same {len(shown)}, with its own errors on the glosses themselves."
+    f"The judge names another class for {by_judge} of the same {len(shown)}, with its own errors "
+    "on the glosses themselves."
 )
 
 # %% [markdown]
@@ -649,7 +666,8 @@ print(
 # %%
 lab.verdict(
     "C1",
-    "Augmentation improves generalisation, for some data it does little, and it cannot replace labels.",
+    "Augmentation improves generalisation, for some data it does little, and it cannot replace "
+    "labels.",
     [
         lab.Evidence(
             "from scratch, 5 labels per class: synonyms - none", gains["scratch: synonyms"], ">"

@@ -66,7 +66,8 @@ lab.predict(
 # %%
 lab.predict(
     "views",
-    "SimCLR shows two changed views of each image. Which change makes its features worse than no change at all?",
+    "SimCLR shows two changed views of each image. Which change makes its features worse than no "
+    "change at all?",
     ["noise", "small shifts and scales", "small turns", "all quarter turns and flips"],
 )
 
@@ -89,8 +90,9 @@ lab.predict(
 def rotation_batch(images):
     """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and which turn each copy had.
 
-    images: float tensor (n, C, S, S). Returns two tensors: the copies (4 n, C, S, S), first all images as they are, then all
-    images turned by 90 degrees, and so on; and the turns (4 n,), whole numbers 0, 1, 2, 3.
+    images: float tensor (n, C, S, S). Returns two tensors: the copies (4 n, C, S, S), first all
+    images as they are, then all images turned by 90 degrees, and so on; and the turns (4 n,), whole
+    numbers 0, 1, 2, 3.
     """
     ### BEGIN SOLUTION
     copies = torch.cat([torch.rot90(images, turns, dims=(-2, -1)) for turns in range(4)])
@@ -111,7 +113,8 @@ lab.figures.images(
     [f"{90 * turn}°" for turn in turns.tolist()],
     columns=8,
     title="The pretext task: by how much was it turned?",
-    caption="Each column is one image in its four turns. Some look the same after a half turn: for these the task has no answer.",
+    caption="Each column is one image in its four turns. Some look the same after a half turn: "
+    "for these the task has no answer.",
     alt="Eight images, each turned by 0, 90, 180 and 270 degrees.",
 )
 
@@ -157,7 +160,8 @@ lab.figures.images(
     ["image"] * 8 + ["view 1"] * 8 + ["view 2"] * 8,
     columns=8,
     title="Two views of each image are a positive pair",
-    caption="Change VIEWS and run the cell again. What must the network ignore, if the two lower rows are to be the same?",
+    caption="Change VIEWS and run the cell again. What must the network ignore, if the two lower "
+    "rows are to be the same?",
     alt="Eight images and two random views of each.",
 )
 
@@ -171,8 +175,8 @@ lab.figures.images(
 def positive_pairs(batch):
     """In which row the other view of each row stands.
 
-    batch: the number of images B. Rows 0 to B-1 are the first views, rows B to 2B-1 the second views in the same order.
-    Returns whole numbers (2 B,).
+    batch: the number of images B. Rows 0 to B-1 are the first views, rows B to 2B-1 the second
+    views in the same order. Returns whole numbers (2 B,).
     """
     ### BEGIN SOLUTION
     return (torch.arange(2 * batch) + batch) % (2 * batch)
@@ -189,7 +193,8 @@ def positive_pairs(batch):
 def similarity_matrix(z):
     """Cosine similarities between all rows, with minus infinity on the diagonal.
 
-    z: float tensor (n, d). Returns (n, n). Make new tensors on z.device, so that it runs on a GPU too.
+    z: float tensor (n, d). Returns (n, n). Make new tensors on z.device, so that it runs on a GPU
+    too.
     """
     ### BEGIN SOLUTION
     z = F.normalize(z, dim=1)
@@ -211,8 +216,8 @@ pairs_of, similarities_of = lab.yours_or_ours(positive_pairs), lab.yours_or_ours
 def nt_xent(z, temperature):
     """The mean loss of SimCLR over all rows.
 
-    z: float tensor (2 B, d), the outputs for the B first views and then for the B second views. temperature: above 0.
-    Returns a tensor without dimensions. Make new tensors on z.device.
+    z: float tensor (2 B, d), the outputs for the B first views and then for the B second views.
+    temperature: above 0. Returns a tensor without dimensions. Make new tensors on z.device.
     """
     ### BEGIN SOLUTION
     logits = similarities_of(z) / temperature
@@ -234,7 +239,8 @@ simclr_encoder, history = contrastive.simclr(
 )
 late = history.losses[-steps // 10 :]
 print(
-    f"Loss {history.losses[0]:.2f} at first (all rows alike: {math.log(255):.2f}), {sum(late) / len(late):.2f} at the end."
+    f"Loss {history.losses[0]:.2f} at first (all rows alike: {math.log(255):.2f}), "
+    f"{sum(late) / len(late):.2f} at the end."
 )
 
 # %% [markdown]
@@ -269,8 +275,8 @@ lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], ta
 def nearest_labels(features, labels, queries, k, classes):
     """The class of each query by a weighted vote of its k most similar labelled images.
 
-    features: float tensor (n, d). labels: whole numbers (n,) from 0 to classes - 1. queries: (m, d). Similarity is the cosine,
-    a vote weighs exp(similarity / 0.1). Returns class numbers (m,).
+    features: float tensor (n, d). labels: whole numbers (n,) from 0 to classes - 1. queries: (m,
+    d). Similarity is the cosine, a vote weighs exp(similarity / 0.1). Returns class numbers (m,).
     """
     ### BEGIN SOLUTION
     s = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T  # (m, n)
@@ -378,7 +384,8 @@ lab.figures.curves(
     log_x=True,
     ticks=SHOTS,
     limits=(0, 1.02),
-    caption=f"{task.name}. Band: 95 % interval over {len(SEEDS)} draws of the labels, one encoder each. In order of the accuracy at 5.",
+    caption=f"{task.name}. Band: 95 % interval over {len(SEEDS)} draws of the labels, one encoder "
+    "each. In order of the accuracy at 5.",
     alt="Test accuracy at 5 labels per class: "
     + ", ".join(f"{name} {at_five[name].mean:.2f}" for name in ranked)
     + ".",
@@ -425,7 +432,8 @@ lab.figures.bars(
     ),
     x="test accuracy at 5 labels per class",
     line=1 / len(task.classes),
-    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: guessing. Five neighbours vote.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: guessing. "
+    "Five neighbours vote.",
     alt="Test accuracy at 5 labels per class: "
     + ", ".join(f"{name} {value.mean:.2f}" for name, value in judged.items())
     + ".",
@@ -485,10 +493,12 @@ best, worst = (choose(seen, key=lambda name: seen[name].mean) for choose in (max
 untrained = sum(linear["random", 5]) / len(SEEDS)
 lab.figures.bars(
     seen,
-    title=f"Best views: “{best}” ({seen[best].mean:.2f}). Worst: “{worst}” ({seen[worst].mean:.2f})",
+    title=f"Best views: “{best}” ({seen[best].mean:.2f}). Worst: “{worst}” "
+    f"({seen[worst].mean:.2f})",
     x="test accuracy of a linear probe, 5 labels per class",
     line=untrained,
-    caption=f"{short['steps']} steps each. Mean and 95 % interval over {len(ENCODER_SEEDS)} trainings. Dashed: random features.",
+    caption=f"{short['steps']} steps each. Mean and 95 % interval over {len(ENCODER_SEEDS)} "
+    "trainings. Dashed: random features.",
     alt="Accuracy by views: "
     + ", ".join(f"{name} {value.mean:.2f}" for name, value in seen.items())
     + ".",
@@ -570,7 +580,8 @@ alone = max(compared[name].mean for name in table if "alone" in name)
 top = max(compared, key=lambda name: compared[name].mean)
 lab.figures.bars(
     compared,
-    title=f"“{top}” is best: {compared[top].mean:.2f}, against {alone:.2f} for the best of one alone",
+    title=f"“{top}” is best: {compared[top].mean:.2f}, against {alone:.2f} for the best of one "
+    "alone",
     x="test accuracy, 5 labels per class",
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
     alt="Test accuracy at 5 labels per class: "

@@ -59,7 +59,8 @@ handwriting = omniglot.find(OMNIGLOT)  # None when it is not here
 # %%
 lab.predict(
     "one look",
-    "A network never saw Georgian. It gets one picture of each of five letters. Which share of further pictures does it read, with mild jitter?",
+    "A network never saw Georgian. It gets one picture of each of five letters. Which share of "
+    "further pictures does it read, with mild jitter?",
     ["20 %: chance", "about 50 %", "about 80 %", "over 90 %"],
 )
 
@@ -99,9 +100,9 @@ lab.widgets.EpisodeExplorer(
 def draw_episode(labels, way, shots, queries, generator):
     """Draws one episode as rows into a data set.
 
-    labels: class number of every row, any whole numbers. way: classes of the episode. shots, queries: rows per class.
-    generator: torch.Generator for every random draw. Returns support rows (way * shots,), their labels 0..way-1,
-    query rows (way * queries,), their labels 0..way-1.
+    labels: class number of every row, any whole numbers. way: classes of the episode. shots,
+    queries: rows per class. generator: torch.Generator for every random draw. Returns support rows
+    (way * shots,), their labels 0..way-1, query rows (way * queries,), their labels 0..way-1.
     """
     ### BEGIN SOLUTION
     classes = labels.unique()
@@ -140,7 +141,8 @@ def pixel_accuracy():
 
 hundred = [pixel_accuracy() for _ in range(100)]
 print(
-    f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(hundred):.2f}; chance is 0.20"
+    f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(hundred):.2f}; "
+    "chance is 0.20"
 )
 
 # %% [markdown]
@@ -182,7 +184,8 @@ SIZES = [10, 30, 100, 300, COUNT]
 widths = {size: interval(by_pixels[:size])[1] for size in SIZES}
 lab.figures.curves(
     {"pixels": (SIZES, [lab.mean_interval(by_pixels[:size]) for size in SIZES])},
-    title=f"±{100 * widths[10]:.0f} points after 10 episodes, ±{100 * widths[COUNT]:.1f} after {COUNT}",
+    title=f"±{100 * widths[10]:.0f} points after 10 episodes, ±{100 * widths[COUNT]:.1f} after "
+    f"{COUNT}",
     x="test episodes",
     y="5-way 1-shot accuracy",
     log_x=True,
@@ -216,7 +219,8 @@ lab.record(pixels_5way_1shot=lab.mean_interval(by_pixels), unit="accuracy")
 def class_prototypes(features, labels, way):
     """The mean feature of every class.
 
-    features: float tensor (n, D). labels: whole numbers (n,) from 0 to way - 1, in any order. Returns (way, D).
+    features: float tensor (n, D). labels: whole numbers (n,) from 0 to way - 1, in any order.
+    Returns (way, D).
     """
     ### BEGIN SOLUTION
     return torch.stack([features[labels == k].mean(0) for k in range(way)])
@@ -290,7 +294,8 @@ for support, queries in zip(drawn.support[:100], drawn.queries[:100]):
     hits = logits_of(features[queries.flatten()], c).argmax(1) == drawn.query_labels
     one_by_one.append(hits.float().mean().item())
 print(
-    f"first 100 episodes: one by one {sum(one_by_one) / 100:.4f}, all at once {all_at_once[:100].mean():.4f}"
+    f"first 100 episodes: one by one {sum(one_by_one) / 100:.4f}, all at once "
+    f"{all_at_once[:100].mean():.4f}"
 )
 
 # %%
@@ -333,7 +338,8 @@ lab.recall("one look", f"{all_at_once.mean():.0%} with mild jitter (pixels {by_p
 def simple_shot(features, mean):
     """Centres features and makes their length 1.
 
-    features: float tensor (n, D). mean: (D,), the mean feature of the training classes. Returns (n, D).
+    features: float tensor (n, D). mean: (D,), the mean feature of the training classes. Returns (n,
+    D).
     """
     ### BEGIN SOLUTION
     centred = features - mean
@@ -370,13 +376,15 @@ lab.figures.curves(
         name: (SHOTS, [lab.mean_interval(by_shots[k]) for k in SHOTS])
         for name, by_shots in scores.items()
     },
-    title=f"Best at 1 shot: {first[1]} ({scores[first[1]][1].mean():.3f}); at 5 shots: {first[5]} ({scores[first[5]][5].mean():.3f})",
+    title=f"Best at 1 shot: {first[1]} ({scores[first[1]][1].mean():.3f}); at 5 shots: {first[5]} "
+    f"({scores[first[5]][5].mean():.3f})",
     x="labelled pictures per class (shots)",
     y="5-way accuracy",
     log_x=True,
     ticks=SHOTS,
     limits=(0.15, 1.02),
-    caption=f"{COUNT} episodes of unseen scripts, {JITTER} jitter, {STEPS} training steps each. Band: 95 % interval over episodes. Chance is 0.2.",
+    caption=f"{COUNT} episodes of unseen scripts, {JITTER} jitter, {STEPS} training steps each. "
+    "Band: 95 % interval over episodes. Chance is 0.2.",
     alt="; ".join(
         f"{name}: {by_shots[1].mean():.2f} at 1 shot, {by_shots[5].mean():.2f} at 5"
         for name, by_shots in scores.items()
@@ -402,14 +410,16 @@ lab.figures.bars(
     x="accuracy - SimpleShot's accuracy",
     line=0.0,
     digits=3,
-    caption=f"{COUNT} episodes, {JITTER} jitter. Mean and 95 % interval of the paired difference over episodes, one training each.",
+    caption=f"{COUNT} episodes, {JITTER} jitter. Mean and 95 % interval of the paired difference "
+    "over episodes, one training each.",
     alt="; ".join(f"{name} {value.mean:+.3f}" for name, value in ahead.items()),
 )
 
 # %%
 lab.verdict(
     "episodes-beat-classes",
-    "The encoder that was trained by episodes is the better few-shot classifier than the one that was trained to name classes.",
+    "The encoder that was trained by episodes is the better few-shot classifier than the one that "
+    "was trained to name classes.",
     [
         lab.Evidence(
             f"prototypes - SimpleShot, {k} shot{'s' * (k > 1)}",
@@ -441,8 +451,9 @@ lab.verdict(
 def inner_step(weight, features, labels, rate):
     """One step of gradient descent on the mean cross-entropy of a linear classifier, differentiable itself.
 
-    weight: float tensor (D, classes) that requires a gradient. features: (n, D). labels: whole numbers (n,).
-    rate: the step size, a number. Returns the new weight; gradients can flow through it back to `weight`.
+    weight: float tensor (D, classes) that requires a gradient. features: (n, D). labels: whole
+    numbers (n,). rate: the step size, a number. Returns the new weight; gradients can flow through
+    it back to `weight`.
     """
     ### BEGIN SOLUTION
     loss = torch.nn.functional.cross_entropy(features @ weight, labels)
@@ -489,7 +500,8 @@ lab.figures.curves(
     + ", ".join(f"{values[:, 1].mean():.2f} ({name})" for name, values in by_step.items()),
     x="inner steps",
     y="5-way 1-shot accuracy",
-    caption=f"{len(few)} episodes, {JITTER} jitter. Band: 95 % interval over episodes. What does the first step from 0 compute?",
+    caption=f"{len(few)} episodes, {JITTER} jitter. Band: 95 % interval over episodes. What does "
+    "the first step from 0 compute?",
     alt="; ".join(
         f"{name}: {values[:, 1].mean():.2f} after one step, {values[:, 6].mean():.2f} after six"
         for name, values in by_step.items()
@@ -534,9 +546,11 @@ adapted["prototypes"] = prototypes.episode_accuracies(
 # %%
 lab.figures.bars(
     {name: lab.mean_interval(values) for name, values in adapted.items()},
-    title=f"Meta-training moves two gradient steps from {adapted['before meta-training'].mean():.2f} to {adapted['MAML'].mean():.2f}",
+    title="Meta-training moves two gradient steps from "
+    f"{adapted['before meta-training'].mean():.2f} to {adapted['MAML'].mean():.2f}",
     x="5-way 1-shot accuracy",
-    caption=f"{EPISODES} episodes, mild jitter, two inner steps on all weights. Mean and 95 % interval over episodes. For comparison: prototypes after {STEPS} steps.",
+    caption=f"{EPISODES} episodes, mild jitter, two inner steps on all weights. Mean and 95 % "
+    f"interval over episodes. For comparison: prototypes after {STEPS} steps.",
     alt=", ".join(f"{name} {values.mean():.2f}" for name, values in adapted.items()),
 )
 
@@ -562,7 +576,8 @@ lab.record(
 # %%
 lab.predict(
     "luck",
-    "Five letters, one label each, fixed test pictures. How far apart are a lucky and an unlucky draw of the labels (best and worst tenth)?",
+    "Five letters, one label each, fixed test pictures. How far apart are a lucky and an unlucky "
+    "draw of the labels (best and worst tenth)?",
     ["under 1 point", "about 3 points", "about 10 points", "over 20 points"],
 )
 
@@ -589,12 +604,14 @@ lab.figures.curves(
         "mean": (SHOTS, [lab.mean_interval(luck[k].mean(1)) for k in SHOTS]),
         "worst tenth": (SHOTS, [lab.mean_interval(tenths[k][0]) for k in SHOTS]),
     },
-    title=f"Luck is worth {100 * spread[1].mean():.0f} points at 1 label per class, {100 * spread[5].mean():.0f} at 5",
+    title=f"Luck is worth {100 * spread[1].mean():.0f} points at 1 label per class, "
+    f"{100 * spread[5].mean():.0f} at 5",
     x="labelled pictures per class",
     y="5-way accuracy",
     log_x=True,
     ticks=SHOTS,
-    caption=f"{JITTER} jitter, {TASKS} tasks, {DRAWS} draws of the labels each, test pictures fixed. Band: 95 % interval over tasks.",
+    caption=f"{JITTER} jitter, {TASKS} tasks, {DRAWS} draws of the labels each, test pictures "
+    "fixed. Band: 95 % interval over tasks.",
     alt="; ".join(
         f"{k} labels: from {tenths[k][0].mean():.2f} to {tenths[k][1].mean():.2f}" for k in SHOTS
     ),
@@ -616,9 +633,12 @@ lab.figures.images(
     ),
     [f"{name}: {letter}" for name in (*chosen, "test") for letter in letters],
     columns=5,
-    title=f"Best draw: {luck[1][widest, order[-1]]:.0%} right, worst: {luck[1][widest, order[0]]:.0%}",
-    caption="One labelled picture per class. Above the best draw, in the middle the worst, below one test picture of each class.",
-    alt=f"Support sets of {', '.join(letters)} that give {luck[1][widest, order[-1]]:.2f} and {luck[1][widest, order[0]]:.2f}.",
+    title=f"Best draw: {luck[1][widest, order[-1]]:.0%} right, worst: "
+    f"{luck[1][widest, order[0]]:.0%}",
+    caption="One labelled picture per class. Above the best draw, in the middle the worst, below "
+    "one test picture of each class.",
+    alt=f"Support sets of {', '.join(letters)} that give {luck[1][widest, order[-1]]:.2f} and "
+    f"{luck[1][widest, order[0]]:.2f}.",
 )
 
 # %% [markdown]
@@ -730,7 +750,8 @@ lab.figures.curves(
     log_x=True,
     ticks=WIDTHS,
     limits=(0, 1.02),
-    caption=f"{DATASET}, from scratch. Band: 95 % interval over {len(SEEDS)} draws of the labels. Does any test curve fall to the right?",
+    caption=f"{DATASET}, from scratch. Band: 95 % interval over {len(SEEDS)} draws of the labels. "
+    "Does any test curve fall to the right?",
     alt="Test accuracy of the widest minus the narrowest: "
     + ", ".join(f"{gains[k].mean:+.2f} at {k} labels" for k in LABELS),
 )
@@ -789,9 +810,11 @@ print(
 # %%
 lab.figures.bars(
     {name: lab.mean_interval(values) for name, values in errors.items()},
-    title=f"From print to handwriting: {errors['all alphabets'].mean():.0%} errors (pixels {errors['all, by pixels'].mean():.0%})",
+    title=f"From print to handwriting: {errors['all alphabets'].mean():.0%} errors (pixels "
+    f"{errors['all, by pixels'].mean():.0%})",
     x="error, within-alphabet 20-way 1-shot (chance 0.95)",
-    caption=f"{COUNT} episodes. Mean and 95 % interval over episodes. Of these alphabets only Latin was trained on, in print.",
+    caption=f"{COUNT} episodes. Mean and 95 % interval over episodes. Of these alphabets only "
+    "Latin was trained on, in print.",
     alt=", ".join(f"{name} {values.mean():.2f}" for name, values in errors.items()),
 ) if drawings else None
 

@@ -53,7 +53,8 @@ RIGHT = {"policy": "affine", "strength": 0.25}  # the right policy of chapter 02
 # %%
 lab.predict(
     "soft",
-    "Two students learn from the same images. One gets the true labels of all of them, one a teacher's soft answers. Who reads new images better?",
+    "Two students learn from the same images. One gets the true labels of all of them, one a "
+    "teacher's soft answers. Who reads new images better?",
     ["the one with the true labels", "both alike", "the one with the soft answers"],
 )
 
@@ -79,10 +80,12 @@ teacher, small_teacher = lab.sweep(distillation.fit_teacher, grades, description
 sizes = [sum(p.numel() for p in row["teacher"].parameters()) for row in (teacher, small_teacher)]
 print(f"Teacher: {sizes[0]:,} parameters, test accuracy {teacher['test_accuracy']:.3f}.")
 print(
-    f"Same schooling, student's size: {sizes[1]:,} parameters, test accuracy {small_teacher['test_accuracy']:.3f}."
+    f"Same schooling, student's size: {sizes[1]:,} parameters, test accuracy "
+    f"{small_teacher['test_accuracy']:.3f}."
 )
 print(
-    f"The student has {len(task.train_labels)} images, {SHOTS * len(task.classes)} of them with a label."
+    f"The student has {len(task.train_labels)} images, {SHOTS * len(task.classes)} of them with a "
+    "label."
 )
 
 # %%
@@ -119,7 +122,8 @@ lab.widgets.TemperatureExplorer(task, teacher["test_logits"])
 def softened(logits, temperature):
     """The probabilities of logits, softened by a temperature.
 
-    logits: float tensor (n, classes). temperature: a number above 0. Returns a float tensor (n, classes).
+    logits: float tensor (n, classes). temperature: a number above 0. Returns a float tensor (n,
+    classes).
     """
     ### BEGIN SOLUTION
     return (logits / temperature).softmax(dim=1)
@@ -147,7 +151,8 @@ lab.figures.matrix(
     list(task.classes),
     [name[:5] for name in task.classes],
     title="What the teacher finds most alike: " + ", ".join(pairs),
-    caption=f"Row: true class. Each cell: the share of the wrong classes' probability, at T = {TEMPERATURE:g}, that goes to this class.",
+    caption="Row: true class. Each cell: the share of the wrong classes' probability, at T = "
+    f"{TEMPERATURE:g}, that goes to this class.",
     alt="For each true class, how the teacher's wrong probability is spread. The largest: "
     + ", ".join(pairs)
     + ".",
@@ -186,7 +191,8 @@ lab.figures.matrix(
 def distillation_loss(student_logits, teacher_logits, temperature):
     """T squared times KL(teacher || student) of the softened answers, the mean over the images.
 
-    student_logits, teacher_logits: float tensors (n, classes). temperature: a number above 0. Returns a scalar tensor.
+    student_logits, teacher_logits: float tensors (n, classes). temperature: a number above 0.
+    Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
     log_p_t = (teacher_logits / temperature).log_softmax(dim=1)
@@ -205,7 +211,8 @@ def distillation_loss(student_logits, teacher_logits, temperature):
 def distillation_gradient(student_logits, teacher_logits, temperature):
     """The gradient of the distillation loss (with its T squared) with respect to the student's logits.
 
-    student_logits, teacher_logits: float tensors (n, classes). temperature: a number above 0. Returns a float tensor (n, classes).
+    student_logits, teacher_logits: float tensors (n, classes). temperature: a number above 0.
+    Returns a float tensor (n, classes).
     """
     ### BEGIN SOLUTION
     p_s = (student_logits / temperature).softmax(dim=1)
@@ -244,12 +251,14 @@ factors = {
 # %%
 lab.figures.curves(
     {name: (TEMPERATURES, rows) for name, rows in estimates.items()},
-    title=f"From T = 8 to {TEMPERATURES[-1]} the gradient changes by a factor {factors['with T²']:.2g} with T², {factors['without']:.2g} without",
+    title=f"From T = 8 to {TEMPERATURES[-1]} the gradient changes by a factor "
+    f"{factors['with T²']:.2g} with T², {factors['without']:.2g} without",
     x="temperature T",
     y="sum of |gradient| over an image's logits",
     log_x=True,
     ticks=TEMPERATURES,
-    caption=f"Mean and 95 % interval over {len(z_s)} test images. Without the factor, the teacher falls silent beside the labels.",
+    caption=f"Mean and 95 % interval over {len(z_s)} test images. Without the factor, the teacher "
+    "falls silent beside the labels.",
     alt="; ".join(
         f"{name}: " + ", ".join(f"T {T}: {e.mean:.2g}" for T, e in zip(TEMPERATURES, rows))
         for name, rows in estimates.items()
@@ -277,8 +286,9 @@ lab.figures.curves(
 def mixed_loss(student_logits, teacher_logits, labels, temperature, alpha):
     """alpha times the soft loss plus 1 - alpha times the cross-entropy to the labels, the mean over all n images.
 
-    student_logits, teacher_logits: float tensors (n, classes). labels: whole numbers (n,), -1 where there is none.
-    temperature: a number above 0. alpha: the teacher's share, 0 to 1. Returns a scalar tensor.
+    student_logits, teacher_logits: float tensors (n, classes). labels: whole numbers (n,), -1 where
+    there is none. temperature: a number above 0. alpha: the teacher's share, 0 to 1. Returns a
+    scalar tensor.
     """
     ### BEGIN SOLUTION
     hard = F.cross_entropy(student_logits, labels, ignore_index=-1, reduction="sum") / len(labels)
@@ -303,8 +313,9 @@ def mixed_loss(student_logits, teacher_logits, labels, temperature, alpha):
 def replayed_copies(images, change, copies, seed):
     """Augmented copies of all images; copy r can be drawn again alone.
 
-    images: tensor (n, C, H, W). change(images, generator): returns changed images, drawn with a torch.Generator. copies: how
-    many. seed: copy r is drawn with a new generator that was seeded with seed + r. Returns a tensor (copies, n, C, H, W).
+    images: tensor (n, C, H, W). change(images, generator): returns changed images, drawn with a
+    torch.Generator. copies: how many. seed: copy r is drawn with a new generator that was seeded
+    with seed + r. Returns a tensor (copies, n, C, H, W).
     """
     ### BEGIN SOLUTION
     return torch.stack(
@@ -333,8 +344,10 @@ lab.figures.images(
     [f"copy {r}" for r in (0, 1, 2) for _ in some] + ["again"] * len(some),
     columns=len(some),
     title=f"Copy 2, drawn again from its seed, is {'the same' if same else 'another one'}",
-    caption="Three copies of eight images, each row from its own seed, and the third row once more.",
-    alt=f"Eight characters in three augmented copies; the last row repeats copy 2 {'exactly' if same else 'with differences'}.",
+    caption="Three copies of eight images, each row from its own seed, and the third row once "
+    "more.",
+    alt="Eight characters in three augmented copies; the last row repeats copy 2 "
+    f"{'exactly' if same else 'with differences'}.",
 )
 
 # %% [markdown]
@@ -347,7 +360,8 @@ views = distillation.cached_logits(
     teacher["teacher"], DATASET, **RIGHT, copies=COPIES
 )  # (copies, n, classes)
 print(
-    f"The caches hold {(plain.nbytes + views.nbytes) / 1e6:.1f} MB for {plain[..., 0].numel() + views[..., 0].numel():,} views."
+    f"The caches hold {(plain.nbytes + views.nbytes) / 1e6:.1f} MB for "
+    f"{plain[..., 0].numel() + views[..., 0].numel():,} views."
 )
 
 # %% [markdown]
@@ -411,10 +425,12 @@ added = {
 alone = added["augmentation - hard labels"].mean + added["distilled - hard labels"].mean
 lab.figures.bars(
     added,
-    title=f"Both together add {added['both - hard labels'].mean:+.2f}, the sum of each alone is {alone:+.2f}",
+    title=f"Both together add {added['both - hard labels'].mean:+.2f}, the sum of each alone is "
+    f"{alone:+.2f}",
     x="difference in test accuracy",
     line=0.0,
-    caption=f"{SHOTS} labels per class. Mean and 95 % interval of the paired difference over {len(SEEDS)} draws of the labels, one teacher.",
+    caption=f"{SHOTS} labels per class. Mean and 95 % interval of the paired difference over "
+    f"{len(SEEDS)} draws of the labels, one teacher.",
     alt="Differences in accuracy: "
     + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items())
     + ".",
@@ -453,7 +469,8 @@ lab.verdict(
 # %%
 lab.verdict(
     "C7",
-    "Distillation improves few-shot generalisation further (chapter 07 tests the other half, adversarial training).",
+    "Distillation improves few-shot generalisation further (chapter 07 tests the other half, "
+    "adversarial training).",
     [lab.Evidence("both - augmentation", added["both - augmentation"], ">")],
 )
 
@@ -478,12 +495,14 @@ lengths = {
 added["both - distilled, long"] = gain("both, long", "distilled, long")
 lab.figures.curves(
     {name: ([STEPS, LONG], rows) for name, rows in lengths.items()},
-    title=f"What augmentation adds to distillation: {added['both - distilled'].mean:+.2f}, with patience {added['both - distilled, long'].mean:+.2f}",
+    title=f"What augmentation adds to distillation: {added['both - distilled'].mean:+.2f}, with "
+    f"patience {added['both - distilled, long'].mean:+.2f}",
     x="training steps",
     y="test accuracy",
     ticks=[STEPS, LONG],
     levels={"teacher": teacher["test_accuracy"]},
-    caption=f"{SHOTS} labels per class and unlabelled images. Band: 95 % interval over {len(SEEDS)} draws of the labels.",
+    caption=f"{SHOTS} labels per class and unlabelled images. Band: 95 % interval over "
+    f"{len(SEEDS)} draws of the labels.",
     alt="; ".join(
         f"{name}: {rows[0].mean:.2f} at {STEPS} steps, {rows[1].mean:.2f} at {LONG}"
         for name, rows in lengths.items()
@@ -503,7 +522,8 @@ lab.record(student_both_long_k5=scores("both, long"), unit="accuracy")
 # %%
 lab.verdict(
     "C13",
-    "Augmentation together with distillation lifts a network beyond hard labels and beyond either alone.",
+    "Augmentation together with distillation lifts a network beyond hard labels and beyond either "
+    "alone.",
     [
         lab.Evidence("both - hard labels", added["both - hard labels"], ">"),
         lab.Evidence("both - augmentation", added["both - augmentation"], ">"),
@@ -532,7 +552,8 @@ lab.figures.bars(
     levels,
     title=", ".join(f"{name} {level.mean:.2f}" for name, level in levels.items()),
     x="test accuracy",
-    caption=f"Mean and 95 % interval over {len(SEEDS)} seeds. “distilled”: soft answers. All without augmentation.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} seeds. “distilled”: soft answers. All "
+    "without augmentation.",
     alt="Test accuracy: "
     + ", ".join(f"{name} {level.mean:.2f}" for name, level in levels.items())
     + ".",
@@ -583,7 +604,8 @@ lab.figures.curves(
     log_x=True,
     ticks=TRIED,
     levels={"all true labels": levels["all true labels"].mean},
-    caption="Unlabelled images without augmentation. Do the intervals tell neighbouring temperatures apart?",
+    caption="Unlabelled images without augmentation. Do the intervals tell neighbouring "
+    "temperatures apart?",
     alt="Test accuracy: "
     + ", ".join(f"T {T}: {e.mean:.2f}" for T, e in zip(TRIED, by_temperature))
     + ".",
@@ -592,12 +614,14 @@ lab.figures.curves(
 # %%
 lab.figures.curves(
     {"taught": (SHARES, by_share)},
-    title=f"On the labelled images: labels alone {by_share[0].mean:.2f}, half {by_share[1].mean:.2f}, teacher alone {by_share[2].mean:.2f}",
+    title=f"On the labelled images: labels alone {by_share[0].mean:.2f}, half "
+    f"{by_share[1].mean:.2f}, teacher alone {by_share[2].mean:.2f}",
     x="the teacher's share α",
     y="test accuracy",
     ticks=SHARES,
     levels={"fresh augmentation, no teacher": sum(scores("augmentation")) / len(SEEDS)},
-    caption=f"{SHOTS} labelled images per class in {COPIES} cached copies. Dashed: a new view at every step instead of cached copies.",
+    caption=f"{SHOTS} labelled images per class in {COPIES} cached copies. Dashed: a new view at "
+    "every step instead of cached copies.",
     alt="Test accuracy: "
     + ", ".join(f"alpha {a:g}: {e.mean:.2f}" for a, e in zip(SHARES, by_share))
     + ".",
@@ -620,9 +644,11 @@ shown = {"fixed": "fixed", "same view, cached": "both", "same view, online": "on
 by_view = {name: lab.mean_interval(scores(kind)) for name, kind in shown.items()}
 lab.figures.bars(
     by_view,
-    title=f"Same view - fixed: {gain('both', 'fixed').mean:+.3f}; cached - online: {gain('both', 'online').mean:+.3f}",
+    title=f"Same view - fixed: {gain('both', 'fixed').mean:+.3f}; cached - online: "
+    f"{gain('both', 'online').mean:+.3f}",
     x="test accuracy",
-    caption=f"{SHOTS} labels per class and unlabelled images, {STEPS} steps. Mean and 95 % interval over {len(SEEDS)} seeds.",
+    caption=f"{SHOTS} labels per class and unlabelled images, {STEPS} steps. Mean and 95 % "
+    f"interval over {len(SEEDS)} seeds.",
     alt="Test accuracy: "
     + ", ".join(f"{name} {level.mean:.2f}" for name, level in by_view.items())
     + ".",
@@ -656,7 +682,8 @@ seconds = {
 apart = (epochs["cached"][0]["test_logits"] - epochs["online"][0]["test_logits"]).abs().max().item()
 print(f"The two students' logits differ by at most {apart:.0e}.")
 print(
-    f"Cache: {views[..., 0].numel():,} answers, once. Online: {STEPS * 64:,} answers for each of {len(SEEDS)} students."
+    f"Cache: {views[..., 0].numel():,} answers, once. Online: {STEPS * 64:,} answers for each of "
+    f"{len(SEEDS)} students."
 )
 
 # %%
@@ -712,7 +739,8 @@ lab.figures.bars(
     title="; ".join(f"{name}: {value.mean:+.2f}" for name, value in list(by_teacher.items())[::2]),
     x="difference in test accuracy",
     line=0.0,
-    caption=f"Paired differences and 95 % intervals over {len(SEEDS)} draws. The teachers' own accuracies are printed at their training.",
+    caption=f"Paired differences and 95 % intervals over {len(SEEDS)} draws. The teachers' own "
+    "accuracies are printed at their training.",
     alt="Differences in accuracy: "
     + "; ".join(f"{name} {value.mean:+.2f}" for name, value in by_teacher.items())
     + ".",
@@ -753,8 +781,9 @@ lab.verdict(
 def fidelity(student_logits, teacher_logits):
     """How well the student imitates the teacher: the share of agreement and the mean divergence.
 
-    student_logits, teacher_logits: float tensors (n, classes). Returns two numbers: the share of images on which both have
-    the same largest logit, and the mean over the images of KL(p_t || p_s) at temperature 1, in nats.
+    student_logits, teacher_logits: float tensors (n, classes). Returns two numbers: the share of
+    images on which both have the same largest logit, and the mean over the images of KL(p_t || p_s)
+    at temperature 1, in nats.
     """
     ### BEGIN SOLUTION
     agreement = (student_logits.argmax(dim=1) == teacher_logits.argmax(dim=1)).float().mean()
@@ -798,11 +827,13 @@ nearest, best_there = (max(points, key=lambda name: points[name][i]) for i in (0
 # %%
 lab.figures.scatter(
     points,
-    title=f"Where the teacher is unsure: nearest to it is “{nearest}”, most accurate “{best_there}”",
+    title=f"Where the teacher is unsure: nearest to it is “{nearest}”, most accurate "
+    f"“{best_there}”",
     x="agreement with the teacher (share of images)",
     y="accuracy on the same images",
     colour="agreement - accuracy",
-    caption=f"{len(unsure)} images, means over {len(SEEDS)} seeds. The teacher reads {teacher_right:.0%} of them rightly.",
+    caption=f"{len(unsure)} images, means over {len(SEEDS)} seeds. The teacher reads "
+    f"{teacher_right:.0%} of them rightly.",
     alt="; ".join(f"{n}: agreement {a:.2f}, accuracy {y:.2f}" for n, (a, y, _) in points.items())
     + ".",
 )

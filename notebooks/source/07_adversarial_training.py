@@ -57,7 +57,8 @@ RIGHT = {"policy": "affine", "strength": 0.25}  # the right policy of chapter 02
 # %%
 lab.predict(
     "fall",
-    "A network reads most test images. Now every pixel may be changed by {epsilon:.0%} of its range. How many does it still read?",
+    "A network reads most test images. Now every pixel may be changed by {epsilon:.0%} of its "
+    "range. How many does it still read?",
     ["nearly as many", "about half", "hardly any"],
     epsilon=EPSILON,
 )
@@ -123,8 +124,9 @@ lab.widgets.AttackExplorer(task, models, epsilon=2 * EPSILON)
 def fgsm(loss, images, epsilon):
     """One step of the fast gradient sign method.
 
-    loss: a function of images that returns a scalar tensor. images: float tensor (n, C, H, W) in 0..1. epsilon: how far every
-    pixel may move. Returns images of the same shape, in 0..1, with a larger loss (to first order).
+    loss: a function of images that returns a scalar tensor. images: float tensor (n, C, H, W) in
+    0..1. epsilon: how far every pixel may move. Returns images of the same shape, in 0..1, with a
+    larger loss (to first order).
     """
     ### BEGIN SOLUTION
     x = images.clone().requires_grad_()
@@ -158,7 +160,8 @@ lab.figures.bars(
     shares,
     title=", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items()),
     x="share of test images that are read rightly",
-    caption=f"Clean model, {len(y)} test images, every pixel moved by {EPSILON:g}: by random signs, and by those of the gradient.",
+    caption=f"Clean model, {len(y)} test images, every pixel moved by {EPSILON:g}: by random "
+    "signs, and by those of the gradient.",
     alt="Share of images read rightly: "
     + ", ".join(f"{name} {share.mean:.2f}" for name, share in shares.items())
     + ".",
@@ -182,7 +185,8 @@ lab.figures.bars(
 def project_linf(moved, images, epsilon):
     """The images nearest to `moved` in which no pixel is more than epsilon from the originals, within 0..1.
 
-    moved, images: float tensors (n, C, H, W), images in 0..1. epsilon: a number from 0. Returns a float tensor (n, C, H, W).
+    moved, images: float tensors (n, C, H, W), images in 0..1. epsilon: a number from 0. Returns a
+    float tensor (n, C, H, W).
     """
     ### BEGIN SOLUTION
     return moved.clamp(images - epsilon, images + epsilon).clamp(0, 1)
@@ -193,8 +197,9 @@ def project_linf(moved, images, epsilon):
 def project_l2(moved, images, epsilon):
     """Every moved image, pulled straight towards its original until it is at most epsilon away, then brought into 0..1.
 
-    moved, images: float tensors (n, C, H, W), images in 0..1. epsilon: the largest Euclidean distance of an image from its
-    original, over all its pixels. Returns a float tensor (n, C, H, W).
+    moved, images: float tensors (n, C, H, W), images in 0..1. epsilon: the largest Euclidean
+    distance of an image from its original, over all its pixels. Returns a float tensor (n, C, H,
+    W).
     """
     ### BEGIN SOLUTION
     delta = moved - images
@@ -217,8 +222,9 @@ project = lab.yours_or_ours(project_linf)
 def pgd(loss, images, start, epsilon, step_size, steps):
     """Projected gradient descent in the L-inf ball: so many steps uphill, each followed by the projection.
 
-    loss: a function of images that returns a scalar tensor. images, start: float tensors (n, C, H, W) in 0..1; the ball is around
-    `images`, the first step goes from `start`. epsilon, step_size: numbers from 0. Returns a float tensor (n, C, H, W).
+    loss: a function of images that returns a scalar tensor. images, start: float tensors (n, C, H,
+    W) in 0..1; the ball is around `images`, the first step goes from `start`. epsilon, step_size:
+    numbers from 0. Returns a float tensor (n, C, H, W).
     """
     ### BEGIN SOLUTION
     moved = start
@@ -259,12 +265,14 @@ reached = {
 levels = {name: [lab.mean_interval(values) for values in rows] for name, rows in reached.items()}
 lab.figures.curves(
     {f"{name} model": (REACH, rows) for name, rows in levels.items()},
-    title=f"At ε = {EPSILON:g} the clean model reads {levels['clean'][2].mean:.0%}, the robust one {levels['robust'][2].mean:.0%}",
+    title=f"At ε = {EPSILON:g} the clean model reads {levels['clean'][2].mean:.0%}, the robust "
+    f"one {levels['robust'][2].mean:.0%}",
     x="ε of the attack (of the range 0..1)",
     y="robust accuracy (PGD-20)",
     ticks=REACH,
     limits=(-0.02, 1.02),
-    caption=f"{len(few)} test images. Band: 95 % interval over {len(SEEDS)} seeds. At ε = 0 it is the clean accuracy.",
+    caption=f"{len(few)} test images. Band: 95 % interval over {len(SEEDS)} seeds. At ε = 0 it is "
+    "the clean accuracy.",
     alt="; ".join(
         f"{n}: " + ", ".join(f"{e:g}: {v.mean:.2f}" for e, v in zip(REACH, rows))
         for n, rows in levels.items()
@@ -301,7 +309,8 @@ lab.figures.curves(
     log_x=True,
     ticks=COUNTS,
     levels={"FGSM": fgsm_level.mean},
-    caption=f"Robust model, ε = {EPSILON:g}, {by_steps[0].n} seeds. Where does the curve become flat? So many steps are enough.",
+    caption=f"Robust model, ε = {EPSILON:g}, {by_steps[0].n} seeds. Where does the curve become "
+    "flat? So many steps are enough.",
     alt="Robust accuracy by steps: "
     + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(COUNTS, by_steps))
     + ".",
@@ -317,7 +326,8 @@ lab.figures.curves(
 def surviving_share(right):
     """The robust accuracy under several attacks together.
 
-    right: bool tensor (attacks, n), whether each of n images is still read rightly under each attack. Returns a number, 0..1.
+    right: bool tensor (attacks, n), whether each of n images is still read rightly under each
+    attack. Returns a number, 0..1.
     """
     ### BEGIN SOLUTION
     return right.all(dim=0).float().mean().item()
@@ -342,7 +352,8 @@ rights = torch.stack(
 )
 alone = [survivors(rights[i : i + 1]) for i in range(STARTS)]
 print(
-    f"Each start alone leaves {', '.join(f'{share:.3f}' for share in alone)}; together {survivors(rights):.3f}."
+    f"Each start alone leaves {', '.join(f'{share:.3f}' for share in alone)}; together "
+    f"{survivors(rights):.3f}."
 )
 
 # %% [markdown]
@@ -376,8 +387,10 @@ lab.figures.images(
     [f"“{task.classes[k]}”" for part in said.values() for k in part],
     columns=8,
     title=f"Reach the target: L∞ {hits['linf']} of 8, L2 {hits['l2']} of 8",
-    caption="Rows: original, L∞, L2. Over each image what the clean model reads; the target is the class of the image to the right.",
-    alt=f"Eight images and two perturbed versions of each; {hits['linf']} and {hits['l2']} of 8 are read as their targets.",
+    caption="Rows: original, L∞, L2. Over each image what the clean model reads; the target is "
+    "the class of the image to the right.",
+    alt=f"Eight images and two perturbed versions of each; {hits['linf']} and {hits['l2']} of 8 "
+    "are read as their targets.",
 )
 
 # %% [markdown]
@@ -405,8 +418,8 @@ lab.figures.images(
 def trades_loss(clean_logits, worst_logits, labels, beta):
     """Cross-entropy of the clean images plus beta times KL(p_clean || p_worst), the mean over the images.
 
-    clean_logits, worst_logits: float tensors (n, classes), of the images and of the attacked images. labels: whole numbers (n,).
-    beta: a number from 0. Returns a scalar tensor.
+    clean_logits, worst_logits: float tensors (n, classes), of the images and of the attacked
+    images. labels: whole numbers (n,). beta: a number from 0. Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
     log_p, log_q = clean_logits.log_softmax(dim=1), worst_logits.log_softmax(dim=1)
@@ -473,7 +486,8 @@ lab.verdict(
 # %%
 lab.predict(
     "few",
-    "At 5 labels per class, on top of the right policy, adversarial training makes the test accuracy ...",
+    "At 5 labels per class, on top of the right policy, adversarial training makes the test "
+    "accuracy ...",
     ["higher", "neither", "lower"],
 )
 
@@ -510,7 +524,8 @@ lab.figures.curves(
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
-    caption=f"{task.name}, {FEW_STEPS} steps, attack in training with ε = {EPSILON / 2:g}. Band: 95 % interval over {len(SEEDS)} draws of labels.",
+    caption=f"{task.name}, {FEW_STEPS} steps, attack in training with ε = {EPSILON / 2:g}. Band: "
+    f"95 % interval over {len(SEEDS)} draws of labels.",
     alt="Test accuracy at 5 labels per class: "
     + ", ".join(f"{name} {mean:.2f}" for name, mean in at_five.items())
     + ".",
@@ -526,7 +541,8 @@ lab.figures.curves(
     y=f"robust accuracy (PGD-20, ε = {EPSILON:g})",
     log_x=True,
     ticks=SHOTS,
-    caption="Robustness needs more labels than accuracy does (Schmidt et al. 2018). Which of the two curves rises later?",
+    caption="Robustness needs more labels than accuracy does (Schmidt et al. 2018). Which of the "
+    "two curves rises later?",
     alt="Robust accuracy at 5 labels per class: "
     + ", ".join(f"{name} {mean:.2f}" for name, mean in five_robust.items())
     + ".",
@@ -566,7 +582,8 @@ lab.figures.bars(
     title=f"Of {len(added)}, the attack surely helps in {surely[0]}, costs in {surely[1]}",
     x="difference in test accuracy on clean images",
     line=0.0,
-    caption=f"K labels per class. Paired differences, 95 % intervals over {len(SEEDS)} draws. Right of the dashed line the attack helps.",
+    caption=f"K labels per class. Paired differences, 95 % intervals over {len(SEEDS)} draws. "
+    "Right of the dashed line the attack helps.",
     alt="Differences: "
     + "; ".join(f"{name} {value.mean:+.2f}" for name, value in added.items())
     + ".",
@@ -590,7 +607,8 @@ lab.recall("few", f"policy + attack - policy = {added['policy + attack - policy,
 # %%
 lab.verdict(
     "C7",
-    "Adversarial training improves few-shot generalisation further (chapter 06 tests the other half, distillation).",
+    "Adversarial training improves few-shot generalisation further (chapter 06 tests the other "
+    "half, distillation).",
     [
         lab.Evidence(
             f"policy + attack - policy, K = 5, {name}, {3 * FEW_STEPS} steps", gain(rows), ">"
@@ -602,7 +620,8 @@ lab.verdict(
 # %%
 lab.verdict(
     "attack-as-augmentation",
-    "Where there is no other augmentation, the attack is one: it lifts the accuracy on clean images.",
+    "Where there is no other augmentation, the attack is one: it lifts the accuracy on clean "
+    "images.",
     [
         lab.Evidence(f"attack - nothing, K = {k}", added[f"attack - nothing, K = {k}"], ">")
         for k in (1, 5)
@@ -657,11 +676,13 @@ best = max(range(len(RADII)), key=lambda i: list(traded.values())[1][i].mean)
 # %%
 lab.figures.curves(
     {side: (list(RADII.values()), rows) for side, rows in traded.items()},
-    title=f"Most robust at a training ε of {list(RADII.values())[best]:g}; on clean images {traded['clean'][best].mean - traded['clean'][0].mean:+.2f}",
+    title=f"Most robust at a training ε of {list(RADII.values())[best]:g}; on clean images "
+    f"{traded['clean'][best].mean - traded['clean'][0].mean:+.2f}",
     x="ε of the attack in training (0: none)",
     y="accuracy",
     ticks=list(RADII.values()),
-    caption=f"20 labels per class, {FEW_STEPS} steps. Band: 95 % interval over {len(SEEDS)} draws of the labels.",
+    caption=f"20 labels per class, {FEW_STEPS} steps. Band: 95 % interval over {len(SEEDS)} draws "
+    "of the labels.",
     alt="; ".join(
         f"{s}: " + ", ".join(f"{r:g}: {e.mean:.2f}" for r, e in zip(RADII.values(), rows))
         for s, rows in traded.items()
@@ -685,7 +706,8 @@ lab.figures.bars(
     title="Seconds of a training: "
     + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()),
     x="accuracy",
-    caption=f"20 labels per class, ε = {EPSILON:g}, β = {trade['beta']:g}. Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
+    caption=f"20 labels per class, ε = {EPSILON:g}, β = {trade['beta']:g}. Mean and 95 % interval "
+    f"over {len(SEEDS)} draws of the labels.",
     alt="Accuracy: "
     + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items())
     + ".",
@@ -727,7 +749,8 @@ kept = attacks.survives(
 )
 clean_right = attacks.is_correct(defence, x, y)
 print(
-    f"Clean accuracy {clean_right.float().mean():.3f}, robust accuracy under PGD-20 {kept.float().mean():.3f}."
+    f"Clean accuracy {clean_right.float().mean():.3f}, robust accuracy under PGD-20 "
+    f"{kept.float().mean():.3f}."
 )
 print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 
@@ -751,9 +774,10 @@ print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 def warning_signs(one_step, many_steps, transfer, unbounded):
     """The three signs of masked gradients in numbers: alarm if the first is above 0, the second not below 0, the third above 0.
 
-    Each argument: bool tensor (n,), whether each image survives an attack: one step, many steps, images found with another
-    model, many steps with epsilon 1. Returns three numbers: the accuracy under many steps minus that under transfer, the accuracy
-    under many steps minus that under one step, and the accuracy without a bound.
+    Each argument: bool tensor (n,), whether each image survives an attack: one step, many steps,
+    images found with another model, many steps with epsilon 1. Returns three numbers: the accuracy
+    under many steps minus that under transfer, the accuracy under many steps minus that under one
+    step, and the accuracy without a bound.
     """
     ### BEGIN SOLUTION
     one, many, other, left = (
@@ -802,7 +826,8 @@ order = ("one step", "many steps", "transfer", "unbounded")
 alarms = {name: signs(*(right[attack] for attack in order)) for name, right in report.items()}
 for name, values in alarms.items():
     print(
-        f"{name:>12}: white box - transfer {values[0]:+.3f}, many - one {values[1]:+.3f}, unbounded {values[2]:.3f}"
+        f"{name:>12}: white box - transfer {values[0]:+.3f}, many - one {values[1]:+.3f}, "
+        f"unbounded {values[2]:.3f}"
     )
 
 # %%
@@ -813,7 +838,8 @@ lab.figures.matrix(
     list(report),
     ["as it\nis", "one\nstep", "many\nsteps", "trans-\nfer", "no\nbound"],
     title=f"Alarms: defence {raised['defence']} of 3, robust model {raised['robust model']} of 3",
-    caption=f"Share of {len(labels)} test images that survive. In which column does the defence look best? In which is it found out?",
+    caption=f"Share of {len(labels)} test images that survive. In which column does the defence "
+    "look best? In which is it found out?",
     alt="; ".join(
         f"{n}: " + ", ".join(f"{a} {r[a].float().mean():.2f}" for a in columns)
         for n, r in report.items()
@@ -876,7 +902,8 @@ lab.verdict(
 # %%
 lab.recall(
     "bug",
-    f"{kept.float().mean():.0%} survive PGD-20, {adaptive.float().mean():.0%} an attack that goes around the defence",
+    f"{kept.float().mean():.0%} survive PGD-20, {adaptive.float().mean():.0%} an attack that goes "
+    "around the defence",
 )
 
 # %% [markdown]

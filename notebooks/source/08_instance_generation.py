@@ -52,7 +52,8 @@ PER_CLASS = 60  # images that are drawn of each class
 # %%
 lab.predict(
     "help",
-    "A GAN learns from a classifier's own 5 labelled images per class, and the classifier learns from its images too. "
+    "A GAN learns from a classifier's own 5 labelled images per class, and the classifier learns "
+    "from its images too. "
     "Against augmentation the classifier becomes ...",
     ["worse", "about the same", "better"],
 )
@@ -70,7 +71,8 @@ evaluator, judge_accuracy = generation_quality.fit_evaluator(
 )
 n_test = len(task.test_labels)
 print(
-    f"The evaluator learned from {len(evaluator_task.train_labels)} images. The generator gets {len(task.train_labels)} others."
+    f"The evaluator learned from {len(evaluator_task.train_labels)} images. The generator gets "
+    f"{len(task.train_labels)} others."
 )
 lab.record(
     judge_accuracy=lab.share_interval(round(judge_accuracy * n_test), n_test, unit="accuracy")
@@ -95,7 +97,8 @@ lab.record(
 def discriminator_loss(real_scores, fake_scores):
     """The mean of -log sigmoid(s) over the real scores plus the mean of -log(1 - sigmoid(s)) over the fake ones.
 
-    real_scores (n,), fake_scores (m,): float tensors, any number from very low to very high. Returns a scalar tensor.
+    real_scores (n,), fake_scores (m,): float tensors, any number from very low to very high.
+    Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
     return F.softplus(-real_scores).mean() + F.softplus(fake_scores).mean()
@@ -143,11 +146,14 @@ lab.figures.curves(
         name: (SCORES.tolist(), [lab.mean_interval([value]) for value in values])
         for name, values in pushes.items()
     },
-    title=f"A fake with the score {SCORES[0]:g} is pushed {ratio:.0f} times as hard by the non-saturating loss",
+    title=f"A fake with the score {SCORES[0]:g} is pushed {ratio:.0f} times as hard by the "
+    "non-saturating loss",
     x="score s of a generated image (low: seen through)",
     y="size of the push |dL/ds|",
-    caption="Exact values, without an interval. At the beginning of a training all fakes stand at the left.",
-    alt=f"Two curves over the score. At {SCORES[0]:g} the non-saturating push is {ratio:.0f} times the other.",
+    caption="Exact values, without an interval. At the beginning of a training all fakes stand at "
+    "the left.",
+    alt=f"Two curves over the score. At {SCORES[0]:g} the non-saturating push is {ratio:.0f} "
+    "times the other.",
 )
 
 # %% [markdown]
@@ -165,8 +171,8 @@ lab.figures.curves(
 def projection_score(features, v, V, labels):
     """The scores v . phi(x) + V_y . phi(x) of images of given classes.
 
-    features phi(x): float tensor (n, d). v: (d,). V: one row for each class, (classes, d). labels: class numbers (n,), from 0.
-    Returns a float tensor (n,).
+    features phi(x): float tensor (n, d). v: (d,). V: one row for each class, (classes, d). labels:
+    class numbers (n,), from 0. Returns a float tensor (n,).
     """
     ### BEGIN SOLUTION
     return features @ v + (features * V[labels]).sum(dim=1)
@@ -190,8 +196,9 @@ def projection_score(features, v, V, labels):
 def collapse_alarm(generated, labels, real, real_labels):
     """For each class: the mean distance between two generated images over that between two real ones.
 
-    generated: float tensor (n, 1, H, W), labels (n,) its class numbers; real (m, 1, H, W), real_labels (m,). Distances are
-    Euclidean over all pixels, between different images (torch.pdist gives each pair once). Returns (classes,).
+    generated: float tensor (n, 1, H, W), labels (n,) its class numbers; real (m, 1, H, W),
+    real_labels (m,). Distances are Euclidean over all pixels, between different images (torch.pdist
+    gives each pair once). Returns (classes,).
     """
 
     ### BEGIN SOLUTION
@@ -243,9 +250,11 @@ lab.figures.images(
     columns=len(task.classes),
     title=f"The evaluator sees the intended class in {intended.mean:.1%}, "
     f"in “{task.classes[worst]}” least ({lowest.mean:.0%})",
-    caption=f"Two of {PER_CLASS} generated images of each class. The evaluator classifies {judge_accuracy:.1%} of the real "
+    caption=f"Two of {PER_CLASS} generated images of each class. The evaluator classifies "
+    f"{judge_accuracy:.1%} of the real "
     "test images correctly.",
-    alt=f"Two generated images of each of {len(task.classes)} classes, {intended.mean:.1%} recognised.",
+    alt=f"Two generated images of each of {len(task.classes)} classes, {intended.mean:.1%} "
+    "recognised.",
 )
 
 # %%
@@ -290,8 +299,9 @@ lab.widgets.LatentExplorer(gan["generator"], task.classes)
 def frechet_distance(a, b):
     """The squared Fréchet distance between Gaussians fitted to two sets of features.
 
-    a (n, d), b (m, d): float tensors; compute in float64 (a.double()), with covariances that divide by n - 1 (torch.cov; it
-    wants features as rows: a.T.cov()). Rounding can make an eigenvalue slightly negative: clamp it to 0. Returns a number.
+    a (n, d), b (m, d): float tensors; compute in float64 (a.double()), with covariances that divide
+    by n - 1 (torch.cov; it wants features as rows: a.T.cov()). Rounding can make an eigenvalue
+    slightly negative: clamp it to 0. Returns a number.
     """
     ### BEGIN SOLUTION
     a, b = a.double(), b.double()
@@ -325,8 +335,9 @@ def frechet_distance(a, b):
 def precision_recall(real, generated, k=3):
     """The share of generated features within the real manifold, and of real ones within the generated manifold.
 
-    real (n, d), generated (m, d): float tensors. k: each ball reaches to the k-th nearest *other* point of its own set, the rim
-    included; torch.cdist gives all distances, kthvalue the smallest ones. Returns two numbers from 0 to 1.
+    real (n, d), generated (m, d): float tensors. k: each ball reaches to the k-th nearest *other*
+    point of its own set, the rim included; torch.cdist gives all distances, kthvalue the smallest
+    ones. Returns two numbers from 0 to 1.
     """
 
     ### BEGIN SOLUTION
@@ -398,7 +409,8 @@ lab.figures.curves(
     title=f"Recall of the GAN {table['GAN']['recall']:.2f}, of real images {floor['recall']:.2f}",
     x="recall (diversity)",
     y="precision (quality)",
-    caption="One generator each, so without an interval. A line joins the settings of one dial. Right and high is best.",
+    caption="One generator each, so without an interval. A line joins the settings of one dial. "
+    "Right and high is best.",
     alt="; ".join(
         f"{name}: precision {row['precision']:.2f}, recall {row['recall']:.2f}"
         for name, row in table.items()
@@ -411,10 +423,12 @@ ordered = sorted(table, key=lambda name: table[name]["frechet"])
 nearest_name = next(name for name in ordered if name != "real, the other half")
 lab.figures.bars(
     {name: lab.mean_interval([table[name]["frechet"]]) for name in ordered},
-    title=f"Nearest to the floor of {floor['frechet']:.1f} is “{nearest_name}” with {table[nearest_name]['frechet']:.1f}",
+    title=f"Nearest to the floor of {floor['frechet']:.1f} is “{nearest_name}” with "
+    f"{table[nearest_name]['frechet']:.1f}",
     x="Fréchet distance to the test images (squared, in the evaluator's features)",
     line=floor["frechet"],
-    caption="One generator each, so without an interval. Dashed: the floor, two sets of real images.",
+    caption="One generator each, so without an interval. Dashed: the floor, two sets of real "
+    "images.",
     alt="Fréchet distances: "
     + ", ".join(f"{name} {table[name]['frechet']:.1f}" for name in ordered)
     + ".",
@@ -484,7 +498,8 @@ lab.figures.panels(
         "spread (your alarm)": seen["spread"],
     },
     title=f"Most often recognised: “{best['intended']}”; highest recall: “{best['recall']}”",
-    caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {SHORT} steps. Which figure would have warned you?",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {SHORT} steps. Which figure "
+    "would have warned you?",
     alt="; ".join(
         f"{name}: " + ", ".join(f"{which} {seen[which][name].mean:.2f}" for which in seen)
         for name in games
@@ -497,7 +512,8 @@ quality_gain = lab.paired_difference(figure_of("collapse", "intended"), figure_o
 recall_gain = lab.paired_difference(figure_of("collapse", "recall"), figure_of("R1", "recall"))
 lab.verdict(
     "quality-hides-collapse",
-    "A collapsed generator is recognised no worse than a healthy one (within 0.03), and only its diversity gives it away.",
+    "A collapsed generator is recognised no worse than a healthy one (within 0.03), and only its "
+    "diversity gives it away.",
     [
         lab.Evidence("recognised: collapse - R1", quality_gain, ">", -0.03),
         lab.Evidence("recall: collapse - R1", recall_gain, "<"),
@@ -541,7 +557,8 @@ lab.figures.images(
     columns=len(shown),
     title="Median distance to the nearest: "
     + ", ".join(f"{name} {d.median():.2f}" for name, (d, _) in apart.items()),
-    caption="Above: a generated image of each class. Below: the training image that is nearest to it, pixel by pixel.",
+    caption="Above: a generated image of each class. Below: the training image that is nearest to "
+    "it, pixel by pixel.",
     alt="Generated images and, under each, its nearest training image.",
 )
 
@@ -558,7 +575,8 @@ lab.figures.curves(
     + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items()),
     x="distance to the nearest image that the generator was trained on",
     y="share of images within that distance",
-    caption="Cumulative shares with 95 % intervals. A curve far to the left of the held-out images' is a copyist's.",
+    caption="Cumulative shares with 95 % intervals. A curve far to the left of the held-out "
+    "images' is a copyist's.",
     alt="Within the nearest 5 % of held-out images: "
     + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items())
     + ".",
@@ -567,7 +585,8 @@ lab.figures.curves(
 # %%
 lab.verdict(
     "no-copies",
-    "The generator's images are no more copies than new real images are (at most twice as many are that near).",
+    "The generator's images are no more copies than new real images are (at most twice as many "
+    "are that near).",
     [lab.Evidence("share nearer than 95 % of held-out images", close["GAN"], "<", 0.1)],
 )
 
@@ -654,7 +673,8 @@ lab.figures.curves(
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
-    caption=f"Mean and 95 % interval over {len(SEEDS)} draws. The generators learned from the same K labels, the last one apart.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} draws. The generators learned from the "
+    "same K labels, the last one apart.",
     alt="; ".join(
         f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in learning[name]) for name in shown_arms
     )
@@ -711,7 +731,8 @@ lab.figures.curves(
     ticks=SHOTS,
     levels={"real images": floor["recall"]},
     limits=(-0.03, 1.05),
-    caption=f"{PER_CLASS} images per class. Mean and 95 % interval over {len(SEEDS)} draws. Dashed: the real images of a half.",
+    caption=f"{PER_CLASS} images per class. Mean and 95 % interval over {len(SEEDS)} draws. "
+    "Dashed: the real images of a half.",
     alt="; ".join(
         f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in rows) for name, rows in covered.items()
     )
@@ -738,7 +759,8 @@ gain = {
 }
 lab.verdict(
     "C8",
-    "Generated instances supply the diversity that augmentation lacks: they cover more, and classifiers gain.",
+    "Generated instances supply the diversity that augmentation lacks: they cover more, and "
+    "classifiers gain.",
     [
         lab.Evidence(f"recall: GAN - {diverse} augmentation", gain["recall"], ">"),
         lab.Evidence(f"accuracy: real + GAN - {rival}", gain["instead"], ">"),
@@ -769,7 +791,8 @@ lab.verdict(
 losses = {k: lab.paired_difference(accuracies["GAN only", k], accuracies["real", k]) for k in SHOTS}
 lab.verdict(
     "instances-replace-images",
-    "A classifier that sees generated images only is as good as one with the real ones (within 0.02), whatever K.",
+    "A classifier that sees generated images only is as good as one with the real ones (within "
+    "0.02), whatever K.",
     [lab.Evidence(f"K = {k}: GAN only - real", loss, ">", -0.02) for k, loss in losses.items()],
 )
 

@@ -61,7 +61,8 @@ label_ids = prompts.label_tokens(tokenizer, WORDS)
 # %%
 lab.predict(
     "worth",
-    "With 4 labels per class: does asking the model in words beat a linear layer, trained on the same model's vectors?",
+    "With 4 labels per class: does asking the model in words beat a linear layer, trained on the "
+    "same model's vectors?",
     ["no, training wins", "both alike", "yes, asking wins"],
 )
 
@@ -86,8 +87,9 @@ lab.predict(
 def sequence_log_probability(logits, tokens, prompt_length):
     """The log-probability of a continuation: the sum of log P(token t | the tokens before it), over t >= prompt_length.
 
-    logits: float tensor (T, V), row t is what the model says after token t. tokens: whole numbers (T,), prompt and
-    continuation. prompt_length: how many tokens are the prompt, at least 1. Returns a scalar tensor.
+    logits: float tensor (T, V), row t is what the model says after token t. tokens: whole numbers
+    (T,), prompt and continuation. prompt_length: how many tokens are the prompt, at least 1.
+    Returns a scalar tensor.
     """
     ### BEGIN SOLUTION
     log_p = logits.log_softmax(dim=1)[prompt_length - 1 : -1]
@@ -219,10 +221,12 @@ END = max(
 spread = [by_end[f"{end.strip()} (raw)"].mean for end in ENDS]
 lab.figures.bars(
     by_end,
-    title=f"Raw accuracy is {min(spread):.2f} to {max(spread):.2f} over templates; chosen: “… {END.strip()}”",
+    title=f"Raw accuracy is {min(spread):.2f} to {max(spread):.2f} over templates; chosen: “… "
+    f"{END.strip()}”",
     x="accuracy on validation and drawn training texts",
     line=1 / len(WORDS),
-    caption="Share and 95 % interval over texts, no test text among them. Dashed: chance. “calibrated”: minus the mean scores of the same texts, labels unseen.",
+    caption="Share and 95 % interval over texts, no test text among them. Dashed: chance. "
+    "“calibrated”: minus the mean scores of the same texts, labels unseen.",
     alt="Accuracy: "
     + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_end.items())
     + ".",
@@ -247,13 +251,15 @@ CHOOSING = [shots for shots in SHOTS if shots <= K]
 honest = [lab.mean_interval([template_chosen(seed, shots) for seed in SEEDS]) for shots in CHOOSING]
 lab.figures.curves(
     {"chosen by K labels": (CHOOSING, honest)},
-    title=f"Chosen by {CHOOSING[0]} label a class {honest[0].mean:.2f}, by {CHOOSING[-1]} {honest[-1].mean:.2f}, by the test set {max(on_test):.2f}",
+    title=f"Chosen by {CHOOSING[0]} label a class {honest[0].mean:.2f}, by {CHOOSING[-1]} "
+    f"{honest[-1].mean:.2f}, by the test set {max(on_test):.2f}",
     x="labels per class that choose",
     y="test accuracy",
     log_x=True,
     ticks=CHOOSING,
     levels={"chosen by the test set": max(on_test), "mean template": sum(on_test) / len(ENDS)},
-    caption=f"Calibrated, {len(first)} test texts, mean and 95 % interval over {len(SEEDS)} draws. The top line has seen the test labels.",
+    caption=f"Calibrated, {len(first)} test texts, mean and 95 % interval over {len(SEEDS)} "
+    "draws. The top line has seen the test labels.",
     alt="Test accuracy: "
     + ", ".join(f"{k} labels {e.mean:.2f}" for k, e in zip(CHOOSING, honest))
     + f"; best template {max(on_test):.2f}.",
@@ -317,7 +323,8 @@ print(f"All {len(WORDS)} label words together: {mass.mean():.4f} of the probabil
 def class_log_probabilities(log_probabilities, words):
     """The log of the summed probability of each class's words.
 
-    log_probabilities: float tensor (n, V). words: for each class a list of token numbers. Returns a float tensor (n, classes).
+    log_probabilities: float tensor (n, V). words: for each class a list of token numbers. Returns a
+    float tensor (n, classes).
     """
     ### BEGIN SOLUTION
     return torch.stack([log_probabilities[:, list(ids)].logsumexp(dim=1) for ids in words], dim=1)
@@ -341,8 +348,9 @@ def class_log_probabilities(log_probabilities, words):
 def contextual_calibration(scores, content_free):
     """Calibrated log-probabilities: p / p_cf for every class, renormalised over the classes.
 
-    scores: float tensor (n, classes), log-probabilities of the label words. content_free: (m, classes), the same for m texts that
-    say nothing; p_cf is the mean over them of the probabilities, each renormalised over the classes first. Returns (n, classes).
+    scores: float tensor (n, classes), log-probabilities of the label words. content_free: (m,
+    classes), the same for m texts that say nothing; p_cf is the mean over them of the
+    probabilities, each renormalised over the classes first. Returns (n, classes).
     """
     ### BEGIN SOLUTION
     p_cf = content_free.softmax(dim=1).mean(dim=0)
@@ -354,7 +362,8 @@ def contextual_calibration(scores, content_free):
 def mean_logit_calibration(scores, unlabelled):
     """Scores minus each class's mean score over unlabelled texts.
 
-    scores: float tensor (n, classes). unlabelled: float tensor (m, classes), the scores of other texts. Returns (n, classes).
+    scores: float tensor (n, classes). unlabelled: float tensor (m, classes), the scores of other
+    texts. Returns (n, classes).
     """
     ### BEGIN SOLUTION
     return scores - unlabelled.mean(dim=0)
@@ -392,9 +401,11 @@ by_calibration = {name: accuracy(hits(values, "test")) for name, values in found
 best = max(by_calibration, key=lambda name: by_calibration[name].mean)
 lab.figures.bars(
     by_calibration,
-    title=f"Zero-shot {by_calibration['raw'].mean:.2f} raw, {by_calibration['mean logit'].mean:.2f} by mean logits; highest: {best}",
+    title=f"Zero-shot {by_calibration['raw'].mean:.2f} raw, "
+    f"{by_calibration['mean logit'].mean:.2f} by mean logits; highest: {best}",
     x="test accuracy without any label",
-    caption=f"{len(task.test_texts)} test texts, share and 95 % interval. “several words”: five words a class instead of one.",
+    caption=f"{len(task.test_texts)} test texts, share and 95 % interval. “several words”: five "
+    "words a class instead of one.",
     alt="Test accuracy: "
     + ", ".join(f"{name} {value.mean:.2f}" for name, value in by_calibration.items())
     + ".",
@@ -430,8 +441,9 @@ lab.verdict(
 def demonstration_prompt(texts, labels, words, template, order):
     """Demonstrations as one text: each is the filled template, a space, its label's word and a new line ("\\n").
 
-    texts: list of n texts. labels: whole numbers (n,). words: one per class. template: a text that holds "{x}". order: whole
-    numbers (n,), which demonstration comes first, second, ... Returns a text.
+    texts: list of n texts. labels: whole numbers (n,). words: one per class. template: a text that
+    holds "{x}". order: whole numbers (n,), which demonstration comes first, second, ... Returns a
+    text.
     """
     ### BEGIN SOLUTION
     return "".join(
@@ -488,9 +500,11 @@ in_context_k = rates[f"{len(DRAWS)} draws, {K} a class, calibrated"]
 names = list(rates)
 lab.figures.bars(
     {name: lab.mean_interval(values) for name, values in rates.items()},
-    title=f"Order alone moves raw accuracy by {ranges[names[0]]:.2f}, calibrated by {ranges[names[1]]:.2f}",
+    title=f"Order alone moves raw accuracy by {ranges[names[0]]:.2f}, calibrated by "
+    f"{ranges[names[1]]:.2f}",
     x="test accuracy",
-    caption=f"{len(shown_texts)} test texts; mean and 95 % interval over orders or draws. Calibrated by {len(unseen)} unlabelled validation texts.",
+    caption=f"{len(shown_texts)} test texts; mean and 95 % interval over orders or draws. "
+    f"Calibrated by {len(unseen)} unlabelled validation texts.",
     alt="Test accuracy: "
     + "; ".join(f"{name}: {min(v):.2f} to {max(v):.2f}" for name, v in rates.items())
     + ".",
@@ -526,8 +540,9 @@ lab.record(in_context_k4=in_context_k, unit="accuracy")
 def swap_estimates(gradient, current, embeddings):
     """The first-order change of the loss when one word of the trigger becomes another; negative is better.
 
-    gradient: float tensor (m, d), dL/de at each place. current: whole numbers (m,), the words that stand there.
-    embeddings: float tensor (V, d), the input vector of every word. Returns a float tensor (m, V).
+    gradient: float tensor (m, d), dL/de at each place. current: whole numbers (m,), the words that
+    stand there. embeddings: float tensor (V, d), the input vector of every word. Returns a float
+    tensor (m, V).
     """
     ### BEGIN SOLUTION
     return gradient @ embeddings.T - (gradient * embeddings[current]).sum(dim=1, keepdim=True)
@@ -571,7 +586,8 @@ with lab.progress_bar(2, "ways to learn") as bar:
 print("Triggers:", ", ".join(repr(tokenizer.decode(words)) for words in trigger))
 print(f"Loss on the labelled texts: template {soft_losses[0].mean():.2f}, ", end="")
 print(
-    f"soft prompt {soft_losses[-1].mean():.2f}, trigger {trigger_losses[0].mean():.2f} before, {trigger_losses[-1].mean():.2f} after."
+    f"soft prompt {soft_losses[-1].mean():.2f}, trigger {trigger_losses[0].mean():.2f} before, "
+    f"{trigger_losses[-1].mean():.2f} after."
 )
 
 
@@ -609,9 +625,11 @@ by_prompt = {
 }
 lab.figures.bars(
     by_prompt,
-    title=f"Calibrated: template {template[1]:.2f}, soft prompt {by_prompt['soft prompt, calibrated'].mean:.2f}, trigger {by_prompt['trigger, calibrated'].mean:.2f}",
+    title=f"Calibrated: template {template[1]:.2f}, soft prompt "
+    f"{by_prompt['soft prompt, calibrated'].mean:.2f}, trigger {by_prompt['trigger, calibrated'].mean:.2f}",
     x="test accuracy",
-    caption=f"{K} labels per class; {len(first)} test texts; mean and 95 % interval over {len(DRAWS)} draws. The template used none of these labels.",
+    caption=f"{K} labels per class; {len(first)} test texts; mean and 95 % interval over "
+    f"{len(DRAWS)} draws. The template used none of these labels.",
     alt="Test accuracy: "
     + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_prompt.items())
     + ".",
@@ -717,7 +735,8 @@ lab.figures.curves(
         "zero-shot, calibrated": by_calibration["mean logit"].mean,
         "zero-shot": by_calibration["raw"].mean,
     },
-    caption=f"Mean and 95 % interval over draws. Heads: {len(SEEDS)} draws, {len(task.test_texts)} test texts; the others {len(DRAWS)} draws; soft prompt, trigger, fine-tuning: {len(first)} texts; in context: {len(shown_texts)}.",
+    caption=f"Mean and 95 % interval over draws. Heads: {len(SEEDS)} draws, "
+    f"{len(task.test_texts)} test texts; the others {len(DRAWS)} draws; soft prompt, trigger, fine-tuning: {len(first)} texts; in context: {len(shown_texts)}.",
     alt=f"Test accuracy at {K} labels per class: "
     + ", ".join(f"{name} {value:.2f}" for name, value in at_k.items())
     + ".",
@@ -798,7 +817,8 @@ lab.verdict("triggers-beat-templates", "Adaptive triggers beat fixed templates."
 # %%
 lab.verdict(
     "C11",
-    "Prompts let a model do a new task with little data, and adaptive triggers beat fixed templates.",
+    "Prompts let a model do a new task with little data, and adaptive triggers beat fixed "
+    "templates.",
     first + second,
 )
 

@@ -52,7 +52,8 @@ MODEL = lab.quick_or_full(
 COUNT = lab.quick_or_full(400, len(task.train))
 STEPS = lab.quick_or_full(50, max(120, 3 * len(task.train) // 16))
 print(
-    f"{task.name}: {len(task.train)} training sentences, {len(task.test)} for the test; types: {', '.join(task.types)}."
+    f"{task.name}: {len(task.train)} training sentences, {len(task.test)} for the test; types: "
+    f"{', '.join(task.types)}."
 )
 
 # %% [markdown]
@@ -61,7 +62,8 @@ print(
 # %%
 lab.predict(
     "share",
-    "A tagger gives nine of ten words the right tag. Which share of the names does it find whole and of the right type?",
+    "A tagger gives nine of ten words the right tag. Which share of the names does it find whole "
+    "and of the right type?",
     ["about nine of ten", "about seven of ten", "five of ten or fewer", "this cannot be known"],
 )
 
@@ -80,7 +82,8 @@ learned = {s.words[a:b] for s in task.train for _, a, b in conll.spans(s.tags)}
 mentions = [s.words[a:b] for s in task.test for _, a, b in conll.spans(s.tags)]
 outside = sum(tags.count("O") for tags in gold) / sum(map(len, gold))
 print(
-    f"\nTest: {len(mentions)} names, {sum(m in learned for m in mentions) / len(mentions):.0%} of them were seen in training."
+    f"\nTest: {len(mentions)} names, {sum(m in learned for m in mentions) / len(mentions):.0%} of "
+    "them were seen in training."
 )
 print(f"{outside:.0%} of its words are in no name.")
 
@@ -103,7 +106,8 @@ for scheme in conll.SCHEMES:
         conll.to_text([conll.Sentence(tuple(words), tuple(tags))], scheme)
     )
     print(
-        f"Written in {scheme}, read as {read_as}: {'the same entities' if again.tags == tuple(tags) else 'other entities'}."
+        f"Written in {scheme}, read as {read_as}: "
+        f"{'the same entities' if again.tags == tuple(tags) else 'other entities'}."
     )
 
 # %% [markdown]
@@ -126,7 +130,8 @@ for text in ("Oslo B-LOC\nwins", "Oslo LOC\n", "a I-LOC\n\nb B-LOC\n"):
 def entity_spans(tags):
     """The entities of a sentence.
 
-    tags: list of BIO tags, one a word. Returns a list of (type, start, end) from left to right: words start to end - 1.
+    tags: list of BIO tags, one a word. Returns a list of (type, start, end) from left to right:
+    words start to end - 1.
     """
     ### BEGIN SOLUTION
     found, start = [], None
@@ -201,7 +206,8 @@ for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items()
     right = entity_scores.token_accuracy(gold, predicted)
     padded = 1 - (1 - right) * size / (128 * len(gold))
     print(
-        f"{name}: token accuracy {right:.3f}, with padding counted {padded:.3f}, entity F1 {score(gold, predicted):.3f}."
+        f"{name}: token accuracy {right:.3f}, with padding counted {padded:.3f}, entity F1 "
+        f"{score(gold, predicted):.3f}."
     )
 
 # %% [markdown]
@@ -222,7 +228,8 @@ for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items()
 def three_averages(table):
     """Micro F1 over all tags, macro F1 over all tags, and micro F1 without the tag "O".
 
-    table: dictionary from tag to (precision, recall, F1, support), the first three above 0 and up to 1. Returns three numbers.
+    table: dictionary from tag to (precision, recall, F1, support), the first three above 0 and up
+    to 1. Returns three numbers.
     """
     ### BEGIN SOLUTION
     right = {name: recall * support for name, (_, recall, _, support) in table.items()}
@@ -255,7 +262,8 @@ TABLE = {
 QUOTED = 0.973
 micro, macro, inside = entity_scores.rounding_intervals(TABLE, lab.yours_or_ours(three_averages))
 print(
-    f"{QUOTED} is quoted. Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only {inside.mean:.4f}."
+    f"{QUOTED} is quoted. Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only "
+    f"{inside.mean:.4f}."
 )
 by_tag = {tag: type(micro)(f1, f1 - 0.0005, f1 + 0.0005, n) for tag, (_, _, f1, n) in TABLE.items()}
 shown = by_tag | {
@@ -267,11 +275,13 @@ shown = by_tag | {
 # %%
 lab.figures.bars(
     shown,
-    title=f"Micro over all tags {micro.mean:.3f}, macro {macro.mean:.3f}, entity tokens only {inside.mean:.3f}",
+    title=f"Micro over all tags {micro.mean:.3f}, macro {macro.mean:.3f}, entity tokens only "
+    f"{inside.mean:.3f}",
     x="F1 over tokens",
     line=QUOTED,
     digits=3,
-    caption=f"The table's tags and three averages, with what rounding leaves open. Dashed: the quoted {QUOTED}. "
+    caption="The table's tags and three averages, with what rounding leaves open. Dashed: the "
+    f"quoted {QUOTED}. "
     f"{TABLE['O'][3] / micro.n:.0%} of the tokens are O.",
     alt="; ".join(f"{name}: {value.mean:.3f}" for name, value in shown.items())
     + f"; quoted: {QUOTED}.",
@@ -287,7 +297,8 @@ lab.figures.bars(
 # %%
 lab.verdict(
     "quoted-is-accuracy",
-    "The quoted number is this table's micro average over all tags, its token accuracy (within 0.001).",
+    "The quoted number is this table's micro average over all tags, its token accuracy (within "
+    "0.001).",
     [
         lab.Evidence("micro average of the table", micro, ">", QUOTED - 0.001),
         lab.Evidence("micro average of the table", micro, "<", QUOTED + 0.001),
@@ -322,8 +333,8 @@ for piece, word in zip(pieces.tokens(), pieces.word_ids()):
 def aligned_labels(word_ids, labels):
     """One label for each piece: the word's on its first piece, -100 on all others.
 
-    word_ids: for each piece the place of its word, None for special pieces and padding. labels: a whole number for each word.
-    Returns a list of as many whole numbers as there are pieces.
+    word_ids: for each piece the place of its word, None for special pieces and padding. labels: a
+    whole number for each word. Returns a list of as many whole numbers as there are pieces.
     """
     ### BEGIN SOLUTION
     before, aligned = None, []
@@ -345,8 +356,8 @@ def aligned_labels(word_ids, labels):
 def loss_of_labelled(logits, labels):
     """The mean cross-entropy over all labelled pieces of a batch.
 
-    logits: float tensor (sentences, pieces, tags). labels: whole numbers (sentences, pieces), -100 where there is none.
-    Returns a scalar tensor, 0 when no piece has a label.
+    logits: float tensor (sentences, pieces, tags). labels: whole numbers (sentences, pieces), -100
+    where there is none. Returns a scalar tensor, 0 when no piece has a label.
     """
     ### BEGIN SOLUTION
     kept = labels != -100
@@ -393,11 +404,13 @@ shown = {
 }
 lab.figures.bars(
     shown,
-    title=f"BERT: token accuracy {measured['BERT']['token accuracy'].mean:.3f}, entity F1 {measured['BERT']['entity F1'].mean:.3f}",
+    title=f"BERT: token accuracy {measured['BERT']['token accuracy'].mean:.3f}, entity F1 "
+    f"{measured['BERT']['entity F1'].mean:.3f}",
     x="share",
     line=QUOTED,
     digits=3,
-    caption=f"95 % intervals: over {len(SEEDS)} seeds for BERT, over test sentences for the others. Dashed: the quoted {QUOTED}.",
+    caption=f"95 % intervals: over {len(SEEDS)} seeds for BERT, over test sentences for the "
+    f"others. Dashed: the quoted {QUOTED}.",
     alt="; ".join(f"{name} {value.mean:.3f}" for name, value in shown.items()) + ".",
 )
 
@@ -405,7 +418,8 @@ lab.figures.bars(
 gap = lab.paired_difference(accuracy, f1)
 lab.recall(
     "share",
-    f"token accuracy {sum(accuracy) / len(SEEDS):.3f}, entity F1 {sum(f1) / len(SEEDS):.3f}, difference {gap}",
+    f"token accuracy {sum(accuracy) / len(SEEDS):.3f}, entity F1 {sum(f1) / len(SEEDS):.3f}, "
+    f"difference {gap}",
 )
 
 # %% [markdown]
@@ -441,8 +455,8 @@ for name, counted in kinds.items():
 def swapped_mention(words, tags, start, end, mention):
     """The sentence with another mention in place of words start to end - 1, and its tags.
 
-    words, tags: lists of equal length, tags in BIO. mention: list of at least one word, a name of the same type.
-    Returns two lists of equal length.
+    words, tags: lists of equal length, tags in BIO. mention: list of at least one word, a name of
+    the same type. Returns two lists of equal length.
     """
     ### BEGIN SOLUTION
     kind = tags[start][2:]
@@ -525,7 +539,8 @@ lab.figures.curves(
     y="entity F1",
     log_x=True,
     ticks=list(SIZES),
-    caption=f"Mean and 95 % interval over {len(FEW_SEEDS)} draws, {TESTED} test sentences. “tokens”: label-wise replacement.",
+    caption=f"Mean and 95 % interval over {len(FEW_SEEDS)} draws, {TESTED} test sentences. "
+    "“tokens”: label-wise replacement.",
     alt="; ".join(
         f"{name}: " + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(SIZES, rows))
         for name, rows in by_method.items()
@@ -547,7 +562,8 @@ lab.figures.bars(
     x="difference in entity F1",
     line=0.0,
     digits=3,
-    caption=f"Paired differences and 95 % intervals over {len(FEW_SEEDS)} draws of the training sentences.",
+    caption=f"Paired differences and 95 % intervals over {len(FEW_SEEDS)} draws of the training "
+    "sentences.",
     alt="; ".join(f"{name}: {value.mean:+.3f}" for name, value in named.items()) + ".",
 )
 
@@ -597,7 +613,8 @@ unknown = sum(
     for piece in tokenizer(list(small.words), is_split_into_words=True).tokens()
 )
 print(
-    f"{unknown} of {len(small.words)} characters are unknown to this English model. Use a Chinese BERT for more than reading."
+    f"{unknown} of {len(small.words)} characters are unknown to this English model. Use a Chinese "
+    "BERT for more than reading."
 )
 
 # %% [markdown]
@@ -609,7 +626,8 @@ from fewshot_lab.methods.characters import character_accuracy
 
 if not CLUE:
     print(
-        "CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE and run this cell again."
+        "CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE and run this cell "
+        "again."
     )
 elif '"sentence"' in Path(CLUE).read_text(encoding="utf-8-sig").split("\n")[0]:
     texts, labels = clue.read_texts(CLUE)
@@ -622,14 +640,16 @@ elif '"sentence"' in Path(CLUE).read_text(encoding="utf-8-sig").split("\n")[0]:
             for seed in range(SEED, SEED + 5)
         ]
         print(
-            f"{shots:2} a label: {lab.mean_interval([r['test_accuracy'] for r in rows])}; chance {rows[0]['chance']:.3f}."
+            f"{shots:2} a label: {lab.mean_interval([r['test_accuracy'] for r in rows])}; chance "
+            f"{rows[0]['chance']:.3f}."
         )
 else:
     sentences = clue.read_entities(CLUE)
     half = len(sentences) // 2
     found = [tagging.lookup(sentences[:half], s.words) for s in sentences[half:]]
     print(
-        f"{len(sentences)} sentences; looked up: {entity_scores.score_intervals([s.tags for s in sentences[half:]], found)['entity F1']}."
+        f"{len(sentences)} sentences; looked up: "
+        f"{entity_scores.score_intervals([s.tags for s in sentences[half:]], found)['entity F1']}."
     )
 
 # %% [markdown]
@@ -664,7 +684,8 @@ def listing_tags():
 def listing_items(tokenizer, sentences, tags, numbers):
     """A torch Dataset: item i is {"input_ids": (32,), "labels": (32,)}, whole numbers, of sentence i.
 
-    sentences: lists of words. tags: lists of BIO tags. numbers: dictionary from tag to whole number.
+    sentences: lists of words. tags: lists of BIO tags. numbers: dictionary from tag to whole
+    number.
     """
 
     ### BEGIN PLANTED

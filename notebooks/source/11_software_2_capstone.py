@@ -50,7 +50,8 @@ STEPS = lab.quick_or_full(130, 800)  # of the first round of training
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
 print(
-    f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images without, {len(task.test_labels)} to test on."
+    f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images without, "
+    f"{len(task.test_labels)} to test on."
 )
 
 # %% [markdown]
@@ -111,8 +112,8 @@ lab.predict(
 def interaction(nothing, alone, joint):
     """What all stages together gain, minus the sum of what each gains alone, seed by seed.
 
-    nothing: accuracies without any stage, float tensor (n,), one per seed. alone: with one stage each, (n, stages). joint: with
-    all stages, (n,). Returns a float tensor (n,).
+    nothing: accuracies without any stage, float tensor (n,), one per seed. alone: with one stage
+    each, (n, stages). joint: with all stages, (n,). Returns a float tensor (n,).
     """
     ### BEGIN SOLUTION
     return (joint - nothing) - (alone - nothing[:, None]).sum(dim=1)
@@ -198,7 +199,8 @@ lab.figures.panels(
     title="Among the others these surely help: " + (", ".join(surely) or "none"),
     line=0.0,
     digits=3,
-    caption=f"{task.name}, {SHOTS} labels per class. Paired differences in test accuracy and time, 95 % intervals over {len(SEEDS)} seeds.",
+    caption=f"{task.name}, {SHOTS} labels per class. Paired differences in test accuracy and "
+    f"time, 95 % intervals over {len(SEEDS)} seeds.",
     alt="; ".join(
         f"{s}: alone {alone[s].mean:+.3f}, last {last[s].mean:+.3f}, {costs[s].mean:.1f} s"
         for s in STAGES
@@ -228,11 +230,13 @@ over_others = {f"stated order - {name}": gain("all", name) for name in ORDERS}
 top = max(["all", *ORDERS], key=lambda name: sum(scores(name)))
 lab.figures.bars(
     over_others,
-    title=f"Of {1 + len(ORDERS)} orders the highest mean has “{'stated order' if top == 'all' else top}”",
+    title=f"Of {1 + len(ORDERS)} orders the highest mean has "
+    f"“{'stated order' if top == 'all' else top}”",
     x="difference in test accuracy",
     line=0.0,
     digits=3,
-    caption=f"Paired differences and 95 % intervals over {len(SEEDS)} seeds. Right of the dashed line the article's order is better.",
+    caption=f"Paired differences and 95 % intervals over {len(SEEDS)} seeds. Right of the dashed "
+    "line the article's order is better.",
     alt="; ".join(f"{name}: {value.mean:+.3f}" for name, value in over_others.items()) + ".",
 )
 
@@ -268,10 +272,12 @@ text_alone = {
 levels = {arm: lab.mean_interval(texts[arm]) for arm in text_pipeline.ARMS}
 lab.figures.bars(
     levels,
-    title=f"On texts, prompting gains {text_alone['prompting'].mean:+.2f} alone and {text_last['prompting'].mean:+.2f} after augmentation",
+    title=f"On texts, prompting gains {text_alone['prompting'].mean:+.2f} alone and "
+    f"{text_last['prompting'].mean:+.2f} after augmentation",
     x="test accuracy",
     line=texts["prompt alone"][0],
-    caption=f"{TEXT_SHOTS} labels per class, mean and 95 % interval over {len(SEEDS)} draws. Dashed: the prompt's own accuracy, with no label at all.",
+    caption=f"{TEXT_SHOTS} labels per class, mean and 95 % interval over {len(SEEDS)} draws. "
+    "Dashed: the prompt's own accuracy, with no label at all.",
     alt="Test accuracy: "
     + ", ".join(f"{arm} {value.mean:.2f}" for arm, value in levels.items())
     + ".",
@@ -379,7 +385,8 @@ lab.record(exchange_rate_pipeline=worth)
 records = lab.course_records(".", chapter="11", here=[C12])
 claims = lab.ledger(records)
 print(
-    f"{len(claims.overall)} claims, {'all' if claims.complete else 'not all'} tested: {claims.counts()}."
+    f"{len(claims.overall)} claims, {'all' if claims.complete else 'not all'} tested: "
+    f"{claims.counts()}."
 )
 claims
 
@@ -396,10 +403,12 @@ ordered = dict(sorted(rates.items(), key=lambda item: -item[1].mean))
 names = list(ordered)
 lab.figures.bars(
     ordered,
-    title=f"From {ordered[names[-1]].mean:.2g} (“{names[-1]}”) to {ordered[names[0]].mean:.2g} labels a label (“{names[0]}”)",
+    title=f"From {ordered[names[-1]].mean:.2g} (“{names[-1]}”) to {ordered[names[0]].mean:.2g} "
+    f"labels a label (“{names[0]}”)",
     x="exchange rate (labels per label)",
     line=1.0,
-    caption="In brackets the chapter: 02 policies on images, 03 edits of texts, 09 prompts, 11 the last package above. 95 % bootstrap intervals.",
+    caption="In brackets the chapter: 02 policies on images, 03 edits of texts, 09 prompts, 11 "
+    "the last package above. 95 % bootstrap intervals.",
     alt="Exchange rates: "
     + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in ordered.items())
     + ".",
@@ -448,8 +457,8 @@ lab.figures.bars(
 def warp_mask(mask, matrix):
     """Moves a mask with its image: every pixel takes the class of the nearest pixel at the place that it came from.
 
-    mask: whole numbers (H, W). matrix: float tensor (3, 3), in pixels from the centre of the image, x right, y up. What comes in
-    from outside is 0. Returns whole numbers (H, W).
+    mask: whole numbers (H, W). matrix: float tensor (3, 3), in pixels from the centre of the image,
+    x right, y up. What comes in from outside is 0. Returns whole numbers (H, W).
     """
     ### BEGIN SOLUTION
     height, width = mask.shape
@@ -476,8 +485,9 @@ def warp_mask(mask, matrix):
 def warp_boxes(boxes, matrix, height, width):
     """Moves boxes with their image: the smallest upright box around the four moved corners, cut at the image's edges.
 
-    boxes: float tensor (n, 4), rows x0, y0, x1, y1 in pixels from the upper left corner, y down. matrix: float tensor (3, 3), in
-    pixels from the image's centre (width / 2, height / 2), x right, y up. Returns a float tensor (n, 4), x0 <= x1 and y0 <= y1.
+    boxes: float tensor (n, 4), rows x0, y0, x1, y1 in pixels from the upper left corner, y down.
+    matrix: float tensor (3, 3), in pixels from the image's centre (width / 2, height / 2), x right,
+    y up. Returns a float tensor (n, 4), x0 <= x1 and y0 <= y1.
     """
     ### BEGIN SOLUTION
     x = boxes[:, [0, 2, 2, 0]] - width / 2  # (n, 4): one column per corner
@@ -517,8 +527,10 @@ lab.figures.scenes(
     },
     shown.names,
     title=f"Interpolating class numbers makes {wrong:.1%} of the pixels a class that is not there",
-    caption=f"Turned by {ANGLE:g} degrees and sheared. Frames: the moved boxes, the hull of four corners. Red: no class of this scene.",
-    alt=f"A scene of {', '.join(shown.names)} with mask and boxes, before and after a turn, the mask by nearest pixel and interpolated.",
+    caption=f"Turned by {ANGLE:g} degrees and sheared. Frames: the moved boxes, the hull of four "
+    "corners. Red: no class of this scene.",
+    alt=f"A scene of {', '.join(shown.names)} with mask and boxes, before and after a turn, the "
+    "mask by nearest pixel and interpolated.",
 )
 
 # %% [markdown]
@@ -552,7 +564,8 @@ lab.figures.curves(
     y="overlap with the tight box",
     ticks=ANGLES,
     limits=(0, 1.02),
-    caption="20 scenes of three things. Band: 95 % interval. A detector trained on such boxes learns to draw them too large.",
+    caption="20 scenes of three things. Band: 95 % interval. A detector trained on such boxes "
+    "learns to draw them too large.",
     alt="Overlap by angle: "
     + ", ".join(f"{a} degrees {e.mean:.2f}" for a, e in zip(ANGLES, by_angle))
     + ".",
@@ -577,8 +590,9 @@ lab.verdict(
 def few_shot_method(support, labels, queries):
     """The class of each query, from a few labelled images.
 
-    support: float tensor (n, 1, 28, 28) in 0..1, white ink on black, with noise. labels: whole numbers (n,), 0..way-1, in any
-    order. queries: float tensor (m, 1, 28, 28). Returns whole numbers (m,), the class of each query.
+    support: float tensor (n, 1, 28, 28) in 0..1, white ink on black, with noise. labels: whole
+    numbers (n,), 0..way-1, in any order. queries: float tensor (m, 1, 28, 28). Returns whole
+    numbers (m,), the class of each query.
     """
 
     ### BEGIN SOLUTION
