@@ -1,4 +1,4 @@
-"""`check`: tries a learner's function on public, fresh and lawful grounds, and says what is wrong with it and why."""
+"""`check`: runs a learner's function on public cases, on fresh random cases and against properties, and says what is wrong."""
 
 import contextlib
 import copy
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import attempts
-from ..exercises import Exercise, get_exercise
+from ..exercises import Exercise, Property, get_exercise
 from ..languages import later, say
 from .compare import Difference, difference
 from .feedback import Feedback, describe
@@ -34,11 +34,11 @@ _ADVICE = {
     "RecursionError": later("the function calls itself without an end"),
     "TimeoutError": later("is there a loop that never ends?"),
 }
-_NOT_TOLD = later("The function is right on the cases that you can see, but not on others like them.")
+_WRONG_ON_OTHERS = later("The function is right on the cases that you can see, but not on others like them.")
 
 
 class _NotAttempted(Exception):
-    pass
+    """The body is still blank: it raises NotImplementedError."""
 
 
 class CheckFailed(AssertionError):
@@ -46,26 +46,29 @@ class CheckFailed(AssertionError):
 
 
 class RemoteAnswer:
-    """A learner's function that runs in another process, which has a time limit of its own.
+    """A learner's function that runs in another process, which has its own time limit.
 
-    Calling it raises RemoteError for the answer's own errors, with a text for the learner. `observe(inspector)` returns what
-    the inspector of that name saw there.
+    Calling it raises RemoteError for an error of the answer, with a text for the learner, and RemoteEnded when the process
+    has ended.
     """
 
     def observe(self, inspector: str):
+        """What the inspector of that name saw of the function in its process."""
         raise NotImplementedError
 
 
 class RemoteEnded(Exception):
-    """What ends an examination that is made elsewhere: it is no answer's error, and passes through."""
+    """The answer's process has ended. That is not the learner's error: checks let it propagate."""
 
 
 class RemoteError(Exception):
-    """An answer that ran elsewhere raised an error or returned what cannot travel; the text says it to the learner."""
+    """A remote answer raised an error or returned what cannot be sent back; the text is for the learner."""
 
 
 @dataclass(frozen=True)
 class _Failure:
+    """A case on which the learner's result is wrong, and how."""
+
     arguments: tuple
     expected: object
     got: object
@@ -76,8 +79,8 @@ def check(function: Callable) -> Feedback:
     """Checks a function that a learner wrote; the exercise is found by the function's name.
 
     Returns a Feedback that a notebook shows in colour; it holds `status` ("passed", "failed", "not attempted"), `message`
-    and `mistake`. In a notebook that a person works in, the try is noted in the progress kept on this machine. Never raises for
-    a wrong answer; raises CourseError when no exercise has that name.
+    and `mistake`. In a notebook that a person works in, the attempt is noted in the progress kept on this machine. Never raises
+    for a wrong answer; raises CourseError when no exercise has that name.
     """
     feedback = _checked(function)
     attempts.note(feedback.exercise.name, feedback.status)
@@ -89,30 +92,30 @@ def check(function: Callable) -> Feedback:
 def examine(
     task: Exercise, function: Callable, generator: torch.Generator, fresh: int = FRESH_CASES, hidden: bool = False
 ) -> Feedback:
-    """Tries a function on the exercise's public cases, on `fresh` random ones drawn by `generator`, and on its properties.
+    """Runs a function on the exercise's public cases, on `fresh` random ones drawn by `generator`, and against its properties.
 
-    hidden: the right results of the random cases are not told. The function may be an `RemoteAnswer`; what ends such an
-    examination early (an RemoteEnded) passes through.
+    hidden: the right results of the random cases are not shown. The function may be a `RemoteAnswer`; a RemoteEnded that it
+    raises is not caught.
     """
     cases = list(task.cases) + [task.fresh(generator) for _ in range(fresh if task.fresh else 0)]
-    # A blank body raises on its first call, so the first answer tells whether there is anything to check.
     try:
-        results = [_try(function, arguments) for arguments in cases]
+        results = [_call(function, arguments) for arguments in cases]
         failures = list(_failures(task, cases, results))
         if failures:
-            told = [f for f in failures if not hidden or any(f.arguments is case for case in task.cases)]
-            return _failed(task, cases, results, failures, told)
-        broken = [_broken(law, function, generator) for law in task.properties]
+            shown = [f for f in failures if not hidden or any(f.arguments is case for case in task.cases)]
+            return _failed(task, cases, results, failures, shown)
+        violations = [_violation(prop, function, generator) for prop in task.properties]
     except _NotAttempted:
         words = say("Write the body of the function, run its cell, then run this one again.")
         return Feedback(task, "not attempted", words)
-    laws = [f"{'✗' if words else '✓'} {say(law.statement)}" for law, words in zip(task.properties, broken, strict=True)]
-    for law, words in zip(task.properties, broken, strict=True):
+    examined = list(zip(task.properties, violations, strict=True))
+    details = [f"{'✗' if words else '✓'} {say(prop.statement)}" for prop, words in examined]
+    for prop, words in examined:
         if words:
-            return Feedback(task, "failed", say(words), details=laws, mistake=law.mistake)
+            return Feedback(task, "failed", say(words), details=details, mistake=prop.mistake)
     agree = say("All {count} cases agree with the reference.", count=len(cases))
     message = agree if cases else say("Every requirement holds.")
-    return Feedback(task, "passed", message, details=laws)
+    return Feedback(task, "passed", message, details=details)
 
 
 def yours_or_ours(function: Callable) -> Callable:
@@ -136,8 +139,8 @@ def _checked(function: Callable) -> Feedback:
     return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
 
-def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:
-    """The function's result on its own copy of the arguments, and what went wrong while it ran."""
+def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:
+    """The function's result on its own copy of the arguments, and what went wrong in the call, if anything."""
     given = copy.deepcopy(arguments)
     try:
         with _guarded(function):
@@ -155,7 +158,7 @@ def _try(function: Callable, arguments: tuple) -> tuple[object, Difference | Non
 
 
 def _guarded(function: Callable):
-    """What a learner's function prints is not shown, and it does not run for ever."""
+    """Hides what a learner's function prints and ends it after SECONDS_A_CALL; a remote answer's process does both itself."""
     if isinstance(function, RemoteAnswer):
         return contextlib.nullcontext()
     stack = contextlib.ExitStack()
@@ -185,20 +188,21 @@ def _failures(task: Exercise, cases: list[tuple], results: list):
             yield _Failure(arguments, expected, got, problem)
 
 
-def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure], told: list[_Failure]) -> Feedback:
-    """`told`: the failures whose right result may be shown; without one, the smallest is shown without it."""
-    smallest = min(told or failures, key=lambda failure: _size(failure.arguments))
-    problem = smallest.problem if told or smallest.problem.kind != "value" else Difference("value", say(_NOT_TOLD))
-    mistake = next((m for m in task.mistakes if _made(m.function, task, cases, results)), None)
+def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure], shown: list[_Failure]) -> Feedback:
+    """`shown`: the failures whose right result may be shown; where there is none, the smallest failure without it."""
+    smallest = min(shown or failures, key=lambda failure: _size(failure.arguments))
+    # A difference in value would give the hidden result away.
+    problem = smallest.problem if shown or smallest.problem.kind != "value" else Difference("value", say(_WRONG_ON_OTHERS))
+    mistake = next((m for m in task.mistakes if _is_made(m.function, task, cases, results)), None)
     details = [problem.words] if mistake else []
-    details += describe(task, smallest.arguments, smallest.expected, smallest.got, problem, expected_told=bool(told))
+    details += describe(task, smallest.arguments, smallest.expected, smallest.got, problem, expected_told=bool(shown))
     message = say(mistake.hint) if mistake else problem.words
     share = say("{right} of {count} cases are right.", right=len(cases) - len(failures), count=len(cases))
     return Feedback(task, "failed", message, details=[*details, share], mistake=mistake and mistake.name)
 
 
-def _made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:
-    """Whether the learner's results are those of this mistake on every case."""
+def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:
+    """Whether the learner's results equal those of this mistake on every case, the right ones included."""
     for arguments, (got, problem) in zip(cases, results, strict=True):
         if problem and problem.kind == "exception":
             return False
@@ -211,13 +215,16 @@ def _made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list)
     return True
 
 
-def _broken(law, function: Callable, generator: torch.Generator) -> str | None:
+def _violation(prop: Property, function: Callable, generator: torch.Generator) -> str | None:
+    """How the function violates a property, in words; None when the property holds."""
+    inspector = prop.inspector
     try:
         with _guarded(function):
-            if law.inspector is None:
-                return law.fails(function, generator)
-            seen = function.observe(law.inspector.__name__) if isinstance(function, RemoteAnswer) else law.inspector(function)
-            return law.fails(seen, generator)
+            if inspector is None:
+                return prop.fails(function, generator)
+            # Its module stands alone, so the inspector can run in the answer's process, beside what it inspects.
+            seen = function.observe(inspector.__name__) if isinstance(function, RemoteAnswer) else inspector(function)
+            return prop.fails(seen, generator)
     except NotImplementedError as error:
         raise _NotAttempted from error
     except RemoteEnded:
@@ -230,6 +237,7 @@ def _broken(law, function: Callable, generator: torch.Generator) -> str | None:
 
 
 def _size(value) -> int:
+    """How many numbers a case holds; the failing case with the fewest is shown."""
     if isinstance(value, torch.Tensor):
         return value.numel()
     return sum(map(_size, value)) if isinstance(value, tuple | list) else 1
@@ -237,7 +245,7 @@ def _size(value) -> int:
 
 @contextlib.contextmanager
 def _time_limit():
-    """Ends a call that runs for too long, where signals can do that (main thread, not on Windows)."""
+    """Raises TimeoutError in a call that takes too long, where signals can do that (in the main thread, not on Windows)."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return

@@ -3,18 +3,21 @@
 import math
 from dataclasses import dataclass
 from numbers import Number
+from typing import Literal
 
 import numpy as np
 import torch
 
 from ..languages import say
 
+Kind = Literal["missing", "type", "shape", "nan", "value", "exception", "in place"]  # the last two: while the function ran
+
 
 @dataclass(frozen=True)
 class Difference:
-    """How a result differs: `kind` ("missing", "type", "shape", "nan", "value") and a sentence."""
+    """What is wrong with a result, or with the call that should have given it: its kind and a sentence."""
 
-    kind: str
+    kind: Kind
     words: str
 
 
@@ -62,20 +65,20 @@ def _tensors(got, expected: torch.Tensor, tolerance: float) -> Difference | None
     if got.shape != expected.shape:
         words = say("The shape is {got}; {needed} is needed.", got=tuple(got.shape), needed=tuple(expected.shape))
         return Difference("shape", words)
-    given, wanted = got.detach().cpu().double(), expected.detach().cpu().double()
-    if (given.isnan() & ~wanted.isnan()).any():
+    yours, right = got.detach().cpu().double(), expected.detach().cpu().double()
+    if (yours.isnan() & ~right.isnan()).any():
         words = say("The result holds NaN (not a number): look for 0/0, log(0) or the root of a negative number.")
         return Difference("nan", words)
-    if torch.allclose(given, wanted, atol=tolerance, rtol=tolerance, equal_nan=True):
+    if torch.allclose(yours, right, atol=tolerance, rtol=tolerance, equal_nan=True):
         return None
-    wrong = ~torch.isclose(given, wanted, atol=tolerance, rtol=tolerance, equal_nan=True)
-    largest = (given - wanted).abs().nan_to_num(nan=math.inf).max().item()
-    given = {"wrong": int(wrong.sum()), "count": wrong.numel(), "largest": largest}
+    wrong = ~torch.isclose(yours, right, atol=tolerance, rtol=tolerance, equal_nan=True)
+    largest = (yours - right).abs().nan_to_num(nan=math.inf).max().item()
+    numbers = {"wrong": int(wrong.sum()), "count": wrong.numel(), "largest": largest}
     if got.is_floating_point() or not expected.is_floating_point():
-        return Difference("value", say("{wrong} of {count} values differ, by up to {largest:.4g}.", **given))
+        return Difference("value", say("{wrong} of {count} values differ, by up to {largest:.4g}.", **numbers))
     words = say(
         "{wrong} of {count} values differ, by up to {largest:.4g}. Your result holds whole numbers: was something rounded?",
-        **given,
+        **numbers,
     )
     return Difference("value", words)
 
@@ -99,8 +102,8 @@ def _sequences(got, expected, tolerance: float) -> Difference | None:
     if len(got) != len(expected):
         words = say("There are {count} results; {needed} are needed.", count=len(got), needed=len(expected))
         return Difference("shape", words)
-    for place, (one, wanted) in enumerate(zip(got, expected, strict=True)):
-        if problem := difference(one, wanted, tolerance):
-            words = say("Result {place} of {count}: {words}", place=place + 1, count=len(expected), words=problem.words)
+    for number, (part, expected_part) in enumerate(zip(got, expected, strict=True), start=1):
+        if problem := difference(part, expected_part, tolerance):
+            words = say("Result {place} of {count}: {words}", place=number, count=len(expected), words=problem.words)
             return Difference(problem.kind, words)
     return None

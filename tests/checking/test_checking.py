@@ -68,8 +68,8 @@ def test_every_defect_of_the_printed_listing_is_found():
     for name, function in planted_listing().items():
         assert lab.check(function).status == "failed", name
         generator = torch.Generator().manual_seed(0)
-        laws = get_exercise(name).properties
-        found |= {law.mistake for law in laws if checking._broken(law, function, generator)}
+        properties = get_exercise(name).properties
+        found |= {prop.mistake for prop in properties if checking._violation(prop, function, generator)}
     assert found >= PLANTED, PLANTED - found
 
 

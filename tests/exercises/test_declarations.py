@@ -50,7 +50,7 @@ def test_a_declaration_takes_its_names_from_its_functions():
 
     assert double.name == "double" and double(4) == 8 and double.cases == ((1,), (2,))
     assert [(mistake.name, mistake.function) for mistake in double.mistakes] == [("squared", squared), ("sum", sum_)]
-    assert [(claim.statement, claim.fails, claim.mistake) for claim in double.properties] == [("It is even.", _even, "odd")]
+    assert [(prop.statement, prop.fails, prop.mistake) for prop in double.properties] == [("It is even.", _even, "odd")]
     with pytest.raises(ValueError, match="Two mistakes of double are called squared"):
         double.mistake("Once more.")(squared)
 

@@ -324,7 +324,7 @@ PLANTED = {
 
 def found_in(name, function) -> set[str]:
     generator = torch.Generator().manual_seed(0)
-    return {law.mistake for law in get_exercise(name).properties if checking._broken(law, function, generator)}
+    return {prop.mistake for prop in get_exercise(name).properties if checking._violation(prop, function, generator)}
 
 
 def test_every_defect_of_the_printed_listing_is_found():
