@@ -8,7 +8,7 @@ from ..augment import text
 from ..languages import say
 from ..methods import text_augmentation
 from .declare import exercise
-from .inspectors import Marks
+from .inspectors import Exclamations
 
 WORDS = "the big dog sees the small cat and the big house".split()
 SYNONYMS = {"big": "large", "dog": "hound", "small": "little", "cat": "feline", "house": "home"}
@@ -180,16 +180,16 @@ def a_fixed_number(words, draws, share):
 def _random_copies(generator):
     """Two to four copies, of which some change nothing or come out alike."""
     copies, period = torch.randint(2, 5, (2,), generator=generator).tolist()
-    return ["a dog", "a tree", "a cat"], torch.randperm(3, generator=generator).tolist(), Marks(period), copies
+    return ["a dog", "a tree", "a cat"], torch.randperm(3, generator=generator).tolist(), Exclamations(period), copies
 
 
 @exercise(
     "The augmented training set",
     cases=[
-        (["a dog"], [1], Marks(2), 2),
-        (["a dog", "a tree"], [1, 0], Marks(3), 4),
-        (["a dog", "a tree", "a cat"], [1, 0, 2], Marks(3), 3),
-        (["a dog", "a tree"], [0, 1], Marks(4), 2),
+        (["a dog"], [1], Exclamations(2), 2),
+        (["a dog", "a tree"], [1, 0], Exclamations(3), 4),
+        (["a dog", "a tree", "a cat"], [1, 0, 2], Exclamations(3), 3),
+        (["a dog", "a tree"], [0, 1], Exclamations(4), 2),
     ],
     fresh=_random_copies,
 )

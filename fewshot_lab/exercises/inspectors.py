@@ -1,6 +1,7 @@
-"""What an exercise hands to a function, and how it looks at what comes back. Stands alone: a grader runs this page apart.
+"""Inspectors, and the functions that some exercises hand over as arguments. Imports nothing of ours: the sandbox runs it too.
 
-An inspector calls the function and returns what it saw as plain numbers, words and tensors.
+An inspector calls the learner's function and returns what it saw as plain numbers, words and tensors. The grader runs it in
+the sandbox beside the function and judges outside what it returns.
 """
 
 import functools
@@ -15,7 +16,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Noise:
-    """A change for `replayed_copies` that adds numbers from 0 to `scale`."""
+    """A change for `replayed_copies` that adds uniform noise from 0 to `scale`."""
 
     scale: float
 
@@ -25,22 +26,22 @@ class Noise:
 
 @dataclass(frozen=True)
 class Bent:
-    """A loss for attacks: a curved function of the pixels, drawn from `seed` and summed; the first pixel plays no part."""
+    """A loss for attacks: a curved function of the pixels, drawn from `seed`. The first pixel has no gradient."""
 
     seed: int
 
     def __call__(self, images):
-        seen = torch.ones(images.shape[1:])
-        seen[0, 0, 0] = 0
-        images = images * seen
+        mask = torch.ones(images.shape[1:])
+        mask[0, 0, 0] = 0
+        images = images * mask
         generator = torch.Generator().manual_seed(self.seed)
-        slopes, places = torch.randn(2, *images.shape[1:], generator=generator)
-        return (slopes * (3 * (images - 0.5) + places).sin()).sum() + 0.3 * (images.flatten(1).sum(dim=1) ** 2).sin().sum()
+        slopes, phases = torch.randn(2, *images.shape[1:], generator=generator)
+        return (slopes * (3 * (images - 0.5) + phases).sin()).sum() + 0.3 * (images.flatten(1).sum(dim=1) ** 2).sin().sum()
 
 
 @dataclass(frozen=True)
-class Marks:
-    """A change for `augmented_set`: as many marks behind the text as r + 1 leaves when divided by `period`."""
+class Exclamations:
+    """A change for `augmented_set`: appends (r + 1) % period exclamation marks, so some copies are alike or unchanged."""
 
     period: int
 
@@ -48,10 +49,10 @@ class Marks:
         return text + "!" * ((r + 1) % self.period)
 
 
-THINGS = (Noise, Bent, Marks)
+THINGS = (Noise, Bent, Exclamations)  # what the wire to the sandbox may carry
 
 
-# --- Chapter 02: the parts of a training script.
+# Chapter 02: the parts of a training script
 
 
 def _square_picture(side):
@@ -64,7 +65,7 @@ def _square_picture(side):
 
 
 def small_pictures(function):
-    """The shapes that a picture of 28 x 28 gets from the transforms of size 32, or the words of the error that stops them."""
+    """The shapes that the transforms of size 32 make of a picture of 28 x 28, or the text of the ValueError that stops them."""
     try:
         return [tuple(transform(_square_picture(28)).shape) for transform in function(32)]
     except ValueError as error:
@@ -72,22 +73,22 @@ def small_pictures(function):
 
 
 def object_sizes(function):
-    """Which share of an image the same object fills: in 30 training images on average, and in a test image."""
+    """The share of an image that the same object fills: the mean of 30 training images, and that of a test image."""
     train, test = function(32)
     return [torch.stack([transform(_square_picture(120)) for _ in range(30)]).mean().item() for transform in (train, test)]
 
 
 def passes(function):
-    """Whether passes of one picture differ: 20 through the training transform, 2 through the test transform."""
+    """Whether results for one picture differ: of 20 passes through the training transform, of 2 through the test transform."""
     picture = _square_picture(40)
     picture.paste((255, 0, 0), (0, 0, 10, 30))
     train, test = function(32)
-    seen = {"training": [train(picture) for _ in range(20)], "test": [test(picture) for _ in range(2)]}
-    return {name: any(not torch.equal(several[0], one) for one in several) for name, several in seen.items()}
+    images = {"training": [train(picture) for _ in range(20)], "test": [test(picture) for _ in range(2)]}
+    return {name: any(not torch.equal(several[0], image) for image in several) for name, several in images.items()}
 
 
 def model_warnings(function):
-    """What is warned of while the model is made."""
+    """The texts of the warnings while the model is built."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         function(3, "cpu")
@@ -100,12 +101,12 @@ def model_logits(function):
 
 
 def model_devices(function):
-    """Where the parameters of a model for the device "meta" are."""
+    """The devices of the parameters of a model for the device "meta"."""
     return sorted({parameter.device.type for parameter in _quietly(function, 3, "meta").parameters()})
 
 
 def model_parameters(function):
-    """How many parameters a model for 3 classes has."""
+    """The number of parameters of a model for 3 classes."""
     return sum(parameter.numel() for parameter in _quietly(function, 3, "meta").parameters())
 
 
@@ -116,17 +117,17 @@ def _quietly(function, *arguments):
 
 
 def loaders(function):
-    """The number of processes of the training loader; the batch sizes and the samplers of training and test."""
+    """The number of workers of the training loader; the batch sizes and the samplers of both loaders, training first."""
     from torch.utils.data import TensorDataset
 
     ten = TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
-    made = [function(ten, training) for training in (True, False)]
-    samplers = [type(loader.sampler).__name__ for loader in made]
-    return {"workers": made[0].num_workers, "batches": [loader.batch_size for loader in made], "samplers": samplers}
+    both = [function(ten, training) for training in (True, False)]
+    samplers = [type(loader.sampler).__name__ for loader in both]
+    return {"workers": both[0].num_workers, "batches": [loader.batch_size for loader in both], "samplers": samplers}
 
 
-class _Probe(nn.Module):
-    """A model that notes in which state it was called; its logits for image x are (x, 0)."""
+class _WatchedModel(nn.Module):
+    """A model that records in which mode it was called; its logits for image x are (x, 0)."""
 
     def __init__(self):
         super().__init__()
@@ -141,7 +142,7 @@ class _Probe(nn.Module):
 
 
 class _Watched(torch.Tensor):
-    """A part of a batch that notes that it was sent somewhere."""
+    """A part of a batch that records its moves to a device."""
 
     sent: list[str] = []
 
@@ -160,18 +161,18 @@ def _watched(tensor, part):
 
 
 def evaluation(function):
-    """How a probe model was evaluated on batches of 3 hits and of 2 misses, and what came out."""
-    probe = _Probe().train()
+    """How a model was evaluated on a batch of 3 hits and one of 2 misses, and the loss and accuracy that came out."""
+    model = _WatchedModel().train()
     _Watched.sent.clear()
     batches = [
         (torch.tensor([[4.0], [4.0], [-4.0]]), torch.tensor([0, 0, 1])),
         (torch.tensor([[4.0], [-4.0]]), torch.tensor([1, 0])),
     ]
     watched = [(_watched(images, "images"), _watched(labels, "labels")) for images, labels in batches]
-    loss, accuracy = function(probe, watched, "cpu")
+    loss, accuracy = function(model, watched, "cpu")
     sent = {part for part in ("images", "labels", "logits") if _Watched.sent.count(part) >= len(batches)}
-    seen = {"training": any(probe.modes), "gradients": any(probe.gradients), "images sent": "images" in sent}
-    seen["labels sent"] = bool(sent & {"labels", "logits"})  # logits that came back to the labels will do
+    seen = {"training": any(model.modes), "gradients": any(model.gradients), "images sent": "images" in sent}
+    seen["labels sent"] = bool(sent & {"labels", "logits"})  # moving the logits to the labels' device will do too
     return seen | {"loss": float(loss), "accuracy": float(accuracy)}
 
 
@@ -181,19 +182,19 @@ EVALUATION_LOSS = (3 * math.log1p(math.exp(-4)) + 2 * math.log1p(math.exp(4))) /
 def rates(function):
     """The learning rate of each of 50 steps under the schedule of an optimizer with rate 0.1."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule, seen = function(optimizer, 50), []
+    schedule, rates = function(optimizer, 50), []
     for _ in range(50):
-        seen.append(float(optimizer.param_groups[0]["lr"]))
+        rates.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
         schedule.step()
-    return seen
+    return rates
 
 
-# --- Chapter 04: where new tensors are made.
+# Chapter 04: on which device new tensors are made
 
 
 def similarities_elsewhere(function):
-    """The words of the error that tensors on two devices raise, "" when there is none."""
+    """The text of the error that tensors on two devices raise, "" when there is none."""
     return _device_error(function)
 
 
@@ -203,15 +204,16 @@ def loss_elsewhere(function):
 
 
 def _device_error(function, *more) -> str:
-    """Tries the device "meta", which no machine lacks; it holds no numbers, so that it stops some right answers too."""
+    """Tries the device "meta", which every machine has."""
     try:
         function(torch.empty(4, 3, device="meta"), *more)
     except (RuntimeError, NotImplementedError) as error:
+        # A meta tensor holds no numbers, which stops some right answers too: only an error about two devices counts.
         return str(error) if "expected device" in str(error) or "same device" in str(error) else ""
     return ""
 
 
-# --- Chapter 10: the parts of a script that trains a tagger.
+# Chapter 10: the parts of a script that trains a tagger
 
 WORDS = [["jane", "doe", "met", "bo"], ["so", "a", "new", "york", "bank", "said"]]
 TAGS = [["B-PER", "I-PER", "O", "B-PER"], ["O", "O", "B-LOC", "I-LOC", "O", "O"]]
@@ -222,20 +224,17 @@ SMALL_BERT = {"vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_
 
 @functools.cache
 def small_tokenizer():
-    """A tokenizer of the kind that BERT has, whose pieces are single letters: no file is needed, and every word is cut."""
+    """A BERT tokenizer whose pieces are single letters: it needs no file, and it splits every longer word."""
     from transformers import BertTokenizer
 
     letters = string.ascii_lowercase
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    return BertTokenizer(vocab={piece: place for place, piece in enumerate(pieces)})
+    return BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
 
 
 def tagged_items(function):
-    """The data set's length, what is in its items, and the pieces of each sentence; or the words of a NameError.
-
-    The third sentence has more than 32 pieces.
-    """
-    sentences, tags = [*WORDS, ["amsterdam"] * 4], [*TAGS, ["B-LOC"] * 4]
+    """The data set's length, what is in its items, and the pieces of each sentence; or the text of a NameError."""
+    sentences, tags = [*WORDS, ["amsterdam"] * 4], [*TAGS, ["B-LOC"] * 4]  # the third has more than 32 pieces
     try:
         items = function(small_tokenizer(), sentences, tags, CONLL_TAGS)
     except NameError as error:
@@ -247,13 +246,13 @@ def tagged_items(function):
 
 
 def _shapes(item):
-    """The shapes of an item's two parts, or what stands in place of a tensor."""
+    """The shapes of an item's two parts; the type's name of a part that is no tensor."""
     parts = [item["input_ids"], item["labels"]]
     return [tuple(part.shape) if isinstance(part, torch.Tensor) else type(part).__name__ for part in parts]
 
 
 def network_error(function):
-    """The words of the ImportError that stops the network, "" when there is none."""
+    """The text of the ImportError that stops the network, "" when there is none."""
     return _import_error(function, SMALL_BERT, CONLL_TAGS, "cpu")
 
 
@@ -263,17 +262,17 @@ def tag_logits(function):
 
 
 def network_hidden_size(function):
-    """The length of the vectors inside of the network."""
+    """The hidden size of the network."""
     return function(SMALL_BERT, CONLL_TAGS, "cpu").config.hidden_size
 
 
 def network_devices(function):
-    """Where the parameters of a network for the device "meta" are."""
+    """The devices of the parameters of a network for the device "meta"."""
     return sorted({parameter.device.type for parameter in function(SMALL_BERT, CONLL_TAGS, "meta").parameters()})
 
 
 def optimizer_seen(function):
-    """The optimizer's class, how many of a model's two parameters it has, and its rates; or the words of an ImportError."""
+    """The optimizer's class, how many of a model's two parameters it has, and its rates; or the text of an ImportError."""
     if error := _import_error(function, nn.Linear(2, 2)):
         return error
     optimizer = function(nn.Linear(2, 2))
@@ -288,7 +287,7 @@ def optimizer_seen(function):
 
 
 def score_of_sentences(function):
-    """The score of right tags, or the words of the ValueError that sentences raise."""
+    """The score of the right tags, or the text of the ValueError that a list of sentences raises."""
     try:
         return float(function(TAGS, TAGS))
     except ValueError as error:
@@ -296,7 +295,7 @@ def score_of_sentences(function):
 
 
 def _import_error(function, *arguments) -> str:
-    """An ImportError's text without the path of the library's file."""
+    """The text of an ImportError without the path of the library's file, "" when there is none."""
     try:
         function(*arguments)
     except ImportError as error:
