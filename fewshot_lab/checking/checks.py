@@ -25,13 +25,13 @@ _ADVICE = {
     "NameError": later("a name is used that has no value here: check its spelling, or whether its cell has been run"),
     "UnboundLocalError": later("a name is used before it gets its value"),
     "TypeError": later("a function or operator was given something of the wrong type, or too many or too few arguments"),
-    "IndexError": later("an index lies outside of the thing that it picks from"),
+    "IndexError": later("an index is outside the sequence that it picks from"),
     "KeyError": later("a dictionary has no such key"),
-    "AttributeError": later("the thing before the dot has nothing of that name"),
+    "AttributeError": later("the object before the dot has no attribute of that name"),
     "ValueError": later("the type is right but the value cannot be used"),
     "ZeroDivisionError": later("something is divided by zero"),
-    "RuntimeError": later("torch could not do it; most often two shapes do not fit"),
-    "RecursionError": later("the function calls itself without an end"),
+    "RuntimeError": later("torch could not do it; most often two shapes do not match"),
+    "RecursionError": later("the function calls itself without end"),
     "TimeoutError": later("is there a loop that never ends?"),
 }
 _WRONG_ON_OTHERS = later("The function is right on the cases that you can see, but not on others like them.")

@@ -58,7 +58,7 @@ def _value(got, expected) -> Difference:
 
 def _tensors(got, expected: torch.Tensor, tolerance: float) -> Difference | None:
     if isinstance(got, np.ndarray):
-        words = say("Your function returns a NumPy array; a torch tensor is needed: torch.from_numpy turns it.")
+        words = say("Your function returns a NumPy array; a torch tensor is needed: torch.from_numpy converts it.")
         return Difference("type", words)
     if not isinstance(got, torch.Tensor):
         return _type(say("a torch tensor"), got)

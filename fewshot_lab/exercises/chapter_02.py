@@ -65,7 +65,7 @@ def cutmix_share(top, left, side, height, width):
     return 1 - rows * columns / (height * width)
 
 
-@cutmix_share.mistake("Part of the box may lie outside of the image: only what was really pasted counts.")
+@cutmix_share.mistake("Part of the box may lie outside the image: only what was really pasted counts.")
 def not_clipped(top, left, side, height, width):
     return 1 - side * side / (height * width)
 

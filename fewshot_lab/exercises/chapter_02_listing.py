@@ -96,7 +96,7 @@ def _is_a_resnet(parameters, generator):
 @listing_model.property("The model is on the device.", mistake="model_not_moved", inspector=inspectors.model_devices)
 def _model_moved(devices, generator):
     if devices != ["meta"]:
-        return say("The model stays where it was made. Return model.to(device), or a GPU is never used.")
+        return say("The model stays on the device where it was built. Return model.to(device), or a GPU is never used.")
 
 
 @exercise("Listing: the data loader")
@@ -169,7 +169,7 @@ def _mean_over_images(seen, generator):
         )
     if not math.isclose(seen["loss"], inspectors.EVALUATION_LOSS, abs_tol=1e-4):
         return say(
-            "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}. Weigh each batch by its "
+            "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}. Weight each batch by its "
             "size; the last one is often smaller.",
             loss=inspectors.EVALUATION_LOSS,
             yours=seen["loss"],

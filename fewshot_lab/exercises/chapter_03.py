@@ -49,7 +49,7 @@ def words_without_synonym_counted(words, synonyms, draws, count):
     return [synonyms.get(word, word) if i in chosen else word for i, word in enumerate(words)]
 
 
-@synonym_replacement.mistake("A chosen word changes wherever it stands. Choose places, not words: the other “big” stays.")
+@synonym_replacement.mistake("A chosen word changes wherever it occurs. Choose positions, not words: the other “big” stays.")
 def everywhere(words, synonyms, draws, count):
     known = [i for i, word in enumerate(words) if word in synonyms]
     chosen = {words[i] for i in sorted(known, key=lambda i: draws[i])[:count]}
@@ -86,7 +86,7 @@ def random_swap(words, pairs):
     return text.random_swap(words, pairs)
 
 
-@random_swap.mistake("Your second pair looks at the words as they were at first. It must go on from what the first pair left.")
+@random_swap.mistake("Your second pair swaps the original words. It must start from what the first pair left.")
 def both_from_the_original(words, pairs):
     changed = list(words)
     for i, j in pairs:
@@ -95,7 +95,7 @@ def both_from_the_original(words, pairs):
 
 
 @random_swap.mistake(
-    "One word is lost and the other there twice: the first assignment overwrites it. Write words[i], words[j] = "
+    "One word is lost and the other appears twice: the first assignment overwrites it. Write words[i], words[j] = "
     "words[j], words[i]."
 )
 def overwritten(words, pairs):
@@ -106,12 +106,12 @@ def overwritten(words, pairs):
     return changed
 
 
-@random_swap.mistake("Only the first pair is swapped. Is `return` inside of the loop?")
+@random_swap.mistake("Only the first pair is swapped. Is `return` inside the loop?")
 def first_pair_only(words, pairs):
     return random_swap(words, pairs[:1])
 
 
-@random_swap.mistake("You take a word out and put it in elsewhere, so all between them move. Only the two change places.")
+@random_swap.mistake("You take a word out and insert it elsewhere, so all words in between move. Only the two change places.")
 def moved(words, pairs):
     words = list(words)
     for i, j in pairs:
@@ -122,7 +122,7 @@ def moved(words, pairs):
 @random_swap.property("Every word is still there.")
 def _keeps_every_word(function, generator):
     if sorted(function(list(WORDS), [(0, 4), (2, 9), (4, 2)])) != sorted(WORDS):
-        return say("A swap must keep every word: yours loses some or has some twice.")
+        return say("A swap must keep every word: yours loses some or repeats some.")
 
 
 def _random_deletions(generator):
@@ -163,7 +163,7 @@ def first_kept(words, draws, share):
     return [word for word, draw in zip(words, draws, strict=True) if draw >= share] or list(words[:1])
 
 
-@random_deletion.mistake("All words that read alike are gone together. Delete places: each “the” has a draw of its own.")
+@random_deletion.mistake("All copies of a word are deleted together. Delete positions: each “the” has its own draw.")
 def by_name(words, draws, share):
     deleted = {word for word, draw in zip(words, draws, strict=True) if draw < share}
     return [word for word in words if word not in deleted] or random_deletion(words, draws, share)
@@ -198,7 +198,8 @@ def augmented_set(texts, labels, change, copies):
 
 
 @augmented_set.mistake(
-    "Copies that changed nothing, or that came out alike, are in your set twice. They weigh a text double: leave them out."
+    "Copies that changed nothing, or that came out alike, are in your set twice. They double the weight of a text: leave "
+    "them out."
 )
 def kept_twice(texts, labels, change, copies):
     more, more_labels = list(texts), list(labels)
@@ -227,9 +228,7 @@ def copy_after_copy(texts, labels, change, copies):
     return more, more_labels
 
 
-@augmented_set.mistake(
-    "You change the copy before it again. Every copy is made from the text itself, or the label drifts away."
-)
+@augmented_set.mistake("You change the previous copy again. Make every copy from the text itself, or the label drifts away.")
 def chained(texts, labels, change, copies):
     more, more_labels = list(texts), list(labels)
     for original, label in zip(texts, labels, strict=True):
@@ -243,7 +242,7 @@ def chained(texts, labels, change, copies):
     return more, more_labels
 
 
-@augmented_set.mistake("The texts themselves are missing. They are the ones whose label is sure: put them first.")
+@augmented_set.mistake("The texts themselves are missing. They are the ones whose label is certain: put them first.")
 def without_originals(texts, labels, change, copies):
     more, more_labels = augmented_set(texts, labels, change, copies)
     return more[len(texts) :], more_labels[len(texts) :]
@@ -270,20 +269,20 @@ def flip_rate(before, after, labels):
 
 
 @flip_rate.mistake(
-    "You count glosses that the judge misread from the start. Leave them out: what it cannot read tells nothing."
+    "You count glosses that the judge misclassified from the start. Leave them out: they tell nothing about the change."
 )
 def among_all(before, after, labels):
     return flip_rate(labels, after, labels)
 
 
 @flip_rate.mistake(
-    "You compare the copy with the judge's first answer, right or wrong. Take only glosses that it read rightly."
+    "You compare the copy with the judge's first answer, right or wrong. Take only glosses that it classified correctly."
 )
 def any_change(before, after, labels):
     return flip_rate(before, after, before)
 
 
-@flip_rate.mistake("That is the share of labels that are kept. Asked is the share that is lost.")
+@flip_rate.mistake("That is the share of labels that are kept. The exercise asks for the share that is lost.")
 def kept(before, after, labels):
     share, low, high = flip_rate(before, after, labels)
     return 1 - share, 1 - high, 1 - low

@@ -39,7 +39,7 @@ def clockwise(images):
 
 
 @rotation_batch.mistake(
-    "The labels stand in another order than the copies: first all copies of turn 0, so first all labels 0. "
+    "The labels are in another order than the copies: first all copies of turn 0, so first all labels 0. "
     "torch.arange(4).repeat_interleave(n), not repeat(n)."
 )
 def labels_in_another_order(images):
@@ -104,7 +104,7 @@ def only_one_half(batch):
     return torch.arange(batch, 2 * batch)
 
 
-@positive_pairs.mistake("The second half points behind the last row. It must come back to the first views: modulo 2 * batch.")
+@positive_pairs.mistake("The second half points beyond the last row. It must come back to the first views: modulo 2 * batch.")
 def out_of_range(batch):
     return torch.arange(2 * batch) + batch
 
@@ -242,7 +242,7 @@ def _scale_free(function, generator):
 def _on_its_device(words, generator):
     if words:
         return say(
-            "On another device it stops ({words}). Make new tensors where z is: device=z.device, or .to(z.device).",
+            "On another device it stops ({words}). Make new tensors on the device of z: device=z.device, or .to(z.device).",
             words=words,
         )
 
@@ -296,7 +296,7 @@ def one_neighbour(features, labels, queries, k, classes):
 
 
 @nearest_labels.mistake(
-    "All k votes weigh the same here. Weigh each by exp(s / 0.1): a near neighbour counts more than a far one."
+    "All k votes weigh the same here. Weight each by exp(s / 0.1): a near neighbour counts more than a far one."
 )
 def votes_weigh_the_same(*arguments):
     return _vote(*arguments, weigh=False)

@@ -68,8 +68,8 @@ def _numbered_anew(function, generator):
         for part in (known, wanted):
             if sorted(set(part.tolist())) != list(range(_WAY)):
                 return say(
-                    "The labels of an episode are 0 to {last}, yours are {yours}. Number the chosen classes anew: a model "
-                    "must not know a class from an earlier episode by its number.",
+                    "The labels of an episode are 0 to {last}, yours are {yours}. Renumber the chosen classes: a model "
+                    "must not recognise a class from an earlier episode by its number.",
                     last=_WAY - 1,
                     yours=sorted(set(part.tolist())),
                 )
@@ -133,7 +133,7 @@ def episode_interval(accuracies):
 
 
 @episode_interval.mistake(
-    "That is how far single episodes spread. The mean of n episodes is surer: divide by the square root of n."
+    "That is how far single episodes spread. The mean of n episodes varies less: divide by the square root of n."
 )
 def not_divided_by_root_n(a):
     return a.mean().item(), (1.96 * a.std()).item()

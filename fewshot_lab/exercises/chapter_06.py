@@ -96,8 +96,8 @@ def _kl(p, q):
 
 
 @distillation_loss.mistake(
-    "That is KL(student || teacher). The teacher's probabilities weigh the logarithms: KL(p_t || p_s). "
-    "F.kl_div takes the student's log-probabilities first, the teacher's probabilities second."
+    "That is KL(student || teacher). The teacher's probabilities weight the logarithms: KL(p_t || p_s). F.kl_div takes the "
+    "student's log-probabilities first, the teacher's probabilities second."
 )
 def swapped(s, t, T):
     return T**2 * _kl(softened(s, T), softened(t, T)).mean()
@@ -176,7 +176,7 @@ def not_a_mean(s, t, T):
     return distillation_gradient(s, t, T) * len(s)
 
 
-@distillation_gradient.mistake("You compare the probabilities at temperature 1. Both are to be softened first.")
+@distillation_gradient.mistake("You compare the probabilities at temperature 1. Both must be softened first.")
 def not_softened(s, t, T):
     return T * distillation_gradient(s, t, 1.0)
 
@@ -229,8 +229,8 @@ def last_class(s, t, y, T, a):
 
 
 @mixed_loss.mistake(
-    "You divide the hard part by the number of labelled images. Then it weighs more the fewer there are, and it "
-    "is 0/0 in a batch without any. Divide by the number of all images."
+    "You divide the hard part by the number of labelled images. The fewer there are, the more it then weighs, and it is "
+    "0/0 in a batch without any. Divide by the number of all images."
 )
 def mean_over_the_labelled(s, t, y, T, a):
     return a * distillation_loss(s, t, T) + (1 - a) * _hard(s, y, reduction="labelled")
@@ -277,7 +277,7 @@ def chained(images, change, copies, seed):
     return torch.stack(views)
 
 
-@replayed_copies.mistake("You join the copies to one long batch. Stack them: (copies, n, channels, height, width).")
+@replayed_copies.mistake("You join the copies into one long batch. Stack them: (copies, n, channels, height, width).")
 def joined(*arguments):
     return replayed_copies(*arguments).flatten(0, 1)
 
@@ -304,7 +304,7 @@ def fidelity(student_logits, teacher_logits):
     return distillation.fidelity(student_logits, teacher_logits)
 
 
-@fidelity.mistake("Your divergence is KL(student || teacher). The teacher's probabilities are to weigh it: KL(p_t || p_s).")
+@fidelity.mistake("Your divergence is KL(student || teacher). The teacher's probabilities must weight it: KL(p_t || p_s).")
 def swapped(s, t):
     return fidelity(s, t)[0], fidelity(t, s)[1]
 

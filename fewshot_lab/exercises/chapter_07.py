@@ -89,12 +89,12 @@ def ball_around_zero(moved, images, epsilon):
     return moved.clamp(-epsilon, epsilon).clamp(0, 1)
 
 
-@project_linf.mistake("The result is in the ball, but some pixels are outside of 0..1. Clamp to the range of images as well.")
+@project_linf.mistake("The result is in the ball, but some pixels are outside 0..1. Clamp to the range of images as well.")
 def not_clamped(moved, images, epsilon):
     return moved.clamp(images - epsilon, images + epsilon)
 
 
-@project_linf.mistake("You only clamp to 0..1. The distance to the original images is to be at most epsilon in every pixel.")
+@project_linf.mistake("You only clamp to 0..1. The distance to the original images must be at most epsilon in every pixel.")
 def range_only(moved, images, epsilon):
     return moved.clamp(0, 1)
 
@@ -128,9 +128,9 @@ def _projects_into_the_ball(function, generator, norm):
     moved = images + torch.randn(images.shape, generator=generator)
     projected = function(moved, images, 0.3)
     if projected.min() < 0 or projected.max() > 1:
-        return say("Some pixels are outside of 0..1: no image looks like that. Clamp.")
+        return say("Some pixels are outside 0..1: no image looks like that. Clamp.")
     if (norm(projected - images) > 0.3 + 1e-4).any():
-        return say("Some images are outside of the ball.")
+        return say("Some images are outside the ball.")
     if not torch.allclose(function(images, images, 0.3), images):
         return say("An image that has not moved at all is moved by your projection.")
 
@@ -155,14 +155,14 @@ def _l2_norm(delta):
 
 
 @project_l2.mistake(
-    "You bring every image to the distance epsilon, those inside of the ball too. They may stay: the factor is at most 1."
+    "You bring every image to the distance epsilon, even those inside the ball. They may stay: the factor is at most 1."
 )
 def inner_points_moved(moved, images, epsilon):
     return _scaled(moved, images, epsilon, _l2_norm, most=float("inf"))
 
 
 @project_l2.mistake(
-    "You measure one length for the whole batch, so what happens to an image depends on its neighbours. One length an "
+    "You measure one length for the whole batch, so what happens to an image depends on its neighbours. One length per "
     "image: flatten(1), then norm(dim=1)."
 )
 def one_norm_for_all(moved, images, epsilon):
@@ -181,7 +181,7 @@ def squared(moved, images, epsilon):
     return _scaled(moved, images, epsilon, lambda d: _l2_norm(d) ** 2)
 
 
-@project_l2.mistake("The result is in the ball, but some pixels are outside of 0..1. Clamp to the range of images as well.")
+@project_l2.mistake("The result is in the ball, but some pixels are outside 0..1. Clamp to the range of images as well.")
 def not_clamped(moved, images, epsilon):
     delta = moved - images
     return images + (epsilon / _l2_norm(delta).clamp_min(1e-12)).clamp(max=1) * delta
@@ -283,7 +283,7 @@ def _unprojected(moved, images, epsilon):
 
 
 @pgd.mistake(
-    "You project once, at the end. Then the gradients in between are those of images outside of the ball: project every step."
+    "You project once, at the end. Then the gradients in between are those of images outside the ball: project at every step."
 )
 def projected_at_the_end(loss, images, start, epsilon, step_size, steps):
     return project_linf(_loop(loss, images, start, epsilon, step_size, steps, project=_unprojected), images, epsilon)
@@ -299,6 +299,6 @@ def one_step_too_few(loss, images, start, epsilon, step_size, steps):
     return pgd(loss, images, start, epsilon, step_size, steps - 1)
 
 
-@pgd.mistake("Your steps are of size epsilon. They are to be of size step_size.")
+@pgd.mistake("Your steps have the size epsilon. They must have the size step_size.")
 def steps_of_epsilon(loss, images, start, epsilon, step_size, steps):
     return pgd(loss, images, start, epsilon, epsilon, steps)

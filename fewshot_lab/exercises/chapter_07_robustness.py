@@ -31,7 +31,8 @@ def mean_of_attacks(right):
 
 
 @surviving_share.mistake(
-    "You take the single best attack. The attacker may choose another one for every image: combine first, then take the share."
+    "You take the single best attack. The attacker may choose a different one for every image: combine first, then take "
+    "the share."
 )
 def best_single_attack(right):
     return right.float().mean(dim=1).min().item()
@@ -78,7 +79,7 @@ def _kl(p, q):
 
 
 @trades_loss.mistake(
-    "Your divergence is KL(worst || clean). The clean answer is the one to keep to, so it weighs the logarithms: "
+    "Your divergence is KL(worst || clean). The clean answer is the one to keep to, so it weights the logarithms: "
     "KL(p_clean || p_worst). F.kl_div takes the worst images' log-probabilities first."
 )
 def swapped(c, w, y, beta):
@@ -98,13 +99,13 @@ def summed_over_images(c, w, y, beta):
     return F.cross_entropy(c, y) + beta * _kl(c, w).sum()
 
 
-@trades_loss.mistake("beta does nothing in your function. It weighs the divergence.")
+@trades_loss.mistake("beta does nothing in your function. It weights the divergence.")
 def no_beta(c, w, y, beta):
     return trades_loss(c, w, y, 1.0)
 
 
 @trades_loss.mistake(
-    "Your beta weighs the cross-entropy. It belongs to the divergence: a larger beta asks for more robustness."
+    "Your beta weights the cross-entropy. It belongs to the divergence: a larger beta asks for more robustness."
 )
 def beta_on_the_wrong_part(c, w, y, beta):
     return beta * F.cross_entropy(c, y) + _kl(c, w).mean()

@@ -41,8 +41,8 @@ def summed(real, fake):
 
 
 @discriminator_loss.mistake(
-    "You take one mean over all images. The loss is the sum of two means, so that both sides weigh the same "
-    "whatever their numbers."
+    "You take one mean over all images. The loss is the sum of two means, so that both sides weigh the same whatever their "
+    "sizes."
 )
 def one_mean_of_all(real, fake):
     return torch.cat([F.softplus(-real), F.softplus(fake)]).mean()

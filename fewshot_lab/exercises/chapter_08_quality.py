@@ -91,7 +91,7 @@ def squared(x, real):
 
 
 @collapse_alarm.mistake(
-    "You return one number. A single class can collapse while the mean looks well: one number for each class."
+    "You return one number. A single class can collapse while the mean looks fine: one number for each class."
 )
 def one_number(*arguments):
     return collapse_alarm(*arguments).mean()
@@ -146,14 +146,14 @@ def elementwise_root(m, A, B, r):
     return m + A.trace() + B.trace() - 2 * (A.diag() * B.diag()).sqrt().sum()
 
 
-@frechet_distance.mistake("The distance of the means is to be squared, as the traces are squares too.")
+@frechet_distance.mistake("The distance of the means must be squared, as the traces are squares too.")
 @_of_parts
 def mean_not_squared(m, A, B, r):
     return m.sqrt() + A.trace() + B.trace() - 2 * r
 
 
 @frechet_distance.mistake(
-    "You compare the means only. A collapsed generator can have the right mean: the covariances belong to it."
+    "You compare the means only. A collapsed generator can have the right mean: the covariances must count too."
 )
 @_of_parts
 def means_only(m, A, B, r):

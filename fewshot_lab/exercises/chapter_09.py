@@ -31,8 +31,8 @@ def _summed(logits, tokens, first, shift):
 
 
 @sequence_log_probability.mistake(
-    "You read token t's probability from row t. Row t is what the model says after token t, about token t + 1: "
-    "token t stands in row t - 1."
+    "You read token t's probability from row t. Row t is what the model says after token t, about token t + 1: the "
+    "probability of token t is in row t - 1."
 )
 def not_shifted(logits, tokens, prompt_length):
     return _summed(logits, tokens, prompt_length, 0)
@@ -46,7 +46,7 @@ def prompt_counted(logits, tokens, prompt_length):
 
 
 @sequence_log_probability.mistake(
-    "The first token of the answer is missing. The prompt's last row, prompt_length - 1, speaks about it."
+    "The first token of the answer is missing. The prompt's last row, prompt_length - 1, predicts it."
 )
 def first_token_missed(logits, tokens, prompt_length):
     return torch.as_tensor(_summed(logits, tokens, prompt_length + 1, 1), dtype=torch.float32)
@@ -252,7 +252,7 @@ def _demonstrations(texts, labels, words, template, order, *, joint=" ", end="\n
     return "".join(f"{filled(i)}{joint}{answer(i)}{end}" for i in order.tolist())
 
 
-@demonstration_prompt.mistake("Your demonstrations stand in the order of the list. Place them as `order` says.")
+@demonstration_prompt.mistake("Your demonstrations are in the order of the list. Put them in the order that `order` gives.")
 def order_ignored(texts, labels, words, template, order):
     return _demonstrations(texts, labels, words, template, torch.arange(len(texts)))
 
@@ -269,7 +269,7 @@ def number_of_the_label(texts, labels, words, template, order):
     return _demonstrations(texts, labels, words, template, order, answer=lambda i: int(labels[i]))
 
 
-@demonstration_prompt.mistake("The label's word needs a space before it; without it the tokens are others.")
+@demonstration_prompt.mistake("The label's word needs a space before it; without it the tokens are different.")
 def no_space(*arguments):
     return _demonstrations(*arguments, joint="")
 
@@ -312,14 +312,12 @@ def uphill(g, t, e):
     return -swap_estimates(g, t, e)
 
 
-@swap_estimates.mistake(
-    "You left out the word that stands there now. The step is e_w - e_t: keeping the word must change nothing."
-)
+@swap_estimates.mistake("You left out the current word. The step is e_w - e_t: keeping the word must change nothing.")
 def current_left_out(g, t, e):
     return g @ e.T
 
 
-@swap_estimates.mistake("That is how far a word is from the present one. The gradient says which direction helps: dot product.")
+@swap_estimates.mistake("That is how far a word is from the current one. The gradient says which direction helps: dot product.")
 def distance(g, t, e):
     return torch.cdist(e[t], e)
 
@@ -331,6 +329,6 @@ def cosine(g, t, e):
     return F.cosine_similarity(e - e[t][:, None], g[:, None], dim=2)
 
 
-@swap_estimates.mistake("You add up the places. One token is swapped at a time: every place keeps its own row.")
+@swap_estimates.mistake("You add up the positions. One token is swapped at a time: every position keeps its own row.")
 def summed_over_places(g, t, e):
     return swap_estimates(g, t, e).sum(dim=0, keepdim=True).expand(len(t), -1)

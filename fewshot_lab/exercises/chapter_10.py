@@ -36,7 +36,7 @@ def entity_spans(tags):
     return entity_scores.spans(tags)
 
 
-@entity_spans.mistake("Your end is the entity's last word. The end is the first word behind it, as in a Python slice.")
+@entity_spans.mistake("Your end is the entity's last word. The end is the first word after it, as in a Python slice.")
 def end_inclusive(tags):
     return [(kind, start, end - 1) for kind, start, end in entity_spans(tags)]
 
@@ -101,7 +101,7 @@ def _f1(right, true, predicted):
 
 
 @entity_score.mistake(
-    "That is F1 over tokens: a half-read name counts half. An entity counts when it is whole, else not at all."
+    "That is F1 over tokens: half of a name counts half. An entity counts when it is whole, otherwise not at all."
 )
 def token_f1(gold, predicted):
     pairs = [pair for one, other in zip(gold, predicted, strict=True) for pair in zip(one, other, strict=True)]
@@ -186,12 +186,12 @@ def o_included(t):
     return _with(t, 2, three_averages(t)[0])
 
 
-@three_averages.mistake("Your micro average weighs the F1 by support. Count: right tokens are recall times support.")
+@three_averages.mistake("Your micro average weights the F1 by support. Count: right tokens are recall times support.")
 def micro_weighted_f1(t):
     return _with(t, 0, sum(row[2] * row[3] for row in t.values()) / sum(row[3] for row in t.values()))
 
 
-@three_averages.mistake("Your macro average weighs the classes by their size. In it every class counts the same.")
+@three_averages.mistake("Your macro average weights the classes by their size. In it every class counts the same.")
 def macro_weighted(t):
     return _with(t, 1, three_averages(t)[0])
 
@@ -210,7 +210,7 @@ def entities_macro(t):
 
 
 @three_averages.mistake(
-    "Your third number weighs F1 by support. Add up right, predicted (right / precision) and true tokens first."
+    "Your third number weights F1 by support. Add up right, predicted (right / precision) and true tokens first."
 )
 def entities_weighted(t):
     return _with(t, 2, _entities_only(t, lambda row: row[3]))
@@ -223,7 +223,7 @@ def swapped(t):
 
 
 @three_averages.mistake(
-    "Your third number is recall: without O, wrongly predicted tokens are not the wrongly missed ones any more."
+    "Your third number is recall: without O, the wrongly predicted tokens are no longer the wrongly missed ones."
 )
 def entities_recall(t):
     inside = [row for name, row in t.items() if name != "O"]

@@ -49,12 +49,12 @@ def by_place(word_ids, labels):
     return (list(labels) + [IGNORED] * len(word_ids))[: len(word_ids)]
 
 
-@aligned_labels.mistake("Your labels are one place too early: the first piece is [CLS], which has none.")
+@aligned_labels.mistake("Your labels are one position too early: the first piece is [CLS], which has none.")
 def cls_forgotten(word_ids, labels):
     return aligned_labels(word_ids[1:], labels) + [IGNORED]
 
 
-@aligned_labels.mistake("You label the last piece of each word. This course (and BERT's paper) label the first.")
+@aligned_labels.mistake("You label the last piece of each word. This course (like BERT's paper) labels the first.")
 def last_piece(word_ids, labels):
     return aligned_labels(word_ids[::-1], labels)[::-1]
 
@@ -195,6 +195,6 @@ def one_word_only(words, tags, start, end, mention):
     return _cut(words, tags, start, end, mention, start + 1)
 
 
-@swapped_mention.mistake("The word behind the mention is gone too: end is already the first word behind it.")
+@swapped_mention.mistake("The word after the mention is gone too: end is already the first word after it.")
 def one_too_many(words, tags, start, end, mention):
     return _cut(words, tags, start, end, mention, end + 1)

@@ -27,7 +27,7 @@ def _all_types(function, generator):
     if "O" not in numbers:
         return say("O is missing: most words are no entity.")
     if others := set(numbers) - set(CONLL_TAGS):
-        return say("CoNLL-2003 has no {others}: each more logit only costs.", others=", ".join(map(str, others)))
+        return say("CoNLL-2003 has no {others}: every extra logit only costs.", others=", ".join(map(str, others)))
 
 
 @listing_tags.property("The numbers run from 0.", mistake="numbers_with_gaps")
@@ -114,7 +114,7 @@ def _padding_ignored(seen, generator):
 
 
 @listing_items.property(
-    "Labels stand on the first pieces of their words.", mistake="not_aligned", inspector=inspectors.tagged_items
+    "Each label is on the first piece of its word.", mistake="not_aligned", inspector=inspectors.tagged_items
 )
 def _aligned(seen, generator):
     if seen["labels"] != inspectors.tagged_items(listing_items)["labels"]:
@@ -209,6 +209,7 @@ def _whole_entities(function, generator):
     half = [["B-PER", "O", "O", "B-PER"], ["O", "O", "B-LOC", "O", "O", "O"]]
     if abs((score := function(TAGS, half)) - 1 / 3) > 0.01:
         return say(
-            "One of three entities is whole, the others are half read: entity F1 is 0.333, yours {score:.3f}. Count entities.",
+            "One of three entities is whole, the others are only half found: entity F1 is 0.333, yours {score:.3f}. Count "
+            "entities.",
             score=score,
         )

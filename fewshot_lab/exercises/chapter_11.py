@@ -33,7 +33,7 @@ def baseline_once(nothing, alone, joint):
     return joint - alone.sum(1)
 
 
-@interaction.mistake("You take the stages' accuracies off, not their gains: the accuracy with nothing is in each of them.")
+@interaction.mistake("You subtract the stages' accuracies, not their gains: the accuracy with nothing is in each of them.")
 def accuracies_summed(nothing, alone, joint):
     return joint - nothing - alone.sum(1)
 
@@ -53,7 +53,7 @@ def best_stage(nothing, alone, joint):
     return joint - alone.amax(1)
 
 
-@interaction.mistake("That is the joint gain. Take the sum of the single gains off it.")
+@interaction.mistake("That is the joint gain. Subtract the sum of the single gains.")
 def joint_gain_only(nothing, alone, joint):
     return joint - nothing
 
@@ -169,7 +169,7 @@ def two_corners(boxes, matrix, height, width):
     return moved.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(moved))
 
 
-@warp_boxes.mistake("A box of yours goes on outside of the image. Cut it: x between 0 and width, y between 0 and height.")
+@warp_boxes.mistake("One of your boxes extends outside the image. Cut it: x between 0 and width, y between 0 and height.")
 def not_cut(boxes, matrix, height, width):
     far = 10.0 * max(height, width)
     moved = boxes + far  # the same boxes inside a much larger image
@@ -204,17 +204,17 @@ JUDGED = 24  # held-out episodes of a check
 MARGIN = 0.1  # how far above the floor, nearest prototypes of pixels, the whole interval must lie
 
 NO_LABELS = (
-    "One class number for each query is needed, a tensor of whole numbers (M,). Of scores take the place of the largest: "
-    "scores.argmax(dim=1)."
+    "One class number for each query is needed, a tensor of whole numbers (M,). From scores, take the index of the "
+    "largest: scores.argmax(dim=1)."
 )
 BLOCKS = (
-    "When the classes are numbered anew, your answers stay as they were: you take the support images in blocks. They come in "
-    "any order. Choose those of class k by `labels == k`."
+    "When the classes are renumbered, your answers stay the same: you take the support images in blocks. They come in any "
+    "order. Choose those of class k by `labels == k`."
 )
 GUESSES = "Your answers are no better than guessing. Do you choose the *smallest* distance, or the *largest* similarity?"
 FLOOR = (
-    "Your method recognises letters, but not significantly better than the mean image of each class, compared pixel by pixel. "
-    "The letters are moved about: what could you do to every image so that it does not matter where in it the ink is?"
+    "Your method recognises letters, but not significantly better than the mean image of each class, compared pixel by "
+    "pixel. The letters are shifted: what could you do to every image so that it does not matter where in it the ink is?"
 )
 
 
@@ -269,7 +269,7 @@ def _returns_labels(function, generator):
     return None if fits and predicted.dtype != torch.bool else NO_LABELS
 
 
-@few_shot_method.property("It reads the labels: numbered anew, so are the answers.", mistake="labels_ignored")
+@few_shot_method.property("It uses the labels: when they are renumbered, so are the answers.", mistake="labels_ignored")
 def _uses_the_labels(function, generator):
     [(support, labels, queries, _)] = _episodes(generator, 1)
     new = (torch.arange(WAY) + 1) % WAY
@@ -288,7 +288,9 @@ def _beats_chance(function, generator):
     return None if sum(accuracies) / JUDGED > 1 / WAY else GUESSES
 
 
-@few_shot_method.property(f"Held-out episodes: significantly {MARGIN:g} above prototypes of pixels.", mistake="pixels")
+@few_shot_method.property(
+    f"Held-out episodes: significantly more than {MARGIN:g} above prototypes of pixels.", mistake="pixels"
+)
 def _beats_pixels(function, generator):
     episodes = _episodes(generator, JUDGED)
     yours, floor = _accuracies(function, episodes), _accuracies(nearest_prototype, episodes)
