@@ -1,4 +1,4 @@
-"""Attacks: the worst image in a small ball around a given one, by the gradient of the loss.
+"""Attacks: the image in a small ball around a given one that the model classifies worst, found by the gradient of the loss.
 
 With x the image, y its label, L the loss and ||.|| a norm, an attack looks for
 
@@ -24,12 +24,12 @@ ImageLoss = Callable[[Tensor], Tensor]
 Loop = Callable[..., Tensor]
 NORMS = ("linf", "l2")
 BATCH = 512
-LOOK_EVERY = 5  # steps, after which the images that fooled the model are set aside
+CHECK_EVERY = 5  # steps between two questions which images still resist: each costs a forward pass of its own
 
 
 def input_gradient(loss: ImageLoss, images: Tensor) -> Tensor:
-    """The gradient of loss(images) with respect to the images, of their shape; a model's weights gather none."""
-    images = images.detach().requires_grad_()
+    """The gradient of loss(images) with respect to the images, of their shape; no weight of the model collects one."""
+    images = images.detach().requires_grad_()  # a new leaf: the caller's tensor and its graph are left alone
     with torch.enable_grad():
         return torch.autograd.grad(loss(images), images)[0]
 
@@ -45,13 +45,11 @@ def project_linf(moved: Tensor, images: Tensor, epsilon: float) -> Tensor:
 
 
 def project_l2(moved: Tensor, images: Tensor, epsilon: float) -> Tensor:
-    """`moved`, each image pulled back on its line to the original until it is within the Euclidean distance epsilon, and 0..1.
-
-    The second step brings no pixel farther from the original, so the result is in the ball as well.
-    """
+    """`moved`, each image pulled straight back towards the original to within the Euclidean distance epsilon, and into 0..1."""
     delta = moved - images
     length = delta.flatten(1).norm(dim=1)  # (n,)
     factor = (epsilon / length.clamp_min(1e-12)).clamp(max=1)
+    # The clamp takes no pixel farther from the original, which is in 0..1 itself: the result stays in the ball.
     return (images + factor[:, None, None, None] * delta).clamp(0, 1)
 
 
@@ -62,11 +60,21 @@ def pgd(
 
     The direction is the steepest one of length 1 in that norm: sign(g) in L-inf, g / ||g||_2 in L2 (Madry et al.
     2018, section 2.1).
+
+    Args:
+        loss: the function to increase, images -> scalar.
+        images: the originals, the centres of the balls (n, C, H, W), float in 0..1.
+        start: where to begin, in the balls, of the same shape.
+        epsilon: the radius.
+        step_size: the length of a step in the same norm.
+        steps: how many.
+        norm: "linf" or "l2".
     """
     low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
     moved = start
     for _ in range(steps):
         gradient = input_gradient(loss, moved)
+        # In place, since `gradient` and what `add` returns are our own: this runs in every step of an adversarial training.
         if norm == "linf":  # the clamp is `project_linf`, with its bounds computed once
             moved = moved.add(gradient.sign_(), alpha=step_size).clamp_(low, high)
         else:
@@ -75,22 +83,29 @@ def pgd(
 
 
 def random_start(images: Tensor, epsilon: float, norm: str = "linf", generator: torch.Generator | None = None) -> Tensor:
-    """A point drawn uniformly from the ball around each image, then brought into 0..1; the same on every device."""
-    place = generator.device if generator else "cpu"
+    """A point drawn uniformly from the ball around each image, then clamped to 0..1; the same on every device.
+
+    PGD starts there, not at the image: at the image itself the gradient may be 0 or point the wrong way (masked gradients,
+    Tramèr et al. 2018, ICLR), and further restarts must differ.
+    """
+    device = generator.device if generator else "cpu"
     if norm == "linf":
-        delta = epsilon * (2 * torch.rand(images.shape, generator=generator, device=place) - 1)
+        delta = epsilon * (2 * torch.rand(images.shape, generator=generator, device=device) - 1)
     else:
-        share = torch.rand(len(images), generator=generator, device=place) ** (1 / images.shape[1:].numel())  # of the radius
-        delta = epsilon * share[:, None, None, None] * _unit(torch.randn(images.shape, generator=generator, device=place))
+        # A ball in d dimensions has the share r^d of its volume within the radius r, so u^(1/d) makes the draw uniform; a
+        # uniform radius would crowd the centre. A normal vector at length 1 is uniform on the sphere.
+        radius = torch.rand(len(images), generator=generator, device=device) ** (1 / images.shape[1:].numel())
+        delta = epsilon * radius[:, None, None, None] * _unit(torch.randn(images.shape, generator=generator, device=device))
     return (images + delta.to(images)).clamp(0, 1)
 
 
-def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, kind: torch.dtype = torch.float32) -> ImageLoss:
-    """sign times the cross-entropy of the model's reading of the images, as numbers of that kind, to the labels.
+def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, dtype: torch.dtype = torch.float32) -> ImageLoss:
+    """The loss images -> sign * cross-entropy of the model's logits and the labels (n,), summed over the images.
 
-    The images' losses are added up, so that no gradient depends on how many images there are.
+    The model gets the images as `dtype`. sign -1 turns the attack towards the labels.
     """
-    return lambda images: sign * F.cross_entropy(model(images.to(kind)).float(), labels, reduction="sum")
+    # Summed, not averaged: then no image's gradient depends on how many others are attacked beside it.
+    return lambda images: sign * F.cross_entropy(model(images.to(dtype)).float(), labels, reduction="sum")
 
 
 def attack(
@@ -108,76 +123,99 @@ def attack(
     generator: torch.Generator | None = None,
     loop: Loop = pgd,
 ) -> Tensor:
-    """Images in the epsilon-ball around `images` that the model misreads, or, with `targets` (n,), reads as these classes.
+    """Adversarial examples in the epsilon-ball around `images`: misclassified, or classified as `targets`.
 
-    images: uint8 or float (n, C, H, W) on any device. step_size: by default 2.5 epsilon / steps (Madry et al. 2018). random:
-    start anywhere in the ball, not at the image. restarts: how many starts are tried. An image that fools the model is left as
-    it is: every LOOK_EVERY steps those are set aside. loop: `pgd` or your own. Returns a tensor like float images, on the
-    model's device. The model is in evaluation mode while it runs. Raises ValueError for an unknown norm.
+    An image that already fools the model is left as it is. The model is in evaluation mode while the attack runs.
+
+    Args:
+        model: the network to fool.
+        images: uint8, or float in 0..1, (n, C, H, W), on any device.
+        labels: their classes (n,).
+        epsilon: the radius of the ball, in the unit of float images.
+        steps: of each restart.
+        step_size: by default 2.5 epsilon / steps (Madry et al. 2018).
+        norm: "linf" or "l2".
+        targets: classes (n,) that the images shall be taken for; None: any but the label.
+        random: start at a random point of the ball, not at the image.
+        restarts: how many starts are tried, each for the images that still resist.
+        generator: of the random starts.
+        loop: `pgd`, or a learner's function with the same arguments.
+
+    Returns:
+        A float tensor of the images' shape, on the model's device.
+
+    Raises:
+        ValueError: an unknown norm.
     """
     if norm not in NORMS:
         raise ValueError(f"There is no norm {norm!r}; choose one of {', '.join(NORMS)}.")
-    place = next((parameter.device for parameter in model.parameters()), images.device)
-    images = images.to(place)
+    device = next((parameter.device for parameter in model.parameters()), images.device)
+    images = images.to(device)
     images = images.float() / 255 if images.dtype == torch.uint8 else images
-    goal, sign = (labels.to(place), 1) if targets is None else (targets.to(place), -1)  # away from it, or towards it
+    goal, sign = (labels.to(device), 1) if targets is None else (targets.to(device), -1)  # away from it, or towards it
     step_size = 2.5 * epsilon / max(1, steps) if step_size is None else step_size
-    options = {} if norm == "linf" else {"norm": norm}
-    found = images.clone()
+    options = {} if norm == "linf" else {"norm": norm}  # a learner's loop may know L-inf alone
+    adversarial = images.clone()
 
-    def unfooled(rows: Tensor) -> Tensor:
+    def resisting(rows: Tensor) -> Tensor:
         with torch.no_grad():
-            return rows[(model(found[rows]).argmax(dim=1) == goal[rows]) == (targets is None)]
+            return rows[(model(adversarial[rows]).argmax(dim=1) == goal[rows]) == (targets is None)]
 
     with eval_without_weight_gradients(model):
         for _ in range(restarts):
-            left = unfooled(torch.arange(len(images), device=place))
+            rows = resisting(torch.arange(len(images), device=device))
+            # Steps are made in float32 even for a bfloat16 model, which would round most of a small step away.
             wide = images.to(torch.promote_types(images.dtype, torch.float32))
-            moved = random_start(wide[left], epsilon, norm, generator) if random else wide[left]
-            for done in range(0, max(1, steps), LOOK_EVERY):
-                if not len(left):
+            moved = random_start(wide[rows], epsilon, norm, generator) if random else wide[rows]
+            for step in range(0, max(1, steps), CHECK_EVERY):
+                if not len(rows):
                     break
-                loss = cross_entropy_of(model, goal[left], sign, images.dtype)
-                count = min(LOOK_EVERY, steps - done)
-                moved = loop(loss, wide[left], moved, epsilon, step_size, count, **options)
-                found[left] = _rounded_inwards(moved, images[left])
-                before, left = left, unfooled(left)
-                moved = moved[torch.isin(before, left)]
-    return found
+                loss = cross_entropy_of(model, goal[rows], sign, images.dtype)
+                moved = loop(loss, wide[rows], moved, epsilon, step_size, min(CHECK_EVERY, steps - step), **options)
+                adversarial[rows] = _rounded_inwards(moved, images[rows])
+                # Those that fool the model are done. Undefended networks fall in a few steps, so most of the work is saved.
+                before, rows = rows, resisting(rows)
+                moved = moved[torch.isin(before, rows)]
+    return adversarial
 
 
 def survives(model: nn.Module, images: Tensor, labels: Tensor, **options) -> Tensor:
-    """Which images the model still reads rightly when `attack` with these options has done its worst: bool (n,), on the CPU.
+    """Which images the model classifies correctly under `attack` with these options: bool (n,), on the CPU.
 
-    Their share is the robust accuracy. Images that are misread as they are do not survive.
+    Their share is the robust accuracy. Images that are misclassified without an attack do not survive.
     """
-    right = []
+    correct = []
     for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-        right.append(is_correct(model, attack(model, x, y, **options), y))
-    return torch.cat(right)
+        correct.append(is_correct(model, attack(model, x, y, **options), y))
+    return torch.cat(correct)
 
 
 def is_correct(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Which images (float, where the model is) the model reads rightly: bool (n,), on the CPU."""
+    """Which images (float, on the model's device) the model classifies correctly: bool (n,), on the CPU."""
     with eval_without_weight_gradients(model), torch.no_grad():
         return model(images).argmax(dim=1).cpu() == labels.cpu()
 
 
 def surviving_share(right: Tensor) -> float:
-    """The share of images that survive every attack; right is bool (attacks, n): which images are read rightly under each.
+    """The share of images that survive every attack; right is bool (attacks, n): which are classified correctly under each.
 
-    An attacker needs one attack that works, another one for every image if need be (Carlini et al. 2019, arXiv 1902.06705).
+    An attacker needs only one attack that works, and may choose it image by image (Carlini et al. 2019, arXiv 1902.06705).
     """
     return right.all(dim=0).float().mean().item()
 
 
 def warning_signs(one_step: Tensor, many_steps: Tensor, transfer: Tensor, unbounded: Tensor) -> tuple[float, float, float]:
-    """Three signs of masked gradients, as differences of accuracies.
+    """Three signs of masked gradients, as differences of accuracies (Athalye, Carlini & Wagner 2018, ICML, section 3.1).
 
-    Each argument is bool (n,): which images survive one step with the model's own gradient, many steps, the images found with
-    another model, and many steps in a ball that holds every image. Returns the accuracy under many steps minus that under
-    transfer (above 0: its own gradient is the worse guide), minus that under one step (not below 0: more steps do not help),
-    and the accuracy that is left without a bound (above 0). Source: Athalye, Carlini & Wagner 2018 (ICML), section 3.1.
+    Args:
+        one_step: which images survive one step along the model's own gradient, bool (n,).
+        many_steps: which survive many such steps.
+        transfer: which survive the adversarial examples of another model.
+        unbounded: which survive many steps in a ball that holds every image.
+
+    Returns:
+        The accuracy under many steps minus that under transfer (a sign when above 0: the model's own gradient is the worse
+        guide), minus that under one step (when not below 0: more steps do not help), and that without a bound (when above 0).
     """
     one, many, other, left = (right.float().mean().item() for right in (one_step, many_steps, transfer, unbounded))
     return many - other, many - one, left
@@ -185,7 +223,10 @@ def warning_signs(one_step: Tensor, many_steps: Tensor, transfer: Tensor, unboun
 
 @contextlib.contextmanager
 def eval_without_weight_gradients(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode and its weights without gradients, as an attack needs it; afterwards all is as it was."""
+    """The model in evaluation mode and its weights without gradients, as an attack needs it; restored afterwards.
+
+    Only the images' gradient is wanted: a backward pass without the weights' is cheaper and leaves a training's untouched.
+    """
     modes = [(module, module.training) for module in model.modules()]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     model.eval()
@@ -206,12 +247,11 @@ def _unit(vectors: Tensor) -> Tensor:
 
 
 def _rounded_inwards(moved: Tensor, images: Tensor) -> Tensor:
-    """`moved` in the images' own type, where rounding brings no pixel farther from the image.
-
-    bfloat16 rounds numbers near 1 by up to 1/512, a sixteenth of epsilon = 8/255.
-    """
+    """`moved` in the images' own dtype, rounded so that no pixel gets farther from the image."""
     if moved.dtype == images.dtype:
         return moved
+    # bfloat16 rounds numbers near 1 by up to 1/512, a sixteenth of epsilon = 8/255: rounded outwards, the image would leave
+    # the ball, and the robust accuracy would be that of a larger epsilon.
     rounded, centre = moved.to(images.dtype), images.to(moved.dtype)
     farther = (rounded.to(moved.dtype) - centre).abs() > (moved - centre).abs()
     return torch.where(farther, torch.nextafter(rounded, images), rounded)

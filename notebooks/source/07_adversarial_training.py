@@ -143,7 +143,7 @@ def fgsm(loss, images, epsilon):
 
 # %%
 one_step = lab.yours_or_ours(fgsm)
-images, labels = adversarial.tested(DATASET, 256)  # test images of all classes
+images, labels = adversarial.images_to_attack(DATASET, 256)  # test images of all classes
 place = next(models["clean"].parameters()).device
 x, y = images.float().to(place) / 255, labels.to(place)
 with attacks.eval_without_weight_gradients(models["clean"]):

@@ -33,10 +33,10 @@ from fewshot_lab.models.networks import ImageConv2d
 from fewshot_lab.training import outputs, train
 
 seeds, radii, norms = st.integers(0, 10**6), st.floats(0.001, 1.5), st.sampled_from(["linf", "l2"])
-TYPES = [torch.float32, torch.bfloat16]
+DTYPES = [torch.float32, torch.bfloat16]
 
 
-def places():
+def devices():
     """The CPU, and a GPU where there is one."""
     missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
     return [pytest.param("cpu"), pytest.param("cuda", marks=missing)]
@@ -61,19 +61,19 @@ def distance(moved, images, norm):
 # the ball and the range
 
 
-@pytest.mark.parametrize("place", places())
-@pytest.mark.parametrize("kind", TYPES, ids=str)
+@pytest.mark.parametrize("device", devices())
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @given(seed=seeds, epsilon=radii, norm=norms, random=st.booleans(), steps=st.integers(0, 4), targeted=st.booleans())
 @settings(deadline=None, max_examples=25)
-def test_every_perturbed_image_stays_in_the_ball_and_in_the_range(place, kind, seed, epsilon, norm, random, steps, targeted):
-    images, labels = images_of(seed).to(place, kind), torch.arange(4).to(place)
-    model = network(seed % 7).to(place, kind)
+def test_every_perturbed_image_stays_in_the_ball_and_in_the_range(device, dtype, seed, epsilon, norm, random, steps, targeted):
+    images, labels = images_of(seed).to(device, dtype), torch.arange(4).to(device)
+    model = network(seed % 7).to(device, dtype)
     options = {"norm": norm, "random": random, "steps": steps, "targets": labels + 1 if targeted else None}
     generator = torch.Generator().manual_seed(seed)
-    found = attack(model, images, labels, epsilon=epsilon, restarts=2, step_size=epsilon, generator=generator, **options)
-    assert found.dtype == kind and found.device.type == place and found.shape == images.shape
-    assert found.min() >= 0 and found.max() <= 1 and found.isfinite().all()
-    assert (distance(found, images, norm) <= epsilon + 1e-6).all()
+    moved = attack(model, images, labels, epsilon=epsilon, restarts=2, step_size=epsilon, generator=generator, **options)
+    assert moved.dtype == dtype and moved.device.type == device and moved.shape == images.shape
+    assert moved.min() >= 0 and moved.max() <= 1 and moved.isfinite().all()
+    assert (distance(moved, images, norm) <= epsilon + 1e-6).all()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -135,12 +135,13 @@ def test_more_steps_and_more_starts_find_more():
     task = lab.data.load("digits")
     images, labels = task.test_images[:200], task.test_labels[:200]
 
-    def left(**options):
+    def robust_accuracy(**options):
         generator = torch.Generator().manual_seed(0)
         return survives(model, images, labels, epsilon=0.1, generator=generator, **options).float().mean().item()
 
-    assert left(steps=20, random=False) < left(steps=1, step_size=0.1, random=False) - 0.02
-    assert left(restarts=4) <= left(restarts=1)
+    one_step = robust_accuracy(steps=1, step_size=0.1, random=False)
+    assert robust_accuracy(steps=20, random=False) < one_step - 0.02
+    assert robust_accuracy(restarts=4) <= robust_accuracy(restarts=1)
     assert survives(model, images, labels, epsilon=0.0).float().mean() == pytest.approx(
         lab.training.accuracy(outputs(model, images), labels)
     )
@@ -150,8 +151,8 @@ def test_a_targeted_attack_reaches_its_target():
     model, task = fit_classifier("digits", steps=120, device="cpu"), lab.data.load("digits")
     images, labels = task.test_images[:50], task.test_labels[:50]
     targets = (labels + 1) % 10
-    found = attack(model, images, labels, epsilon=0.4, steps=40, targets=targets, random=False)
-    assert is_correct(model, found, targets).float().mean() > 0.8
+    moved = attack(model, images, labels, epsilon=0.4, steps=40, targets=targets, random=False)
+    assert is_correct(model, moved, targets).float().mean() > 0.8
 
 
 def test_an_attack_leaves_the_model_as_it_was():
@@ -165,12 +166,12 @@ def test_an_attack_leaves_the_model_as_it_was():
     assert [weight.requires_grad for weight in model.parameters()] == [False] + [True] * (len(list(model.parameters())) - 1)
 
 
-def test_misread_images_are_left_alone_and_an_unknown_norm_is_refused():
+def test_misclassified_images_are_left_alone_and_an_unknown_norm_is_refused():
     model, images = network(), images_of(2)
-    said = model(images).argmax(dim=1)
-    assert torch.equal(attack(model, images, (said + 1) % 10, epsilon=0.3), images)
+    predicted = model(images).argmax(dim=1)
+    assert torch.equal(attack(model, images, (predicted + 1) % 10, epsilon=0.3), images)
     with pytest.raises(ValueError, match="linf, l2"):
-        attack(model, images, said, epsilon=0.3, norm="l1")
+        attack(model, images, predicted, epsilon=0.3, norm="l1")
 
 
 def test_the_image_convolution_has_the_librarys_values_and_gradients():
@@ -191,21 +192,21 @@ def test_an_image_survives_only_if_it_survives_all_attacks():
     assert surviving_share(right) == 0.5 and surviving_share(right[:1]) == 0.75
 
 
-def test_a_planted_defence_shows_the_signs_and_reads_as_before():
+def test_a_planted_defence_shows_the_signs_and_classifies_as_before():
     model, task = fit_classifier("digits", steps=150, device="cpu"), lab.data.load("digits")
     images, labels = task.test_images[:200], task.test_labels[:200]
     stranger = fit_classifier("digits", seed=1, steps=150, device="cpu")
     with eval_without_weight_gradients(stranger):
-        found = pgd(cross_entropy_of(stranger, labels), images.float() / 255, images.float() / 255, 0.15, 0.02, 20)
+        transferred = pgd(cross_entropy_of(stranger, labels), images.float() / 255, images.float() / 255, 0.15, 0.02, 20)
     defence = adversarial.Saturated(model)
     assert torch.equal(outputs(defence, images).argmax(1), outputs(model, images).argmax(1))
 
-    def signs(tested):
+    def signs(network):
         options = {"random": False}
-        one = survives(tested, images, labels, epsilon=0.15, steps=1, step_size=0.15, **options)
-        many = survives(tested, images, labels, epsilon=0.15, steps=20, **options)
-        free = survives(tested, images, labels, epsilon=1.0, steps=40, **options)
-        return warning_signs(one, many, is_correct(tested, found, labels), free)
+        one = survives(network, images, labels, epsilon=0.15, steps=1, step_size=0.15, **options)
+        many = survives(network, images, labels, epsilon=0.15, steps=20, **options)
+        free = survives(network, images, labels, epsilon=1.0, steps=40, **options)
+        return warning_signs(one, many, is_correct(network, transferred, labels), free)
 
     transfer, steps, unbounded = signs(defence)
     assert transfer > 0.05 and steps >= -0.01 and unbounded > 0.5
@@ -235,13 +236,13 @@ def losses():
     }
 
 
-@pytest.mark.parametrize("place", places())
+@pytest.mark.parametrize("device", devices())
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 @pytest.mark.parametrize("name", ["adversarial", "trades", "free"])
-def test_every_training_runs_in_both_precisions_and_its_batch_norm_counts_training_batches_only(name, precision, place):
+def test_every_training_runs_in_both_precisions_and_its_batch_norm_counts_training_batches_only(name, precision, device):
     task, model = lab.data.load("digits"), network()
     augment, loss = losses()[name]
-    options = {"steps": 6, "batch_size": 16, "augment": augment, "loss": loss, "precision": precision, "device": place}
+    options = {"steps": 6, "batch_size": 16, "augment": augment, "loss": loss, "precision": precision, "device": device}
     history = train(model, task.train_images[:64], task.train_labels[:64], **options)
     assert all(math.isfinite(value) for value in history.losses)
     assert int(model[1].num_batches_tracked) == 6 and all(weight.requires_grad for weight in model.parameters())
@@ -279,7 +280,7 @@ def fitted():
 
 
 @pytest.mark.parametrize("name", ["adversarial", "trades", "free"])
-def test_a_robust_network_withstands_twice_as_many_attacks_and_still_reads(fitted, name):
+def test_a_robust_network_withstands_twice_as_many_attacks_and_still_classifies(fitted, name):
     assert fitted[name]["robust_accuracy"] >= 2 * fitted["plain"]["robust_accuracy"]
     assert fitted[name]["robust_accuracy"] > 0.4 and fitted[name]["test_accuracy"] > 0.9
 
