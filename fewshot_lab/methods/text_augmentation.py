@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..augment.text import EDITS, Edit, Synonyms, edit_text
 from ..data import glosses
-from ..models.text import TextNet, encoded, vocabulary
+from ..models.text import TextNet, encode_words, vocabulary
 from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
 
@@ -101,6 +101,6 @@ def fit_from_scratch(
     words = vocabulary(texts)
     seed_everything(seed)
     model = TextNet(len(words), len(CLASSES[classes]))
-    x, y = encoded(texts, words), torch.tensor(labels)
+    x, y = encode_words(texts, words), torch.tensor(labels)
     train(model, x, y, steps=steps, batch_size=32, learning_rate=1e-2, weight_decay=1e-2, seed=seed)
-    return {"test_accuracy": accuracy(outputs(model, encoded(test_texts, words)), test_labels)}
+    return {"test_accuracy": accuracy(outputs(model, encode_words(test_texts, words)), test_labels)}

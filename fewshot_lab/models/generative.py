@@ -11,9 +11,9 @@ Score = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class Generator(nn.Module):
-    """x = G(z, y): noise z (B, noise) and a class y (B, classes) to images (B, 1, size, size) in 0..1.
+    """x = G(z, y): noise z (B, noise) and a class y (B, classes), one-hot, to images (B, 1, size, size) in 0..1.
 
-    y is one-hot; a row that mixes two classes gives an image between them.
+    A row of y that mixes two classes gives an image between them.
     """
 
     def __init__(self, classes: int, *, size: int, noise: int = 32, width: int = 128) -> None:
@@ -22,6 +22,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(
             *(nn.Linear(noise + classes, width), nn.BatchNorm1d(width), nn.ReLU()),
             *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
+            # A sigmoid, because pixels are in 0..1: the images need no scaling before a classifier sees them.
             *(nn.Linear(width, size * size), nn.Sigmoid(), nn.Unflatten(1, (1, size, size))),
         )
 
@@ -32,19 +33,25 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D(x, y): images (B, 1, size, size) in 0..1 and class numbers (B,) to scores (B,), high for what looks real.
 
-    score(features, v, V, labels) makes the score of the features phi(x) (B, width); v (width,), V (classes, width).
-    spectral: every weight is divided by its largest singular value (Miyato et al. 2018, ICLR).
+    Args:
+        classes: how many.
+        size: pixels a side.
+        score: score(features, v, V, labels) -> (B,), from features phi(x) (B, width), v (width,) and V (classes, width).
+        width: of the hidden layers.
+        spectral: divides every weight matrix by its largest singular value (Miyato et al. 2018, ICLR).
     """
 
     def __init__(self, classes: int, *, size: int, score: Score, width: int = 128, spectral: bool = False) -> None:
         super().__init__()
         self.score = score
         normed = spectral_norm if spectral else nn.Identity()
+        # No batch norm here: it would let the score of a real image depend on the other images of its batch.
         self.phi = nn.Sequential(
             nn.Flatten(),
             *(normed(nn.Linear(size * size, width)), nn.LeakyReLU(0.2)),
             *(normed(nn.Linear(width, width)), nn.LeakyReLU(0.2)),
         )
+        # Layers without their forward pass: only so can spectral_norm wrap v and V, which `score` takes as tensors.
         self.v = normed(nn.Linear(width, 1, bias=False))
         self.V = normed(nn.Linear(width, classes, bias=False))
 
@@ -53,7 +60,7 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """q(z | x, y): images (B, 1, size, size), classes y (B, classes), one-hot, to mean and log-variance, (B, noise)."""
+    """q(z | x, y): images (B, 1, size, size) and classes y (B, classes), one-hot, to mean and log-variance, each (B, noise)."""
 
     def __init__(self, classes: int, *, size: int, noise: int = 32, width: int = 128) -> None:
         super().__init__()
@@ -64,5 +71,6 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        # The logarithm may be any number, so no layer has to keep a variance positive.
         mean, log_variance = self.layers(torch.cat([x.flatten(1), y], dim=1)).chunk(2, dim=1)
         return mean, log_variance

@@ -1,4 +1,4 @@
-"""Pretrained language models: SmolLM2 writes on (a causal model), MiniLM reads (a BERT encoder); both with their tokenizers."""
+"""Pretrained language models with their tokenizers: SmolLM2, a causal model, and MiniLM, a BERT encoder."""
 
 import contextlib
 import json
@@ -13,20 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..assets import fetch
-from ..assets.store import locked
-from ..files import cached_on_disk, home
+from ..files import cached_on_disk, home, locked
 from ..runtime import choose_device
 
 BATCH = 64
-CONVERTED = "1"  # raise it when the conversion changes
+CONVERSION = "1"  # part of the folder's name: raise it when the conversion changes
 
 
 def smollm2(device: str = "auto"):
-    """SmolLM2-135M-Instruct: (tokenizer, model in evaluation mode) of transformers; fetches the asset when it is not there.
+    """SmolLM2-135M-Instruct: (tokenizer, model in evaluation mode) of transformers; fetches the asset when it is not installed.
 
-    The first call on a machine converts the asset's 4-bit weights into bfloat16 in the cache folder (about 15 s); later ones
+    The first call on a machine converts the asset's 4-bit weights to bfloat16 in the cache folder (about 15 s); later calls
     take under 2 s. The model computes in bfloat16 where the device does so in hardware, else in float32. It has no token for
-    the beginning of a text and pads with the end-of-text token: pad on the left (the tokenizer does) and pass positions.
+    the beginning of a text and pads with the end-of-text token: pad on the left (the tokenizer does) and pass position ids.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -48,9 +47,10 @@ def minilm(device: str = "auto"):
 
 
 def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=iter) -> Tensor:
-    """MiniLM's sentence embeddings (N, 384) of length 1: the mean of a text's token vectors; kept in the cache folder.
+    """MiniLM's sentence embeddings (N, 384) of length 1, kept in the cache folder.
 
-    progress(batches): a bar around the loop. Source: Reimers & Gurevych 2019 (EMNLP).
+    An embedding is the mean of a text's token vectors (Reimers & Gurevych 2019, EMNLP). progress(batches): a bar around the
+    loop.
     """
     return cached_on_disk("minilm", json.dumps(list(texts)).encode(), lambda: _embed(texts, choose_device(device), progress))
 
@@ -58,21 +58,22 @@ def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=it
 @torch.inference_mode()
 def embed(tokenizer, model, texts: Sequence[str]) -> Tensor:
     """The embeddings (N, 384) of one batch of texts."""
+    # 256 tokens: where this sentence encoder cuts by default.
     tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=256, return_tensors="pt").to(model.device)
     h, mask = model(**tokens).last_hidden_state, tokens["attention_mask"][:, :, None]  # (N, T, 384), (N, T, 1)
     return F.normalize((h * mask).sum(1) / mask.sum(1), dim=1)
 
 
 def compute_dtype(device: str) -> torch.dtype:
-    """bfloat16 where the device multiplies in it, else float32."""
+    """bfloat16 where the device multiplies in it in hardware, else float32 (emulated bfloat16 is slower, not faster)."""
     if device.startswith("cuda"):
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     return torch.bfloat16 if device == "cpu" and torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 def _embed(texts: Sequence[str], device: str, progress) -> Tensor:
-    """Texts of like lengths go together, so that little is padded."""
     tokenizer, model = minilm(device)
+    # Texts of similar lengths in one batch, so that little is padded.
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     features = torch.empty(len(texts), model.config.hidden_size)
     for rows in progress(torch.tensor(order, dtype=torch.long).split(BATCH)):
@@ -82,7 +83,7 @@ def _embed(texts: Sequence[str], device: str, progress) -> Tensor:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Loading takes a second: transformers' bars and its list of unused weights are off for it, and on again afterwards."""
+    """Turns transformers' progress bars and its list of unused weights off while a model loads."""
     from transformers.utils import logging
 
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
@@ -97,11 +98,11 @@ def _quietly() -> Iterator[None]:
 
 
 def _converted() -> Path:
-    """The folder of the converted model; it appears as a whole, once, also when several processes ask."""
-    folder = home() / "models" / f"smollm2-bfloat16-{CONVERTED}"
+    """The folder of the converted model; converts it when it is not there."""
+    folder = home() / "models" / f"smollm2-bfloat16-{CONVERSION}"
     if not folder.is_dir():
         with locked(folder, "The language model is being converted by another process; waiting for it."):
-            if not folder.is_dir():
+            if not folder.is_dir():  # asked again: another process may have converted it while this one waited
                 _convert(folder)
     return folder
 
@@ -112,13 +113,15 @@ def _convert(folder: Path) -> None:
 
     source = fetch("smollm2")
     [gguf] = source.glob("*.gguf")
+    # Loading the 4-bit file takes 20 s, the converted model 1 s: it is worth keeping in the format that transformers saves.
+    # It is written beside the folder and renamed when complete, so that an interrupted conversion is never loaded.
     work = folder.with_name(f".{folder.name}.work")
     shutil.rmtree(work, ignore_errors=True)
     print("Converting the language model, once for this machine (about 15 s) ...", flush=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         options = {"gguf_file": gguf.name, "dtype": torch.bfloat16}
-        if hasattr(transformers, "GgufConfig"):  # newer versions keep the weights quantised unless told
+        if hasattr(transformers, "GgufConfig"):  # newer versions keep the weights quantised by default, and cannot save those
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
         AutoModelForCausalLM.from_pretrained(source, **options).save_pretrained(work)
         AutoTokenizer.from_pretrained(source, gguf_file=gguf.name).save_pretrained(work)

@@ -7,7 +7,11 @@ from torch import Tensor
 
 
 class _FilteredImage(torch.autograd.Function):
-    """F.conv2d; the gradient with respect to the image is a matrix product and a fold."""
+    """F.conv2d whose gradient with respect to the image is a matrix product and a fold.
+
+    A convolution is a matrix product with the image's patches, so its gradient is the transposed product, whose columns
+    F.fold adds up where patches overlap. On a CPU the library's own way is several times slower for images of few channels.
+    """
 
     @staticmethod
     def forward(ctx, image: Tensor, weight: Tensor, stride: tuple, padding: tuple) -> Tensor:
@@ -18,21 +22,23 @@ class _FilteredImage(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple:
         image, weight = ctx.saved_tensors
-        of_image = of_weight = None
+        image_gradient = weight_gradient = None
+        # Under autocast the gradient may be bfloat16 where image and weight are float32: compute in its type, return in theirs.
         if ctx.needs_input_grad[0]:
-            columns = weight.to(gradient.dtype).flatten(1).T @ gradient.flatten(2)  # (B, channels k k, places)
+            columns = weight.to(gradient.dtype).flatten(1).T @ gradient.flatten(2)  # (B, channels k k, patches)
             folded = F.fold(columns, image.shape[2:], weight.shape[2:], padding=ctx.padding, stride=ctx.stride)
-            of_image = folded.to(image.dtype)
+            image_gradient = folded.to(image.dtype)
         if ctx.needs_input_grad[1]:
-            same = image.to(gradient.dtype)
-            of_weight = nn.grad.conv2d_weight(same, weight.shape, gradient, stride=ctx.stride, padding=ctx.padding)
-            of_weight = of_weight.to(weight.dtype)
-        return of_image, of_weight, None, None
+            image = image.to(gradient.dtype)
+            weight_gradient = nn.grad.conv2d_weight(image, weight.shape, gradient, stride=ctx.stride, padding=ctx.padding)
+            weight_gradient = weight_gradient.to(weight.dtype)
+        return image_gradient, weight_gradient, None, None
 
 
 class ImageConv2d(nn.Conv2d):
-    """A convolution that takes the image itself. On a CPU its gradient with respect to an image of few channels, which attacks
-    ask for, is several times as fast as the library's.
+    """The first convolution of a network, whose gradient with respect to the image is fast on a CPU.
+
+    Attacks compute this gradient at every step; ordinary training never does, and uses the library's convolution here too.
     """
 
     def forward(self, image: Tensor) -> Tensor:
@@ -42,17 +48,24 @@ class ImageConv2d(nn.Conv2d):
 
 
 def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16) -> nn.Sequential:
-    """Three convolutions with batch norm, ReLU and pooling between them, then one linear layer, for images of `size` pixels.
+    """Three convolutions with batch norm, ReLU and pooling between them, then one linear layer.
 
-    Large images are halved by the first convolution, which makes a training step on a CPU twice as fast at no loss seen.
     Takes float images (B, channels, size, size) in 0..1, returns logits (B, classes).
+
+    Args:
+        classes: how many.
+        size: pixels a side.
+        channels: of the images.
+        width: channels after the first convolution; the later ones have two and four times as many.
     """
 
     def stage(before: int, after: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
         kind = ImageConv2d if before == channels else nn.Conv2d
+        # No bias: the batch norm that follows would subtract it.
         convolution = kind(before, after, kernel, stride=stride, padding=kernel // 2, bias=False)
         return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
+    # The first convolution halves larger images, which makes a training step on a CPU twice as fast at no visible loss.
     first = stage(channels, width, kernel=5, stride=2) if size > 16 else stage(channels, width)
     side = -(-size // 2) // 4 if size > 16 else size // 4
     network = nn.Sequential(
@@ -64,7 +77,7 @@ def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16
         nn.Flatten(),
         nn.Linear(4 * width * side**2, classes),
     )
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # convolutions are faster in this layout
 
 
 class ResidualBlock(nn.Module):
@@ -79,15 +92,16 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(after, after, 3, padding=1, bias=False),
             nn.BatchNorm2d(after),
         )
-        same = before == after and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv2d(before, after, 1, stride=stride, bias=False)
+        # A 1 x 1 convolution fits the input to the new shape; where the shape stays, x itself is added.
+        same_shape = before == after and stride == 1
+        self.shortcut = nn.Identity() if same_shape else nn.Conv2d(before, after, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.shortcut(x) + self.residual(x)).relu()
 
 
 def residual_net(classes: int, *, channels: int = 3, width: int = 16) -> nn.Sequential:
-    """A residual network of eight layers for images from 16 x 16 up: (B, channels, H, W) in, logits (B, classes) out."""
+    """A residual network of eight layers: float images (B, channels, H, W), from 16 x 16 up, to logits (B, classes)."""
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=1, bias=False),
         nn.BatchNorm2d(width),
@@ -112,7 +126,7 @@ def conv4(*, channels: int = 1, width: int = 64) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)
 
 
-class MeanOverPlaces(nn.Module):
+class GlobalAveragePool(nn.Module):
     """The mean of every channel over the image: (B, C, H, W) -> (B, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,21 +134,21 @@ class MeanOverPlaces(nn.Module):
 
 
 def encoder_net(*, channels: int = 1, width: int = 16, features: int = 64) -> nn.Sequential:
-    """Four convolutions like `conv4` at a fraction of its cost: it halves the image at once, pools before the batch norm, and
-    ends with the mean over all places, so that it hardly matters where in the image something is.
+    """Four convolutions like `conv4` at a fraction of its cost.
 
     Takes float images (B, channels, size, size) in 0..1 from 16 x 16 up, returns features (B, features).
     """
 
     def stage(before: int, after: int, *pool: nn.Module, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
         convolution = nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False)
+        # Pooling before the batch norm leaves a quarter of the values to normalise.
         return [convolution, *pool, nn.BatchNorm2d(after), nn.ReLU()]
 
     network = nn.Sequential(
-        *stage(channels, width, kernel=5, stride=2),
+        *stage(channels, width, kernel=5, stride=2),  # halves the image at once
         *stage(width, 2 * width, nn.MaxPool2d(2)),
         *stage(2 * width, 4 * width, nn.MaxPool2d(2)),
         *stage(4 * width, features),
-        MeanOverPlaces(),
+        GlobalAveragePool(),  # it hardly matters where in the image something is
     )
     return network.to(memory_format=torch.channels_last)

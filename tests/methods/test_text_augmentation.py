@@ -26,7 +26,7 @@ from fewshot_lab.data import glosses, round_trips
 from fewshot_lab.data.synonyms import STOP_WORDS, Thesaurus, synonyms
 from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import text_augmentation as methods
-from fewshot_lab.models.text import TextNet, encoded, vocabulary
+from fewshot_lab.models.text import TextNet, encode_words, vocabulary
 
 WORDS = st.lists(st.sampled_from("a the big small dog cat sees".split()), min_size=1, max_size=12)
 SMALL = {"big": ("large",), "small": ("little", "tiny"), "dog": ("hound",)}
@@ -162,7 +162,7 @@ def test_odd_lines_give_one_line_each():
 
 def test_padding_and_unknown_words_are_what_they_should_be():
     words = vocabulary(["a small dog", "the dog"])
-    rows = encoded(["A small, dog", "a strange dog"], words, length=4)
+    rows = encode_words(["A small, dog", "a strange dog"], words, length=4)
     assert rows.tolist() == [[words["a"], words["small"], words["dog"], 0], [words["a"], 1, words["dog"], 0]]
 
 

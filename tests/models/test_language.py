@@ -54,7 +54,7 @@ def test_sentence_embeddings_have_length_one_do_not_see_padding_and_find_the_nea
 
 
 def test_embeddings_come_back_in_the_texts_order_and_from_the_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr("fewshot_lab.models.features.home", lambda: tmp_path)
+    monkeypatch.setattr("fewshot_lab.files.home", lambda: tmp_path)
     texts = ["a very long text about a house in the hills", "short", "of middle length"]
     first = language.sentence_features(texts, device="cpu")
     tokenizer, model = language.minilm("cpu")
