@@ -2,11 +2,13 @@
 
 import csv
 import functools
-import html
 from dataclasses import dataclass
 from pathlib import Path
 
+from markupsafe import Markup
+
 from ..errors import CourseError
+from ..html import table
 from .texts import KNOWN, language, say, speaking, translation
 
 _HEAD = """# Glossary
@@ -46,11 +48,10 @@ class Glossary:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         heads = (say("term"), *(KNOWN[name] for name in _beside()), say("definition"), say("chapters"))
-        head = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in heads)
-        cells = [(t.term, *map(t.term_in, _beside()), t.definition_in(language()), t.chapters) for t in self.terms]
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(*row) for row in cells)}</tbody></table>"
+        rows = [(t.term, *map(t.term_in, _beside()), t.definition_in(language()), t.chapters) for t in self.terms]
+        return table(heads, rows)
 
 
 def glossary(word: str = "") -> Glossary:
@@ -99,7 +100,3 @@ def _beside() -> list[str]:
 def _cells(term: Term) -> list[str]:
     """A term in all languages: the terms, the definitions, the chapters."""
     return [*map(term.term_in, KNOWN), *map(term.definition_in, KNOWN), term.chapters]
-
-
-def _row(*cells: str) -> str:
-    return "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

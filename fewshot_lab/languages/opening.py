@@ -1,8 +1,10 @@
 """The box with which a chapter opens in another language than English: title, aims, terms."""
 
-import html
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from ..html import box
 from .glossary import Glossary, terms_of
 from .texts import Said, chapter_opening, say
 
@@ -21,13 +23,10 @@ class Opening:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        words = say("The terms of this chapter")
-        return (
-            "<div style='border:1px solid currentColor;border-radius:4px;padding:.5em 1em'>"
-            f"<p><strong>{html.escape(self.chapter)} · {html.escape(self.title)}</strong></p><p>{html.escape(self.aims)}</p>"
-            f"<details><summary>{words} ({len(self.terms.terms)})</summary>{self.terms._repr_html_()}</details></div>"
-        )
+    def _repr_html_(self) -> Markup:
+        content = Markup("<p><strong>{} · {}</strong></p><p>{}</p><details><summary>{} ({})</summary>{}</details>")
+        words, terms = say("The terms of this chapter"), self.terms
+        return box(content.format(self.chapter, self.title, self.aims, words, len(terms.terms), terms._repr_html_()))
 
 
 def opening(chapter: str) -> Opening | None:

@@ -5,7 +5,6 @@ A method is one function, method(support (N, 1, 28, 28), labels (N,), queries (M
 """
 
 import functools
-import html
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -13,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
 from ..data.episodes import draw_episodes, glyph_pool
 from ..errors import CourseError
 from ..files import home, write_atomically
+from ..html import table
 from ..models import encoder_net
 from ..training import mean_interval, outputs, paired_difference
 from .prototypes import prototype_rule
@@ -121,13 +122,10 @@ class Board:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         names = ("rank", "method", "accuracy (95 % interval)", "cannot be told from")
-        heads = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in names)
-        rows = ["".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row) for row in self.rows()]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
         caption = f"{EPISODES} held-out episodes, {WAY}-way {SHOTS}-shot. Rank: 1 + the methods that are surely better."
-        return f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        return table(names, self.rows(), caption=caption)
 
 
 def enter(method: Method, name: str = "", *, beside: Mapping[str, Method] | None = None) -> Board:

@@ -1,11 +1,11 @@
 """One progress bar for terminal and notebook; what stays in a saved notebook is one line of text."""
 
-import html
 import io
 import sys
 import time
 from collections.abc import Iterable, Sized
 
+from markupsafe import Markup
 from tqdm.std import tqdm
 
 from ..languages import say
@@ -71,10 +71,10 @@ class NotebookBar(tqdm):
         left = say(", {seconds:.0f} s left", seconds=max(0.0, (self.total - self.n) / rate)) if self.total and rate else ""
         return f"{self.desc}: {self.n}{f'/{self.total}' if self.total else ''}{left}"
 
-    def _picture(self) -> str:
-        span = f' max="{self.total}" value="{self.n}"' if self.total else ""
-        name, line = html.escape(self.desc, quote=True), html.escape(self._line())
-        return f'<progress aria-label="{name}"{span} style="width:40%"></progress> <span>{line}</span>'
+    def _picture(self) -> Markup:
+        span = Markup(' max="{}" value="{}"').format(self.total, self.n) if self.total else ""
+        picture = Markup('<progress aria-label="{}"{} style="width:40%"></progress> <span>{}</span>')
+        return picture.format(self.desc, span, self._line())
 
 
 def _in_kernel() -> bool:
