@@ -4,10 +4,16 @@ import html
 
 import numpy as np
 
-from fewshot_lab.course.outputs import number
 from fewshot_lab.figures import Picture, new_figure, style
 
 BLUE, GREY = "#0072B2", "#555555"
+
+
+def number(value: float | None) -> str:
+    """A measured value with few digits, "-" when there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def page(report: dict) -> str:

@@ -30,11 +30,10 @@ import prompts
 import tagging
 import text
 import training
-from page import page
+from page import number, page
 from rich.console import Console
 from rich.table import Table
 
-from fewshot_lab.course.outputs import number
 from fewshot_lab.files import write_atomically
 from fewshot_lab.runtime import usable_cores
 

@@ -1,6 +1,6 @@
 """Sphinx's settings for `fewshot-lab site`, which puts README, chapters and docs together and builds them."""
 
-from fewshot_lab.course.outputs import CHECK, RESULT, VERDICT
+from fewshot_lab.evidence.records import CHECK, RESULT, VERDICT
 
 project = "Few-Shot Lab"
 author = "the makers of Few-Shot Lab"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import attempts
+from ..evidence.records import CheckStatus
 from ..exercises import Exercise, Property, get_exercise
 from ..languages import later, say
 from .compare import Difference, difference
@@ -84,7 +85,7 @@ def check(function: Callable) -> Feedback:
     """
     feedback = _checked(function)
     attempts.note(feedback.exercise.name, feedback.status)
-    if feedback.status != "passed" and os.environ.get("NBGRADER_EXECUTION") == "autograde":
+    if feedback.status != CheckStatus.PASSED and os.environ.get("NBGRADER_EXECUTION") == "autograde":
         raise CheckFailed(str(feedback))  # nbgrader gives a cell's points when nothing is raised
     return feedback
 
@@ -107,25 +108,25 @@ def examine(
         violations = [_violation(prop, function, generator) for prop in task.properties]
     except _NotAttempted:
         words = say("Write the body of the function, run its cell, then run this one again.")
-        return Feedback(task, "not attempted", words)
+        return Feedback(task, CheckStatus.NOT_ATTEMPTED, words)
     examined = list(zip(task.properties, violations, strict=True))
     details = [f"{'✗' if words else '✓'} {say(prop.statement)}" for prop, words in examined]
     for prop, words in examined:
         if words:
-            return Feedback(task, "failed", say(words), details=details, mistake=prop.mistake)
+            return Feedback(task, CheckStatus.FAILED, say(words), details=details, mistake=prop.mistake)
     agree = say("All {count} cases agree with the reference.", count=len(cases))
     message = agree if cases else say("Every requirement holds.")
-    return Feedback(task, "passed", message, details=details)
+    return Feedback(task, CheckStatus.PASSED, message, details=details)
 
 
 def yours_or_ours(function: Callable) -> Callable:
     """The learner's function when it passes its check, otherwise the course's own; prints which one is used."""
     feedback = _checked(function)
     name = feedback.exercise.name
-    if feedback.status == "passed":
+    if feedback.status == CheckStatus.PASSED:
         print(say("Using your {name}.", name=name))
         return function
-    if feedback.status == "not attempted":
+    if feedback.status == CheckStatus.NOT_ATTEMPTED:
         print(say("Using the course's {name}: yours is not written yet.", name=name))
     else:
         print(say("Using the course's {name}: yours does not pass its check yet.", name=name))
@@ -198,7 +199,7 @@ def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_F
     details += describe(task, smallest.arguments, smallest.expected, smallest.got, problem, expected_told=bool(shown))
     message = say(mistake.hint) if mistake else problem.words
     share = say("{right} of {count} cases are right.", right=len(cases) - len(failures), count=len(cases))
-    return Feedback(task, "failed", message, details=[*details, share], mistake=mistake and mistake.name)
+    return Feedback(task, CheckStatus.FAILED, message, details=[*details, share], mistake=mistake and mistake.name)
 
 
 def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ..evidence.records import CHECK, Check, CheckStatus
 from ..exercises import Exercise
 from ..languages import english, later, say
 from .compare import Difference
 
-MIME = "application/vnd.fewshot-lab.check+json"
 _LOOK = {
-    "passed": ("✓", later("Right"), "#2e7d32"),
-    "failed": ("✗", later("Not yet"), "#c62828"),
-    "not attempted": ("○", later("To do"), "#757575"),
+    CheckStatus.PASSED: ("✓", later("Right"), "#2e7d32"),
+    CheckStatus.FAILED: ("✗", later("Not yet"), "#c62828"),
+    CheckStatus.NOT_ATTEMPTED: ("○", later("To do"), "#757575"),
 }
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """The outcome of a check: status ("passed", "failed", "not attempted"), a sentence, details, the mistake's name."""
+    """The outcome of a check: its status, a sentence, details, and the name of the typical mistake if one was recognised."""
 
     exercise: Exercise
-    status: str
+    status: CheckStatus
     message: str
     details: list[str] = field(default_factory=list)
     mistake: str | None = None
@@ -48,17 +48,12 @@ class Feedback:
             f"<strong>{html.escape(self._head())}</strong> {html.escape(self.message)}{lines}</div>"
         )
 
-    def as_record(self) -> dict:
-        """What is kept in the cell's output and collected by a run, in English whatever language is set."""
-        return {
-            "exercise": self.exercise.name,
-            "status": self.status,
-            "message": english(self.message),
-            "mistake": self.mistake,
-        }
+    def as_check(self) -> Check:
+        """What the cell's output keeps for the record of a run, in English whatever language is set."""
+        return Check(self.exercise.name, self.status, english(self.message), self.mistake)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"text/plain": str(self), "text/html": self.as_html(), MIME: self.as_record()}
+        return {"text/plain": str(self), "text/html": self.as_html(), CHECK: self.as_check().as_json()}
 
 
 def _line(text: str) -> str:

@@ -1,83 +1,81 @@
-"""Runs side by side, as Markdown: what became of each claim, and of each result."""
+"""Runs side by side, as Markdown: how each claim came out, and each result."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from ..errors import CourseError
 from ..evidence import CLAIMS
-from .outputs import with_interval
+from ..evidence.records import Result, Verdict
+from ..evidence.runs import FILE, ChapterRun, Run, read_run
 from .run import latest_run
 
 _NONE = "–"
 
 
 def compare(folders: Sequence[Path] = ()) -> str:
-    """Tables of the given runs (runs/latest if none is given), one column for each. Raises CourseError for what is no run."""
-    runs = [_read(Path(folder)) for folder in folders or [latest_run()]]
-    for run in runs:
-        others = [other for other in runs if other["profile"] == run["profile"]]
-        run["name"] = f"{run['profile']} profile" + (f", {run['folder']}" if len(others) > 1 else "")
+    """Tables of the runs in these folders (by default the latest), a column for each; CourseError where there is none."""
+    folders = [Path(folder) for folder in folders or [latest_run()]]
+    runs = [read_run(folder / FILE) for folder in folders]
+    names = _names(folders, runs)
     parts = [
-        _table(["run", "on", "minutes", "versions"], [_about(run) for run in runs]),
-        _table(["chapter", *(f"seconds, {run['name']}" for run in runs)], _seconds(runs)),
+        _table(["run", "on", "minutes", "versions"], [_about(name, run) for name, run in zip(names, runs, strict=True)]),
+        _table(["chapter", *(f"seconds, {name}" for name in names)], _seconds(runs)),
         "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.",
-        _rows("claim", runs, "verdicts", _verdict),
+        _table(["claim", "chapter", *names], _rows(runs, lambda chapter: chapter.verdicts, _verdict)),
         "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
-        _rows("result", runs, "results", _result),
+        _table(["result", "chapter", *names], _rows(runs, lambda chapter: chapter.results, _result)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _read(folder: Path) -> dict:
-    path = folder / "results.json"
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        chapters = {entry["id"]: entry for entry in run["chapters"]}
-        return {"profile": run["profile"], "folder": folder.resolve().name} | run | {"chapters": chapters}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{path} is not the record of a run ({error!r}). Give folders such as runs/latest.") from error
-
-
-def _about(run: dict) -> list[str]:
+def _names(folders: Sequence[Path], runs: Sequence[Run]) -> list[str]:
+    """What the columns are called: the profile, with the folder where several runs have the same profile."""
+    profiles = [run.profile for run in runs]
     return [
-        f"{run['name']}, {len(run['chapters'])} chapters, started {run['started'][:10]}",
-        run.get("machine", run["device"]),
-        f"{run['seconds'] / 60:.0f}",
-        ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
+        f"{profile} profile" + (f", {folder.resolve().name}" if profiles.count(profile) > 1 else "")
+        for folder, profile in zip(folders, profiles, strict=True)
     ]
 
 
-def _seconds(runs: list[dict]) -> list[list[str]]:
-    titles = {chapter: entry["title"] for run in runs for chapter, entry in run["chapters"].items()}
+def _about(name: str, run: Run) -> list[str]:
     return [
-        [f"{chapter} {titles[chapter]}", *(_taken(run["chapters"].get(chapter)) for run in runs)] for chapter in sorted(titles)
+        f"{name}, {len(run.chapters)} chapters, started {run.started[:10]}",
+        run.machine,
+        f"{run.seconds / 60:.0f}",
+        ", ".join(f"{library} {version}" for library, version in run.versions.items()),
     ]
 
 
-def _taken(entry: dict | None) -> str:
-    if entry is None:
+def _seconds(runs: Sequence[Run]) -> list[list[str]]:
+    titles = {chapter.id: chapter.title for run in runs for chapter in run.chapters}
+    by_id = [{chapter.id: chapter for chapter in run.chapters} for run in runs]
+    return [[f"{id} {titles[id]}", *(_taken(chapters.get(id)) for chapters in by_id)] for id in sorted(titles)]
+
+
+def _taken(chapter: ChapterRun | None) -> str:
+    if chapter is None:
         return _NONE
-    return f"{entry['seconds']:,.0f}" + ("" if entry["status"] == "ok" else f" ({entry['status']})")
+    return f"{chapter.seconds:,.0f}" + ("" if chapter.status == "ok" else f" ({chapter.status})")
 
 
-def _rows(head: str, runs: list[dict], part: str, show: Callable[[dict], str]) -> str:
-    """A row for each name that any run has in this part of its record: claims in their order, then the rest by chapter."""
-    names = {(chapter, name) for run in runs for chapter, entry in run["chapters"].items() for name in entry.get(part, {})}
+def _rows(runs: Sequence[Run], part: Callable[[ChapterRun], dict[str, Any]], show: Callable[[Any], str]) -> list[list[str]]:
+    """A row for each name in this part of any run's chapters: the claims in their order, then the rest by chapter."""
+    entries = [{(chapter.id, name): value for chapter in run.chapters for name, value in part(chapter).items()} for run in runs]
     order, rows = list(CLAIMS), []
+    names = {key for of_run in entries for key in of_run}
     for chapter, name in sorted(names, key=lambda key: (order.index(key[1]) if key[1] in CLAIMS else len(order), key)):
-        found = [run["chapters"].get(chapter, {}).get(part, {}).get(name) for run in runs]
-        said = f"**{name}** {CLAIMS[name].text}" if name in CLAIMS else name
-        rows.append([said, chapter, *(show(value) if value else _NONE for value in found)])
-    return _table([head, "chapter", *(run["name"] for run in runs)], rows)
+        head = f"**{name}** {CLAIMS[name].text}" if name in CLAIMS else name
+        values = [of_run.get((chapter, name)) for of_run in entries]
+        rows.append([head, chapter, *(show(value) if value else _NONE for value in values)])
+    return rows
 
 
-def _verdict(value: dict) -> str:
-    return f"**{value['verdict']}**: {value['why']}" if value["why"] else f"**{value['verdict']}**"
+def _verdict(verdict: Verdict) -> str:
+    return f"**{verdict.verdict}**: {verdict.why}" if verdict.why else f"**{verdict.verdict}**"
 
 
-def _result(value: dict) -> str:
-    return with_interval(value) + (f" (n = {value['n']})" if value["n"] is not None else "")
+def _result(result: Result) -> str:
+    return str(result.estimate)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ..evidence.records import CheckStatus, Outcome
+from ..evidence.runs import ChapterRun, Run
 from .chapters import Chapter
-from .outputs import with_interval
 
 PLAIN_EVERY = 10.0  # seconds between two progress lines where there is no terminal
 _STYLE = {"ok": "green", "failed": "bold red", "running": "cyan", "done before": "dim green", "waiting": "dim"}
-_STYLE |= {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
+_STYLE |= {Outcome.SUPPORTED: "green", Outcome.REFUTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
 class Display:
@@ -77,7 +78,7 @@ class Display:
         return table
 
 
-def print_summary(record: dict, console: Console | None = None) -> None:
+def print_summary(run: Run, console: Console | None = None) -> None:
     """The table at the end of a run: chapter, seconds, checks, headline result, verdicts."""
     console = console or Console()
     if not console.is_terminal:
@@ -86,23 +87,24 @@ def print_summary(record: dict, console: Console | None = None) -> None:
     for name in ("chapter", "status", "seconds", "checks", "headline", "verdicts"):
         side = "right" if name == "seconds" else "left"
         table.add_column(name, justify=side, overflow="fold", no_wrap=name in ("status", "seconds"))
-    for chapter in record["chapters"]:
-        headline = [f"{name} {with_interval(chapter['results'][name])}" for name in chapter["headline"]]
+    for chapter in run.chapters:
+        # Text, not str: rich would read square brackets in a title, a unit or a message as its markup.
+        headlines = Text("\n".join(f"{result.name} {result.estimate}" for result in chapter.headlines))
         verdicts = Text("\n").join(
-            Text.assemble(f"{claim} ", (str(v["verdict"]), _STYLE.get(v["verdict"], "")))
-            for claim, v in chapter["verdicts"].items()
+            Text.assemble(f"{one.claim} ", (one.verdict, _STYLE.get(one.verdict, ""))) for one in chapter.verdicts.values()
         )
-        status = Text(chapter["status"], _STYLE[chapter["status"]])
-        name = Text(f"{chapter['id']} {chapter['title']}")
-        table.add_row(name, status, f"{chapter['seconds']:.1f}", checks_in_words(chapter), Text("\n".join(headline)), verdicts)
-    if record["chapters"]:
+        status = Text(chapter.status, _STYLE[chapter.status])
+        name = Text(f"{chapter.id} {chapter.title}")
+        table.add_row(name, status, f"{chapter.seconds:.1f}", checks_in_words(chapter), headlines, verdicts)
+    if run.chapters:
         console.print(table)
-    for chapter in record["chapters"]:
-        if error := chapter.get("error"):
-            console.print(Text(f"Chapter {chapter['id']}, {error['cell']}: {error['message']}", "red"), soft_wrap=True)
+    for chapter in run.chapters:
+        if error := chapter.error:
+            console.print(Text(f"Chapter {chapter.id}, {error['cell']}: {error['message']}", "red"), soft_wrap=True)
 
 
-def checks_in_words(chapter: dict) -> str:
-    """A chapter's checks as text, such as "2 passed, 1 failed, 3 to do"."""
-    words = {"passed": "passed", "failed": "failed", "not_attempted": "to do"}
-    return ", ".join(f"{chapter['checks'][name]} {word}" for name, word in words.items() if chapter["checks"][name]) or "-"
+def checks_in_words(chapter: ChapterRun) -> str:
+    """How many of a chapter's checks ended how, such as "2 passed, 1 failed, 3 to do"."""
+    words = {CheckStatus.NOT_ATTEMPTED: "to do"}
+    counts = ((status, chapter.checks.get(status, 0)) for status in CheckStatus)
+    return ", ".join(f"{count} {words.get(status, status)}" for status, count in counts if count) or "-"

@@ -3,10 +3,10 @@
 from html import escape
 from urllib.parse import quote
 
-from ..evidence import ledger
-from ..evidence.course_records import of_record
+from ..evidence import Outcome, ledger
+from ..evidence.course_records import of_run
+from ..evidence.runs import ChapterRun, Run
 from .display import checks_in_words
-from .outputs import with_interval
 
 REFRESH_SECONDS = 5
 STYLE = """
@@ -35,18 +35,17 @@ th:nth-child(1) { width: 18%; } th:nth-child(5) { width: 33%; } th:nth-child(6) 
 """
 
 
-def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
-    """The page of a run's record; `unfinished` are the titles and states ("running", "waiting") of chapters to come.
+def page(run: Run, unfinished: list[tuple[str, str]] = ()) -> str:
+    """The page of a run; `unfinished` are the titles and states ("running", "waiting") of chapters to come.
 
     While one is running, the page loads itself again every few seconds. All text is escaped.
     """
     running = any(state == "running" for _, state in unfinished)
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if running else ""
-    rows = [_row(chapter) for chapter in record["chapters"]]
+    rows = [_row(chapter) for chapter in run.chapters]
     rows += [f'<tr><td>{escape(title)}</td><td colspan="5">{badge(state)}</td></tr>' for title, state in unfinished]
-    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    machine = record.get("machine", record["device"])
-    about = f"Profile {record['profile']}, on {machine}, started {record['started']}, {record['seconds']:.0f} s."
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    about = f"Profile {run.profile}, on {run.machine}, started {run.started}, {run.seconds:.0f} s."
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">{refresh}
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -57,37 +56,36 @@ def page(record: dict, unfinished: list[tuple[str, str]] = ()) -> str:
 <th>Verdicts</th></tr></thead><tbody>
 {"".join(rows)}
 </tbody></table>
-{_claims(record)}<p class="quiet">{escape(versions)}</p>
+{_claims(run)}<p class="quiet">{escape(versions)}</p>
 </body></html>
 """
 
 
-def _claims(record: dict) -> str:
+def _claims(run: Run) -> str:
     """The claims ledger of what has run so far, nothing before the first verdict on a claim."""
-    claims = ledger(of_record(record, "this run"))
-    if all(result == "not yet tested" for *_, result, _ in claims.rows):
+    claims = ledger(of_run(run, "this run"))
+    if all(outcome == Outcome.UNTESTED for *_, outcome, _ in claims.rows):
         return ""
     return f"<h2>The claims ledger</h2>\n<p>{escape(claims.counts())}.</p>\n<div class=claims>{claims._repr_html_()}</div>\n"
 
 
-def _row(chapter: dict) -> str:
-    name = f"{escape(chapter['id'])} {escape(chapter['title'])}"
-    links = f'<a href="{quote(chapter["html"])}">read</a> · <a href="{quote(chapter["notebook"])}">notebook</a>'
+def _row(chapter: ChapterRun) -> str:
+    name = f"{escape(chapter.id)} {escape(chapter.title)}"
+    links = f'<a href="{quote(chapter.html)}">read</a> · <a href="{quote(chapter.notebook)}">notebook</a>'
     results = "".join(
-        f"<li>{_strong(escape(name).replace('_', '_<wbr>'), name in chapter['headline'])}: {escape(with_interval(result))}"
-        f"{_sample_size(result['n'])}</li>"
-        for name, result in chapter["results"].items()
+        f"<li>{_strong(escape(name).replace('_', '_<wbr>'), result.headline)}: {escape(str(result.estimate))}</li>"
+        for name, result in chapter.results.items()
     )
     verdicts = "".join(
-        f"<li>{escape(claim)} {badge(str(v['verdict']))} <span class=quiet>{escape(str(v['why']))}</span></li>"
-        for claim, v in chapter["verdicts"].items()
+        f"<li>{escape(claim)} {badge(one.verdict)} <span class=quiet>{escape(one.why)}</span></li>"
+        for claim, one in chapter.verdicts.items()
     )
-    error = chapter.get("error")
+    error = chapter.error
     reason = f'<div class="quiet">{escape(error["cell"])}: {escape(error["message"])}</div>' if error else ""
     cells = {
         "": f'<strong>{name}</strong><div class="quiet">{links}</div>',
-        "Status": badge(chapter["status"]),
-        "Seconds": f"{chapter['seconds']:.1f}",
+        "Status": badge(chapter.status),
+        "Seconds": f"{chapter.seconds:.1f}",
         "Checks": escape(checks_in_words(chapter)),
         "Results": reason + (f"<ul>{results}</ul>" if results else ""),
         "Verdicts": f"<ul>{verdicts}</ul>" if verdicts else "",
@@ -106,7 +104,3 @@ def badge(state: str) -> str:
 
 def _strong(text: str, strong: bool) -> str:
     return f"<strong>{text}</strong>" if strong else text
-
-
-def _sample_size(n) -> str:
-    return f' <span class="quiet">(n = {escape(str(n))})</span>' if n is not None else ""

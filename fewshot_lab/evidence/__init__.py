@@ -5,16 +5,22 @@ from .claims import CLAIMS, Claim
 from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate
 from .ledger import Ledger, ledger
-from .records import Result, Results, record
-from .verdicts import Evidence, Verdict, verdict
+from .records import Check, CheckStatus, Outcome, Records, Result, Verdict, recorded
+from .results import Results, record
+from .verdicts import Evidence, Judgement, verdict
 
 __all__ = [
     "CLAIMS",
     "ChapterRecord",
+    "Check",
+    "CheckStatus",
     "Claim",
     "Estimate",
     "Evidence",
+    "Judgement",
     "Ledger",
+    "Outcome",
+    "Records",
     "Result",
     "Results",
     "Verdict",
@@ -23,5 +29,6 @@ __all__ = [
     "exchange_rates",
     "ledger",
     "record",
+    "recorded",
     "verdict",
 ]

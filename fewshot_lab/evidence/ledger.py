@@ -5,45 +5,44 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..languages import later, say
+from ..languages import say
 from .claims import CLAIMS
 from .course_records import ChapterRecord, of_run
-from .verdicts import SYMBOLS, in_words, mark
+from .records import Outcome
+from .runs import read_run
+from .verdicts import SYMBOLS, in_words, with_symbol
 
-UNTESTED, MIXED = later("not yet tested"), later("mixed")
-_ORDER = ("supported", MIXED, "inconclusive", "refuted", UNTESTED)
+_ORDER = (Outcome.SUPPORTED, Outcome.MIXED, Outcome.INCONCLUSIVE, Outcome.REFUTED, Outcome.UNTESTED)
 _LEFT = " style='text-align:left;vertical-align:top'"
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows (claim, chapter, verdict, why), one for each chapter that tests a claim; shown as a table with links.
+    """Rows (claim, chapter, outcome, why), one for each chapter that tests a claim; shown as a table with links.
 
-    sources, notebooks: {chapter: where its verdicts came from, which file to open}.
+    `sources` says where each chapter's verdicts come from, `notebooks` which file to open.
     """
 
-    rows: tuple[tuple[str, str, str, str], ...]
+    rows: tuple[tuple[str, str, Outcome, str], ...]
     sources: dict[str, str] = field(default_factory=dict)
     notebooks: dict[str, str] = field(default_factory=dict)
 
     @property
-    def overall(self) -> dict[str, str]:
-        """One verdict per claim: its chapters' common one; "mixed" when they differ, "not yet tested" when one is missing.
-
-        No vote is taken: chapters test different halves of a claim, or other data.
-        """
-        found = {claim: [result for name, _, result, _ in self.rows if name == claim] for claim in CLAIMS}
-        return {claim: _common(said) for claim, said in found.items()}
+    def overall(self) -> dict[str, Outcome]:
+        """One outcome per claim: the one that its chapters share, MIXED when they differ, UNTESTED when one is missing."""
+        # No vote is taken: chapters test different halves of a claim, or other data.
+        outcomes = {claim: [outcome for name, _, outcome, _ in self.rows if name == claim] for claim in CLAIMS}
+        return {claim: _shared(of_claim) for claim, of_claim in outcomes.items()}
 
     @property
     def complete(self) -> bool:
         """Whether every claim has all its verdicts."""
-        return UNTESTED not in self.overall.values()
+        return Outcome.UNTESTED not in self.overall.values()
 
     def counts(self) -> str:
-        """How many claims came out how, such as "5 supported, 2 refuted"."""
-        found = list(self.overall.values())
-        return ", ".join(f"{found.count(result)} {in_words(result)}" for result in _ORDER if result in found)
+        """How many claims have each outcome, such as "5 supported, 2 refuted"."""
+        outcomes = list(self.overall.values())
+        return ", ".join(f"{outcomes.count(one)} {in_words(one)}" for one in _ORDER if one in outcomes)
 
     def __str__(self) -> str:
         lines = []
@@ -78,39 +77,43 @@ class Ledger:
         return f"<a href='{html.escape(name, quote=True)}'>{text}</a>" if name else text
 
     def _by_source(self) -> list[str]:
-        """Which chapters' verdicts came from where, a line for each source."""
-        found: dict[str, list[str]] = {}
+        """A line for each source with the chapters whose verdicts come from it."""
+        by_source: dict[str, list[str]] = {}
         for chapter in sorted({chapter for _, chapter, *_ in self.rows} & set(self.sources)):
-            found.setdefault(self.sources[chapter], []).append(chapter)
+            by_source.setdefault(self.sources[chapter], []).append(chapter)
         return [
             say("From {source}: chapter {chapters}", source=source, chapters=named[0])
             if len(named) == 1
             else say("From {source}: chapters {chapters}", source=source, chapters=", ".join(named))
-            for source, named in found.items()
+            for source, named in by_source.items()
         ]
 
 
 def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
     """All claims with their verdicts, from the path of a run's results.json or from `course_records(...)`.
 
-    "not yet tested" stands where a chapter's verdict is missing. Raises CourseError when the file is no run's results.
+    A verdict that is missing is UNTESTED, all of them when there is no such file. Raises CourseError when the file is not
+    the record of a run.
     """
-    records = of_run(Path(records)) if isinstance(records, str | Path) else list(records)
-    found = {(claim, r.chapter): said for r in records for claim, said in r.verdicts.items() if claim in CLAIMS}
+    if isinstance(records, str | Path):
+        path = Path(records)
+        records = of_run(read_run(path)) if path.exists() else []
+    records = list(records)
+    verdicts = {(claim, r.chapter): (v.verdict, v.why) for r in records for claim, v in r.verdicts.items() if claim in CLAIMS}
     rows = []
     for name, claim in CLAIMS.items():
-        others = sorted(chapter for tested, chapter in found if tested == name and chapter not in claim.chapters)
+        others = sorted(chapter for tested, chapter in verdicts if tested == name and chapter not in claim.chapters)
         for chapter in (*claim.chapters, *others):
-            rows.append((name, chapter, *found.get((name, chapter), (UNTESTED, ""))))
+            rows.append((name, chapter, *verdicts.get((name, chapter), (Outcome.UNTESTED, ""))))
     return Ledger(tuple(rows), {r.chapter: r.source for r in records}, {r.chapter: r.notebook for r in records})
 
 
-def _common(said: list[str]) -> str:
-    if UNTESTED in said:
-        return UNTESTED
-    return said[0] if len(set(said)) == 1 else MIXED
+def _shared(outcomes: list[Outcome]) -> Outcome:
+    if Outcome.UNTESTED in outcomes:
+        return Outcome.UNTESTED
+    return outcomes[0] if len(set(outcomes)) == 1 else Outcome.MIXED
 
 
-def _shown(result: str) -> str:
-    words = mark(result) if result in SYMBOLS else f"± {in_words(result)}" if result == MIXED else in_words(result)
+def _shown(outcome: Outcome) -> str:
+    words = with_symbol(outcome) if outcome in SYMBOLS else in_words(outcome)
     return f"<span style='white-space:nowrap'>{html.escape(words)}</span>"

@@ -1,14 +1,36 @@
-"""Results that a chapter records: one tidy line each for the reader, one JSON list for the run's results."""
+"""The record format: what an output of a cell keeps of a result, a verdict or a check, and the reader of all three."""
 
-import html
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
-from ..training.metrics import Estimate, mean_interval
+from ..languages import later
+from ..training.metrics import Estimate
 
-MIME = "application/vnd.fewshot-lab.result+json"
+RESULT = "application/vnd.fewshot-lab.result+json"
+VERDICT = "application/vnd.fewshot-lab.verdict+json"
+CHECK = "application/vnd.fewshot-lab.check+json"
+
+
+class Outcome(StrEnum):
+    """What the evidence says about a claim; the last two are for claims that several chapters test."""
+
+    SUPPORTED = later("supported")
+    REFUTED = later("refuted")
+    INCONCLUSIVE = later("inconclusive")
+    MIXED = later("mixed")
+    UNTESTED = later("not yet tested")
+
+
+class CheckStatus(StrEnum):
+    """How a check of an exercise ended."""
+
+    PASSED = later("passed")
+    FAILED = later("failed")
+    NOT_ATTEMPTED = later("not attempted")
 
 
 @dataclass(frozen=True)
@@ -23,80 +45,136 @@ class Result:
         return f"{self.name}: {self.estimate}"
 
     def as_json(self) -> dict:
-        """The result as plain values: {"name", "mean", "ci95": [low, high] or None, "n", "unit", "headline"}."""
+        """The result as plain values: {"name", "mean", "ci95": [low, high] or None, "n", "unit", "headline"[, "bound"]}."""
         estimate = self.estimate
-        ends = [_finite(estimate.low), _finite(estimate.high)]
+        has_interval = math.isfinite(estimate.low) and math.isfinite(estimate.high)
         content = {
             "name": self.name,
-            "mean": _finite(estimate.mean),
-            "ci95": None if None in ends else ends,
+            "mean": float(estimate.mean) if math.isfinite(estimate.mean) else None,  # JSON has no NaN
+            "ci95": [float(estimate.low), float(estimate.high)] if has_interval else None,
             "n": int(estimate.n),
             "unit": estimate.unit,
             "headline": self.headline,
         }
         return content | ({"bound": estimate.bound} if estimate.bound else {})
 
+    @classmethod
+    def from_json(cls, content: dict) -> "Result":
+        """The inverse of `as_json`; a number that is missing or damaged becomes NaN (n: 0), another value an empty text."""
+        ends = content.get("ci95")
+        low, high = map(_number, ends) if isinstance(ends, list) and len(ends) == 2 else (math.nan, math.nan)
+        if math.isnan(low + high):  # half an interval is none
+            low = high = math.nan
+        n, bound = _number(content.get("n")), _text(content.get("bound"))
+        estimate = Estimate(
+            mean=_number(content.get("mean")),
+            low=low,
+            high=high,
+            n=0 if math.isnan(n) else int(n),
+            unit=_text(content.get("unit")),
+            bound=bound if bound in (">=", "<=") else "",
+        )
+        return cls(_name(content["name"]), estimate, content.get("headline") is True)
 
-class Results(tuple[Result, ...]):
-    """Results of one cell; as the value of the cell, or by `display`, all of them reach the run's record."""
 
-    def __str__(self) -> str:
-        return "\n".join(map(str, self))
+@dataclass(frozen=True)
+class Verdict:
+    """A claim's name, what the evidence says about it, and why in a sentence."""
 
-    __repr__ = __str__
+    claim: str
+    verdict: Outcome
+    why: str
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {
-            "text/plain": str(self),
-            "text/html": "".join(f"<div>{_line(result)}</div>" for result in self),
-            MIME: [result.as_json() for result in self],
-        }
+    def as_json(self) -> dict:
+        """The verdict as plain values: {"claim", "verdict", "why"}."""
+        return {"claim": self.claim, "verdict": str(self.verdict), "why": self.why}
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Verdict":
+        """The inverse of `as_json`; raises ValueError for a word that is no Outcome."""
+        return cls(_name(content["claim"]), Outcome(content["verdict"]), _text(content.get("why")))
 
 
-def record(
-    *,
-    unit: str = "",
-    units: Mapping[str, str] | None = None,
-    headline: str | Iterable[str] = (),
-    **results: float | Sequence[float] | Estimate,
-) -> Results:
-    """Records results by name, such as `record(accuracy_k5=scores, unit="accuracy")`; show the value at the cell's end.
+@dataclass(frozen=True)
+class Check:
+    """How one try of an exercise ended; `mistake` names the typical mistake that was recognised, if any."""
 
-    Args:
-        unit: The unit of the results that have none of their own.
-        units: {name: unit} for single results; replaces an estimate's own unit.
-        headline: The name or names of the results that stand for the chapter in the table of a run.
-        results: An Estimate, a single number, or one number per seed, of which the mean and its 95 % interval are taken.
+    exercise: str
+    status: CheckStatus
+    message: str = ""
+    mistake: str | None = None
 
-    Raises ValueError for a name that is not lower-case snake case, and where `units` or `headline` name no result.
+    def as_json(self) -> dict:
+        """The check as plain values: {"exercise", "status", "message", "mistake"}."""
+        return {"exercise": self.exercise, "status": str(self.status), "message": self.message, "mistake": self.mistake}
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Check":
+        """The inverse of `as_json`; raises ValueError for a word that is no CheckStatus."""
+        message, mistake = _text(content.get("message")), _text(content.get("mistake")) or None
+        return cls(_name(content["exercise"]), CheckStatus(content["status"]), message, mistake)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What the cells of a notebook recorded: results by name, verdicts by claim, checks by exercise."""
+
+    results: dict[str, Result] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    def check_counts(self) -> dict[CheckStatus, int]:
+        """How many exercises have each status."""
+        counts = Counter(check.status for check in self.checks.values())
+        return {status: counts[status] for status in CheckStatus}
+
+
+def recorded(cells) -> Records:
+    """The records in the outputs of a notebook's cells, as nbformat or plain JSON; the last one of a name counts.
+
+    The notebook may be damaged or hostile: what is no record is passed over, and nothing is raised for it.
     """
-    units = units or {}
-    headlines = {headline} if isinstance(headline, str) else set(headline)
-    if not results:
-        raise ValueError('Nothing to record: give results by name, such as record(accuracy_k5=scores, unit="accuracy").')
-    for name in results:
-        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-            raise ValueError(f"A result's name is lower-case words joined by underscores (accuracy_right_k5), not {name!r}.")
-    if unknown := sorted((headlines | set(units)) - set(results)):
-        raise ValueError(f"headline or units name {', '.join(unknown)}, but recorded here: {', '.join(results)}.")
-    estimates = {name: _as_estimate(value) for name, value in results.items()}
-    return Results(
-        Result(name, replace(estimate, unit=units.get(name) or estimate.unit or unit), name in headlines)
-        for name, estimate in estimates.items()
-    )
+    records = Records()
+    for result in _read(cells, RESULT, Result.from_json):
+        records.results[result.name] = result
+    for verdict in _read(cells, VERDICT, Verdict.from_json):
+        records.verdicts[verdict.claim] = verdict
+    for check in _read(cells, CHECK, Check.from_json):
+        records.checks[check.exercise] = check
+    return records
 
 
-def _as_estimate(value: float | Sequence[float] | Estimate) -> Estimate:
-    if isinstance(value, Estimate):
-        return value
-    single = not hasattr(value, "__len__") and not hasattr(value, "__iter__")
-    return mean_interval([value] if single else value)
+def _read(cells, mime: str, from_json: Callable[[dict], Any]) -> Iterator[Any]:
+    for cell in _dicts(cells):
+        for output in _dicts(cell.get("outputs")):
+            data = output.get("data")
+            content = data.get(mime) if isinstance(data, dict) else None
+            # A cell records several results as a list; notebooks of earlier versions hold one result per output.
+            for one in _dicts(content if isinstance(content, list) else [content]):
+                try:
+                    yield from_json(one)
+                except (KeyError, TypeError, ValueError):
+                    continue
 
 
-def _line(result: Result) -> str:
-    line = f"<code>{result.name}</code>: {html.escape(str(result.estimate))}"
-    return f"<strong>{line}</strong>" if result.headline else line
+def _dicts(values) -> list[dict]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _number(value) -> float:
+    """A finite number, or NaN for anything else: Jupyter's JSON turns NaN into the text "nan" or into null."""
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # an integer beyond the range of floats
+        number = math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _name(value) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a name is a text, not {type(value).__name__}")
+    return value
+
+
+def _text(value) -> str:
+    return value if isinstance(value, str) else ""

@@ -5,13 +5,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..languages import later, say
+from ..languages import say
 from ..training.metrics import Estimate
 from .claims import CLAIMS
+from .records import VERDICT, Outcome, Verdict
 
-MIME = "application/vnd.fewshot-lab.verdict+json"
-SYMBOLS = {later("supported"): "✓", later("refuted"): "✗", later("inconclusive"): "?"}
-COLOURS = {"supported": "#2da44e", "refuted": "#cf222e", "inconclusive": "#9a6700"}
+SYMBOLS = {Outcome.SUPPORTED: "✓", Outcome.REFUTED: "✗", Outcome.INCONCLUSIVE: "?", Outcome.MIXED: "±"}
+COLOURS = {Outcome.SUPPORTED: "#2da44e", Outcome.REFUTED: "#cf222e", Outcome.INCONCLUSIVE: "#9a6700"}
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,26 @@ class Evidence:
             )
 
     @property
-    def verdict(self) -> str:
-        """ "supported" when the whole interval lies on the said side, "refuted" when on the other, else "inconclusive"."""
+    def verdict(self) -> Outcome:
+        """Supported when the whole interval lies on the side asked for, refuted when on the other, else inconclusive."""
+        # A bound leaves one end open: the true value may lie anywhere beyond the measured range.
         low = -math.inf if self.estimate.bound == "<=" else self.estimate.low
         high = math.inf if self.estimate.bound == ">=" else self.estimate.high
         if self.estimate.n < 2 or math.isnan(self.estimate.low + self.estimate.high):
-            return "inconclusive"
+            return Outcome.INCONCLUSIVE
         above, below = low > self.threshold, high < self.threshold
         if self.relation == "<":
             above, below = below, above
-        return "supported" if above else "refuted" if below else "inconclusive"
+        return Outcome.SUPPORTED if above else Outcome.REFUTED if below else Outcome.INCONCLUSIVE
 
     @property
     def measured(self) -> str:
+        """The estimate in words, signed where the question is whether it differs from 0."""
         return self.estimate.describe(signed=self.threshold == 0)
 
     @property
     def needed(self) -> str:
+        """The condition, such as "> 0.02"."""
         return f"{self.relation} {self.threshold:g}"
 
     def __str__(self) -> str:
@@ -57,31 +60,24 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A claim, what the evidence says about it ("supported", "refuted" or "inconclusive") and why in a sentence."""
+class Judgement(Verdict):
+    """A verdict as `verdict` gives it, with the claim's text and all the evidence: what the cell shows beside its record."""
 
-    claim: str
-    text: str
-    verdict: str
-    why: str
+    text: str = ""
     evidence: tuple[Evidence, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{SYMBOLS[self.verdict]} {self.claim} {in_words(self.verdict)}: {self.text}"]
-        lines += [f"  {mark(part.verdict)}: {part}" for part in self.evidence]
+        lines += [f"  {with_symbol(part.verdict)}: {part}" for part in self.evidence]
         return "\n".join(lines)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"text/plain": str(self), "text/html": self._html(), MIME: self.as_json()}
-
-    def as_json(self) -> dict:
-        """The verdict as plain values: {"claim", "verdict", "why"}."""
-        return {"claim": self.claim, "verdict": self.verdict, "why": self.why}
+        return {"text/plain": str(self), "text/html": self._html(), VERDICT: self.as_json()}
 
     def _html(self) -> str:
         rows = "".join(
             f"<tr><td style='text-align:left'>{html.escape(part.statement)}</td><td>{html.escape(part.measured)}</td>"
-            f"<td>{html.escape(part.needed)}</td><td style='text-align:left'>{mark(part.verdict)}</td></tr>"
+            f"<td>{html.escape(part.needed)}</td><td style='text-align:left'>{with_symbol(part.verdict)}</td></tr>"
             for part in self.evidence
         )
         heads = "".join(
@@ -92,38 +88,38 @@ class Verdict:
         return f"<div><p>{badge(self.verdict)} <strong>{self.claim}</strong> {html.escape(self.text)}</p>{table}</div>"
 
 
-def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Verdict:
-    """Judges a claim, stated in `text`: supported if all evidence is, refuted if any is, else inconclusive.
+def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Judgement:
+    """Judges a claim: supported if all of the evidence supports it, refuted if any part refutes it, else inconclusive.
 
-    `claim` is one of `CLAIMS`, such as "C3", or a lower-case name such as "warm-up" for a question of the chapter's own.
-    Raises ValueError for a claim that is neither.
+    Raises ValueError for a claim that is neither the ledger's ("C1") nor a lower-case name ("warm-up"), as the chapters'
+    own questions have.
     """
     if claim not in CLAIMS and not claim.islower():
         raise ValueError(f"There is no claim {claim!r}; the ledger has {', '.join(CLAIMS)}.")
     parts = tuple(evidence)
-    said = {part.verdict for part in parts}
-    if "refuted" in said:
-        result = "refuted"
+    outcomes = {part.verdict for part in parts}
+    if Outcome.REFUTED in outcomes:
+        outcome = Outcome.REFUTED
     else:
-        result = "supported" if said == {"supported"} else "inconclusive"
-    deciding = "; ".join(str(part) for part in parts if part.verdict == result)
-    return Verdict(claim, text, result, deciding or "no evidence was given", parts)
+        outcome = Outcome.SUPPORTED if outcomes == {Outcome.SUPPORTED} else Outcome.INCONCLUSIVE
+    deciding = "; ".join(str(part) for part in parts if part.verdict == outcome)
+    return Judgement(claim, outcome, deciding or "no evidence was given", text, parts)
 
 
-def mark(result: str) -> str:
-    """A verdict's symbol and word."""
-    return f"{SYMBOLS[result]} {in_words(result)}"
+def with_symbol(outcome: Outcome) -> str:
+    """An outcome's symbol and word."""
+    return f"{SYMBOLS[outcome]} {in_words(outcome)}"
 
 
-def in_words(result: str) -> str:
-    """A verdict for a reader: in another language than English with the English word of the records beside it."""
-    said = say(result)
-    return said if said == result else f"{said} ({result})"
+def in_words(outcome: Outcome) -> str:
+    """An outcome in the reader's language; the records' English word follows where that is another one."""
+    word = say(outcome)
+    return word if word == outcome else f"{word} ({outcome})"
 
 
-def badge(result: str) -> str:
-    """A verdict as an HTML badge: symbol and word in the page's own text colour, framed, so that any theme can show it."""
+def badge(outcome: Outcome) -> str:
+    """An outcome as an HTML badge: symbol and word in the page's own text colour, framed, so that any theme can show it."""
     return (
-        f"<span style='border:2px solid {COLOURS[result]};border-radius:4px;padding:1px 6px;font-weight:bold;"
-        f"white-space:nowrap'>{mark(result)}</span>"
+        f"<span style='border:2px solid {COLOURS[outcome]};border-radius:4px;padding:1px 6px;font-weight:bold;"
+        f"white-space:nowrap'>{with_symbol(outcome)}</span>"
     )

@@ -2,40 +2,27 @@
 
 from pathlib import Path
 
-from ..course.outputs import CHECK
+from ..evidence.records import recorded
 from .submissions import identify, notebooks, read_notebook, tidy
 
 HEAD = ["student", "chapter", "question", "status", "mistake", "source"]
 SOURCE = "as reported by the learner"
 
 
-def reported(place: Path) -> list[list[str]]:
-    """One row of HEAD for each check in the outputs of each notebook under `place`; the last result of a question counts.
+def reported(submissions: Path) -> list[list[str]]:
+    """One row of HEAD for each exercise whose check is in the outputs of a notebook in this folder; its last result counts.
 
-    Anyone can write anything into a notebook's outputs: these are no marks.
+    Anyone can write anything into a notebook's outputs: these are no grades.
     """
     rows = []
-    for path, content, problem in notebooks(place):
+    for path, content, problem in notebooks(submissions):
         try:
             cells = [] if problem else read_notebook(content)
         except ValueError:
             cells = []
         student, _, chapter = identify(path, cells)
-        found = {}
-        for cell in cells:
-            for said in _checks(cell["raw"]):
-                found[_text(said, "exercise")] = [_text(said, "status"), _text(said, "mistake")]
-        rows += [[student, chapter, question, *said, SOURCE] for question, said in found.items()]
+        checks = recorded([cell["raw"] for cell in cells]).checks.values()
+        for check in checks:
+            mistake = tidy(check.mistake) if check.mistake else ""
+            rows.append([student, chapter, tidy(check.exercise), check.status, mistake, SOURCE])
     return rows
-
-
-def _checks(cell: dict) -> list[dict]:
-    outputs = cell.get("outputs")
-    data = [output.get("data") for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
-    found = [bundle.get(CHECK) for bundle in data if isinstance(bundle, dict)]
-    return [said for said in found if isinstance(said, dict)]
-
-
-def _text(said: dict, name: str) -> str:
-    value = said.get(name)
-    return tidy(value) if isinstance(value, str) else ""

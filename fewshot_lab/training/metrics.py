@@ -28,16 +28,21 @@ class Estimate:
         return self.describe()
 
     def describe(self, signed: bool = False) -> str:
-        """The estimate in words, such as "0.871 [0.852, 0.890], n = 5"; `signed` writes a plus before a positive mean."""
+        """The estimate in words, such as "0.871 [0.852, 0.890] accuracy, n = 5"; `signed`: a positive mean gets a plus."""
+        unit = f" {self.unit}" if self.unit not in ("", "share") else ""
+        size = f"no interval (n = {self.n})" if math.isnan(self.low + self.high) else f"n = {self.n}"
+        return f"{self.short(signed)}{unit}, {size}"
+
+    def short(self, signed: bool = False) -> str:
+        """The mean and its interval alone, such as "0.871 [0.852, 0.890]" or, for a bound, ">= 4.000 [from 3.200]"."""
+        # The largest number chooses the format of all three, so that they can be compared digit by digit.
         largest = max((abs(value) for value in (self.mean, self.low, self.high) if math.isfinite(value)), default=0.0)
         form = ",.0f" if largest >= 1000 else ".1f" if largest >= 100 else ".3f" if largest >= 0.01 else ".2g"
         mean = f"{self.bound} {self.mean:{'+' if signed else ''}{form}}".strip()
-        unit = f" {self.unit}" if self.unit not in ("", "share") else ""
         if math.isnan(self.low + self.high):
-            return f"{mean}{unit}, no interval (n = {self.n})"
+            return mean
         low, high = f"{self.low:{form}}", f"{self.high:{form}}"
-        interval = {">=": f"[from {low}]", "<=": f"[up to {high}]"}.get(self.bound, f"[{low}, {high}]")
-        return f"{mean} {interval}{unit}, n = {self.n}"
+        return mean + {">=": f" [from {low}]", "<=": f" [up to {high}]"}.get(self.bound, f" [{low}, {high}]")
 
 
 def mean_interval(values: Sequence[float], unit: str = "") -> Estimate:

@@ -52,7 +52,7 @@ class BudgetExplorer(Explorer):
             labels=mine.labels,
             package=say(mine.package),
             spent=spent,
-            accuracy=_interval(mine),
+            accuracy=mine.accuracy.short(),
         )
         if not best:
             return say("{words} Nothing on sale is as cheap as your budget.", words=words)
@@ -89,16 +89,11 @@ class BudgetExplorer(Explorer):
         )
 
 
-def _interval(price: Purchase) -> str:
-    value = price.accuracy
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
-
-
 def _row(price: Purchase, chosen: bool) -> str:
     width = max(0.0, min(1.0, price.accuracy.mean))
     bar = f"<div style='width:7em'><div style='background:#0072B2;height:.8em;width:{width:.1%}'></div></div>"
     name = html.escape(say(price.package))
     if chosen:
         name = f"<strong>{say('{name} (your stages)', name=name)}</strong>"
-    cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", _interval(price), bar)
+    cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", price.accuracy.short(), bar)
     return "<tr>" + "".join(f"<td style='text-align:left;padding:0 .6em 0 0'>{cell}</td>" for cell in cells) + "</tr>"

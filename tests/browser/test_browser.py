@@ -3,7 +3,6 @@
 Pictures of what was seen are left in runs/browser/. Without Chromium, Playwright or axe these tests are skipped.
 """
 
-import json
 import re
 
 import pytest
@@ -24,9 +23,10 @@ from browser import (
 from explorers import EXPLORERS
 
 from fewshot_lab.course.chapters import chapters, read_notebook
-from fewshot_lab.course.outputs import as_json, records
 from fewshot_lab.course.page import page as results_page
 from fewshot_lab.course.run import _as_files as as_files
+from fewshot_lab.evidence.records import recorded
+from fewshot_lab.evidence.runs import ChapterRun, Run
 
 pytestmark = [needs_browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
@@ -242,9 +242,11 @@ def test_the_results_of_a_run_and_its_chapters_fit_on_a_phone(browser, tmp_path)
         nb = read_notebook(chapter)
         names = {"html": f"{chapter.name}.html", "notebook": chapter.notebook.name}
         facts = {"id": chapter.id, "title": chapter.title, "status": "ok", "seconds": 1.0}
-        entries.append(facts | names | records(nb))
-    run = {"profile": "quick", "device": "cpu", "started": "now", "seconds": 9.0, "versions": {}, "chapters": entries}
-    pages = {"run": results_page(json.loads(as_json(run))), "run_01": as_files(read_notebook(CHAPTERS["01"]))[1]}
+        found = recorded(nb.cells)
+        found = {"checks": found.check_counts(), "results": found.results, "verdicts": found.verdicts}
+        entries.append(ChapterRun(**facts, **names, **found))
+    run = Run(profile="quick", device="cpu", machine="cpu", started="now", chapters=entries)
+    pages = {"run": results_page(run), "run_01": as_files(read_notebook(CHAPTERS["01"]))[1]}
     page = new_page(browser, width=390, height=844)
     for name, text in pages.items():
         (tmp_path / f"{name}.html").write_text(text)

@@ -123,7 +123,7 @@ def test_the_feedback_on_every_mistake_is_chinese_and_its_record_english(task, c
     for mistake in task.mistakes:
         feedback = examine(task, wrong, torch.Generator().manual_seed(0), fresh=2)
         assert CHINESE.search(feedback.message) and all(CHINESE.search(line) for line in feedback.details), feedback
-        assert feedback.mistake == mistake.name and feedback.as_record()["message"] == mistake.hint
+        assert feedback.mistake == mistake.name and feedback.as_check().message == mistake.hint
 
 
 def answer(result):
@@ -143,10 +143,12 @@ def answer(result):
 )
 def test_other_trouble_is_said_in_chinese_and_recorded_in_english(result, chinese):
     feedback = lab.check(answer(result))
-    assert CHINESE.search(feedback.message) and not CHINESE.search(json.dumps(feedback.as_record(), ensure_ascii=False))
+    assert CHINESE.search(feedback.message) and not CHINESE.search(
+        json.dumps(feedback.as_check().as_json(), ensure_ascii=False)
+    )
     lab.language("en")
     again = lab.check(answer(result))
-    assert not CHINESE.search(str(again)) and again.as_record()["status"] == feedback.status
+    assert not CHINESE.search(str(again)) and again.as_check().status == feedback.status
 
 
 def test_a_right_answer_is_praised_in_chinese_and_properties_are_named(chinese, capsys):

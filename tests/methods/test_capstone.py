@@ -20,6 +20,7 @@ from fewshot_lab.data import glosses, scenes
 from fewshot_lab.errors import CourseError
 from fewshot_lab.evidence import CLAIMS, Evidence, budget, course_records, exchange_rates, ledger, record, verdict
 from fewshot_lab.evidence.course_records import RUN
+from fewshot_lab.evidence.runs import Run
 from fewshot_lab.exercises.chapter_11 import few_shot_method
 from fewshot_lab.methods import leaderboard, pipeline, text_pipeline
 from fewshot_lab.models import conv_net
@@ -480,7 +481,7 @@ def test_the_page_of_a_run_shows_the_ledger_once_there_is_a_verdict_on_a_claim()
     entry |= {"checks": {"passed": 0, "failed": 0, "not_attempted": 0}, "headline": [], "results": {}}
     run = {"profile": "quick", "device": "cpu", "seconds": 1.0, "started": "now", "versions": {}}
     said = {name: {"verdict": "refuted", "why": "<gain> = -1"} for name in ("C3", "warm-up")}
-    with_claim = page(run | {"chapters": [entry | {"verdicts": said}]})
+    with_claim = page(Run.from_json(run | {"chapters": [entry | {"verdicts": said}]}))
     assert "The claims ledger" in with_claim and "1 refuted, 13 not yet tested" in with_claim
     assert "&lt;gain&gt; = -1" in with_claim and "<gain>" not in with_claim
-    assert "ledger" not in page(run | {"chapters": [entry | {"verdicts": {"warm-up": said["warm-up"]}}]})
+    assert "ledger" not in page(Run.from_json(run | {"chapters": [entry | {"verdicts": {"warm-up": said["warm-up"]}}]}))

@@ -15,9 +15,9 @@ from pretended import is_here
 from fewshot_lab.course import build
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.course.kernels import QUIET
-from fewshot_lab.course.outputs import records
 from fewshot_lab.course.run import run
-from fewshot_lab.evidence import CLAIMS
+from fewshot_lab.evidence import CLAIMS, CheckStatus, Records, recorded
+from fewshot_lab.evidence.runs import read_run
 
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 DIGITS = {"DATASET": "digits"}
@@ -112,12 +112,12 @@ def test_the_chapters_without_training_have_cells_whose_output_is_compared(chapt
 @pytest.mark.timeout(900)
 def test_the_solved_version_passes_every_check_and_follows_data_set_and_seed(chapter, tmp_path, request):
     solved = executed(chapter, tmp_path, long=request.config.getoption("--thorough"))
-    assert solved["checks"]["passed"] and not solved["checks"]["failed"] and not solved["checks"]["not_attempted"]
-    assert solved["results"].keys() >= RECORDED[chapter.id] and solved["headline"]
-    assert all(claim in CLAIMS or claim.islower() for claim in solved["verdicts"])
-    stored = records(nbformat.read(chapter.notebook, as_version=4))["results"]
-    for name in solved["results"].keys() & stored.keys():
-        assert solved["results"][name] != stored[name], f"{name} does not depend on data set and seed"
+    assert {check.status for check in solved.checks.values()} == {CheckStatus.PASSED}
+    assert solved.results.keys() >= RECORDED[chapter.id] and any(result.headline for result in solved.results.values())
+    assert all(claim in CLAIMS or claim.islower() for claim in solved.verdicts)
+    stored = recorded(nbformat.read(chapter.notebook, as_version=4).cells).results
+    for name in solved.results.keys() & stored.keys():
+        assert solved.results[name].as_json() != stored[name].as_json(), f"{name} does not depend on data set and seed"
 
 
 @each_chapter
@@ -127,13 +127,13 @@ def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, re
     if chapter.id not in QUICKLY_RUN and not request.config.getoption("--thorough"):
         pytest.skip("a third run of a long chapter is made with --thorough only")
     assert run([chapter.id], other_parameters(chapter).items(), out=tmp_path / "learner", device="cpu") == 0
-    learner = json.loads((tmp_path / "learner" / "results.json").read_text())["chapters"][0]
-    assert learner["parameters"]["SEED"] == 1
+    learner = read_run(tmp_path / "learner" / "results.json").chapters[0]
+    assert learner.identity["parameters"]["SEED"] == 1
     solved = executed(chapter, tmp_path)
-    for name in learner["results"].keys() - TIMED:
-        assert solved["results"][name] == learner["results"][name]
-    assert {c: v["verdict"] for c, v in solved["verdicts"].items() if c not in TIMED} == {
-        c: v["verdict"] for c, v in learner["verdicts"].items() if c not in TIMED
+    for name in learner.results.keys() - TIMED:
+        assert solved.results[name].as_json() == learner.results[name].as_json()
+    assert {c: v.verdict for c, v in solved.verdicts.items() if c not in TIMED} == {
+        c: v.verdict for c, v in learner.verdicts.items() if c not in TIMED
     }
 
 
@@ -143,15 +143,16 @@ def test_a_chapter_runs_on_a_gpu_be_it_a_pretended_one(chapter, tmp_path, reques
     if not request.config.getoption("--thorough"):
         pytest.skip("chapters run on a GPU with --thorough only")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'support'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    found = executed(chapter, tmp_path, device="cuda")
-    assert found["checks"]["passed"] and not found["checks"]["failed"] and found["results"].keys() >= RECORDED[chapter.id]
+    on_gpu = executed(chapter, tmp_path, device="cuda")
+    counts = on_gpu.check_counts()
+    assert counts[CheckStatus.PASSED] and not counts[CheckStatus.FAILED] and on_gpu.results.keys() >= RECORDED[chapter.id]
 
 
 def other_parameters(chapter, long: bool = True) -> dict[str, str]:
     return {"SEED": "1", **OTHER_PARAMETERS[chapter.id], **(LONG.get(chapter.id, {}) if long else {})}
 
 
-def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> dict:
+def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> Records:
     """The records of the chapter's solved version, executed with another data set and seed."""
     [notebook] = build.write_solved(folder, [chapter.id])
     if not is_here(device):
@@ -161,4 +162,4 @@ def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> d
         nbformat.write(nb, notebook)
     parameters = {"DEVICE": device, **other_parameters(chapter, long), "SEED": 1}
     options = {"progress_bar": False, "extra_arguments": QUIET, "cwd": chapter.notebook.parent}
-    return records(papermill.execute_notebook(str(notebook), None, parameters, **options))
+    return recorded(papermill.execute_notebook(str(notebook), None, parameters, **options).cells)
