@@ -5,18 +5,30 @@ from .metrics import Estimate, accuracy, bootstrap_interval, mean_interval, pair
 from .progress import progress_bar
 from .sweep import combinations, sweep
 
-_NEEDS_TORCH = {"Batches": "batches", "History": "loop", "cross_entropy": "loop", "outputs": "loop", "train": "loop"}
+_NEEDS_TORCH = {
+    "Augment": "loop",
+    "Batches": "batches",
+    "History": "loop",
+    "Loss": "loop",
+    "cross_entropy": "loop",
+    "eval_mode": "inference",
+    "outputs": "inference",
+    "train": "loop",
+}
 
 __all__ = [
     "Arms",
+    "Augment",
     "Batches",
     "Estimate",
     "History",
+    "Loss",
     "accuracy",
     "arms",
     "bootstrap_interval",
     "combinations",
     "cross_entropy",
+    "eval_mode",
     "mean_interval",
     "outputs",
     "paired_difference",

@@ -57,11 +57,11 @@ class Batches:
             labels = labels.pin_memory().to(self.device, non_blocking=True)
         return images, labels
 
-    def state(self) -> dict:
-        """What `restore` needs to go on from here with the same batches."""
+    def state_dict(self) -> dict:
+        """What `load_state_dict` needs to go on from here with the same batches."""
         return {"pass": self._before_pass, "position": self._position}
 
-    def restore(self, state: dict) -> None:
+    def load_state_dict(self, state: dict) -> None:
         """Goes back to where `state` was taken."""
         self._generator.set_state(state["pass"])
         self._shuffle()

@@ -13,11 +13,13 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import torch
+from accelerate.utils import broadcast_object_list
 from pretended import is_here, pretend
 from torch import Tensor, nn
 
@@ -146,6 +148,32 @@ def uneven() -> Tensor:
     return torch.cat([torch.tensor(history.losses), weights(net)])
 
 
+def resumed() -> Tensor:
+    """A training that breaks off in its twelfth step and goes on from the checkpoint of the tenth."""
+    task = data.load("digits")
+    calls = []
+
+    def breaks_off(images, labels, generator):
+        calls.append(0)
+        if len(calls) == 12:
+            raise ZeroDivisionError
+        return images, labels
+
+    with tempfile.TemporaryDirectory() as folder:
+        shared = [folder]  # the first process writes the checkpoint, so all go by its folder
+        if runtime.world_size() > 1:
+            broadcast_object_list(shared)
+        options = {"steps": 15, "batch_size": 33, "augment": breaks_off, "device": DEVICE}
+        options |= {"checkpoint": Path(shared[0]) / "run.pt", "checkpoint_every": 5}
+        for _ in range(2):
+            torch.manual_seed(0)
+            net = plain_net(10, size=8)
+            with contextlib.suppress(ZeroDivisionError):
+                history = training.train(net, task.train_images, task.train_labels, **options)
+    assert len(calls) == 12 + 5
+    return torch.cat([torch.tensor(history.losses), weights(net)])
+
+
 def game() -> Tensor:
     found = generation.fit_gan("digits", seed=0, steps=12, device=DEVICE)
     losses = torch.tensor([found["history"].discriminator, found["history"].generator])
@@ -205,6 +233,7 @@ EXACT: dict[str, Callable[[], Tensor]] = {
     "few-shot": lambda: weights_after(lambda: supervised.fit_few_shot("digits", shots=5, seed=0, steps=15, device=DEVICE)),
     "classifier": lambda: weights_after(lambda: supervised.fit_classifier("digits", steps=15, device=DEVICE)),
     "uneven shares": uneven,
+    "resumed": resumed,
     "rotations": lambda: weights_after(
         lambda: contrastive.rotation_prediction(data.load("digits").train_images, steps=8, device=DEVICE)
     ),

@@ -1,42 +1,25 @@
-"""The training loop, its batches and checkpoints, sweeps and progress bars."""
+"""The training loop and its batches, evaluation mode, sweeps and progress bars."""
 
+import inspect
 import math
 import os
-import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
+from small_training import add_noise, digit_images, same_weights, small_net
 from torch import nn
 
 from fewshot_lab.errors import CourseError
-from fewshot_lab.training import Batches, accuracy, combinations, outputs, progress_bar, sweep, train
+from fewshot_lab.training import Batches, accuracy, combinations, eval_mode, loop, outputs, progress_bar, sweep, train
 from fewshot_lab.training.progress import NotebookBar
 
 
 @pytest.fixture(scope="module")
 def digits():
-    images, labels = load_digits(return_X_y=True)
-    images = torch.as_tensor(images.reshape(-1, 1, 8, 8) / 16, dtype=torch.float32)
-    return images, torch.as_tensor(labels)
-
-
-def small_net(seed: int = 0, dropout: float = 0.0) -> nn.Module:
-    torch.manual_seed(seed)
-    first = [nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
-    return nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(128, 10))
-
-
-def add_noise(images, labels, generator):
-    return images + 0.1 * torch.randn(images.shape, generator=generator), labels
-
-
-def same_weights(a: nn.Module, b: nn.Module) -> bool:
-    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    return all(torch.equal(x, y) for x, y in pairs)
+    return digit_images()
 
 
 # batches
@@ -59,10 +42,10 @@ def test_batches_go_on_from_a_saved_state():
     batches = Batches(torch.arange(10), torch.arange(10), 3, seed=1)
     for _ in range(5):
         batches.next()
-    state = batches.state()
+    state = batches.state_dict()
     expected = [batches.next()[0].tolist() for _ in range(8)]
     other = Batches(torch.arange(10), torch.arange(10), 3, seed=2)
-    other.restore(state)
+    other.load_state_dict(state)
     assert [other.next()[0].tolist() for _ in range(8)] == expected
 
 
@@ -87,7 +70,7 @@ def test_training_learns_the_digits(digits):
     model = small_net()
     history = train(model, images[:1200], labels[:1200], steps=200, learning_rate=5e-3, device="cpu")
     assert accuracy(outputs(model, images[1200:]), labels[1200:]) > 0.85
-    assert history.steps == 200 and history.steps_per_second > 0
+    assert history.steps == 200 and history.seconds > 0
     assert np.mean(history.losses[-20:]) < 0.3 * np.mean(history.losses[:5])
 
 
@@ -113,40 +96,23 @@ def test_uint8_images_are_scaled_to_the_unit_interval_and_soft_labels_are_taken(
     assert seen[0].dtype == torch.float32 and seen[0].max() == 1.0
 
 
-@pytest.mark.parametrize("schedule,expected", [("constant", [0.5, 1, 1, 1]), ("cosine", [0.5, 1, 1, 0.5])])
-def test_the_learning_rate_warms_up_and_follows_the_schedule(schedule, expected, monkeypatch):
+def test_the_learning_rate_warms_up_and_falls_along_half_a_cosine(monkeypatch):
     rates = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(
         torch.optim.AdamW, "step", lambda self, *a: (rates.append(self.param_groups[0]["lr"]), step(self, *a))[1]
     )
-    train(
-        small_net(), torch.rand(4, 1, 8, 8), torch.arange(4), steps=4, warmup=2, schedule=schedule,
-        learning_rate=1.0, device="cpu",
-    )  # fmt: skip
-    assert rates == pytest.approx(expected)
+    options = {"steps": 4, "warmup": 2, "learning_rate": 1.0, "device": "cpu"}
+    train(small_net(), torch.rand(4, 1, 8, 8), torch.arange(4), **options)
+    assert rates == pytest.approx([0.5, 1, 1, 0.5])
 
 
-def test_early_stop_puts_the_best_weights_back(digits):
-    model, seen = small_net(), []
-    values = iter([0.1, 0.5, 0.4, 0.3, 0.9])
-
-    def evaluate():
-        seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        return next(values)
-
-    history = train(model, *digits, steps=50, evaluate=evaluate, evaluate_every=3, patience=2, device="cpu")
-    assert history.evaluations == [(3, 0.1), (6, 0.5), (9, 0.4), (12, 0.3)]
-    assert history.stopped_early and history.steps == 12
-    assert all(torch.equal(tensor, seen[1][name]) for name, tensor in model.state_dict().items())
-
-
-def test_without_patience_the_last_weights_stay_and_the_end_is_evaluated(digits):
-    model = small_net()
-    history = train(model, *digits, steps=5, evaluate=lambda: 0.5, evaluate_every=2, device="cpu")
-    other = small_net()
-    train(other, *digits, steps=5, device="cpu")
-    assert [step for step, _ in history.evaluations] == [2, 4, 5] and same_weights(model, other)
+def test_the_loop_can_be_shown_as_it_is_in_a_notebook():
+    assert max(map(len, inspect.getsource(loop).splitlines())) <= 100
+    lines = inspect.getsource(train).split('"""')[2].splitlines()
+    order = ["batches.next()", "augment(x, y", 'group["lr"]', "loss(model", "backward", "scaler.step", "recent.append"]
+    found = [next(i for i, line in enumerate(lines) if part in line and "#" not in line) for part in order]
+    assert found == sorted(found)
 
 
 def test_a_loss_that_is_not_finite_names_its_step_and_what_to_try(digits):
@@ -161,7 +127,7 @@ def test_a_loss_that_is_not_finite_names_its_step_and_what_to_try(digits):
 
 
 def test_settings_that_make_no_sense_are_refused(digits):
-    for wrong in ({"steps": 0}, {"schedule": "linear"}, {"patience": 2}, {"precision": "fp8"}, {"learning_rate": 0}):
+    for wrong in ({"steps": 0}, {"warmup": -1}, {"batch_size": 0}, {"precision": "fp8"}, {"learning_rate": 0}):
         with pytest.raises(ValueError):
             train(small_net(), *digits, **{"steps": 1, "device": "cpu"} | wrong)
     with pytest.raises(CourseError, match="needs a GPU"):
@@ -180,7 +146,17 @@ def test_bf16_trains_on_the_cpu_and_keeps_the_weights_in_fp32(digits):
     assert kinds == [torch.bfloat16] * 2 and model[0].weight.dtype == torch.float32
 
 
-def test_predict_is_in_evaluation_mode_and_restores_each_parts_mode(digits):
+def test_evaluation_mode_ends_with_each_part_in_its_former_mode():
+    model = small_net()
+    model.train()
+    model[1].eval()
+    with pytest.raises(ZeroDivisionError), eval_mode(model) as same:
+        assert same is model and not any(part.training for part in model.modules())
+        raise ZeroDivisionError
+    assert model.training and model[5].training and not model[1].training
+
+
+def test_outputs_are_those_of_evaluation_mode_and_each_part_keeps_its_mode(digits):
     model = small_net(dropout=0.9)
     model.train()
     model[1].eval()
@@ -190,116 +166,12 @@ def test_predict_is_in_evaluation_mode_and_restores_each_parts_mode(digits):
     (first * torch.ones(1, requires_grad=True)).sum().backward()
 
 
-# checkpoints
-
-LONG = {"steps": 23, "batch_size": 50, "evaluate_every": 4, "patience": 9, "warmup": 3, "weight_decay": 0.1}
-
-
-class Interrupting:
-    """Augmentation that adds noise and, at one call, behaves like a user who stops the run."""
-
-    def __init__(self, at: int, how: str) -> None:
-        self.calls, self.at, self.how = 0, at, how
-
-    def __call__(self, images, labels, generator):
-        self.calls += 1
-        if self.calls == self.at:
-            if self.how == "raised":
-                raise KeyboardInterrupt
-            os.kill(os.getpid(), signal.SIGINT)
-        return add_noise(images, labels, generator)
-
-
-@pytest.mark.parametrize("how", ["raised", "signal"])
-@pytest.mark.parametrize("at", [3, 13, 23])
-def test_an_interrupted_training_ends_with_bitwise_the_same_weights(digits, tmp_path, how, at):
-    whole, broken = small_net(dropout=0.5), small_net(dropout=0.5)
-    path = tmp_path / "run.pt"
-    handler = signal.getsignal(signal.SIGINT)
-    expected = train_with_state(whole, digits, Interrupting(0, how))
-    with pytest.raises(KeyboardInterrupt):
-        train_with_state(broken, digits, Interrupting(at, how), path)
-    assert signal.getsignal(signal.SIGINT) is handler
-    fresh = small_net(seed=5, dropout=0.5)
-    history = train_with_state(fresh, digits, Interrupting(0, how), path)
-    assert same_weights(fresh, whole)
-    assert history.losses == expected.losses and history.evaluations == expected.evaluations
-
-
-def train_with_state(model, digits, augment, checkpoint=None, **others):
-    def evaluate():
-        return accuracy(outputs(model, digits[0][:200]), digits[1][:200])
-
-    options = {**LONG, "augment": augment, "evaluate": evaluate, "checkpoint": checkpoint, "device": "cpu"} | others
-    return train(model, *digits, **options)
-
-
-def test_a_killed_training_goes_on_from_its_last_checkpoint(digits, tmp_path):
-    class Killed(BaseException):
-        pass
-
-    class Kill(Interrupting):
-        def __call__(self, images, labels, generator):
-            if self.calls == 12:
-                raise Killed
-            return super().__call__(images, labels, generator)
-
-    Kill.__name__ = "Interrupting"
-    path, whole, fresh = tmp_path / "run.pt", small_net(dropout=0.5), small_net(seed=5, dropout=0.5)
-    train_with_state(whole, digits, Interrupting(0, ""))
-    with pytest.raises(Killed):
-        train_with_state(small_net(dropout=0.5), digits, Kill(0, ""), path, checkpoint_every=5)
-    augment = Interrupting(0, "")
-    train_with_state(fresh, digits, augment, path, checkpoint_every=5)
-    assert augment.calls == 23 - 10 and same_weights(fresh, whole)
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_finished_training_is_not_run_again(digits, tmp_path):
-    path, first, second = tmp_path / "run.pt", small_net(), small_net(seed=3)
-    train(first, *digits, steps=4, checkpoint=path, device="cpu")
-
-    def never(images, labels, generator):
-        raise AssertionError("trained again")
-
-    never.__qualname__ = "none"
-    history = train(second, *digits, steps=4, checkpoint=path, augment=never, device="cpu")
-    assert same_weights(first, second) and history.steps == 4
-
-
-def test_a_checkpoint_of_other_settings_or_other_data_is_refused_in_words(digits, tmp_path):
-    path, (images, labels) = tmp_path / "run.pt", digits
-    train(small_net(), images, labels, steps=2, checkpoint=path, device="cpu")
-    with pytest.raises(CourseError, match="learning_rate was 0.001, now it is 0.1"):
-        train(small_net(), images, labels, steps=2, learning_rate=0.1, checkpoint=path, device="cpu")
-    with pytest.raises(CourseError, match="another training: images"):
-        train(small_net(), images.flip(0), labels, steps=2, checkpoint=path, device="cpu")
-
-
-def test_a_checkpoint_knows_the_strength_that_its_augmentation_was_made_with(digits, tmp_path):
-    def of_strength(strength):
-        return lambda images, labels, generator: (images * strength, labels)
-
-    train(small_net(), *digits, steps=1, augment=of_strength(0.5), checkpoint=tmp_path / "run.pt", device="cpu")
-    with pytest.raises(CourseError, match=r"augment was .*\(0.5\), now it is .*\(0.9\)"):
-        train(small_net(), *digits, steps=1, augment=of_strength(0.9), checkpoint=tmp_path / "run.pt", device="cpu")
-
-
-def test_a_broken_checkpoint_is_named(digits, tmp_path):
-    path = tmp_path / "run.pt"
-    path.write_bytes(b"half a file")
-    with pytest.raises(CourseError, match="run.pt cannot be read.*Delete it"):
-        train(small_net(), *digits, steps=1, checkpoint=path, device="cpu")
-
-
 # sweeps
 
 
 def trained(seed: int, steps: int) -> dict:
-    images, labels = load_digits(return_X_y=True)
-    images, labels = torch.as_tensor(images.reshape(-1, 1, 8, 8) / 16, dtype=torch.float32), torch.as_tensor(labels)
     model = small_net(seed, dropout=0.3)
-    history = train(model, images, labels, steps=steps, seed=seed, augment=add_noise, device="cpu")
+    history = train(model, *digit_images(), steps=steps, seed=seed, augment=add_noise, device="cpu")
     return {"losses": history.losses, "weights": model[0].weight.sum().item(), "threads": torch.get_num_threads()}
 
 
