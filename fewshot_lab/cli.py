@@ -228,12 +228,17 @@ def tables(
 def lab(context: typer.Context, language: Language = None) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.
 
-    It begins with a page of the chapters and your progress, /fewshot-lab.
+    It begins with a page of the chapters and your progress, /fewshot-lab, and works on copies of the notebooks in work/.
     """
     from .course.chapters import course_root
     from .course.kernels import common_environment
+    from .course.work import make_copies
 
     _speak(language)
+    try:
+        make_copies()
+    except CourseError as error:  # a course that many read and nobody writes: its own notebooks can still be looked at
+        print(error, file=sys.stderr)
     os.environ.update(common_environment())
     settings = [f"--ServerApp.root_dir={course_root()}", "--LabApp.default_url=/fewshot-lab"]
     settings += ["--ServerApp.jpserver_extensions={'fewshot_lab.course.landing': True}"]
@@ -241,6 +246,19 @@ def lab(context: typer.Context, language: Language = None) -> None:
     if os.name == "posix":
         os.execv(sys.executable, command)  # in this process's place, so that Ctrl-C and signals reach JupyterLab itself
     raise typer.Exit(subprocess.run(command).returncode)
+
+
+@app.command()
+def update(chapters: Chapters = None) -> None:
+    """Take newer chapters of the course into your copies in work/, with your answers in them; the old copies are kept."""
+    from .course.work import renew
+
+    renewed = renew(chapters or [])
+    for copy, before, lost in renewed:
+        answers = f"; no cell is there any more for your {', '.join(lost)}" if lost else ""
+        print(f"{copy}: the new text with your answers{answers}. Before: {before}")
+    if not renewed:
+        print("Your copies have the course's texts.")
 
 
 @app.command()

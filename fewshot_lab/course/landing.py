@@ -20,8 +20,9 @@ from ..evidence import CLAIMS, course_records, ledger
 from ..evidence.course_records import latest_in
 from ..html import render
 from ..languages import KNOWN, language, later, say, speaking
-from .chapters import Chapter, course_root
+from .chapters import Chapter, chapters, course_root
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
+from .work import make_copies, opened, outdated
 
 POLL_SECONDS = 4
 COOKIE = "fewshot-lab-language"
@@ -46,6 +47,10 @@ WORDS = {
     "results": later("The results of your latest run"),
     "leaderboard": later("The leaderboard of few-shot methods, in chapter {number}"),
     "back": later("All chapters"),
+    "newer": later(
+        "The course has a newer text of: {numbers}. Your copies stay as they are. To take the new text with your answers in "
+        "it, close these chapters and type: fewshot-lab update"
+    ),
     "kept": later("Progress is noted when you run a check in a notebook. It stays on this machine."),
     "lost": later("The server does not answer. Start it again with make lab: that opens a new page."),
     START: later("Start"),
@@ -99,7 +104,7 @@ class Landing(_Page):
     def get(self) -> None:
         with self.speaking():
             try:
-                self.finish(landing(progress(), self.base_url, self.settings["server_root_dir"]))
+                self.finish(landing(progress(), self.base_url, self.settings["server_root_dir"], _news_of_copies()))
             except CourseError as error:
                 self.show(_word("title"), _alert(error), below=False)
 
@@ -166,6 +171,16 @@ def _alert(error: CourseError) -> Markup:
     return Markup("<p role=alert>{}</p>").format(error)
 
 
+def _news_of_copies() -> str:
+    """Makes the learner's copies that are missing; says for which chapters the course has a newer text, or what went wrong."""
+    try:
+        make_copies()
+        numbers = ", ".join(chapter.id for chapter in outdated())
+    except CourseError as error:
+        return str(error)
+    return _word("newer", numbers=numbers) if numbers else ""
+
+
 def ours(base: str, *parts: str) -> str:
     """The address of the page, or of one below it, in a server whose base URL is `base`."""
     return url_path_join(base, "fewshot-lab", *parts)
@@ -180,8 +195,8 @@ def link(path: Path, base: str, root: str, view: str = "lab/tree") -> str | None
     return url_path_join(base, view, url_escape(place.as_posix()))
 
 
-def landing(course: list[Progress], base: str, root: str) -> str:
-    """The first page as HTML; `live` gives what changes on it."""
+def landing(course: list[Progress], base: str, root: str, note: str = "") -> str:
+    """The first page as HTML, with a note for the learner; `live` gives what changes on it."""
     return render(
         "landing",
         **_of_every_page(_word("title")),
@@ -189,6 +204,7 @@ def landing(course: list[Progress], base: str, root: str) -> str:
         chapters=[_facts(one.chapter) for one in course],
         links=_links(course, base, root),
         now=live(course, base, root),
+        note=note,
         news=ours(base, f"progress?lang={language()}"),
         milliseconds=POLL_SECONDS * 1000,
     )
@@ -214,7 +230,7 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
 
 
 def _href(chapter: Chapter, base: str, root: str) -> dict[str, str]:
-    address = link(chapter.notebook, base, root)
+    address = link(opened(chapter), base, root)
     return {"href": address} if address else {}
 
 
@@ -248,7 +264,7 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
     results = latest_in(course_root() / "runs") / "index.html"
     links = [
         (ours(base, "claims"), _word("claims_link"), _word("claims_remark")),
-        (link(last.notebook, base, root), _word("leaderboard", number=last.id), ""),
+        (link(opened(last), base, root), _word("leaderboard", number=last.id), ""),
         (link(results, base, root, "files") if results.exists() else None, _word("results"), ""),
         (ours(base, "doctor"), _word("doctor_link"), ""),
     ]
@@ -257,6 +273,7 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
 
 def _ledger() -> Markup:
     """The ledger as HTML, without links, which would lead astray here."""
-    found = course_records(course_root() / "notebooks", chapter="")
+    last = chapters()[-1]
+    found = course_records(opened(last).parent, chapter="")
     claims = ledger([dataclasses.replace(one, notebook="") for one in found if one.chapter])
     return Markup("<p>{}.</p>\n{}").format(claims.counts(), Markup(claims._repr_html_()))

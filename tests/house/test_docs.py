@@ -35,6 +35,7 @@ ONLY_PARSED = {
     "compare": "tests/course/test_course.py",
     "site": "tests/course/test_site.py",
     "progress": "tests/course/test_progress.py",
+    "update": "tests/course/test_work.py",
     "assets bundle": "tests/assets/test_offline.py",
     "assets use": "tests/assets/test_offline.py",
     "assets fetch": "tests/assets/test_assets.py",

@@ -1,0 +1,107 @@
+"""A learner's own copies of the chapters, in work/ beside notebooks/: made once, never overwritten, unknown to git.
+
+The clone itself stays as it came, so that `git pull` has nothing to merge. A copy's metadata say which text it was made from;
+when the course has a newer one, `renew` takes it and puts the learner's answers into it.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import CourseError
+from ..files import write_atomically
+from .build import STUB
+from .chapters import Chapter, chapters, choose
+
+_KEY = "fewshot_lab"  # in a copy's metadata: {"text": sha256 of the chapter's text, "answers": {grade_id: that of its cell}}
+
+
+def copy_of(chapter: Chapter) -> Path:
+    """Where the learner's copy of a chapter is or will be."""
+    return chapter.notebook.parents[1] / "work" / chapter.notebook.name
+
+
+def opened(chapter: Chapter) -> Path:
+    """The notebook that a learner opens: the copy, or the course's own where there is no copy."""
+    return copy_of(chapter) if copy_of(chapter).exists() else chapter.notebook
+
+
+def make_copies() -> list[Path]:
+    """Copies the chapters that have no copy yet and returns the new files; raises CourseError when they cannot be written."""
+    missing = [it for it in chapters() if it.notebook.exists() and not copy_of(it).exists()]
+    return [_write(_read(chapter.notebook), copy_of(chapter)) for chapter in missing]
+
+
+def outdated() -> list[Chapter]:
+    """The chapters whose text in the course is not the one that the learner's copy was made from."""
+    both = [chapter for chapter in chapters() if chapter.notebook.exists() and copy_of(chapter).exists()]
+    made_from = {chapter: _read(copy_of(chapter))["metadata"].get(_KEY) for chapter in both}
+    # A notebook that a person put there was made from no text that we know: it is left alone.
+    return [it for it in both if made_from[it] and made_from[it]["text"] != _sha256(_read(it.notebook)["cells"])]
+
+
+def renew(names: Sequence[str] = ()) -> list[tuple[Path, Path, list[str]]]:
+    """Replaces the outdated copies of these chapters (all by default) by the course's text with the learner's answers in it.
+
+    An answer is what a learner changed in the cell of an exercise or of a question in words. The old copies are kept in
+    work/before/<time>/. Returns (copy, old copy, names of the answers that have no cell any more) for each.
+    """
+    asked, now = {chapter.id for chapter in choose(tuple(names))}, datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    return [_renewed(chapter, now) for chapter in outdated() if chapter.id in asked]
+
+
+def _renewed(chapter: Chapter, now: str) -> tuple[Path, Path, list[str]]:
+    copy = copy_of(chapter)
+    old, new = _read(copy), _read(chapter.notebook)
+    made_from = _made_from(new)  # before the answers come in: they are no text of the course
+    blank, cells = old["metadata"][_KEY]["answers"], _answer_cells(new)
+    answers = {name: it for name, it in _answer_cells(old).items() if _is_answer(it, cells.get(name), blank.get(name))}
+    for name in answers.keys() & cells.keys():
+        cells[name]["source"] = answers[name]["source"]
+    kept = copy.parent / "before" / now / copy.name
+    write_atomically(kept, copy.read_bytes())
+    return _write(new, copy, made_from), kept, [name for name in answers if name not in cells]
+
+
+def _is_answer(old: dict, new: dict | None, blank: str | None) -> bool:
+    """Whether a learner changed a cell: it is not what was copied, or it was answered in notebooks/ before it was copied."""
+    return _sha256([old]) != blank or (new is not None and _has_stub(new) and not _has_stub(old))
+
+
+def _has_stub(cell: dict) -> bool:
+    return STUB[cell["cell_type"]].splitlines()[-1] in "".join(cell["source"])
+
+
+def _read(path: Path) -> dict:
+    """A notebook as plain JSON: nbformat would take a second for all of them, and the page of chapters asks each time."""
+    try:
+        nb = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(nb["cells"], list) and isinstance(nb["metadata"], dict):
+            return nb
+        raise ValueError("no cells")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CourseError(f"{path} is no notebook that can be read ({error!r}). Rename it, and a new copy is made.") from error
+
+
+def _write(nb: dict, path: Path, made_from: dict | None = None) -> Path:
+    nb["metadata"][_KEY] = made_from or _made_from(nb)
+    write_atomically(path, json.dumps(nb, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def _made_from(nb: dict) -> dict:
+    return {"text": _sha256(nb["cells"]), "answers": {name: _sha256([cell]) for name, cell in _answer_cells(nb).items()}}
+
+
+def _answer_cells(nb: dict) -> dict[str, dict]:
+    """The cells that a learner writes into, by grade_id."""
+    marked = [(cell["metadata"].get("nbgrader", {}), cell) for cell in nb["cells"]]
+    return {of_cell["grade_id"]: cell for of_cell, cell in marked if of_cell.get("solution")}
+
+
+def _sha256(cells: list[dict]) -> str:
+    """The sha256 of cells' types and texts; outputs do not count."""
+    texts = [[cell["cell_type"], "".join(cell["source"])] for cell in cells]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()

@@ -1,0 +1,164 @@
+"""A learner works on copies: what was written is never lost, a newer course brings its text and keeps the answers."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from places import ROOT
+
+from fewshot_lab import CourseError, cli
+from fewshot_lab.course import build, landing, progress, work
+from fewshot_lab.course.chapters import chapters
+
+HEAD = "# ---\n# jupyter:\n#   question: Is it so?\n# ---\n\n# %% [markdown]\n# # 0{n} · Number {n}\n#\n# {words}\n\n"
+EXERCISE = '# %% exercise="{name}"\ndef {name}({taken}):\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n\n'
+PLAN = '# %% [markdown] answer="plan" points=2\n# ### BEGIN SOLUTION\n# A plan.\n# ### END SOLUTION\n'
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of two chapters, built: exercises a and b and a question in words, and exercise c."""
+    monkeypatch.setenv("FEWSHOT_LAB_COURSE", str(tmp_path))
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path / "home"))
+    source = tmp_path / "notebooks" / "source"
+    source.mkdir(parents=True)
+    a, b, c = (EXERCISE.format(name=name, taken="x") for name in "abc")
+    (source / "01_one.py").write_text(HEAD.format(n=1, words="Words.") + a + b + PLAN)
+    (source / "02_two.py").write_text(HEAD.format(n=2, words="Words.") + c)
+    build.write_notebooks(execute=False)
+    return tmp_path
+
+
+def answer(path, **answers: str) -> None:
+    """Writes a learner's answers into a copy, by grade_id, and adds a cell."""
+    nb = json.loads(path.read_text())
+    for cell in nb["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = answers.get(name, cell["source"])
+    nb["cells"].append({"cell_type": "markdown", "id": "own", "metadata": {}, "source": "A note of mine."})
+    path.write_text(json.dumps(nb))
+
+
+def sources(path) -> dict[str, str]:
+    cells = json.loads(path.read_text())["cells"]
+    return {cell["metadata"].get("nbgrader", {}).get("grade_id", cell["id"]): "".join(cell["source"]) for cell in cells}
+
+
+def command(monkeypatch, capsys, *words: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    return capsys.readouterr().out
+
+
+def test_copies_are_made_once_and_what_a_learner_wrote_stays(course):
+    one, two = work.make_copies()
+    assert (one, two) == (course / "work" / "01_one.ipynb", course / "work" / "02_two.ipynb")
+    answer(one, a="def a(x):\n    return 2")
+    two.unlink()
+    mine = one.read_bytes()
+    build.write_notebooks(execute=False)
+    assert work.make_copies() == [two] and one.read_bytes() == mine
+    assert work.outdated() == [] and work.renew() == []
+    assert [work.opened(chapter) for chapter in chapters()] == [one, two]
+
+
+def test_a_newer_course_brings_its_text_and_the_answers_stay(course, monkeypatch, capsys):
+    one, two = work.make_copies()
+    answer(one, a="def a(x):\n    return 2", plan="My plan.")
+    before = one.read_bytes()
+    a, b = EXERCISE.format(name="a", taken="x"), EXERCISE.format(name="b", taken="x, y")
+    (course / "notebooks" / "source" / "01_one.py").write_text(HEAD.format(n=1, words="Better words.") + a + b + PLAN)
+    build.write_notebooks(execute=False)
+    assert [chapter.id for chapter in work.outdated()] == ["01"] and one.read_bytes() == before
+    assert work.renew(["02"]) == []
+    said = command(monkeypatch, capsys, "update", "01")
+    texts = sources(one)
+    assert texts["a"] == "def a(x):\n    return 2" and texts["plan"] == "My plan."
+    assert texts["b"].startswith("def b(x, y):") and "own" not in texts  # an exercise not yet begun is the course's new one
+    assert any("Better words." in text for text in texts.values())
+    [kept] = course.glob("work/before/*/01_one.ipynb")
+    assert kept.read_bytes() == before and str(kept) in said
+    assert work.outdated() == [] and command(monkeypatch, capsys, "update") == "Your copies have the course's texts.\n"
+
+
+def test_an_answer_whose_exercise_is_gone_is_named_and_kept_in_the_old_copy(course, monkeypatch, capsys):
+    one, _ = work.make_copies()
+    answer(one, a="def a(x):\n    return 2", b="def b(x):\n    return 3")
+    source = course / "notebooks" / "source" / "01_one.py"
+    source.write_text(HEAD.format(n=1, words="Words.") + EXERCISE.format(name="a", taken="x"))
+    build.write_notebooks(execute=False)
+    assert "no cell is there any more for your b." in command(monkeypatch, capsys, "update")
+    [kept] = course.glob("work/before/*/01_one.ipynb")
+    assert "return 3" in sources(kept)["b"]
+
+
+def test_answers_written_into_the_notebooks_of_the_clone_move_into_the_copies(course):
+    """Whoever answered before there were copies, and then takes the notebooks back to git's state, loses nothing."""
+    answer(course / "notebooks" / "01_one.ipynb", a="def a(x):\n    return 2")
+    one, _ = work.make_copies()
+    assert sources(one)["a"] == "def a(x):\n    return 2"
+    build.write_notebooks(execute=False)
+    assert len(work.renew()) == 1
+    assert sources(one)["a"] == "def a(x):\n    return 2" and "YOUR CODE HERE" in sources(one)["b"]
+
+
+def test_git_pulls_a_newer_course_into_a_clone_full_of_answers(course, tmp_path_factory, monkeypatch):
+    def git(folder, *words: str) -> str:
+        named = ["-c", "user.name=maker", "-c", "user.email=maker@example.org"]
+        return subprocess.run(["git", *named, *words], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+    shutil.copy(ROOT / ".gitignore", course)
+    git(course, "init", "-q")
+    git(course, "add", ".")
+    git(course, "commit", "-qm", "a course")
+    clone = tmp_path_factory.mktemp("learner") / "clone"
+    git(course, "clone", "-q", ".", str(clone))
+    (course / "notebooks" / "source" / "02_two.py").write_text(
+        HEAD.format(n=2, words="Better.") + EXERCISE.format(name="c", taken="x")
+    )
+    build.write_notebooks(execute=False)
+    git(course, "commit", "-qam", "a better course")
+    monkeypatch.setenv("FEWSHOT_LAB_COURSE", str(clone))
+    _, two = work.make_copies()
+    answer(two, c="def c(x):\n    return 2")
+    assert git(clone, "status", "--porcelain") == ""
+    git(clone, "pull", "-q")
+    assert [chapter.id for chapter in work.outdated()] == ["02"] and len(work.renew()) == 1
+    assert sources(two)["c"] == "def c(x):\n    return 2" and "Better." in two.read_text()
+    assert git(clone, "status", "--porcelain") == ""
+
+
+def test_the_page_opens_the_copies_and_says_when_the_course_is_newer(course):
+    def page() -> str:
+        note = landing._news_of_copies()
+        return landing.landing(progress.progress(), "/", str(course), note)
+
+    assert 'href="/lab/tree/work/01_one.ipynb"' in page() and "newer text" not in page()
+    (course / "notebooks" / "source" / "02_two.py").write_text(HEAD.format(n=2, words="Better."))
+    build.write_notebooks(execute=False)
+    assert "The course has a newer text of: 02." in page()
+    (course / "work" / "02_two.ipynb").write_text("{}")
+    assert "is no notebook that can be read" in page() and 'href="/lab/tree/work/01_one.ipynb"' in page()
+
+
+def test_a_notebook_of_ones_own_in_work_is_left_alone(course):
+    (course / "work").mkdir()
+    own = course / "work" / "01_one.ipynb"
+    own.write_bytes((course / "notebooks" / "01_one.ipynb").read_bytes())
+    (course / "notebooks" / "source" / "01_one.py").write_text(HEAD.format(n=1, words="Better."))
+    build.write_notebooks(execute=False)
+    before = own.read_bytes()
+    assert [path.name for path in work.make_copies()] == ["02_two.ipynb"]
+    assert work.outdated() == [] and work.renew() == [] and own.read_bytes() == before
+
+
+def test_a_course_that_cannot_be_written_opens_its_own_notebooks(course):
+    (course / "work").write_text("a file where a folder is needed")
+    with pytest.raises(CourseError, match="Cannot write"):
+        work.make_copies()
+    assert "Cannot write" in landing._news_of_copies()
+    assert 'href="/lab/tree/notebooks/01_one.ipynb"' in landing.landing(progress.progress(), "/", str(course))
