@@ -1,12 +1,12 @@
 """Chapter 09's explorer: edit a template and its label words, and see what a language model answers."""
 
-import html
-
 import ipywidgets
 import torch
+from markupsafe import Markup
 
 from ..data.glosses import TextTask
 from ..figures import Picture, new_figure, style
+from ..html import table
 from ..languages import english, later, say
 from ..methods import prompts
 from .explorer import Explorer, choice
@@ -63,31 +63,29 @@ class PromptExplorer(Explorer):
         """Whether the highest score is the text's class: booleans (texts,)."""
         return scores.argmax(dim=1) == self.task.validation_labels[self.rows]
 
-    def page(self) -> str:
+    def page(self) -> Markup:
         scores = self.scores()
-        heads = "".join(f"<th scope='col'>{html.escape(word.strip())}</th>" for word in self["words"].split(","))
-        lines = []
+        words = [word.strip() for word in self["words"].split(",")]
+        rows = []
         for text, share, right, row in zip(self.texts, scores.softmax(1), self.right(scores), self.rows, strict=True):
-            looks = ["font-weight:bold;text-decoration:underline" if p == share.max() else "" for p in share]
-            cells = "".join(f"<td style='text-align:right;{look}'>{p:.2f}</td>" for p, look in zip(share, looks, strict=True))
-            label = html.escape(self.task.classes[self.task.validation_labels[row]])
-            said = f"<td>{'✓' if right else '✗'} {label}</td>"
-            lines.append(f"<tr><td style='text-align:left;max-width:26em'>{html.escape(text)}</td>{cells}{said}</tr>")
-        head = f"<tr><th scope='col'>{say('text')}</th>{heads}<th scope='col'>{say('its class')}</th></tr>"
+            shares = [Markup("<b><u>{:.2f}</u></b>" if p == share.max() else "{:.2f}").format(p) for p in share.tolist()]
+            label = self.task.classes[self.task.validation_labels[row]]
+            rows.append((text, *shares, f"{'✓' if right else '✗'} {label}"))
         told = say(
             "{right} of {count} right. The numbers: each word's share among the label words.",
             right=int(self.right(scores).sum()),
             count=len(self.texts),
         )
-        tokens = say("The first text's tokens: {tokens}", tokens=self.tokens())
-        return f"<table>{head}{''.join(lines)}</table><p>{told}</p><p>{tokens}</p>"
+        tokens = Markup(say("The first text's tokens: {tokens}")).format(tokens=self.tokens())
+        shown = table((say("text"), *words, say("its class")), rows, numbers=range(1, 1 + len(words)))
+        return shown + Markup("<p>{}</p><p>{}</p>").format(told, tokens)
 
-    def tokens(self) -> str:
+    def tokens(self) -> Markup:
         """The tokens of the first text in the template, each in a frame, spaces and line ends made visible."""
         filled = self["template"].replace("\\n", "\n").replace(prompts.SLOT, self.texts[0])
         ids = self.tokenizer(filled, add_special_tokens=False)["input_ids"]
-        pieces = [html.escape(self.tokenizer.decode([token])).replace(" ", "␣").replace("\n", "⏎") for token in ids]
-        return " ".join(f"<span style='border:1px solid;border-radius:3px;padding:0 2px'>{piece}</span>" for piece in pieces)
+        pieces = [self.tokenizer.decode([token]).replace(" ", "␣").replace("\n", "⏎") for token in ids]
+        return Markup(" ").join(Markup("<span class='token'>{}</span>").format(piece) for piece in pieces)
 
     def still(self) -> Picture:
         scores = self.scores()
