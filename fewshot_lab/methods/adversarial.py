@@ -17,11 +17,9 @@ from .. import data
 from ..augment import as_augment
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, cross_entropy, outputs, train
+from ..training import Augment, Loss, accuracy, cross_entropy, outputs, train
 from .attacks import ImageLoss, Loop, cross_entropy_of, eval_without_weight_gradients, pgd, project_linf, random_start, survives
 
-Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 Trades = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 METHODS = ("plain", "adversarial", "trades", "free")
 MOST_ATTACKED = 128  # test images that a trained network is attacked on

@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..training import eval_mode
+
 ImageLoss = Callable[[Tensor], Tensor]
 Loop = Callable[..., Tensor]
 NORMS = ("linf", "l2")
@@ -227,18 +229,15 @@ def eval_without_weight_gradients(model: nn.Module) -> Iterator[None]:
 
     Only the images' gradient is wanted: a backward pass without the weights' is cheaper and leaves a training's untouched.
     """
-    modes = [(module, module.training) for module in model.modules()]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    model.eval()
-    try:
-        for weight in weights:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for weight in weights:
-            weight.requires_grad_()
-        for module, training in modes:
-            module.training = training
+    with eval_mode(model):
+        try:
+            for weight in weights:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for weight in weights:
+                weight.requires_grad_()
 
 
 def _unit(vectors: Tensor) -> Tensor:

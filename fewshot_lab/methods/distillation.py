@@ -20,13 +20,12 @@ from .. import data
 from ..augment import as_augment, get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, cross_entropy, outputs, train
+from ..training import Augment, Loss, accuracy, cross_entropy, outputs, train
 
 TEMPERATURE = 4.0
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 Mixed = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def softened(logits: Tensor, temperature: float) -> Tensor:
@@ -159,7 +158,7 @@ def packed(teacher_logits: Tensor, labels: Tensor) -> Tensor:
     return torch.cat([teacher_logits, column[..., None]], dim=-1)
 
 
-def replaying(views: Tensor, targets: Tensor) -> Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]:
+def replaying(views: Tensor, targets: Tensor) -> Augment:
     """An `augment` for `training.train` whose labels are the images' places: each image in a random one of its views.
 
     views: uint8 (copies, n, 1, H, W). targets: (copies, n, ...), what belongs to each view.

@@ -22,7 +22,7 @@ from .. import data
 from ..errors import CourseError
 from ..models import Discriminator, Generator
 from ..runtime import seed_everything
-from ..training import Batches, processes, progress_bar
+from ..training import Batches, eval_mode, processes, progress_bar
 
 LARGEST_SIDE = 16  # pixels: larger images are halved, so that small fully connected nets suffice
 AVERAGE = 0.99  # the share of the old weights that a step keeps in the running average
@@ -272,11 +272,9 @@ def sample(G: Generator, per_class: int, *, seed: int = 0, truncation: float = 1
 @torch.no_grad()
 def decode(G: Generator, z: Tensor, y: Tensor) -> Tensor:
     """G(z, y) in evaluation mode on the CPU; z (N, noise), y (N, classes), one-hot or mixed. G's mode is kept."""
-    device, training = next(G.parameters()).device, G.training
-    G.eval()
-    x = G(z.to(device), y.to(device)).cpu()
-    G.train(training)
-    return x
+    device = next(G.parameters()).device
+    with eval_mode(G):
+        return G(z.to(device), y.to(device)).cpu()
 
 
 def between(z_a: Tensor, z_b: Tensor, t: Tensor) -> Tensor:

@@ -14,10 +14,9 @@ from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
 from ..data.glyphs import jitter
 from ..models import encoder_net
 from ..runtime import seed_everything, world_size
-from ..training import outputs, train
+from ..training import Loss, outputs, train
 
 Rule = Callable[[Tensor, Tensor], Tensor]
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def prototypes(support: Tensor) -> Tensor:
