@@ -33,6 +33,7 @@ _HOME_OF = {
     "combinations": "training",
     "predict": "widgets",
     "recall": "widgets",
+    "source": "widgets",
 }
 _ROOMS = (
     "assets augment checking course data evidence exercises figures languages methods models runtime training widgets".split()

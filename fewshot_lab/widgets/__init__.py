@@ -12,6 +12,7 @@ from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .prompt import PromptExplorer
 from .question import predict, recall
+from .source import source
 from .temperature import TemperatureExplorer
 from .text import LabelMarker, TextExplorer
 
@@ -32,4 +33,5 @@ __all__ = [
     "TextExplorer",
     "predict",
     "recall",
+    "source",
 ]

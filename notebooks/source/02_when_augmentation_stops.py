@@ -80,6 +80,18 @@ POLICIES = {
 }
 
 # %% [markdown]
+# ## See: the training loop
+#
+# Every network of this course is trained by one loop, `training.train`. A step takes a **batch**, **augments** it, sets the
+# learning **rate**, computes the **loss** and its gradients, takes the **step** and writes the loss into the **history**. Later
+# chapters change one line of it: what `loss` computes, what `augment` does, what the labels are.
+
+# %%
+lab.source(lab.training.train, "for step in")
+
+# %% [markdown]
+# The policy enters at `augment`: every time an image comes back, it comes back changed. The net never sees the same batch twice.
+#
 # ## Measure it: learning curves
 #
 # A small convolutional net, trained from scratch on K labels per class, with each policy, for several draws of the labels. The

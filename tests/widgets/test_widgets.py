@@ -133,3 +133,18 @@ def test_a_figure_without_alternative_text_says_its_title_and_its_numbers():
     }
     for expected, picture in texts.items():
         assert picture.alt == expected
+
+
+def test_the_source_of_a_function_is_shown_whole_or_from_one_line_on():
+    def counted(items):
+        count = 0
+        for _ in items:
+            count += 1
+
+            count += 0
+        return count
+
+    assert lab.source(counted).data.startswith("```python\ndef counted(items):")
+    assert lab.source(counted, "for _").data == "```python\nfor _ in items:\n    count += 1\n\n    count += 0\n```"
+    with pytest.raises(ValueError, match="while"):
+        lab.source(counted, "while")
