@@ -21,7 +21,7 @@ Views = Sequence[tuple[str, float]]
 
 
 def unlabelled(dataset: str) -> Tensor:
-    """Images to learn from without labels, uint8 (N, 1, S, S): none is a test image, none has a test typeface.
+    """Images to learn from without labels, uint8 (N, 1, S, S): no test image, and no image in a test typeface.
 
     "glyphs": one jittered picture of every character of the training alphabets in every training typeface. Other
     data sets: their training images.
@@ -34,7 +34,7 @@ def unlabelled(dataset: str) -> Tensor:
 
 
 def encoder(size: int, *, channels: int = 1) -> nn.Sequential:
-    """f: images (B, channels, size, size) -> features (B, FEATURES); chapter 02's net without a layer of classes."""
+    """f: images (B, channels, size, size) -> features (B, FEATURES); chapter 02's net without its classification layer."""
     return conv_net(FEATURES, size=size, channels=channels)
 
 
@@ -42,7 +42,7 @@ def encoder(size: int, *, channels: int = 1) -> nn.Sequential:
 
 
 def rotation_batch(images: Tensor) -> tuple[Tensor, Tensor]:
-    """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and which turn each copy had: 0, 1, 2 or 3.
+    """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and each copy's number of quarter turns, 0 to 3.
 
     images: (B, C, S, S). Returns (4 B, C, S, S), all copies of one turn together, and labels (4 B,). Source: Gidaris et al.
     2018 (ICLR), section 2.1.
@@ -61,14 +61,24 @@ def rotation_prediction(
     device: str = "auto",
     progress: bool = False,
 ) -> tuple[nn.Sequential, History]:
-    """Trains an encoder to tell by how much an image was turned; returns it and the history of the loss.
+    """Trains an encoder to predict by how much an image was turned; returns it and the history of the loss.
 
-    images: uint8 (N, C, S, S). The loss is the cross-entropy over the four turns (Gidaris et al. 2018, ICLR, equation 3).
+    The loss is the cross-entropy over the four turns (Gidaris et al. 2018, ICLR, equation 3).
+
+    Args:
+        images: uint8 (N, C, S, S).
+        rotate: `rotation_batch`, or a learner's.
+        steps: of the training.
+        batch_size: images a step, each shown in all four turns.
+        seed: of everything random.
+        device: where to train.
+        progress: show a bar.
     """
     seed_everything(seed)
     f = encoder(images.shape[-1], channels=images.shape[1])
     head = nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, 4))
 
+    # The labels are made together with the images, so the task is an `augment` like any other.
     def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         copies, turns = rotate(x)
         return copies, turns.to(x.device)
@@ -87,10 +97,7 @@ def view(images: Tensor, views: Views, generator: torch.Generator | None = None)
 
 
 def positive_pairs(batch: int) -> Tensor:
-    """Where the other view of each row stands in [first views, second views]: i + B for the first B rows, then i - B.
-
-    Returns whole numbers (2 B,).
-    """
+    """The index of each row's other view in [first views, second views]: i + B for the first B rows, then i - B; (2 B,)."""
     return torch.arange(2 * batch).roll(batch)
 
 
@@ -110,6 +117,7 @@ def nt_xent(z: Tensor, temperature: float) -> Tensor:
     l_i = -log( exp(s_ij / tau) / sum_{k != i} exp(s_ik / tau) ) with j the other view of i, averaged over i. z: (2 B, d), the
     first views, then the second ones. Returns a scalar. Source: Chen et al. 2020 (ICML), equation 1.
     """
+    # A classification of 2 B rows into 2 B "classes". The diagonal is minus infinity, so its exp drops out of the sum (k != i).
     logits = similarity_matrix(z) / temperature  # (2 B, 2 B)
     return F.cross_entropy(logits, positive_pairs(len(z) // 2).to(z.device))
 
@@ -126,10 +134,24 @@ def simclr(
     device: str = "auto",
     progress: bool = False,
 ) -> tuple[nn.Sequential, History]:
-    """Trains an encoder to tell which two views come from one image; returns it and the history of the loss.
+    """Trains an encoder to predict which two views come from one image; returns it and the history of the loss.
 
-    images: uint8 (N, C, S, S). The loss sees g(f(x)): f is the encoder, g a head that is thrown away afterwards (Chen et al.
-    2020, ICML, section 2.1). With several processes every view is compared with those of all of them.
+    The loss sees g(f(x)): f is the encoder, g a projection head that is thrown away afterwards (Chen et al. 2020, ICML,
+    section 2.1).
+
+    Args:
+        images: uint8 (N, C, S, S).
+        views: the policies that make a view, (name, strength) one after the other.
+        loss: `nt_xent`, or a learner's.
+        temperature: tau of the loss.
+        steps: of the training.
+        batch_size: images a step, two views of each; the other images of the batch are the negatives.
+        seed: of everything random.
+        device: where to train.
+        progress: show a bar.
+
+    Raises:
+        CourseError: the batch cannot be divided equally among the processes.
     """
     if (batch := min(batch_size, len(images))) % world_size():
         raise CourseError(
@@ -144,13 +166,16 @@ def simclr(
         return torch.cat([view(x, views, generator), view(x, views, generator)]), y  # (2 B, C, S, S)
 
     def contrast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        z = torch.cat([all_gather(views_of_all) for views_of_all in model(x).chunk(2)])  # first views, then second ones
+        # With several processes every view is compared with those of all of them: the negatives are the whole batch's, as with
+        # one. First and second views are gathered apart, since `positive_pairs` expects all first views first.
+        z = torch.cat([all_gather(local) for local in model(x).chunk(2)])
         return loss(z, temperature)
 
     return f, _train(f, g, images, two_views, contrast, steps, batch_size, seed, device, progress)
 
 
 def _train(f, head, images, augment, loss, steps, batch_size, seed, device, progress) -> History:
+    # Labels are asked for by the loop, and there are none here: both tasks make their own.
     return train(
         nn.Sequential(f, head),
         images,

@@ -1,4 +1,7 @@
-"""Chapter 05's trainings, each one call whose result can be sent between processes, and what is measured on their encoders."""
+"""Chapter 05's trainings by name, and what is measured on their encoders.
+
+A training returns weights, not networks, so that a sweep can send its result between processes.
+"""
 
 import copy
 
@@ -14,11 +17,21 @@ RULES = {"prototypes": prototypes.prototype_rule, "matching": prototypes.matchin
 
 
 def fit(method: str, *, steps: int, seed: int, meta_steps: int = 0, device: str = "auto", **options) -> dict[str, dict]:
-    """Trains by a method's name; returns {"weights": {name: state}}, the weights on the CPU.
+    """Trains an encoder by the method of that name.
 
-    "prototypes", "matching": an encoder trained by episodes under that rule, with the `options` of `fit_by_episodes`.
-    "classes": an encoder trained as the body of a classifier; with `meta_steps` also "maml" and "first-order maml", 5-way
-    1-shot, which both start from that encoder.
+    Args:
+        method: "prototypes" or "matching": by episodes under that rule. "classes": as the backbone of a classifier.
+        steps: of the training.
+        seed: of everything random.
+        meta_steps: with "classes", also meta-train "maml" and "first-order maml", 5-way 1-shot, from that encoder.
+        device: where to train.
+        **options: of `fit_by_episodes`.
+
+    Returns:
+        {"weights": {name: state}}, the weights on the CPU.
+
+    Raises:
+        ValueError: an unknown method.
     """
     if method in RULES:
         encoder = prototypes.fit_by_episodes(RULES[method], steps=steps, seed=seed, device=device, **options)
@@ -28,7 +41,7 @@ def fit(method: str, *, steps: int, seed: int, meta_steps: int = 0, device: str 
     encoder = prototypes.fit_by_classes(steps=steps, seed=seed, device=device)
     weights = {"classes": _state(encoder)}
     for name, first_order in (("maml", False), ("first-order maml", True)) if meta_steps else ():
-        start = copy.deepcopy(encoder)
+        start = copy.deepcopy(encoder)  # fit_maml trains in place, and both start from the same weights
         weights[name] = _state(maml.fit_maml(start, steps=meta_steps, seed=seed, first_order=first_order, device=device))
     return {"weights": weights}
 
@@ -50,12 +63,20 @@ def learner_of(weights: dict[str, Tensor], way: int = 5) -> maml.Learner:
 def accuracies_by_draw(
     pool: Pool, features: Tensor, rule: Rule, *, tasks: int, draws: int, shots: int, way: int = 5, seed: int = 0
 ) -> Tensor:
-    """The test accuracy of `tasks` tasks under `draws` draws of their labels each: (tasks, draws).
+    """The accuracy of several tasks, each under several draws of its labels: (tasks, draws).
 
-    A task has fixed classes and fixed queries, so that only the `shots` labelled images of each class change between its draws.
+    Args:
+        pool: the images.
+        features: of all of them (rows, D).
+        rule: from features to logits.
+        tasks: how many; each has fixed classes and fixed queries.
+        draws: of each task's labelled images, the only thing that changes between them.
+        shots: labelled images of each class.
+        way: classes of a task.
+        seed: other tasks for another seed.
     """
-    numbers = range(seed * tasks, (seed + 1) * tasks)
-    drawn = [draw_tasks(pool, draws, way=way, shots=shots, seed=number) for number in numbers]
+    task_seeds = range(seed * tasks, (seed + 1) * tasks)
+    drawn = [draw_tasks(pool, draws, way=way, shots=shots, seed=task_seed) for task_seed in task_seeds]
     return torch.stack([episode_accuracies(features, task, rule) for task in drawn])
 
 

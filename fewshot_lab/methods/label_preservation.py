@@ -1,4 +1,4 @@
-"""Does a transformation keep the label? Asked of a trained classifier, class by class."""
+"""Does a transformation keep the label? A trained classifier answers, class by class."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,11 @@ TRANSFORMATIONS: dict[str, Transformation] = {
 
 @dataclass(frozen=True)
 class LabelPreservation:
-    """What `measure_label_preservation` found: predictions before and after, and the share kept per class."""
+    """The result of `measure_label_preservation`.
+
+    before: class numbers of the test images (n,). By the name of the transformation: after, the class numbers (n,) afterwards;
+    confidence, the classifier's in them (n,); kept, the share of each class that stays (classes,).
+    """
 
     task: ImageTask
     transformations: dict[str, Transformation]
@@ -43,18 +47,23 @@ def measure_label_preservation(
     transformations: dict[str, Transformation] | None = None,
     device: str = "auto",
 ) -> LabelPreservation:
-    """Classifies the test images (at most 2,000) before and after each transformation.
+    """Classifies the test images, capped, before and after each transformation.
 
-    Only images that the classifier reads rightly count: what it cannot read tells nothing about the transformation.
-    share_kept(before, after, classes) -> (classes,) shares, the exercise of chapter 01.
+    Args:
+        model: the trained classifier.
+        task: whose test images are used.
+        share_kept: share_kept(before, after, classes) -> shares (classes,), the exercise of chapter 01.
+        transformations: {name: images -> images}; None: TRANSFORMATIONS.
+        device: where to compute.
     """
     transformations = transformations or TRANSFORMATIONS
-    images, labels = task.capped().test_images, task.capped().test_labels
-    before = outputs(model, images, device=device).argmax(1)
-    right = before == labels
+    test = task.capped()
+    before = outputs(model, test.test_images, device=device).argmax(1)
+    # Only images that are classified correctly count: a label that was wrong before says nothing about the transformation.
+    correct = before == test.test_labels
     after, confidence, kept = {}, {}, {}
     for name, transformation in transformations.items():
-        shares = outputs(model, transformation(images), device=device).softmax(1)
+        shares = outputs(model, transformation(test.test_images), device=device).softmax(1)
         confidence[name], after[name] = shares.max(1)
-        kept[name] = share_kept(before[right], after[name][right], len(task.classes))
+        kept[name] = share_kept(before[correct], after[name][correct], len(task.classes))
     return LabelPreservation(task, transformations, before, after, confidence, kept)

@@ -1,4 +1,4 @@
-"""What features are worth: linear probe and nearest neighbours on frozen features, and training on from them."""
+"""What features are worth: linear probe and nearest neighbours on frozen features, and fine-tuning from them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from ..runtime import seed_everything
 from ..training import accuracy, outputs, train
 from .contrastive import FEATURES, Views, encoder, simclr, unlabelled
 
-COPIES = 10
+COPIES = 10  # augmented copies of each labelled image for `augmented_probe`
 
 
 def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
-    """The task with features f(x) in the place of its images; at most 2,000 test images."""
+    """The task, capped, with the features f(x) instead of its images: (N, D)."""
     task = task.capped()
     return replace(task, train_images=outputs(f, task.train_images), test_images=outputs(f, task.test_images))
 
@@ -26,15 +26,17 @@ def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
 def fit_linear(features: Tensor, labels: Tensor, like: Tensor):
     """A linear probe: multinomial logistic regression on frozen features; returns a function, features -> class numbers.
 
-    features: (n, d), labels: (n,). `like` (N, d): unlabelled features, whose means and spreads put every feature on one scale.
+    features: (n, d), labels: (n,). like: unlabelled features (N, d) that show how the features are distributed.
     Source: Alain & Bengio 2017 (ICLR workshop).
     """
     from sklearn.linear_model import LogisticRegression
 
-    mean, spread = like.mean(0), like.std(0).clamp_min(1e-6)
+    # Scaled by all features, not by the few labelled ones: with one label per class those have no spread worth the name.
+    mean, std = like.mean(0), like.std(0).clamp_min(1e-6)
 
     def scaled(z: Tensor):
-        return ((z - mean) / spread / z.shape[1] ** 0.5).numpy()
+        # Divided by the root of d, every row has a length of about 1, so one C suits encoders of any width.
+        return ((z - mean) / std / z.shape[1] ** 0.5).numpy()
 
     model = LogisticRegression(C=10.0, max_iter=500).fit(scaled(features), labels.numpy())
     return lambda z: torch.from_numpy(model.predict(scaled(z)))
@@ -54,28 +56,37 @@ def nearest_labels(features: Tensor, labels: Tensor, queries: Tensor, k: int, cl
 def linear_probe(task: ImageTask, *, shots: int, seed: int) -> float:
     """Test accuracy of a linear probe on `shots` labels per class; `task` holds features (see `embedded`)."""
     classify = fit_linear(*task.draw(shots, seed), like=task.train_images)
-    return _share(classify(task.test_images), task.test_labels)
+    return _accuracy(classify(task.test_images), task.test_labels)
 
 
 def neighbours_probe(task: ImageTask, *, shots: int, seed: int, nearest=nearest_labels) -> float:
-    """Test accuracy of the vote of the nearest neighbours, at most five of them; `task` holds features (see `embedded`)."""
+    """Test accuracy of the vote of the nearest neighbours, at most five of them; `task` holds features (see `embedded`).
+
+    nearest: `nearest_labels`, or a learner's function.
+    """
     features, labels = task.draw(shots, seed)
-    found = nearest(features, labels, task.test_images, min(5, shots), len(task.classes))
-    return _share(found, task.test_labels)
+    # Not more neighbours than a class has members: the others of the k would have to be of other classes.
+    predicted = nearest(features, labels, task.test_images, min(5, shots), len(task.classes))
+    return _accuracy(predicted, task.test_labels)
 
 
 def augmented_probe(task: ImageTask, f: nn.Module, *, shots: int, seed: int, policy: str, strength: float) -> float:
-    """Test accuracy of a linear probe on the features of the labelled images and of 10 changed copies of each.
+    """Test accuracy of a linear probe on the features of the labelled images and of COPIES augmented copies of each.
 
-    `task` holds images. Policy and strength as in `supervised.fit_few_shot`.
+    Args:
+        task: with images, not features.
+        f: the frozen encoder.
+        shots: labels per class.
+        seed: of the labels and of the policy's draws.
+        policy, strength: the augmentation of the copies.
     """
     features = embedded(task, f)
     images, labels = task.draw(shots, seed)
     generator = torch.Generator().manual_seed(seed)
     copies = get_policy(policy)(images.repeat(COPIES, 1, 1, 1), strength, generator)
-    shown = outputs(f, torch.cat([images, copies]))
-    classify = fit_linear(shown, labels.repeat(COPIES + 1), like=features.train_images)
-    return _share(classify(features.test_images), features.test_labels)
+    z = outputs(f, torch.cat([images, copies]))
+    classify = fit_linear(z, labels.repeat(COPIES + 1), like=features.train_images)
+    return _accuracy(classify(features.test_images), features.test_labels)
 
 
 def fit_from(
@@ -89,16 +100,27 @@ def fit_from(
     steps: int = 150,
     device: str = "auto",
 ) -> dict[str, float]:
-    """Trains encoder and linear layer on `shots` labels per class, from the encoder's weights `start` (None: from scratch).
+    """Trains encoder and linear layer on `shots` labels per class, fine-tuned from `start` or from scratch.
 
-    Everything but the start is the same, so the two are compared in pairs; labels are drawn as in `supervised.fit_few_shot`.
+    Args:
+        dataset: a name in data.TASKS.
+        shots: labels per class.
+        seed: of everything random; labels are drawn as in `supervised.fit_few_shot`. Equal seeds differ in the start alone,
+            so the two are compared in pairs.
+        start: the encoder's weights; None: from scratch.
+        policy, strength: the augmentation of each batch.
+        steps: of the training, with batches of 32.
+        device: where to train.
+
+    Returns:
+        test_accuracy.
     """
     task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
     f = encoder(images.shape[-1], channels=images.shape[1])
     model = nn.Sequential(f, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
-    if start is not None:
+    if start is not None:  # after the first weights are drawn, so that the linear layer starts alike with and without
         f.load_state_dict(start)
     train(
         model,
@@ -117,12 +139,25 @@ def fit_from(
 def fit_views(
     dataset: str, *, views: Views, shots: int, seed: int, draws: Sequence[int], steps: int, device: str = "auto"
 ) -> dict[str, float]:
-    """A short SimCLR training with these views; the mean accuracy of linear probes on several draws of labels."""
+    """A short SimCLR training, judged by linear probes.
+
+    Args:
+        dataset: a name in data.TASKS.
+        views: the policies that make the two views, (name, strength) one after the other.
+        shots: labels per class for the probes.
+        seed: of the training.
+        draws: seeds of the labels, one probe each.
+        steps: of the training.
+        device: where to train.
+
+    Returns:
+        test_accuracy (mean of the probes) and loss (of the last step).
+    """
     f, history = simclr(unlabelled(dataset), views, steps=steps, seed=seed, device=device)
     task = embedded(data.load(dataset), f)
-    probed = [linear_probe(task, shots=shots, seed=draw) for draw in draws]
-    return {"test_accuracy": sum(probed) / len(probed), "loss": history.losses[-1]}
+    accuracies = [linear_probe(task, shots=shots, seed=draw) for draw in draws]
+    return {"test_accuracy": sum(accuracies) / len(accuracies), "loss": history.losses[-1]}
 
 
-def _share(found: Tensor, labels: Tensor) -> float:
-    return (found == labels).float().mean().item()
+def _accuracy(predicted: Tensor, labels: Tensor) -> float:
+    return (predicted == labels).float().mean().item()

@@ -1,7 +1,6 @@
 """Model-agnostic meta-learning (MAML; Finn et al. 2017, ICML): weights from which a few gradient steps solve a new task.
 
-All tasks of a batch adapt at once: torch.func.vmap maps the gradient steps of one task over the tasks. Batch norm keeps the
-statistics of the start, so that a query is never classified with the help of the other queries.
+All tasks of a batch adapt at once: torch.func.vmap maps the gradient steps of one task over the tasks.
 """
 
 import torch
@@ -26,9 +25,10 @@ class Learner(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(features, way)
+        # From 0 all classes are equally likely in every new task; what the last task's classes were called is no knowledge.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.log_alpha = nn.Parameter(torch.tensor(alpha).log())
+        self.log_alpha = nn.Parameter(torch.tensor(alpha).log())  # as logarithms they stay positive, whatever the step
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.encoder(images))
@@ -42,9 +42,15 @@ class Learner(nn.Module):
 def adapt(
     learner: Learner, theta: Weights, images: Tensor, labels: Tensor, *, steps: int, first_order: bool = False
 ) -> Weights:
-    """theta' after `steps` times theta' = theta' - alpha * gradient of the support set's loss at theta' (equation 1).
+    """The adapted weights theta': `steps` times theta' <- theta' - alpha grad L(theta') on the support set (equation 1).
 
-    images (N * K, C, H, W), labels (N * K,). first_order: the gradients count as constants in the outer derivative.
+    Args:
+        learner: gives the network and alpha; its own weights are not used.
+        theta: the weights to start from, by name.
+        images: the support set (N * K, C, H, W), float in 0..1.
+        labels: its classes (N * K,).
+        steps: of the inner loop.
+        first_order: take the gradients as constants in the outer derivative (first-order MAML).
     """
 
     def loss(weights: Weights) -> Tensor:
@@ -53,7 +59,7 @@ def adapt(
     alpha = learner.log_alpha.exp()
     for _ in range(steps):
         gradient = grad(loss)(theta)
-        if first_order:
+        if first_order:  # cuts the second derivatives off: the outer gradient then needs no pass through this one
             gradient = {name: value.detach() for name, value in gradient.items()}
         theta = {name: value - alpha[int(name.startswith("head"))] * gradient[name] for name, value in theta.items()}
     return theta
@@ -62,20 +68,26 @@ def adapt(
 def adapted_logits(
     learner: Learner, support: Tensor, queries: Tensor, *, steps: int, first_order: bool = False, loop: bool = False
 ) -> Tensor:
-    """The queries' logits (T, M, N) of T tasks, each after its own adaptation; `loop`: one task after the other.
+    """The queries' logits (T, M, N) of T tasks, each after its own adaptation.
 
-    support (T, N, K, C, H, W), queries (T, M, C, H, W), float in 0..1.
+    Args:
+        learner: the weights to start from.
+        support: (T, N, K, C, H, W), float in 0..1.
+        queries: (T, M, C, H, W), float in 0..1.
+        steps: of the inner loop.
+        first_order: see `adapt`.
+        loop: one task after another instead of all at once, with the same result.
     """
     way, shots = support.shape[1:3]
     labels = torch.arange(way, device=support.device).repeat_interleave(shots)
     theta = learner.theta
 
-    def task(images: Tensor, asked: Tensor) -> Tensor:
-        weights = adapt(learner, theta, images, labels, steps=steps, first_order=first_order)
-        return functional_call(learner, weights, (asked,))
+    def task(task_support: Tensor, task_queries: Tensor) -> Tensor:
+        weights = adapt(learner, theta, task_support, labels, steps=steps, first_order=first_order)
+        return functional_call(learner, weights, (task_queries,))
 
     if loop:
-        return torch.stack([task(*one) for one in zip(support.flatten(1, 2), queries, strict=True)])
+        return torch.stack([task(*part) for part in zip(support.flatten(1, 2), queries, strict=True)])
     return vmap(task)(support.flatten(1, 2), queries)
 
 
@@ -92,38 +104,52 @@ def fit_maml(
     first_order: bool = False,
     device: str = "auto",
 ) -> Learner:
-    """Meta-trains a learner on episodes of the training alphabets, `tasks` of them a step, from the encoder's weights on.
+    """Meta-trains a learner on episodes of the training alphabets, starting from the encoder's weights.
 
     The outer loss is the queries' cross-entropy after adaptation (equation of section 2.2, algorithm 1).
+
+    Args:
+        encoder: trained in place.
+        steps: of the outer loop.
+        seed: of the episodes and the jitter.
+        way: classes of an episode.
+        shots: labelled images of each class.
+        queries: further images of each class.
+        tasks: episodes of an outer step.
+        inner_steps: of the adaptation.
+        first_order: see `adapt`.
+        device: where to train.
     """
     pool = glyph_pool("train", jitter="none")
     episodes = draw_episodes(pool, steps * tasks, way=way, shots=shots, queries=queries, seed=seed)
     learner = Learner(encoder, way)
 
-    def draw(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def images_of(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         images = mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator)
         return images.unflatten(0, rows.shape), labels
 
     def loss(model: Learner, images: Tensor, labels: Tensor) -> Tensor:
+        # Batch norm keeps the statistics of the start: with those of the batch, a query would be classified with the help of
+        # the other queries, and vmap could not update running statistics anyway.
         model.eval()
         support, asked = images[:, :, :shots], images[:, :, shots:].flatten(1, 2)
         logits = adapted_logits(model, support, asked, steps=inner_steps, first_order=first_order)
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
     labels = episodes.query_labels.expand(len(episodes), -1)
-    train(learner, episodes.rows, labels, steps=steps, batch_size=tasks, augment=draw, loss=loss, seed=seed, device=device)
+    train(learner, episodes.rows, labels, steps=steps, batch_size=tasks, augment=images_of, loss=loss, seed=seed, device=device)
     return learner
 
 
 def maml_accuracies(learner: Learner, pool: Pool, episodes: Episodes, *, steps: int, chunk: int = 20) -> Tensor:
-    """The accuracy of every episode, (episodes,), after adaptation to its support set."""
+    """The accuracy of every episode, (episodes,), after `steps` steps of adaptation to its support set."""
     device = learner.log_alpha.device
     learner.eval()
-    found = []
-    for some in torch.arange(len(episodes)).split(chunk):
-        rows = (episodes.support[some], episodes.queries[some])
-        support, queries = (pool.images[part].to(device).float() / 255 for part in rows)
-        with torch.no_grad():
+    accuracies = []
+    for part in torch.arange(len(episodes)).split(chunk):
+        rows = (episodes.support[part], episodes.queries[part])
+        support, queries = (pool.images[index].to(device).float() / 255 for index in rows)
+        with torch.no_grad():  # torch.func.grad makes the inner gradients all the same; only the outer graph is not kept
             logits = adapted_logits(learner, support, queries.flatten(1, 2), steps=steps).cpu()
-        found.append((logits.argmax(2) == episodes.query_labels).float().mean(1))
-    return torch.cat(found)
+        accuracies.append((logits.argmax(2) == episodes.query_labels).float().mean(1))
+    return torch.cat(accuracies)

@@ -1,7 +1,7 @@
 """Few-shot classification by comparing features: prototypes, SimpleShot, matching networks, a linear head; and their training.
 
-A rule takes the features of many episodes at once and returns the queries' logits. E episodes, N classes (way), K images of
-each (shots), M queries in all, D features: rule(support (E, N, K, D), queries (E, M, D)) -> logits (E, M, N).
+A rule takes the features of many episodes at once and returns the queries' logits. With E episodes, N classes (way), K images
+of each (shots), M queries in all and D features: rule(support (E, N, K, D), queries (E, M, D)) -> logits (E, M, N).
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ def prototypes(support: Tensor) -> Tensor:
 def prototype_rule(support: Tensor, queries: Tensor) -> Tensor:
     """Logits -|f(x) - c_k|^2, whose softmax is p(y = k | x). Snell et al. 2017 (NeurIPS), equation 2."""
     c = prototypes(support)  # (E, N, D)
+    # -|q - c|^2 = 2 q.c - |q|^2 - |c|^2: a matrix product instead of a tensor of all differences, (E, M, N, D).
     squares = queries.square().sum(2)[:, :, None] + c.square().sum(2)[:, None, :]
     return 2 * queries @ c.transpose(1, 2) - squares
 
@@ -39,13 +40,14 @@ def matching_rule(support: Tensor, queries: Tensor, *, scale: float = 10.0) -> T
     keys = F.normalize(support.flatten(1, 2), dim=2)  # (E, N * K, D)
     cosine = F.normalize(queries, dim=2) @ keys.transpose(1, 2)
     log_a = (scale * cosine).log_softmax(dim=2).unflatten(2, support.shape[1:3])  # (E, M, N, K)
+    # The sum over a class's images stays in the logarithm: a far image's a(x, x_i) would be 0 in float32, and its log -inf.
     return log_a.logsumexp(dim=3)
 
 
 def simple_shot(features: Tensor, mean: Tensor) -> Tensor:
-    """SimpleShot's CL2N: features (n, D) minus the training classes' mean feature (D,), at length 1; then nearest centroids.
+    """SimpleShot's CL2N: features (n, D) minus the mean feature of the training classes (D,), scaled to length 1.
 
-    Wang et al. 2019 (arXiv 1911.04623), section 3.
+    Classes are then compared by their means. Wang et al. 2019 (arXiv 1911.04623), section 3.
     """
     return F.normalize(features - mean, dim=1)
 
@@ -53,13 +55,20 @@ def simple_shot(features: Tensor, mean: Tensor) -> Tensor:
 def linear_rule(support: Tensor, queries: Tensor, *, steps: int = 100, rate: float = 1.0, decay: float = 1e-3) -> Tensor:
     """Transfer: a linear head (softmax regression) trained on each support set by gradient descent with momentum.
 
-    "Baseline" of Chen et al. 2019 (ICLR); the encoder stays as it is. All episodes are trained at once. Features are divided
-    by the mean length of the support set's.
+    "Baseline" of Chen et al. 2019 (ICLR); the encoder is frozen.
+
+    Args:
+        support, queries: features, as every rule takes them.
+        steps: of gradient descent.
+        rate: the learning rate.
+        decay: weight decay, without which a head on separable features grows for ever.
     """
     episodes, way, shots, _ = support.shape
+    # Scaled to the mean length of the support set's features: one learning rate then suits every encoder.
     scale = support.flatten(1, 2).norm(dim=2).mean(1)[:, None, None]  # (E, 1, 1)
     x, queries = support.flatten(1, 2) / scale, queries / scale
     y = torch.eye(way, device=x.device).repeat_interleave(shots, 0)  # (N * K, N)
+    # The gradient is written out, so that the heads of all episodes are one batched matrix product: no loop, no autograd.
     w = x.new_zeros(episodes, x.shape[2], way)
     velocity = torch.zeros_like(w)
     for _ in range(steps):
@@ -70,22 +79,29 @@ def linear_rule(support: Tensor, queries: Tensor, *, steps: int = 100, rate: flo
 
 
 def episode_accuracies(features: Tensor, episodes: Episodes, rule: Rule = prototype_rule, *, chunk: int = 200) -> Tensor:
-    """The accuracy of every episode, (episodes,), from the features (rows, D) of all images of a pool, computed once."""
-    found = []
-    for some in torch.arange(len(episodes)).split(chunk):
-        support, queries = episodes.support[some], episodes.queries[some]
+    """The accuracy of every episode, (episodes,).
+
+    Args:
+        features: of all images of the pool, computed once (rows, D): episodes share images, an encoder need not.
+        episodes: rows into them.
+        rule: from features to logits.
+        chunk: episodes computed at once, a limit to the memory.
+    """
+    accuracies = []
+    for part in torch.arange(len(episodes)).split(chunk):
+        support, queries = episodes.support[part], episodes.queries[part]
         logits = rule(features[support], features[queries.flatten(1)])  # (e, M, N)
-        found.append((logits.argmax(2) == episodes.query_labels).float().mean(1))
-    return torch.cat(found)
+        accuracies.append((logits.argmax(2) == episodes.query_labels).float().mean(1))
+    return torch.cat(accuracies)
 
 
 def pixels(pool: Pool) -> Tensor:
-    """The images themselves as features: (rows, H * W), from 0 to 1."""
+    """The images themselves as features: (rows, H * W), in 0..1."""
     return pool.images.flatten(1).float() / 255
 
 
 def mixed_jitter(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each uint8 image (B, 1, 28, 28) by a draw of the mild or of the hard jitter, float in 0..1."""
+    """Each uint8 image (B, 1, 28, 28) under a draw of the mild or of the hard jitter, half of them each; float in 0..1."""
     hard = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
     moved = torch.empty_like(images)
     for chosen, name in ((hard, "hard"), (~hard, "mild")):
@@ -96,8 +112,8 @@ def mixed_jitter(images: Tensor, generator: torch.Generator) -> Tensor:
 def episode_loss(rule: Rule, way: int, shots: int) -> Loss:
     """The loss of training by episodes: the queries' mean cross-entropy under `rule`, -log p(y = k | x).
 
-    The model gets the images of E episodes laid flat, each class's support set before its queries: (E * N * (K + queries), C,
-    H, W); labels (E, M) are the queries'. Snell et al. 2017 (NeurIPS), algorithm 1.
+    Its images are those of E episodes in one batch, each class's support set before its queries: (E * N * (K + queries), C, H,
+    W); its labels (E, M) are the queries'. Snell et al. 2017 (NeurIPS), algorithm 1.
     """
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -122,15 +138,26 @@ def fit_by_episodes(
 ) -> nn.Module:
     """Trains an encoder with one episode of the training alphabets a step.
 
-    More classes in training than in the test make the features better (Snell et al. 2017, section 3.1). With several processes
-    each has an episode of its own at every step.
+    Args:
+        rule: from features to logits, such as `prototype_rule`.
+        steps: of the training.
+        seed: of the episodes, the first weights and the jitter.
+        way: classes of an episode. More of them in training than in the test make the features better (Snell et al. 2017,
+            section 3.1).
+        shots: labelled images of each class.
+        queries: further images of each class.
+        learning_rate: at its highest.
+        warmup: steps until it is reached.
+        device: where to train.
     """
     pool = glyph_pool("train", jitter="none")
+    # All episodes are drawn before the training, as rows into the pool: the loop then takes an episode as one "image" of its
+    # batch. With several processes every one has an episode of its own in each step.
     episodes = draw_episodes(pool, steps * world_size(), way=way, shots=shots, queries=queries, seed=seed)
     seed_everything(seed)
     encoder = encoder_net()
 
-    def draw(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def images_of(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator), labels
 
     train(
@@ -141,7 +168,7 @@ def fit_by_episodes(
         batch_size=world_size(),
         learning_rate=learning_rate,
         warmup=warmup,
-        augment=draw,
+        augment=images_of,
         loss=episode_loss(rule, way, shots),
         seed=seed,
         device=device,
@@ -150,14 +177,14 @@ def fit_by_episodes(
 
 
 def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str = "auto") -> nn.Module:
-    """Trains an encoder as the body of an ordinary classifier of all training classes; its last layer is thrown away."""
+    """Trains an encoder as the backbone of an ordinary classifier of all training classes, whose last layer is thrown away."""
     pool = glyph_pool("train", jitter="none")
     seed_everything(seed)
     encoder = encoder_net()
     classifier = nn.Sequential(encoder, nn.Linear(64, len(pool.classes)))
 
-    def draw(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return mixed_jitter((images * 255).to(torch.uint8), generator), labels
+    def jittered(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return mixed_jitter((images * 255).to(torch.uint8), generator), labels  # the loop has scaled them to 0..1 already
 
     train(
         classifier,
@@ -167,7 +194,7 @@ def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str 
         batch_size=batch_size,
         learning_rate=0.01,
         warmup=10,
-        augment=draw,
+        augment=jittered,
         seed=seed,
         device=device,
     )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment, get_policy
@@ -27,14 +27,22 @@ def fit_few_shot(
     width: int = 16,
     device: str = "auto",
 ) -> dict[str, float]:
-    """Trains a small convolutional net on `shots` labels per class and tests it; everything random comes from `seed`.
+    """Trains a small convolutional net on `shots` labels per class and tests it.
 
-    width: channels of the net's first layer; its weights grow with the square.
-    policy, strength: the augmentation of each batch. mix(images, labels, classes, generator=...): mixup or CutMix after it.
-    Returns train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
-    test_accuracy, train_loss (mean of the last tenth of the steps) and seconds.
-    Equal seeds draw nested labels (data.ImageTask.draw) and start from the same weights, so that policies can be compared
-    in pairs.
+    Args:
+        dataset: a name in data.TASKS.
+        shots: labels per class.
+        seed: of everything random. Equal seeds draw nested labels (data.ImageTask.draw) and start from the same weights, so
+            that policies can be compared in pairs.
+        policy, strength: the augmentation of each batch.
+        mix: mixup or CutMix after it, called as mix(images, labels, classes, generator=...).
+        steps: of the training, with batches of 32.
+        width: channels of the net's first layer; the number of weights grows with its square.
+        device: where to train and to test.
+
+    Returns:
+        train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
+        test_accuracy, train_loss (mean of the last tenth of the steps) and seconds.
     """
     started = time.perf_counter()
     task = data.load(dataset).capped()
@@ -46,6 +54,7 @@ def fit_few_shot(
         x, y = change(x, y, generator) if change else (x, y)
         return mix(x, y, classes, generator=generator)
 
+    # Seeded after the labels are drawn and just before the net is made: its first weights depend on the seed alone.
     seed_everything(seed)
     model = conv_net(classes, size=images.shape[-1], width=width)
     history = train(
@@ -59,6 +68,7 @@ def fit_few_shot(
         seed=seed,
         device=device,
     )
+    # The labelled images as the net sees them in training, under one draw of the policy that all nets of this seed share.
     augmented = get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
     last = history.losses[-max(1, steps // 10) :]
     return {
@@ -70,7 +80,7 @@ def fit_few_shot(
     }
 
 
-def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str = "auto", progress: bool = False):
+def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str = "auto", progress: bool = False) -> nn.Module:
     """Trains the small convolutional net on the whole training part (at most 6,000 images); returns the model."""
     task = data.load(dataset)
     seed_everything(seed)
@@ -84,11 +94,21 @@ def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str
 def affinities(
     dataset: str, *, policies: dict[str, tuple[str, float]], shots: int, seed: int, steps: int = 150, device: str = "auto"
 ) -> dict[str, float]:
-    """How far each policy, a name with (policy, strength), leaves the data distribution alone: 1 altogether, 0 not at all.
+    """The affinity of each policy: accuracy on augmented test images divided by that on clean ones (1: no shift at all).
 
-    Affinity is the test accuracy on changed images over that on clean ones, of a model trained without augmentation
-    (Gontijo-Lopes et al. 2021, ICLR, definition 1). The other number that explains a policy, its diversity, is the ratio of
-    `train_loss` with and without it, which `fit_few_shot` returns (definition 2).
+    The model is trained without augmentation (Gontijo-Lopes et al. 2021, ICLR, definition 1). The other number that explains a
+    policy, its diversity, is the ratio of `train_loss` with and without it, which `fit_few_shot` returns (definition 2).
+
+    Args:
+        dataset: a name in data.TASKS.
+        policies: {name: (policy, strength)}.
+        shots: labels per class that the model learns from.
+        seed: of the labels, the training and the policies' draws.
+        steps: of the training.
+        device: where to train and to test.
+
+    Returns:
+        {name: affinity}.
     """
     task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)

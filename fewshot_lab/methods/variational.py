@@ -1,6 +1,6 @@
 """A conditional variational autoencoder, the contrast to the GAN (Kingma & Welling 2014, ICLR; Sohn et al. 2015, NeurIPS).
 
-An encoder q(z | x, y) = N(mu, sigma^2) and a decoder p(x | z, y) maximise together a lower bound of log p(x | y):
+An encoder q(z | x, y) = N(mu, sigma^2) and a decoder p(x | z, y) together minimise an upper bound of -log p(x | y):
 
     L = - E_q log p(x | z, y) + KL(q(z | x, y) || N(0, 1))
 
@@ -25,9 +25,9 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def reconstruction(images: Tensor, decoded: Tensor, sigma: float) -> Tensor:
-    """-log N(x; x', sigma^2) without its constant, summed over pixels: (n, 1, H, W), twice, to (n,), in nats.
+    """-log N(x; x', sigma^2) without its constant, summed over pixels: images and decoded (n, 1, H, W) to (n,), in nats.
 
-    sigma is the pixel noise that the decoder may leave unexplained. A large one lets it forget z and draw one blurred image per
+    sigma is the pixel noise that the decoder may leave unexplained. A large one lets it ignore z and draw one blurred image per
     class (posterior collapse); a small one leaves noise vectors between the training images that decode to nothing.
     """
     return (images - decoded).square().sum(dim=(1, 2, 3)) / (2 * sigma**2)
@@ -38,7 +38,8 @@ def vae_loss(vae: nn.ModuleDict, images: Tensor, labels: Tensor, sigma: float) -
     y = F.one_hot(labels, vae["decoder"].classes).to(images.dtype)
     mean, log_variance = vae["encoder"](images, y)
     noise = torch.randn(mean.shape).to(mean)  # drawn on the CPU, the same on every device
-    z = mean + (0.5 * log_variance).exp() * noise  # the reparametrisation (section 2.4)
+    # The reparametrisation (section 2.4): the noise depends on no weight, so the gradient passes to mean and variance.
+    z = mean + (0.5 * log_variance).exp() * noise
     return (reconstruction(images, vae["decoder"](z, y), sigma) + divergence(mean, log_variance)).mean()
 
 
@@ -52,7 +53,20 @@ def fit_vae(
     sigma: float = 0.2,
     device: str = "auto",
 ) -> dict[str, object]:
-    """Trains a VAE on the images that `generation.fit_gan` would learn from; returns generator (its decoder) and history."""
+    """Trains a VAE on the images that `generation.fit_gan` would learn from.
+
+    Args:
+        dataset: a name in data.TASKS.
+        seed: of everything random.
+        shots: labelled images per class; None: the generator's half of the training images.
+        steps: of the training.
+        noise: dimensions of z.
+        sigma: the pixel noise of `reconstruction`.
+        device: where to train.
+
+    Returns:
+        generator (the decoder, in evaluation mode) and history.
+    """
     x, y, classes = training_images(dataset, shots, seed)
     seed_everything(seed)
     options = {"size": x.shape[-1], "noise": noise}

@@ -100,11 +100,11 @@ def test_simclr_beats_random_features_and_repeats_itself():
     trained, again = (contrastive.simclr(pool, AFFINE, steps=60, seed=1, device="cpu")[0] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(trained.state_dict().values(), again.state_dict().values(), strict=True))
     torch.manual_seed(0)
-    found = {}
+    accuracy_of = {}
     for name, encoder in (("trained", trained), ("random", contrastive.encoder(8))):
         features = linear_probe.embedded(task, encoder)
-        found[name] = sum(linear_probe.linear_probe(features, shots=5, seed=seed) for seed in range(4)) / 4
-    assert found["trained"] > found["random"] + 0.05, found
+        accuracy_of[name] = sum(linear_probe.linear_probe(features, shots=5, seed=seed) for seed in range(4)) / 4
+    assert accuracy_of["trained"] > accuracy_of["random"] + 0.05, accuracy_of
 
 
 def test_rotation_prediction_learns_its_task():
