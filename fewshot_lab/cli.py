@@ -82,6 +82,7 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda or mps.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/<time> by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest run, or with the one in --out.")] = False,
+    mine: Annotated[bool, typer.Option("--mine", help="Execute your copies in work/, with your answers.")] = False,
     language: Language = None,
 ) -> None:
     """Execute chapters and record their results.
@@ -92,7 +93,7 @@ def run(
 
     _speak(language)
     pairs = [tuple(pair.split("=", 1)) for pair in p or []]
-    raise typer.Exit(run(chapters or (), pairs, profile, device, out, resume))
+    raise typer.Exit(run(chapters or (), pairs, profile, device, out, resume, mine))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Executes the learner's notebooks one after another and keeps a record that survives an interruption."""
+"""Executes chapters, the course's or a learner's copies, one after another and keeps a record that survives an interruption."""
 
 import hashlib
 import json
@@ -24,6 +24,7 @@ from .kernels import ending_like_ctrl_c, execute_with_parameters, kernel_environ
 from .outputs import strip_live_parts
 from .page import page
 from .parameters import with_given
+from .work import opened
 
 
 def run(
@@ -33,6 +34,7 @@ def run(
     device: str | None = None,
     out: Path | None = None,
     resume: bool = False,
+    mine: bool = False,
 ) -> int:
     """Executes chapters into a folder with the notebooks, results.json and index.html.
 
@@ -47,6 +49,7 @@ def run(
         out: the folder; by default runs/<time>, with runs/latest pointing at it.
         resume: continues the run in `out`, by default the latest. What is not given is taken from its record, and
             chapters that ended well with the same notebook, parameters and profile are skipped.
+        mine: executes the learner's copies in work/, with the answers in them, where there are some.
     """
     folder = Path(out).expanduser().resolve() if out else latest_run() if resume else None
     before = read_run(folder / FILE) if resume else Run()
@@ -58,6 +61,8 @@ def run(
         raise CourseError(f"The profile is {profile!r}; choose one of {', '.join(PROFILES)}.")
     requested = request.get("chapters", [])
     chosen = choose(list(names) or requested)
+    if mine := mine or request.get("mine", False):
+        chosen = [replace(chapter, notebook=opened(chapter)) for chapter in chosen]
     settings = {chapter.id: with_given(chapter, read_notebook(chapter), parameters.items()) for chapter in chosen}
     used_device, machine = _describe(device) if device == "cpu" else _describe_elsewhere(device)
     for setting in settings.values():
@@ -71,7 +76,7 @@ def run(
         machine=machine,
         started=before.started or datetime.now().astimezone().isoformat(timespec="seconds"),
         versions=versions(),
-        request={"chapters": requested, "parameters": parameters, "profile": profile, "device": device},
+        request={"chapters": requested, "parameters": parameters, "profile": profile, "device": device, "mine": mine},
         chapters=before.chapters,
     )
     status = _run_all(chosen, settings, record, folder)

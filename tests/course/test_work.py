@@ -1,5 +1,6 @@
 """A learner works on copies: what was written is never lost, a newer course brings its text and keeps the answers."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -143,6 +144,17 @@ def test_the_page_opens_the_copies_and_says_when_the_course_is_newer(course):
     assert "The course has a newer text of: 02." in page()
     (course / "work" / "02_two.ipynb").write_text("{}")
     assert "is no notebook that can be read" in page() and 'href="/lab/tree/work/01_one.ipynb"' in page()
+
+
+def test_a_run_of_ones_own_executes_the_answers_and_goes_on_with_them(course):
+    one, _ = work.make_copies()
+    answer(one, a='def a(x):\n    return 2\n\nprint("mine")', b="pass", check_a="", check_b="")
+    out = course / "out"
+    for words, said in ((["01", "--mine"], "mine"), (["--resume"], "mine")):
+        with contextlib.suppress(SystemExit):
+            cli.app([*"run --device cpu --out".split(), str(out), *words])
+        assert said in (out / "01_one.ipynb").read_text()
+    assert json.loads((out / "results.json").read_text())["request"]["mine"] is True
 
 
 def test_a_notebook_of_ones_own_in_work_is_left_alone(course):

@@ -124,7 +124,7 @@ def test_parameters_stand_as_two_words_or_one_before_and_after_chapters(command,
     asked = []
     monkeypatch.setattr(running, "run", lambda *given: asked.append(given) or 0)
     assert command("run", *words.split(), "--profile", "full", "--out", "there")[0] == 0
-    assert asked == [(["01"], pairs, "full", None, Path("there"), False)]
+    assert asked == [(["01"], pairs, "full", None, Path("there"), False, False)]
 
 
 def test_the_status_of_a_run_is_that_of_the_command(command, monkeypatch):
