@@ -1,8 +1,8 @@
 """N-way K-shot episodes (Vinyals et al. 2016, NeurIPS): many are drawn at once, as rows into a pool of images.
 
 An episode takes N classes, K labelled images of each (the support set, 支持集) and some more to be classified (the queries,
-查询集). Inside an episode the classes are called 0..N-1, whatever they were called outside. A picture that is in the support
-set is not among the queries, not even with another jitter.
+查询集). Within an episode the classes are numbered 0..N-1, whatever their numbers are in the pool. A picture that is in the
+support set is not among the queries, not even with another jitter.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ class Pool:
 
     @property
     def versions(self) -> int:
+        """How many images there are of each picture."""
         return len(self.images) // len(self.labels)
 
 
@@ -44,6 +45,7 @@ class Episodes:
 
     @property
     def way(self) -> int:
+        """N, the number of classes of an episode."""
         return self.classes.shape[1]
 
     @property
@@ -53,94 +55,128 @@ class Episodes:
 
     @property
     def query_labels(self) -> Tensor:
-        """The labels of an episode's queries, in the order of `queries` laid flat: (way * queries,), 0..way-1."""
+        """The labels of an episode's queries, in the order of `queries.flatten()`: (way * queries,), 0..way-1."""
         return torch.arange(self.way).repeat_interleave(self.queries.shape[2])
 
 
 def draw_episodes(
     pool: Pool, count: int, *, way: int, shots: int, queries: int, seed: int, within_groups: bool = False
 ) -> Episodes:
-    """Draws `count` episodes at once: classes without repetition, then pictures without repetition.
+    """Draws episodes, all at once; raises ValueError when the pool is too small.
 
-    Where a class has fewer pictures than needed, its queries go around the ones outside of the support set again, each time
-    in another version. within_groups: all classes of an episode come from one alphabet. Raises ValueError when the pool is
-    too small.
+    Classes are drawn without repetition, then pictures without repetition. Where a class has fewer pictures than needed, its
+    queries go through the pictures outside of the support set again, each time in another version.
+
+    Args:
+        pool: the images to draw from.
+        count: how many episodes.
+        way: N, the classes of an episode.
+        shots: K, the support images of each class.
+        queries: query images of each class.
+        seed: of all draws.
+        within_groups: all classes of an episode come from one alphabet.
     """
-    pictures, sizes = _table(pool)  # (classes, most), (classes,)
+    pictures, sizes = _pictures_by_class(pool)  # (classes, most), (classes,)
     generator = torch.Generator().manual_seed(seed)
-    allowed = _allowed(pool, count, way, within_groups, generator)  # (count, classes)
+    allowed = _allowed_classes(pool, count, way, within_groups, generator)  # (count, classes)
     if (others := int(sizes.min()) - shots) < 1 or others * pool.versions < queries or shots < 1 or queries < 1:
         raise ValueError(
             f"{shots} shots and {queries} queries are asked for, but a class of {pool.name} has {int(sizes.min())} pictures in "
             f"{pool.versions} version(s). Ask for fewer, or make the pool with more versions."
         )
-    chances = torch.rand(count, len(sizes), generator=generator)
-    classes = torch.where(allowed, chances, -1.0).topk(way, dim=1).indices  # (count, way)
+    # A random number for every class of every episode: the largest `way` of them are a draw without repetition, for all
+    # episodes at once. -1 is below every random number, so what is not allowed comes last.
+    keys = torch.rand(count, len(sizes), generator=generator)
+    classes = torch.where(allowed, keys, -1.0).topk(way, dim=1).indices  # (count, way)
 
+    # The pictures of each class in a random order, padding last; the first `shots` are the support set.
     sizes, pictures = sizes[classes][..., None], pictures[classes]  # (count, way, 1), (count, way, most)
-    mixed = torch.rand(pictures.shape, generator=generator)
-    order = torch.where(torch.arange(pictures.shape[2]) < sizes, mixed, -1.0).argsort(dim=2, descending=True)
-    first = torch.randint(pool.versions, order.shape, generator=generator)
+    keys = torch.rand(pictures.shape, generator=generator)
+    order = torch.where(torch.arange(pictures.shape[2]) < sizes, keys, -1.0).argsort(dim=2, descending=True)
+    first_version = torch.randint(pool.versions, order.shape, generator=generator)
 
-    turn = torch.arange(queries)
-    place = shots + turn % (sizes - shots)  # (count, way, queries): which picture of the mixed ones
-    place = torch.cat([torch.arange(shots).expand(count, way, shots), place], dim=2)
-    again = torch.cat([torch.zeros(count, way, shots, dtype=torch.long), turn // (sizes - shots)], dim=2)
-    picture = pictures.gather(2, order.gather(2, place))
-    version = (first.gather(2, place) + again) % pool.versions
+    # Query number q takes picture q of those behind the support set; when they are used up it starts again with the first
+    # of them, in its next version. So no picture of the support set is a query, and no image is a query twice.
+    q, others = torch.arange(queries), sizes - shots
+    position = shots + q % others  # (count, way, queries): in `order`
+    position = torch.cat([torch.arange(shots).expand(count, way, shots), position], dim=2)
+    rounds = torch.cat([torch.zeros(count, way, shots, dtype=torch.long), q // others], dim=2)
+    picture = pictures.gather(2, order.gather(2, position))
+    version = (first_version.gather(2, position) + rounds) % pool.versions
     rows = picture * pool.versions + version
     return Episodes(rows[..., :shots], rows[..., shots:], classes)
 
 
-def draw_tasks(pool: Pool, draws: int, *, way: int, shots: int, seed: int, asked: int = 4, least: int = 12) -> Episodes:
+def draw_tasks(
+    pool: Pool, draws: int, *, way: int, shots: int, seed: int, query_pictures: int = 4, min_pictures: int = 12
+) -> Episodes:
     """One task under several draws of its labels: classes and queries stay, only the support set is drawn anew.
 
-    The queries are `asked` pictures of each class in all their versions; the classes have at least `least` pictures. Equal
-    seeds give the same task, and the support set of K shots is a part of that of every larger number. Raises ValueError when
+    Equal seeds give the same task, and the support set of K shots is a part of that of every larger K. Raises ValueError when
     the pool is too small.
+
+    Args:
+        pool: the images to draw from.
+        draws: how many support sets.
+        way: the classes of the task.
+        shots: the support images of each class.
+        seed: of the task and of all draws.
+        query_pictures: pictures of each class that are queries, in all their versions.
+        min_pictures: classes with fewer pictures are not drawn.
     """
-    pictures, sizes = _table(pool)
+    pictures, sizes = _pictures_by_class(pool)
     generator = torch.Generator().manual_seed(seed)
-    large = (sizes >= least).nonzero().squeeze(1)
-    if len(large) < way or shots > least - asked:
+    large = (sizes >= min_pictures).nonzero().squeeze(1)
+    if len(large) < way or shots > min_pictures - query_pictures:
         raise ValueError(
-            f"{way} classes with at least {least} pictures and at most {least - asked} shots are needed; {pool.name} has "
-            f"{len(large)} such classes, and {shots} shots were asked for."
+            f"{way} classes with at least {min_pictures} pictures and at most {min_pictures - query_pictures} shots are needed; "
+            f"{pool.name} has {len(large)} such classes, and {shots} shots were asked for."
         )
     classes = large[torch.randperm(len(large), generator=generator)[:way]]
     pictures, versions = pictures[classes], torch.arange(pool.versions)
-    here = torch.arange(pictures.shape[1]) < sizes[classes][:, None]
-    mixed = torch.where(here, torch.rand(pictures.shape, generator=generator), -1.0).argsort(dim=1, descending=True)
-    queries = pictures.gather(1, mixed[:, :asked])[..., None] * pool.versions + versions  # (way, asked, versions)
+    exists = torch.arange(pictures.shape[1]) < sizes[classes][:, None]  # the others are padding
+    order = torch.where(exists, torch.rand(pictures.shape, generator=generator), -1.0).argsort(dim=1, descending=True)
+    queries = pictures.gather(1, order[:, :query_pictures])[..., None] * pool.versions + versions  # (way, pictures, versions)
 
-    left = here.sum(1, keepdim=True) - asked  # pictures of each class that may be labelled
-    chances = torch.rand(draws, way, pictures.shape[1], generator=generator)
-    order = asked + torch.where(torch.arange(pictures.shape[1]) < left, chances, -1.0).argsort(dim=2, descending=True)
-    version = torch.randint(pool.versions, order.shape, generator=generator)[..., :shots]
-    support = pictures.expand(draws, -1, -1).gather(2, mixed.expand(draws, -1, -1).gather(2, order[..., :shots]))
-    flat = queries.flatten(1).expand(draws, -1, -1)
-    return Episodes(support * pool.versions + version, flat, classes.expand(draws, -1))
+    # The support sets come from the pictures behind the queries. All of these are put in a random order and the first K taken,
+    # whatever K is: that nests the support sets.
+    left = exists.sum(1, keepdim=True) - query_pictures
+    keys = torch.rand(draws, way, pictures.shape[1], generator=generator)
+    drawn = torch.where(torch.arange(pictures.shape[1]) < left, keys, -1.0).argsort(dim=2, descending=True)
+    position = query_pictures + drawn  # (draws, way, most): in `order`
+    version = torch.randint(pool.versions, position.shape, generator=generator)[..., :shots]
+    support = pictures.expand(draws, -1, -1).gather(2, order.expand(draws, -1, -1).gather(2, position[..., :shots]))
+    all_queries = queries.flatten(1).expand(draws, -1, -1)
+    return Episodes(support * pool.versions + version, all_queries, classes.expand(draws, -1))
 
 
 def glyph_pool(part: str, *, jitter: str = "mild", versions: int = 1, seed: int = 0) -> Pool:
-    """The glyphs of the "train" or the "test" alphabets (no script is in both), each picture in several draws of the jitter."""
+    """The glyphs of the "train" or the "test" alphabets (no script is in both), each picture in several versions.
+
+    Args:
+        part: "train" or "test".
+        jitter: a name in `glyphs.JITTERS`; every version has its own draw of it.
+        versions: of each picture.
+        seed: of the jitter.
+    """
     chosen = glyphs.load().split(part)
     images = chosen.images.repeat_interleave(versions, dim=0)
     moved = glyphs.jitter(images, jitter, torch.Generator().manual_seed(seed))
     return Pool(f"glyphs, {jitter} jitter", moved, chosen.labels, chosen.characters, chosen.alphabets)
 
 
-def _table(pool: Pool) -> tuple[Tensor, Tensor]:
-    """The pictures of each class, padded with 0, (classes, most), and how many there are, (classes,)."""
+def _pictures_by_class(pool: Pool) -> tuple[Tensor, Tensor]:
+    """The pictures of each class, padded with other pictures, (classes, most), and how many there are, (classes,)."""
     sizes = torch.bincount(pool.labels, minlength=len(pool.classes))
     order = pool.labels.argsort(stable=True)
     starts = sizes.cumsum(0) - sizes
-    places = torch.arange(int(sizes.max()))
-    return order[(starts[:, None] + places).clamp_max(len(order) - 1)], sizes
+    columns = torch.arange(int(sizes.max()))
+    # A row that is shorter than the longest runs on into the next class: its size says how much of it is its own.
+    return order[(starts[:, None] + columns).clamp_max(len(order) - 1)], sizes
 
 
-def _allowed(pool: Pool, count: int, way: int, within_groups: bool, generator: torch.Generator) -> Tensor:
-    """Which classes each episode may use, (count, classes): all, or those of an alphabet drawn among the large enough ones."""
+def _allowed_classes(pool: Pool, count: int, way: int, within_groups: bool, generator: torch.Generator) -> Tensor:
+    """Which classes each episode may use, booleans (count, classes): all, or those of one alphabet that is large enough."""
     names = sorted(set(pool.groups))
     group = torch.tensor([names.index(name) for name in pool.groups])
     if not within_groups:
