@@ -1,11 +1,11 @@
-"""CoNLL column files (Tjong Kim Sang & De Meulder 2003): a word a line, its tag last, sentences apart by empty lines.
+"""CoNLL column files (Tjong Kim Sang & De Meulder 2003): a word a line, its tag last, an empty line between sentences.
 
 Three schemes write the same entities. For "in New York City" and "Oslo" side by side:
 
     word     New     York    City    Oslo
     IOB1     I-LOC   I-LOC   I-LOC   B-LOC     B- only where an entity follows another of its type (CoNLL-2003's files)
     BIO      B-LOC   I-LOC   I-LOC   B-LOC     B- on every first word (IOB2; WNUT-17's files)
-    BIOES    B-LOC   I-LOC   E-LOC   S-LOC     the last word and single words are marked too
+    BIOES    B-LOC   I-LOC   E-LOC   S-LOC     E- on the last word, S- on a single word
 
 Everything here returns BIO.
 """
@@ -18,14 +18,14 @@ from pathlib import Path
 from ..errors import CourseError
 
 SCHEMES = ("IOB1", "BIO", "BIOES")
-NAMES = {
+FILE_NAMES = {  # of CoNLL-2003, of WNUT-17 and of common exports, in the order in which they are looked for
     "train": ("train.conll", "eng.train", "train.txt", "train.bio", "wnut17train.conll"),
     "dev": ("dev.conll", "eng.testa", "valid.txt", "dev.txt", "emerging.dev.conll"),
     "test": ("test.conll", "eng.testb", "test.txt", "emerging.test.annotated"),
 }
 _TAG = re.compile(r"O|[BIES]-\S+")
 
-Span = tuple[str, int, int]
+Span = tuple[str, int, int]  # type, first word, behind the last word
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sentence:
 
 @dataclass(frozen=True)
 class TaggingTask:
-    """Sentences to learn from and to be tested on, and the entities' types."""
+    """Sentences for training and for the test."""
 
     name: str
     train: tuple[Sentence, ...]
@@ -55,7 +55,7 @@ class TaggingTask:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """All BIO tags: O, then B- and I- of every type; a tag's place is its class number."""
+        """All BIO tags: O, then B- and I- of every type; a tag's index is its class number."""
         return ("O", *(f"{edge}-{kind}" for kind in self.types for edge in "BI"))
 
     def draw(self, count: int, seed: int) -> tuple[Sentence, ...]:
@@ -67,20 +67,20 @@ class TaggingTask:
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The entities (type, first word, behind the last word) of BIO tags.
+    """The entities of BIO tags as (type, first word, behind the last word).
 
     An I- that continues nothing (after O, or after another type) begins an entity, as in conlleval, the shared task's own
     script, and in seqeval's default mode.
     """
-    found, start = [], None
-    for place, tag in enumerate([*tags, "O"]):
+    entities, start = [], None
+    for index, tag in enumerate([*tags, "O"]):  # an O at the end closes an entity that lasts to the end
         continues = tag[:2] == "I-" and start is not None and tag[2:] == tags[start][2:]
         if start is not None and not continues:
-            found.append((tags[start][2:], start, place))
+            entities.append((tags[start][2:], start, index))
             start = None
         if tag != "O" and not continues:
-            start = place
-    return found
+            start = index
+    return entities
 
 
 def bio(entities: Sequence[Span], length: int) -> tuple[str, ...]:
@@ -95,20 +95,23 @@ def from_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
     """BIO tags written in another scheme, one of SCHEMES."""
     if scheme not in SCHEMES:
         raise ValueError(f"The scheme is {scheme!r}; choose one of {', '.join(SCHEMES)}.")
-    written, entities = list(bio(spans(tags), len(tags))), spans(tags)
-    for place, (kind, start, end) in enumerate(entities):
+    converted, entities = list(bio(spans(tags), len(tags))), spans(tags)
+    for number, (kind, start, end) in enumerate(entities):
         if scheme == "BIOES":
-            written[end - 1] = f"{'S' if end - start == 1 else 'E'}-{kind}"
-        elif scheme == "IOB1" and not (place and entities[place - 1][0] == kind and entities[place - 1][2] == start):
-            written[start] = f"I-{kind}"
-    return tuple(written)
+            converted[end - 1] = f"{'S' if end - start == 1 else 'E'}-{kind}"
+        elif scheme == "IOB1":
+            # B- only where it is needed to separate an entity from one of its type directly before it.
+            follows_its_type = number and entities[number - 1][0] == kind and entities[number - 1][2] == start
+            if not follows_its_type:
+                converted[start] = f"I-{kind}"
+    return tuple(converted)
 
 
 def read(path: str | Path) -> tuple[str, tuple[Sentence, ...]]:
-    """The scheme and the sentences of a column file, their tags in BIO; raises CourseError with the line of what is wrong.
+    """The scheme and the sentences of a column file, their tags in BIO.
 
-    The word is the first column, the tag the last; columns are apart by blanks or tabs. Lines that begin with -DOCSTART- and
-    a byte order mark are skipped, lines may end in CR LF.
+    The word is the first column, the tag the last; blanks or tabs separate columns. Lines that begin with -DOCSTART- and a byte
+    order mark are skipped, lines may end in CR LF. Raises CourseError with the number of the line that is wrong.
     """
     path = Path(path)
     try:
@@ -122,14 +125,14 @@ def read(path: str | Path) -> tuple[str, tuple[Sentence, ...]]:
 
 
 def parse(text: str, name: str = "the text") -> tuple[str, tuple[Sentence, ...]]:
-    """`read` for a file's text; `name` stands in the errors."""
+    """Like `read`, for a text; `name` is what the errors call it."""
     numbered = list(_sentences(text, name))
     scheme = _scheme(numbered, name)
     return scheme, tuple(Sentence(words, _to_bio(tags, lines, scheme, name)) for words, tags, lines in numbered)
 
 
 def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2) -> str:
-    """The sentences as a column file's text; with more than 2 columns the ones between are filled with "_"."""
+    """The sentences as the text of a column file; with more than 2 columns those in between hold "_"."""
     blocks = [
         "\n".join(
             "\t".join([word, *["_"] * (columns - 2), tag]) for word, tag in zip(s.words, from_bio(s.tags, scheme), strict=True)
@@ -140,21 +143,21 @@ def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2
 
 
 def load_corpus(folder: str | Path) -> TaggingTask:
-    """The task in a folder with CoNLL-2003's or WNUT-17's files; without a test file the test is on the development file.
+    """The task in a folder with the files of CoNLL-2003 or WNUT-17; without a test file the development file is the test.
 
     Raises CourseError when a part is missing, with the names that are looked for.
     """
     folder = Path(folder).expanduser()
-    found = {part: next((folder / n for n in names if (folder / n).is_file()), None) for part, names in NAMES.items()}
-    tested = found["test"] or found["dev"]
-    if found["train"] is None or tested is None:
-        missing = "train" if found["train"] is None else "test"
-        wanted = ", ".join(NAMES[missing] if missing == "train" else (*NAMES["test"], *NAMES["dev"]))
+    files = {part: next((folder / n for n in names if (folder / n).is_file()), None) for part, names in FILE_NAMES.items()}
+    train_file, test_file = files["train"], files["test"] or files["dev"]
+    if train_file is None or test_file is None:
+        missing = "train" if train_file is None else "test"
+        wanted = ", ".join(FILE_NAMES[missing] if missing == "train" else (*FILE_NAMES["test"], *FILE_NAMES["dev"]))
         raise CourseError(f"{folder} has no {missing} file. Put one of {wanted} there, or give the folder that holds it.")
-    (_, train), (_, test) = read(found["train"]), read(tested)
+    (_, train), (_, test) = read(train_file), read(test_file)
     if not any(tag != "O" for sentence in train for tag in sentence.tags):
-        raise CourseError(f"{found['train']} holds no entity: is the tag in its last column?")
-    return TaggingTask(f"{folder.name}/{tested.name}", train, test)
+        raise CourseError(f"{train_file} holds no entity: is the tag in its last column?")
+    return TaggingTask(f"{folder.name}/{test_file.name}", train, test)
 
 
 def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:
@@ -181,35 +184,40 @@ def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:
 
 
 def _scheme(numbered: list, name: str) -> str:
-    """The one scheme in which all tags make sense."""
-    bare = iob_only = None  # the first entity that begins with I-, and the first B- that IOB1 would not write
+    """The scheme in which all tags of a file make sense; raises CourseError when there is none.
+
+    It takes the whole file: a B- directly behind an entity of its type is written alike in IOB1 and in BIO.
+    """
+    only_iob1 = only_bio = None  # the first tag that BIO would not write (I- at a beginning), the first that IOB1 would not
     for _, tags, lines in numbered:
         for before, tag, line in zip(("O", *tags), tags, lines, strict=False):
             if tag[0] in "ES":
                 return "BIOES"
-            joined = before != "O" and before[2:] == tag[2:]
-            if tag[0] == "I" and not joined:
-                bare = bare or (line, tag)
-            if tag[0] == "B" and not joined:
-                iob_only = iob_only or (line, tag)
-    if bare and iob_only:
+            after_its_type = before != "O" and before[2:] == tag[2:]
+            if tag[0] == "I" and not after_its_type:
+                only_iob1 = only_iob1 or (line, tag)
+            if tag[0] == "B" and not after_its_type:
+                only_bio = only_bio or (line, tag)
+    if only_iob1 and only_bio:
         raise CourseError(
-            f"{name}, line {bare[0]}: {bare[1]} continues no entity, which is IOB1, but line {iob_only[0]} begins one with "
-            f"{iob_only[1]}, which is BIO. Write the whole file in one scheme."
+            f"{name}, line {only_iob1[0]}: {only_iob1[1]} continues no entity, which is IOB1, but line {only_bio[0]} begins "
+            f"one with {only_bio[1]}, which is BIO. Write the whole file in one scheme."
         )
-    return "IOB1" if bare else "BIO"
+    return "IOB1" if only_iob1 else "BIO"
 
 
 def _to_bio(tags: Sequence[str], lines: Sequence[int], scheme: str, name: str) -> tuple[str, ...]:
+    """The tags of a sentence in BIO; raises CourseError for BIOES tags that are no entities."""
     if scheme != "BIOES":
+        # `spans` takes I- at a beginning as IOB1 does, so it reads both schemes.
         return bio(spans(tags), len(tags))
-    made, before = [], "O"
+    converted, before = [], "O"
     for tag, after, line in zip(tags, (*tags[1:], "O"), lines, strict=True):
         inside = tag[0] in "IE" and before[0] in "BI" and before[2:] == tag[2:]
-        open_ = tag[0] in "BI" and not (after[0] in "IE" and after[2:] == tag[2:])
-        if tag[0] in "IE" and not inside or open_:
-            trouble = "ends nowhere" if open_ else "continues no entity"
-            raise CourseError(f"{name}, line {line}: {tag} {trouble}; in BIOES an entity is S, or B, any I, and E of one type.")
-        made.append(tag if tag == "O" else f"{'I' if inside else 'B'}-{tag[2:]}")
+        unclosed = tag[0] in "BI" and not (after[0] in "IE" and after[2:] == tag[2:])
+        if tag[0] in "IE" and not inside or unclosed:
+            problem = "ends nowhere" if unclosed else "continues no entity"
+            raise CourseError(f"{name}, line {line}: {tag} {problem}; in BIOES an entity is S, or B, any I, and E of one type.")
+        converted.append(tag if tag == "O" else f"{'I' if inside else 'B'}-{tag[2:]}")
         before = tag
-    return tuple(made)
+    return tuple(converted)

@@ -128,9 +128,10 @@ def draw_tasks(
     generator = torch.Generator().manual_seed(seed)
     large = (sizes >= min_pictures).nonzero().squeeze(1)
     if len(large) < way or shots > min_pictures - query_pictures:
+        most = min_pictures - query_pictures
         raise ValueError(
-            f"{way} classes with at least {min_pictures} pictures and at most {min_pictures - query_pictures} shots are needed; "
-            f"{pool.name} has {len(large)} such classes, and {shots} shots were asked for."
+            f"{way} classes with at least {min_pictures} pictures and at most {most} shots are needed; {pool.name} has "
+            f"{len(large)} such classes, and {shots} shots were asked for."
         )
     classes = large[torch.randperm(len(large), generator=generator)[:way]]
     pictures, versions = pictures[classes], torch.arange(pool.versions)

@@ -12,7 +12,7 @@ CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 
 
 def task() -> ImageTask:
-    """60,000 training and 10,000 test images, uint8 (N, 1, 28, 28); fetches the asset "fashion" when it is not there."""
+    """60,000 training and 10,000 test images, uint8 (N, 1, 28, 28); fetches the asset "fashion" when it is not installed."""
     from torchvision.datasets import FashionMNIST
 
     root = fetch("fashion")
@@ -23,7 +23,14 @@ def task() -> ImageTask:
 def write_image_folder(root: Path, task: ImageTask, *, train_per_class: int, test_per_class: int, seed: int = 0) -> Path:
     """Writes a task as PNG files in ImageNet's layout: root/train/CLASS/00001.png and root/val/CLASS/00001.png.
 
-    Draws the images by `seed`; returns root. Raises CourseError when the folder cannot be written.
+    Returns root. Raises CourseError when the folder cannot be written.
+
+    Args:
+        root: the folder, which need not exist.
+        task: grey images.
+        train_per_class: images drawn from the training part of each class.
+        test_per_class: images drawn from the test part of each class.
+        seed: of the draws.
     """
     from PIL import Image
 
@@ -39,6 +46,7 @@ def write_image_folder(root: Path, task: ImageTask, *, train_per_class: int, tes
                 folder.mkdir(parents=True, exist_ok=True)
                 rows = (labels == label).nonzero().squeeze(1)
                 for number, row in enumerate(rows[torch.randperm(len(rows), generator=generator)][:count]):
+                    # RGB, because folders of photographs are: what reads them expects three channels.
                     Image.fromarray(images[row, 0].numpy()).convert("RGB").save(folder / f"{number:05d}.png")
     except OSError as error:
         raise writing_failed(Path(root), error) from error

@@ -14,12 +14,12 @@ from .wordnet import NOUN_SUPERSENSES, synsets
 FIVE = ("animal", "plant", "food", "person", "artifact")
 ALL = tuple(name for name in NOUN_SUPERSENSES if name != "Tops")
 TEST_PER_CLASS, VALIDATION_PER_CLASS, TRAIN_PER_CLASS = 100, 20, 300
-UNFIT = re.compile(r"\b(sexual|prostitut|offensive|disparag|derogatory|slur|obscen|vulgar|slang)", re.IGNORECASE)
+UNSUITABLE = re.compile(r"\b(sexual|prostitut|offensive|disparag|derogatory|slur|obscen|vulgar|slang)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class TextTask:
-    """A classification task: texts, labels (N,) in 0..classes-1, and the classes' names."""
+    """A text classification task in three parts: texts, labels (N,) in 0..classes-1; and the classes' names."""
 
     name: str
     classes: tuple[str, ...]
@@ -31,7 +31,7 @@ class TextTask:
     test_labels: Tensor
 
     def draw(self, shots: int, seed: int) -> tuple[list[str], Tensor]:
-        """Draws `shots` training texts of every class, the same for equal seeds; a class that has fewer gives all it has.
+        """Draws `shots` training texts of every class, the same for equal seeds, or all of a class that has fewer.
 
         Returns texts, class after class, and their labels. Draws with the same seed are nested: the first K of a class are the
         same for every larger K, so learning curves are paired.
@@ -40,18 +40,18 @@ class TextTask:
         return [self.train_texts[row] for row in rows], self.train_labels[rows]
 
     def rows(self, shots: int, seed: int) -> Tensor:
-        """Where the texts of `draw` stand in the training part: whole numbers, at most classes * shots of them."""
+        """The indices of the texts of `draw` in the training part, at most classes * shots of them."""
         return rows_of_each(self.train_labels, len(self.classes), shots, seed)
 
 
 @functools.cache
 def task(classes: tuple[str, ...] = FIVE) -> TextTask:
-    """The glosses of these supersenses (5 by default; ALL has 25), split once and for all; fetches the asset "wordnet".
+    """The glosses of these supersenses (5 by default; ALL has 25) in a fixed split; fetches the asset "wordnet".
 
-    A gloss that contains its class's name, in the singular or plural, is left out, because its label stands in it; so is one of
-    a thing with a name of its own, one of under three words, one that two synsets share, and one that is not fit for a class
-    room. Of each class at most 100 texts are for the test, 20 for validation and 300 for training; a rare class (motive has
-    some thirty in all) gives half of its texts to the test. Raises ValueError for a class that WordNet does not have.
+    Left out are glosses that contain the name of their class (the label could be read off), glosses of things with a name of
+    their own, glosses of fewer than three words, glosses that two synsets share, and glosses unsuitable for a classroom. Of
+    each class at most 100 texts are for the test, 20 for validation and 300 for training; a rare class (motive has some thirty
+    in all) gives half of its texts to the test. Raises ValueError for a class that WordNet does not have.
     """
     if unknown := set(classes) - set(ALL):
         raise ValueError(f"WordNet has no supersense {', '.join(sorted(unknown))}; there are {', '.join(ALL)}.")
@@ -59,12 +59,12 @@ def task(classes: tuple[str, ...] = FIVE) -> TextTask:
     parts = {"train": ([], []), "validation": ([], []), "test": ([], [])}
     for label, name in enumerate(classes):
         texts = by_class[name]
-        tested = min(TEST_PER_CLASS, len(texts) // 2)
-        validated = min(VALIDATION_PER_CLASS, (len(texts) - tested) // 4)
-        start = tested + validated
+        n_test = min(TEST_PER_CLASS, len(texts) // 2)
+        n_validation = min(VALIDATION_PER_CLASS, (len(texts) - n_test) // 4)
+        start = n_test + n_validation
         for part, chosen in (
-            ("test", texts[:tested]),
-            ("validation", texts[tested:start]),
+            ("test", texts[:n_test]),
+            ("validation", texts[n_test:start]),
             ("train", texts[start : start + TRAIN_PER_CLASS]),
         ):
             parts[part][0].extend(chosen)
@@ -76,15 +76,16 @@ def task(classes: tuple[str, ...] = FIVE) -> TextTask:
 
 @functools.cache
 def _glosses() -> dict[str, list[str]]:
-    """The texts of every class, in an order that depends on nothing but the texts."""
-    seen: dict[str, set[str]] = {}
+    """The texts of every class, in an order that depends on the texts alone."""
+    senses: dict[str, set[str]] = {}  # gloss: its synsets, each a key of eight digits and the supersense
     for synset in synsets("n"):
         wanted = not synset.instance and synset.supersense != "Tops" and len(synset.gloss.split()) >= 3
-        if wanted and not UNFIT.search(synset.gloss):
-            seen.setdefault(synset.gloss, set()).add(synset.key + synset.supersense)
+        if wanted and not UNSUITABLE.search(synset.gloss):
+            senses.setdefault(synset.gloss, set()).add(synset.key + synset.supersense)
     by_class: dict[str, list[str]] = {name: [] for name in ALL}
-    for gloss, owners in seen.items():
+    for gloss, owners in senses.items():
         supersense = next(iter(owners))[8:]
         if len(owners) == 1 and not re.search(rf"\b{supersense}(s|es)?\b", gloss, re.IGNORECASE):
             by_class[supersense].append(gloss)
+    # By a hash: an alphabetical order would put like glosses side by side, and the split by position would follow the alphabet.
     return {name: sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest()) for name, texts in by_class.items()}

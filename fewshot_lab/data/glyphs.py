@@ -1,8 +1,8 @@
 """Glyphs: an Omniglot-style benchmark rendered from the typefaces that matplotlib ships.
 
-A class is a character, an image one typeface's picture of it, 28 x 28. Alphabets are writing systems. Test alphabets
+A class is a character, an image the picture of it in one typeface, 28 x 28. Alphabets are writing systems. The test alphabets
 (Armenian, Georgian, Greek) are never trained on, and a test character that looks like a training one (Greek Alpha, Latin A)
-is dropped. Jitter (`JITTERS`) draws several distorted images from each picture; how strong it is sets the difficulty.
+is dropped. Jitter (`JITTERS`) draws several distorted images from each picture; its strength sets the difficulty.
 """
 
 import functools
@@ -25,18 +25,20 @@ from .images import ImageTask
 
 SIZE = 28
 FONT_SIZE = 20
-LEAST_FACES = 8
+MIN_FACES = 8
 ALPHABETS = ("LATIN", "CYRILLIC", "LAO", "DIGIT", "ARMENIAN", "GEORGIAN", "GREEK")
+# Whole scripts are held out, as in Omniglot: characters of one script share strokes and proportions, so single characters of a
+# known script would measure less than the step to something new.
 TEST_ALPHABETS = ("ARMENIAN", "GEORGIAN", "GREEK")
-CHARACTERS = "abdehmnpqstuw269"  # many are another one upside down or mirrored
+CHARACTERS = "abdehmnpqstuw269"  # many of them turn into another when they are mirrored or turned upside down
 FACES = tuple(
     """DejaVuSans DejaVuSans-Bold DejaVuSans-BoldOblique DejaVuSans-Oblique DejaVuSansMono DejaVuSansMono-Bold
     DejaVuSansMono-BoldOblique DejaVuSansMono-Oblique DejaVuSerif DejaVuSerif-Bold DejaVuSerif-BoldItalic
     DejaVuSerif-Italic STIXGeneral STIXGeneralBol STIXGeneralBolIta STIXGeneralItalic cmb10 cmr10 cmss10 cmti10
     cmtt10""".split()
 )
-TEST_FACES = FACES[1::3]
-LOOK_ALIKE, TWIN = 0.06, 0.02  # squared distances of two characters' pictures, as shares of the larger squared length
+TEST_FACES = FACES[1::3]  # every third, so that each family of typefaces is in both parts
+LOOK_ALIKE, TWIN = 0.06, 0.02  # squared distances of two characters' pictures, as shares of the larger squared norm
 
 
 @dataclass(frozen=True)
@@ -50,31 +52,31 @@ class Glyphs:
     alphabets: tuple[str, ...]
 
     def of_alphabets(self, *alphabets: str) -> "Glyphs":
-        """The classes of these alphabets only, numbered anew; raises ValueError for an unknown alphabet."""
+        """The classes of these alphabets alone, renumbered; raises ValueError for an unknown alphabet."""
         if unknown := set(alphabets) - set(self.alphabets):
             raise ValueError(f"No alphabet {', '.join(sorted(unknown))}; there are {', '.join(sorted(set(self.alphabets)))}.")
         return self._of([i for i, alphabet in enumerate(self.alphabets) if alphabet in alphabets])
 
     def of_characters(self, characters: str) -> "Glyphs":
-        """The classes of these characters only, in the order given; raises ValueError for a character that is not there."""
+        """The classes of these characters alone, in the order given; raises ValueError for a character without a class."""
         index = {character: i for i, character in enumerate(self.characters)}
         if missing := [character for character in characters if character not in index]:
-            raise ValueError(f"No class for {' '.join(missing)}: fewer than {LEAST_FACES} typefaces have a picture of it.")
+            raise ValueError(f"No class for {' '.join(missing)}: fewer than {MIN_FACES} typefaces have a picture of it.")
         return self._of([index[character] for character in characters])
 
     def split(self, part: str) -> "Glyphs":
-        """The "train" alphabets or the "test" alphabets; no class looks like a class of the other part."""
+        """The classes of the "train" or of the "test" alphabets; no class looks like one of the other part."""
         if part not in ("train", "test"):
             raise ValueError(f"The parts are 'train' and 'test', not {part!r}.")
         return self.of_alphabets(*(a for a in set(self.alphabets) if (a in TEST_ALPHABETS) == (part == "test")))
 
     def _of(self, classes: list[int]) -> "Glyphs":
-        number = torch.full((len(self.characters),), -1)
-        number[torch.tensor(classes)] = torch.arange(len(classes))
-        keep = number[self.labels] >= 0
+        new_label = torch.full((len(self.characters),), -1)
+        new_label[torch.tensor(classes)] = torch.arange(len(classes))
+        keep = new_label[self.labels] >= 0
         return Glyphs(
             self.images[keep],
-            number[self.labels[keep]],
+            new_label[self.labels[keep]],
             self.faces[keep],
             tuple(self.characters[i] for i in classes),
             tuple(self.alphabets[i] for i in classes),
@@ -83,7 +85,12 @@ class Glyphs:
 
 @dataclass(frozen=True)
 class Jitter:
-    """How far `jitter` distorts: degrees, log-uniform scale, shear, shift as a share of the size, dilation, noise."""
+    """How far `jitter` distorts.
+
+    degrees: the largest rotation either way. scale: the range of a log-uniform factor. shear: the largest, in pixels per pixel
+    of height. shift: the largest, as a share of the size. dilation: the probability of thicker strokes. noise: a standard
+    deviation, for pixels in 0..1.
+    """
 
     degrees: float
     scale: tuple[float, float]
@@ -101,7 +108,10 @@ JITTERS = {
 
 
 def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) -> Tensor:
-    """Distorts each uint8 image (N, 1, 28, 28) by its own draw from JITTERS[name]; returns uint8 of the same shape."""
+    """Distorts each uint8 image (N, 1, 28, 28) by its own draw from JITTERS[name]; returns uint8 of the same shape.
+
+    Raises ValueError for an unknown name.
+    """
     if name not in JITTERS:
         raise ValueError(f"There is no jitter {name!r}; choose one of {', '.join(JITTERS)}.")
     setting = JITTERS[name]
@@ -118,6 +128,7 @@ def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) 
     moved = warp(images.float() / 255, matrices)
     if setting.dilation:
         thick = torch.rand(len(images), generator=generator) < setting.dilation
+        # The maximum of 2 x 2 pixels thickens white strokes by one pixel; the padding's last row and column are cut off again.
         moved[thick] = F.max_pool2d(moved[thick], 2, stride=1, padding=1)[..., :-1, :-1]
     if setting.noise:
         moved = moved + setting.noise * torch.randn(moved.shape, generator=generator).to(moved.device)
@@ -130,7 +141,7 @@ def load() -> Glyphs:
     path = home() / "glyphs" / f"{_version()}.npz"
     try:
         stored = dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError, KeyError):  # not there yet, or not readable: render
+    except (OSError, ValueError, EOFError, KeyError):  # not there yet, or damaged: render them
         stored = _render()
         buffer = BytesIO()
         np.savez_compressed(buffer, **stored)
@@ -147,7 +158,8 @@ def load() -> Glyphs:
 def task(*, jitter_name: str = "mild", draws: int = 8) -> ImageTask:
     """Sixteen letters and digits as a classification task; no typeface is in both the training and the test part.
 
-    Each picture is drawn `draws` times with jitter for training and 6 times for the test, always by the same seed.
+    jitter_name: a name in JITTERS. draws: how many jittered images there are of each training picture; of each test picture
+    there are 6. The seeds are fixed.
     """
     glyphs = load().of_characters(CHARACTERS)
     for_test = torch.tensor([FACES[face] in TEST_FACES for face in glyphs.faces])
@@ -166,7 +178,7 @@ def _font_path(face: str) -> Path:
 
 
 def _version() -> str:
-    """Changes with the typefaces, the renderer and this file, so that a stale cache is never read."""
+    """A fingerprint of the typefaces, the renderer and this file, so that an outdated cache is never read."""
     import PIL
 
     parts = [Path(__file__).read_bytes(), PIL.__version__.encode()]
@@ -181,15 +193,18 @@ def _render() -> dict[str, np.ndarray]:
     pictures: dict[str, dict[int, np.ndarray]] = {}
     for number, face in enumerate(FACES):
         font = ImageFont.truetype(str(_font_path(face)), FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
+        # The typeface's own table of characters: asked for one that it lacks, it would draw an empty box.
         for code in TTFont(_font_path(face), lazy=True).getBestCmap():
             character = chr(code)
-            picture = _picture(character, font) if _belongs(character) else None
-            known = pictures.setdefault(character, {})
-            if picture is not None and not any(np.array_equal(picture, other) for other in known.values()):
-                known[number] = picture
-    enough = {character: known for character, known in pictures.items() if len(known) >= LEAST_FACES}
+            picture = _picture(character, font) if _is_base_character(character) else None
+            by_face = pictures.setdefault(character, {})
+            # Some faces draw a character alike, and the same picture twice is no second example.
+            if picture is not None and not any(np.array_equal(picture, other) for other in by_face.values()):
+                by_face[number] = picture
+    enough = {character: by_face for character, by_face in pictures.items() if len(by_face) >= MIN_FACES}
+    # Training alphabets first, so that of two look-alikes the training character is kept.
     kept = _without_look_alikes(dict(sorted(enough.items(), key=lambda item: (_alphabet(item[0]) in TEST_ALPHABETS, item[0]))))
-    rows = [(picture, label, face) for label, known in enumerate(kept.values()) for face, picture in known.items()]
+    rows = [(picture, label, face) for label, by_face in enumerate(kept.values()) for face, picture in by_face.items()]
     images, labels, faces = zip(*rows, strict=True)
     return {
         "images": np.stack(images),
@@ -201,13 +216,14 @@ def _render() -> dict[str, np.ndarray]:
 
 
 def _alphabet(character: str) -> str:
+    """The first word of the character's name in Unicode, such as GREEK or DIGIT."""
     return unicodedata.name(character, "?").split()[0]
 
 
-def _belongs(character: str) -> bool:
-    """Letters and digits of our alphabets that are not a letter with an accent."""
-    known = unicodedata.category(character)[0] in "LN" and _alphabet(character) in ALPHABETS
-    return known and not unicodedata.decomposition(character)
+def _is_base_character(character: str) -> bool:
+    """Whether it is a letter or digit of ALPHABETS without an accent (an accented letter is nearly its base letter)."""
+    ours = unicodedata.category(character)[0] in "LN" and _alphabet(character) in ALPHABETS
+    return ours and not unicodedata.decomposition(character)
 
 
 def _picture(character: str, font) -> np.ndarray | None:
@@ -222,7 +238,7 @@ def _picture(character: str, font) -> np.ndarray | None:
     corner = (math.floor((SIZE - width) / 2) - left, math.floor((SIZE - height) / 2) - top)
     ImageDraw.Draw(image).text(corner, character, fill=255, font=font)
     picture = np.array(image)
-    return picture if picture.max() >= 64 else None
+    return picture if picture.max() >= 64 else None  # else nothing is visible at this size
 
 
 def _without_look_alikes(pictures: dict[str, dict[int, np.ndarray]]) -> dict[str, dict[int, np.ndarray]]:
@@ -236,9 +252,10 @@ def _without_look_alikes(pictures: dict[str, dict[int, np.ndarray]]) -> dict[str
     for face in range(len(FACES)):
         rows = [row for row, character in enumerate(characters) if face in pictures[character]]
         vectors = np.stack([pictures[characters[row]][face].ravel() for row in rows]).astype(np.float32) / 255
-        ink = (vectors**2).sum(1)
-        distance = ink[:, None] + ink - 2 * vectors @ vectors.T
-        shares[face][np.ix_(rows, rows)] = distance / np.maximum(ink[:, None], ink)
+        squares = (vectors**2).sum(1)
+        # |a - b|^2 = |a|^2 + |b|^2 - 2 a b, for all pairs by one matrix product.
+        distance = squares[:, None] + squares - 2 * vectors @ vectors.T
+        shares[face][np.ix_(rows, rows)] = distance / np.maximum(squares[:, None], squares)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # two characters without a common typeface: no median
         alike = (np.nanmedian(shares, axis=0) < LOOK_ALIKE) | (np.nanmin(shares, axis=0) < TWIN)

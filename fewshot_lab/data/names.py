@@ -1,7 +1,7 @@
-"""Names for the made sentences of `sentences`: written down once, so that they do not change with a library's version.
+"""Names for the made sentences of `sentences`, as lists, so that they do not change with a library's version.
 
-Those of people are from the lists of Faker 40.63 (MIT licence) for fifteen countries; some that are also a place, a month or a
-word are added.
+The names of people are from the lists of Faker 40.63 (MIT licence) for fifteen countries, with some added that are also a
+place, a month or a word.
 """
 
 FIRST_NAMES = tuple(

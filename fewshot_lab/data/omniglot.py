@@ -1,6 +1,6 @@
 """Omniglot: characters of real alphabets, drawn by hand by twenty people each (Lake, Salakhutdinov & Tenenbaum 2015, Science).
 
-It is the user's own copy: a folder or a zip file of the authors, named by FEWSHOT_LAB_OMNIGLOT or by a path, or put into the
+The copy is the user's own: a folder or a zip file of the authors, named by FEWSHOT_LAB_OMNIGLOT or by a path, or put into the
 course's cache folder as `omniglot`. Nothing is downloaded.
 """
 
@@ -24,42 +24,43 @@ VARIABLE = "FEWSHOT_LAB_OMNIGLOT"
 
 
 def find(path: str | Path | None = None) -> Path | None:
-    """Where Omniglot is: `path`, else the environment's FEWSHOT_LAB_OMNIGLOT, else `omniglot` in the cache folder, else None.
+    """The path of Omniglot: `path`, else that in FEWSHOT_LAB_OMNIGLOT, else `omniglot` in the cache folder, else None.
 
     Raises CourseError when `path` or the environment names something that does not exist.
     """
-    given = path or os.environ.get(VARIABLE)
-    place = Path(given).expanduser().absolute() if given else home() / "omniglot"
-    if place.exists():
-        return place
-    if given:
-        raise CourseError(f"Omniglot should be at {place}, but nothing is there. Correct the path, or leave it empty.")
+    named = path or os.environ.get(VARIABLE)
+    source = Path(named).expanduser().absolute() if named else home() / "omniglot"
+    if source.exists():
+        return source
+    if named:
+        raise CourseError(f"Omniglot should be at {source}, but nothing is there. Correct the path, or leave it empty.")
     return None
 
 
 def pool(path: str | Path | None = None) -> Pool:
     """All drawings as a pool of episodes, uint8 (N, 1, 28, 28), white on black; groups are the alphabets.
 
-    `path` is a zip file such as images_background_small1.zip, a folder of them, or a folder of alphabets. Each
-    drawing is shrunk from 105 x 105 by area means. Raises CourseError when there is no Omniglot, or no drawing in it.
+    `path` is a zip file such as images_background_small1.zip, a folder of them, or a folder of alphabets. Each drawing is
+    shrunk from 105 x 105 by area means. Raises CourseError when there is no Omniglot, or no drawing in it.
     """
-    place = find(path)
-    if place is None:
+    source = find(path)
+    if source is None:
         raise CourseError(
             f"Omniglot is not here. Get images_background_small1.zip from github.com/brendenlake/omniglot (python folder) and "
             f"set {VARIABLE} to its path."
         )
-    return _read(place)
+    return _read(source)
 
 
 @functools.cache
-def _read(place: Path) -> Pool:
+def _read(source: Path) -> Pool:
     drawings: dict[tuple[str, str], list[np.ndarray]] = {}
-    for alphabet, character, content in sorted(_files(place), key=lambda item: item[:2]):
+    for alphabet, character, content in sorted(_files(source), key=lambda item: item[:2]):
         drawings.setdefault((alphabet, character), []).append(_ink(content))
     if not drawings:
-        raise CourseError(f"{place} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
+        raise CourseError(f"{source} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
     ink = torch.from_numpy(np.stack([drawing for some in drawings.values() for drawing in some]))[:, None].float()
+    # By area means, not by picking pixels, which would leave gaps in thin strokes.
     small = F.interpolate(ink, (SIZE, SIZE), mode="area")
     counts = torch.tensor([len(some) for some in drawings.values()])
     labels = torch.arange(len(drawings)).repeat_interleave(counts)
@@ -68,26 +69,27 @@ def _read(place: Path) -> Pool:
     return Pool("Omniglot", (small * 255).round().to(torch.uint8), labels, classes, groups)
 
 
-def _files(place: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(alphabet, character, content) of every drawing under a folder or in a zip file, a character's by drawer."""
-    if place.is_file():
-        if not zipfile.is_zipfile(place):
-            raise CourseError(f"{place} is not a zip file. Name Omniglot's zip file or its folder.")
-        with zipfile.ZipFile(place) as archive:
+def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
+    """(alphabet, character, content) of every drawing under a folder or in a zip file; a file's name orders the people."""
+    if source.is_file():
+        if not zipfile.is_zipfile(source):
+            raise CourseError(f"{source} is not a zip file. Name Omniglot's zip file or its folder.")
+        with zipfile.ZipFile(source) as archive:
             for name in sorted(archive.namelist()):
-                if found := _names(PurePosixPath(name)):
-                    yield *found, archive.read(name)
+                if names := _names(PurePosixPath(name)):
+                    yield *names, archive.read(name)
         return
-    for path in sorted(place.rglob("*.png")):
-        if found := _names(PurePosixPath(path.as_posix())):
-            yield *found, path.read_bytes()
-    for archive in sorted(place.glob("*.zip")):
+    for path in sorted(source.rglob("*.png")):
+        if names := _names(PurePosixPath(path.as_posix())):
+            yield *names, path.read_bytes()
+    for archive in sorted(source.glob("*.zip")):
         yield from _files(archive)
 
 
 def _names(path: PurePosixPath) -> tuple[str, str] | None:
     """Alphabet and character of .../ALPHABET/characterNN/NAME.png, None for another file."""
     parts = path.parts
+    # __MACOSX: the shadow files that macOS adds to a zip file have the same names and are no pictures.
     fits = path.suffix == ".png" and len(parts) >= 3 and parts[-2].startswith("character") and "__MACOSX" not in parts
     return (parts[-3], parts[-2]) if fits else None
 

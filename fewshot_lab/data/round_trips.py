@@ -1,4 +1,4 @@
-"""Round trips English, Spanish, English: recorded for the glosses that can be drawn, by the translator for all others.
+"""Round trips from English to Spanish and back: recorded for the training glosses, translated live for all other texts.
 
 `python -m fewshot_lab.data.round_trips` records them anew with the Apertium that is installed.
 """
@@ -29,22 +29,22 @@ def recorded() -> tuple[str, dict[str, str]]:
 
 
 def round_trips(texts: Sequence[str]) -> dict[str, str]:
-    """{text: its round trip}: from the record where it was made by the translator that is here, or where none is; else live.
+    """{text: its round trip}: from the record, unless another translator than the record's is installed; else live.
 
-    Live results differ from the record in about one text of fifty, because Apertium reads a text in the light of the one before
-    it; so that a chapter has the same numbers everywhere, the record comes first. Without a translator a text that is not
-    recorded raises CourseError.
+    Raises CourseError for a text that is not recorded when no translator is installed.
     """
-    texts, here = list(dict.fromkeys(texts)), translator()
-    by, known = recorded()
-    found = {text: known[text] for text in texts if text in known} if here in (None, by) else {}
-    missing = [text for text in texts if text not in found]
-    if missing and not here:
+    texts, installed = list(dict.fromkeys(texts)), translator()
+    recorder, known = recorded()
+    # The record comes first, although the same translator is installed: Apertium lets a text depend on the one before it, so
+    # live results differ from the record in about one text of fifty, and a chapter's numbers would from machine to machine.
+    trips = {text: known[text] for text in texts if text in known} if installed in (None, recorder) else {}
+    missing = [text for text in texts if text not in trips]
+    if missing and not installed:
         raise CourseError(
             f"No translator is installed, and {missing[0]!r} is not among the recorded glosses. Install Apertium "
             "(Debian and Ubuntu: apt-get install apertium-eng-spa) or choose a gloss."
         )
-    return found | dict(zip(missing, back_translated(missing), strict=True))
+    return trips | dict(zip(missing, back_translated(missing), strict=True))
 
 
 def record() -> None:
@@ -54,6 +54,7 @@ def record() -> None:
         raise CourseError("Apertium with English and Spanish is needed: apt-get install apertium-eng-spa")
     texts = task(ALL).train_texts
     content = {"translator": name, "texts": _fingerprint(texts), "round_trips": back_translated(texts)}
+    # mtime=0, so that equal round trips give an equal file.
     packed = gzip.compress(json.dumps(content, ensure_ascii=False).encode(), mtime=0)
     write_atomically(RECORDED, packed)
     print(f"{len(texts)} round trips by {name}, {len(packed) / 1000:.0f} kB: {RECORDED}")

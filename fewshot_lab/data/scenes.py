@@ -1,4 +1,4 @@
-"""Scenes with several characters: an image with the mask of a segmenter and the boxes of a detector, made from glyphs."""
+"""Scenes of several glyphs side by side, with the segmentation mask and the bounding boxes of each."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,11 @@ from . import load
 
 @dataclass(frozen=True)
 class Scene:
-    """image: float (1, H, W) in 0..1. mask: whole numbers (H, W), n for the n-th thing, else 0. boxes: (n, 4). names."""
+    """An image with its targets.
+
+    image: float (1, H, W) in 0..1. mask: whole numbers (H, W), n at the n-th glyph and 0 at the background. boxes: (n, 4), as
+    in `augment.targets`. names: the characters.
+    """
 
     image: Tensor
     mask: Tensor
@@ -18,34 +22,34 @@ class Scene:
     names: tuple[str, ...]
 
 
-def scene(seed: int, things: int = 3) -> Scene:
-    """Glyphs side by side, each at a random height, with room around them; a thing is where its ink is."""
+def scene(seed: int, count: int = 3) -> Scene:
+    """A scene of `count` glyphs, each at a random height; a glyph's mask is where it is brighter than 0.5."""
     task, generator = load("glyphs"), torch.Generator().manual_seed(seed)
-    height, width = 64, 24 + 32 * things
+    height, width = 64, 24 + 32 * count  # glyphs are 28 pixels wide, and a turned scene needs some room at its edges
     image, mask = torch.zeros(1, height, width), torch.zeros(height, width, dtype=torch.long)
-    rows = torch.randperm(len(task.test_labels), generator=generator)[:things]
+    rows = torch.randperm(len(task.test_labels), generator=generator)[:count]
     for n, row in enumerate(rows.tolist()):
         top, left = int(torch.randint(8, height - 36, (1,), generator=generator)), 14 + 32 * n
-        part = task.test_images[row].float() / 255
-        image[:, top : top + 28, left : left + 28] = part
-        mask[top : top + 28, left : left + 28][part[0] > 0.5] = n + 1
+        glyph = task.test_images[row].float() / 255
+        image[:, top : top + 28, left : left + 28] = glyph
+        mask[top : top + 28, left : left + 28][glyph[0] > 0.5] = n + 1
     names = tuple(task.classes[int(task.test_labels[row])] for row in rows)
-    return Scene(image, mask, tight_boxes(mask, things), names)
+    return Scene(image, mask, tight_boxes(mask, count), names)
 
 
-def tight_boxes(mask: Tensor, things: int) -> Tensor:
-    """The smallest upright box around each thing of a mask, (things, 4); zeros for a thing that is not there."""
-    boxes = torch.zeros(things, 4)
-    for n in range(things):
+def tight_boxes(mask: Tensor, count: int) -> Tensor:
+    """The smallest upright box around each of the objects 1..count of a mask, (count, 4); zeros for one that is not in it."""
+    boxes = torch.zeros(count, 4)
+    for n in range(count):
         rows, columns = (mask == n + 1).nonzero(as_tuple=True)
         if len(rows):
             boxes[n] = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).float()
     return boxes
 
 
-def overlap(boxes: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union of boxes (n, 4) in pairs, (n,): 1 for equal boxes, 0 for those that do not meet."""
+def iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of boxes (n, 4) in pairs, (n,): 1 for equal boxes, 0 for boxes that do not overlap."""
     corner, end = torch.maximum(boxes[:, :2], others[:, :2]), torch.minimum(boxes[:, 2:], others[:, 2:])
-    both = (end - corner).clamp(min=0).prod(dim=1)
+    intersection = (end - corner).clamp(min=0).prod(dim=1)  # clamped: two negative sides would make an area
     areas = [(b[:, 2:] - b[:, :2]).clamp(min=0).prod(dim=1) for b in (boxes, others)]
-    return both / (areas[0] + areas[1] - both).clamp_min(1e-9)
+    return intersection / (areas[0] + areas[1] - intersection).clamp_min(1e-9)

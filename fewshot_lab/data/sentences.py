@@ -1,9 +1,9 @@
-"""A corpus that is made, not found: news-like sentences from a grammar, with names from lists and from WordNet.
+"""A made corpus: news-like sentences from a grammar, with names from lists and from WordNet.
 
-No one wrote these sentences and they report nothing that happened. They show what a real corpus such as CoNLL-2003, which may
-not be passed on, would: persons, places, organisations and the rest (MISC). It is not trivial: the test's templates and names
-(all but a few such as Reuters) do not occur in the training part, a town is a place in one sentence and a football club in the
-next, surnames are towns, companies are surnames or common words.
+Nobody wrote these sentences, and they report nothing that happened. They show what a real corpus such as CoNLL-2003, which may
+not be passed on, would: persons, places, organisations and the rest (MISC). The task is not trivial: the templates and names of
+the test (all but a few such as Reuters) do not occur in the training part; a town is a place in one sentence and a football
+club in the next; surnames are towns, and companies are surnames or common words.
 """
 
 import functools
@@ -16,19 +16,19 @@ from . import templates, wordnet
 from .conll import Sentence, TaggingTask
 from .names import BRANDS, FIRST_NAMES, LAST_NAMES
 
-TRAIN, TEST = 1000, 300
-SHARE_TESTED = 0.35  # of the names that only the test uses
+N_TRAIN, N_TEST = 1000, 300
+TEST_SHARE = 0.35  # of the names, which only the test uses
 _TOKEN = re.compile(r"[{}\[\]|]|<\w+>|[^{}\[\]|<]+")
 
 
 @functools.cache
 def task() -> TaggingTask:
     """1,000 training and 300 test sentences, always the same; fetches the asset "wordnet"."""
-    return TaggingTask("made sentences", _made("train", templates.TRAIN, TRAIN), _made("test", templates.TEST, TEST))
+    return TaggingTask("made sentences", _made("train", templates.TRAIN, N_TRAIN), _made("test", templates.TEST, N_TEST))
 
 
 def forms(text: str) -> int:
-    """How many sentences a template gives before its slots are filled."""
+    """The number of sentences that a template gives before its slots are filled."""
     alternatives = 1
     for choice in _parsed(text):
         if isinstance(choice, list):
@@ -36,15 +36,18 @@ def forms(text: str) -> int:
     return alternatives
 
 
-def fill(text: str, chance: random.Random, names: dict[str, Sequence[str]]) -> Sentence:
-    """One sentence of a template: choices are taken and slots filled by chance."""
+def fill(text: str, generator: random.Random, names: dict[str, Sequence[str]]) -> Sentence:
+    """One sentence of a template: its choices and what fills its slots are drawn.
+
+    text: the template, in the grammar of `templates`. generator: makes the draws. names: those of each kind.
+    """
     words, tags = [], []
-    for piece in re.findall(r"<\w+>|[^\s<]+", _chosen(text, chance)):
+    for piece in re.findall(r"<\w+>|[^\s<]+", _chosen(text, generator)):
         if piece[0] != "<":
             words.append(piece)
             tags.append("O")
             continue
-        kind, name = _slot(piece[1:-1], chance, names)
+        kind, name = _slot(piece[1:-1], generator, names)
         parts = name.split()
         words += parts
         tags += ["O"] * len(parts) if kind == "O" else [f"B-{kind}"] + [f"I-{kind}"] * (len(parts) - 1)
@@ -52,32 +55,33 @@ def fill(text: str, chance: random.Random, names: dict[str, Sequence[str]]) -> S
 
 
 def _made(part: str, lines: str, count: int) -> tuple[Sentence, ...]:
-    """`count` different sentences; every template is used about equally often, in an order that chance decides."""
-    chance, names = random.Random(f"few-shot lab {part}"), _names(part)
-    texts, made = lines.strip().split("\n"), {}
-    while len(made) < count:
-        for text in chance.sample(texts, len(texts)):
-            made.setdefault(fill(text, chance, names))
-    return tuple(made)[:count]
+    """`count` different sentences; every template is used about equally often, in a random order."""
+    generator, names = random.Random(f"few-shot lab {part}"), _names(part)
+    texts, sentences = lines.strip().split("\n"), {}  # a dictionary for its keys: different, and in the order of their making
+    while len(sentences) < count:
+        for text in generator.sample(texts, len(texts)):
+            sentences.setdefault(fill(text, generator, names))
+    return tuple(sentences)[:count]
 
 
-def _slot(name: str, chance: random.Random, names: dict[str, Sequence[str]]) -> tuple[str, str]:
-    """(type, words) for a slot; O for words that are no entity."""
+def _slot(name: str, generator: random.Random, names: dict[str, Sequence[str]]) -> tuple[str, str]:
+    """(type, words) for a slot; type "O" for words that are no entity."""
 
     def a(pool: str) -> str:
-        return chance.choice(names[pool])
+        return generator.choice(names[pool])
 
+    # All choices are made up before one is drawn, so that every slot takes the same number of draws whichever it is.
     def one_of(*choices: str) -> str:
-        return chance.choice(choices)
+        return generator.choice(choices)
 
     if name in ("day", "month", "ord"):
-        return "O", chance.choice(templates.WORDS[name].split())
+        return "O", generator.choice(templates.WORDS[name].split())
     if name == "n":
-        return "O", str(chance.choice((2, 3, 4, 6, 7, 12, 15, 21, 30, 47, 80)))
+        return "O", str(generator.choice((2, 3, 4, 6, 7, 12, 15, 21, 30, 47, 80)))
     if name == "goals":
-        return "O", str(chance.choice((0, 0, 1, 1, 2, 3, 4)))
+        return "O", str(generator.choice((0, 0, 1, 1, 2, 3, 4)))
     if name == "year":
-        return "O", str(chance.randint(1890, 1999))
+        return "O", str(generator.randint(1890, 1999))
     if name in ("city", "country", "region"):
         return "LOC", a(name)
     if name == "per":
@@ -133,15 +137,17 @@ def _names(part: str) -> dict[str, list[str]]:
         kind = synset.instance and _kind(synset)
         if kind:
             kinds[kind].append(max(synset.words, key=len) if kind == "known" else synset.words[0])
+    # Adjectives of nations, without those of languages, churches, schools of thought and novels.
     about = re.compile(r"of or relating to or characteristic of (?!.*(language|church|philosoph|novel))[A-Z][a-z]+")
     for synset in wordnet.synsets("a"):
         if synset.file == 1 and about.match(synset.gloss):
             kinds["nat"] += [word for word in synset.words[:1] if re.fullmatch(r"[A-Z][a-z]+", word)]
-    return {kind: [n for n in dict.fromkeys(all_) if _tested(n) == (part == "test")] for kind, all_ in kinds.items()}
+    # A name is in one part whatever its kind: a town of the test is no surname in training.
+    return {kind: [n for n in dict.fromkeys(all_) if _held_out(n) == (part == "test")] for kind, all_ in kinds.items()}
 
 
 def _kind(synset: wordnet.Synset) -> str | None:
-    """What an instance's gloss says that it is: a city, country, region, war, a person long dead, or None."""
+    """What an instance is according to its gloss: a city, country, region, war, a person long dead ("known"), or None."""
     gloss, name = synset.gloss, synset.words[0]
     if re.search(r"\d|'|\.|capital of", name) or re.search(r"ancient|biblical|mytholog|Testament", gloss, re.IGNORECASE):
         return None
@@ -160,12 +166,13 @@ def _kind(synset: wordnet.Synset) -> str | None:
     return None
 
 
-def _tested(name: str) -> bool:
-    return hashlib.sha256(f"held out: {name}".encode()).digest()[0] < 256 * SHARE_TESTED
+def _held_out(name: str) -> bool:
+    # By a hash of the name, not by its index: a name added to a list moves no other from one part to the other.
+    return hashlib.sha256(f"held out: {name}".encode()).digest()[0] < 256 * TEST_SHARE
 
 
 def _parsed(text: str) -> list:
-    """A template as a list of plain texts and of lists of alternatives."""
+    """A template as a list of plain texts and of lists of alternatives, which may hold choices again."""
     parts, depth, inner, branches = [], 0, "", []
     for token in _TOKEN.findall(text):
         if token in "{[":
@@ -189,5 +196,6 @@ def _parsed(text: str) -> list:
     return parts
 
 
-def _chosen(text: str, chance: random.Random) -> str:
-    return "".join(_chosen(chance.choice(part), chance) if isinstance(part, list) else part for part in _parsed(text))
+def _chosen(text: str, generator: random.Random) -> str:
+    """A template with its choices made."""
+    return "".join(_chosen(generator.choice(part), generator) if isinstance(part, list) else part for part in _parsed(text))

@@ -1,7 +1,7 @@
 """Synonyms from WordNet's first senses, inflected like the word that they replace; stop words have none.
 
-Nothing tells noun from verb in a lone word, so the part of speech with the most senses found in texts is taken. What the rules
-cannot inflect surely is left out rather than guessed.
+A word alone does not say whether it is a noun or a verb, so the part of speech that is most frequent in WordNet's tagged texts
+is taken. A synonym whose inflected form is not certain is left out: a wrong word in a text is worse than one synonym less.
 """
 
 import functools
@@ -22,33 +22,35 @@ _EDGES = re.compile(r"^(\W*)(.*?)(\W*)$")
 
 @functools.lru_cache(maxsize=50_000)
 def synonyms(word: str) -> tuple[str, ...]:
-    """The words that may stand for a word of a text, with its punctuation; () for a stop word or one that WordNet lacks."""
+    """The words that may replace a word of a text, with its punctuation; () for a stop word or one that WordNet lacks."""
     before, core, after = _EDGES.match(word).groups()
+    # Capitals are left out, because they are names; so are words of one or two letters, most of which are abbreviations.
     if not core.isalpha() or not core.islower() or core in STOP_WORDS or len(core) < 3:
         return ()
-    if (reading := _reading(core)) is None:
+    if (analysis := _analysis(core)) is None:
         return ()
-    part, base, form = reading
-    others = (_inflected(other, part, form) for other in first_senses(part)[base].words if other != base)
-    return tuple(dict.fromkeys(before + other + after for other in others if other and other != core))
+    part, base, form = analysis
+    inflected = (_inflected(other, part, form) for other in first_senses(part)[base].words if other != base)
+    return tuple(dict.fromkeys(before + other + after for other in inflected if other and other != core))
 
 
 class Thesaurus(dict):
-    """A dictionary {word: synonyms} that looks words up when they are asked for."""
+    """A dictionary {word: synonyms} that looks a word up when it is first asked for."""
 
     def __missing__(self, word: str) -> tuple[str, ...]:
         self[word] = synonyms(word)
         return self[word]
 
     def get(self, word: str, default=()) -> tuple[str, ...]:
+        # dict.get does not call __missing__
         return self[word] or default
 
 
-def _reading(word: str) -> tuple[str, str, str] | None:
-    """The commonest (part of speech, base form, form) of a word, form being "", "s", "ed" or "ing"; None when it is unknown."""
+def _analysis(word: str) -> tuple[str, str, str] | None:
+    """The most frequent (part of speech, base form, form) of a word, form "", "s", "ed" or "ing"; None for an unknown word."""
     known = [
-        (index(part)[base][1], -place, (part, base, form))
-        for place, part in enumerate("navr")
+        (index(part)[base][1], -rank, (part, base, form))  # of equally frequent ones the first of n, a, v, r
+        for rank, part in enumerate("navr")
         for base, form in _bases(word, part)
         if base in index(part)
     ]
@@ -65,10 +67,12 @@ def _bases(word: str, part: str) -> list[tuple[str, str]]:
         bases += [(base, "s") for base in _stems(word, "s")]
     if part == "v":
         bases += [(base, form) for form in ("ed", "ing") if word.endswith(form) for base in _stems(word, form)]
+    # A base form is kept when the rules lead from it to the word again ("hoping" is of "hope", not of "hop").
     return [bases[0]] + [(base, form) for base, form in bases[1:] if _regular(base, form) == word or word in base_forms(part)]
 
 
 def _stems(word: str, form: str) -> list[str]:
+    """What may be left of a word without its ending: carried -> carri, carrie, carry."""
     stem = word.removesuffix(form)
     stems = [stem, stem + "e"]
     if form != "ing" and word.endswith("i" + ("es" if form == "s" else form)):
@@ -81,7 +85,7 @@ def _stems(word: str, form: str) -> list[str]:
 
 
 def _inflected(words: str, part: str, form: str) -> str | None:
-    """A word, or words with a noun at their end, in the wanted form; None when it is a name or the form is not sure."""
+    """A word, or words that end in a noun, in a form; None for a name and where the form is not certain."""
     if (
         not re.fullmatch(r"[a-z-]+( [a-z-]+)*", words)
         or " " in words
@@ -94,7 +98,7 @@ def _inflected(words: str, part: str, form: str) -> str | None:
     *front, last = words.split(" ")
     known = _irregular(part).get(last, ())
     if part == "n" or form == "ed":
-        if len(known) > 1:
+        if len(known) > 1:  # such as "got" and "gotten"
             return None
         last = known[0] if known else _regular(last, form)
     else:
@@ -104,6 +108,7 @@ def _inflected(words: str, part: str, form: str) -> str | None:
 
 def _regular(base: str, form: str) -> str:
     """A base form with -s, -ed or -ing by the rules of spelling."""
+    # One short vowel and one consonant: the consonant is doubled before -ed and -ing.
     short = re.fullmatch(r"[^aeiou]*[aeiou][bdgklmnprt]", base)
     if form == "s":
         if re.search(r"[^aeiou]y$", base):
@@ -125,4 +130,4 @@ def _irregular(part: str) -> dict[str, tuple[str, ...]]:
     for form, base in base_forms(part).items():
         if not form.endswith("ing"):
             forms.setdefault(base, []).append(form)
-    return {base: tuple(found) for base, found in forms.items()}
+    return {base: tuple(irregular) for base, irregular in forms.items()}

@@ -1,7 +1,7 @@
-"""The grammar of the made sentences: what news of several kinds look like, with slots for names and words.
+"""The grammar of the made sentences: templates of news of several kinds, with slots for names and words.
 
-`{a|b}` is a choice, `[a]` is left out half of the time, `<slot>` is filled in by `sentences`. Words are apart by spaces. Slots
-of entities: <per> <last> are PER; <city> <country> <region> LOC; <club> <firm> <brand> <school> <paper> <party> <body> ORG;
+`{a|b}` is a choice, `[a]` is left out half of the time, `<slot>` is filled by `sentences`. Spaces separate words. Slots of
+entities: <per> <last> are PER; <city> <country> <region> LOC; <club> <firm> <brand> <school> <paper> <party> <body> ORG;
 <nat> <cup> <war> <prize> <deal> MISC. The test's sentences share no template with the training's.
 """
 

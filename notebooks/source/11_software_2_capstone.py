@@ -550,7 +550,7 @@ def box_overlap(angle, seed):
     tight = scenes.tight_boxes(move_mask(one.mask, turned), len(one.names))
     moved = move_boxes(one.boxes, turned, *one.mask.shape)
     whole = (tight[:, 2:] > tight[:, :2]).all(dim=1)  # what has left the image has no box
-    return scenes.overlap(moved, tight)[whole].mean().item()
+    return scenes.iou(moved, tight)[whole].mean().item()
 
 
 overlaps = {

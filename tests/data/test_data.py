@@ -15,7 +15,7 @@ def test_the_benchmark_has_hundreds_of_classes_each_with_enough_typefaces():
     whole = glyphs.load()
     counts = torch.bincount(whole.labels)
     assert len(whole.characters) > 700 and len(whole.labels) > 9000
-    assert counts.min() >= glyphs.LEAST_FACES and whole.images.shape[1:] == (1, 28, 28) and whole.images.dtype == torch.uint8
+    assert counts.min() >= glyphs.MIN_FACES and whole.images.shape[1:] == (1, 28, 28) and whole.images.dtype == torch.uint8
     assert set("abcxyzABCXYZ0123456789") <= set(whole.characters)
 
 
