@@ -370,7 +370,7 @@ def test_a_scene_has_a_tight_box_around_every_thing_and_overlap_is_that_of_areas
         assert (shown.mask[y0:y1, x0:x1] == n).sum() == (shown.mask == n).sum() > 0
     assert torch.allclose(scenes.iou(shown.boxes, shown.boxes), torch.ones(3))
     a, b = torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]])
-    assert scenes.iou(a, b).item() == pytest.approx(1 / 3) and scenes.overlap(a, b + 5).item() == 0
+    assert scenes.iou(a, b).item() == pytest.approx(1 / 3) and scenes.iou(a, b + 5).item() == 0
 
 
 # the records of the whole course
