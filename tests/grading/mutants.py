@@ -1,9 +1,9 @@
-"""Wrong answers made by a machine: every solved answer with one thing changed, examined as a submission's answers are.
+"""Mutants: every solved answer with one thing changed, examined as a submission's answers are.
 
     python tests/grading/mutants.py [QUESTION ...]
 
-prints, for every question, how many mutants there are, how many are refused, and those that pass; equivalent.txt beside this
-file holds the mutants that are right answers too, each with the reason.
+prints, for every question, how many mutants there are, how many are refused, and those that pass. equivalent.txt lists the
+mutants that are right answers too, each with the reason.
 """
 
 import ast
@@ -57,13 +57,13 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What an explanation belongs to: it falls when the line is written otherwise."""
+        """What an explanation in equivalent.txt belongs to: it no longer applies when the line is rewritten."""
         return self.question, self.before, self.after
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`stopped`: refused already since the answer raises an error."""
+    """`stopped`: refused because the answer raises an error."""
 
     refused: bool
     stopped: bool
@@ -73,32 +73,33 @@ class Outcome:
 def mutants(chapter: str, question: str) -> list[Mutant]:
     """All different mutants of a question's solved answer; docstrings and imports stay as they are."""
     tree = ast.parse(assignment(chapter).solved[question])
-    original, found = ast.unparse(tree).splitlines(), {}
-    for path, node in list(_places(tree)):
+    original, sources = ast.unparse(tree).splitlines(), {}
+    for path, node in list(_nodes(tree)):
         for new in _changes(node, _at(tree, path[:-1]), tree):
             changed = copy.deepcopy(tree)
             _put(changed, path, new)
             source = ast.unparse(ast.fix_missing_locations(changed))
             with contextlib.suppress(SyntaxError):
                 compile(source, question, "exec")
-                found.setdefault(source, None)
-    made = []
-    for source in found:
+                sources.setdefault(source, None)  # two changes may give the same source
+    different = []
+    for source in sources:
         lines = [line for line in difflib.ndiff(original, source.splitlines()) if line[0] in "+-"]
-        before, after = (" ".join(line[2:].strip() for line in lines if line[0] == mark) for mark in "-+")
+        before, after = (" ".join(line[2:].strip() for line in lines if line[0] == sign) for sign in "-+")
         if lines:
-            made.append(Mutant(chapter, question, before, after, source))
-    return made
+            different.append(Mutant(chapter, question, before, after, source))
+    return different
 
 
-def _places(node: ast.AST, path: tuple = ()) -> Iterator[tuple[tuple, ast.AST]]:
+def _nodes(node: ast.AST, path: tuple = ()) -> Iterator[tuple[tuple, ast.AST]]:
+    """Every node below this one that may be changed, with the path to it: (field, index in the field's list or None)."""
     for name, value in ast.iter_fields(node):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            documents = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
-            if not isinstance(child, ast.AST) or documents or isinstance(child, ast.Import | ast.ImportFrom | ast.arguments):
+            is_docstring = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+            if not isinstance(child, ast.AST) or is_docstring or isinstance(child, ast.Import | ast.ImportFrom | ast.arguments):
                 continue
             yield (*path, (name, index)), child
-            yield from _places(child, (*path, (name, index)))
+            yield from _nodes(child, (*path, (name, index)))
 
 
 def _at(tree: ast.AST, path: tuple) -> ast.AST:
@@ -108,7 +109,7 @@ def _at(tree: ast.AST, path: tuple) -> ast.AST:
 
 
 def _put(tree: ast.AST, path: tuple, new) -> None:
-    """Puts a node, or a list of statements, in the place of the one at `path`; None takes it out."""
+    """Replaces the node at `path` by another or by a list of statements; None removes it."""
     holder, (name, index) = _at(tree, path[:-1]), path[-1]
     if index is None:
         setattr(holder, name, new)
@@ -117,7 +118,7 @@ def _put(tree: ast.AST, path: tuple, new) -> None:
 
 
 def _changes(node: ast.AST, parent: ast.AST, tree: ast.AST) -> Iterator:
-    """What may stand in the node's place."""
+    """The nodes, or lists of statements, that may replace this one."""
     match node:
         case ast.BinOp(left=left, op=op, right=right):
             yield from (ast.BinOp(left, other(), right) for other in ARITHMETIC[type(op)])
@@ -137,9 +138,9 @@ def _changes(node: ast.AST, parent: ast.AST, tree: ast.AST) -> Iterator:
         case ast.Constant():
             yield from _constants(node, parent)
         case ast.Name(id=name, ctx=ast.Load()):
-            given = [one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)]
-            if name in given and len(given) > 1:
-                yield ast.Name(given[(given.index(name) + 1) % len(given)], ast.Load())
+            parameters = [one.arg for one in ast.walk(tree) if isinstance(one, ast.arg)]
+            if name in parameters and len(parameters) > 1:
+                yield ast.Name(parameters[(parameters.index(name) + 1) % len(parameters)], ast.Load())
             if name in NAMES:
                 yield ast.Name(NAMES[name], ast.Load())
         case ast.Attribute(value=value, attr=attr):
@@ -156,10 +157,10 @@ def _changes(node: ast.AST, parent: ast.AST, tree: ast.AST) -> Iterator:
             yield from (ast.Call(function, args, [k for k in keywords if k is not one]) for one in keywords)
             if isinstance(function, ast.Name) and function.id == "range":
                 yield from (ast.Call(function, [*args[:-1], _plus(args[-1], by)], []) for by in (1, -1))
-        case ast.Subscript(value=value, slice=place):
+        case ast.Subscript(value=value, slice=index):
             yield value
-            if not isinstance(place, ast.Slice | ast.Tuple | ast.Constant):
-                yield from (ast.Subscript(value, _plus(place, by), ast.Load()) for by in (1, -1))
+            if not isinstance(index, ast.Slice | ast.Tuple | ast.Constant):
+                yield from (ast.Subscript(value, _plus(index, by), ast.Load()) for by in (1, -1))
         case ast.Slice(lower=lower, upper=upper, step=step):
             for low, high in ((None, upper), (lower, None)):
                 yield ast.Slice(low, high, step)
@@ -222,7 +223,7 @@ def _short(several: ast.expr, end: str) -> ast.expr:
 
 
 def _is_module(value: ast.expr, tree: ast.AST) -> bool:
-    """Whether a name before a dot is a module's: it gets no value in the answer."""
+    """Whether the name before a dot is a module's, which is so when the answer never assigns to it."""
     while isinstance(value, ast.Attribute):
         value = value.value
     stored = {one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
@@ -232,17 +233,17 @@ def _is_module(value: ast.expr, tree: ast.AST) -> bool:
 
 @functools.cache
 def _chapter_names(chapter: str) -> dict:
-    """What an answer finds around it: the release's kept cells and the other solved answers, executed."""
+    """The names around an answer: the release's kept cells and the other solved answers, executed."""
     names: dict = {"__name__": "__main__"}
     task = assignment(chapter)
     for grade_id, source in task.pieces:
-        with contextlib.suppress(Exception):  # as in the sandbox: what stops such a cell concerns no answer
+        with contextlib.suppress(Exception):  # as in the sandbox: an error in such a cell is not the answer's
             exec(task.solved[grade_id] if grade_id else source, names)
     return names
 
 
 def examined(mutant: Mutant, seed: str = "mutants") -> Outcome:
-    """What grading says to a mutant: the same examination, made in this process."""
+    """How grading judges a mutant: the same examination, in this process."""
     [question] = [q for q in assignment(mutant.chapter).questions if q.grade_id == mutant.question]
     names = dict(_chapter_names(mutant.chapter))
     quick = patch.object(checks, "SECONDS_A_CALL", SECONDS_A_CALL)
@@ -252,7 +253,7 @@ def examined(mutant: Mutant, seed: str = "mutants") -> Outcome:
             exec(mutant.source, names)
             answer = names[question.exercise.name]
             feedback = examine(question.exercise, answer, _hidden(seed, question.exercise.name), FRESH_CASES)
-        except Exception:  # as grading does: what cannot be compared is refused
+        except Exception:  # as in grading: what cannot be compared is refused
             return Outcome(True, True)
     return Outcome(feedback.status != "passed", feedback.message.startswith("Your function stopped"))
 
@@ -260,24 +261,24 @@ def examined(mutant: Mutant, seed: str = "mutants") -> Outcome:
 @functools.cache
 def explained() -> dict[tuple[str, str, str], str]:
     """{(question, line before, line after): why this mutant is a right answer too}, from equivalent.txt."""
-    found = {}
+    reasons = {}
     for block in (Path(__file__).parent / "equivalent.txt").read_text().strip().split("\n\n"):
         question, *lines, reason = block.split("\n")
         for line in lines:
             if line[0] == "-":
                 before = line[2:]
             else:
-                found[question, before, line[2:]] = reason
-    return found
+                reasons[question, before, line[2:]] = reason
+    return reasons
 
 
-FREE = {"few_shot_method"}  # a method of the learner's own: its accuracy on held-out episodes is measured
+FREE = {"few_shot_method"}  # a method of the learner's own: any that is accurate enough on held-out episodes is right
 
 
 def graded_questions() -> list[tuple[str, str]]:
-    """Chapter and grade id of every question that the grader examines, but those where any way that is good enough is right."""
-    found = [(chapter, q.grade_id) for chapter in CHAPTERS for q in assignment(chapter).questions if q.exercise]
-    return [(chapter, question) for chapter, question in found if question not in FREE]
+    """Chapter and grade id of every question that the grader examines, except those in FREE."""
+    every = [(chapter, q.grade_id) for chapter in CHAPTERS for q in assignment(chapter).questions if q.exercise]
+    return [(chapter, question) for chapter, question in every if question not in FREE]
 
 
 def main(wanted: list[str]) -> None:

@@ -14,7 +14,7 @@ from fewshot_lab.grading import submissions
 from fewshot_lab.grading.assignment import assignment
 
 SEED = "mutants"
-EVERY = 6  # of a question's mutants, one in so many is examined in a short run
+EVERY = 6  # a short run examines one in six of a question's mutants
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_a_mutant_that_passes_is_a_right_answer_and_explained(chapter, thorough)
     tried = made if thorough else made[::EVERY]
     passed = [mutant.key for mutant in tried if not examined(mutant, SEED).refused]
     assert [key for key in passed if key not in explained()] == []
-    assert len(passed) <= 0.1 * len(tried) + 1, "so many right answers among the mutants: are the explanations true?"
+    assert len(passed) <= 0.1 * len(tried) + 1, "many mutants are right answers: are the explanations true?"
     if thorough:
         known = {key for key in explained() if key[0] in questions(chapter)}
-        assert known == set(passed), "an explanation is kept for a mutant that is refused, or is no more"
+        assert known == set(passed), "an explanation is left over: its mutant is refused or no longer exists"
 
 
 def test_at_least_95_of_100_mutants_are_refused_even_when_right_answers_count_as_missed():
@@ -47,7 +47,7 @@ def test_at_least_95_of_100_mutants_are_refused_even_when_right_answers_count_as
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_sandbox_says_the_same_of_mutants(graded, chapter, thorough):
-    """One mutant of every question, one that passes where there is one; with --thorough also one from the middle."""
+    """One mutant of every question, a right answer where there is one; with --thorough also one from the middle."""
     made = {question: mutants(chapter, question) for question in questions(chapter)}
     right = {question: [mutant for mutant in several if mutant.key in explained()] for question, several in made.items()}
     rounds = [{q: (right[q] or made[q])[0] for q in made}, {q: made[q][len(made[q]) // 2] for q in made}]
@@ -58,7 +58,7 @@ def test_the_sandbox_says_the_same_of_mutants(graded, chapter, thorough):
             assert (mark.status == "passed") == expected, (chosen[mark.grade_id], mark)
 
 
-# Typical mistakes. Their functions lean on the course's modules, which are not in the sandbox: an answer carries their text.
+# Typical mistakes. Their functions use modules of the course that are not in the sandbox, so an answer carries their text.
 
 CARRIED = """
 import base64, importlib.abc, importlib.util, json, sys, zlib
@@ -88,14 +88,14 @@ ROOMS += ("exercises", "methods", "models", "training")
 
 @pytest.fixture(scope="module")
 def texts():
-    """The rooms that exercises lean on, as {carried.module: [text, whether it is a package]}, packed."""
-    root, found = Path(fewshot_lab.__file__).parent, {}
-    for place in ROOMS:
-        for path in sorted((root / place).rglob("*.py")) or [root / place]:
+    """The modules that exercises use, as {carried.module: [text, whether it is a package]}, packed."""
+    root, modules = Path(fewshot_lab.__file__).parent, {}
+    for room in ROOMS:
+        for path in sorted((root / room).rglob("*.py")) or [root / room]:
             parts = path.relative_to(root).with_suffix("").parts
             package = parts[-1] == "__init__"
-            found[".".join(("carried", *parts[: len(parts) - package]))] = path.read_text(), package
-    return base64.b85encode(zlib.compress(json.dumps(found).encode())).decode()
+            modules[".".join(("carried", *parts[: len(parts) - package]))] = path.read_text(), package
+    return base64.b85encode(zlib.compress(json.dumps(modules).encode())).decode()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -106,8 +106,8 @@ def test_every_typical_mistake_is_named_through_the_sandbox(graded, texts, chapt
     if not thorough:
         known = {question: names[:1] + names[1:][-1:] for question, names in known.items()}
     wrong = []
-    for place in range(max(map(len, known.values()))):
-        made = {question: names[place] for question, names in known.items() if place < len(names)}
+    for i in range(max(map(len, known.values()))):
+        made = {question: names[i] for question, names in known.items() if i < len(names)}
         modules = {q: get_exercise(q).reference.__module__.replace("fewshot_lab", "carried") for q in made}
         answers = {q: CARRIED.format(texts=texts, module=modules[q], question=q, mistake=made[q]) for q in made}
         marks = {mark.grade_id: mark for mark in graded(chapter, **answers).marks}
