@@ -5,8 +5,8 @@ With z the logits, T the temperature, p^T = softmax(z / T), t the teacher and s 
     L = alpha T^2 KL(p_t^T || p_s^T) + (1 - alpha) [it has a label y] (-log p_s(y))
 
 The teacher does not change, so its logits are computed once (`cached_logits`). With augmentation the cache holds the logits of
-a fixed number of augmented copies, and the copies are drawn again from their seeds (`replayed_copies`): teacher and student
-see the same view (Beyer et al. 2022, CVPR). `online_loss` asks the teacher at every step instead.
+a fixed number of augmented copies, and the copies are drawn again from their seeds (`replayed_copies`), so that teacher and
+student see the same view (Beyer et al. 2022, CVPR). `online_loss` runs the teacher at every step instead.
 """
 
 import functools
@@ -29,18 +29,19 @@ Mixed = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
 
 
 def softened(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(z / T) of logits (n, classes): 1 as it is, higher flatter, equal shares in the limit (equation 1)."""
+    """softmax(z / T) of logits (n, classes): the plain softmax at T = 1, flatter above, uniform in the limit (equation 1)."""
     return (logits / temperature).softmax(dim=1)
 
 
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """T^2 KL(p_t^T || p_s^T), the mean over the images; logits (n, classes), returns a scalar.
 
-    Its gradient is that of the cross-entropy to the teacher, of which it differs by the teacher's entropy. T^2 keeps the
-    gradient's size when T changes (section 2.1).
+    Its gradient is that of the cross-entropy to the teacher, from which it differs by the teacher's entropy.
     """
     log_p_t = F.log_softmax(teacher_logits / temperature, dim=1)
     log_p_s = F.log_softmax(student_logits / temperature, dim=1)
+    # T divides the logits in student and teacher, so the gradient shrinks with 1 / T^2. T^2 undoes it (section 2.1): another
+    # temperature is not another learning rate, and alpha weighs the same two terms at every T.
     return temperature**2 * (log_p_t.exp() * (log_p_t - log_p_s)).sum(dim=1).mean()
 
 
@@ -56,40 +57,52 @@ def distillation_gradient(student_logits: Tensor, teacher_logits: Tensor, temper
 def mixed_loss(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float, alpha: float) -> Tensor:
     """alpha times the soft loss plus 1 - alpha times the hard one, the mean over all images; a scalar.
 
-    labels (n,) are class numbers, -1 for an image without a label: it costs nothing but its soft part. The hard part is at
-    temperature 1.
+    Args:
+        student_logits: (n, classes).
+        teacher_logits: (n, classes).
+        labels: class numbers (n,), -1 for an image without a label, which has the soft loss alone.
+        temperature: of the soft loss; the hard one is at temperature 1.
+        alpha: the weight of the soft loss, 0..1.
     """
+    # Divided by all images, not by the labelled ones: an image counts alike whether it has a label or not, and a batch without
+    # any label is no 0 / 0.
     hard = F.cross_entropy(student_logits, labels, ignore_index=-1, reduction="sum") / len(labels)
     return alpha * distillation_loss(student_logits, teacher_logits, temperature) + (1 - alpha) * hard
 
 
 def fidelity(student_logits: Tensor, teacher_logits: Tensor) -> tuple[float, float]:
-    """How well the student imitates: the share of images with the teacher's class, and mean KL(p_t || p_s) at T = 1, in nats.
+    """How well the student imitates: the share of images with the teacher's class, and the mean KL(p_t || p_s) at T = 1.
 
-    Source: Stanton et al. 2021 (NeurIPS), equations 3 and 4. Neither looks at the true labels: fidelity is not accuracy.
+    The divergence is in nats. Neither looks at the true labels: fidelity is not accuracy.
+    Source: Stanton et al. 2021 (NeurIPS), equations 3 and 4.
     """
     agreement = (student_logits.argmax(dim=1) == teacher_logits.argmax(dim=1)).float().mean()
     return agreement.item(), distillation_loss(student_logits, teacher_logits, 1.0).item()
 
 
 def replayed_copies(images: Tensor, change: Change, copies: int, seed: int) -> Tensor:
-    """`copies` augmented versions of all images (n, ...), each drawn anew from its own seed: (copies, n, ...).
+    """`copies` augmented versions of all images: (copies, n, ...).
 
-    change(images, generator) draws from the generator; copy r gets one seeded with seed + r. So every copy can be made
-    again, alone, at any time and in any process.
+    Args:
+        images: (n, ...).
+        change: change(images, generator), an augmentation that draws from the generator.
+        copies: how many.
+        seed: of the first copy.
     """
+    # Copy r has a generator of its own, seeded with seed + r: it can be made again alone, later, or in another process, and
+    # more copies leave the first ones as they were.
     return torch.stack([change(images, torch.Generator().manual_seed(seed + r)) for r in range(copies)])
 
 
 def shuffled_wrong_classes(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Logits (..., classes) whose entries, all but the largest, have changed places at random within each row.
+    """Logits (..., classes) with all entries but the largest permuted at random within each row.
 
-    The answer and its confidence stay; which wrong classes are near is lost (Furlanello et al. 2018, ICML: "permuted
+    The answer and its confidence stay; which wrong classes are similar is lost (Furlanello et al. 2018, ICML: "permuted
     predictions").
     """
     ranks = logits.argsort(dim=-1, descending=True)  # (..., classes): column 0 is the largest
     chance = torch.rand(logits.shape, generator=generator)
-    chance[..., 0] = -1.0
+    chance[..., 0] = -1.0  # the smallest of its row, so that sorting leaves the largest logit where it is
     return torch.empty_like(logits).scatter(-1, ranks, logits.gather(-1, ranks.gather(-1, chance.argsort(dim=-1))))
 
 
@@ -103,9 +116,18 @@ def fit_teacher(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, object]:
-    """Trains a convolutional net on the teacher's half, all labelled, and tests it.
+    """Trains a convolutional net on the teacher's half of the training images, all labelled, and tests it.
 
-    Returns teacher (the network), test_accuracy, test_logits (n, classes).
+    Args:
+        dataset: a name in data.TASKS.
+        width: channels of the net's first layer.
+        policy, strength: the augmentation of each batch.
+        steps: of the training, with batches of 32.
+        seed: of the first weights, the batches and the policy's draws.
+        device: where to train.
+
+    Returns:
+        teacher (the network), test_accuracy and test_logits (n, classes).
     """
     task, _ = data.load(dataset).halves()
     seed_everything(seed)
@@ -126,7 +148,14 @@ def fit_teacher(
 
 
 def cached_logits(teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1) -> Tensor:
-    """The teacher's logits (copies, n, classes) for the student's n images in each of their replayed copies, on the CPU."""
+    """The teacher's logits for the student's n images in each of their replayed copies: (copies, n, classes), on the CPU.
+
+    Args:
+        teacher: the network.
+        dataset: a name in data.TASKS.
+        policy, strength: the augmentation of the copies; a student must be given the same.
+        copies: views of each image.
+    """
     views = _views(dataset, policy, strength, copies)
     return outputs(teacher, views.flatten(0, 1)).unflatten(0, views.shape[:2])
 
@@ -142,7 +171,7 @@ def cached_loss(temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> 
 
 def online_loss(teacher: nn.Module, temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
     """A loss for `training.train` whose labels are class numbers or -1; the teacher sees every batch as the student does."""
-    teacher.eval()
+    teacher.eval()  # the loop sets the student's mode alone
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
@@ -153,19 +182,22 @@ def online_loss(teacher: nn.Module, temperature: float, alpha: float, mixed: Mix
 
 
 def packed(teacher_logits: Tensor, labels: Tensor) -> Tensor:
-    """Logits (..., n, classes) and labels (n,) as one float tensor (..., n, classes + 1), the label in the last column."""
+    """Logits (..., n, classes) and labels (n,) as one float tensor (..., n, classes + 1), the label in the last column.
+
+    The loop hands a loss one tensor of labels, and the cached loss needs both.
+    """
     column = labels.to(teacher_logits).expand(teacher_logits.shape[:-1])
     return torch.cat([teacher_logits, column[..., None]], dim=-1)
 
 
 def replaying(views: Tensor, targets: Tensor) -> Augment:
-    """An `augment` for `training.train` whose labels are the images' places: each image in a random one of its views.
+    """An `augment` for `training.train` that replaces each image by a random one of its views, with that view's target.
 
-    views: uint8 (copies, n, 1, H, W). targets: (copies, n, ...), what belongs to each view.
+    views: uint8 (copies, n, 1, H, W). targets: (copies, n, ...). The labels of the training are the images' row numbers.
     """
 
     def augment(images: Tensor, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        nonlocal views, targets
+        nonlocal views, targets  # moved in the first step only
         views, targets = views.to(images.device), targets.to(images.device)
         copy = torch.randint(len(views), (len(rows),), generator=generator).to(images.device)
         return views[copy, rows].float().div_(255), targets[copy, rows]
@@ -190,16 +222,29 @@ def fit_student(
     steps: int = 200,
     device: str = "auto",
 ) -> dict[str, object]:
-    """Trains a small student with `shots` labels per class of its half and tests it; everything random comes from `seed`.
+    """Trains a small student on its half of the training images and tests it.
 
-    images: "labelled", the K of each class, or "all", the whole half; with a teacher only the labels of the K are used,
-    without one all of them. teacher: None, `cached_logits`, or a network that is asked at every step. answers: "soft", or
-    "hard" for the teacher's class as if it were the label (pseudo-labels). policy, strength: the views; with cached logits as
-    many as there are copies, else fresh ones at every step. mixed: the loss; it is given temperature and alpha.
-    Returns test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student, seconds (of the
-    training alone).
+    Args:
+        dataset: a name in data.TASKS.
+        shots: labels per class, K.
+        seed: of everything random.
+        images: "labelled", the K images of each class, or "all", the whole half.
+        teacher: None, `cached_logits`, or a network that is run at every step. Without a teacher the labels of all `images`
+            are used, with one only those of the K.
+        answers: of cached logits: "soft", or "hard" for the teacher's class as if it were the label (pseudo-labels).
+        policy, strength: the augmentation; with cached logits the student sees their copies, else fresh ones at every step.
+        temperature, alpha: of the loss.
+        mixed: `mixed_loss`, or a learner's.
+        width: channels of the student's first layer.
+        steps: of the training, with batches of 64.
+        device: where to train.
+
+    Returns:
+        test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student and seconds (of the training
+        alone).
     """
-    _, task = data.load(dataset).halves()  # the teacher knows no label of the images that the student has without one
+    # The teacher learned from the other half: it must not know the labels of images that the student has without one.
+    _, task = data.load(dataset).halves()
     labelled = task.rows(shots, seed)
     rows = labelled if images == "labelled" else torch.arange(len(task.train_labels))
     x, y = task.train_images[rows], task.train_labels[rows]
@@ -211,11 +256,11 @@ def fit_student(
     elif isinstance(teacher, Tensor):
         logits = teacher[:, rows]  # (copies, n, classes)
         if answers == "hard":
-            targets = torch.where(y < 0, logits.argmax(dim=-1), y)
+            targets = torch.where(y < 0, logits.argmax(dim=-1), y)  # a pseudo-label never replaces a label
         else:
             targets, loss = packed(logits, y), cached_loss(temperature, alpha, mixed)
         augment = replaying(_views(dataset, policy, strength, len(teacher))[:, rows], targets)
-        y = torch.arange(len(rows))
+        y = torch.arange(len(rows))  # what `replaying` looks up views and targets by
 
     seed_everything(seed)
     student = conv_net(len(task.classes), size=x.shape[-1], width=width)
@@ -231,7 +276,7 @@ def fit_student(
     }
 
 
-@functools.cache
+@functools.cache  # a sweep trains many students on the same views
 def _views(dataset: str, policy: str, strength: float, copies: int) -> Tensor:
     """The replayed copies of the student's images, uint8 (copies, n, 1, H, W)."""
     change = get_policy(policy)

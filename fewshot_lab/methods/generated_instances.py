@@ -12,7 +12,7 @@ from torch import Tensor
 from ..augment import as_augment, get_policy
 from ..models import Generator, conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, outputs, train
+from ..training import Augment, accuracy, outputs, train
 from .generation import fit_gan, sample, small_task
 from .variational import fit_vae
 
@@ -76,7 +76,7 @@ def augmented_set(dataset: str, *, shots: int, seed: int, per_class: int, policy
     return augmented(copies.flatten(0, 1), seed=seed, policy=policy, strength=strength).unflatten(0, copies.shape[:2])
 
 
-def mixed_in(generated: Tensor, share: float):
+def mixed_in(generated: Tensor, share: float) -> Augment:
     """An `augment` for `training.train` that replaces a share of each batch by generated images of the same classes.
 
     generated: uint8 (classes, per_class, 1, H, W). In the batch, images are (n, 1, H, W) in 0..1 and labels (n,); the labels

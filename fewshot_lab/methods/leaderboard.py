@@ -25,31 +25,32 @@ from .prototypes import prototype_rule
 
 Method = Callable[[Tensor, Tensor, Tensor], Tensor]
 EPISODES, WAY, SHOTS, QUERIES = 100, 5, 5, 6
-DRAWN = 20261  # the seed of the board's episodes
+BOARD_SEED = 20261  # of the board's episodes
 
 
 def held_out(count: int, seed: int) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Episodes of the test alphabets as (support, labels, queries, answers); the support images stand in no order."""
+    """Episodes of the test alphabets as (support, labels, queries, answers), the images of each in random order."""
     pool = _pool()
     drawn = draw_episodes(pool, count, way=WAY, shots=SHOTS, queries=QUERIES, seed=seed)
     generator, episodes = torch.Generator().manual_seed(seed), []
     for support, queries in zip(drawn.support, drawn.queries, strict=True):
-        given = []
+        episode = []
         for rows in (support, queries):
+            # Shuffled, so that no method earns anything by the order of the classes.
             order = torch.randperm(rows.numel(), generator=generator)
             labels = torch.arange(WAY).repeat_interleave(rows.shape[1])[order]
-            given += [pool.images[rows.flatten()[order]].float() / 255, labels]
-        episodes.append(tuple(given))
+            episode += [pool.images[rows.flatten()[order]].float() / 255, labels]
+        episodes.append(tuple(episode))
     return episodes
 
 
 def nearest_prototype(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
-    """The class whose mean image is nearest, pixel by pixel: the floor of every few-shot method."""
+    """The class whose mean image is nearest, compared pixel by pixel: the floor of every few-shot method."""
     return _by_prototypes(support.flatten(1), labels, queries.flatten(1))
 
 
 def prototypes_of(encoder: torch.nn.Module, *, size: int = 28) -> Method:
-    """The method that compares an encoder's features by class means; images are shrunk to `size` pixels first."""
+    """The method that compares an encoder's features by class means; images are resized to `size` pixels first."""
 
     def method(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         images = torch.cat([support, queries])
@@ -62,28 +63,29 @@ def prototypes_of(encoder: torch.nn.Module, *, size: int = 28) -> Method:
 
 
 def accuracies(method: Method, episodes: list) -> list[float]:
-    """The share of right answers in each episode; raises CourseError, in plain words, when the method fails."""
-    found = []
+    """The accuracy in each episode; raises CourseError, in plain words, when the method fails."""
+    scores = []
     for number, (support, labels, queries, answers) in enumerate(episodes, 1):
-        try:
-            said = method(support.clone(), labels.clone(), queries.clone())
+        try:  # with copies: a method that changes its arguments in place must not change them for the next entry
+            predicted = method(support.clone(), labels.clone(), queries.clone())
         except Exception as error:
             raise CourseError(
                 f"The method stopped in episode {number} with {type(error).__name__}: {error}. It gets {len(support)} images "
                 f"{tuple(support.shape[1:])}, their labels and {len(queries)} queries; try it on one episode first."
             ) from error
-        if not isinstance(said, Tensor) or said.shape != answers.shape or said.is_floating_point():
-            given = f"a tensor {tuple(said.shape)} of {said.dtype}" if isinstance(said, Tensor) else type(said).__name__
+        is_tensor = isinstance(predicted, Tensor)
+        if not is_tensor or predicted.shape != answers.shape or predicted.is_floating_point():
+            what = f"a tensor {tuple(predicted.shape)} of {predicted.dtype}" if is_tensor else type(predicted).__name__
             raise CourseError(
-                f"The method returned {given}; one whole number for each of the {len(queries)} queries is needed, such as "
+                f"The method returned {what}; one whole number for each of the {len(queries)} queries is needed, such as "
                 "scores.argmax(dim=1)."
             )
-        found.append((said.cpu() == answers).float().mean().item())
-    return found
+        scores.append((predicted.cpu() == answers).float().mean().item())
+    return scores
 
 
 def significantly_better(first: list[float], second: list[float], by: float = 0.0) -> bool:
-    """Whether the whole 95 % interval of the paired difference of two methods' episodes lies above `by`."""
+    """Whether the 95 % interval of the paired difference between two methods' accuracies lies wholly above `by`."""
     return paired_difference(first, second).low > by
 
 
@@ -95,18 +97,18 @@ class Board:
     mine: frozenset[str] = frozenset()
 
     def rank(self, name: str) -> int:
-        """1 + the number of entries that are surely better: whose paired difference has its whole interval above 0."""
+        """1 + the number of entries that are significantly better."""
         return 1 + sum(
             significantly_better(scores, self.entries[name]) for other, scores in self.entries.items() if other != name
         )
 
     def tied(self, name: str) -> list[str]:
-        """The entries that cannot be told from this one: the interval of the paired difference holds 0."""
-        mine, others = self.entries[name], {other: scores for other, scores in self.entries.items() if other != name}
+        """The entries that are neither significantly better nor worse than this one."""
+        own = self.entries[name]
         return [
-            o
-            for o, scores in others.items()
-            if not significantly_better(scores, mine) and not significantly_better(mine, scores)
+            other
+            for other, scores in self.entries.items()
+            if other != name and not significantly_better(scores, own) and not significantly_better(own, scores)
         ]
 
     def rows(self) -> list[tuple[str, str, str, str]]:
@@ -124,17 +126,22 @@ class Board:
 
     def _repr_html_(self) -> Markup:
         names = ("rank", "method", "accuracy (95 % interval)", "cannot be told from")
-        caption = f"{EPISODES} held-out episodes, {WAY}-way {SHOTS}-shot. Rank: 1 + the methods that are surely better."
+        caption = f"{EPISODES} held-out episodes, {WAY}-way {SHOTS}-shot. Rank: 1 + the methods that are significantly better."
         return table(names, self.rows(), caption=caption)
 
 
 def enter(method: Method, name: str = "", *, beside: Mapping[str, Method] | None = None) -> Board:
-    """Enters a few-shot method under `name` (its own by default) and returns the board.
+    """Enters a few-shot method and returns the board; all entries answer the same held-out episodes.
 
-    It answers the same held-out episodes as all entries do. The entry is kept in the course's cache folder until it is entered
-    anew or taken out: `leaderboard.withdraw(name)`. beside: further methods to compare with, not kept. Raises CourseError when
-    the method fails, returns something else than labels, or takes the name of a built-in entry. The course's own answer to an
-    exercise is compared like one of `beside`: it is not the learner's, so it is not kept.
+    The entry is stored in the course's cache folder until it is entered again or taken out: `leaderboard.withdraw(name)`.
+
+    Args:
+        method: the function itself.
+        name: of the entry; the function's own by default.
+        beside: further methods to compare with, which are not stored.
+
+    Raises:
+        CourseError: the method fails, returns anything but labels, or takes the name of a built-in entry.
     """
     if not callable(method):
         raise TypeError("enter takes the function itself: lab.enter(few_shot_method), without calling it.")
@@ -142,28 +149,29 @@ def enter(method: Method, name: str = "", *, beside: Mapping[str, Method] | None
     others = _built_in() | dict(beside or {})
     if name in others or not re.fullmatch(r"[\w .,+-]{1,40}", name):
         raise CourseError(f"An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {', '.join(others)}.")
+    # `yours_or_ours` may hand over the course's answer to the exercise. It is not the learner's, so it is shown but not stored.
     if getattr(method, "__module__", "").partition(".")[0] == __package__.partition(".")[0]:
         return leaderboard({**(beside or {}), f"the course's {name}": method})
-    _keep({**_kept(), name: accuracies(method, held_out(EPISODES, DRAWN))})
+    _store({**_stored(), name: accuracies(method, held_out(EPISODES, BOARD_SEED))})
     return leaderboard(beside)
 
 
 def leaderboard(beside: Mapping[str, Method] | None = None) -> Board:
-    """The board as it stands: built-in entries, `beside`, and what was entered on this machine."""
-    episodes = held_out(EPISODES, DRAWN)
+    """The present board: built-in entries, `beside`, and what was entered on this machine."""
+    episodes = held_out(EPISODES, BOARD_SEED)
     ours = {name: _accuracies(name) for name in _built_in()}
     ours |= {name: accuracies(method, episodes) for name, method in (beside or {}).items()}
-    kept = {name: values for name, values in _kept().items() if name not in ours}
-    return Board({**ours, **kept}, frozenset(kept))
+    mine = {name: scores for name, scores in _stored().items() if name not in ours}
+    return Board({**ours, **mine}, frozenset(mine))
 
 
 def withdraw(name: str) -> None:
     """Takes an entry out again; raises CourseError, with the names that there are, for another."""
-    kept = _kept()
-    if name not in kept:
-        raise CourseError(f"There is no entry {name!r} to take out; there are {', '.join(kept) or 'none'}.")
-    del kept[name]
-    _keep(kept)
+    entries = _stored()
+    if name not in entries:
+        raise CourseError(f"There is no entry {name!r} to take out; there are {', '.join(entries) or 'none'}.")
+    del entries[name]
+    _store(entries)
 
 
 def _built_in() -> dict[str, Method]:
@@ -173,7 +181,7 @@ def _built_in() -> dict[str, Method]:
 
 @functools.cache
 def _accuracies(name: str) -> list[float]:
-    return accuracies(_built_in()[name], held_out(EPISODES, DRAWN))
+    return accuracies(_built_in()[name], held_out(EPISODES, BOARD_SEED))
 
 
 def _nearest_picture(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
@@ -186,8 +194,8 @@ def _untrained(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
 
 @functools.cache
 def _random_encoder() -> torch.nn.Module:
-    with torch.random.fork_rng([]):
-        torch.manual_seed(DRAWN)
+    with torch.random.fork_rng([]):  # the learner's own random numbers go on as if nothing had been drawn
+        torch.manual_seed(BOARD_SEED)
         return encoder_net().eval()
 
 
@@ -198,24 +206,25 @@ def _by_prototypes(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
 
 @functools.cache
 def _pool():
-    return glyph_pool("test", jitter="hard", versions=2, seed=DRAWN)
+    return glyph_pool("test", jitter="hard", versions=2, seed=BOARD_SEED)
 
 
 def _signature() -> str:
-    return f"{EPISODES} {WAY} {SHOTS} {QUERIES} {DRAWN}"
+    """What the stored accuracies depend on: entries of other episodes cannot be compared in pairs."""
+    return f"{EPISODES} {WAY} {SHOTS} {QUERIES} {BOARD_SEED}"
 
 
 def _file() -> Path:
     return home() / "leaderboard.json"
 
 
-def _keep(entries: dict[str, list[float]]) -> None:
+def _store(entries: dict[str, list[float]]) -> None:
     write_atomically(_file(), json.dumps({"episodes": _signature(), "entries": entries}))
 
 
-def _kept() -> dict[str, list[float]]:
+def _stored() -> dict[str, list[float]]:
     """The entries of this machine; a file of other episodes, or one that cannot be read, counts as empty."""
-    try:
+    try:  # a learner can edit the file: whatever it holds, the chapter goes on with the built-in entries
         stored = json.loads(_file().read_text(encoding="utf-8"))
         if stored["episodes"] != _signature():
             return {}

@@ -27,7 +27,7 @@ from ..augment import as_augment
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, outputs, sweep, train
+from ..training import Loss, accuracy, outputs, sweep, train
 from .adversarial import adversarial_examples
 from .attacks import cross_entropy_of
 from .contrastive import FEATURES, simclr
@@ -149,7 +149,7 @@ def fit_round(
     return {"accuracies": accuracies, "networks": networks, "seconds": history.seconds}
 
 
-def round_loss(teacher: nn.Module | None, epsilon: float):
+def round_loss(teacher: nn.Module | None, epsilon: float) -> Loss:
     """The loss of a round for `training.train`; labels are class numbers, or -1 for an image that has no label.
 
     Adversarial examples are made by one step from a random start (Wong et al. 2020, ICLR), away from the label or, where there

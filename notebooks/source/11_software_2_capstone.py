@@ -583,7 +583,7 @@ lab.verdict(
 #
 # Now the other way round: no recipe. Write *any* method that reads letters from 5 pictures of each. Its grade is what it does on
 # episodes (chapter 05) of alphabets that you have not seen, in all their jitter. The floor is the mean image of each class, compared
-# pixel by pixel; you must be surely better than that, by 0.1. Only torch is at hand, and nothing has to be trained.
+# pixel by pixel; you must be significantly better than that, by 0.1. Only torch is at hand, and nothing has to be trained.
 
 
 # %% exercise="few_shot_method" points=3
@@ -618,15 +618,15 @@ def few_shot_method(support, labels, queries):
 # ## The leaderboard
 #
 # Enter it. All entries answer the same held-out episodes, so they are compared in pairs: the rank is 1 plus the number of methods that
-# are *surely* better, and the last column names those that cannot be told apart. Entries stay on this machine;
+# are *significantly* better, and the last column names those that cannot be told apart. Entries stay on this machine;
 # `leaderboard.withdraw("few_shot_method")` takes one out again. Go on improving: what else differs between two pictures of one letter?
 
 # %%
-body = lab.models.networks.conv_net(128, size=task.train_images.shape[-1])
-body.load_state_dict(starts[0]["start"])
+backbone = lab.models.networks.conv_net(128, size=task.train_images.shape[-1])
+backbone.load_state_dict(starts[0]["start"])
 beside = {
     f"self-supervised on {task.name} (this chapter)": leaderboard.prototypes_of(
-        body, size=task.train_images.shape[-1]
+        backbone, size=task.train_images.shape[-1]
     )
 }
 lab.enter(lab.yours_or_ours(few_shot_method), "few_shot_method", beside=beside)

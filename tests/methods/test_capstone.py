@@ -300,7 +300,7 @@ def test_names_of_built_in_entries_and_odd_ones_are_refused_and_a_damaged_file_c
         assert not lab.leaderboard().mine
 
 
-def test_ranks_count_only_who_is_surely_better():
+def test_ranks_count_only_who_is_significantly_better():
     noise = torch.randn(100, generator=torch.Generator().manual_seed(0)).tolist()
     entries = {"top": [0.9] * 100, "a": [0.5 + 0.1 * n for n in noise], "b": [0.5 - 0.1 * n for n in noise]}
     board = leaderboard.Board(entries)
