@@ -1,21 +1,22 @@
 """What a learner sees after a check: a coloured box in a notebook, plain lines in a terminal, JSON for the records."""
 
-import html
 import inspect
 import unicodedata
 from dataclasses import dataclass, field
 
 import torch
+from markupsafe import Markup
 
 from ..evidence.records import CHECK, Check, CheckStatus
 from ..exercises import Exercise
+from ..html import box, colour
 from ..languages import english, later, say
 from .compare import Difference
 
-_LOOK = {
-    CheckStatus.PASSED: ("✓", later("Right"), "#2e7d32"),
-    CheckStatus.FAILED: ("✗", later("Not yet"), "#c62828"),
-    CheckStatus.NOT_ATTEMPTED: ("○", later("To do"), "#757575"),
+_WORDS = {
+    CheckStatus.PASSED: ("✓", later("Right")),
+    CheckStatus.FAILED: ("✗", later("Not yet")),
+    CheckStatus.NOT_ATTEMPTED: ("○", later("To do")),
 }
 
 
@@ -35,18 +36,14 @@ class Feedback:
     __repr__ = __str__
 
     def _head(self) -> str:
-        symbol, word, _ = _LOOK[self.status]
+        symbol, word = _WORDS[self.status]
         return f"{symbol} " + say("{title}: {word}.", title=say(self.exercise.title), word=say(word))
 
-    def as_html(self) -> str:
+    def as_html(self) -> Markup:
         """The box as HTML that is legible on light and dark pages; everything that a learner wrote is escaped."""
-        colour = _LOOK[self.status][2]
-        lines = "".join(map(_line, self.details))
-        return (
-            f"<div role='status' style='border-left:.4em solid {colour};padding:.5em .8em;margin:.3em 0;"
-            f"background:color-mix(in srgb, {colour} 10%, transparent)'>"
-            f"<strong>{html.escape(self._head())}</strong> {html.escape(self.message)}{lines}</div>"
-        )
+        lines = Markup("").join(map(_line, self.details))
+        content = Markup("<strong>{}</strong> {}{}").format(self._head(), self.message, lines)
+        return box(content, colour=colour(self.status), role="status")
 
     def as_check(self) -> Check:
         """What the cell's output keeps for the record of a run, in English whatever language is set."""
@@ -56,11 +53,11 @@ class Feedback:
         return {"text/plain": str(self), "text/html": self.as_html(), CHECK: self.as_check().as_json()}
 
 
-def _line(text: str) -> str:
+def _line(text: str) -> Markup:
     """A sentence as text, a table of inputs and outputs in columns."""
     if "\n" not in text:
-        return f"<div style='margin-top:.3em'>{html.escape(text)}</div>"
-    return f"<pre style='margin:.3em 0 0;white-space:pre-wrap;background:none'>{html.escape(text)}</pre>"
+        return Markup("<div style='margin-top:.3em'>{}</div>").format(text)
+    return Markup("<pre style='margin:.3em 0 0;white-space:pre-wrap;background:none'>{}</pre>").format(text)
 
 
 def describe(task: Exercise, arguments: tuple, expected, got, problem: Difference, expected_told: bool = True) -> list[str]:

@@ -276,4 +276,4 @@ def _ledger() -> Markup:
     last = chapters()[-1]
     found = course_records(opened(last).parent, chapter="")
     claims = ledger([dataclasses.replace(one, notebook="") for one in found if one.chapter])
-    return Markup("<p>{}.</p>\n{}").format(claims.counts(), Markup(claims._repr_html_()))
+    return Markup("<p>{}.</p>\n{}").format(claims.counts(), claims._repr_html_())

@@ -1,19 +1,20 @@
 """The claims ledger: what the course set out to test and what each run found."""
 
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from markupsafe import Markup
+
+from ..html import table
 from ..languages import say
 from .claims import CLAIMS
 from .course_records import ChapterRecord, of_run
 from .records import Outcome
 from .runs import read_run
-from .verdicts import SYMBOLS, in_words, with_symbol
+from .verdicts import as_badge, in_words
 
 _ORDER = (Outcome.SUPPORTED, Outcome.MIXED, Outcome.INCONCLUSIVE, Outcome.REFUTED, Outcome.UNTESTED)
-_LEFT = " style='text-align:left;vertical-align:top'"
 
 
 @dataclass(frozen=True)
@@ -58,23 +59,19 @@ class Ledger:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         heads = (say("claim"), say("statement"), say("overall"), say("chapter"), say("verdict"), say("why"))
         rows, before = [], None
         for claim, chapter, result, why in self.rows:
-            span = sum(name == claim for name, *_ in self.rows)
-            once = (claim, html.escape(say(CLAIMS[claim].text)), _shown(self.overall[claim]))
-            cells = [f"<td rowspan='{span}'{_LEFT}>{cell}</td>" for cell in once] if claim != before else []
-            cells += [f"<td{_LEFT}>{cell}</td>" for cell in (self._link(chapter), _shown(result), html.escape(why))]
-            rows.append(f"<tr>{''.join(cells)}</tr>")
+            once = (claim, say(CLAIMS[claim].text), _shown(self.overall[claim]))
+            of_claim = once if claim != before else (None, None, None)  # one cell for all chapters of a claim
+            rows.append((*of_claim, self._link(chapter), _shown(result), why))
             before = claim
-        head = "".join(f"<th scope='col'{_LEFT}>{name}</th>" for name in heads)
-        foot = "; ".join(self._by_source())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table><p>{html.escape(foot)}</p>"
+        return table(heads, rows) + Markup("<p>{}</p>").format("; ".join(self._by_source()))
 
     def _link(self, chapter: str) -> str:
-        name, text = self.notebooks.get(chapter), html.escape(chapter)
-        return f"<a href='{html.escape(name, quote=True)}'>{text}</a>" if name else text
+        name = self.notebooks.get(chapter)
+        return Markup("<a href='{}'>{}</a>").format(name, chapter) if name else chapter
 
     def _by_source(self) -> list[str]:
         """A line for each source with the chapters whose verdicts come from it."""
@@ -115,5 +112,5 @@ def _shared(outcomes: list[Outcome]) -> Outcome:
 
 
 def _shown(outcome: Outcome) -> str:
-    words = with_symbol(outcome) if outcome in SYMBOLS else in_words(outcome)
-    return f"<span style='white-space:nowrap'>{html.escape(words)}</span>"
+    """A badge, but only words where there is no verdict yet: that asks for no attention."""
+    return in_words(outcome) if outcome == Outcome.UNTESTED else as_badge(outcome)

@@ -1,9 +1,10 @@
 """`record`: the results of a cell, one line each for the reader and one JSON list for the record of the run."""
 
-import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+
+from markupsafe import Markup
 
 from ..training.metrics import Estimate, mean_interval
 from .records import RESULT, Result
@@ -20,7 +21,7 @@ class Results(tuple[Result, ...]):
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {
             "text/plain": str(self),
-            "text/html": "".join(f"<div>{_line(result)}</div>" for result in self),
+            "text/html": Markup("").join(Markup("<div>{}</div>").format(_line(result)) for result in self),
             RESULT: [result.as_json() for result in self],
         }
 
@@ -65,6 +66,6 @@ def _as_estimate(value: float | Sequence[float] | Estimate) -> Estimate:
     return mean_interval([value] if single else value)
 
 
-def _line(result: Result) -> str:
-    line = f"<code>{result.name}</code>: {html.escape(str(result.estimate))}"
-    return f"<strong>{line}</strong>" if result.headline else line
+def _line(result: Result) -> Markup:
+    line = Markup("<code>{}</code>: {}").format(result.name, result.estimate)
+    return Markup("<strong>{}</strong>").format(line) if result.headline else line

@@ -1,17 +1,18 @@
 """Verdicts: computed from estimates and their 95 % intervals, never typed."""
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from ..html import badge, table
 from ..languages import say
 from ..training.metrics import Estimate
 from .claims import CLAIMS
 from .records import VERDICT, Outcome, Verdict
 
 SYMBOLS = {Outcome.SUPPORTED: "✓", Outcome.REFUTED: "✗", Outcome.INCONCLUSIVE: "?", Outcome.MIXED: "±"}
-COLOURS = {Outcome.SUPPORTED: "#2da44e", Outcome.REFUTED: "#cf222e", Outcome.INCONCLUSIVE: "#9a6700"}
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,11 @@ class Judgement(Verdict):
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": str(self), "text/html": self._html(), VERDICT: self.as_json()}
 
-    def _html(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(part.statement)}</td><td>{html.escape(part.measured)}</td>"
-            f"<td>{html.escape(part.needed)}</td><td style='text-align:left'>{with_symbol(part.verdict)}</td></tr>"
-            for part in self.evidence
-        )
-        heads = "".join(
-            f"<th scope='col'>{head}</th>"
-            for head in (say("evidence"), say("measured (95 % interval)"), say("needed"), say("says"))
-        )
-        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-        return f"<div><p>{badge(self.verdict)} <strong>{self.claim}</strong> {html.escape(self.text)}</p>{table}</div>"
+    def _html(self) -> Markup:
+        heads = (say("evidence"), say("measured (95 % interval)"), say("needed"), say("says"))
+        rows = [(part.statement, part.measured, part.needed, with_symbol(part.verdict)) for part in self.evidence]
+        shown = Markup("<div><p>{} <strong>{}</strong> {}</p>{}</div>")
+        return shown.format(as_badge(self.verdict), self.claim, self.text, table(heads, rows) if rows else "")
 
 
 def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Judgement:
@@ -107,8 +101,8 @@ def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Judgement:
 
 
 def with_symbol(outcome: Outcome) -> str:
-    """An outcome's symbol and word."""
-    return f"{SYMBOLS[outcome]} {in_words(outcome)}"
+    """An outcome's symbol, where it has one, and its word."""
+    return f"{SYMBOLS.get(outcome, '')} {in_words(outcome)}".lstrip()
 
 
 def in_words(outcome: Outcome) -> str:
@@ -117,9 +111,6 @@ def in_words(outcome: Outcome) -> str:
     return word if word == outcome else f"{word} ({outcome})"
 
 
-def badge(outcome: Outcome) -> str:
-    """An outcome as an HTML badge: symbol and word in the page's own text colour, framed, so that any theme can show it."""
-    return (
-        f"<span style='border:2px solid {COLOURS[outcome]};border-radius:4px;padding:1px 6px;font-weight:bold;"
-        f"white-space:nowrap'>{with_symbol(outcome)}</span>"
-    )
+def as_badge(outcome: Outcome) -> Markup:
+    """An outcome's symbol and word as a badge in its colour."""
+    return badge(outcome, with_symbol(outcome))

@@ -1,9 +1,11 @@
 """Chapter 11's explorer: spend a budget of minutes on labels and stages, and see what it would have bought at best."""
 
-import html
+from markupsafe import Markup
 
 from ..evidence.budget import Offer, Purchase, best_purchases, purchase
 from ..figures import Picture, curves
+from ..figures.style import BLUE
+from ..html import bar, table
 from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
@@ -65,13 +67,11 @@ class BudgetExplorer(Explorer):
             accuracy=best[0].accuracy.mean,
         )
 
-    def page(self) -> str:
-        rows = "".join(_row(price, price.package == self["package"]) for price in self.best())
+    def page(self) -> Markup:
+        rows = [_row(price, price.package == self["package"]) for price in self.best()]
         heads = (say("stages"), say("labels"), say("minutes"), say("of these machine"), say("accuracy (95 % interval)"), "")
-        head = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in heads)
-        caption = say("the best purchase of each kind within the budget")
-        table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"<div style='max-width:52em'><p>{html.escape(self.told())}</p>{table}</div>"
+        best = table(heads, rows, caption=say("the best purchase of each kind within the budget"), numbers=[1, 2, 3])
+        return Markup("<div class='wide'><p>{}</p>{}</div>").format(self.told(), best)
 
     def still(self) -> Picture:
         ticks = [labels // self.classes for labels in next(iter(self.offers.values())).labels]
@@ -89,11 +89,9 @@ class BudgetExplorer(Explorer):
         )
 
 
-def _row(price: Purchase, chosen: bool) -> str:
-    width = max(0.0, min(1.0, price.accuracy.mean))
-    bar = f"<div style='width:7em'><div style='background:#0072B2;height:.8em;width:{width:.1%}'></div></div>"
-    name = html.escape(say(price.package))
+def _row(price: Purchase, chosen: bool) -> tuple[str, ...]:
+    name = say(price.package)
     if chosen:
-        name = f"<strong>{say('{name} (your stages)', name=name)}</strong>"
-    cells = (name, str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", price.accuracy.short(), bar)
-    return "<tr>" + "".join(f"<td style='text-align:left;padding:0 .6em 0 0'>{cell}</td>" for cell in cells) + "</tr>"
+        name = Markup("<strong>{}</strong>").format(say("{name} (your stages)", name=name))
+    numbers = (str(price.labels), f"{price.minutes:.1f}", f"{price.machine:.1f}", price.accuracy.short())
+    return (name, *numbers, bar(price.accuracy.mean, colour=BLUE))
