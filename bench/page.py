@@ -1,12 +1,19 @@
 """The page of a benchmark report: the rows with their ratios, the GPU, how cost grows, and the chapters."""
 
-import html
-
 import numpy as np
+from markupsafe import Markup
 
 from fewshot_lab.figures import Picture, new_figure, style
+from fewshot_lab.figures.style import BLUE
+from fewshot_lab.html import table
 
-BLUE, GREY = "#0072B2", "#555555"
+GREY = "#555555"
+_PAGE = Markup("""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Few-Shot Lab: benchmarks</title><style>
+body {{ font: 16px/1.5 system-ui; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
+td, th {{ padding: .3rem .8rem; border-bottom: 1px solid #ccc }}
+</style></head><body><h1>Benchmarks</h1><p>{}</p>{}</body></html>
+""")
 
 
 def number(value: float | None) -> str:
@@ -21,25 +28,14 @@ def page(report: dict) -> str:
     parts = [ratios(report["rows"]), rows(report["rows"])] if report["rows"] else []
     for name, write in (("gpu", on_gpu), ("browser", in_browser), ("growth", growth)):
         if error := report.get(name, {}).get("error"):
-            parts.append(f"<h2>{name}</h2><p>did not run: {html.escape(error)}</p>")
+            parts.append(Markup("<h2>{}</h2><p>did not run: {}</p>").format(name, error))
         elif name in report:
             parts.append(write(report[name]))
     parts += [chapters(report["chapters"])] if "chapters" in report else []
-    return (
-        "<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>Few-Shot Lab: benchmarks</title>"
-        "<style>body{font:16px/1.5 system-ui;max-width:72rem;margin:2rem auto;padding:0 1rem}"
-        "td,th{text-align:left;padding:.3rem .8rem;border-bottom:1px solid #ccc}</style><h1>Benchmarks</h1>"
-        f"<p>{html.escape(about)}</p>{''.join(parts)}</html>"
-    )
+    return _PAGE.format(about, Markup("").join(parts))
 
 
-def table(head: list[str], body: list[list[object]]) -> str:
-    top = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in line) + "</tr>" for line in body)
-    return f"<table><tr>{top}</tr>{lines}</table>"
-
-
-def ratios(found: list[dict]) -> str:
+def ratios(found: list[dict]) -> Markup:
     measured = [row for row in found if "ratio" in row]
     with style():
         figure, axes = new_figure(size=(9, 1.0 + 0.4 * len(measured)))
@@ -55,7 +51,7 @@ def ratios(found: list[dict]) -> str:
         return Picture(figure, caption="Median ratio; the line spans the 10th to 90th percentile.", alt=told).as_html()
 
 
-def rows(found: list[dict]) -> str:
+def rows(found: list[dict]) -> Markup:
     body = []
     for row in found:
         if "ratio" not in row:
@@ -67,10 +63,10 @@ def rows(found: list[dict]) -> str:
     return table(["what", "peer", "ours", "peer's", "ratio", "ours on the GPU"], body)
 
 
-def on_gpu(gpu: dict) -> str:
-    top = f"<h2>Training on the GPU: {html.escape(gpu['device'])}</h2>"
+def on_gpu(gpu: dict) -> Markup:
+    top = Markup("<h2>Training on the GPU: {}</h2>").format(gpu["device"])
     if not gpu["rows"]:
-        return f"{top}<p>This machine has none; where there is one, this table tells throughput and utilisation.</p>"
+        return top + Markup("<p>This machine has none; where there is one, this table tells throughput and utilisation.</p>")
     body = [
         [
             row["name"],
@@ -85,13 +81,13 @@ def on_gpu(gpu: dict) -> str:
     return top + table(["network", "precision", "torch.compile", "images/s", "utilisation", "against float32"], body)
 
 
-def in_browser(found: dict) -> str:
+def in_browser(found: dict) -> Markup:
     body = [[row["name"], f"{row['median']:.0f}", f"{row['p90']:.0f}", row["n"]] for row in found["rows"]]
-    top = "<h2>From a slider to the new picture</h2><p>In JupyterLab with headless Chromium, in milliseconds.</p>"
+    top = Markup("<h2>From a slider to the new picture</h2><p>In JupyterLab with headless Chromium, in milliseconds.</p>")
     return top + table(["explorer", "median", "90th percentile", "moves"], body)
 
 
-def growth(found: dict) -> str:
+def growth(found: dict) -> Markup:
     curves = found["curves"]
     with style():
         figure, grid = new_figure(-(-len(curves) // 2), 2, size=(9, 2.8 * -(-len(curves) // 2)), squeeze=False)
@@ -112,30 +108,29 @@ def growth(found: dict) -> str:
         for curve in curves
     ]
     speed = [[one["name"], f"{one['speedup']:.2f}", f"{one['low']:.2f} to {one['high']:.2f}"] for one in found["workers"]]
-    return (
-        f"<h2>How cost grows</h2>{picture.as_html()}{table(['curve', 'slope', '95 % interval, ms'], lines)}"
-        f"<h3>Two workers against one</h3>{table(['work', 'times as fast', 'range'], speed)}{projected(found['projection'])}"
+    return Markup("<h2>How cost grows</h2>{}{}<h3>Two workers against one</h3>{}{}").format(
+        picture.as_html(),
+        table(["curve", "slope", "95 % interval, ms"], lines),
+        table(["work", "times as fast", "range"], speed),
+        projected(found["projection"]),
     )
 
 
-def projected(course: dict) -> str:
+def projected(course: dict) -> Markup:
     each = course["core_seconds_a_submission"]
     body = [["seconds of one core for a submission", "{:.2f} [{:.2f}, {:.2f}]".format(*each)]]
     for cores, hours in course["hours_by_cores"].items():
         body.append([f"hours to grade all on {cores} cores", "{:.1f} [{:.1f}, {:.1f}]".format(*hours)])
     body.append(["hours to write all pages and tables", f"{course['report_hours']:.1f}"])
     body.append(["GB of records and pages", f"{course['disk_gb']:.1f}"])
-    assumed = "".join(f"<li>{html.escape(line)}</li>" for line in course["assumptions"])
-    return (
-        f"<h3>A course of {course['learners']:,} learners, {course['submissions']:,} submissions</h3>"
-        f"{table(['what', 'projected'], body)}<p>Assumed:</p><ul>{assumed}</ul>"
+    assumed = Markup("").join(Markup("<li>{}</li>").format(line) for line in course["assumptions"])
+    return Markup("<h3>A course of {:,} learners, {:,} submissions</h3>{}<p>Assumed:</p><ul>{}</ul>").format(
+        course["learners"], course["submissions"], table(["what", "projected"], body), assumed
     )
 
 
-def chapters(found: list[dict]) -> str:
+def chapters(found: list[dict]) -> Markup:
     body = [[row["id"], row["status"], f"{row['seconds']:.1f}", f"{row['memory_mb']:,}"] for row in found]
     body.append(["all", "", f"{sum(row['seconds'] for row in found):.1f}", f"{max(row['memory_mb'] for row in found):,}"])
-    return (
-        "<h2>Chapters</h2><p>Each executed alone; the memory is the most that all its processes held together.</p>"
-        f"{table(['chapter', 'status', 'seconds', 'MB'], body)}"
-    )
+    top = Markup("<h2>Chapters</h2><p>Each executed alone; the memory is the most that all its processes held together.</p>")
+    return top + table(["chapter", "status", "seconds", "MB"], body)

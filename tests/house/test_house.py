@@ -152,6 +152,13 @@ def test_every_library_that_the_package_imports_is_declared():
                 assert distribution.get(module, module) in declared, f"{path.name} imports {module}"
 
 
+def test_templates_styles_scripts_and_data_are_packed_with_the_modules():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packed = {path for room, names in patterns.items() for n in names for path in (ROOT / room.replace(".", "/")).glob(n)}
+    ours = {path for path in tracked_files() if PACKAGE in path.parents and path.suffix != ".py"}
+    assert ours - packed == set() and any(path.suffix == ".j2" for path in ours)
+
+
 def test_importing_is_light_and_downloads_nothing():
     heavy = ("torch", "transformers", "matplotlib", "jinja2", "urllib.request")
     code = f"import sys, fewshot_lab; print([name for name in {heavy} if name in sys.modules])"
