@@ -5,6 +5,7 @@ from .metrics import Estimate, accuracy, bootstrap_interval, mean_interval, pair
 from .progress import progress_bar
 from .sweep import combinations, sweep
 
+# Loaded when they are first used: torch takes seconds, and estimates and figures need none.
 _NEEDS_TORCH = {
     "Augment": "loop",
     "Batches": "batches",

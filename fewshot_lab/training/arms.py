@@ -37,6 +37,7 @@ class Arms:
     ):
         self.rows = {arm: list(some) for arm, some in rows.items()}
         self.axis, self.result, self.unit = axis, result, unit
+        # Rows are kept by arm, point and seed, so that nothing depends on the order in which they were measured.
         self.seeds: list = []
         self._row_of: dict[Hashable, dict[Hashable, dict]] = {}  # {arm: {point: {seed: row}}}
         for arm, some in self.rows.items():
@@ -100,6 +101,7 @@ class Arms:
 
         `over` is the other arm, at the same point, or the pair (arm, point).
         """
+        # A pair may also be the name of an arm, such as ("mention", 50); names go first.
         elsewhere = self.axis and over not in self.rows and isinstance(over, tuple) and len(over) == 2
         other = over if elsewhere else (over, point)
         return paired_difference(self.values(arm, point, of), self.values(*other, of), self._unit(of, unit))
@@ -189,6 +191,7 @@ def arms(
                     raise ValueError(f"Arm {arm!r} sets {', '.join(sorted(taken))}, which `arms` sets for all arms alike.")
                 grid.append({**common, **varied, **own})
                 owners.append(arm)
+    # One sweep for all arms: the workers stay busy until the last run of the last arm.
     rows = {arm: [] for arm in kinds}
     for arm, row in zip(owners, sweep(function, grid, jobs=jobs, description=description), strict=True):
         rows[arm].append(row)

@@ -5,12 +5,21 @@ from torch import Tensor
 
 
 class Batches:
-    """Endless batches of exactly `batch_size` rows (all rows when there are fewer), one shuffled pass after the other.
+    """Endless batches of exactly `batch_size` rows (all rows when there are fewer), from one shuffled pass after another.
 
-    `images` (N, ...) and `labels` (N, ...) are moved to `device` once when they take less than half of its free memory;
-    if not, each batch is copied. A pass whose last rows do not fill a batch goes on into the next. With several
-    processes each gets its share of the same batch: rows rank, rank + world_size, ... Raises ValueError for unequal or too
-    few rows.
+    A pass whose last rows do not fill a batch goes on into the next one. A DataLoader would hand out the short batch: of one
+    image, say, for which a batch norm has no variance.
+
+    Args:
+        images: (N, ...), of any type.
+        labels: (N, ...).
+        batch_size: rows of a batch, over all processes together.
+        seed: of the order.
+        device: where the batches are wanted.
+        rank: which of the processes this is; it gets rows rank, rank + world_size, ... of each batch.
+        world_size: how many processes there are.
+
+    Raises ValueError when there is not one label per image and when the processes outnumber the rows of a batch.
     """
 
     def __init__(
@@ -30,11 +39,14 @@ class Batches:
         if self.rows < world_size or self.rows < 1:
             raise ValueError(f"A batch of {self.rows} rows cannot be shared by {world_size} process(es); use more rows.")
         self.device = torch.device(device)
+        # The data sets of the course are small: once they lie on the GPU, no step waits for a copy.
         self.resident = fits(images.nbytes + labels.nbytes, self.device)
-        place = self.device if self.resident else torch.device("cpu")
-        self.images, self.labels = images.to(place), labels.to(place)
+        stored_on = self.device if self.resident else torch.device("cpu")
+        self.images, self.labels = images.to(stored_on), labels.to(stored_on)
         self.rank, self.world_size = rank, world_size
+        # What this process's share counts for in the mean over processes: 1, or a little off where shares are unequal.
         self.weight = len(range(rank, self.rows, world_size)) * world_size / self.rows
+        # A generator on the CPU, whatever the device is: CUDA's would give another order for the same seed.
         self._generator = torch.Generator().manual_seed(seed)
         self._shuffle()
 
@@ -53,16 +65,18 @@ class Batches:
             rows = rows[self.rank :: self.world_size]
         images, labels = self.images.index_select(0, rows), self.labels.index_select(0, rows)
         if not self.resident:
+            # From pinned memory the copy runs beside the computation instead of before it.
             images = images.pin_memory().to(self.device, non_blocking=True)
             labels = labels.pin_memory().to(self.device, non_blocking=True)
         return images, labels
 
     def state_dict(self) -> dict:
         """What `load_state_dict` needs to go on from here with the same batches."""
+        # The generator as it was before the pass was shuffled: its few bytes give the whole order again.
         return {"pass": self._before_pass, "position": self._position}
 
     def load_state_dict(self, state: dict) -> None:
-        """Goes back to where `state` was taken."""
+        """Goes back to where the state was taken."""
         self._generator.set_state(state["pass"])
         self._shuffle()
         self._position = state["position"]
@@ -75,7 +89,5 @@ class Batches:
 
 
 def fits(size: int, device: torch.device) -> bool:
-    """Whether `size` bytes take less than half of the memory that is free on the device; on a CPU the data is there
-    already.
-    """
+    """Whether `size` bytes take less than half of the free memory of a GPU; always true elsewhere, where nothing is copied."""
     return device.type != "cuda" or size < torch.cuda.mem_get_info(device)[0] / 2

@@ -54,6 +54,7 @@ def mean_interval(values: Sequence[float], unit: str = "") -> Estimate:
     mean, n = float(numbers.mean()), len(numbers)
     if n == 1:
         return Estimate(mean, math.nan, math.nan, 1, unit)
+    # scipy.stats.t holds the same quantile, but its import takes about a second; hence scipy.special everywhere here.
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, 0.975) * numbers.std(ddof=1) / math.sqrt(n))
@@ -82,6 +83,7 @@ def share_interval(successes: int, n: int, unit: str = "share") -> Estimate:
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"A share needs 0 <= successes <= n and n >= 1, but {successes} of {n} was given.")
     share, z = successes / n, 1.959963984540054
+    # Wilson's interval, unlike share +- z * its standard error, keeps a width where every episode (or none) is a success.
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), int(n), unit)
@@ -97,10 +99,18 @@ def bootstrap_interval(
 ) -> Estimate:
     """Any statistic of one or more samples with its 95 % bootstrap interval (Efron 1979, Annals of Statistics).
 
-    Rows are drawn anew with replacement, the same rows from every sample when `paired`. The percentiles are widened for
-    small samples (the expanded percentile interval, Hesterberg 2015, The American Statistician); below 5 rows even the
-    whole range of the resamples covers under 90 %, so there is no interval. Raises ValueError for empty samples, and
-    for samples of unequal length when `paired`.
+    The percentiles are widened for small samples (the expanded percentile interval, Hesterberg 2015, American Statistician).
+    Below 5 rows even the whole range of the resamples covers under 90 %, so there is no interval.
+
+    Args:
+        statistic: computes a number from as many arrays as there are samples.
+        samples: each with its rows first; they are drawn with replacement.
+        paired: draw the same rows from every sample, which come from the same seeds.
+        resamples: how often rows are drawn.
+        seed: of the draws.
+        unit: of the number.
+
+    Raises ValueError for empty samples, and for samples of unequal length when `paired`.
     """
     arrays = [np.asarray(sample) for sample in samples]
     lengths = [len(array) for array in arrays]
@@ -115,20 +125,22 @@ def bootstrap_interval(
         return Estimate(mean, math.nan, math.nan, n, unit)
     from scipy.special import ndtr, stdtrit
 
+    # A default seed, so that the same measurements always have the same interval, in the notebook and in the record.
     generator = np.random.default_rng(seed)
     drawn = np.empty(resamples)
     for i in range(resamples):
+        # The same rows from both sides keep a seed's two numbers together, whose difference is what varies little.
         rows = [generator.integers(0, n, n)] * len(arrays) if paired else [generator.integers(0, m, m) for m in lengths]
         drawn[i] = statistic(*(array[r] for array, r in zip(arrays, rows, strict=True)))
+    # Resampling underestimates the spread by sqrt((n - 1) / n) and has the normal's tails where Student's are due. The tails
+    # are chosen so that the percentiles of a mean would be as wide as its t interval.
     tail = float(ndtr(-math.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.975)))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Estimate(mean, float(low), float(high), n, unit)
 
 
 def accuracy(logits, labels) -> float:
-    """The share (0..1) of rows of `logits` (N, classes) whose largest entry stands at the label (N,); arrays or
-    tensors.
-    """
+    """The share (0..1) of rows of `logits` (N, classes) whose largest entry is that of the label (N,); arrays or tensors."""
     predicted = _array(logits.argmax(-1))
     expected = _array(labels)
     if predicted.shape != expected.shape or not len(expected):
@@ -144,6 +156,7 @@ def _numbers(values) -> np.ndarray:
     numbers = np.asarray([_array(value) for value in values], dtype=float)
     if numbers.ndim != 1 or not len(numbers):
         raise ValueError(f"A list of at least one number is needed, but its shape is {numbers.shape}.")
+    # A NaN left out in silence would leave out the seed that failed: the one that speaks against the method.
     if not np.isfinite(numbers).all():
         raise ValueError(f"All values must be finite, but {int((~np.isfinite(numbers)).sum())} of {len(numbers)} are not.")
     return numbers

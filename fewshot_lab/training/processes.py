@@ -1,7 +1,14 @@
-"""Several processes, as `accelerate launch` and torchrun start them: who is who, and what they tell one another.
+"""Several processes, as `accelerate launch` and torchrun start them: rank, world size, and the messages between them.
 
 Every process works on its share of each batch. The gradients are then averaged over all processes, so that each takes the same
-step with the same weights. Everything here does nothing when there is one process.
+step with the same weights. With one process every function here does nothing.
+
+accelerate finds the device and the other processes. Its `prepare` is not used: it wraps the model in torch's
+DistributedDataParallel, which averages gradients by itself, provided that each backward pass follows one call of the wrapper.
+Losses of this course call the model many times in a step (attacks, TRADES) or go around it with weights of their
+own (MAML). The wrapper also renames the weights, so that two processes would save other files than one. It is better at
+large networks, since it sends gradients while others are still computed; with ours, one message at the end was as fast
+(docs/several_machines.md).
 """
 
 from collections.abc import Iterable
@@ -20,10 +27,9 @@ PRECISIONS = ("no", "bf16", "fp16")
 
 
 def accelerator(precision: str = "no", device: str = "auto") -> Accelerator:
-    """An Accelerator for this precision and device: it knows this process's number and device, and joins the others.
+    """An Accelerator for this precision and device; with several processes it joins the others.
 
-    The library allows one kind per process, so its state is reset first. Raises ValueError for an unknown precision,
-    CourseError for "fp16" without a GPU.
+    Raises ValueError for an unknown precision, CourseError for "fp16" without a GPU.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}.")
@@ -31,12 +37,14 @@ def accelerator(precision: str = "no", device: str = "auto") -> Accelerator:
     chosen = runtime.choose_device(setting.device if device == "auto" and setting.chapter else device)
     if precision == "fp16" and chosen == "cpu":
         raise CourseError("precision 'fp16' needs a GPU; choose 'bf16' or 'no' on the CPU.")
+    # The library keeps one precision and one device per Python process and refuses a second; a notebook trains with several.
+    # Among several processes the connection to the others is part of that state and must stay.
     AcceleratorState._reset_state(reset_partial_state=world_size() == 1)
     return Accelerator(mixed_precision=precision, cpu=chosen == "cpu")
 
 
 def rank_and_world_size(device: str) -> tuple[int, int]:
-    """This process's number, from 0, and how many there are, once they have found one another."""
+    """This process's number, counted from 0, and how many there are."""
     if world_size() == 1:
         return 0, 1
     state = accelerator(device=device)
@@ -44,10 +52,11 @@ def rank_and_world_size(device: str) -> tuple[int, int]:
 
 
 def all_reduce_mean(tensors: Iterable[Tensor]) -> None:
-    """Puts the mean over all processes in the place of each tensor; all of them travel in one message."""
+    """Replaces each tensor by its mean over all processes."""
     tensors = list(tensors)
     if world_size() == 1 or not tensors:
         return
+    # One message for all: a message costs a round trip however short it is, and a network has many small tensors.
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
     flat /= world_size()
@@ -56,33 +65,37 @@ def all_reduce_mean(tensors: Iterable[Tensor]) -> None:
 
 
 def all_reduce_gradients(model: nn.Module) -> None:
-    """Averages a model's gradients and what its layers count in a forward pass, such as the means of a batch norm.
+    """Averages a model's gradients over all processes; call it between the backward pass and the optimizer's step.
 
-    Call it between backward and the optimizer's step: after the step the model is the same in every process.
+    Buffers of floats, such as the running means of a batch norm, are averaged too.
     """
     if world_size() > 1:
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        # Each process has counted its own share in its buffers; without this the models would drift apart in evaluation mode.
         all_reduce_mean([*gradients, *(buffer for buffer in model.buffers() if buffer.is_floating_point())])
 
 
 def broadcast_parameters(model: nn.Module) -> None:
-    """Gives a model the weights and buffers that it has in the first process."""
+    """Gives the model of every process the weights and buffers that it has in the first one."""
     if world_size() > 1:
         for tensor in (*model.parameters(), *model.buffers()):
-            first = tensor.detach().contiguous()
+            first = tensor.detach().contiguous()  # channels_last weights are not, and would be sent in another order
             dist.broadcast(first, 0)
             tensor.data.copy_(first)
 
 
 def all_gather(rows: Tensor) -> Tensor:
-    """The rows (n, ...) of all processes, one process after the other: (processes * n, ...). Gradients flow back to each.
+    """The rows (n, ...) of all processes, in the order of the processes: (world size * n, ...).
 
-    Every process must give as many. With several processes the gradient is that of the sum of all processes' losses.
+    Every process must give as many rows. Gradients flow back to the process that a row came from, as those of the sum of all
+    processes' losses.
     """
     return _AllGather.apply(rows) if world_size() > 1 else rows
 
 
 class _AllGather(torch.autograd.Function):
+    """dist.all_gather has no gradient: the rows of the others would be constants, as if they were not being learned."""
+
     @staticmethod
     def forward(ctx, rows: Tensor) -> Tensor:
         parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
@@ -91,6 +104,7 @@ class _AllGather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
+        # Each process's loss depends on all rows: sum what they say about them, then keep what concerns our own rows.
         whole = gradient.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(whole)
         return whole.chunk(dist.get_world_size())[dist.get_rank()]

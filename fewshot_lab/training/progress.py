@@ -12,12 +12,10 @@ from ..languages import say
 
 
 def progress_bar(iterable_or_total: Iterable | int, description: str) -> tqdm:
-    """A tqdm bar over an iterable, or over a number of steps to be reported by `update()`; `description` names the
-    items.
+    """A tqdm bar over an iterable, or over a number of steps that `update()` reports; use it as an iterator or under `with`.
 
-    In a terminal it is tqdm's own bar, in a notebook an HTML bar that one line of text replaces at the end ("30
-    trainings in 12.3 s"), elsewhere (a log, a worker process) it is silent. Use it as an iterator or in a with
-    statement.
+    In a terminal it is tqdm's own bar. In a notebook it is an HTML bar that is replaced by one line of text at the end ("30
+    trainings in 12.3 s"). Elsewhere, in a log or a worker process, it is silent. `description` names what is counted.
     """
     description = say(description)
     by_total = isinstance(iterable_or_total, int)
@@ -25,12 +23,16 @@ def progress_bar(iterable_or_total: Iterable | int, description: str) -> tqdm:
     if not by_total and isinstance(iterable_or_total, Sized):
         options["total"] = len(iterable_or_total)
     if _in_kernel():
+        # tqdm also writes to a file, by default stderr, which a notebook shows on red; here it writes to a buffer.
         return NotebookBar(desc=description, mininterval=0.2, file=io.StringIO(), **options)
     return tqdm(desc=description, mininterval=0.2, disable=not sys.stderr.isatty(), **options)
 
 
 class NotebookBar(tqdm):
-    """A tqdm whose picture is an HTML progress element in a notebook, updated in place and replaced by text at the end."""
+    """A tqdm that shows an HTML progress element in a notebook, updated in place and replaced by text at the end.
+
+    tqdm.notebook is not used: it leaves a widget in the saved notebook, which most viewers cannot show.
+    """
 
     def __init__(self, *args, **options) -> None:
         self._handle = None
@@ -44,10 +46,10 @@ class NotebookBar(tqdm):
         return True
 
     def close(self) -> None:
-        if self._ended:
+        if self._ended:  # tqdm closes at the end of an iteration, when leaving `with`, and when it is deleted
             return
         self._ended = True
-        super().close()
+        super().close()  # before the last line: it draws the bar once more, which display() suppresses by now
         seconds = time.perf_counter() - self._began
         whole = self.total is None or self.n >= self.total
         given = {"count": self.n, "what": self.desc, "seconds": seconds}

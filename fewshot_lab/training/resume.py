@@ -67,6 +67,7 @@ def steps_left(parts: Parts, settings: dict, accelerator: Accelerator) -> Iterat
     state = _read(path, made_with)
     if state is not None:
         _restore(parts, state, accelerator)
+    # A generator whose code between two yields runs between two steps of the loop, which knows nothing of files.
     with _interrupts_between_steps() as interrupted:
         yield _steps(state["step"] if state else 0, parts, settings, accelerator, interrupted, path, made_with)
 
@@ -113,6 +114,7 @@ def _write(path: Path, made_with: dict, parts: Parts, step: int, seconds: float,
         "seconds": parts.history.seconds + seconds,
         "processes": every,
     }
+    # Atomically: a process that is killed while it writes must leave the old file, not half of the new one.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "settings": made_with, "state": state}, buffer)
     write_atomically(path, buffer.getvalue())
@@ -128,6 +130,7 @@ def _read(path: Path, made_with: dict) -> dict | None:
         raise CourseError(f"The checkpoint {path} cannot be read ({type(error).__name__}). Delete it to start anew.") from error
     if not known:
         raise CourseError(f"The checkpoint {path} was written by another version of the course. Delete it to start anew.")
+    # Going on with other settings or data would give weights that no single training has; say what differs instead.
     others = [key for key in made_with if before.get(key) != made_with[key]]
     if others:
         differences = "; ".join(f"{key} was {before.get(key)}, now it is {made_with[key]}" for key in others)
@@ -171,6 +174,7 @@ def _size_of(model: nn.Module) -> str:
 
 
 def _fingerprint(tensor: Tensor) -> str:
+    # A checksum, not a cryptographic hash: it guards against a mistake, and reads a large data set in no time.
     values = torch.as_tensor(tensor).detach().cpu().contiguous()
     return f"{tuple(values.shape)} {values.dtype} {zlib.crc32(values.reshape(-1).view(torch.uint8).numpy()):08x}"
 

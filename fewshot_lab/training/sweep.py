@@ -1,6 +1,4 @@
-"""The same training with many settings, on all cores or a cluster, with one progress bar and results that do not depend on the
-cores.
-"""
+"""The same training with many settings, on all cores or on a cluster; the results do not depend on which."""
 
 import itertools
 import os
@@ -24,16 +22,20 @@ def sweep(
     jobs: int | None = None,
     description: str = later("trainings"),
 ) -> list[dict]:
-    """Runs function(**settings) for every settings in `grid` and returns rows {**settings, **result} in the grid's
-    order.
+    """Runs function(**settings) for all settings in a grid; returns rows {**settings, **result} in the grid's order.
 
-    `function` returns a dict and draws all its randomness from a seed in its settings; each run computes on one thread,
-    so the rows are the same whatever `jobs` is. `jobs` is the number of worker processes (None: FEWSHOT_LAB_JOBS, else
-    the usable cores, or 1 when a GPU does the work); they start in a few seconds and serve the next sweeps too. Load data
-    inside `function` (a worker keeps what it loaded) instead of passing large tensors, which are copied for each run.
-    With FEWSHOT_LAB_DASK=tcp://... and no `jobs` the workers of that Dask cluster do the work. Under `accelerate launch`
-    the trainings run one after another, each shared by all processes. Raises CourseError that names the settings of a run
-    that failed.
+    Each run computes on one thread, so the rows are the same however many workers there are. Under `accelerate launch` the runs
+    take place one after another, each shared by all processes.
+
+    Args:
+        function: returns a dict and draws all its randomness from a seed in its settings. Let it load its data itself, which a
+            worker then keeps: large tensors in the settings are copied for every run.
+        grid: the settings, such as `combinations` makes them.
+        jobs: worker processes; they start in a few seconds and serve the next sweeps too. None takes the workers of the Dask
+            cluster in FEWSHOT_LAB_DASK (tcp://...), else as many as FEWSHOT_LAB_JOBS says, else one per core, or one on a GPU.
+        description: what the progress bar counts.
+
+    Raises CourseError that names the settings of a run that failed, ValueError for jobs < 1.
     """
     grid = list(grid)
     cluster = os.environ.get("FEWSHOT_LAB_DASK", "") if jobs is None else ""
@@ -42,11 +44,13 @@ def sweep(
     if jobs < 1:
         raise ValueError(f"A sweep needs at least one job, but jobs={jobs} was given.")
     jobs = min(jobs, len(grid))
+    # Under `accelerate launch` every process is at this line. Workers would each start a training of their own; here all
+    # processes go through the grid together.
     alone = runtime.world_size() > 1 or not (grid and cluster) and jobs <= 1
     with progress_bar(len(grid), description) as bar:
         results: list[dict] = [{}] * len(grid)
         done = _in_this_process(function, grid) if alone else _in_workers(function, grid, jobs, cluster)
-        for i, result in done:
+        for i, result in done:  # in the order in which they end, for the bar's sake
             results[i] = result
             bar.update()
     return [{**settings, **result} for settings, result in zip(grid, results, strict=True)]
@@ -55,6 +59,7 @@ def sweep(
 def _in_this_process(function: Callable[..., dict], grid: list[dict]):
     import torch
 
+    # One thread here as in a worker: sums are split among threads, and split otherwise they round otherwise.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -67,8 +72,11 @@ def _in_this_process(function: Callable[..., dict], grid: list[dict]):
 def _in_workers(function: Callable[..., dict], grid: list[dict], jobs: int, cluster: str):
     import joblib
 
+    # What lab.setup set (profile, seed, device) lives in this process and must go along to the others.
     setting = runtime.current()
     with runtime.workers(jobs, cluster, threads=1):
+        # A training lasts seconds, so each is handed out alone. joblib would pass large arrays as read-only memory maps, which
+        # torch must not write to; max_nbytes=None makes it copy them.
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
         yield from parallel(joblib.delayed(_run_in_worker)(setting, function, i, kwargs) for i, kwargs in enumerate(grid))
 
@@ -100,5 +108,6 @@ def _short(value) -> str:
 
 
 def _device() -> str:
+    # What lab.setup set (profile, seed, device) lives in this process and must go along to the others.
     setting = runtime.current()
     return runtime.choose_device(setting.device if setting.chapter else "auto")
