@@ -30,7 +30,7 @@ class Policy:
             raise ValueError(f"Strength is {strength}; it must be from 0 (no change) to 1 (strongest).")
         if images.ndim != 4:
             raise ValueError(f"Images have the shape (B, C, H, W); these have {tuple(images.shape)}.")
-        if images.dtype == torch.uint8:
+        if images.dtype == torch.uint8:  # as data sets and pictures are kept
             changed = self.change(images.float() / 255, strength, generator)
             return (changed * 255).round().clamp(0, 255).to(torch.uint8)
         if not images.is_floating_point():
@@ -59,6 +59,7 @@ def as_augment(name: str, strength: float) -> Callable | None:
     return lambda images, labels, generator: (policy(images, strength, generator), labels)
 
 
+# A policy is declared by decorating its function, whose name is its own: explorers, tests and `get_policy` find it in POLICIES.
 def _policy(what: str) -> Callable[[Change], Change]:
     def keep(change: Change) -> Change:
         POLICIES[change.__name__] = Policy(change.__name__, what, change)
@@ -98,6 +99,7 @@ def shift(images, strength, generator):
 
 @_policy("enlarges or shrinks by a factor of up to 1.8")
 def scale(images, strength, generator):
+    # Symmetric in the logarithm: as likely to be enlarged by a factor as to be shrunk by it.
     return _affine(images, generator, scale=(1.8**-strength, 1.8**strength))
 
 
@@ -133,7 +135,7 @@ def half_turn(images, strength, generator):
 @_policy("lays square images on themselves in one of the eight ways of D4, with probability equal to the strength")
 def d4(images, strength, generator):
     element = (_rand(images, generator) * len(D4)).long()
-    return d4_each(images, torch.where(_rand(images, generator) < strength, element, 0))
+    return d4_each(images, torch.where(_rand(images, generator) < strength, element, 0))  # 0 is the identity
 
 
 @_policy("adds Gaussian noise with a standard deviation of up to 0.5")
@@ -159,10 +161,12 @@ def erase(images, strength, generator):
     return cutout(images, 0.6 * strength, generator=generator)
 
 
+# What the two policies below draw from. Flips and D4 are not among them, as in the papers: they may change a label.
 SINGLE_CHANGES = ("none", "rotate", "shift", "scale", "shear", "noise", "brightness", "contrast", "erase")
 
 
 def _one_random_change(images: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
+    # Each image has its own change, but each change is made once for all images that drew it: nine calls, not one per image.
     which = (_rand(images, generator) * len(SINGLE_CHANGES)).long()
     changed = images.clone()
     for index, name in enumerate(SINGLE_CHANGES):
@@ -179,6 +183,7 @@ def randaugment(images, strength, generator):
 
 @_policy("one change drawn at random for each image, at one of four strengths (TrivialAugment; Müller & Hutter 2021)")
 def trivialaugment(images, strength, generator):
+    # Four levels where the paper has 31, so that images of one level can be changed together.
     level = ((_rand(images, generator) * 4).floor() + 1) / 4
     changed = images.clone()
     for quarter in (0.25, 0.5, 0.75, 1.0):

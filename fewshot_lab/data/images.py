@@ -1,4 +1,4 @@
-"""What every image data set of the course looks like: a training pool, a test set, and draws of K labels per class."""
+"""What every image data set of the course looks like: a training and a test part, and draws of K labels per class."""
 
 from dataclasses import dataclass, replace
 
@@ -29,7 +29,7 @@ class ImageTask:
         return self.train_images[rows], self.train_labels[rows]
 
     def rows(self, shots: int, seed: int) -> Tensor:
-        """Where the images of `draw` stand in the training part: whole numbers (classes * shots,)."""
+        """The row numbers of the images of `draw` in the training part: (classes * shots,)."""
         counts = torch.bincount(self.train_labels, minlength=len(self.classes)).tolist()
         for name, count in zip(self.classes, counts, strict=True):
             if shots > count:
@@ -41,11 +41,11 @@ class ImageTask:
         return replace(self, test_images=self.test_images[:most], test_labels=self.test_labels[:most])
 
     def halves(self, most: int = MOST_IMAGES) -> tuple["ImageTask", "ImageTask"]:
-        """Two tasks that share no training image, of at most `most` training images together; both are tested alike.
+        """Two tasks that share no training image, of at most `most` training images together, with the same test images.
 
-        Each keeps the first `most` test images. The split is the same at every call, whatever the seed of an experiment:
-        what one half has taught is never known to the other.
+        For a model that must not have seen the images of another: a teacher and its student, an evaluator and a generator.
         """
+        # A fixed seed, not the experiment's: what was trained on one half in any run has not seen the other half of this one.
         order = torch.randperm(len(self.train_labels), generator=torch.Generator().manual_seed(0))[:most]
         first, second = (
             replace(self.capped(most), train_images=self.train_images[rows], train_labels=self.train_labels[rows])
@@ -55,7 +55,9 @@ class ImageTask:
 
 
 def rows_of_each(labels: Tensor, classes: int, shots: int, seed: int) -> Tensor:
-    """Where `shots` items of every class stand, class after class, in an order drawn by `seed`: of a rarer class, all of it."""
+    """Row numbers of `shots` items of every class, class after class; of a class that has fewer, all of it."""
+    # One permutation of all items, of which each class takes its first ones: a larger K takes the same items and some more, so
+    # learning curves over K are nested.
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     ordered = labels[order]
     return torch.cat([order[ordered == label][:shots] for label in range(classes)])

@@ -196,12 +196,14 @@ def fit_robust(
         loss = trades_training(epsilon=epsilon, steps=inner_steps, beta=beta, trades=trades, loop=loop)
     elif method == "free":
         augment, loss = free_training(epsilon=epsilon, replays=inner_steps, augment=augment)
+    # Seeded after the labels are drawn: all methods of a seed start from the same weights.
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
     options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
     history = train(model, images, labels, loss=loss, **options)
     result = {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}
     if test_epsilon is not None:
+        # Many steps on few images: the test costs forty passes an image, the plain accuracy above one.
         generator = torch.Generator().manual_seed(seed)
         correct = survives(model, *images_to_attack(dataset), epsilon=test_epsilon, generator=generator, loop=loop)
         result["robust_accuracy"] = correct.float().mean().item()

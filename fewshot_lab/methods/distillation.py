@@ -1,6 +1,6 @@
 """Distillation: a student learns the softened answers of a teacher (Hinton, Vinyals & Dean 2015, arXiv 1503.02531).
 
-With z the logits, T the temperature, p^T = softmax(z / T), t the teacher and s the student, one image costs
+With z the logits, T the temperature, p^T = softmax(z / T), t the teacher and s the student, the loss of one image is
 
     L = alpha T^2 KL(p_t^T || p_s^T) + (1 - alpha) [it has a label y] (-log p_s(y))
 

@@ -75,10 +75,12 @@ def accuracies_by_draw(
         way: classes of a task.
         seed: other tasks for another seed.
     """
+    # Blocks of consecutive seeds, one block per `seed`: two experiments have no task in common.
     task_seeds = range(seed * tasks, (seed + 1) * tasks)
     drawn = [draw_tasks(pool, draws, way=way, shots=shots, seed=task_seed) for task_seed in task_seeds]
     return torch.stack([episode_accuracies(features, task, rule) for task in drawn])
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
+    # Cloned: on a CPU they would otherwise be the network's own memory, and change with it.
     return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}

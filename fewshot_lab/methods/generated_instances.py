@@ -72,7 +72,7 @@ def augmented_set(dataset: str, *, shots: int, seed: int, per_class: int, policy
     """
     task = small_task(dataset)
     images = task.draw(shots, seed)[0].unflatten(0, (len(task.classes), shots))
-    copies = images[:, torch.arange(per_class) % shots]
+    copies = images[:, torch.arange(per_class) % shots]  # in turn, so that every real image has its share
     return augmented(copies.flatten(0, 1), seed=seed, policy=policy, strength=strength).unflatten(0, copies.shape[:2])
 
 
@@ -136,6 +136,7 @@ def fit_classifier(
             x, y = step(x, y, generator) if step else (x, y)
         return x, y
 
+    # Seeded after the labels are drawn: all arms of a seed start from the same weights.
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
     options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}

@@ -148,7 +148,7 @@ def train_gan(
 
     bar = progress_bar(steps, "GAN steps") if progress and rank == 0 else None
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # nets this small only wait for a second one
+    torch.set_num_threads(1)  # nets this small run no faster on a second thread, they only wait for it
     try:
         for step in range(steps):
             for optimizer, rate in zip(adam, rates, strict=True):

@@ -28,7 +28,7 @@ def fit_evaluator(task: ImageTask, *, steps: int = 400, seed: int = 0, device: s
     seed_everything(seed)
     backbone = conv_net(FEATURES, size=task.train_images.shape[-1])
     evaluator = nn.Sequential(backbone, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
-    # Slightly augmented, so that an image which is only placed a little differently is near its class, not far off.
+    # Slightly augmented: it will be shown images that lie a little differently from all real ones.
     options = {"steps": steps, "learning_rate": 5e-3, "seed": seed, "device": device, "augment": as_augment("affine", 0.2)}
     train(evaluator, task.train_images, task.train_labels, **options)
     return evaluator, accuracy(outputs(evaluator, task.test_images), task.test_labels)

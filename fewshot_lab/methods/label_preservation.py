@@ -11,6 +11,7 @@ from ..training import outputs
 
 Transformation = Callable[[Tensor], Tensor]
 
+# Elements of D4, which move pixels without resampling: a changed answer is due to the transformation, not to blur.
 TRANSFORMATIONS: dict[str, Transformation] = {
     "left-right flip": lambda images: d4_apply(images, (0, True)),
     "top-bottom flip": lambda images: d4_apply(images, (2, True)),
@@ -63,6 +64,7 @@ def measure_label_preservation(
     correct = before == test.test_labels
     after, confidence, kept = {}, {}, {}
     for name, transformation in transformations.items():
+        # All images are transformed and shown; the selection above is for the shares alone.
         shares = outputs(model, transformation(test.test_images), device=device).softmax(1)
         confidence[name], after[name] = shares.max(1)
         kept[name] = share_kept(before[correct], after[name][correct], len(task.classes))

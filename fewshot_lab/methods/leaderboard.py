@@ -179,7 +179,7 @@ def _built_in() -> dict[str, Method]:
     return pixels | {"untrained network": _untrained}
 
 
-@functools.cache
+@functools.cache  # built-in entries are the same in every call
 def _accuracies(name: str) -> list[float]:
     return accuracies(_built_in()[name], held_out(EPISODES, BOARD_SEED))
 

@@ -139,7 +139,7 @@ def fit_from(
 def fit_views(
     dataset: str, *, views: Views, shots: int, seed: int, draws: Sequence[int], steps: int, device: str = "auto"
 ) -> dict[str, float]:
-    """A short SimCLR training, judged by linear probes.
+    """A short SimCLR training, measured by linear probes.
 
     Args:
         dataset: a name in data.TASKS.

@@ -61,6 +61,7 @@ def adapt(
         gradient = grad(loss)(theta)
         if first_order:  # cuts the second derivatives off: the outer gradient then needs no pass through this one
             gradient = {name: value.detach() for name, value in gradient.items()}
+        # Not in place: the outer gradient goes through every step back to the first theta.
         theta = {name: value - alpha[int(name.startswith("head"))] * gradient[name] for name, value in theta.items()}
     return theta
 

@@ -82,7 +82,7 @@ def episode_accuracies(features: Tensor, episodes: Episodes, rule: Rule = protot
     """The accuracy of every episode, (episodes,).
 
     Args:
-        features: of all images of the pool, computed once (rows, D): episodes share images, an encoder need not.
+        features: of all images of the pool (rows, D), computed once, since episodes share images.
         episodes: rows into them.
         rule: from features to logits.
         chunk: episodes computed at once, a limit to the memory.

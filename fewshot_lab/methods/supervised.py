@@ -85,6 +85,7 @@ def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str
     task = data.load(dataset)
     seed_everything(seed)
     model = conv_net(len(task.classes), size=task.train_images.shape[-1], width=16)
+    # As many as `steps` passes over in a few epochs; all 60,000 of Fashion-MNIST would not be seen once.
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:6000]
     images, labels = task.train_images[rows], task.train_labels[rows]
     train(model, images, labels, steps=steps, learning_rate=5e-3, seed=seed, device=device, progress=progress)
@@ -119,6 +120,7 @@ def affinities(
 
     def affinity(policy: str, strength: float) -> float:
         augmented = get_policy(policy)(task.test_images, strength, torch.Generator().manual_seed(seed))
+        # Divided by the clean accuracy: it says how far the policy moves the images, not how good the model is.
         return accuracy(outputs(model, augmented, device=device), task.test_labels) / clean
 
     return {name: affinity(*chosen) for name, chosen in policies.items()}

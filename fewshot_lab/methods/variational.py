@@ -40,6 +40,7 @@ def vae_loss(vae: nn.ModuleDict, images: Tensor, labels: Tensor, sigma: float) -
     noise = torch.randn(mean.shape).to(mean)  # drawn on the CPU, the same on every device
     # The reparametrisation (section 2.4): the noise depends on no weight, so the gradient passes to mean and variance.
     z = mean + (0.5 * log_variance).exp() * noise
+    # Both terms are sums, over pixels and over dimensions: with means their balance would depend on the size of the image.
     return (reconstruction(images, vae["decoder"](z, y), sigma) + divergence(mean, log_variance)).mean()
 
 
