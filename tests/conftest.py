@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from browser import missing as missing_for_browser
 
 from fewshot_lab import attempts
 from fewshot_lab.course.kernels import common_environment
@@ -15,6 +16,22 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores
 
 def pytest_addoption(parser):
     parser.addoption("--thorough", action="store_true", help="also long chapters in both versions, all mutants, 20 seeds")
+
+
+def pytest_collection_modifyitems(items):
+    for marker, missing in (("browser", missing_for_browser), ("gpu", _missing_gpu)):
+        marked = [item for item in items if marker in item.keywords]
+        if marked and (reason := missing()):
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=reason))
+    # What is long comes first, so that parallel workers end together.
+    items.sort(key=lambda item: "slow" not in item.keywords)
+
+
+def _missing_gpu() -> str:
+    import torch
+
+    return "" if torch.cuda.is_available() else "needs a GPU"
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_bad_input_is_refused_in_words(call, says):
         call()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_images_as_the_cpu():
     images, matrices = torch.rand(16, 3, 32, 32), g.random_affine(16, degrees=40, scale=(0.8, 1.2), shift=3, flip=0.5)
     assert torch.allclose(g.warp(images.cuda(), matrices).cpu(), g.warp(images, matrices), atol=1e-4)

@@ -11,7 +11,6 @@ from browser import (
     Notebook,
     changed,
     drag,
-    needs_browser,
     new_page,
     opened,
     picture,
@@ -28,7 +27,7 @@ from fewshot_lab.course.run import _as_files as as_files
 from fewshot_lab.evidence.records import recorded
 from fewshot_lab.evidence.runs import ChapterRun, Run
 
-pytestmark = [needs_browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 STORED = [id for id in CHAPTERS if id not in ("00", "01")]
 LOADED = "() => [...document.querySelectorAll('.jp-OutputArea-output img')].every((image) => image.complete)"

@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import needs_browser, new_page, opened, picture, violations
+from browser import new_page, opened, picture, violations
 
 import fewshot_lab as lab
 from fewshot_lab.course import site
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.errors import CourseError
 
-pytestmark = pytest.mark.xdist_group("site")  # one worker, so that it is built once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]  # one worker, so that it is built once
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_without_sphinx_it_says_what_to_install(monkeypatch, tmp_path):
         site.build_site(tmp_path)
 
 
-@needs_browser
+@pytest.mark.browser
 def test_the_pages_fit_on_a_phone_and_axe_finds_nothing_serious_in_what_the_course_puts_there(built):
     with opened() as browser:
         page = new_page(browser, width=390, height=844)

@@ -38,8 +38,7 @@ DTYPES = [torch.float32, torch.bfloat16]
 
 def devices():
     """The CPU, and a GPU where there is one."""
-    missing = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-    return [pytest.param("cpu"), pytest.param("cuda", marks=missing)]
+    return [pytest.param("cpu"), pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 def images_of(seed, rows=4, size=8):

@@ -1,5 +1,6 @@
 """The chapters: built from their sources, executed cell by cell, with other parameters, solved, and twice with one outcome."""
 
+import functools
 import json
 import os
 import subprocess
@@ -35,7 +36,7 @@ OTHER_PARAMETERS = {
     "10": {},
     "11": {"DATASET": "glyphs"},
 }
-LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: with --thorough only
+LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: in the quick profile only
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
     "01": {"label_kept_hflip", "label_kept_rot180"},
@@ -62,7 +63,6 @@ RECORDED = {
         *("texts_all_k2", "exchange_rate_pipeline"),
     },
 }
-QUICKLY_RUN = {"00", "01"}
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup", "pipeline_seconds"}  # the clock's figures, which no seed repeats
 
 each_chapter = pytest.mark.parametrize(
@@ -95,6 +95,7 @@ def test_code_cells_are_short_and_every_figure_has_a_title_and_a_caption(chapter
 
 
 @each_chapter
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_cell_runs_and_deterministic_cells_print_what_is_stored(chapter):
     options = ["--nbval-lax", "--nbval-cell-timeout=600", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "timeout=900"]
@@ -109,50 +110,63 @@ def test_the_chapters_without_training_have_cells_whose_output_is_compared(chapt
 
 
 @each_chapter
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_solved_version_passes_every_check_and_follows_data_set_and_seed(chapter, tmp_path, request):
-    solved = executed(chapter, tmp_path, long=request.config.getoption("--thorough"))
-    assert {check.status for check in solved.checks.values()} == {CheckStatus.PASSED}
-    assert solved.results.keys() >= RECORDED[chapter.id] and any(result.headline for result in solved.results.values())
-    assert all(claim in CLAIMS or claim.islower() for claim in solved.verdicts)
-    stored = recorded(nbformat.read(chapter.notebook, as_version=4).cells).results
-    for name in solved.results.keys() & stored.keys():
-        assert solved.results[name].as_json() != stored[name].as_json(), f"{name} does not depend on data set and seed"
+def test_the_solved_version_passes_every_check_and_follows_data_set_and_seed(chapter, solved, profile):
+    found = solved(chapter)
+    assert {check.status for check in found.checks.values()} == {CheckStatus.PASSED}
+    assert found.results.keys() >= RECORDED[chapter.id] and any(result.headline for result in found.results.values())
+    assert all(claim in CLAIMS or claim.islower() for claim in found.verdicts)
+    if profile == "quick":  # as the stored results
+        stored = recorded(nbformat.read(chapter.notebook, as_version=4).cells).results
+        for name in found.results.keys() & stored.keys():
+            assert found.results[name].as_json() != stored[name].as_json(), f"{name} does not depend on data set and seed"
 
 
 @each_chapter
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, request):
+def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, solved, profile):
     """Two runs with one seed must agree, so a solved chapter must find what an unanswered one found."""
-    if chapter.id not in QUICKLY_RUN and not request.config.getoption("--thorough"):
-        pytest.skip("a third run of a long chapter is made with --thorough only")
-    assert run([chapter.id], other_parameters(chapter).items(), out=tmp_path / "learner", device="cpu") == 0
+    parameters = other_parameters(chapter, profile).items()
+    assert run([chapter.id], parameters, profile, out=tmp_path / "learner", device="cpu") == 0
     learner = read_run(tmp_path / "learner" / "results.json").chapters[0]
-    assert learner.identity["parameters"]["SEED"] == 1
-    solved = executed(chapter, tmp_path)
+    assert learner.identity["parameters"]["SEED"] == 1 and learner.identity["profile"] == profile
     for name in learner.results.keys() - TIMED:
-        assert solved.results[name].as_json() == learner.results[name].as_json()
-    assert {c: v.verdict for c, v in solved.verdicts.items() if c not in TIMED} == {
+        assert solved(chapter).results[name].as_json() == learner.results[name].as_json()
+    assert {c: v.verdict for c, v in solved(chapter).verdicts.items() if c not in TIMED} == {
         c: v.verdict for c, v in learner.verdicts.items() if c not in TIMED
     }
 
 
 @each_chapter
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_chapter_runs_on_a_gpu_be_it_a_pretended_one(chapter, tmp_path, request, monkeypatch):
-    if not request.config.getoption("--thorough"):
-        pytest.skip("chapters run on a GPU with --thorough only")
+def test_a_chapter_runs_on_a_gpu_be_it_a_pretended_one(chapter, tmp_path, profile, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'support'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    on_gpu = executed(chapter, tmp_path, device="cuda")
+    on_gpu = executed(chapter, tmp_path, profile, device="cuda")
     counts = on_gpu.check_counts()
     assert counts[CheckStatus.PASSED] and not counts[CheckStatus.FAILED] and on_gpu.results.keys() >= RECORDED[chapter.id]
 
 
-def other_parameters(chapter, long: bool = True) -> dict[str, str]:
-    return {"SEED": "1", **OTHER_PARAMETERS[chapter.id], **(LONG.get(chapter.id, {}) if long else {})}
+@pytest.fixture(scope="session")
+def profile(pytestconfig) -> str:
+    """A chapter runs once in the quick profile, compared with what is stored; its other runs are smoke tests."""
+    return "quick" if pytestconfig.getoption("--thorough") else "smoke"
 
 
-def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> Records:
+@pytest.fixture(scope="session")
+def solved(profile, tmp_path_factory):
+    """Gives the records of a chapter's solved version on the CPU, which is executed once."""
+    return functools.cache(lambda chapter: executed(chapter, tmp_path_factory.mktemp(chapter.id), profile))
+
+
+def other_parameters(chapter, profile: str) -> dict[str, str]:
+    long = LONG.get(chapter.id, {}) if profile == "quick" else {}
+    return {"SEED": "1", **OTHER_PARAMETERS[chapter.id], **long}
+
+
+def executed(chapter, folder: Path, profile: str, device: str = "cpu") -> Records:
     """The records of the chapter's solved version, executed with another data set and seed."""
     [notebook] = build.write_solved(folder, [chapter.id])
     if not is_here(device):
@@ -160,6 +174,6 @@ def executed(chapter, folder: Path, long: bool = True, device: str = "cpu") -> R
         nb = nbformat.read(notebook, as_version=4)
         nb.cells.insert(0, pretend)
         nbformat.write(nb, notebook)
-    parameters = {"DEVICE": device, **other_parameters(chapter, long), "SEED": 1}
+    parameters = {"PROFILE": profile, "DEVICE": device, **other_parameters(chapter, profile), "SEED": 1}
     options = {"progress_bar": False, "extra_arguments": QUIET, "cwd": chapter.notebook.parent}
     return recorded(papermill.execute_notebook(str(notebook), None, parameters, **options).cells)

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
-import pytest
 import requests
 from places import ROOT
 
@@ -34,9 +33,6 @@ def missing() -> str:
     if not all(map(find_spec, ("playwright", "axe_playwright_python"))):
         return "needs Playwright and axe: pip install 'fewshot-lab[test]'"
     return "" if chromium() else "needs Chromium: make system, or on Debian apt-get install chromium"
-
-
-needs_browser = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
 @contextlib.contextmanager

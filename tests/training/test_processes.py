@@ -18,7 +18,7 @@ from fewshot_lab import runtime
 from fewshot_lab.errors import CourseError
 from fewshot_lab.training import combinations, sweep
 
-pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("processes"), pytest.mark.timeout(300)]
 SCRIPT = ROOT / "tests" / "support" / "launched.py"
 # --cpu starts several processes through MPI only; --multi_gpu does it with torch, and the device is chosen by the environment
 ACCELERATE = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--mixed_precision", "no"]
