@@ -25,11 +25,12 @@ ifneq ($(BUNDLE),)
 export FEWSHOT_LAB_BUNDLE := $(BUNDLE)
 endif
 
-.PHONY: help setup assets system run test lab bench notebooks texts constraints clean
+.PHONY: help setup assets system run check test lab bench notebooks texts constraints clean
 
 help:
 	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
-	@echo "make test       set up and run the whole test suite"
+	@echo "make check      set up, then format, lint and the quick tests: a minute, without downloads or a browser"
+	@echo "make test       set up and run the whole test suite: 25 minutes on two cores"
 	@echo "make lab        set up and open JupyterLab on the course"
 	@echo "make system     install $(PROGRAMS) where apt-get and root's rights are there (optional)"
 	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
@@ -80,6 +81,10 @@ $(SYSTEM): $(READY) Makefile
 	    >$(VENV)/system.log 2>&1 || echo "That failed ($(VENV)/system.log); tests that need them are skipped."; \
 	else echo "Not here, and tests that need them are skipped: $(PROGRAMS) (on Debian and Ubuntu: apt-get install)"; fi
 	@touch $(SYSTEM)
+
+check: $(READY)
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not (slow or browser or gpu or assets)" $(ARGS)
 
 test: assets system
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
