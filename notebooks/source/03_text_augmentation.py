@@ -188,15 +188,10 @@ _, encoder = minilm("cpu")
 heads = [
     name for name, _ in encoder.named_parameters() if "predictions" in name or "lm_head" in name
 ]
-print(
-    f"Weights of a head that predicts words: {len(heads)} of "
-    f"{len(list(encoder.named_parameters()))}."
-)
-print(
-    "So it can fill gaps."
-    if heads
-    else "So it cannot fill gaps: it was cut off when the sentence encoder was made. No faking here."
-)
+total = len(list(encoder.named_parameters()))
+print(f"Weights of a head that predicts words: {len(heads)} of {total}.")
+if not heads:
+    print("It was cut off when the sentence encoder was made, so no gap can be filled here.")
 
 # %% [markdown]
 # Now back-translate all glosses that any draw of this chapter can label.
@@ -218,20 +213,24 @@ drawn = {
     for gloss in task.draw(max(SHOTS["none"]), seed)[0] + other.draw(5, seed)[0]
 }
 trips = round_trips.round_trips(sorted(drawn))
+unchanged = sum(trips[gloss] == gloss for gloss in drawn) / len(drawn)
+print(f"{unchanged:.0%} of {len(drawn)} glosses come back unchanged.")
+
+# %% [markdown]
+# Where Apertium is installed, a tenth of them is translated live and compared with the record.
+
+# %%
 recorder, known = round_trips.recorded()
 here = back_translation.translator()
 print(f"Recorded by {recorder}. Translator here: {here or 'none, so the record is all there is'}.")
 if here:
     sample = sorted(drawn)[::10]
     live = back_translation.back_translated(sample)
-    print(
-        f"{sum(known[one] == two for one, two in zip(sample, live)) / len(sample):.1%} of "
-        f"{len(sample)} live round trips are as recorded."
-    )
-print(
-    f"{sum(trips[gloss] == gloss for gloss in drawn) / len(drawn):.0%} of {len(drawn)} glosses "
-    "come back unchanged."
-)
+    same = sum(known[one] == two for one, two in zip(sample, live)) / len(sample)
+    print(f"{same:.1%} of {len(sample)} live round trips are as recorded.")
+
+# %% [markdown]
+# Four of them, before and after. What did the round trip change, and does the label survive it?
 
 # %%
 for gloss in texts[:4]:
@@ -285,27 +284,31 @@ def change(operation, alpha=ALPHA):
     )
 
 
-def enlarged(glosses_of, operation, shots, seed, copies):
-    """Glosses and copies with labels for an operation; (texts, labels, number of labelled glosses)."""
-    some, their_labels = glosses_of.draw(shots, seed)
-    return *enlarge(some, their_labels.tolist(), change(operation), copies), len(some)
+def training_set(of_task, operation, shots, seed, copies):
+    """Glosses and their copies: the settings of a training, and how many glosses are labelled."""
+    drawn_texts, drawn_labels = of_task.draw(shots, seed)
+    texts, labels = enlarge(drawn_texts, drawn_labels.tolist(), change(operation), copies)
+    return {"texts": texts, "labels": labels}, len(drawn_texts)
 
 
-keys = [
-    (operation, shots, seed) for operation in SHOTS for shots in SHOTS[operation] for seed in SEEDS
-]
-sets = {key: enlarged(task, *key, COPIES.get(key[1], 1)) for key in keys}
+# %% [markdown]
+# The second task has the other number of classes, fewer operations and fewer draws.
+
+# %%
+sets = {
+    (operation, shots, seed): training_set(task, operation, shots, seed, COPIES.get(shots, 1))
+    for operation in SHOTS
+    for shots in SHOTS[operation]
+    for seed in SEEDS
+}
 OTHERS, FEWER = ("none", "synonyms", "back-translation"), SEEDS[: lab.quick_or_full(5, 10)]
 other_sets = {
-    (operation, seed): enlarged(other, operation, 5, seed, COPIES[20])
+    (operation, seed): training_set(other, operation, 5, seed, COPIES[20])
     for operation in OTHERS
     for seed in FEWER
 }
-grown = {operation: len(sets[operation, 5, SEED][0]) for operation in SHOTS}
-print(
-    "Texts at 5 labels per class:",
-    ", ".join(f"{operation} {count}" for operation, count in grown.items()),
-)
+grown = {operation: len(sets[operation, 5, SEED][0]["texts"]) for operation in SHOTS}
+print("Texts at 5 labels per class:", ", ".join(f"{name} {n}" for name, n in grown.items()))
 
 # %% [markdown]
 # The labels of some glosses are for a *judge* later on; they get copies of three strengths.
@@ -334,68 +337,60 @@ other_texts, other_labels = methods.first_test_texts(OTHER, per_class[OTHER])
 
 # %%
 every = set(test_texts + other_texts + judged_texts).union(*altered.values())
-every = sorted(every.union(*(some for some, *_ in [*sets.values(), *other_sets.values()])))
+every = every.union(*(made["texts"] for made, _ in [*sets.values(), *other_sets.values()]))
+every = sorted(every)
 features = sentence_features(
     every, device=DEVICE, progress=lambda batches: lab.progress_bar(batches, "batches of 64 texts")
 )
-place_of = {some: place for place, some in enumerate(every)}
+row_of = {each: row for row, each in enumerate(every)}
 
 
-def z(some):
+def features_of(texts):
     """The features (n, 384) of texts."""
-    return features[[place_of[one] for one in some]]
-
-
-# %%
-def frozen(some, their_labels, labelled, tests, wanted):
-    """Test accuracy of a linear head on the frozen features."""
-    head = methods.linear_head(z(some), torch.tensor(their_labels), labelled)
-    return accuracy(head(z(tests)), wanted)
-
-
-found = {
-    key: frozen(*sets[key], test_texts, test_labels)
-    for key in lab.progress_bar(keys, "linear heads")
-}
-
-
-def scores(operation, shots, found=found):
-    """One accuracy per seed."""
-    return [found[operation, shots, seed] for seed in SEEDS]
+    return features[[row_of[each] for each in texts]]
 
 
 # %% [markdown]
-# The other learner starts from nothing: a small convolutional network over words (Kim 2014), whose vocabulary is that of its own
-# training texts.
+# The first learner is a linear head on these features. `lab.training.Arms` reads rows that were computed without `lab.arms`.
+
 
 # %%
-scratch_keys = [key for key in keys if key[1] in COPIES]
-grid = [
-    {
-        "classes": CLASSES,
-        "texts": sets[key][0],
-        "labels": sets[key][1],
-        "seed": key[2],
-        "per_class": per_class[CLASSES],
-    }
-    for key in scratch_keys
-]
-grid += [
-    {
-        "classes": OTHER,
-        "texts": made[0],
-        "labels": made[1],
-        "seed": seed,
-        "per_class": per_class[OTHER],
-    }
-    for (_, seed), made in other_sets.items()
-]
-rows = lab.sweep(
-    methods.fit_from_scratch, [{**one, "steps": lab.quick_or_full(100, 600)} for one in grid]
+def on_features(made, labelled, tests, test_labels):
+    """Test accuracy of a linear head on the frozen features of a training set."""
+    head = methods.linear_head(features_of(made["texts"]), torch.tensor(made["labels"]), labelled)
+    return accuracy(head(features_of(tests)), test_labels)
+
+
+rows = {operation: [] for operation in SHOTS}
+for (operation, shots, seed), made in lab.progress_bar(sets.items(), "linear heads"):
+    reached = on_features(*made, test_texts, test_labels)
+    rows[operation].append({"shots": shots, "seed": seed, "test_accuracy": reached})
+frozen = lab.training.Arms(rows, axis="shots", unit="accuracy")
+
+# %% [markdown]
+# The other learner starts from nothing: a small convolutional network over words (Kim 2014), whose vocabulary is that of its own
+# training texts. The training loop is that of chapter 02; only the network and its input are others.
+
+# %%
+STEPS = lab.quick_or_full(100, 600)
+
+
+def from_scratch(shots, **settings):
+    """`shots` only names the point on the curve: the labelled texts are among the settings."""
+    return methods.fit_from_scratch(**settings)
+
+
+scratch = lab.arms(
+    from_scratch,
+    {name: lambda shots, seed, name=name: sets[name, shots, seed][0] for name in SHOTS},
+    seeds=SEEDS,
+    axis="shots",
+    at={name: [k for k in shots if k in COPIES] for name, shots in SHOTS.items()},
+    unit="accuracy",
+    classes=CLASSES,
+    per_class=per_class[CLASSES],
+    steps=STEPS,
 )
-accuracies = [row["test_accuracy"] for row in rows]
-scratch = dict(zip(scratch_keys, accuracies))
-other_scratch = dict(zip(other_sets, accuracies[len(scratch_keys) :]))
 
 # %% [markdown]
 # ## Read it
@@ -403,90 +398,76 @@ other_scratch = dict(zip(other_sets, accuracies[len(scratch_keys) :]))
 # Compare the distance between the curves of one figure with the distance between the two figures.
 
 
-# %%
-def learning_curves(found, who):
+# %% folded=true
+def learning_curves(learner, who):
     """The figure of one learner; its title says what 5 labels per class give."""
-    shots_of = {
-        name: [k for k in SHOTS[name] if (name, k, SEED) in found] for name in OTHERS + ("eda",)
-    }
-    means = ", ".join(f"{name} {sum(scores(name, 5, found)) / len(SEEDS):.2f}" for name in OTHERS)
+    means = ", ".join(f"{name} {learner.mean(name, 5):.2f}" for name in OTHERS)
     return lab.figures.curves(
-        {
-            name: (k, [lab.mean_interval(scores(name, one, found)) for one in k])
-            for name, k in shots_of.items()
-        },
+        {name: learner.curve(name) for name in OTHERS + ("eda",)},
         title=f"{who}, 5 labels a class: {means}",
         x="labels per class",
         y="test accuracy",
         log_x=True,
-        ticks=shots_of["none"],
+        ticks=learner.curve("none")[0],
         caption=f"{len(task.classes)} classes. Mean and 95 % interval over {len(SEEDS)} draws of "
         "the labels.",
-        alt=f"Test accuracy of {who} at 5 labels per class: {means}.",
     )
 
 
-learning_curves(found, "Frozen MiniLM")
+learning_curves(frozen, "Frozen MiniLM")
 
-# %%
+# %% folded=true
 learning_curves(scratch, "From scratch")
 
 # %% [markdown]
-# Now all operations at 5 labels per class, in pairs with *none*.
+# Now all operations at 5 labels per class, in pairs with *none*. An operation helped when its whole interval lies above 0.
 
 # %%
+learners = {"frozen": frozen, "scratch": scratch}
 gains = {
-    f"{who}: {name}": lab.paired_difference(
-        scores(name, 5, table), scores("none", 5, table), unit="accuracy"
-    )
-    for who, table in (("frozen", found), ("scratch", scratch))
+    f"{who}: {name}": learner.gain(name, 5, over="none")
+    for who, learner in learners.items()
     for name in SHOTS
     if name != "none"
 }
+
+# %% folded=true
 helps = {
     who: sum(gain.low > 0 for name, gain in gains.items() if name.startswith(who))
-    for who in ("frozen", "scratch")
+    for who in learners
 }
 lab.figures.bars(
     gains,
-    title=f"Surely helped: frozen by {helps['frozen']}, scratch by {helps['scratch']} of "
-    f"{len(gains) // 2} operations",
+    title=f"Of {len(gains) // 2} operations {helps['frozen']} helped the frozen encoder, "
+    f"{helps['scratch']} the net from scratch",
     x="test accuracy with copies - without",
     line=0.0,
     digits=3,
     caption=f"5 labels per class, strength {ALPHA:g}. Mean and 95 % interval of the paired "
     f"difference over {len(SEEDS)} draws.",
-    alt="Gains: " + "; ".join(f"{name} {gain.mean:+.3f}" for name, gain in gains.items()) + ".",
 )
 
 # %%
-lab.record(frozen_k5_none=scores("none", 5), unit="accuracy")
-
-# %%
-lab.record(frozen_k5_synonyms=scores("synonyms", 5), unit="accuracy")
-
-# %%
-lab.record(frozen_k5_backtranslation=scores("back-translation", 5), unit="accuracy")
-
-# %%
-lab.record(scratch_k5_none=scores("none", 5, scratch), unit="accuracy")
-
-# %%
-lab.record(scratch_k5_synonyms=scores("synonyms", 5, scratch), unit="accuracy")
-
-# %%
-more_for_scratch = [
-    (b - a) - (d - c)
-    for a, b, c, d in zip(
-        scores("none", 5, scratch),
-        scores("synonyms", 5, scratch),
-        scores("none", 5),
-        scores("synonyms", 5),
-    )
-]
-lab.recall(
-    "who", f"gain from scratch - gain on the frozen encoder = {lab.mean_interval(more_for_scratch)}"
+lab.record(
+    frozen_k5_none=frozen.interval("none", 5),
+    frozen_k5_synonyms=frozen.interval("synonyms", 5),
+    frozen_k5_backtranslation=frozen.interval("back-translation", 5),
+    scratch_k5_none=scratch.interval("none", 5),
+    scratch_k5_synonyms=scratch.interval("synonyms", 5),
 )
+
+# %% [markdown]
+# Who gains more? The difference of the two gains is taken draw by draw.
+
+
+# %%
+def gain_of_each_draw(learner):
+    pairs = zip(learner.values("synonyms", 5), learner.values("none", 5))
+    return [with_copies - without for with_copies, without in pairs]
+
+
+more_for_scratch = lab.paired_difference(gain_of_each_draw(scratch), gain_of_each_draw(frozen))
+lab.recall("who", f"gain from scratch - gain on the frozen encoder = {more_for_scratch}")
 
 # %% [markdown]
 # ## Measure it: the exchange rate
@@ -495,12 +476,15 @@ lab.recall(
 # reaches the accuracy with it.
 
 # %%
-tables, rates = {"frozen": found, "scratch": scratch}, {}
-for who, table in tables.items():
-    shots = [k for k in SHOTS["none"] if ("none", k, SEED) in table]
-    baseline = torch.tensor([scores("none", k, table) for k in shots]).T.numpy()  # (seeds, labels)
-    for name in ("synonyms", "back-translation", "eda"):
-        rates[f"{who}: {name}"] = lab.exchange_rate(shots, baseline, 5, scores(name, 5, table))
+rates = {
+    f"{who}: {name}": lab.exchange_rate(
+        learner.curve("none")[0], learner.table("none"), 5, learner.values(name, 5)
+    )
+    for who, learner in learners.items()
+    for name in ("synonyms", "back-translation", "eda")
+}
+
+# %% folded=true
 best = max(rates, key=lambda name: rates[name].mean)
 lab.figures.bars(
     rates,
@@ -509,22 +493,15 @@ lab.figures.bars(
     line=1.0,
     caption="At 5 labels per class, bootstrap intervals. Left of the dashed line the copies cost "
     "labels.",
-    alt="Exchange rates: "
-    + "; ".join(f"{name} {rate.mean:.2f}" for name, rate in rates.items())
-    + ".",
 )
 
 # %%
 lab.record(
     exchange_rate_frozen_synonyms=rates["frozen: synonyms"],
+    exchange_rate_frozen_backtranslation=rates["frozen: back-translation"],
+    exchange_rate_scratch_synonyms=rates["scratch: synonyms"],
     headline="exchange_rate_frozen_synonyms",
 )
-
-# %%
-lab.record(exchange_rate_frozen_backtranslation=rates["frozen: back-translation"])
-
-# %%
-lab.record(exchange_rate_scratch_synonyms=rates["scratch: synonyms"])
 
 # %% [markdown]
 # ## Measure it: another task
@@ -532,19 +509,29 @@ lab.record(exchange_rate_scratch_synonyms=rates["scratch: synonyms"])
 # Glosses of another number of classes. Do both learners answer as before?
 
 # %%
-elsewhere = {
-    key: frozen(*other_sets[key], other_texts, other_labels)
-    for key in lab.progress_bar(other_sets, "linear heads")
-}
+rows = {operation: [] for operation in OTHERS}
+for (operation, seed), made in lab.progress_bar(other_sets.items(), "linear heads"):
+    reached = on_features(*made, other_texts, other_labels)
+    rows[operation].append({"seed": seed, "test_accuracy": reached})
+elsewhere = {"frozen": lab.training.Arms(rows)}
+elsewhere["scratch"] = lab.arms(
+    methods.fit_from_scratch,
+    {name: lambda seed, name=name: other_sets[name, seed][0] for name in OTHERS},
+    seeds=FEWER,
+    classes=OTHER,
+    per_class=per_class[OTHER],
+    steps=STEPS,
+)
+for who, learner in elsewhere.items():
+    print(f"{len(other.classes)} classes, {who}, no copies: {learner.interval('none')}")
+
+# %% folded=true
 compared = {}
-for who, table in (("frozen", elsewhere), ("scratch", other_scratch)):
-    there = {name: [table[name, seed] for seed in FEWER] for name in OTHERS}
-    print(f"{len(other.classes)} classes, {who}, no copies: {lab.mean_interval(there['none'])}")
+for who, learner in elsewhere.items():
     for name in OTHERS[1:]:
         compared[f"{who}, {len(task.classes)} classes: {name}"] = gains[f"{who}: {name}"]
-        compared[f"{who}, {len(other.classes)} classes: {name}"] = lab.paired_difference(
-            there[name], there["none"]
-        )
+        there = learner.gain(name, over="none")
+        compared[f"{who}, {len(other.classes)} classes: {name}"] = there
 largest = max(compared, key=lambda name: compared[name].mean)
 lab.figures.bars(
     compared,
@@ -554,14 +541,13 @@ lab.figures.bars(
     digits=3,
     caption=f"5 labels per class. Paired differences and 95 % intervals over {len(FEWER)} draws "
     "or more.",
-    alt="Gains: " + "; ".join(f"{name} {gain.mean:+.3f}" for name, gain in compared.items()) + ".",
 )
 
 # %% [markdown]
 # ## Derive: does the label survive?
 #
-# Let a **judge** read each gloss before the edit and after it: a linear head on MiniLM, trained on all drawn glosses that it does
-# not judge. Where it read the gloss rightly before and names another class after, the label has *flipped*. The share of flips is
+# Let a **judge** classify each gloss before the edit and after it: a linear head on MiniLM, trained on all drawn glosses that it
+# does not judge. Where it was right before and names another class after, the label has *flipped*. The share of flips is
 # a share of independent glosses, so its interval is Wilson's. The judge errs too: a flip means that it *thinks* so.
 #
 # ## Write it
@@ -571,7 +557,7 @@ from scipy.stats import binomtest
 
 
 def flip_rate(before, after, labels):
-    """The share of glosses whose copy is read as another class than the label, among those that were read rightly before.
+    """The share of labels that flip: of the glosses classified correctly, those whose copy is not.
 
     before, after: the judge's class numbers for gloss and copy, whole numbers (n,). labels: the
     true ones (n,). Returns three numbers: share, low and high end of Wilson's 95 % interval:
@@ -595,21 +581,20 @@ rate = lab.yours_or_ours(flip_rate)
 taught = sorted(
     {row for seed in SEEDS for row in task.rows(max(SHOTS["none"]), seed).tolist()} - set(judged)
 )
-judge = methods.linear_head(
-    z([task.train_texts[row] for row in taught]), task.train_labels[taught], len(taught)
-)
-before, judged_labels = judge(z(judged_texts)).argmax(1), task.train_labels[judged]
+taught_features = features_of([task.train_texts[row] for row in taught])
+judge = methods.linear_head(taught_features, task.train_labels[taught], len(taught))
+before, judged_labels = judge(features_of(judged_texts)).argmax(1), task.train_labels[judged]
 n_right = int((before == judged_labels).sum())
-flips = {
-    key: Estimate(*rate(before, judge(z(made)).argmax(1), judged_labels), n_right, "share")
-    for key, made in altered.items()
-}
+flips = {}
+for key, copies in altered.items():
+    after = judge(features_of(copies)).argmax(1)
+    flips[key] = Estimate(*rate(before, after, judged_labels), n_right, "share")
 print(
-    f"The judge learned from {len(taught)} glosses and reads {n_right} of {len(judged)} others "
-    "rightly."
+    f"The judge learned from {len(taught)} glosses and classifies {n_right} of {len(judged)} "
+    "others correctly."
 )
 
-# %%
+# %% folded=true
 lab.figures.curves(
     {name: (STRENGTHS, [flips[name, a] for a in STRENGTHS]) for name in EDITED}
     | {"back-translation": (STRENGTHS, [flips["back-translation", ALPHA]] * len(STRENGTHS))},
@@ -618,28 +603,27 @@ lab.figures.curves(
     x="strength α (back-translation has none: flat)",
     y="share of flipped labels",
     ticks=STRENGTHS,
-    caption=f"{n_right} glosses that the judge reads rightly; bands: Wilson's 95 % interval. At "
-    "which strength do the edits differ?",
-    alt="; ".join(f"{name} at {a:g}: {share.mean:.2f}" for (name, a), share in flips.items()) + ".",
+    caption=f"{n_right} glosses that the judge classifies correctly; bands: Wilson's 95 % "
+    "interval. At which strength do the edits differ?",
 )
 
 # %%
-lab.record(label_flips_synonyms=flips["synonyms", ALPHA])
-
-# %%
-lab.record(label_flips_backtranslation=flips["back-translation", ALPHA])
+lab.record(
+    label_flips_synonyms=flips["synonyms", ALPHA],
+    label_flips_backtranslation=flips["back-translation", ALPHA],
+)
 
 # %% [markdown]
 # ## See: what do *you* say?
 #
-# The judge reads words, you read meaning. Here are twenty copies that the learners were given. Does each still describe
+# The judge sees words, you see meaning. Here are twenty copies that the learners were given. Does each still describe
 # something of its class?
 
 # %%
 asked = random.Random(SEED).sample(range(len(judged)), 20)
 ways = [name for name in (*EDITED, "back-translation") for _ in range(4)]
-shown = [altered[name, ALPHA][place] for name, place in zip(ways, asked)]
-marker = lab.widgets.LabelMarker(shown, [task.classes[judged_labels[place]] for place in asked])
+shown = [altered[name, ALPHA][row] for name, row in zip(ways, asked)]
+marker = lab.widgets.LabelMarker(shown, [task.classes[judged_labels[row]] for row in asked])
 marker
 
 # %% [markdown]
@@ -647,14 +631,9 @@ marker
 
 # %%
 changed, answered = marker.counts()
-by_judge = sum(
-    int(judge(z([one])).argmax()) != int(judged_labels[place]) for one, place in zip(shown, asked)
-)
-print(
-    f"You: {lab.share_interval(changed, answered)}"
-    if answered
-    else "You: no mark yet, so there is nothing to compare."
-)
+by_judge = int((judge(features_of(shown)).argmax(1) != judged_labels[asked]).sum())
+yours = lab.share_interval(changed, answered) if answered else "no mark yet"
+print(f"You: {yours}")
 print(
     f"The judge names another class for {by_judge} of the same {len(shown)}, with its own errors "
     "on the glosses themselves."
@@ -680,7 +659,7 @@ lab.verdict(
         ),
         lab.Evidence(
             "frozen encoder: 20 labels without - 5 labels with synonyms, per class",
-            lab.paired_difference(scores("none", 20), scores("synonyms", 5)),
+            frozen.gain("none", 20, over=("synonyms", 5)),
             ">",
         ),
     ],
@@ -706,7 +685,7 @@ lab.verdict(
     [
         lab.Evidence(
             "gain from scratch - gain on the frozen encoder",
-            lab.mean_interval(more_for_scratch),
+            more_for_scratch,
             ">",
         )
     ],
@@ -716,7 +695,7 @@ lab.verdict(
 # ## Recap
 #
 # * Text has no small turn. Synonyms, edits and round trips each keep the label only most of the time: measure how often.
-# * An edit teaches what the model does not know yet. Ask first whether your encoder has read the synonym already.
+# * An edit teaches what the model does not know yet. Ask first whether your encoder knows the synonym already.
 # * Compare with what a label costs: the exchange rate says when to label instead.
 #
 # **Questions.** 1. Swapping words changes nothing for a model that counts words. Why can it still change the result of the
