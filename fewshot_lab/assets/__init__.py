@@ -1,4 +1,4 @@
-"""Assets: the data and models that are fetched once, verified by their sha256 and kept in the cache folder."""
+"""Assets: data and models that are fetched once, verified by their sha256 and kept in the cache folder."""
 
 from .bundles import bundle, use
 from .manifest import ASSETS, Asset, DebianPackage, PyPIWheel, Upstream

@@ -6,22 +6,23 @@ from pathlib import Path
 
 from ..files import locked, write_atomically
 from .sources import Folder
-from .store import AssetError, fetch, install, installed, named, problem_of, target_of, verify
+from .store import AssetError, fetch, get_asset, install, install_folder, installed, problem_of, verify
 
 
 def bundle(folder: Path, names: Sequence[str]) -> Path:
     """Writes verified copies of the assets and a manifest.json into one folder for machines without a network.
 
-    Fetches what is not here; an existing bundle is added to. Raises AssetError or CourseError as `fetch` does.
+    Fetches what is not installed; adds to a bundle that exists. Raises AssetError or CourseError as `fetch` does.
     """
     folder = Path(folder).expanduser()
-    assets = [named(name) for name in names]
+    assets = [get_asset(name) for name in names]
     contents = _contents(folder) if (folder / "manifest.json").exists() else {}
     for asset in assets:
         fetch(asset.name)
+        # A bundle may travel far: every file is hashed before, and a damaged one fetched again.
         if verify([asset.name]):
             fetch(asset.name)
-        source = Folder(target_of(asset), "the cache folder")
+        source = Folder(install_folder(asset), "the cache folder")
         target = folder / asset.name / asset.version
         with locked(target, f"Another process writes {target}; waiting for it."):
             install(asset, target, [source], progress=False)
@@ -31,49 +32,51 @@ def bundle(folder: Path, names: Sequence[str]) -> Path:
             "citation": asset.citation,
             "files": {path: file._asdict() for path, file in asset.files.items()},
         }
+        # After each asset, so that an interrupted bundle is a valid one with fewer assets.
         write_atomically(folder / "manifest.json", json.dumps({"assets": contents}, indent=2) + "\n")
     return folder
 
 
 def use(folder: Path) -> list[Path]:
-    """Installs all assets of a bundle and returns their folders; installs none when a file of it is corrupted.
+    """Installs all assets of a bundle and returns their folders; installs none when one of its files is corrupted.
 
-    Raises AssetError for a folder that is no bundle, another version's bundle, or a file that differs from this
+    Raises AssetError for a folder that is no bundle, for a bundle of another version, and for a file that differs from this
     course's manifest.
     """
     folder = Path(folder).expanduser()
     assets = []
     for name, content in _contents(folder).items():
-        asset = named(name)
+        asset = get_asset(name)
         if content["version"] != asset.version:
             raise AssetError(
                 f"The bundle {folder} holds {name} {content['version']}, this course needs {asset.version}. "
                 "Make the bundle again with the same version of the course."
             )
         assets.append(asset)
-    found = [
+    problems = [
         f"  {folder / asset.name / asset.version / path} {problem}"
         for asset in assets
         for path, file in asset.files.items()
         if (problem := problem_of(folder / asset.name / asset.version / path, file))
     ]
-    if found:
-        listed = "\n".join(found)
+    if problems:
+        listed = "\n".join(problems)
         raise AssetError(f"The bundle {folder} is corrupted, nothing was installed:\n{listed}\nCopy or make it again.")
     for asset in assets:
-        target = target_of(asset)
+        target = install_folder(asset)
         with locked(target, f"{asset.name} is being installed by another process; waiting for it."):
             if not installed(asset.name):
                 source = Folder(folder / asset.name / asset.version, f"the bundle {folder}")
                 install(asset, target, [source], progress=False)
-    return [target_of(asset) for asset in assets]
+    return [install_folder(asset) for asset in assets]
 
 
 def _contents(folder: Path) -> dict:
+    """The assets of a bundle's manifest.json; raises AssetError where it is missing or damaged."""
     try:
         contents = json.loads((folder / "manifest.json").read_text())["assets"]
         for content in contents.values():
-            content["version"]
+            content["version"]  # raises KeyError or TypeError where it is missing
         return contents
     except FileNotFoundError as error:
         advice = "Make one with `fewshot-lab assets bundle FOLDER`, or give the folder that holds manifest.json."

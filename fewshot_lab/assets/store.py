@@ -1,4 +1,4 @@
-"""The cache of assets: fetch, verify, and carry them to a machine without a network."""
+"""The cache of assets: fetch, install and verify them."""
 
 import contextlib
 import difflib
@@ -19,17 +19,17 @@ from .download import SourceFailed
 from .manifest import ASSETS, Asset, File
 from .sources import Folder, Source, obtain
 
-MARKER = ".verified"
+MARKER = ".verified"  # a file in an asset's folder: its hashes were checked, which is too slow to repeat at every use
 
 
 class AssetError(CourseError):
-    """An asset that is unknown, damaged or cannot be fetched; the text names it and the way out."""
+    """An asset that is unknown, damaged or cannot be fetched; the text names it and what to do."""
 
 
 class Row(NamedTuple):
     """A line of the list of assets; `size` in bytes, `state` one of "installed", "damaged", "not fetched".
 
-    Files that were put there by hand count as damaged until a fetch has checked them.
+    Files that were copied in by hand count as damaged until a fetch has checked them.
     """
 
     name: str
@@ -41,18 +41,17 @@ class Row(NamedTuple):
 
 
 def fetch(name: str, progress: bool = True) -> Path:
-    """Returns the folder of an asset, fetching it first when it is not installed.
+    """Returns the folder of an asset, and fetches it first when it is not installed.
 
-    Safe with several processes; goes on with an interrupted download; nothing is installed that differs from the
-    manifest's sha256. Raises AssetError when no source could give the files, CourseError when the disk cannot be
-    written.
+    Several processes may call it at once; an interrupted download is resumed; nothing is installed whose sha256 differs from
+    the manifest's. Raises AssetError when no source could give the files, CourseError when the disk cannot be written.
     """
-    asset = named(name)
+    asset = get_asset(name)
     if folder := installed(name):
         return folder
-    target = target_of(asset)
+    target = install_folder(asset)
     with locked(target, f"{name} is being fetched by another process; waiting for it."):
-        if folder := installed(name):
+        if folder := installed(name):  # asked again: another process may have fetched it while this one waited
             return folder
         bundles = []
         if given := os.environ.get("FEWSHOT_LAB_BUNDLE"):
@@ -66,8 +65,8 @@ def fetch(name: str, progress: bool = True) -> Path:
 
 def installed(name: str) -> Path | None:
     """The folder of an asset that is installed and whose files all have the right size, else None."""
-    asset = named(name)
-    folder = target_of(asset)
+    asset = get_asset(name)
+    folder = install_folder(asset)
     if not (folder / MARKER).exists():
         return None
     complete = all(_size(folder / path) == file.size for path, file in asset.files.items())
@@ -75,14 +74,14 @@ def installed(name: str) -> Path | None:
 
 
 def verify(names: Sequence[str] | None = None) -> list[str]:
-    """Hashes every file of the assets (None: of all that are here); each line says what is wrong and what to do.
+    """Hashes every file of the assets (None: of all that are installed); each line says what is wrong and what to do.
 
-    An empty list means that all is well. A damaged asset is marked, so that the next fetch repairs it.
+    An empty list means that all is well. A damaged asset loses its marker, so that the next fetch repairs it.
     """
     findings = []
     for name in names if names is not None else [row.name for row in listing() if row.state != "not fetched"]:
-        asset = named(name)
-        folder = target_of(asset)
+        asset = get_asset(name)
+        folder = install_folder(asset)
         if not folder.is_dir():
             findings.append(f"{name} is not here. Get it with `fewshot-lab assets fetch {name}`.")
             continue
@@ -100,19 +99,29 @@ def listing() -> list[Row]:
     def state(asset: Asset) -> str:
         if installed(asset.name):
             return "installed"
-        return "damaged" if target_of(asset).is_dir() else "not fetched"
+        return "damaged" if install_folder(asset).is_dir() else "not fetched"
 
     return [Row(a.name, a.version, a.size, a.licence, a.chapters, state(a)) for a in ASSETS.values()]
 
 
 def install(asset: Asset, target: Path, sources: Sequence[Source], progress: bool) -> None:
-    """Gathers verified files beside `target`, then puts them in its place as a whole."""
+    """Gathers verified files beside `target`, then replaces it by them as a whole.
+
+    Raises AssetError when a file is missing in the end, CourseError when the disk cannot be written.
+
+    Args:
+        asset: what is installed.
+        target: its folder.
+        sources: in the order in which they are tried.
+        progress: shows bars.
+    """
     work = target.with_name(f".{asset.version}.work")
     gathered = work / "files"
-    there_already = Folder(target, "what is there already")
+    # What is installed comes first: of a damaged asset only the damaged files are fetched again.
+    present = Folder(target, "what is there already")
     failures = []
 
-    def keep(path: str, candidate: Path, origin: str) -> None:
+    def accept(path: str, candidate: Path, origin: str) -> None:
         file = asset.files[path]
         if origin.endswith(".gz") and not path.endswith(".gz"):
             candidate = _unpacked(candidate, file.size, origin)
@@ -124,36 +133,39 @@ def install(asset: Asset, target: Path, sources: Sequence[Source], progress: boo
 
     try:
         gathered.mkdir(parents=True, exist_ok=True)
+        # An interrupted fetch leaves scratch folders, which go, and half a download and verified files, which stay.
         for left_over in work.iterdir():
             if left_over.is_dir() and left_over != gathered:
                 shutil.rmtree(left_over, ignore_errors=True)
         for path, file in asset.files.items():
             if problem_of(gathered / path, file):
                 (gathered / path).unlink(missing_ok=True)
-        for source in [there_already, *sources]:
+        for source in [present, *sources]:
             missing = [path for path in asset.files if not (gathered / path).exists()]
             if not missing:
                 break
             try:
-                obtain(source, asset, missing, work, keep, progress)
+                obtain(source, asset, missing, work, accept, progress)
             except SourceFailed as failure:
-                if source is not there_already:
+                if source is not present:
                     failures.append(f"{source}: {failure}")
                     _say(f"{asset.name}: {failures[-1]}")
         if any(not (gathered / path).exists() for path in asset.files):
             raise AssetError(_way_out(asset, target, failures))
+        # The marker last: a folder that has it is complete.
         (gathered / MARKER).write_text("The sha256 of every file was checked.\n")
         if target.exists():
             os.replace(target, work / "replaced")
         os.replace(gathered, target)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # a full disk: what was gathered would only keep it full
             shutil.rmtree(work, ignore_errors=True)
         raise writing_failed(Path(error.filename or target), error) from error
     shutil.rmtree(work, ignore_errors=True)
 
 
 def _way_out(asset: Asset, target: Path, failures: Sequence[str]) -> str:
+    """The text of the error when all sources failed: what was tried, and what a person can do."""
     tried = "\n".join(f"  {number}. {failure}" for number, failure in enumerate(failures, 1))
     return (
         f"The asset {asset.name!r} ({asset.note}) is not on this machine and could not be fetched.\nTried:\n{tried}\n"
@@ -166,14 +178,17 @@ def _way_out(asset: Asset, target: Path, failures: Sequence[str]) -> str:
 
 
 def _unpacked(packed: Path, size: int, origin: str) -> Path:
-    """Unpacks a gzip file of at most `size` bytes beside itself and removes the packed one."""
+    """Unpacks a gzip file beside itself and removes the packed one.
+
+    At most one byte more than `size` is unpacked: enough to be recognised as wrong, and no bomb fills the disk.
+    """
     plain = packed.with_name(f"{packed.name}.plain")
     try:
         with gzip.open(packed) as source, open(plain, "wb") as file:
             left = size + 1
-            while left and (piece := source.read(min(left, 2**20))):
-                file.write(piece)
-                left -= len(piece)
+            while left and (chunk := source.read(min(left, 2**20))):
+                file.write(chunk)
+                left -= len(chunk)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         plain.unlink()
         raise SourceFailed(f"{origin} was thrown away, it is damaged: it cannot be unpacked ({error})") from error
@@ -184,13 +199,14 @@ def _unpacked(packed: Path, size: int, origin: str) -> Path:
 
 def problem_of(path: Path, file: File) -> str:
     """What is wrong with a file ("is missing", "has 3 bytes, ..."); "" when its size and sha256 are right."""
+    # The size first: it is known at once, and most damaged files are too short.
     size = _size(path)
     if size is None:
         return "is missing"
     if size != file.size:
         return f"has {size:,} bytes, expected {file.size:,}"
-    got = sha256_of(path)
-    return "" if got == file.sha256 else f"has sha256 {got}, expected {file.sha256}"
+    actual = sha256_of(path)
+    return "" if actual == file.sha256 else f"has sha256 {actual}, expected {file.sha256}"
 
 
 def sha256_of(path: Path) -> str:
@@ -199,7 +215,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def named(name: str) -> Asset:
+def get_asset(name: str) -> Asset:
+    """The asset of that name; raises AssetError with the nearest name for another."""
     if name in ASSETS:
         return ASSETS[name]
     close = difflib.get_close_matches(name, ASSETS, 1)
@@ -207,7 +224,8 @@ def named(name: str) -> Asset:
     raise AssetError(f"There is no asset {name!r}.{guess} The assets are {', '.join(ASSETS)}.")
 
 
-def target_of(asset: Asset) -> Path:
+def install_folder(asset: Asset) -> Path:
+    """Where an asset is or will be installed: a folder of the cache for each version."""
     return home() / "assets" / asset.name / asset.version
 
 

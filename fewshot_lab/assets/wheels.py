@@ -1,4 +1,4 @@
-"""The libraries of the course in a bundle: wheels for machines like this one, and a list of them with sha256.
+"""The libraries of the course in a bundle: wheels for machines like this one, and a list of them with their sha256.
 
 On a machine without a network the Makefile installs exactly what is listed (make run BUNDLE=FOLDER): pip refuses a wheel whose
 sha256 differs.
@@ -26,7 +26,7 @@ GB_WITH_CUDA, GB_WITHOUT = 4.0, 1.5  # more than the wheels have taken so far
 
 
 class _Library(NamedTuple):
-    """One file that pip would install: `sha256` is the index's own, of a wheel or of a source to build one from."""
+    """One file that pip would install, a wheel or a source to build one from; `sha256`: the index's own, "" where unknown."""
 
     name: str
     version: str
@@ -39,23 +39,28 @@ class _Library(NamedTuple):
 
 
 def bundle_wheels(folder: Path, requirements: Sequence[str], free_bytes: int | None = None) -> Path:
-    """Downloads into FOLDER/wheels all that pip needs for the requirements here; returns the list of them with sha256.
+    """Downloads into FOLDER/wheels all that pip needs for the requirements on this machine; returns the path of their list.
 
-    What is there already and right is kept. `free_bytes`: the space that must be free beside what is there (None: what the
-    libraries of the course took so far, and some more). Raises AssetError when the index does not give a file or the disk is
-    too small, CourseError when the folder cannot be written.
+    Wheels that are complete already are kept. Raises AssetError when the index does not give a file or the disk is too small,
+    CourseError when the folder cannot be written.
+
+    Args:
+        folder: the bundle's.
+        requirements: as for pip.
+        free_bytes: the space that must be free beside the wheels that are there; None for a little more than the libraries of
+            the course have taken so far.
     """
     wheels = Path(folder).expanduser() / "wheels"
     try:
         wheels.mkdir(parents=True, exist_ok=True)
         libraries = _resolved(requirements)
-        missing = [library for library in libraries if not _there(library, wheels)]
+        missing = [library for library in libraries if not _complete(library, wheels)]
         _check_space(wheels, libraries, missing, free_bytes)
         for number, library in enumerate(missing, 1):
             _obtain(library, wheels, f"{library.name} ({number} of {len(missing)})")
     except OSError as error:
         raise writing_failed(Path(error.filename or wheels), error) from error
-    lines = [f"{it.name}=={it.version} --hash=sha256:{sha256_of(_there(it, wheels))}\n" for it in libraries]
+    lines = [f"{it.name}=={it.version} --hash=sha256:{sha256_of(_complete(it, wheels))}\n" for it in libraries]
     machine = f"Python {sys.version_info[0]}.{sys.version_info[1]} on {sysconfig.get_platform()}"
     listed = wheels / f"{this_machine()}.txt"
     write_atomically(listed, f"# Wheels for {machine}, by `fewshot-lab assets bundle --wheels`.\n{''.join(sorted(lines))}")
@@ -71,23 +76,24 @@ def setup_requirements(root: Path) -> list[str]:
 
 
 def this_machine() -> str:
-    """For which Python and system wheels are made here, such as "python3.11-linux-x86_64" (the Makefile asks the same)."""
+    """The Python and system of the wheels made here, such as "python3.11-linux-x86_64"; the Makefile computes the same."""
     return f"python{sys.version_info[0]}.{sys.version_info[1]}-{sysconfig.get_platform()}"
 
 
 def _pip(words: Sequence[str], scratch: Path, title: str) -> None:
-    """Runs pip with its messages in `scratch`; raises AssetError with what it complained of."""
+    """Runs pip in a scratch folder; raises AssetError with the reason that pip gives."""
     command = [sys.executable, "-m", "pip", *words, "--disable-pip-version-check", "--no-input"]
-    code, said = run_program(command, scratch, title, progress=True)
+    code, output = run_program(command, scratch, title, progress=True)
     if code:
         raise AssetError(
-            f"pip could not get what the course needs ({title}): {reason_in(said, ('ERROR:', 'No module', sys.executable))}\n"
+            f"pip could not get what the course needs ({title}): {reason_in(output, ('ERROR:', 'No module', sys.executable))}\n"
             "With a network, run the same command again: it goes on where it stopped."
         )
 
 
 def _resolved(requirements: Sequence[str]) -> list[_Library]:
-    """Which files pip would install into an empty environment of this Python, nothing installed."""
+    """The files that pip would install into an empty environment of this Python."""
+    # By pip's own resolver, in a dry run: what it reports is what an installation would take.
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         words, title = ["install", "--dry-run", "--ignore-installed", f"--report={report}"], "Asking which libraries are needed"
@@ -98,7 +104,7 @@ def _resolved(requirements: Sequence[str]) -> list[_Library]:
             if len(free) == len(requirements):
                 raise
             _pip([*words, *free], Path(folder), title)  # as the Makefile does where a tested version cannot be had
-        found = json.loads(report.read_text(encoding="utf-8"))["install"]
+        planned = json.loads(report.read_text(encoding="utf-8"))["install"]
     return [
         _Library(
             each["metadata"]["name"],
@@ -106,13 +112,13 @@ def _resolved(requirements: Sequence[str]) -> list[_Library]:
             each["download_info"]["url"],
             each["download_info"]["archive_info"].get("hashes", {}).get("sha256", ""),
         )
-        for each in found
+        for each in planned
         if "archive_info" in each["download_info"]  # else it is the course itself, which its clone brings
     ]
 
 
-def _there(library: _Library, wheels: Path) -> Path | None:
-    """The library's wheel, when it is there and whole."""
+def _complete(library: _Library, wheels: Path) -> Path | None:
+    """The path of the library's wheel, None when it is missing or damaged."""
     if library.file.endswith(".whl"):
         path = wheels / library.file
         return path if path.exists() and library.sha256 in ("", sha256_of(path)) else None
@@ -126,10 +132,11 @@ def _there(library: _Library, wheels: Path) -> Path | None:
 
 
 def _check_space(wheels: Path, libraries: Sequence[_Library], missing: Sequence[_Library], needed: int | None) -> None:
-    free, there = shutil.disk_usage(wheels).free, sum(path.stat().st_size for path in wheels.glob("*.whl"))
+    """Raises AssetError when the disk is too small for what is missing, before anything is downloaded."""
+    free, present = shutil.disk_usage(wheels).free, sum(path.stat().st_size for path in wheels.glob("*.whl"))
     if needed is None:
         cuda = any(library.name.startswith("nvidia") for library in libraries)
-        needed = int(1e9 * (GB_WITH_CUDA if cuda else GB_WITHOUT)) - there
+        needed = int(1e9 * (GB_WITH_CUDA if cuda else GB_WITHOUT)) - present
     if missing and free < needed:
         raise AssetError(
             f"The libraries need up to {needed / 1e9:.1f} GB more, but {wheels} has {free / 1e9:.1f} GB free. "
@@ -138,12 +145,13 @@ def _check_space(wheels: Path, libraries: Sequence[_Library], missing: Sequence[
 
 
 def _obtain(library: _Library, wheels: Path, title: str) -> None:
-    """Lets pip download one file, or build a wheel where there is only a source; pip checks the index's sha256."""
+    """Has pip download one wheel, or build it where there is only a source; pip checks the index's sha256."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         url = f"{library.url}#sha256={library.sha256}" if library.sha256 else library.url
         _pip(["wheel", "--no-deps", "--no-cache-dir", f"--wheel-dir={scratch / 'made'}", url], scratch, title)
         [made] = (scratch / "made").glob("*.whl")
+        # Copied under another name and renamed, because the scratch folder may be on another disk: never half a wheel.
         part = wheels / f".{made.name}.part"
         shutil.copyfile(made, part)
         os.replace(part, wheels / made.name)

@@ -149,7 +149,7 @@ def test_a_server_that_always_breaks_off_is_given_up(server, offer):
     server.ranges, server.breaks = False, [1000] * 50
     with pytest.raises(AssetError, match="broke off after 1,000 bytes"):
         assets.fetch("tiny")
-    assert len(server.asked) == 1 + download.FRUITLESS_TRIES
+    assert len(server.asked) == 1 + download.TRIES_WITHOUT_PROGRESS
 
 
 def test_a_fetch_after_a_kill_goes_on_where_the_killed_one_stopped(server, offer, home):
@@ -367,7 +367,7 @@ def test_without_a_network_the_error_names_every_source_and_the_way_out(offer, m
         "PyPI's tinywheel: ERROR: No matching distribution found",
         "fewshot-lab assets use FOLDER",
         "FEWSHOT_LAB_BUNDLE=FOLDER",
-        str(store.target_of(assets.ASSETS["tiny"])),
+        str(store.install_folder(assets.ASSETS["tiny"])),
     ):
         assert part in str(caught.value)
 
