@@ -1,6 +1,6 @@
 """Attempts at the exercises, kept on this machine: what `lab.check` noted in notebooks that a person works in.
 
-One JSON file: {"exercises": {name: attempt}, "forgotten": {name: attempt}}; the second part is what the last `forget` took.
+One JSON file: {"exercises": {name: attempt}, "forgotten": {name: attempt}}; the second part is what the last `forget` removed.
 """
 
 import json
@@ -16,13 +16,17 @@ from .errors import CourseError
 from .files import home, write_atomically, writing_failed
 from .languages import say
 
-OFF = {"FEWSHOT_LAB_PROGRESS": "off"}  # the environment in which nothing is noted
+OFF = {"FEWSHOT_LAB_PROGRESS": "off"}  # environment variables with which nothing is noted
 LOCK_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What is known of one exercise: the last try's status, when it was (UTC), how many there were, when one first passed."""
+    """The history of one exercise.
+
+    last: the status of the last try. tried: when that was (ISO format, UTC). tries: how many there were. passed: when one first
+    passed.
+    """
 
     last: str
     tried: str
@@ -31,7 +35,7 @@ class Attempt:
 
 
 def file() -> Path:
-    """Where attempts are kept: in FEWSHOT_LAB_HOME, else in the user's data folder."""
+    """The path of the file: in FEWSHOT_LAB_HOME, else in the user's data folder (not the cache, which may be emptied)."""
     if "FEWSHOT_LAB_HOME" in os.environ:
         return home() / "progress.json"
     import platformdirs
@@ -39,12 +43,10 @@ def file() -> Path:
     return Path(platformdirs.user_data_dir("fewshot-lab", appauthor=False)) / "progress.json"
 
 
-def by_hand() -> bool:
-    """Whether a person runs the current cell.
-
-    JupyterLab and other front ends name the cell in each request to the kernel; programs that execute notebooks (papermill,
-    nbclient, nbval, nbgrader) do not, and outside of a kernel there is no cell.
-    """
+def run_by_a_person() -> bool:
+    """Whether a person runs the current cell."""
+    # JupyterLab and other front ends name the cell in each request to the kernel; programs that execute notebooks (papermill,
+    # nbclient, nbval, nbgrader) do not, and outside of a kernel there is no cell.
     if os.environ.get("FEWSHOT_LAB_PROGRESS") == OFF["FEWSHOT_LAB_PROGRESS"] or "IPython" not in sys.modules:
         return False
     request = getattr(sys.modules["IPython"].get_ipython(), "get_parent", dict)()
@@ -52,18 +54,21 @@ def by_hand() -> bool:
 
 
 def note(exercise: str, status: str) -> None:
-    """Notes a try ("passed", "failed", "not attempted") where a person made it; says so in one line when that fails."""
-    if not by_hand():
+    """Notes a try with its status ("passed", "failed", "not attempted") if a person made it.
+
+    Prints one line when the file cannot be written: a check must not fail for that.
+    """
+    if not run_by_a_person():
         return
     try:
         with _changing() as (attempts, _):
             now = Attempt(status, _now(), passed=_now() if status == "passed" else None)
-            attempts[exercise] = _joined(attempts.get(exercise), now)
+            attempts[exercise] = _merged(attempts.get(exercise), now)
     except CourseError as error:
         print(say("Your progress was not noted. {error}", error=error), file=sys.stderr)
 
 
-def kept() -> dict[str, Attempt]:
+def noted() -> dict[str, Attempt]:
     """The attempts by exercise, in no order; none when there is no file. Raises CourseError when it cannot be opened."""
     if not file().exists():
         return {}
@@ -72,20 +77,20 @@ def kept() -> dict[str, Attempt]:
 
 
 def forget(exercises: Iterable[str]) -> int:
-    """Forgets the attempts at these exercises and returns how many there were; `remember` takes the last `forget` back."""
+    """Forgets the attempts at these exercises and returns how many there were; `remember` undoes the last `forget`."""
     with _changing() as (attempts, forgotten):
-        taken = {name: attempts.pop(name) for name in set(exercises) & set(attempts)}
-        if taken:
+        removed = {name: attempts.pop(name) for name in set(exercises) & set(attempts)}
+        if removed:  # to forget nothing must not end the chance to undo what came before
             forgotten.clear()
-            forgotten.update(taken)
-    return len(taken)
+            forgotten.update(removed)
+    return len(removed)
 
 
 def remember() -> int:
-    """Takes the last `forget` back, beside what was tried since, and returns how many exercises came back."""
+    """Undoes the last `forget`, keeping what was tried since, and returns how many exercises came back."""
     with _changing() as (attempts, forgotten):
         for name, attempt in forgotten.items():
-            attempts[name] = _joined(attempt, attempts.get(name))
+            attempts[name] = _merged(attempt, attempts.get(name))
         count = len(forgotten)
         forgotten.clear()
     return count
@@ -95,8 +100,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _joined(before: Attempt | None, after: Attempt | None) -> Attempt:
-    """Two parts of one exercise's history as one: what was passed once stays passed."""
+def _merged(before: Attempt | None, after: Attempt | None) -> Attempt:
+    """Two parts of an exercise's history as one: what was passed once stays passed."""
     if before is None or after is None:
         return before or after
     return Attempt(after.last, after.tried, before.tries + after.tries, before.passed or after.passed)
@@ -121,7 +126,7 @@ def _locked() -> Iterator[Path]:
 
 @contextmanager
 def _changing() -> Iterator[tuple[dict[str, Attempt], dict[str, Attempt]]]:
-    """Gives what is kept and what was forgotten, to be changed, and writes both."""
+    """Yields the attempts and the forgotten ones, and writes both as they are at the end."""
     with _locked() as path:
         parts = _read(path)
         yield parts
@@ -130,7 +135,7 @@ def _changing() -> Iterator[tuple[dict[str, Attempt], dict[str, Attempt]]]:
 
 
 def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
-    """What is kept and what was forgotten; a damaged file is moved aside, with a message."""
+    """The attempts and the forgotten ones; a damaged file is moved aside, with a message."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return _attempts(stored["exercises"]), _attempts(stored["forgotten"])
@@ -149,11 +154,11 @@ def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
 
 
 def _attempts(stored: dict) -> dict[str, Attempt]:
-    """The attempts of a part of the file; raises TypeError or ValueError for what is none."""
-    found = {name: Attempt(**values) for name, values in stored.items()}
-    for attempt in found.values():
+    """The attempts of a part of the file; raises TypeError or ValueError for anything else."""
+    attempts = {name: Attempt(**values) for name, values in stored.items()}
+    for attempt in attempts.values():
         for when in filter(None, (attempt.tried, attempt.passed)):
             datetime.fromisoformat(when)
         if not isinstance(attempt.last, str) or not isinstance(attempt.tries, int):
             raise TypeError("an attempt has a status and a number of tries")
-    return found
+    return attempts

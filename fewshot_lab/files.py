@@ -45,6 +45,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = None
+    # Written beside the file, flushed to the disk and renamed: a rename within one folder is atomic.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
@@ -52,9 +53,9 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o644)  # a temporary file is its owner's alone, but others may share the folder
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C too must leave no temporary file
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -64,7 +65,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def locked(target: Path, waiting: str) -> Iterator[None]:
-    """Holds a lock beside `target` for as long as the block runs; says `waiting` when another process holds it.
+    """Holds a lock beside `target` while active; prints `waiting` when another process holds it, and waits.
 
     Raises CourseError where no lock file can be written.
     """
@@ -74,7 +75,7 @@ def locked(target: Path, waiting: str) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(target.with_name(f".{target.name}.lock"))
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0)  # without waiting, to learn whether the message is needed
         except Timeout:
             print(waiting, file=sys.stderr, flush=True)
             lock.acquire()
@@ -87,9 +88,10 @@ def locked(target: Path, waiting: str) -> Iterator[None]:
 
 
 def cached_on_disk(name: str, content: bytes, compute: "Callable[[], Tensor]") -> "Tensor":
-    """What `compute` returns (a CPU tensor), from the cache folder when it was computed from the same `content` before.
+    """The result of `compute` (a CPU tensor), from the cache folder when it was computed from the same `content` before.
 
-    name: the file's name begins with it. content: all that the result depends on; its sha256 is the key.
+    name: the beginning of the file's name; change it when the computation changes. content: everything that the result depends
+    on; its sha256 is the key. compute: is called without arguments.
     """
     import numpy as np
     import torch

@@ -15,7 +15,8 @@ from .languages import language, say
 PROFILES = ("quick", "full", "smoke")
 SCHEDULER_SECONDS = 20
 
-one_at_a_time = threading.Lock()  # a Dask worker may have several threads, and torch's global generator is theirs together
+# Held by what depends on process-wide state: a Dask worker may have several threads, which share torch's global generator.
+process_state = threading.Lock()
 
 
 @dataclass
@@ -42,12 +43,16 @@ _current = Setting()
 
 
 def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: str = "auto") -> None:
-    """Prepares a notebook: checks its parameters, seeds every generator, chooses the device and says so in one line.
+    """Prepares a notebook: checks its parameters, seeds all generators, chooses the device and prints both in one line.
 
-    In another language than English a box with the chapter's title, aims and terms follows.
+    In another language than English a box with the chapter's title, aims and terms follows. Raises CourseError for a parameter
+    that is not one of these:
 
-    `profile` is "quick" or "full" (None: the environment's FEWSHOT_LAB_PROFILE, else quick), `device` is "auto", "cpu",
-    "cuda" or "mps", `seed` a whole number from 0 to 2**31 - 1. Raises CourseError for anything else.
+    Args:
+        chapter: its number, such as "02".
+        profile: one of PROFILES; None for the environment's FEWSHOT_LAB_PROFILE, else "quick".
+        seed: a whole number from 0 to 2**31 - 1.
+        device: "auto", "cpu", "cuda" or "mps".
     """
     global _current
     profile = profile or os.environ.get("FEWSHOT_LAB_PROFILE", "quick")
@@ -64,7 +69,8 @@ def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: st
 
 
 def _give_memory_back_after_every_cell() -> None:
-    """What a cell has freed goes back to the system: Linux's C library keeps it, 400 MB in chapter 09, and Binder has 2 GB."""
+    """Has memory that a cell freed returned to the system after the cell."""
+    # Linux's C library keeps it otherwise: 400 MB in chapter 09, and a machine of Binder has 2 GB in all.
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if shell is not None and sys.platform == "linux":
         shell.events.register("post_run_cell", _give_memory_back)
@@ -97,22 +103,25 @@ def _smallest(value):
 
 
 def choose_device(name: str = "auto") -> str:
-    """Turns "auto" into the best device here ("cuda", "mps" or "cpu"); raises CourseError for one that is not here."""
+    """Turns "auto" into the machine's best device ("cuda", "mps" or "cpu"); raises CourseError for one that it lacks.
+
+    With "auto" the environment's FEWSHOT_LAB_DEVICE comes first.
+    """
     if name == "auto":
         name = os.environ.get("FEWSHOT_LAB_DEVICE", "auto")
     if name == "cpu":
         return name
-    import torch
+    import torch  # only here: it takes a second, and the CPU can be chosen without it
 
-    here = ["cpu"]
+    available = ["cpu"]
     if torch.backends.mps.is_available():
-        here.insert(0, "mps")
+        available.insert(0, "mps")
     if torch.cuda.is_available():
-        here.insert(0, "cuda")
+        available.insert(0, "cuda")
     if name == "auto":
-        return here[0]
-    if name not in here:
-        raise CourseError(f"DEVICE is {name!r}, but this machine offers {', '.join(here)}. Choose one of them or 'auto'.")
+        return available[0]
+    if name not in available:
+        raise CourseError(f"DEVICE is {name!r}, but this machine offers {', '.join(available)}. Choose one of them or 'auto'.")
     return name
 
 
@@ -127,12 +136,12 @@ def describe_device(device: str) -> str:
 
 
 def usable_cores() -> int:
-    """The number of CPU cores that this process may use."""
+    """The number of CPU cores that this process may use, which in a container may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def sweep_jobs() -> int:
-    """How many trainings run at once: FEWSHOT_LAB_JOBS, else the usable cores. Each takes up to 1 GB of memory."""
+    """The number of trainings that run at once: FEWSHOT_LAB_JOBS, else the usable cores. Each takes up to 1 GB of memory."""
     given = os.environ.get("FEWSHOT_LAB_JOBS")
     if given is None:
         return usable_cores()
@@ -142,16 +151,16 @@ def sweep_jobs() -> int:
 
 
 def world_size() -> int:
-    """How many processes share each training: as many as `accelerate launch` or torchrun started, else 1."""
+    """The number of processes that share each training: as many as `accelerate launch` or torchrun started, else 1."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 @contextlib.contextmanager
 def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[None]:
-    """joblib's workers: `jobs` processes of this machine, or all those of the Dask cluster whose scheduler is at `dask`.
+    """Where joblib's tasks run while active; raises CourseError for a cluster that does not answer.
 
-    threads: of each process, for numerical libraries (None: joblib's choice). Raises CourseError for a cluster that does not
-    answer.
+    jobs: processes of this machine. dask: the address of a Dask scheduler, whose workers are used in their place. threads: of
+    each process, for numerical libraries; None for joblib's choice.
     """
     import joblib
 
@@ -167,6 +176,7 @@ def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[N
         client = Client(dask, timeout=SCHEDULER_SECONDS)
     except (OSError, ValueError) as error:
         raise CourseError(f"No Dask scheduler answers at {dask}: start `dask scheduler` and workers first.") from error
+    # pure=False: with equal arguments a task may still return something else, such as its seconds, so it is never reused.
     with client, joblib.parallel_config("dask", client=client, pure=False):
         yield
 

@@ -48,7 +48,7 @@ class Progress:
 
 def progress() -> list[Progress]:
     """All chapters in order with what was tried; raises CourseError when the course or the file cannot be read."""
-    kept = attempts.kept()
+    kept = attempts.noted()
     return [Progress(c, {name: kept[name] for name in c.exercises if name in kept}) for c in chapters()]
 
 

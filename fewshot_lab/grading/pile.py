@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import write_atomically, writing_failed
-from ..runtime import one_at_a_time, usable_cores, workers
+from ..runtime import process_state, usable_cores, workers
 from .grade import Graded, Mark, grade
 from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
@@ -86,7 +86,7 @@ _SANDBOXES: dict[tuple, Sandbox] = {}
 def _grade_one(submission: Submission, how: str, seed: str, settings: Settings) -> Graded:
     """Grades with this process's own sandbox, which stays for the next submission; `how` is "" on another machine."""
     key = (settings.limits, os.getpid())
-    with one_at_a_time:  # a check watches torch's global generator
+    with process_state:  # a check watches torch's global generator
         if key not in _SANDBOXES:
             _SANDBOXES[key] = Sandbox(how or _means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
         return grade(submission, _SANDBOXES[key], seed, settings.seconds)

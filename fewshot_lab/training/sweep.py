@@ -84,7 +84,7 @@ def _in_workers(function: Callable[..., dict], grid: list[dict], jobs: int, clus
 def _run_in_worker(setting: runtime.Setting, function: Callable[..., dict], i: int, settings: dict) -> tuple[int, dict]:
     import torch
 
-    with runtime.one_at_a_time:
+    with runtime.process_state:
         torch.set_num_threads(1)
         runtime._current = setting
         return i, _run(function, settings)

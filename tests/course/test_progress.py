@@ -41,7 +41,7 @@ def noting(monkeypatch):
 def home(tmp_path, monkeypatch):
     """An empty home of the course, with a person at the keyboard."""
     monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(attempts, "by_hand", lambda: True)
+    monkeypatch.setattr(attempts, "run_by_a_person", lambda: True)
     return tmp_path / "home"
 
 
@@ -64,23 +64,23 @@ def course(tmp_path, monkeypatch):
 def test_what_passed_once_stays_passed_and_the_last_try_is_known_too(home):
     for status in ("not attempted", "failed", "passed", "failed"):
         attempts.note("a", status)
-    attempt = attempts.kept()["a"]
+    attempt = attempts.noted()["a"]
     assert (attempt.last, attempt.tries) == ("failed", 4)
     assert attempt.passed and attempt.passed <= attempt.tried
     attempts.note("b", "failed")
-    assert attempts.kept()["b"].passed is None and attempts.kept()["a"] == attempt
+    assert attempts.noted()["b"].passed is None and attempts.noted()["a"] == attempt
 
 
 def test_forgetting_is_of_the_named_only_and_can_be_taken_back_without_losing_what_came_after(home):
     for name in ("a", "b"):
         attempts.note(name, "passed")
-    before = attempts.kept()
+    before = attempts.noted()
     assert attempts.forget(["a", "unheard of"]) == 1
-    assert set(attempts.kept()) == {"b"}
+    assert set(attempts.noted()) == {"b"}
     assert attempts.forget(["unheard of"]) == 0  # nothing was forgotten: what was before can still be taken back
     attempts.note("a", "failed")
     assert attempts.remember() == 1 and attempts.remember() == 0
-    after = attempts.kept()
+    after = attempts.noted()
     assert after["b"] == before["b"]
     assert (after["a"].last, after["a"].tries, after["a"].passed) == ("failed", 2, before["a"].passed)
 
@@ -93,7 +93,7 @@ def test_a_damaged_file_is_moved_aside_with_a_message_and_noting_goes_on(home, c
     home.mkdir()
     attempts.file().write_text(content)
     attempts.note("b", "passed")
-    assert set(attempts.kept()) == {"b"}
+    assert set(attempts.noted()) == {"b"}
     (aside,) = home.glob("progress.damaged-*.json")
     assert aside.read_text() == content and aside.name in capsys.readouterr().err
 
@@ -106,11 +106,11 @@ def test_a_file_that_cannot_be_written_is_a_line_and_no_crash(home, capsys):
 
 
 def test_two_processes_at_once_lose_nothing(home):
-    note = "import sys; from fewshot_lab import attempts; attempts.by_hand = lambda: True\n"
+    note = "import sys; from fewshot_lab import attempts; attempts.run_by_a_person = lambda: True\n"
     note += "for i in range(15): attempts.note('both', 'failed'); attempts.note(sys.argv[1] + str(i), 'passed')"
     both = [subprocess.Popen([sys.executable, "-c", note, name], cwd=ROOT) for name in "xy"]
     assert [process.wait(timeout=60) for process in both] == [0, 0]
-    kept = attempts.kept()
+    kept = attempts.noted()
     assert len(kept) == 31 and kept["both"].tries == 30
 
 
@@ -127,21 +127,21 @@ def test_a_check_is_noted_when_a_front_end_names_the_cell_and_never_in_executed_
     client = NotebookClient(nb, kernel_name="python3")
     with client.setup_kernel():
         client.execute_cell(nb.cells[0], 0)  # what papermill, nbval, nbgrader and `fewshot-lab run` do
-        assert "Not yet" in str(nb.cells[0].outputs) and attempts.kept() == {}
+        assert "Not yet" in str(nb.cells[0].outputs) and attempts.noted() == {}
         request = client.kc.session.msg("execute_request", {"code": check, "silent": False}, metadata={"cellId": "x"})
         client.kc.shell_channel.send(request)  # what JupyterLab does
         while run_sync(client.kc.get_shell_msg)(timeout=60)["parent_header"].get("msg_id") != request["header"]["msg_id"]:
             pass
-    assert {name: attempt.last for name, attempt in attempts.kept().items()} == {"accuracy": "failed"}
+    assert {name: attempt.last for name, attempt in attempts.noted().items()} == {"accuracy": "failed"}
 
 
 def test_the_kernels_of_a_run_are_told_to_note_nothing(monkeypatch):
     cell = type("Shell", (), {"get_parent": lambda self: {"metadata": {"cellId": "x"}}})
     monkeypatch.setattr("IPython.get_ipython", cell)
-    assert attempts.by_hand()
+    assert attempts.run_by_a_person()
     with kernels.kernel_environment("quick", "cpu"):
-        assert not attempts.by_hand()
-    assert attempts.by_hand()
+        assert not attempts.run_by_a_person()
+    assert attempts.run_by_a_person()
 
 
 def test_outside_of_a_notebook_nothing_is_noted(tmp_path, monkeypatch):
@@ -192,10 +192,10 @@ def test_the_command_shows_forgets_after_asking_and_takes_it_back(home, course, 
     assert "1 of 2" in command()[1] and "2 of 4 checks passed" in command()[1]
     for typed in ("", "\n", "n\n"):
         said = command("--reset", "1", typed=typed)[1]
-        assert "Forget your attempts in 01 Number 1?" in said and "Nothing was forgotten" in said and len(attempts.kept()) == 2
-    assert "1 exercise(s) forgotten" in command("--reset", "1", typed="y\n")[1] and set(attempts.kept()) == {"c"}
-    assert "1 exercise(s) remembered" in command("--undo")[1] and len(attempts.kept()) == 2
-    assert "2 exercise(s) forgotten" in command("--reset", "--yes")[1] and attempts.kept() == {}
+        assert "Forget your attempts in 01 Number 1?" in said and "Nothing was forgotten" in said and len(attempts.noted()) == 2
+    assert "1 exercise(s) forgotten" in command("--reset", "1", typed="y\n")[1] and set(attempts.noted()) == {"c"}
+    assert "1 exercise(s) remembered" in command("--undo")[1] and len(attempts.noted()) == 2
+    assert "2 exercise(s) forgotten" in command("--reset", "--yes")[1] and attempts.noted() == {}
     assert command("--reset", "9")[0] == 1 and command("1")[0] == 1 and command("--reset", "--undo")[0] == 1
 
 
@@ -229,7 +229,7 @@ def test_page_and_command_speak_chinese_and_what_a_kernel_notes_stays_english(ho
     said = capsys.readouterr().out
     assert re.fullmatch(r"accuracy 未通过，\d+月\d+日 \d\d:\d\d", tried)
     assert "项检查已通过 0 项" in said and "下一步" in said and "passed" not in said
-    assert attempts.kept()["accuracy"].last == "failed"
+    assert attempts.noted()["accuracy"].last == "failed"
 
 
 def test_binder_enables_the_page(tmp_path):
