@@ -1,4 +1,4 @@
-"""What a run shows: a live table on a terminal, plain lines elsewhere, and the table at its end."""
+"""What a run prints: a live table on a terminal, plain lines elsewhere, and a summary at its end."""
 
 import time
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ _STYLE |= {Outcome.SUPPORTED: "green", Outcome.REFUTED: "red", Outcome.INCONCLUS
 
 
 class Display:
-    """Shows which chapter and cell runs, and for how long; use it as a context manager."""
+    """Shows which chapter and cell is running, and for how long; use it as a context manager."""
 
     def __init__(self, chapters: Iterable[Chapter], console: Console | None = None):
         self.console = console or Console()
@@ -27,6 +27,7 @@ class Display:
         self.states = dict.fromkeys(self.titles, ("waiting", "", 0.0))
         self.running = ""
         self.began = self.last_line = 0.0
+        # Transient: the summary at the end replaces the live table.
         self.live = Live(get_renderable=self._table, console=self.console, refresh_per_second=4, transient=True)
 
     def __enter__(self):
@@ -39,13 +40,13 @@ class Display:
             self.live.stop()
 
     def start(self, chapter: str) -> None:
-        """The chapter of this id begins."""
+        """Call when the chapter with this id begins."""
         self.running, self.began = chapter, time.monotonic()
         self.last_line = self.began
         self.states[chapter] = ("running", "starting", 0.0)
 
     def cell(self, number: int, cells: int) -> None:
-        """Cell `number` (from 1) of the running chapter's `cells` begins."""
+        """Call when cell `number` (from 1) of the running chapter's `cells` begins."""
         now = time.monotonic()
         self.states[self.running] = ("running", f"cell {number}/{cells}", 0.0)
         if not self.console.is_terminal and now - self.last_line >= PLAIN_EVERY:
@@ -53,16 +54,16 @@ class Display:
             self._line(f"{self.titles[self.running]}: cell {number}/{cells}, {now - self.began:.0f} s")
 
     def end(self, chapter: str, status: str, seconds: float, remark: str = "") -> None:
-        """The chapter of this id has ended ("ok", "failed") or needs no run ("done before"); others are not shown."""
-        if chapter not in self.titles:
+        """Call when a chapter has ended ("ok", "failed") or needs no run ("done before")."""
+        if chapter not in self.titles:  # in the record of the resumed run, but not asked for now
             return
-        remark = remark.split("\n")[0]
+        remark = remark.split("\n")[0]  # an error's message: its first line
         self.states[chapter] = (status, remark, seconds)
         if not self.console.is_terminal:
             self._line(f"{self.titles[chapter]}: {status}, {seconds:.1f} s{f' ({remark})' if remark else ''}")
 
     def _line(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)  # a title may hold square brackets
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, expand=True)
@@ -79,9 +80,9 @@ class Display:
 
 
 def print_summary(run: Run, console: Console | None = None) -> None:
-    """The table at the end of a run: chapter, seconds, checks, headline result, verdicts."""
+    """Prints a run as a table (chapter, status, seconds, checks, headline results, verdicts) and the errors under it."""
     console = console or Console()
-    if not console.is_terminal:
+    if not console.is_terminal:  # rich would assume 80 columns, too few for the table
         console = Console(width=160)
     table = Table()
     for name in ("chapter", "status", "seconds", "checks", "headline", "verdicts"):

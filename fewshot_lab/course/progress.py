@@ -9,11 +9,10 @@ from rich.table import Table
 
 from .. import attempts
 from ..attempts import Attempt
-from ..languages import chapter_opening, language, later, say
+from ..languages import chapter_opening, language, say
 from .chapters import Chapter, chapters, choose
 
 START, GO_ON, DONE = "Start", "Go on", "Done"
-STATUSES = later("passed"), later("failed"), later("not attempted")  # of a try
 
 
 @dataclass(frozen=True)

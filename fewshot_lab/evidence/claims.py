@@ -7,7 +7,7 @@ from ..languages import later
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim in the course's words and the chapters that test it."""
+    """A claim in the course's words, and the numbers of the chapters that test it."""
 
     text: str
     chapters: tuple[str, ...]

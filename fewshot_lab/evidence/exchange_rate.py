@@ -7,19 +7,23 @@ from numpy.typing import ArrayLike
 
 from ..training.metrics import Estimate, bootstrap_interval
 
-TOLERANCE = 1e-12
+TOLERANCE = 1e-12  # accuracies that differ by less are the same: means of equal numbers can differ by rounding
 
 
 def exchange_rate(shots: ArrayLike, baseline: ArrayLike, policy_shots: float, policy: ArrayLike) -> Estimate:
-    """How many times the labels training without the policy needs to reach the accuracy that the policy reaches.
+    """How many times as many labels training without the policy needs to reach the accuracy that the policy reaches.
 
-    `shots` (K,) are labels per class, `baseline` (seeds, K) the accuracies without the policy, `policy` (seeds,) those
-    with it at `policy_shots` labels per class, row by row from the same seeds. The mean learning curve without the
-    policy is made monotone and read between its points on a line in log2(labels). 1.0 is no effect; below 1 the policy
-    costs labels. A rate beyond the measured range is cut off there and marked as a bound (">=" or "<="); so are the
-    ends of the interval, which is a bootstrap over seeds and needs five of them. After the augmentation exchange rate
-    of Geiping et al. (2023, ICLR) and "how many data points is a prompt worth" of Le Scao & Rush (2021, NAACL). Raises
-    ValueError for shapes that do not match and for `policy_shots` outside the range of `shots`.
+    1.0 is no effect; below 1 the policy costs labels. The mean learning curve without the policy is made monotone and
+    interpolated linearly in log2(labels). A rate beyond the measured range is cut off there and becomes a bound (">=" or
+    "<="); the ends of the interval, a bootstrap over seeds that needs five of them, are cut off too. After the
+    augmentation exchange rate of Geiping et al. (2023, ICLR) and "how many data points is a prompt worth" of Le Scao &
+    Rush (2021, NAACL). Raises ValueError for shapes that do not match and for `policy_shots` outside the range of `shots`.
+
+    Args:
+        shots: (K,) labels per class.
+        baseline: (seeds, K) accuracies without the policy.
+        policy_shots: labels per class with which the policy was measured.
+        policy: (seeds,) accuracies with the policy, from the same seeds as the baseline's rows.
     """
     shots, baseline, policy = (np.asarray(values, dtype=float) for values in (shots, baseline, policy))
     order = np.argsort(shots)
@@ -49,12 +53,13 @@ def exchange_rate(shots: ArrayLike, baseline: ArrayLike, policy_shots: float, po
 
 
 def _equivalent_labels(labels: np.ndarray, curve: np.ndarray, here: float, reached: float) -> float:
-    """log2 of the labels at which the monotone curve reaches the target; on a flat stretch the point nearest to `here`."""
+    """log2 of the labels at which the monotone curve reaches the target; on a flat part the point nearest to `here`."""
     monotone, target = _monotone_and_target(labels, curve, here, reached)
     if target > monotone[-1] + TOLERANCE:
         return float(labels[-1])
     if target < monotone[0] - TOLERANCE:
         return float(labels[0])
+    # Between first and last the curve equals the target, if it does anywhere; else it crosses it between last and first.
     first = np.searchsorted(monotone, target - TOLERANCE, side="left")
     last = np.searchsorted(monotone, target + TOLERANCE, side="right") - 1
     if first <= last:
@@ -63,11 +68,11 @@ def _equivalent_labels(labels: np.ndarray, curve: np.ndarray, here: float, reach
 
 
 def _monotone_and_target(labels: np.ndarray, curve: np.ndarray, here: float, reached: float) -> tuple[np.ndarray, float]:
-    """The curve made monotone, and the policy's accuracy on its scale: the gain over the raw curve added to the new
-    one.
-    """
+    """The curve made monotone, and the accuracy to look for on it."""
     from scipy.optimize import isotonic_regression
 
     monotone = isotonic_regression(curve).x
+    # The gain is carried over to the monotone curve: with the accuracy itself, the policy would gain or lose wherever the
+    # regression moved the curve, and a policy without effect would not have the rate 1.
     gain = reached - np.interp(here, labels, curve)
     return monotone, float(np.interp(here, labels, monotone) + gain)

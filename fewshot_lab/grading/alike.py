@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .assignment import assignment
-from .grade import Graded
+from .grade import Graded, MarkStatus
 
 RUN = 5
 LEAST_SHARED = 12
@@ -37,7 +37,7 @@ def alike(graded: Sequence[Graded]) -> list[Group]:
     answers = defaultdict(list)
     for one in graded:
         for mark in one.marks:
-            if mark.status not in ("not attempted", "missing") and mark.grade_id in one.answers:
+            if mark.status not in (MarkStatus.NOT_ATTEMPTED, MarkStatus.MISSING) and mark.grade_id in one.answers:
                 answers[one.chapter, mark.grade_id].append((one.student, one.answers[mark.grade_id], mark.score > 0))
     groups = [group for place, handed_in in answers.items() for group in _groups(*place, handed_in)]
     return sorted(groups, key=lambda group: (-len(group.students), group.chapter, group.question, group.students))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CourseError
-from .grade import Graded, Mark
+from .grade import Graded, Mark, MarkStatus
 from .gradebook import number, safe
 
 SHEET = "by_hand.csv"
@@ -16,7 +16,7 @@ HEAD = ["student", "chapter", "question", "version", "max_score", "score", "comm
 
 def written(graded: Iterable[Graded]) -> list[tuple[Graded, Mark]]:
     """The answers that a person marks."""
-    return [(one, mark) for one in graded for mark in one.marks if mark.status in ("by hand", "marked")]
+    return [(one, mark) for one in graded for mark in one.marks if mark.status in (MarkStatus.BY_HAND, MarkStatus.MARKED)]
 
 
 def sheet(graded: Sequence[Graded], out: Path) -> list[list[str]]:
@@ -60,7 +60,7 @@ def _marked(mark: Mark, score: str, comment: str, line: int) -> Mark:
         points = -1.0
     if not 0 <= points <= mark.max_score:
         raise CourseError(f"{SHEET}, line {line}: the score is {score!r}; a number from 0 to {mark.max_score:g} is needed.")
-    return replace(mark, score=points, status="marked", message=comment or "Marked by the instructor.", details=[])
+    return replace(mark, score=points, status=MarkStatus.MARKED, message=comment or "Marked by the instructor.", details=[])
 
 
 def _read(path: Path) -> dict[tuple, tuple[str, str, int]]:

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 import torch
 
@@ -23,15 +24,28 @@ _ENDED = {
 }
 
 
+class MarkStatus(StrEnum):
+    """How one question of a submission came out; the first three are those of a check in the notebook."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_ATTEMPTED = "not attempted"
+    MISSING = "missing"
+    STOPPED = "stopped"  # it took too long or ended its process
+    OWN_CODE = "own code"  # it calls the course's own solution
+    BY_HAND = "by hand"  # waits for the instructor
+    MARKED = "marked"  # by the instructor
+
+
 @dataclass
 class Mark:
-    """One question's outcome. `status`: "passed", "failed", "not attempted", "missing", "stopped", "own code" or "by hand"."""
+    """One question's outcome."""
 
     grade_id: str
     title: str
     score: float
     max_score: float
-    status: str
+    status: MarkStatus
     message: str = ""
     details: list[str] = field(default_factory=list)
     mistake: str | None = None
@@ -72,7 +86,7 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
     started = time.monotonic()
     if submission.problem or not submission.chapter:
         maximum = assignment(submission.chapter).questions if submission.chapter else ()
-        marks = [_mark(question, "missing", "The notebook could not be read.") for question in maximum]
+        marks = [_mark(question, MarkStatus.MISSING, "The notebook could not be read.") for question in maximum]
         return _graded(submission, "unreadable", marks, started, problem=submission.problem)
     run = _Run(assignment(submission.chapter), submission, sandbox, seed, started, seconds)
     run.examine_all()
@@ -98,28 +112,30 @@ class _Run:
         self.memory, self.output = 0, ""
         for question in task.questions:
             if question.grade_id not in self.answers:
-                self.marks[question.grade_id] = _mark(question, "missing", "The answer's cell is not in the notebook.")
+                self.marks[question.grade_id] = _mark(question, MarkStatus.MISSING, "The answer's cell is not in the notebook.")
             elif _untouched(task, question, self.answers):
-                self.marks[question.grade_id] = _mark(question, "not attempted", "The answer's cell is as it was handed out.")
+                self.marks[question.grade_id] = _mark(
+                    question, MarkStatus.NOT_ATTEMPTED, "The answer's cell is as it was handed out."
+                )
             elif question.exercise is None:
-                self.marks[question.grade_id] = _mark(question, "by hand", "To be marked by the instructor.")
+                self.marks[question.grade_id] = _mark(question, MarkStatus.BY_HAND, "To be marked by the instructor.")
 
     def examine_all(self) -> None:
         while waiting := [q for q in self.task.questions if q.grade_id not in self.marks]:
             self._one_child(waiting, {})
         for question in self.task.questions:
             before = self.marks[question.grade_id]
-            if before.status not in ("failed", "stopped") or time.monotonic() >= self.deadline:
+            if before.status not in (MarkStatus.FAILED, MarkStatus.STOPPED) or time.monotonic() >= self.deadline:
                 continue
             helpers = helpers_of(self.task, self.answers[question.grade_id]) - {question.grade_id}
-            wrong = {name for name in helpers if self.marks[name].status != "passed"}
-            if wrong or before.status == "stopped":  # once more beside right helpers, and without the other answers
+            wrong = {name for name in helpers if self.marks[name].status != MarkStatus.PASSED}
+            if wrong or before.status == MarkStatus.STOPPED:  # once more beside right helpers, and without the other answers
                 del self.marks[question.grade_id]
                 self.left_out.discard(question.grade_id)
                 solved = {name: self.task.solved[name] for name in wrong}
                 self._one_child([question], solved, only=helpers | {question.grade_id})
                 after = self.marks.get(question.grade_id, before)  # none, when a helper ended the child
-                self.marks[question.grade_id] = after if after.status == "passed" else before
+                self.marks[question.grade_id] = after if after.status == MarkStatus.PASSED else before
 
     def _one_child(self, questions: list[Question], replaced: dict[str, str], only: set[str] | None = None) -> None:
         """Runs the cells (`only` those of these answers), then examines these questions until the child ends.
@@ -151,19 +167,21 @@ class _Run:
     def _examined(self, question: Question, child, problem: str | None) -> Mark:
         started = time.monotonic()
         if problem:
-            return _mark(question, "failed", problem)
+            return _mark(question, MarkStatus.FAILED, problem)
         answer = RemoteFunction(child, question.exercise.name, CALL_SECONDS, started + self._seconds(self.share))
         try:
             hidden = _hidden(self.seed, question.exercise.name)
             feedback = examine(question.exercise, answer, hidden, FRESH_CASES, hidden=True)
         except OwnImplementation as error:
             words = f"The answer uses the course's own code ({error}). Write it yourself."
-            return _mark(question, "own code", words)
+            return _mark(question, MarkStatus.OWN_CODE, words)
         except (Ended, NotImplementedError):
             raise
         except Exception as error:  # whatever a hostile result does to a comparison
-            return _mark(question, "failed", f"What the function returns could not be compared ({type(error).__name__}).")
-        made = _mark(question, feedback.status, feedback.message, feedback.details, feedback.mistake)
+            return _mark(
+                question, MarkStatus.FAILED, f"What the function returns could not be compared ({type(error).__name__})."
+            )
+        made = _mark(question, MarkStatus(feedback.status), feedback.message, feedback.details, feedback.mistake)
         made.seconds = round(time.monotonic() - started, 4)
         return made
 
@@ -172,9 +190,9 @@ class _Run:
         by_id = {question.grade_id: question for question in self.task.questions}
         over = time.monotonic() >= self.deadline
         for grade_id in [q.grade_id for q in questions] if over or running is None else [running]:
-            if grade_id not in self.marks or grade_id == running and self.marks[grade_id].status != "passed":
+            if grade_id not in self.marks or grade_id == running and self.marks[grade_id].status != MarkStatus.PASSED:
                 words = "The submission's time was over." if over and grade_id != running else _ENDED[why]
-                self.marks[grade_id] = _mark(by_id[grade_id], "stopped", words)
+                self.marks[grade_id] = _mark(by_id[grade_id], MarkStatus.STOPPED, words)
         if running:
             self.left_out.add(running)
 
@@ -188,8 +206,8 @@ def _untouched(task: Assignment, question: Question, answers: dict[str, str]) ->
     return answers[question.grade_id].strip() == stub and any(text.partition("\n")[0] in stub for text in STUB.values())
 
 
-def _mark(question: Question, status: str, message: str, details=(), mistake=None) -> Mark:
-    score = question.points if status == "passed" else 0.0
+def _mark(question: Question, status: MarkStatus, message: str, details=(), mistake=None) -> Mark:
+    score = question.points if status == MarkStatus.PASSED else 0.0
     return Mark(question.grade_id, question.title, score, question.points, status, message, list(details), mistake)
 
 

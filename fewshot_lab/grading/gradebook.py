@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import StatisticsError, correlation
 
 from ..files import write_atomically
-from .grade import Graded
+from .grade import Graded, MarkStatus
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -41,7 +41,7 @@ def statistics(graded: Sequence[Graded]) -> list[dict]:
                 "question": question,
                 "title": pairs[0][1].title,
                 "n": len(pairs),
-                "attempted": sum(mark.status not in ("not attempted", "missing") for _, mark in pairs),
+                "attempted": sum(mark.status not in (MarkStatus.NOT_ATTEMPTED, MarkStatus.MISSING) for _, mark in pairs),
                 "difficulty": sum(shares) / len(shares),
                 "discrimination": _correlation(shares, rest),
                 "mistakes": mistakes.most_common(3),
@@ -68,7 +68,7 @@ def _correlation(a: list[float], b: list[float]) -> float | None:
 
 def _grades(graded: Iterable[Graded]):
     for one in graded:
-        waiting = any(mark.status == "by hand" for mark in one.marks)
+        waiting = any(mark.status == MarkStatus.BY_HAND for mark in one.marks)
         status = "to mark by hand" if waiting and one.status == "graded" else one.status
         yield [one.student, one.chapter, number(one.score), number(one.max_score), status]
 

@@ -15,7 +15,7 @@ from .alike import Group
 from .assignment import assignment
 from .by_hand import SHEET, written
 from .charts import mistakes_chart, question_chart, resources_chart
-from .grade import Graded
+from .grade import Graded, MarkStatus
 from .gradebook import number, statistics
 
 _PRINTED = 2000  # characters of what a student's cells printed that their page shows
@@ -109,7 +109,11 @@ def _trouble(graded: Sequence[Graded]) -> list[tuple[str, ...]]:
     """(student, chapter, question, what) of files that could not be read and answers that could not be judged."""
     rows = [(one.student, one.chapter, "the file", one.problem) for one in graded if one.problem]
     for one in graded:
-        rows += [(one.student, one.chapter, m.title, m.message) for m in one.marks if m.status in ("stopped", "own code")]
+        rows += [
+            (one.student, one.chapter, m.title, m.message)
+            for m in one.marks
+            if m.status in (MarkStatus.STOPPED, MarkStatus.OWN_CODE)
+        ]
     return rows
 
 
