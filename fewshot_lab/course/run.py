@@ -191,7 +191,7 @@ def _prepare(folder: Path | None, resume: bool) -> Path:
     try:
         if given and not resume and (folder / FILE).exists():
             raise CourseError(f"{folder} holds a run already. Go on with it (--resume) or choose another folder (--out).")
-        while not given and folder.exists():
+        while not given and folder.exists():  # another run began in the same second
             folder = folder.with_name(f"{folder.name}-2")
         folder.mkdir(parents=True, exist_ok=True)
         if not given:
@@ -202,6 +202,8 @@ def _prepare(folder: Path | None, resume: bool) -> Path:
 
 
 def _point_latest(latest: Path, folder: Path) -> None:
+    # A new link replaces the old one in one step, so that runs/latest always exists. Where links are not allowed (Windows
+    # without developer mode, some file systems), a file with the folder's name takes its place.
     link = latest.with_name(f".latest-{os.getpid()}")
     try:
         link.unlink(missing_ok=True)

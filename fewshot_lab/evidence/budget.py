@@ -1,4 +1,4 @@
-"""What a budget buys: offers measured once, read between the measured numbers of labels, and the best of them for a price."""
+"""What a budget buys: what arms measured at a few numbers of labels cost, and the best of them within some minutes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,57 +9,73 @@ from ..training import Estimate
 
 
 @dataclass(frozen=True)
-class Offer:
-    """What was measured for a package of stages: at each number of labels its accuracy, and the seconds of computing."""
+class MeasuredArm:
+    """An arm's accuracy and its seconds of computing at each number of labels, in increasing order."""
 
     labels: tuple[int, ...]
     accuracy: tuple[Estimate, ...]
     seconds: tuple[float, ...]
 
     def at(self, labels: int) -> tuple[Estimate, float]:
-        """Accuracy and seconds at a number of labels, read on a line in log2(labels) between the measured ones.
+        """Accuracy and seconds at a number of labels, interpolated linearly in log2(labels).
 
-        Raises ValueError outside of their range: nothing is known there.
+        Raises ValueError outside of the measured range: nothing is known there.
         """
         if not self.labels[0] <= labels <= self.labels[-1]:
             raise ValueError(f"Measured from {self.labels[0]} to {self.labels[-1]} labels, not at {labels}.")
-        x, places = np.log2(labels), np.log2(self.labels)
+        x, measured = np.log2(labels), np.log2(self.labels)
 
-        def read(values) -> float:
-            return float(np.interp(x, places, values))
+        def interpolate(values) -> float:
+            return float(np.interp(x, measured, values))
 
-        ends = {end: read([getattr(value, end) for value in self.accuracy]) for end in ("mean", "low", "high")}
-        return Estimate(**ends, n=min(value.n for value in self.accuracy), unit="accuracy"), read(self.seconds)
+        ends = {end: interpolate([getattr(value, end) for value in self.accuracy]) for end in ("mean", "low", "high")}
+        accuracy = Estimate(**ends, n=min(value.n for value in self.accuracy), unit="accuracy")
+        return accuracy, interpolate(self.seconds)
 
 
 @dataclass(frozen=True)
-class Purchase:
-    """Labels and a package: what they cost in minutes, of them at the machine, and the accuracy that they bring."""
+class Cost:
+    """What an arm with a number of labels costs in minutes, the machine's share of them, and the accuracy that it reaches."""
 
-    package: str
+    arm: str
     labels: int
     minutes: float
     machine: float
     accuracy: Estimate
 
 
-def purchase(offers: dict[str, Offer], package: str, labels: int, *, per_label: float, scale: float = 1.0) -> Purchase:
-    """A package with so many labels and its price; per_label: seconds of a person; scale: of our machine's seconds."""
-    accuracy, seconds = offers[package].at(labels)
-    machine = scale * seconds / 60
-    return Purchase(package, labels, labels * per_label / 60 + machine, machine, accuracy)
+def cost(arms: dict[str, MeasuredArm], arm: str, labels: int, *, per_label: float, scale: float = 1.0) -> Cost:
+    """The cost of one arm with a number of labels.
 
-
-def best_purchases(
-    offers: dict[str, Offer], counts: Sequence[int], budget: float, *, per_label: float, scale: float = 1.0
-) -> list[Purchase]:
-    """The most accurate purchase of every package within `budget` minutes, the best first; a package too dear is left out.
-
-    counts: the numbers of labels on sale. Of equally accurate purchases the cheaper one is taken.
+    Args:
+        arms: the measured arms by name.
+        arm: the name of one of them.
+        labels: how many labels, within the measured range.
+        per_label: a person's seconds for one label.
+        scale: how many times the measured seconds the machine takes.
     """
-    chosen = []
-    for package in offers:
-        prices = [purchase(offers, package, labels, per_label=per_label, scale=scale) for labels in counts]
-        within = [price for price in prices if price.minutes <= budget]
-        chosen += [max(within, key=lambda price: (price.accuracy.mean, -price.minutes))] if within else []
-    return sorted(chosen, key=lambda price: (-price.accuracy.mean, price.minutes))
+    accuracy, seconds = arms[arm].at(labels)
+    machine = scale * seconds / 60
+    return Cost(arm, labels, labels * per_label / 60 + machine, machine, accuracy)
+
+
+def best_within(
+    arms: dict[str, MeasuredArm], counts: Sequence[int], budget: float, *, per_label: float, scale: float = 1.0
+) -> list[Cost]:
+    """Each arm at the number of labels with which it is most accurate within the budget, the best arm first.
+
+    An arm that is too expensive at every number of labels is left out; among equally accurate choices the cheaper wins.
+
+    Args:
+        arms: the measured arms by name.
+        counts: the numbers of labels to choose from.
+        budget: minutes.
+        per_label: a person's seconds for one label.
+        scale: how many times the measured seconds the machine takes.
+    """
+    best = []
+    for arm in arms:
+        costs = [cost(arms, arm, labels, per_label=per_label, scale=scale) for labels in counts]
+        within = [one for one in costs if one.minutes <= budget]
+        best += [max(within, key=lambda one: (one.accuracy.mean, -one.minutes))] if within else []
+    return sorted(best, key=lambda one: (-one.accuracy.mean, one.minutes))

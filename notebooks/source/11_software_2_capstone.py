@@ -342,10 +342,10 @@ bought = {k: pipeline.measure(PACKAGES, shots=k, **settings) for k in COUNTS if 
 bought[SHOTS] = {name: measured[name] for name in PACKAGES}
 
 
-def on_sale(package):
-    """What a package brings and takes at each number of labels."""
+def measured_arm(package):
+    """A package's accuracy and seconds at each number of labels."""
     rows = [bought[k][package] for k in COUNTS]
-    return budget.Offer(
+    return budget.MeasuredArm(
         labels=tuple(k * len(task.classes) for k in COUNTS),
         accuracy=tuple(
             lab.mean_interval([row["test_accuracy"] for row in some], unit="accuracy")
@@ -355,14 +355,14 @@ def on_sale(package):
     )
 
 
-offers = {package: on_sale(package) for package in PACKAGES}
+packages = {package: measured_arm(package) for package in PACKAGES}
 
 # %% [markdown]
 # You have some minutes, and so many seconds go into one label. What do you buy? Between the measured numbers of labels the curves are
 # read on a straight line. Then make the machine slower: a network like one of today takes a thousand times our seconds.
 
 # %%
-lab.widgets.BudgetExplorer(offers, len(task.classes))
+lab.widgets.BudgetExplorer(packages, len(task.classes))
 
 # %% [markdown]
 # The same in the unit of this course. How many labels is one label worth once the last package is run?

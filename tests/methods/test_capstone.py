@@ -195,45 +195,45 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
 # what a budget buys
 
 
-def offers():
-    def sale(*means, seconds=6.0):
+def arms():
+    def arm(*means, seconds=6.0):
         values = tuple(Estimate(m, m - 0.02, m + 0.02, 5) for m in means)
-        return budget.Offer((20, 50, 200), values, (seconds, 2 * seconds, 3 * seconds))
+        return budget.MeasuredArm((20, 50, 200), values, (seconds, 2 * seconds, 3 * seconds))
 
-    return {"labels only": sale(0.6, 0.7, 0.9), "augmentation": sale(0.7, 0.8, 0.9, seconds=60.0)}
+    return {"labels only": arm(0.6, 0.7, 0.9), "augmentation": arm(0.7, 0.8, 0.9, seconds=60.0)}
 
 
-def test_an_offer_is_exact_where_it_was_measured_and_between_its_neighbours_elsewhere():
-    offer = offers()["labels only"]
-    assert offer.at(50) == (Estimate(0.7, pytest.approx(0.68), pytest.approx(0.72), 5, "accuracy"), 12.0)
-    value, seconds = offer.at(100)
+def test_an_arm_is_exact_where_it_was_measured_and_between_its_neighbours_elsewhere():
+    arm = arms()["labels only"]
+    assert arm.at(50) == (Estimate(0.7, pytest.approx(0.68), pytest.approx(0.72), 5, "accuracy"), 12.0)
+    value, seconds = arm.at(100)
     assert value.mean == pytest.approx(0.8) and seconds == pytest.approx(15.0)  # halfway in log2
     for labels in (19, 201):
         with pytest.raises(ValueError, match="20 to 200"):
-            offer.at(labels)
+            arm.at(labels)
 
 
 @given(st.floats(1, 200), st.floats(0.5, 120), st.sampled_from([1.0, 10.0, 100.0]))
-def test_the_best_purchases_are_within_the_budget_and_none_within_it_is_better(minutes, per_label, scale):
+def test_the_best_choices_are_within_the_budget_and_none_within_it_is_better(minutes, per_label, scale):
     counts, prices = range(20, 201, 10), {"per_label": per_label, "scale": scale}
-    best = {price.package: price for price in budget.best_purchases(offers(), counts, minutes, **prices)}
-    for package in offers():
+    best = {one.arm: one for one in budget.best_within(arms(), counts, minutes, **prices)}
+    for arm in arms():
         for labels in counts:
-            other = budget.purchase(offers(), package, labels, **prices)
+            other = budget.cost(arms(), arm, labels, **prices)
             if other.minutes <= minutes:
-                assert best[package].accuracy.mean >= other.accuracy.mean
-    assert all(price.minutes <= minutes for price in best.values())
-    means = [price.accuracy.mean for price in budget.best_purchases(offers(), counts, minutes, **prices)]
+                assert best[arm].accuracy.mean >= other.accuracy.mean
+    assert all(one.minutes <= minutes for one in best.values())
+    means = [one.accuracy.mean for one in budget.best_within(arms(), counts, minutes, **prices)]
     assert means == sorted(means, reverse=True)
 
 
 def test_every_control_of_the_budget_changes_what_is_seen_and_it_has_a_still(every_control_answers):
-    every_control_answers(lab.widgets.BudgetExplorer(offers(), 10))
+    every_control_answers(lab.widgets.BudgetExplorer(arms(), 10))
 
 
 def test_the_budget_says_what_was_bought_what_it_cost_and_what_would_have_been_best():
-    shown = lab.widgets.BudgetExplorer(offers(), 10, budget=20, per_label=12)
-    shown.controls["labels"].value, shown.controls["package"].value = 10, "augmentation"
+    shown = lab.widgets.BudgetExplorer(arms(), 10, budget=20, per_label=12)
+    shown.controls["labels"].value, shown.controls["arm"].value = 10, "augmentation"
     assert "100 labels and “augmentation” for 22.5 of 20 minutes: more than you have" in html.unescape(shown.output.value)
     shown.controls["scale"].value = "1,000 times"
     assert "The best purchase: 20 labels" not in shown.output.value and "as cheap as your budget" in shown.output.value

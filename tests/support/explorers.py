@@ -68,11 +68,11 @@ def entity():
     return lab.widgets.EntityExplorer(some, {"clumsy": clumsy, "looks up": found})
 
 
-def purchases():
-    def offer(*means):
-        return budget.Offer((20, 50, 200), tuple(Estimate(m, m - 0.02, m + 0.02, 5) for m in means), (6.0, 12.0, 18.0))
+def budgets():
+    def arm(*means):
+        return budget.MeasuredArm((20, 50, 200), tuple(Estimate(m, m - 0.02, m + 0.02, 5) for m in means), (6.0, 12.0, 18.0))
 
-    return lab.widgets.BudgetExplorer({"labels only": offer(0.6, 0.7, 0.9), "augmentation": offer(0.7, 0.8, 0.9)}, 10)
+    return lab.widgets.BudgetExplorer({"labels only": arm(0.6, 0.7, 0.9), "augmentation": arm(0.7, 0.8, 0.9)}, 10)
 
 
 EXPLORERS = {
@@ -88,5 +88,5 @@ EXPLORERS = {
     "latent": latent,
     "prompt": prompt,
     "entity": entity,
-    "budget": purchases,
+    "budget": budgets,
 }
