@@ -70,7 +70,7 @@ class PromptExplorer(Explorer):
         for text, share, right, row in zip(self.texts, scores.softmax(1), self.right(scores), self.rows, strict=True):
             shares = [Markup("<b><u>{:.2f}</u></b>" if p == share.max() else "{:.2f}").format(p) for p in share.tolist()]
             label = self.task.classes[self.task.validation_labels[row]]
-            rows.append((text, *shares, f"{'✓' if right else '✗'} {label}"))
+            rows.append((text, *shares, f"{'✓' if right else '✗'}\N{NO-BREAK SPACE}{label}"))
         told = say(
             "{right} of {count} right. The numbers: each word's share among the label words.",
             right=int(self.right(scores).sum()),

@@ -19,7 +19,8 @@ from places import ROOT
 
 PICTURES = ROOT / "runs" / "browser"
 OURS = ".jp-OutputArea-output"  # what the course puts into a notebook; all around it is JupyterLab's own
-ERROR = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']"
+# JupyterLab 4.6 shows an error under the MIME type of stderr, earlier versions under one of its own.
+ERROR = ".jp-RenderedText:is([data-mime-type$='.error'], [data-mime-type$='.stderr']:has-text('Error'))"
 WAIT = 60_000  # milliseconds, for a busy machine
 
 
@@ -122,7 +123,7 @@ def write_explorers(course: Path) -> str:
     from explorers import EXPLORERS
 
     new = nbformat.v4.new_code_cell
-    cells = [new(f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r})\nfrom explorers import EXPLORERS")]
+    cells = [new(f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom explorers import EXPLORERS")]
     cells += [new(f"EXPLORERS[{name!r}]()") for name in EXPLORERS]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     name = "every_explorer.ipynb"
