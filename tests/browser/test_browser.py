@@ -20,12 +20,16 @@ from browser import (
     write_explorers,
 )
 from explorers import EXPLORERS
+from places import ROOT
 
+from fewshot_lab.course import landing, progress
 from fewshot_lab.course.chapters import chapters, read_notebook
 from fewshot_lab.course.page import page as results_page
 from fewshot_lab.course.run import _as_files as as_files
 from fewshot_lab.evidence.records import recorded
 from fewshot_lab.evidence.runs import ChapterRun, Run
+from fewshot_lab.grading.grade import Graded, Mark
+from fewshot_lab.grading.pages import feedback_page, summary_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
@@ -233,6 +237,34 @@ def test_every_chapter_runs_and_every_explorer_in_it_answers(id, open_notebook, 
         explorer.scroll_into_view_if_needed()
         picture(page, f"chapter_{id}_explorer_{number}")
     assert violations(page, OURS) == []
+
+
+def graded() -> Graded:
+    marks = [
+        Mark("a", "Accuracy", 0.0, 1.0, status, "A sentence.", [f"Smallest failing case:\n  logits: {'1, ' * 40}"])
+        for status in ("passed", "failed", "not attempted", "stopped", "own code", "by hand")
+    ]
+    return Graded("Ann", "00", "x.ipynb", "", "graded", marks, answers={"a": "x = " + "y" * 200}, notes=["A note"])
+
+
+PAGES = {
+    "landing": lambda: landing.landing(progress.progress(), "/", str(ROOT)),
+    "feedback": lambda: feedback_page("Ann", [graded()]),
+    "summary": lambda: summary_page([graded()], []),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_on_a_phone_and_axe_finds_nothing_serious_in_either_theme(name, browser, tmp_path):
+    (tmp_path / "page.html").write_text(PAGES[name]())
+    page = new_page(browser, width=390, height=844)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, "it has to be moved sideways"
+        assert violations(page) == []
+        picture(page, f"{name}_{scheme}")
+    page.close()
 
 
 def test_the_results_of_a_run_and_its_chapters_fit_on_a_phone(browser, tmp_path):
