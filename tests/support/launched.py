@@ -2,11 +2,11 @@
 
 Alone, in several processes, or on a GPU.
 
-Usage: launched.py OUT [name ...]. Writes {name: what was found} of the cases named, all by default. A case of EXACT trains
-networks without batch norm on batches without random changes, so that it must end with the weights that one process finds; a
-case of CLOSE trains as the chapters do and returns numbers that must be near those of one process. A case of REFUSED asks
-several processes for what they cannot share and returns what is said. All work on the device that the environment names, which
-is pretended where it is not.
+Usage: launched.py OUT [name ...]. Writes {name: result} of the cases named, all by default. A case of EXACT trains networks
+without batch norm on batches without random changes, so that it must end with the weights of one process; a case of CLOSE
+trains as the chapters do and returns numbers that must be near those of one process. A case of REFUSED asks several processes
+for what they cannot share and returns the error's message. All work on the device that the environment names, which is
+pretended where there is none.
 """
 
 import contextlib
@@ -51,25 +51,25 @@ from fewshot_lab.training import processes
 
 DEVICE = os.environ.get("FEWSHOT_LAB_DEVICE", "cpu")
 WORDS = ["animal", "plant", "food", "person", "artifact"]
-made: list[nn.Module] = []  # the networks that the methods have made
+networks: list[nn.Module] = []  # that the methods have made, the last one last
 
 
 def plain_net(classes: int = 64, *, size: int = 28, channels: int = 1, width: int = 16) -> nn.Module:
-    """In the place of a convolutional net: no batch norm, so that a share of a batch is treated as the whole is."""
-    made.append(nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, 24), nn.ReLU(), nn.Linear(24, classes)))
-    return made[-1]
+    """Instead of a convolutional net: it has no batch norm, so a share of a batch is treated as the whole is."""
+    networks.append(nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, 24), nn.ReLU(), nn.Linear(24, classes)))
+    return networks[-1]
 
 
 def plain_generator(*arguments, **options) -> nn.Module:
-    made.append(GENERATOR(*arguments, **options))
-    made[-1].layers[1] = made[-1].layers[4] = nn.Identity()
-    return made[-1]
+    networks.append(GENERATOR(*arguments, **options))
+    networks[-1].layers[1] = networks[-1].layers[4] = nn.Identity()
+    return networks[-1]
 
 
 def plain_text_net(*arguments) -> nn.Module:
-    made.append(TEXT_NET(*arguments))
-    made[-1].dropout = nn.Identity()
-    return made[-1]
+    networks.append(TEXT_NET(*arguments))
+    networks[-1].dropout = nn.Identity()
+    return networks[-1]
 
 
 def in_order(images: Tensor, generator) -> Tensor:
@@ -100,7 +100,7 @@ def weights(*networks: nn.Module) -> Tensor:
 def weights_after(call: Callable[[], object]) -> Tensor:
     """The weights of the network that a call made last."""
     call()
-    return weights(made[-1])
+    return weights(networks[-1])
 
 
 def student(answers: str, **options) -> Tensor:
@@ -175,9 +175,9 @@ def resumed() -> Tensor:
 
 
 def game() -> Tensor:
-    found = generation.fit_gan("digits", seed=0, steps=12, device=DEVICE)
-    losses = torch.tensor([found["history"].discriminator, found["history"].generator])
-    return torch.cat([losses.flatten(), weights(found["generator"], found["discriminator"])])
+    gan = generation.fit_gan("digits", seed=0, steps=12, device=DEVICE)
+    losses = torch.tensor([gan["history"].discriminator, gan["history"].generator])
+    return torch.cat([losses.flatten(), weights(gan["generator"], gan["discriminator"])])
 
 
 def from_scratch() -> Tensor:
@@ -286,8 +286,8 @@ def encoded() -> dict[str, float]:
 
 
 def tagged() -> dict[str, float]:
-    found = tagging.fit_tagger(count=40, seed=0, steps=25, batch_size=8, layers=2, test_count=60, device=DEVICE)
-    return {"accuracy": found["token_accuracy"]}
+    tagger = tagging.fit_tagger(count=40, seed=0, steps=25, batch_size=8, layers=2, test_count=60, device=DEVICE)
+    return {"accuracy": tagger["token_accuracy"]}
 
 
 CLOSE: dict[str, Callable[[], dict[str, float]]] = {
@@ -329,11 +329,11 @@ def soft_one_text() -> Tensor:
     return soft_prompts.tune_prompts(None, None, draws, draws, draws, torch.zeros(1, 4), steps=1)
 
 
-def differs(found: Tensor) -> float:
+def differs(values: Tensor) -> float:
     """How far this process's numbers are from the mean over all of them."""
-    mean = found.clone()
+    mean = values.clone()
     processes.all_reduce_mean([mean])
-    return (found - mean).abs().max().item()
+    return (values - mean).abs().max().item()
 
 
 def main(out: str, names: list[str]) -> None:
@@ -345,9 +345,9 @@ def main(out: str, names: list[str]) -> None:
             with torch.random.fork_rng([]):
                 for patch in PLAIN:
                     patch.start()
-                found = EXACT[name]()
+                values = EXACT[name]()
                 mock.patch.stopall()
-            report[name] = {"weights": found.flatten()[:: 1 + found.numel() // 400].tolist(), "differs": differs(found)}
+            report[name] = {"weights": values.flatten()[:: 1 + values.numel() // 400].tolist(), "differs": differs(values)}
         else:
             report[name] = CLOSE[name]() if name in CLOSE else REFUSED[name]()
     if processes.rank_and_world_size(DEVICE)[0] == 0:
