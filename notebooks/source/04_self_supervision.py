@@ -14,9 +14,9 @@
 # %% [markdown]
 # # 04 · Self-supervision
 #
-# Labels are dear, images are cheap. Self-supervised learning (自监督学习) makes a task out of images *without* labels, learns
+# Labels are expensive, images are cheap. Self-supervised learning (自监督学习) makes a task out of images *without* labels, learns
 # features (特征) from it, and asks for a few labels at the very end. Augmentation comes back in a new role: it says which
-# images are to be the same.
+# images count as the same.
 #
 # **After this chapter you can** build the two best-known tasks without labels, rotation prediction and SimCLR, write the loss of
 # the second, judge features by a probe, and choose the views that make or break them.
@@ -46,8 +46,8 @@ SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))  # draws of the label
 print(f"{len(pool):,} images without labels, {len(task.classes)} classes to tell apart afterwards.")
 
 # %% [markdown]
-# The glyphs without labels hold many more characters than the task has classes, and none of the test's typefaces. Of the other
-# data sets they are the training images.
+# The unlabelled glyphs hold many more characters than the task has classes, and none of the test's typefaces. For the other
+# data sets, the unlabelled images are the training images.
 #
 # ## Predict
 
@@ -88,11 +88,11 @@ lab.predict(
 
 # %% exercise="rotation_batch"
 def rotation_batch(images):
-    """All images turned by 0, 90, 180 and 270 degrees counter-clockwise, and which turn each copy had.
+    """All images turned by 0, 90, 180 and 270 degrees, and the turn of each copy.
 
     images: float tensor (n, C, S, S). Returns two tensors: the copies (4 n, C, S, S), first all
-    images as they are, then all images turned by 90 degrees, and so on; and the turns (4 n,), whole
-    numbers 0, 1, 2, 3.
+    images as they are, then all images turned by 90 degrees counter-clockwise, and so on; and the
+    turns (4 n,), whole numbers 0, 1, 2, 3.
     """
     ### BEGIN SOLUTION
     copies = torch.cat([torch.rot90(images, turns, dims=(-2, -1)) for turns in range(4)])
@@ -105,7 +105,7 @@ def rotation_batch(images):
 #
 # Cover the numbers with your hand. For which images can you tell the turn?
 
-# %%
+# %% folded=true
 rotate = lab.yours_or_ours(rotation_batch)
 copies, turns = rotate(task.test_images[torch.linspace(0, len(task.test_images) - 1, 8).long()])
 lab.figures.images(
@@ -119,9 +119,13 @@ lab.figures.images(
 )
 
 # %% [markdown]
+# Most characters have one upright position. That is what the network has to learn.
+
+# %% [markdown]
 # ## Measure it
 #
-# Train the small net of chapter 02 on this task, without a single label.
+# Train the small net of chapter 02 on this task, without a single label. The loop is the one of chapter 02 with another
+# `augment`, which `contrastive.rotation_prediction` holds: it turns each batch in all four ways, and the turns are its labels.
 
 # %%
 steps = lab.quick_or_full(200, 2000)
@@ -129,12 +133,10 @@ rotation_encoder, history = contrastive.rotation_prediction(
     pool, rotate=rotate, steps=steps, seed=SEED, progress=True
 )
 late = history.losses[-steps // 10 :]
-print(
-    f"Loss {sum(late) / len(late):.2f} at the end; guessing among four turns has {math.log(4):.2f}."
-)
+print(f"Loss {sum(late) / len(late):.2f} at the end, {math.log(4):.2f} for a guess among four.")
 
 # %% [markdown]
-# It learns its task. Whether the features are of any use for *yours* is another question. Keep it until the probes.
+# It learns its task. Whether the features are of any use for *yours* is another question. The probes below answer it.
 #
 # ## Derive: SimCLR
 #
@@ -148,13 +150,15 @@ print(
 # This is NT-Xent, the cross-entropy with temperature $\tau$ (温度) over $2B - 1$ candidates (Chen et al. 2020). Before any
 # training all similarities are about equal, so that $\ell_i \approx \log(2B-1)$.
 #
-# What counts as "the same" is decided by the changes and by nothing else. First the change of chapter 02 that suits these images.
+# What counts as "the same" is decided by the changes and by nothing else. Start with the change of chapter 02 that suits these
+# images.
 
 # %%
 VIEWS = [("affine", 0.25)]  # the policies of a view with their strengths, one after the other
 generator = torch.Generator().manual_seed(SEED)
 eight = pool[torch.randperm(len(pool), generator=generator)[:8]]
 first, second = (contrastive.view(eight, VIEWS, generator) for _ in range(2))
+
 lab.figures.images(
     torch.cat([eight, first, second]),
     ["image"] * 8 + ["view 1"] * 8 + ["view 2"] * 8,
@@ -168,12 +172,12 @@ lab.figures.images(
 # %% [markdown]
 # ## Write it: the pairs
 #
-# The $2B$ views stand in one batch: first the first views of all images, then the second views in the same order.
+# The $2B$ views are in one batch: first the first views of all images, then the second views in the same order.
 
 
 # %% exercise="positive_pairs"
 def positive_pairs(batch):
-    """In which row the other view of each row stands.
+    """For each row, the number of the row that holds the other view of the same image.
 
     batch: the number of images B. Rows 0 to B-1 are the first views, rows B to 2B-1 the second
     views in the same order. Returns whole numbers (2 B,).
@@ -203,13 +207,16 @@ def similarity_matrix(z):
     ### END SOLUTION
 
 
+# %% [markdown]
+# The loss needs both parts. These are your functions, or the course's as long as yours do not pass.
+
 # %%
 pairs_of, similarities_of = lab.yours_or_ours(positive_pairs), lab.yours_or_ours(similarity_matrix)
 
 # %% [markdown]
 # ## Write it: the loss
 #
-# You have both parts: `similarities_of` and `pairs_of` are yours, or the course's as long as yours do not pass.
+# Put them together: `similarities_of` gives the logits, `pairs_of` the right answers.
 
 
 # %% exercise="nt_xent"
@@ -228,8 +235,9 @@ def nt_xent(z, temperature):
 # %% [markdown]
 # ## Measure it
 #
-# Train with this loss, on 128 images and so 256 views a step. Over the encoder sits a small head that only serves the loss; it is
-# thrown away afterwards, and the features are what the encoder gives.
+# Train with this loss, on 128 images and so 256 views a step. It is the loop of chapter 02 with two changes, which
+# `contrastive.simclr` holds: `augment` makes two views of every image, and `loss` is NT-Xent. On top of the encoder is a small
+# head that serves the loss only; it is thrown away afterwards, and the features are what the encoder returns.
 
 # %%
 loss = lab.yours_or_ours(nt_xent)
@@ -246,28 +254,25 @@ print(
 # %% [markdown]
 # ## See: the map before and after
 #
-# Test images on a map of their features, by the two directions in which these spread most (principal components, 主成分). Point at a
-# letter to see its image, or choose one with the slider, and compare its neighbours before and after.
+# The map shows test images by the two directions in which their features vary most (principal components, 主成分). Point at
+# a letter to see its image, or choose one with the slider, and compare its neighbours before and after training.
 
 # %%
 lab.runtime.seed_everything(SEED)
 random_encoder = contrastive.encoder(pool.shape[-1])
 encoders = {"random": random_encoder, "rotation": rotation_encoder, "SimCLR": simclr_encoder}
 features = {name: linear_probe.embedded(task, encoder) for name, encoder in encoders.items()}
-some = torch.randperm(
-    len(features["SimCLR"].test_labels), generator=torch.Generator().manual_seed(SEED)
-)[:200]
-maps = {
-    "before": features["random"].test_images[some],
-    "after": features["SimCLR"].test_images[some],
-}
+generator = torch.Generator().manual_seed(SEED)
+some = torch.randperm(len(features["SimCLR"].test_labels), generator=generator)[:200]
+before, after = (features[name].test_images[some] for name in ("random", "SimCLR"))
+maps = {"before": before, "after": after}
 
 lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], task.classes, maps)
 
 # %% [markdown]
 # ## Write it: nearest neighbours
 #
-# The simplest judge of features asks the nearest labelled images. Each of the $k$ nearest votes for its own class with the weight
+# The simplest test of features asks the nearest labelled images. Each of the $k$ nearest votes for its own class with the weight
 # $\exp(s / 0.1)$, where $s$ is its cosine similarity (Wu et al. 2018).
 
 
@@ -289,75 +294,73 @@ def nearest_labels(features, labels, queries, k, classes):
 # %% [markdown]
 # ## Measure it: probes
 #
-# The usual judge is the **linear probe** (线性探测): the encoder is frozen, and only a linear classifier sees the labels. What it
-# cannot separate, the features do not hold in a simple form. Every draw of labels is the same for all encoders.
+# The usual test is the **linear probe** (线性探测): the encoder is frozen, and only a linear classifier sees the labels. What it
+# cannot separate, the features do not hold in a simple form. Every draw of the labels is the same for all encoders.
 
 # %%
 nearest = lab.yours_or_ours(nearest_labels)
-linear, neighbours = {}, {}
-for name in lab.progress_bar(list(features), "encoders"):
-    for k in SHOTS:
-        linear[name, k] = [
-            linear_probe.linear_probe(features[name], shots=k, seed=seed) for seed in SEEDS
-        ]
-        neighbours[name, k] = [
-            linear_probe.neighbours_probe(features[name], shots=k, seed=seed, nearest=nearest)
-            for seed in SEEDS
-        ]
+
+
+def probed(features, shots, seed):
+    """Test accuracy of both probes on one draw of the labels."""
+    draw = {"shots": shots, "seed": seed}
+    return {
+        "test_accuracy": linear_probe.linear_probe(features, **draw),
+        "by_neighbours": linear_probe.neighbours_probe(features, **draw, nearest=nearest),
+    }
+
+
+GRID = {"seeds": SEEDS, "axis": "shots", "at": SHOTS, "unit": "accuracy"}
+kinds = {name: {"features": embedded} for name, embedded in features.items()}
+probes = lab.arms(probed, kinds, **GRID, jobs=1, description="probes")
 
 # %% [markdown]
-# To compare with: the same net trained on the K labels alone, without augmentation and with the right one of chapter 02, and
-# trained on from SimCLR's weights at 5 labels per class, for later.
+# To compare with: the same net trained on the K labels alone, without augmentation and with the right one of chapter 02. And,
+# for later, the same **fine-tuned** (微调) at 5 labels per class: it starts from SimCLR's weights. Here the loop of chapter 02 is
+# unchanged; `linear_probe.fit_from` only chooses the weights from which it starts.
 
 # %%
+ARMS = {"plain": {}, "augmented": {"policy": "affine", "strength": 0.25}}
+FIT = {"dataset": DATASET, "steps": lab.quick_or_full(120, 600)}
 start = {name: tensor.cpu() for name, tensor in simclr_encoder.state_dict().items()}
-ARMS = {"plain": ("none", 0.0), "augmented": ("affine", 0.25)}
-common = {"dataset": DATASET, "steps": lab.quick_or_full(120, 600)}
-grid = [
-    {**common, "shots": k, "seed": seed, "policy": policy, "strength": strength, "start": begin}
-    for policy, strength in ARMS.values()
-    for begin, all_shots in ((None, SHOTS), (start, [5]))
-    for k in all_shots
-    for seed in SEEDS
-]
-rows = lab.sweep(linear_probe.fit_from, grid)
-
-
-def trained(arm, shots, pretrained=False):
-    """One test accuracy per draw of the labels, with an arm's augmentation, from scratch or from SimCLR's weights."""
-    chosen = [row for row in rows if row["policy"] == ARMS[arm][0] and row["shots"] == shots]
-    return [row["test_accuracy"] for row in chosen if (row["start"] is not None) == pretrained]
-
+scratch = lab.arms(linear_probe.fit_from, ARMS, **GRID, **FIT)
+tuned = lab.arms(linear_probe.fit_from, ARMS, seeds=SEEDS, shots=5, start=start, **FIT)
 
 # %% [markdown]
 # And features from outside: EfficientNet-Lite0, trained on 1.3 million labelled photographs. It is slow here, so it sees 40
 # training images per class and 300 test images, enlarged to 128 pixels; its features are kept in the cache folder.
 
 # %%
-from fewshot_lab.data import ImageTask
+from dataclasses import replace
+
 from fewshot_lab.models.efficientnet import lite0_features
 
 images, labels = task.draw(lab.quick_or_full(40, smoke=20), SEED)
-rows_test = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(SEED))[
-    : lab.quick_or_full(300, smoke=20)
-]
-both_parts = torch.cat([images, task.test_images[rows_test]])
+order = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(SEED))
+rows = order[: lab.quick_or_full(300, smoke=20)]
+some = replace(
+    task,
+    train_images=images,
+    train_labels=labels,
+    test_images=task.test_images[rows],
+    test_labels=task.test_labels[rows],
+)
+
+# %% [markdown]
+# Its features are probed like the others, where its weights are at hand.
+
+
+# %%
+def with_a_bar(batches):
+    return lab.progress_bar(batches, "batches")
+
+
 try:
-    z = lite0_features(
-        both_parts, device=DEVICE, progress=lambda batches: lab.progress_bar(batches, "batches")
-    )
-    photographs = ImageTask(
-        task.name,
-        task.classes,
-        z[: len(images)],
-        labels,
-        z[len(images) :],
-        task.test_labels[rows_test],
-    )
-    for k in SHOTS:
-        linear["EfficientNet", k] = [
-            linear_probe.linear_probe(photographs, shots=k, seed=seed) for seed in SEEDS
-        ]
+    both_parts = torch.cat([some.train_images, some.test_images])
+    z = lite0_features(both_parts, device=DEVICE, progress=with_a_bar)
+    photographs = replace(some, train_images=z[: len(images)], test_images=z[len(images) :])
+    kinds = {"EfficientNet": {"features": photographs}}
+    probes |= lab.arms(probed, kinds, **GRID, jobs=1, description="probes")
 except lab.CourseError as error:
     print(f"Without EfficientNet-Lite0, whose weights are not here: {error}")
 
@@ -367,18 +370,15 @@ except lab.CourseError as error:
 # Compare at 1 label per class, where labels alone can do least. Then see what 20 labels change. One thing flatters SimCLR a
 # little: its temperature and learning rate were once chosen by probes on these glyphs. The other arms have chapter 02's settings.
 
-# %%
-curves = {
-    f"probe: {name}": [linear[name, k] for k in SHOTS]
-    for name in dict.fromkeys(name for name, _ in linear)
-}
-curves |= {f"from scratch, {arm}": [trained(arm, k) for k in SHOTS] for arm in ARMS}
-at_five = {name: lab.mean_interval(values[1]) for name, values in curves.items()}
-ranked = sorted(at_five, key=lambda name: -at_five[name].mean)
+# %% folded=true
+lines = {f"probe: {name}": probes.curve(name) for name in probes.rows}
+lines |= {f"from scratch, {name}": scratch.curve(name) for name in ARMS}
+at_five = {name: estimates[SHOTS.index(5)].mean for name, (_, estimates) in lines.items()}
+ranked = sorted(at_five, key=at_five.get, reverse=True)
 lab.figures.curves(
-    {name: (SHOTS, [lab.mean_interval(values) for values in curves[name]]) for name in ranked},
+    {name: lines[name] for name in ranked},
     title="At 5 labels per class: "
-    + ", then ".join(f"“{name}” {at_five[name].mean:.2f}" for name in ranked[:2]),
+    + ", then ".join(f"“{name}” {at_five[name]:.2f}" for name in ranked[:2]),
     x="labels per class",
     y="test accuracy",
     log_x=True,
@@ -386,64 +386,56 @@ lab.figures.curves(
     limits=(0, 1.02),
     caption=f"{task.name}. Band: 95 % interval over {len(SEEDS)} draws of the labels, one encoder "
     "each. In order of the accuracy at 5.",
-    alt="Test accuracy at 5 labels per class: "
-    + ", ".join(f"{name} {at_five[name].mean:.2f}" for name in ranked)
-    + ".",
 )
 
+# %% [markdown]
+# The legend lists the lines in their order at 5 labels. Which of them keep their place at 1 label and at 20?
+
 # %%
-probed = {
-    name.removeprefix("probe: "): value.mean
-    for name, value in at_five.items()
-    if name.startswith("probe")
-}
-lab.recall(
-    "features",
-    ", ".join(
-        f"{name} {value:.2f}" for name, value in sorted(probed.items(), key=lambda item: -item[1])
-    ),
-)
+best_first = sorted(probes.rows, key=lambda name: probes.mean(name, 5), reverse=True)
+lab.recall("features", ", ".join(f"{name} {probes.mean(name, 5):.2f}" for name in best_first))
 
 # %%
 lab.record(
-    **{f"probe_{name.lower()}_k{k}": values for (name, k), values in linear.items()},
-    **{f"supervised_{arm}_k{k}": trained(arm, k) for arm in ARMS for k in SHOTS},
-    unit="accuracy",
+    **{
+        f"probe_{name.lower()}_k{k}": probes.interval(name, k)
+        for name in probes.rows
+        for k in SHOTS
+    },
+    **{f"supervised_{name}_k{k}": scratch.interval(name, k) for name in ARMS for k in SHOTS},
     headline="probe_simclr_k5",
 )
 
 # %% [markdown]
-# A linear probe may weigh features, nearest neighbours take them as they are. Do both judges favour the same encoder?
+# A linear probe may weigh features, nearest neighbours take them as they are. Do both favour the same encoder?
 
-# %%
-judges = {"linear": linear, "neighbours": neighbours}
-judged = {
-    f"{name}, {judge}": lab.mean_interval(found[name, 5])
+# %% folded=true
+RESULTS = {"linear probe": "test_accuracy", "neighbours": "by_neighbours"}
+by_probe = {
+    f"{name}, {probe}": probes.interval(name, 5, of=result)
     for name in encoders
-    for judge, found in judges.items()
+    for probe, result in RESULTS.items()
 }
-first = {judge: max(encoders, key=lambda name: judged[f"{name}, {judge}"].mean) for judge in judges}
+best = {
+    probe: max(encoders, key=lambda name: by_probe[f"{name}, {probe}"].mean) for probe in RESULTS
+}
 lab.figures.bars(
-    judged,
-    title="Best: "
-    + ", ".join(
-        f"{name} by {judge} ({judged[f'{name}, {judge}'].mean:.2f})"
-        for judge, name in first.items()
+    by_probe,
+    title="Best features by "
+    + ", by ".join(
+        f"{probe}: {name} ({by_probe[f'{name}, {probe}'].mean:.2f})" for probe, name in best.items()
     ),
     x="test accuracy at 5 labels per class",
     line=1 / len(task.classes),
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: guessing. "
     "Five neighbours vote.",
-    alt="Test accuracy at 5 labels per class: "
-    + ", ".join(f"{name} {value.mean:.2f}" for name, value in judged.items())
-    + ".",
 )
 
 # %%
-lab.record(neighbours_simclr_k5=neighbours["SimCLR", 5], unit="accuracy")
+lab.record(neighbours_simclr_k5=probes.interval("SimCLR", 5, of="by_neighbours", unit="accuracy"))
 
 # %% [markdown]
-# A pretext task can be learned well and teach little. To tell turns, it is enough to know what stands upright in general.
+# A pretext task can be learned well and teach little. To tell turns, it is enough to know how characters stand upright in general.
 # Does rotation prediction do better than no training at all?
 
 # %%
@@ -452,9 +444,7 @@ lab.verdict(
     "Features of rotation prediction are better than random ones.",
     [
         lab.Evidence(
-            "rotation - random, 5 labels per class",
-            lab.paired_difference(linear["rotation", 5], linear["random", 5]),
-            ">",
+            "rotation - random, 5 labels per class", probes.gain("rotation", 5, over="random"), ">"
         )
     ],
 )
@@ -462,9 +452,9 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: which views make or break it
 #
-# Views tell the network what to ignore. Too little, and the pairs are found by some detail that says nothing about the class. Too
-# much, and the class itself is ignored: a network that must not tell a letter from its mirror image cannot tell b from d (Tian et
-# al. 2020). Short trainings, everything the same but the views.
+# Views tell the network what to ignore. Too little, and the pairs are recognised by some detail that says nothing about the
+# class. Too much, and the class itself is ignored: a network that must not tell a letter from its mirror image cannot tell b from
+# d (Tian et al. 2020). These are short trainings by the same `contrastive.simclr`; only the views differ.
 
 # %%
 ABLATION = {
@@ -476,62 +466,54 @@ ABLATION = {
     "affine and flip": [("affine", 0.25), ("flip", 1.0)],
     "affine and D4": [("affine", 0.25), ("d4", 1.0)],
 }
-ENCODER_SEEDS = SEEDS[: lab.quick_or_full(3, 10, smoke=1)]
-short = {"dataset": DATASET, "shots": 5, "draws": SEEDS, "steps": lab.quick_or_full(70, 1000)}
-grid = [
-    {**short, "views": views, "seed": seed} for views in ABLATION.values() for seed in ENCODER_SEEDS
-]
-ablated = lab.sweep(linear_probe.fit_views, grid)
-by_views = {
-    name: [row["test_accuracy"] for row in ablated if row["views"] == views]
-    for name, views in ABLATION.items()
+TRAININGS = {
+    "seeds": SEEDS[: lab.quick_or_full(3, 10, smoke=1)],
+    "steps": lab.quick_or_full(70, 1000),
 }
+PROBES = {"dataset": DATASET, "shots": 5, "draws": SEEDS, "unit": "accuracy"}
+kinds = {name: {"views": views} for name, views in ABLATION.items()}
+ablated = lab.arms(linear_probe.fit_views, kinds, **TRAININGS, **PROBES)
 
-# %%
-seen = {name: lab.mean_interval(values) for name, values in by_views.items()}
-best, worst = (choose(seen, key=lambda name: seen[name].mean) for choose in (max, min))
-untrained = sum(linear["random", 5]) / len(SEEDS)
+# %% [markdown]
+# A bar to the left of the dashed line: views that are worse than no training at all.
+
+# %% folded=true
+untrained = probes.mean("random", 5)
+best, worst = (choose(ABLATION, key=ablated.mean) for choose in (max, min))
 lab.figures.bars(
-    seen,
-    title=f"Best views: “{best}” ({seen[best].mean:.2f}). Worst: “{worst}” "
-    f"({seen[worst].mean:.2f})",
+    {name: ablated.interval(name) for name in ABLATION},
+    title=f"Best views: “{best}” ({ablated.mean(best):.2f}). Worst: “{worst}” "
+    f"({ablated.mean(worst):.2f})",
     x="test accuracy of a linear probe, 5 labels per class",
     line=untrained,
-    caption=f"{short['steps']} steps each. Mean and 95 % interval over {len(ENCODER_SEEDS)} "
-    "trainings. Dashed: random features.",
-    alt="Accuracy by views: "
-    + ", ".join(f"{name} {value.mean:.2f}" for name, value in seen.items())
-    + ".",
+    caption=f"{TRAININGS['steps']} steps each. Mean and 95 % interval over "
+    f"{len(ablated.seeds)} trainings. Dashed: random features.",
 )
 
+# %% [markdown]
+# Which changes keep the class, and which lose it? Compare with what you predicted.
+
 # %%
-worse = [name for name in seen if seen[name].mean < seen["no change"].mean]
+worse = [name for name in ABLATION if ablated.mean(name) < ablated.mean("no change")]
 lab.recall("views", f"worse than no change at all: {', '.join(worse) or 'none of them'}")
 
 # %%
 lab.record(
-    **{f"views_{name.replace(' ', '_').lower()}_k5": values for name, values in by_views.items()},
-    unit="accuracy",
+    **{f"views_{name.replace(' ', '_').lower()}_k5": ablated.interval(name) for name in ABLATION}
 )
 
 # %% [markdown]
 # Two questions to the same trainings, in pairs of equal seeds.
 
 # %%
+above_untrained = [value - untrained for value in ablated.values("no change")]
 lab.verdict(
     "views-must-change",
     "SimCLR learns from views that change the image, and next to nothing from views that do not.",
     [
+        lab.Evidence("all affine - no change", ablated.gain("all affine", over="no change"), ">"),
         lab.Evidence(
-            "all affine - no change",
-            lab.paired_difference(by_views["all affine"], by_views["no change"]),
-            ">",
-        ),
-        lab.Evidence(
-            "no change - random features",
-            lab.mean_interval([v - untrained for v in by_views["no change"]]),
-            "<",
-            0.05,
+            "no change - random features", lab.mean_interval(above_untrained, "accuracy"), "<", 0.05
         ),
     ],
 )
@@ -541,11 +523,7 @@ lab.verdict(
     "flips-break-views",
     "Flips and quarter turns in the views destroy what tells these classes apart.",
     [
-        lab.Evidence(
-            f"{name} - all affine",
-            lab.paired_difference(by_views[name], by_views["all affine"]),
-            "<",
-        )
+        lab.Evidence(f"{name} - all affine", ablated.gain(name, over="all affine"), "<")
         for name in ("affine and flip", "affine and D4")
     ],
 )
@@ -553,62 +531,58 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: both together
 #
-# Is augmentation a rival of self-supervision, or a partner? Two by two: with and without augmentation of the *labelled* images, with
-# and without SimCLR before. Once with a linear probe on frozen features, once with the whole net trained on from SimCLR's weights,
-# where nothing but the starting point differs.
+# Is augmentation a rival of self-supervision, or a partner? Two by two: with and without augmentation of the *labelled* images,
+# with and without SimCLR before. Once with a linear probe on frozen features, once fine-tuned, where nothing but the starting
+# point differs. One combination is still missing: a probe that also sees augmented copies of the labelled images.
+
 
 # %%
-policy, strength = ARMS["augmented"]
-both_probe = [
-    linear_probe.augmented_probe(
-        task, simclr_encoder, shots=5, seed=seed, policy=policy, strength=strength
-    )
-    for seed in lab.progress_bar(SEEDS, "probes")
-]
-table = {
-    "neither": trained("plain", 5),
-    "augmentation alone": trained("augmented", 5),
-    "SimCLR alone, probe": linear["SimCLR", 5],
-    "both, probe": both_probe,
-    "SimCLR alone, trained on": trained("plain", 5, pretrained=True),
-    "both, trained on": trained("augmented", 5, pretrained=True),
+def probed_with_copies(seed):
+    return {
+        "test_accuracy": linear_probe.augmented_probe(
+            task, simclr_encoder, shots=5, seed=seed, **ARMS["augmented"]
+        )
+    }
+
+
+both = lab.arms(probed_with_copies, {"probe": {}}, seeds=SEEDS, jobs=1, description="probes")
+arms = {
+    "neither": scratch.at(5).rows["plain"],
+    "augmentation alone": scratch.at(5).rows["augmented"],
+    "SimCLR alone, probe": probes.at(5).rows["SimCLR"],
+    "both, probe": both.rows["probe"],
+    "SimCLR alone, fine-tuned": tuned.rows["plain"],
+    "both, fine-tuned": tuned.rows["augmented"],
 }
+table = lab.training.Arms(arms, unit="accuracy")
 
-# %%
-compared = {name: lab.mean_interval(values) for name, values in table.items()}
-alone = max(compared[name].mean for name in table if "alone" in name)
-top = max(compared, key=lambda name: compared[name].mean)
+# %% [markdown]
+# Compare each “both” with the two that it is made of.
+
+# %% folded=true
+alone = max(table.mean(name) for name in arms if "alone" in name)
+top = max(arms, key=table.mean)
 lab.figures.bars(
-    compared,
-    title=f"“{top}” is best: {compared[top].mean:.2f}, against {alone:.2f} for the best of one "
-    "alone",
+    {name: table.interval(name) for name in arms},
+    title=f"“{top}” is best: {table.mean(top):.2f}, against {alone:.2f} for the best of one alone",
     x="test accuracy, 5 labels per class",
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels.",
-    alt="Test accuracy at 5 labels per class: "
-    + ", ".join(f"{name} {value.mean:.2f}" for name, value in compared.items())
-    + ".",
 )
 
 # %%
-lab.record(both_k5=table["both, probe"], unit="accuracy", headline="both_k5")
+lab.record(both_k5=table.interval("both, probe"), headline="both_k5")
 
 # %% [markdown]
 # The claim asks for two things: both together beat augmentation alone *and* self-supervision alone.
 
 # %%
+evidence = []
+for how in ("probe", "fine-tuned"):
+    for alone in ("augmentation alone", f"SimCLR alone, {how}"):
+        gain = table.gain(f"both, {how}", over=alone)
+        evidence.append(lab.Evidence(f"both - {alone.split(',')[0]}, {how}", gain, ">"))
 lab.verdict(
-    "C6",
-    "Augmentation and self-supervision together do better than either alone.",
-    [
-        lab.Evidence(
-            f"both - {one}, {how}", lab.paired_difference(table[f"both, {how}"], table[other]), ">"
-        )
-        for how in ("probe", "trained on")
-        for one, other in (
-            ("augmentation alone", "augmentation alone"),
-            ("SimCLR alone", f"SimCLR alone, {how}"),
-        )
-    ],
+    "C6", "Augmentation and self-supervision together do better than either alone.", evidence
 )
 
 # %% [markdown]
