@@ -25,7 +25,7 @@ ifneq ($(BUNDLE),)
 export FEWSHOT_LAB_BUNDLE := $(BUNDLE)
 endif
 
-.PHONY: help setup assets system run check test lab bench notebooks texts constraints clean
+.PHONY: help setup assets system run check test lab bench notebooks texts constraints oldest clean
 
 help:
 	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
@@ -37,6 +37,7 @@ help:
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
 	@echo "make texts      bring the translations' .po files up to date; make texts NEW=de begins one"
 	@echo "make constraints   try the newest libraries and, when all tests pass, note their versions in $(CONSTRAINTS)"
+	@echo "make oldest     run the whole test suite with the oldest libraries that the bounds allow"
 	@echo "make run BUNDLE=/media/stick   everything from a bundle, without a network (docs/offline.md); so do the others"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"
 
@@ -115,6 +116,13 @@ constraints: assets system
 	@{ $(BIN)/python -c 'import platform as p; print(f"# All tests passed with these on Python {p.python_version()}, {p.system()}: make constraints")'; \
 	  $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(nvidia|cuda|triton)| @ '; } >.constraints.new
 	@mv .constraints.new .constraints.txt && touch $(READY)
+
+# A lower bound is a promise: the oldest versions that pyproject.toml allows, in an environment of their own.
+oldest: assets system
+	@$(BIN)/python -m pip install --quiet uv
+	@rm -rf $(VENV)/oldest && $(BIN)/uv venv --quiet --python 3.11 $(VENV)/oldest
+	@$(BIN)/uv pip install --python $(VENV)/oldest --resolution lowest-direct --editable '.[test]'
+	@$(VENV)/oldest/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 clean:
 	rm -rf $(VENV) runs

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from places import ROOT
 
 from fewshot_lab import CourseError, __version__, cli
@@ -56,6 +57,7 @@ NOT_RUN = {
     "apt-get": "it changes the machine; the packages' names are held against the Makefile's",
     "git": "it changes the repository or writes to another",
     "sha256sum": "a program of the system",
+    "sysctl": "a setting of the system",
     "stat": "a program of the system",
     "mkdir": "run with its block",
     "cp": "run with its block",
@@ -111,6 +113,7 @@ def problem(words: list[str]) -> str | None:
         variable = words.pop(0).split("=")[0]
         if variable.startswith("FEWSHOT_LAB") and variable not in code():
             return f"nothing reads {variable}"
+    words = words[1:] if words[0] == "sudo" else words
     program, rest = words[0].rsplit("/", 1)[-1], words[1:]
     if program == "fewshot-lab":
         if "--help" in rest or "--version" in rest:
@@ -133,12 +136,23 @@ def problem(words: list[str]) -> str | None:
         return f"no such extra: {unknown}" if unknown else None
     if program == "apt-get":
         known = re.search("^PROGRAMS := (.*)$", MAKEFILE, re.M).group(1).split() + ["python3-venv"]
-        return None if set(rest) - {"install"} <= set(known) else f"the Makefile does not know {rest}"
+        return None if set(rest) - {"install", "--yes"} <= set(known) else f"the Makefile does not know {rest}"
     for beginning in HELD_AGAINST_HELP:
         if [program, *rest][: len(beginning.split())] == beginning.split():
             missing = {word.split("=")[0] for word in rest if word.startswith("--")} - options(beginning)
             return f"{beginning} has no {missing}" if missing else None
     return None if program in NOT_RUN else f"nobody checks {program}: say how in tests/house/test_docs.py"
+
+
+def workflow_commands() -> list[tuple[str, str]]:
+    """Every `run` of the workflows as (file, command); a matrix's commands stand for `${{ matrix.command }}`."""
+    found = []
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            given = [one.get("command", "") for one in job.get("strategy", {}).get("matrix", {}).get("include", [])]
+            for command in (step["run"] for step in job["steps"] if "run" in step):
+                found += [(path.name, line) for line in (given if "matrix.command" in command else command.splitlines())]
+    return found
 
 
 @functools.cache
@@ -173,6 +187,29 @@ def test_every_command_of_a_page_is_one_that_works(page):
             said = getattr(error, "format_message", lambda error=error: str(error))()
         wrong += [f"{shlex.join(words)}: {said}"] if said else []
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_command_of_the_workflows_is_one_that_works():
+    commands = workflow_commands()
+    assert {name for name, _ in commands} == {"check.yml", "nightly.yml", "pages.yml"}
+    wrong = [(name, line, said) for name, line in commands if (said := problem(shlex.split(line)))]
+    assert not wrong, wrong
+
+
+def test_the_workflows_check_every_python_of_the_course_and_test_the_oldest_and_the_newest_libraries():
+    check = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text())
+    pythons = check["jobs"]["check"]["strategy"]["matrix"]["python"]
+    assert f">={pythons[0]}" == PROJECT["project"]["requires-python"]
+    assert [int(version.split(".")[1]) for version in pythons] == list(range(11, 11 + len(pythons)))
+    nightly = {line for name, line in workflow_commands() if name == "nightly.yml"}
+    assert {"make test PYTHON=python", "make test PYTHON=python CONSTRAINTS=", "make oldest PYTHON=python"} <= nightly
+
+
+def test_the_issue_form_asks_for_the_doctor():
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text())
+    asked = {part["id"]: part for part in form["body"]}
+    assert "`fewshot-lab doctor`" in asked["doctor"]["attributes"]["description"]
+    assert asked["doctor"]["validations"]["required"] and form["name"] and form["description"]
 
 
 def test_the_exceptions_are_needed_and_their_tests_are_there():
@@ -276,7 +313,9 @@ def test_a_new_chapter_comes_into_every_table_and_what_a_person_wrote_stays(tmp_
 
 
 def test_the_version_is_the_same_everywhere():
-    assert PROJECT["project"]["version"] == __version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert PROJECT["project"]["version"] == __version__ == citation["version"]
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_every_page_is_linked_from_the_readme():
