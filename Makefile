@@ -36,7 +36,7 @@ help:
 	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
 	@echo "make texts      bring the translations' .po files up to date; make texts NEW=de begins one"
-	@echo "make constraints   try the newest libraries and, when all tests pass, note their versions in $(CONSTRAINTS)"
+	@echo "make constraints  try the newest libraries and, when all tests pass, note their versions in $(CONSTRAINTS)"
 	@echo "make oldest     run the whole test suite with the oldest libraries that the bounds allow"
 	@echo "make run BUNDLE=/media/stick   everything from a bundle, without a network (docs/offline.md); so do the others"
 	@echo "make clean      remove the environment and the runs (downloaded data stay)"

@@ -40,6 +40,7 @@ def build_site(out: Path) -> Path:
 def _write_sources(folder: Path) -> None:
     root = course_root()
     shutil.copytree(root / "docs", folder / "docs")
+    shutil.copy(root / "CHANGELOG.md", folder)
     (folder / "chapters").mkdir()
     for chapter in chapters():
         if not chapter.notebook.exists():
@@ -48,7 +49,7 @@ def _write_sources(folder: Path) -> None:
     readme = (root / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site
-    pages = [f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))]
+    pages = [*(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))), "CHANGELOG"]
     parts = {
         "The chapters": [f"chapters/{chapter.name}" for chapter in chapters()],
         "Teach and take part": pages,

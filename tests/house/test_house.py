@@ -18,30 +18,16 @@ from places import ROOT
 PACKAGE = ROOT / "fewshot_lab"
 OURS = {"fewshot_lab", "confine", "inspectors", "wire"}  # the last three stand alone beside the worker in the sandbox
 
-# A room may import itself and the rooms named here (docs/contributing.md gives the table in words).
-MAY_IMPORT = {
-    "errors": set(),
-    "files": {"errors"},
-    "html": set(),
-    "languages": {"errors", "html"},
-    "runtime": {"errors", "languages"},
-    "attempts": {"errors", "files", "languages", "runtime"},
-    "augment": set(),
-    "assets": {"errors", "files", "runtime"},
-    "data": {"assets", "augment", "errors", "files", "runtime"},
-    "models": {"assets", "files", "runtime"},
-    "training": {"errors", "files", "html", "languages", "runtime"},
-    "evidence": {"errors", "html", "languages", "runtime", "training"},
-    "methods": {"augment", "data", "errors", "files", "html", "models", "runtime", "training"},
-    "exercises": {"augment", "errors", "languages", "methods", "runtime"},
-    "figures": {"html", "languages"},
-    "widgets": {"assets", "augment", "data", "evidence", "figures", "html", "languages", "methods"},
-    "checking": {"attempts", "evidence", "exercises", "html", "languages", "runtime"},
-    "grading": {"checking", "course", "errors", "evidence", "exercises", "figures", "files", "html", "runtime"},
-    "course": {"assets", "attempts", "errors", "evidence", "files", "html", "languages", "runtime"},
-    "cli": {"assets", "course", "errors", "files", "grading", "languages", "runtime"},
-    "__main__": {"cli"},
-}
+
+def rooms() -> dict[str, set[str]]:
+    """What each room may import beside itself, from the table in docs/contributing.md: {"files": {"errors"}, ...}."""
+    page = (ROOT / "docs" / "contributing.md").read_text().split("## Rooms\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")]
+    named = {re.match(r"`(\w+)(?:/|\.py)`", name).group(1): may for name, _, may in rows}
+    return {name: set() if may == "nothing" else set(may.split(", ")) for name, may in named.items()}
+
+
+MAY_IMPORT = rooms()
 
 
 def imports_of(path: Path):
