@@ -3,7 +3,7 @@
 from fewshot_lab.evidence.records import CHECK, RESULT, VERDICT
 
 project = "Few-Shot Lab"
-author = "the makers of Few-Shot Lab"
+author = "The Few-Shot Lab authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
 suppress_warnings = ["mystnb.unknown_mime_type", "myst.header", "docutils", "ref"]
 default_role = "code"

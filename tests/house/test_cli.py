@@ -219,6 +219,7 @@ def test_lab_serves_the_course_and_stops_when_told_to(course, tmp_path):
                 answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/api/contents/notebooks", timeout=5).read().decode()
             time.sleep(0.1)
         assert answer and "01_one.ipynb" in answer, (tmp_path / "log").read_text()
+        assert (course / "work" / "02_two.ipynb").exists()
         page = urllib.request.urlopen(f"http://127.0.0.1:{port}/lab", timeout=10)
         assert page.status == 200 and "JupyterLab" in page.read().decode()
     finally:
