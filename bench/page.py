@@ -4,10 +4,9 @@ import numpy as np
 from markupsafe import Markup
 
 from fewshot_lab.figures import Picture, new_figure, style
-from fewshot_lab.figures.style import BLUE
+from fewshot_lab.figures.style import BLUE, GREY
 from fewshot_lab.html import table
 
-GREY = "#555555"
 _PAGE = Markup("""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Few-Shot Lab: benchmarks</title><style>
 body {{ font: 16px/1.5 system-ui; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}

@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from torch import Tensor
 
 from . import alt as alternative
-from .style import COLOURS, MARKERS, Picture, new_figure, style
+from .style import COLOURS, GREY, MARKERS, Picture, new_figure, style
 
 BESIDE = (((7, 5), "left"), ((-7, -11), "right"), ((7, -11), "left"), ((-7, 5), "right"))  # a point's name, in points from it
 
@@ -32,7 +32,7 @@ def curves(
             axes.plot(places, means, marker=MARKERS[number % len(MARKERS)], color=colour, label=name)
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         for name, value in options.get("levels", {}).items():
-            axes.axhline(value, color="#555555", linestyle="--", linewidth=1)
+            axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
             axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
         if options.get("log_x"):
             axes.set_xscale("log", base=2)
@@ -54,7 +54,7 @@ def bars(
         figure, axes = new_figure(size=(7, 0.8 + 0.36 * len(estimates)))
         draw_estimates(axes, estimates.values(), digits)
         if line is not None:
-            axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
+            axes.axvline(line, color=GREY, linestyle="--", linewidth=1)
         axes.set_yticks(range(len(estimates)), list(estimates))
         axes.set_ylim(len(estimates) - 0.4, -0.6)
         axes.set(title=title, xlabel=x)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from . import alt as alternative
 from .charts import draw_estimates
-from .style import Picture, new_figure, style
+from .style import GREY, Picture, new_figure, style
 
 
 def panels(
@@ -31,7 +31,7 @@ def panels(
             axes.margins(x=0.12)
             axes.locator_params(axis="x", nbins=4)
             if line is not None:
-                axes.axvline(line, color="#555555", linestyle="--", linewidth=1)
+                axes.axvline(line, color=GREY, linestyle="--", linewidth=1)
             axes.set_xlabel(measure)
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(

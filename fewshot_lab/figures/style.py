@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 # Okabe & Ito 2008: told apart with every common form of colour blindness; each series also has its own marker.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
+GREY = "#555555"  # of lines to compare with, which are no series
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = "osD^vP*"
 

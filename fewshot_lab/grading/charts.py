@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..figures import Picture, new_figure, style
-from ..figures.style import COLOURS
+from ..figures.style import BLUE, GREEN, VERMILION
 from .grade import Graded
 
 
@@ -13,11 +13,11 @@ def question_chart(graded: Sequence[Graded], rows: Sequence[dict]) -> Picture:
     with style():
         figure, (left, right) = new_figure(1, 2, size=(9, max(2.2, 0.8 + 0.36 * len(rows))), width_ratios=(2, 3))
         bins = min(12, int(most) + 1)
-        left.hist(scores, bins=bins, range=(-0.5, most + 0.5), color=COLOURS[0], rwidth=0.9)
+        left.hist(scores, bins=bins, range=(-0.5, most + 0.5), color=BLUE, rwidth=0.9)
         left.set(title="Scores", xlabel=f"points of {most:g}", ylabel="notebooks")
         left.yaxis.get_major_locator().set_params(integer=True)
         for place, row in enumerate(rows):
-            right.barh(place, row["difficulty"], color=COLOURS[0], height=0.6)
+            right.barh(place, row["difficulty"], color=BLUE, height=0.6)
             told = "" if row["discrimination"] is None else f"{row['discrimination']:+.2f}"
             right.annotate(told, (1.02, place), va="center", fontsize=8, annotation_clip=False)
         right.annotate("discrimination", (1.02, -0.9), va="center", fontsize=8, annotation_clip=False)
@@ -34,7 +34,7 @@ def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture
     with style():
         figure, axes = new_figure(size=(8, 0.9 + 0.32 * len(named)))
         counts = [count for _, count in named]
-        axes.barh(range(len(named)), counts, color=COLOURS[1], height=0.6)
+        axes.barh(range(len(named)), counts, color=VERMILION, height=0.6)
         labels = [f"{chapter} {question}: {mistake.replace('_', ' ')}" for (chapter, question, mistake), _ in named]
         axes.set_yticks(range(len(named)), labels)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -49,7 +49,7 @@ def resources_chart(graded: Sequence[Graded]) -> Picture:
     with style():
         figure, (left, right) = new_figure(1, 2, size=(9, 2.4))
         for axes, values, x in ((left, seconds, "seconds a notebook"), (right, memory, "memory, MiB")):
-            axes.hist(values, bins=20, color=COLOURS[2])
+            axes.hist(values, bins=20, color=GREEN)
             axes.set(xlabel=x, ylabel="notebooks")
             axes.yaxis.get_major_locator().set_params(integer=True)
     told = f"From {min(seconds):.2f} to {max(seconds):.2f} s and up to {max(memory):.0f} MiB."

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..figures import charts, svg
 from ..figures.maps import colour, maps
+from ..figures.style import BLACK
 from ..html import side_by_side
 from ..languages import later, say
 from .explorer import Explorer, choice, slider
@@ -61,7 +62,7 @@ class EmbeddingExplorer(Explorer):
         return self.classes[self.labels[row]]
 
     def _letter(self, row: int, x: float, y: float) -> str:
-        shade = colour(self.labels[row]).replace("#000000", "currentColor")  # legible in dark themes too
+        shade = colour(self.labels[row]).replace(BLACK, "currentColor")  # legible in dark themes too
         faded = self["shown"] not in ("all", self._class(row))
         return (
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="3.6" text-anchor="middle" dominant-baseline="central" '

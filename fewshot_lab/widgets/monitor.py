@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg, tiled
-from ..figures.style import COLOURS
+from ..figures.style import COLOURS, GREY
 from ..html import side_by_side
 from ..languages import english, say
 from ..methods.generation import sample
@@ -99,7 +99,7 @@ class GanMonitor:
             axes[1].legend(fontsize=8)
             axes[2].plot(self.steps, [float(a.mean()) for a in self.alarms], marker="o", markersize=3, label="mean of classes")
             axes[2].plot(self.steps, [float(a.min()) for a in self.alarms], marker="s", markersize=3, label="least class")
-            axes[2].axhline(ALARM, color="#555555", linestyle="--", linewidth=1, label="alarm below")
+            axes[2].axhline(ALARM, color=GREY, linestyle="--", linewidth=1, label="alarm below")
             axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
             axes[2].legend(fontsize=8)
             figure.suptitle(english(self.words()), fontsize=11, fontweight="bold", x=0.01, ha="left")
