@@ -11,8 +11,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 # White text on each of them, and each of them on a black page, has the contrast that WCAG AA asks for (4.5 and 3 to 1).
-# GOOD, BAD and OPEN also differ for readers with any form of colour blindness. Colour never stands for a meaning alone:
-# a word or a symbol is always beside it.
+# GOOD, BAD and OPEN also differ for readers with any form of colour blindness. No meaning is carried by colour alone: a
+# word or a symbol is always beside it.
 GOOD, BAD, OPEN, QUIET = "#348279", "#d9365f", "#80690d", "#6b6b6b"
 
 _COLOURS = dict.fromkeys(("supported", "passed", "ok", "marked"), GOOD)
@@ -40,13 +40,13 @@ def badge(state: str, words: str = "") -> Markup:
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[str | None]], *, caption: str = "", numbers: Sequence[int] = ()
 ) -> Markup:
-    """A table that looks the same in a notebook, whose own style sets cells right, and on a page.
+    """A table that looks the same on a page and in a notebook, which would right-align every cell.
 
     Args:
         heads: the columns' names; none for a table without a head.
-        rows: cells from left to right. A None lets the cell above reach down over this row.
+        rows: cells from left to right; None extends the cell above over this row.
         caption: a line above the table.
-        numbers: columns (from 0) of numbers: set right, all digits of one width.
+        numbers: columns (from 0) to right-align, with digits of equal width.
     """
     rows = [tuple(row) for row in rows]
 
@@ -56,7 +56,7 @@ def table(
     def cell(i: int, k: int) -> Markup:
         covered = len(list(takewhile(lambda row: row[k] is None, rows[i + 1 :])))
         span = Markup(" rowspan='{}'").format(covered + 1) if covered else ""
-        # Pages show cells below each other on a phone: each but the first, which names the row, after its column's name.
+        # On a phone, pages show cells below each other: each after its column's name, but for the first, which names the row.
         name = Markup(" data-name='{}'").format(heads[k]) if heads and k else ""
         return Markup("<td{}{} style='{}'>{}</td>").format(span, name, look(k), rows[i][k])
 
@@ -70,13 +70,13 @@ def table(
 
 
 def box(content: Markup, *, colour: str = QUIET, role: str = "note") -> Markup:
-    """HTML in a tinted box with a line of the colour at its left, legible on light and dark pages; role: its ARIA role."""
+    """HTML in a tinted box with a line of the colour on its left, legible on light and dark pages; `role` is its ARIA role."""
     style = "border-left:.4em solid {0};padding:.5em .8em;margin:.3em 0;background:color-mix(in srgb, {0} 10%, transparent)"
     return Markup(f"<div role='{{1}}' style='{style}'>{{2}}</div>").format(colour, role, content)
 
 
 def bar(share: float, *, colour: str, width: str = "7em") -> Markup:
-    """A bar that fills a share (0..1) of a width; whoever shows it writes the number beside it."""
+    """A bar that fills a share (0..1) of a width; the caller shows the number beside it."""
     filled = Markup("<div style='background:{};height:.8em;width:{:.2%}'></div>").format(colour, min(max(share, 0.0), 1.0))
     return Markup("<div style='width:{}'>{}</div>").format(width, filled)
 
@@ -96,7 +96,11 @@ def render(template: str, /, **values) -> str:
 
 @functools.cache
 def _templates():
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, since notebooks need no templates
+    from jinja2 import (
+        Environment,
+        FileSystemLoader,
+        StrictUndefined,
+    )  # here: notebooks do without it, and it takes a while to import
 
     folder = FileSystemLoader(Path(__file__).with_name("templates"))
     templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
