@@ -198,7 +198,7 @@ def measure(
         distilling_steps: of the second round, for pipelines that distil.
 
     Returns:
-        {name: rows}, one row per seed with test_accuracy and the seconds that the pipeline would take alone.
+        {name: rows}, one row per seed with seed, test_accuracy and the seconds that the pipeline would take alone.
     """
     plans = {name: rounds(order) for name, order in orders.items()}
     every = range(len(seeds))
@@ -239,7 +239,7 @@ def measure(
         seconds += rows[key(teacher, None, i)]["seconds"] if teacher is not None else 0.0
         seconds += starts[i]["seconds"] if "self-supervision" in used else 0.0
         seconds += generated_sets[i]["seconds"] if "instance generation" in used else 0.0
-        return {"test_accuracy": final["accuracies"][_head(last)], "seconds": seconds}
+        return {"seed": seeds[i], "test_accuracy": final["accuracies"][_head(last)], "seconds": seconds}
 
     return {name: [row(*plan, i) for i in every] for name, plan in plans.items()}
 

@@ -410,6 +410,9 @@ lab.figures.matrix(
 # %%
 lab.widgets.LabelExplorer(measured)
 
+# %% [markdown]
+# Over all classes, what share of the images keeps its class?
+
 # %%
 shares = {
     name: lab.share_interval(int((after == measured.before)[right].sum()), int(right.sum()))

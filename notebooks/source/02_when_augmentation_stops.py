@@ -232,6 +232,9 @@ lab.figures.curves(
     "(overfitting) or fall (underfitting)?",
 )
 
+# %% [markdown]
+# Does the strongest policy harm, against the best one?
+
 # %%
 harm = strengths.gain(best, over=1.0)
 lab.verdict(
@@ -645,6 +648,11 @@ def loaders_of(folder, augmented, size=32):
     }
 
 
+# %% [markdown]
+# Batch, loss, backward, step and rate, in the order of the course's own loop:
+
+
+# %%
 def run_listing(folder, augmented, seed):
     """Trains the repaired listing; returns its accuracy on both parts."""
     device = lab.runtime.choose_device(DEVICE)
@@ -668,7 +676,7 @@ def run_listing(folder, augmented, seed):
 
 
 # %% [markdown]
-# Here are batch, loss, backward, step and rate in the order of the course's own loop, for one model.
+# The same folder of pictures, with the augmentation and without it:
 
 # %%
 listing = {"with augmentation": [], "without": []}

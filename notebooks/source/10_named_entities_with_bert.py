@@ -24,12 +24,10 @@
 # **Time:** 90 minutes. **Claim under test:** C14 (a fine-tuned BERT tags named entities at the quoted F1).
 
 # %% tags=["parameters"]
-PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": the whole encoder, more seeds and steps
+PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more layers, seeds, steps
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
-CORPUS = (
-    ""  # "" for the course's made sentences, or a folder with the files of CoNLL-2003 or WNUT-17
-)
+CORPUS = ""  # "" for made sentences, or a folder with the files of CoNLL-2003 or WNUT-17
 CLUE = ""  # "" or a JSON-lines file of CLUE or FewCLUE, for the section on Chinese
 
 # %%
@@ -81,10 +79,8 @@ for sentence in (*task.train[:4], *task.test[:3]):
 learned = {s.words[a:b] for s in task.train for _, a, b in conll.spans(s.tags)}
 mentions = [s.words[a:b] for s in task.test for _, a, b in conll.spans(s.tags)]
 outside = sum(tags.count("O") for tags in gold) / sum(map(len, gold))
-print(
-    f"\nTest: {len(mentions)} names, {sum(m in learned for m in mentions) / len(mentions):.0%} of "
-    "them were seen in training."
-)
+seen = sum(mention in learned for mention in mentions) / len(mentions)
+print(f"\nTest: {len(mentions)} names, {seen:.0%} of them were seen in training.")
 print(f"{outside:.0%} of its words are in no name.")
 
 # %% [markdown]
@@ -94,21 +90,16 @@ print(f"{outside:.0%} of its words are in no name.")
 # inside, O outside. The same names in the three schemes that you will meet:
 
 # %% tags=["nbval-check-output"]
-words, tags = (
-    "from New York to Red Star Oslo".split(),
-    ["O", "B-LOC", "I-LOC", "O", "B-ORG", "I-ORG", "B-ORG"],
-)
+words = "from New York to Red Star Oslo".split()
+tags = ["O", "B-LOC", "I-LOC", "O", "B-ORG", "I-ORG", "B-ORG"]
 rows = {"word": words} | {scheme: conll.from_bio(tags, scheme) for scheme in conll.SCHEMES}
 for name, row in rows.items():
     print(f"{name:6}", *(f"{field:6}" for field in row))
+sentence = conll.Sentence(tuple(words), tuple(tags))
 for scheme in conll.SCHEMES:
-    read_as, [again] = conll.parse(
-        conll.to_text([conll.Sentence(tuple(words), tuple(tags))], scheme)
-    )
-    print(
-        f"Written in {scheme}, read as {read_as}: "
-        f"{'the same entities' if again.tags == tuple(tags) else 'other entities'}."
-    )
+    read_as, [again] = conll.parse(conll.to_text([sentence], scheme))
+    same = "the same entities" if again.tags == sentence.tags else "other entities"
+    print(f"Written in {scheme}, read as {read_as}: {same}.")
 
 # %% [markdown]
 # The reader finds the scheme by itself and gives BIO. It stops at the line that makes no sense:
@@ -205,9 +196,9 @@ size = sum(map(len, gold))
 for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items():
     right = entity_scores.token_accuracy(gold, predicted)
     padded = 1 - (1 - right) * size / (128 * len(gold))
+    whole = score(gold, predicted)
     print(
-        f"{name}: token accuracy {right:.3f}, with padding counted {padded:.3f}, entity F1 "
-        f"{score(gold, predicted):.3f}."
+        f"{name}: token accuracy {right:.3f}, padding counted {padded:.3f}, entity F1 {whole:.3f}."
     )
 
 # %% [markdown]
@@ -261,36 +252,30 @@ TABLE = {
 }
 QUOTED = 0.973
 micro, macro, inside = entity_scores.rounding_intervals(TABLE, lab.yours_or_ours(three_averages))
-print(
-    f"{QUOTED} is quoted. Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only "
-    f"{inside.mean:.4f}."
-)
+print(f"Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only {inside.mean:.4f}.")
+
+# %% folded=true
 by_tag = {tag: type(micro)(f1, f1 - 0.0005, f1 + 0.0005, n) for tag, (_, _, f1, n) in TABLE.items()}
-shown = by_tag | {
+averages = {
     "micro, all tags": micro,
     "macro, all tags": macro,
     "micro, entity tokens": inside,
 }
-
-# %%
 lab.figures.bars(
-    shown,
+    by_tag | averages,
     title=f"Micro over all tags {micro.mean:.3f}, macro {macro.mean:.3f}, entity tokens only "
     f"{inside.mean:.3f}",
     x="F1 over tokens",
     line=QUOTED,
     digits=3,
     caption="The table's tags and three averages, with what rounding leaves open. Dashed: the "
-    f"quoted {QUOTED}. "
-    f"{TABLE['O'][3] / micro.n:.0%} of the tokens are O.",
-    alt="; ".join(f"{name}: {value.mean:.3f}" for name, value in shown.items())
-    + f"; quoted: {QUOTED}.",
+    f"quoted {QUOTED}. {TABLE['O'][3] / micro.n:.0%} of the tokens are O.",
 )
 
 # %% [markdown]
 # ## Read it
 #
-# Does any average meet the dashed line? Which lie above it, which below, and do those count O? A number that fits no average of its
+# Does any average lie on the dashed line? Which lie above it, which below, and do those count O? A number that fits no average of its
 # own table was measured elsewhere or otherwise; nobody can tell from what is printed. And mind that even the last row counts
 # *tokens*: entity F1, which asks for whole names, does not follow from a table of tokens.
 
@@ -308,7 +293,7 @@ lab.verdict(
 # %% [markdown]
 # ## Derive: words and pieces
 #
-# BERT does not read words but **pieces** (子词, WordPiece). A tag belongs to a word. Which piece gets it? Devlin et al. 2019: the first.
+# BERT does not take words but **pieces** (子词, WordPiece). A tag belongs to a word. Which piece gets it? Devlin et al. 2019: the first.
 # The others, [CLS], [SEP] and padding get −100, the number that the loss ignores.
 
 # %%
@@ -321,9 +306,8 @@ example = max(
 pieces = tokenizer(list(example.words), is_split_into_words=True)
 print(f"{'piece':14}{'word':>5}  tag")
 for piece, word in zip(pieces.tokens(), pieces.word_ids()):
-    print(
-        f"{piece:14}{'' if word is None else word:>5}  {'' if word is None else example.tags[word]}"
-    )
+    of_word = ("", "") if word is None else (word, example.tags[word])
+    print("{:14}{:>5}  {}".format(piece, *of_word))
 
 # %% [markdown]
 # ## Write it
@@ -370,25 +354,41 @@ def loss_of_labelled(logits, labels):
 # %% [markdown]
 # ## Measure it: fine-tuning
 #
-# MiniLM is a small BERT, trained to compare sentences. All of it that is not frozen learns, with AdamW. The learning rate **warms up**
+# MiniLM is a small BERT, trained to compare sentences. The loop is that of chapter 02; its loss is
+# yours over the labelled pieces (`tagging.fit_tagger`). All layers that are not frozen learn, with AdamW. The learning rate **warms up**
 # (预热) over the first tenth of the steps, since the new layer's first gradients are of no use to the old ones, and then falls. In
 # the quick profile only the lower four layers are used and the lowest one is frozen, which is quicker.
 
 # %%
 align, loss = lab.yours_or_ours(aligned_labels), lab.yours_or_ours(loss_of_labelled)
 parts = {"align": align, "loss": loss, "folder": CORPUS, **MODEL}
-grid = [{**parts, "count": COUNT, "steps": STEPS, "seed": seed} for seed in SEEDS]
-runs = lab.sweep(tagging.fit_tagger, grid, description="fine-tunings")
-f1 = [score(gold, run["predicted"]) for run in runs]
-accuracy = [run["token_accuracy"] for run in runs]
-seconds = sum(run["seconds"] for run in runs) / len(runs)
-print(f"{COUNT} sentences, {STEPS} steps: {seconds:.0f} s a training.")
+
+
+def entity_f1(row):
+    """The entity F1 of a training's answers to the test sentences."""
+    return score(gold[: len(row["predicted"])], row["predicted"])
+
+
+BERT = lab.arms(
+    tagging.fit_tagger,
+    {"BERT": {"count": COUNT, "steps": STEPS}},
+    seeds=SEEDS,
+    result=entity_f1,
+    description="fine-tunings",
+    **parts,
+)
+print(f"{COUNT} sentences, {STEPS} steps: {BERT.mean('BERT', of='seconds'):.0f} s a training.")
 
 # %%
-lab.record(entity_f1=f1, unit="F1", headline="entity_f1")
+lab.record(
+    entity_f1=BERT.values("BERT"),
+    token_accuracy=BERT.values("BERT", of="token_accuracy"),
+    units={"entity_f1": "F1", "token_accuracy": "accuracy"},
+    headline="entity_f1",
+)
 
-# %%
-lab.record(token_accuracy=accuracy, unit="accuracy")
+# %% [markdown]
+# Compare the two measures of each tagger. Where is the quoted number?
 
 # %%
 single = {"finds nothing": nothing, "looks up": looked_up}
@@ -396,14 +396,13 @@ measured = {
     name: entity_scores.score_intervals(gold, predicted) for name, predicted in single.items()
 }
 measured["BERT"] = {
-    "token accuracy": lab.mean_interval(accuracy),
-    "entity F1": lab.mean_interval(f1),
+    "token accuracy": BERT.interval("BERT", of="token_accuracy"),
+    "entity F1": BERT.interval("BERT"),
 }
-shown = {
-    f"{name}: {what}": value for name, both in measured.items() for what, value in both.items()
-}
+
+# %% folded=true
 lab.figures.bars(
-    shown,
+    {f"{name}: {what}": value for name, both in measured.items() for what, value in both.items()},
     title=f"BERT: token accuracy {measured['BERT']['token accuracy'].mean:.3f}, entity F1 "
     f"{measured['BERT']['entity F1'].mean:.3f}",
     x="share",
@@ -411,10 +410,13 @@ lab.figures.bars(
     digits=3,
     caption=f"95 % intervals: over {len(SEEDS)} seeds for BERT, over test sentences for the "
     f"others. Dashed: the quoted {QUOTED}.",
-    alt="; ".join(f"{name} {value.mean:.3f}" for name, value in shown.items()) + ".",
 )
 
+# %% [markdown]
+# How far apart are the two measures of one and the same tagger?
+
 # %%
+accuracy, f1 = BERT.values("BERT", of="token_accuracy"), BERT.values("BERT")
 gap = lab.paired_difference(accuracy, f1)
 lab.recall(
     "share",
@@ -428,14 +430,15 @@ lab.recall(
 # The first seed's tagger beside the other two. Look at the type errors. Could *you* tell a club from a town there?
 
 # %%
-lab.widgets.EntityExplorer(task.test, {**single, "BERT": runs[0]["predicted"]})
+taggers = {**single, "BERT": BERT.rows["BERT"][0]["predicted"]}
+lab.widgets.EntityExplorer(task.test, taggers)
+
+# %% [markdown]
+# How many errors of each kind does each of them make?
 
 # %%
-kinds = {
-    name: entity_scores.count_errors(gold, predicted)
-    for name, predicted in {**single, "BERT": runs[0]["predicted"]}.items()
-}
-for name, counted in kinds.items():
+for name, predicted in taggers.items():
+    counted = entity_scores.count_errors(gold, predicted)
     print(f"{name:14}", ", ".join(f"{count} {kind}" for kind, count in counted.items()))
 
 # %% [markdown]
@@ -475,10 +478,8 @@ for method in ("tokens", "mentions"):
     made = tagging.augmented_sentences(few, method, copies=1, share=0.3, seed=SEED, replace=replace)
     print(f"{method}:")
     for sentence in made[len(few) : len(few) + 4]:
-        print(
-            "   ",
-            " ".join(w if t == "O" else f"{w}/{t}" for w, t in zip(sentence.words, sentence.tags)),
-        )
+        tagged = zip(sentence.words, sentence.tags)
+        print("   ", " ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in tagged))
 
 # %% [markdown]
 # ## Measure it: few sentences, with and without augmentation
@@ -494,77 +495,72 @@ SIZES = {
 }
 TESTED = lab.quick_or_full(120, len(task.test))
 METHODS = list(OPERATIONS)  # none, tokens, mentions
-grid = [
-    {
-        **parts,
-        "replace": replace,
-        "count": n,
-        "steps": steps,
-        "batch_size": 8 if n == 10 else 16,
+
+
+def settings_of(method):
+    """The settings of an arm: steps and batch grow with the number of sentences."""
+    return lambda count, seed: {
         "augmentation": method,
-        "seed": seed,
+        "steps": SIZES[count],
+        "batch_size": 8 if count == 10 else 16,
     }
-    for n, steps in reversed(SIZES.items())
-    for method in METHODS
-    for seed in FEW_SEEDS
-]
-few_runs = lab.sweep(
-    tagging.fit_tagger,
-    [{**row, "test_count": TESTED} for row in grid],
-    description="small fine-tunings",
-)
 
 
-def few_f1(method, n):
-    return [
-        score(gold[:TESTED], r["predicted"])
-        for r in few_runs
-        if (r["augmentation"], r["count"]) == (method, n)
-    ]
-
-
-by_method = {method: [lab.mean_interval(few_f1(method, n)) for n in SIZES] for method in METHODS}
-gained = {
-    (method, n): lab.paired_difference(few_f1(method, n), few_f1("none", n))
-    for method in METHODS[1:]
-    for n in SIZES
-}
+# %% [markdown]
+# Three sizes, three methods, and the same draws in each:
 
 # %%
+few_taggers = lab.arms(
+    tagging.fit_tagger,
+    {method: settings_of(method) for method in METHODS},
+    seeds=FEW_SEEDS,
+    axis="count",
+    at=list(SIZES),
+    result=entity_f1,
+    description="small fine-tunings",
+    replace=replace,
+    test_count=TESTED,
+    **parts,
+)
+
+# %% folded=true
 lab.figures.curves(
-    {name: (list(SIZES), rows) for name, rows in by_method.items()},
+    {method: few_taggers.curve(method) for method in METHODS},
     title="At 50 sentences: "
-    + ", ".join(f"{name} {rows[1].mean:.2f}" for name, rows in by_method.items()),
+    + ", ".join(f"{method} {few_taggers.mean(method, 50):.2f}" for method in METHODS),
     x="training sentences",
     y="entity F1",
     log_x=True,
     ticks=list(SIZES),
     caption=f"Mean and 95 % interval over {len(FEW_SEEDS)} draws, {TESTED} test sentences. "
     "“tokens”: label-wise replacement.",
-    alt="; ".join(
-        f"{name}: " + ", ".join(f"{n}: {e.mean:.2f}" for n, e in zip(SIZES, rows))
-        for name, rows in by_method.items()
-    ),
 )
 
 # %%
-lab.record(**{f"{method}_n{n}": few_f1(method, n) for n in SIZES for method in METHODS}, unit="F1")
+lab.record(
+    **{f"{method}_n{n}": few_taggers.values(method, n) for n in SIZES for method in METHODS},
+    unit="F1",
+)
 
 # %% [markdown]
 # The draws differ much; what counts is the difference within a draw.
 
 # %%
-named = {f"{method} - none, {n} sentences": value for (method, n), value in gained.items()}
+gained = {
+    (method, n): few_taggers.gain(method, n, over="none") for method in METHODS[1:] for n in SIZES
+}
+
+# %% folded=true
+means = {method: sum(gained[method, n].mean for n in SIZES) / len(SIZES) for method in METHODS[1:]}
 lab.figures.bars(
-    named,
+    {f"{method} - none, {n} sentences": value for (method, n), value in gained.items()},
     title="Mean gain in F1: "
-    + ", ".join(f"{m} {sum(gained[m, n].mean for n in SIZES) / 3:+.3f}" for m in METHODS[1:]),
+    + ", ".join(f"{method} {mean:+.3f}" for method, mean in means.items()),
     x="difference in entity F1",
     line=0.0,
     digits=3,
     caption=f"Paired differences and 95 % intervals over {len(FEW_SEEDS)} draws of the training "
     "sentences.",
-    alt="; ".join(f"{name}: {value.mean:+.3f}" for name, value in named.items()) + ".",
 )
 
 # %%
@@ -608,17 +604,12 @@ with tempfile.TemporaryDirectory() as folder:
     file.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
     [small] = clue.read_entities(file)
 print(" ".join(w if t == "O" else f"{w}/{t}" for w, t in zip(small.words, small.tags)))
-unknown = sum(
-    piece == tokenizer.unk_token
-    for piece in tokenizer(list(small.words), is_split_into_words=True).tokens()
-)
-print(
-    f"{unknown} of {len(small.words)} characters are unknown to this English model. Use a Chinese "
-    "BERT for more than reading."
-)
+pieces = tokenizer(list(small.words), is_split_into_words=True).tokens()
+unknown = pieces.count(tokenizer.unk_token)
+print(f"{unknown} of {len(small.words)} characters are unknown to this English model.")
 
 # %% [markdown]
-# With your own file (`CLUE` at the top) this cell runs on it. A file of texts (`label`, `label_desc`, `sentence`) is classified from 1, 4
+# To do more with Chinese than this, use a Chinese BERT. With your own file (`CLUE` at the top) the next cell runs on it. A file of texts (`label`, `label_desc`, `sentence`) is classified from 1, 4
 # and 16 texts a label by counts of characters and their pairs, no model at all. In a file of entities names are looked up.
 
 # %%
@@ -626,37 +617,28 @@ from fewshot_lab.methods.characters import character_accuracy
 
 if not CLUE:
     print(
-        "CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE and run this cell "
-        "again."
+        "CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE, then run this again."
     )
 elif '"sentence"' in Path(CLUE).read_text(encoding="utf-8-sig").split("\n")[0]:
     texts, labels = clue.read_texts(CLUE)
-    print(
-        f"{len(texts)} texts with {len(set(labels))} labels, such as {texts[0][:40]} ({labels[0]})."
-    )
+    print(f"{len(texts)} texts with {len(set(labels))} labels: {texts[0][:40]} ({labels[0]}), ...")
     for shots in (1, 4, 16):
-        rows = [
-            character_accuracy(texts, labels, shots=shots, seed=seed)
-            for seed in range(SEED, SEED + 5)
-        ]
-        print(
-            f"{shots:2} a label: {lab.mean_interval([r['test_accuracy'] for r in rows])}; chance "
-            f"{rows[0]['chance']:.3f}."
-        )
+        draws = range(SEED, SEED + 5)
+        rows = [character_accuracy(texts, labels, shots=shots, seed=seed) for seed in draws]
+        reached = lab.mean_interval([row["test_accuracy"] for row in rows])
+        print(f"{shots:2} a label: {reached}; chance {rows[0]['chance']:.3f}.")
 else:
     sentences = clue.read_entities(CLUE)
-    half = len(sentences) // 2
-    found = [tagging.lookup(sentences[:half], s.words) for s in sentences[half:]]
-    print(
-        f"{len(sentences)} sentences; looked up: "
-        f"{entity_scores.score_intervals([s.tags for s in sentences[half:]], found)['entity F1']}."
-    )
+    known, new = sentences[: len(sentences) // 2], sentences[len(sentences) // 2 :]
+    predicted = [tagging.lookup(known, sentence.words) for sentence in new]
+    scored = entity_scores.score_intervals([sentence.tags for sentence in new], predicted)
+    print(f"{len(sentences)} sentences; looked up: {scored['entity F1']}.")
 
 # %% [markdown]
 # ## Repair the listing
 #
 # The article's second script is headed “image classification with augmentation and distillation”. It is a tagger for CoNLL-2003. These
-# are its parts, told in our own words, with the defects of the printed ones. Run each check, mend what it finds, run it again.
+# are its parts, in our own words, with the defects of the printed ones. Run each check, fix what it finds, run it again.
 #
 # ### The tags
 
@@ -682,7 +664,7 @@ def listing_tags():
 
 # %% exercise="listing_items"
 def listing_items(tokenizer, sentences, tags, numbers):
-    """A torch Dataset: item i is {"input_ids": (32,), "labels": (32,)}, whole numbers, of sentence i.
+    """A torch Dataset of sentences: item i is {"input_ids": (32,), "labels": (32,)}, whole numbers.
 
     sentences: lists of words. tags: lists of BIO tags. numbers: dictionary from tag to whole
     number.
@@ -691,7 +673,8 @@ def listing_items(tokenizer, sentences, tags, numbers):
     ### BEGIN PLANTED
     # class ImageDataset(Dataset):
     #     def __init__(self):
-    #         self.images = tokenizer([" ".join(words) for words in sentences], padding="max_length", max_length=32)
+    #         texts = [" ".join(words) for words in sentences]
+    #         self.images = tokenizer(texts, padding="max_length", max_length=32)
     #
     #     def __len__(self):
     #         return len(sentences)
@@ -699,7 +682,8 @@ def listing_items(tokenizer, sentences, tags, numbers):
     #     def __getitem__(self, i):
     #         labels = [numbers[tag] for sentence in tags for tag in sentence][:32]
     #         labels = labels + [numbers["O"]] * (32 - len(labels))
-    #         return {"input_ids": torch.tensor(self.images["input_ids"][i]), "labels": torch.tensor(labels)}
+    #         pieces = torch.tensor(self.images["input_ids"][i])
+    #         return {"input_ids": pieces, "labels": torch.tensor(labels)}
     #
     # return ImageDataset()
     ### END PLANTED
