@@ -10,8 +10,9 @@ from fewshot_lab.course.kernels import common_environment
 
 os.environ.update(common_environment() | attempts.OFF)
 os.environ.pop("FEWSHOT_LAB_LANGUAGE", None)  # the tests read English
-if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores busy; a sweep's would only start slowly
-    os.environ.setdefault("FEWSHOT_LAB_JOBS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores busy
+    os.environ.setdefault("FEWSHOT_LAB_JOBS", "1")  # a sweep's would only start slowly
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads would wait for one another: a tenth of the time
 
 
 def pytest_addoption(parser):

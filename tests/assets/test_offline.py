@@ -167,6 +167,7 @@ def test_what_setup_installs_is_what_the_makefile_installs():
     assert asked.strip().endswith(".txt") and with_ours.strip() == f"/wheels/{wheels.this_machine()}.txt"
 
 
+@pytest.mark.slow
 def test_setup_takes_its_libraries_from_the_stick_alone_and_refuses_a_changed_one(index, tmp_path, network_cut):
     stick, clone = tmp_path / "a stick", tmp_path / "clone"
     wheels.bundle_wheels(stick, ["tinylib"], 0)
@@ -190,6 +191,7 @@ def test_setup_takes_its_libraries_from_the_stick_alone_and_refuses_a_changed_on
     assert said == "42\n"
 
 
+@pytest.mark.slow
 def test_with_the_network_cut_a_bundle_is_used_and_chapter_00_runs(tmp_path, network_cut):
     assets.bundle(tmp_path / "stick", ["efficientnet-lite0"])
     lab = [sys.executable, "-m", "fewshot_lab"]

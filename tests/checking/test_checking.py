@@ -14,6 +14,12 @@ ALL = exercises().values()
 MISTAKES = [(e, m) for e in ALL for m in e.mistakes]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def glyphs_rendered():
+    """Else the first check of a few-shot method renders them, within the seconds that an answer has."""
+    lab.data.load("glyphs")
+
+
 def named(name, function):
     """The function under an exercise's name, as a learner would define it."""
 

@@ -277,6 +277,7 @@ def test_two_runs_give_the_same_figures_and_the_same_notebooks(course):
     assert (root / "x" / "01_a.ipynb").read_bytes() == (root / "y" / "01_a.ipynb").read_bytes()
 
 
+@pytest.mark.slow
 def test_only_failed_and_changed_chapters_are_run_again_on_resume(course, capsys, monkeypatch):
     failing = "import pathlib\nassert pathlib.Path('repaired').exists()"
     root = course(_01_a=[PARAMETERS], _02_b=[PARAMETERS, failing])
@@ -331,6 +332,7 @@ def is_gone(pid: int, seconds: float = 10) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_an_interrupted_run_keeps_what_is_finished_ends_its_kernel_and_says_how_to_go_on(course, sent):
@@ -347,6 +349,7 @@ def test_an_interrupted_run_keeps_what_is_finished_ends_its_kernel_and_says_how_
     assert is_gone(int((root / "notebooks" / "pid").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
 def test_after_a_runner_was_killed_resume_runs_the_unfinished_chapters_only(course, capsys):
     root = course(_01_a=["1"], _02_b=[WAITING], _03_c=["3"])

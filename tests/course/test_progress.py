@@ -117,6 +117,7 @@ def test_two_processes_at_once_lose_nothing(home):
 # When something is noted
 
 
+@pytest.mark.slow
 def test_a_check_is_noted_when_a_front_end_names_the_cell_and_never_in_executed_notebooks(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path / "home"))
     from nbclient import NotebookClient
@@ -281,6 +282,7 @@ def served(home, course, tmp_path):
         lab.wait(timeout=20)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 def test_the_served_page_shows_progress_as_it_is_now_to_whoever_has_the_token(served):
     status, page = served("fewshot-lab")

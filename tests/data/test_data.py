@@ -95,7 +95,10 @@ def test_halves_of_a_large_task_are_of_some_of_its_images():
     assert len(first.test_labels) == 100 and torch.equal(first.test_images, second.test_images)
 
 
-@pytest.mark.parametrize("name", data.TASKS)
+FETCHED = {"fashion": pytest.mark.assets}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=FETCHED.get(name, ())) for name in data.TASKS])
 def test_every_data_set_in_the_registry_loads_under_its_name(name):
     task = data.load(name)
     assert task.name == name and task.train_images.dtype == torch.uint8 and task.train_images.ndim == 4
@@ -117,6 +120,7 @@ def test_digits_are_the_1797_real_ones_without_overlap():
     assert task.train_images.max() == 255
 
 
+@pytest.mark.assets
 def test_fashion_is_fashion_mnist():
     task = data.load("fashion")
     assert task.train_images.shape == (60_000, 1, 28, 28) and task.test_images.shape == (10_000, 1, 28, 28)
@@ -164,6 +168,7 @@ def five_glosses():
     return glosses.task()
 
 
+@pytest.mark.assets
 def test_glosses_are_split_once_and_no_text_stands_in_two_parts(five_glosses):
     parts = [five_glosses.train_texts, five_glosses.validation_texts, five_glosses.test_texts]
     assert [len(part) for part in parts] == [1500, 100, 500]
@@ -171,6 +176,7 @@ def test_glosses_are_split_once_and_no_text_stands_in_two_parts(five_glosses):
     assert five_glosses.test_labels.bincount().tolist() == [100] * 5
 
 
+@pytest.mark.assets
 def test_no_gloss_holds_its_own_label_word_or_an_example(five_glosses):
     for texts, labels in (
         (five_glosses.train_texts, five_glosses.train_labels),
@@ -182,6 +188,7 @@ def test_no_gloss_holds_its_own_label_word_or_an_example(five_glosses):
             assert name not in words and f"{name}s" not in words and '"' not in text
 
 
+@pytest.mark.assets
 def test_draws_of_glosses_are_nested_balanced_and_repeat_with_the_seed():
     every = glosses.task(glosses.ALL)
     few, labels = every.draw(5, seed=3)
@@ -199,6 +206,7 @@ def test_an_unknown_supersense_is_told():
         glosses.task(("animal", "bird"))
 
 
+@pytest.mark.assets
 def test_wordnet_knows_first_senses_instances_and_irregular_forms():
     assert "domestic dog" in wordnet.first_senses("n")["dog"].words
     assert wordnet.first_senses("n")["dog"].supersense == "animal"

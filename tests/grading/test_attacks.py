@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parent / "attacks"
 ATTACKS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.txt"))}
 BLANK = "def accuracy(logits, labels):\n    return 0.123\n"

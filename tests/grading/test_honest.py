@@ -5,6 +5,7 @@ import pytest
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.grading.assignment import assignment
 
+pytestmark = pytest.mark.slow
 CHAPTERS = [chapter.id for chapter in chapters()]
 
 

@@ -15,7 +15,7 @@ from fewshot_lab.course.chapters import chapters
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.release import release
 
-pytestmark = pytest.mark.xdist_group("nbgrader")  # on one worker: all use one handout
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nbgrader")]  # on one worker: all use one handout
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 
 

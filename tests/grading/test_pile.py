@@ -61,6 +61,7 @@ def undeserved(out, deserved: dict[str, set[float]]) -> dict[str, float]:
     return {row["student"]: float(row["score"]) for row in rows if float(row["score"]) not in deserved[row["student"]]}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_killed_run_goes_on_and_grades_every_student_once(sandbox, handed_in, tmp_path):
     place, deserved = handed_in
@@ -85,6 +86,7 @@ def test_a_killed_run_goes_on_and_grades_every_student_once(sandbox, handed_in, 
     assert len(lines) == len(deserved) + 1 and {line["student"] for line in lines[1:]} == set(deserved)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_dask_cluster_of_two_workers_grades_the_same(sandbox, handed_in, tmp_path):
     from distributed import LocalCluster

@@ -108,6 +108,7 @@ def total(out: Path, student: str) -> tuple[float, str]:
     return float(row["score"]), row["status"]
 
 
+@pytest.mark.slow
 def test_marks_made_by_hand_are_merged_taken_back_and_never_lost(marked_by_hand):
     question, out = marked_by_hand
     page = (out / "by_hand.html").read_text()

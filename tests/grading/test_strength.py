@@ -13,6 +13,7 @@ from fewshot_lab.exercises import get_exercise
 from fewshot_lab.grading import submissions
 from fewshot_lab.grading.assignment import assignment
 
+pytestmark = pytest.mark.slow
 SEED = "mutants"
 EVERY = 6  # a short run examines one in six of a question's mutants
 

@@ -202,6 +202,7 @@ def test_python_m_gives_the_command_and_an_error_without_a_traceback(course):
     assert done.stderr == "There is no chapter '99'. The chapters are: 01_one, 02_two.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 def test_lab_serves_the_course_and_stops_when_told_to(course, tmp_path):
     with socket.socket() as free:

@@ -177,7 +177,10 @@ def code() -> str:
     return MAKEFILE + "".join(path.read_text() for path in (ROOT / "fewshot_lab").rglob("*.py"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+SLOW = {"several_machines": pytest.mark.slow}  # asks launchers for their --help
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem, marks=SLOW.get(page.stem, ())) for page in PAGES])
 def test_every_command_of_a_page_is_one_that_works(page):
     wrong = []
     for words in commands(page):

@@ -129,6 +129,7 @@ def test_one_step_of_pgd_is_fgsm_and_no_step_is_the_start():
     assert torch.equal(pgd(loss, images, start, 0.1, 0.1, 0), start)
 
 
+@pytest.mark.slow
 def test_more_steps_and_more_starts_find_more():
     model = fit_classifier("digits", steps=120, device="cpu")
     task = lab.data.load("digits")
@@ -191,6 +192,7 @@ def test_an_image_survives_only_if_it_survives_all_attacks():
     assert surviving_share(right) == 0.5 and surviving_share(right[:1]) == 0.75
 
 
+@pytest.mark.slow
 def test_a_planted_defence_shows_the_signs_and_classifies_as_before():
     model, task = fit_classifier("digits", steps=150, device="cpu"), lab.data.load("digits")
     images, labels = task.test_images[:200], task.test_labels[:200]
@@ -278,6 +280,7 @@ def fitted():
     return {name: adversarial.fit_robust("digits", method=name, **{**common, **options}) for name, options in methods.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["adversarial", "trades", "free"])
 def test_a_robust_network_withstands_twice_as_many_attacks_and_still_classifies(fitted, name):
     assert fitted[name]["robust_accuracy"] >= 2 * fitted["plain"]["robust_accuracy"]
@@ -303,6 +306,7 @@ def explorer(fitted):
     return lab.widgets.AttackExplorer(lab.data.load("digits"), models, epsilon=0.1)
 
 
+@pytest.mark.slow
 def test_every_control_of_the_explorer_changes_what_is_seen_and_it_has_a_still(explorer, every_control_answers):
     every_control_answers(explorer)
 

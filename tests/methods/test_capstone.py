@@ -79,6 +79,7 @@ def fitted(**options):
     return row
 
 
+@pytest.mark.slow
 def test_equal_seeds_train_equal_networks_and_every_stage_changes_them(start):
     generated = torch.randint(0, 256, (10, 4, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     images = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -94,6 +95,7 @@ def test_equal_seeds_train_equal_networks_and_every_stage_changes_them(start):
         assert not torch.allclose(plain, answers(stage), atol=1e-3), stage
 
 
+@pytest.mark.slow
 def test_a_backbone_that_saw_no_label_helps_when_labels_are_few(start):
     rows = [[fitted(stages=frozenset(s), seed=seed, start=start["start"]) for seed in range(4)] for s in ((), STAGES[:1])]
     plain, started = ([row["accuracies"]["few-shot head"] for row in some] for some in rows)
@@ -146,6 +148,7 @@ def test_the_worst_images_are_looked_for_around_the_teachers_class_where_no_labe
     assert worst < clean
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_pipelines_share_their_rounds_and_each_is_what_it_would_be_alone(start, monkeypatch):
     trained = []
@@ -164,6 +167,7 @@ def test_pipelines_share_their_rounds_and_each_is_what_it_would_be_alone(start, 
 # the text stages
 
 
+@pytest.mark.slow
 def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
     """The language model is replaced by one that knows the answer, then by one that always says the same."""
     task = glosses.task()

@@ -140,6 +140,7 @@ def teacher():
     return fit_teacher("digits", width=32, steps=150, device="cpu")
 
 
+@pytest.mark.slow
 def test_cached_logits_are_the_teachers_answers_to_the_replayed_views(teacher):
     plain = cached_logits(teacher["teacher"], "digits")
     images = lab.data.load("digits").halves()[1].train_images
@@ -149,6 +150,7 @@ def test_cached_logits_are_the_teachers_answers_to_the_replayed_views(teacher):
     assert not torch.allclose(views[0], views[1], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_cached_and_an_online_teacher_train_the_same_student(teacher):
     plain = cached_logits(teacher["teacher"], "digits")
     options = {"shots": 2, "seed": 0, "images": "all", "steps": 12, "device": "cpu"}
@@ -159,6 +161,7 @@ def test_a_cached_and_an_online_teacher_train_the_same_student(teacher):
 # students
 
 
+@pytest.mark.slow
 def test_a_teacher_with_unlabelled_images_lifts_a_student_with_few_labels(teacher):
     assert teacher["test_accuracy"] > 0.95
     plain = cached_logits(teacher["teacher"], "digits")
@@ -170,6 +173,7 @@ def test_a_teacher_with_unlabelled_images_lifts_a_student_with_few_labels(teache
     assert mean_interval([fidelity(row["test_logits"], teacher["test_logits"])[0] for row in rows[3:]]).mean > 0.9
 
 
+@pytest.mark.slow
 def test_soft_answers_of_a_teacher_that_confuses_two_classes_are_learned():
     """A teacher that gives class 0 and 1 the same logit makes a student that does too; hard answers do not."""
     _, task = lab.data.load("digits").halves()
@@ -183,6 +187,7 @@ def test_soft_answers_of_a_teacher_that_confuses_two_classes_are_learned():
     assert (p[:, 0] - p[:, 1]).abs().mean() < 0.3 and p[:, 2:].sum(1).mean() < 0.3
 
 
+@pytest.mark.slow
 def test_equal_seeds_train_equal_students(teacher):
     views = cached_logits(teacher["teacher"], "digits", policy="affine", strength=0.25, copies=2)
     options = {"shots": 2, "teacher": views, "policy": "affine", "strength": 0.25, "steps": 6, "device": "cpu"}

@@ -128,6 +128,7 @@ def test_the_gradient_goes_through_the_inner_step_and_not_in_first_order():
     assert not torch.allclose(gradients[True], gradients[False], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_training_by_episodes_reads_unseen_scripts_better_than_pixels():
     pool = ep.glyph_pool("test", jitter="mild", versions=2)
     drawn = ep.draw_episodes(pool, 200, way=5, shots=1, queries=5, seed=0)

@@ -202,10 +202,12 @@ def gan():
     return fit_gan("digits", seed=0, steps=700, device="cpu")
 
 
+@pytest.mark.slow
 def test_the_evaluator_classifies_images_that_it_has_not_seen(evaluator):
     assert evaluator[1] > 0.95 and outputs(evaluator[0][0], small_task("digits").halves()[0].test_images).shape == (600, 32)
 
 
+@pytest.mark.slow
 def test_the_gan_draws_every_class_recognisably_and_varied(evaluator, gan):
     images, labels = sample(gan["generator"], 40)
     assert images.shape == (400, 1, 8, 8) and 0 <= images.min() and images.max() <= 1
@@ -215,6 +217,7 @@ def test_the_gan_draws_every_class_recognisably_and_varied(evaluator, gan):
     assert recognised(evaluator[0], images, (labels + 1) % 10).mean() < 0.1
 
 
+@pytest.mark.slow
 def test_without_a_leash_and_with_unequal_rates_it_collapses_and_the_alarm_rings(evaluator):
     unequal = {"regularise": "none", "rates": (2e-2, 1e-3), "batch_size": 16}
     images, labels = sample(fit_gan("digits", seed=0, steps=300, device="cpu", **unequal)["generator"], 40)
@@ -222,6 +225,7 @@ def test_without_a_leash_and_with_unequal_rates_it_collapses_and_the_alarm_rings
     assert found["intended"] > 0.85 and found["recall"] < 0.25 and found["spread"] < ALARM
 
 
+@pytest.mark.slow
 def test_the_class_is_followed_when_it_is_mixed_and_truncation_takes_variety(gan):
     G = gan["generator"]
     z = torch.randn(200, G.noise, generator=torch.Generator().manual_seed(0))
@@ -293,6 +297,7 @@ def test_a_watcher_sees_every_loss_and_an_interrupt_keeps_what_was_learned():
 # the contrast
 
 
+@pytest.mark.slow
 def test_the_vae_decodes_what_it_encodes_and_its_sigma_trades_variety(evaluator):
     images, labels, _ = training_images("digits", None, 0)
     spreads = {}
@@ -327,6 +332,7 @@ def test_augmented_copies_come_from_the_images_of_their_class_by_turns():
     assert torch.equal(images[labels == 4], copies[4])
 
 
+@pytest.mark.slow
 def test_more_labels_in_the_generator_lift_a_classifier_with_one_label(gan):
     generated = generated_instances.generated_set(gan["generator"], 40, seed=0)
     options = {"dataset": "digits", "shots": 1, "seed": 0, "steps": 80, "device": "cpu"}
@@ -349,6 +355,7 @@ def test_an_honest_generated_set_is_drawn_from_the_same_labels_and_seeded():
 # the explorers
 
 
+@pytest.mark.slow
 def test_every_control_of_the_latent_explorer_changes_what_is_seen_and_it_has_a_still(gan, every_control_answers):
     shown = lab.widgets.LatentExplorer(gan["generator"], "0123456789")
     for name in ("mixture", "turn"):
@@ -356,6 +363,7 @@ def test_every_control_of_the_latent_explorer_changes_what_is_seen_and_it_has_a_
     every_control_answers(shown)
 
 
+@pytest.mark.slow
 def test_the_latent_explorer_ends_at_its_classes_and_noises(gan):
     shown = lab.widgets.LatentExplorer(gan["generator"], "0123456789")
     shown.controls["a"].value, shown.controls["b"].value = "3", "7"
@@ -389,6 +397,7 @@ def test_panels_and_tiles():
     assert lab.figures.tiled(torch.zeros(2, 3, 1, 4, 5)).shape == (1, 9, 17)
 
 
+@pytest.mark.slow
 def test_accuracy_of_generated_images_is_measured_on_real_ones(evaluator, gan):
     images, labels = sample(gan["generator"], 10)
     assert accuracy(outputs(evaluator[0], images), labels) == pytest.approx(

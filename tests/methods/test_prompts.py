@@ -12,6 +12,7 @@ from fewshot_lab.models import kv_cache, language
 from fewshot_lab.models.kv_cache import encode_prefix, extend, last_hidden, token_embeddings, token_ids
 from fewshot_lab.widgets import PromptExplorer
 
+pytestmark = pytest.mark.assets
 TEMPLATE = "Definition: {x}\nType:"
 TEXTS = ["a small bird", "someone who bakes bread and cakes in the early morning", "a red fruit"]
 WORDS = ["animal", "plant", "food", "person", "artifact"]
@@ -35,6 +36,7 @@ def labelled(lm):
     return prompts.encode_texts(*lm, texts + more, before, joint), draws, torch.cat([labels, more_labels]), ids
 
 
+@pytest.mark.slow
 def test_scores_with_shared_beginnings_are_those_of_one_forward_pass_each(lm):
     plain = prompts.naive_scores(*lm, TEXTS, TEMPLATE, WORDS)
     assert torch.allclose(prompts.label_scores(*lm, TEXTS, TEMPLATE, WORDS), plain, atol=2e-3)
@@ -116,6 +118,7 @@ def test_templates_and_label_words_that_cannot_be_used_are_errors(lm):
         prompts.label_tokens(lm[0], ["animal", " animal"])
 
 
+@pytest.mark.slow
 def test_a_soft_prompt_lowers_the_loss_and_leaves_the_model_as_it_is(lm, labelled):
     tokenizer, model = lm
     prefix, draws, labels, ids = labelled
@@ -143,6 +146,7 @@ def test_prompts_that_learn_side_by_side_learn_what_each_learns_alone(lm, labell
     assert (both[1] - alone[0]).norm() < 0.1 * (alone[0] - start).norm()
 
 
+@pytest.mark.slow
 def test_a_searched_trigger_never_gets_worse_and_never_writes_the_answer(lm, labelled):
     tokenizer, model = lm
     prefix, draws, labels, ids = labelled

@@ -95,6 +95,7 @@ def test_unlabelled_images_hold_no_test_image_and_no_test_alphabet():
     assert torch.equal(contrastive.unlabelled("digits"), lab.data.load("digits").train_images)
 
 
+@pytest.mark.slow
 def test_simclr_beats_random_features_and_repeats_itself():
     task, pool = lab.data.load("digits"), contrastive.unlabelled("digits")
     trained, again = (contrastive.simclr(pool, AFFINE, steps=60, seed=1, device="cpu")[0] for _ in range(2))
@@ -107,12 +108,14 @@ def test_simclr_beats_random_features_and_repeats_itself():
     assert accuracy_of["trained"] > accuracy_of["random"] + 0.05, accuracy_of
 
 
+@pytest.mark.slow
 def test_rotation_prediction_learns_its_task():
     pool = contrastive.unlabelled("digits")
     _, history = contrastive.rotation_prediction(pool, steps=80, device="cpu")
     assert sum(history.losses[-10:]) / 10 < 0.5 * math.log(4)
 
 
+@pytest.mark.slow
 def test_a_start_helps_and_augmented_probes_use_the_copies():
     pool, task = contrastive.unlabelled("digits"), lab.data.load("digits")
     encoder, _ = contrastive.simclr(pool, AFFINE, steps=60, device="cpu")
@@ -145,6 +148,7 @@ def test_features_of_photographs_are_kept_and_damaged_ones_computed_again(tmp_pa
         efficientnet.lite0_features(images.float())
 
 
+@pytest.mark.assets
 def test_efficientnet_knows_a_palace():
     if not lab.assets.installed("efficientnet-lite0"):
         pytest.skip("the asset efficientnet-lite0 is not on this machine: fewshot-lab assets fetch efficientnet-lite0")

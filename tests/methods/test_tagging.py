@@ -110,6 +110,7 @@ def test_wnut_17_is_read_whole():
 # the made sentences
 
 
+@pytest.mark.assets
 def test_made_sentences_are_the_same_again_and_test_names_and_templates_are_new():
     task = sentences.task()
     assert (len(task.train), len(task.test)) == (1000, 300) and task.types == ("LOC", "MISC", "ORG", "PER")
@@ -129,6 +130,7 @@ def test_a_template_is_filled_as_its_grammar_says():
     assert sentences.forms("{<city>|A {b|c}} won [on <last>] .") == 6
 
 
+@pytest.mark.assets
 def test_draws_are_nested_and_follow_the_seed():
     task = sentences.task()
     assert task.draw(50, 3)[:10] == task.draw(10, 3) != task.draw(10, 4)
@@ -187,6 +189,7 @@ def test_micro_over_all_tags_is_accuracy_and_rounding_opens_an_interval():
 # alignment, loss, replacements
 
 
+@pytest.mark.assets
 @given(any_tags)
 @settings(deadline=None, max_examples=20)
 def test_labels_stand_on_first_pieces_and_come_back_as_tags(tags):
@@ -231,6 +234,7 @@ def test_replacements_keep_words_and_tags_in_step(tags, seed, p):
     ]
 
 
+@pytest.mark.assets
 def test_augmented_sentences_follow_the_seed_and_an_unknown_augmentation_is_an_error():
     few = sentences.task().draw(5, 0)
     made = tagging.augmented_sentences(few, "mentions", copies=2, share=0.9, seed=1)
@@ -257,6 +261,7 @@ def test_padding_changes_no_answer_and_frozen_layers_stay():
     assert torch.allclose(alone, padded[:, :4], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_fine_tuning_finds_names_that_it_never_saw_and_equal_seeds_give_equal_taggers():
     options = {"count": 120, "steps": 20, "layers": 3, "learning_rate": 1e-3, "test_count": 40, "device": "cpu"}
     first, again = (tagging.fit_tagger(seed=0, **options) for _ in range(2))
@@ -350,10 +355,12 @@ def explorer():
     return lab.widgets.EntityExplorer(some, {"looks up": found, "clumsy": wrong})
 
 
+@pytest.mark.assets
 def test_every_control_of_the_explorer_changes_what_is_seen_and_it_has_a_still(every_control_answers):
     every_control_answers(explorer())
 
 
+@pytest.mark.assets
 def test_the_explorer_names_type_and_kind_in_words_and_refuses_other_lengths():
     shown = explorer()
     shown.controls["kind"].value = "type"

@@ -96,6 +96,7 @@ def test_copies_carry_the_label_of_their_text_and_nothing_is_there_twice(texts, 
     assert len(set(zip(more, more_labels, strict=True))) == len(more) == len(texts) * (1 + min(copies, 2))
 
 
+@pytest.mark.assets
 @pytest.mark.parametrize(
     ("word", "expected"),
     [("dogs", "domestic dogs"), ("(large,", "(big,"), ("carried", "transported"), ("eaten", None)],
@@ -104,18 +105,21 @@ def test_a_synonym_has_the_form_and_the_punctuation_of_its_word(word, expected):
     assert expected in synonyms(word) if expected else all(" " not in other for other in synonyms(word))
 
 
+@pytest.mark.assets
 def test_stop_words_names_and_unknown_words_have_no_synonym():
     assert not any(synonyms(word) for word in [*STOP_WORDS, "Paris", "xyzzyx", "12", "--"])
     table = Thesaurus()
     assert table.get("of") == () and "little" in table["small"]
 
 
+@pytest.mark.assets
 def test_most_glosses_have_a_synonym_and_no_synonym_is_the_word_itself():
     texts, table = glosses.task().train_texts[:300], Thesaurus()
     assert sum(any(table[word] for word in text.split()) for text in texts) > 250
     assert not any(word in table[word] for text in texts for word in text.split())
 
 
+@pytest.mark.assets
 def test_the_record_is_small_and_holds_a_clean_round_trip_for_every_training_gloss():
     name, known = round_trips.recorded()
     assert name.startswith("Apertium 3") and round_trips.RECORDED.stat().st_size < 400_000
@@ -124,6 +128,7 @@ def test_the_record_is_small_and_holds_a_clean_round_trip_for_every_training_glo
     assert 0.05 < sum(text == trip for text, trip in known.items()) / len(known) < 0.4
 
 
+@pytest.mark.assets
 def test_without_a_translator_glosses_come_from_the_record_and_other_texts_are_refused(monkeypatch):
     monkeypatch.setattr(round_trips, "translator", lambda: None)
     text = glosses.task().train_texts[0]
@@ -142,6 +147,7 @@ needs_translator = pytest.mark.skipif(
 )
 
 
+@pytest.mark.assets
 @needs_translator
 def test_live_and_recorded_round_trips_agree_and_lines_stay_apart():
     name, known = round_trips.recorded()
@@ -178,6 +184,7 @@ def test_the_text_network_in_float64_finds_the_maximum_over_all_windows():
     assert torch.allclose(model(numbers), model.out(torch.cat(found, 1)), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_network_from_scratch_learns_more_from_more_labels():
     task = glosses.task()
     accuracy = {}
@@ -210,6 +217,7 @@ def test_copies_depend_on_text_and_number_alone():
     assert methods.copy_maker("none", synonyms={}, round_trips={})(text, 3) == text
 
 
+@pytest.mark.assets
 def test_the_text_explorer_answers_and_marks_changed_words_in_words(every_control_answers):
     shown = lab.widgets.TextExplorer(glosses.task())
     every_control_answers(shown)
@@ -218,6 +226,7 @@ def test_the_text_explorer_answers_and_marks_changed_words_in_words(every_contro
     assert "<b> dog" not in shown.output.value
 
 
+@pytest.mark.assets
 def test_own_words_are_back_translated_only_where_a_translator_is(monkeypatch):
     monkeypatch.setattr("fewshot_lab.widgets.text.translator", lambda: None)
     shown = lab.widgets.TextExplorer(glosses.task(), operation="back-translation")

@@ -8,6 +8,8 @@ import torch
 
 from fewshot_lab.models import language
 
+pytestmark = pytest.mark.assets
+
 
 @pytest.fixture(scope="module")
 def smollm2():
@@ -35,6 +37,7 @@ def test_left_padding_changes_no_next_word_when_positions_are_given(smollm2):
         assert (together[row] - alone).abs().max() < 0.5  # bfloat16 keeps three digits, logits are up to 30
 
 
+@pytest.mark.slow
 def test_the_converted_model_is_made_once_and_loads_without_a_bar(smollm2):
     folder = language._converted()
     before = (folder / "model.safetensors").stat().st_mtime_ns

@@ -65,6 +65,7 @@ def test_unequal_lengths_are_refused_with_both_numbers():
 # training
 
 
+@pytest.mark.slow
 def test_training_learns_the_digits(digits):
     images, labels = digits
     model = small_net()
@@ -185,6 +186,7 @@ def test_combinations_are_the_product_in_order():
     assert combinations(k=[1, 5], seed=[0, 1])[1:3] == [{"k": 1, "seed": 1}, {"k": 5, "seed": 0}]
 
 
+@pytest.mark.slow
 def test_a_sweep_gives_the_same_rows_in_grid_order_whatever_the_jobs():
     grid = combinations(steps=[6, 2], seed=[0, 1])
     threads = torch.get_num_threads()
@@ -199,6 +201,7 @@ def test_a_sweep_gives_the_same_rows_in_grid_order_whatever_the_jobs():
     assert {row["threads"] for row in alone} == {1} and torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failing_run_of_a_sweep_is_named_by_its_settings(jobs):
     with pytest.raises(CourseError, match=r"fails\(k=2\) failed: ZeroDivisionError: no labels"):
@@ -211,6 +214,7 @@ def test_a_sweep_needs_dicts_and_an_empty_grid_has_no_rows():
     assert sweep(fails, []) == []
 
 
+@pytest.mark.slow
 def test_functions_of_a_notebook_work_in_worker_processes():
     code = (
         "from fewshot_lab.training import sweep\nbase = 10\ndef add(k):\n    return {'sum': base + k}\n"
