@@ -24,7 +24,7 @@
 # when labels are few).
 
 # %% tags=["parameters"]
-PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": longer trainings, more episodes and seeds
+PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more steps, episodes, seeds
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
 DATASET = "glyphs"  # "glyphs", "digits" or "fashion": where claim C5 is tested
@@ -59,8 +59,8 @@ handwriting = omniglot.find(OMNIGLOT)  # None when it is not here
 # %%
 lab.predict(
     "one look",
-    "A network never saw Georgian. It gets one picture of each of five letters. Which share of "
-    "further pictures does it read, with mild jitter?",
+    "A network has never seen Georgian. It gets one picture of each of five letters. Which share "
+    "of further pictures does it classify correctly, with mild jitter?",
     ["20 %: chance", "about 50 %", "about 80 %", "over 90 %"],
 )
 
@@ -79,13 +79,12 @@ def as_pixels(images):
     return images.flatten(1).float() / 255
 
 
-shown = {JITTER: pool, "none": ep.glyph_pool("test", jitter="none")}
-lab.widgets.EpisodeExplorer(
-    shown, {"untrained network": functools.partial(outputs, untrained), "pixels": as_pixels}
-)
+pools = {JITTER: pool, "none": ep.glyph_pool("test", jitter="none")}
+embeddings = {"untrained network": functools.partial(outputs, untrained), "pixels": as_pixels}
+lab.widgets.EpisodeExplorer(pools, embeddings)
 
 # %% [markdown]
-# Switch the data set to `none`: without jitter pixels are good. With it they compare where the ink is, not which letter it makes.
+# Switch the data set to `none`: without jitter, pixels do well. With it they compare where the ink is, not which letter it makes.
 #
 # ## Derive: the protocol
 #
@@ -133,17 +132,14 @@ flat, rows_of = as_pixels(pool.images), pool.labels.repeat_interleave(pool.versi
 
 
 def pixel_accuracy():
-    support, known, asked, wanted = one_episode(rows_of, 5, 1, 10, generator)
-    return (
-        (known[torch.cdist(flat[asked], flat[support]).argmin(1)] == wanted).float().mean().item()
-    )
+    support, support_labels, queries, query_labels = one_episode(rows_of, 5, 1, 10, generator)
+    nearest = torch.cdist(flat[queries], flat[support]).argmin(1)
+    return (support_labels[nearest] == query_labels).float().mean().item()
 
 
 hundred = [pixel_accuracy() for _ in range(100)]
-print(
-    f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(hundred):.2f}; "
-    "chance is 0.20"
-)
+print(f"lowest {min(hundred):.2f}, mean {sum(hundred) / 100:.2f}, highest {max(hundred):.2f}")
+print("chance  0.20")
 
 # %% [markdown]
 # ## Derive: why an interval over episodes
@@ -154,7 +150,7 @@ print(
 # $$\bar a \pm 1.96\,\frac{s}{\sqrt{E}}, \qquad s^2 = \frac{1}{E-1}\sum_e (a_e - \bar a)^2$$
 #
 # The queries of one episode share its support set, so they are *not* independent: count episodes, not queries. And the interval
-# speaks of new episodes for *this* trained network, not of another training.
+# is about new episodes for *this* trained network, not about another training.
 #
 # ## Write it
 
@@ -163,9 +159,10 @@ import math
 
 
 def episode_interval(accuracies):
-    """The mean accuracy over episodes and half the width of its 95 % interval, 1.96 standard errors.
+    """The mean accuracy over episodes and half the width of its 95 % interval.
 
-    accuracies: float tensor (episodes,). Returns two numbers.
+    accuracies: float tensor (episodes,). Returns two numbers; half the width is 1.96 standard
+    errors of the mean.
     """
     ### BEGIN SOLUTION
     mean = accuracies.mean()
@@ -174,7 +171,8 @@ def episode_interval(accuracies):
 
 
 # %% [markdown]
-# How many episodes do you need? The course draws all of them at once, as one table of rows, and reads features computed once.
+# How many episodes do you need? The course draws all of them at once, as one table of rows, and computes the features of every
+# picture only once.
 
 # %%
 interval = lab.yours_or_ours(episode_interval)
@@ -182,6 +180,8 @@ drawn = ep.draw_episodes(mild, COUNT, way=5, shots=1, queries=10, seed=SEED)
 by_pixels = prototypes.episode_accuracies(prototypes.pixels(mild), drawn)
 SIZES = [10, 30, 100, 300, COUNT]
 widths = {size: interval(by_pixels[:size])[1] for size in SIZES}
+
+# %% folded=true
 lab.figures.curves(
     {"pixels": (SIZES, [lab.mean_interval(by_pixels[:size]) for size in SIZES])},
     title=f"±{100 * widths[10]:.0f} points after 10 episodes, ±{100 * widths[COUNT]:.1f} after "
@@ -191,8 +191,8 @@ lab.figures.curves(
     log_x=True,
     ticks=SIZES,
     caption="Nearest picture by pixels, mild jitter. Band: 95 % interval over the episodes so far.",
-    alt="Half widths: "
-    + ", ".join(f"{size} episodes ±{width:.3f}" for size, width in widths.items()),
+    alt="Half the width of the interval: "
+    + ", ".join(f"±{width:.3f} after {size} episodes" for size, width in widths.items()),
 )
 
 # %% [markdown]
@@ -227,6 +227,10 @@ def class_prototypes(features, labels, way):
     ### END SOLUTION
 
 
+# %% [markdown]
+# The logits of a query are largest for the nearest prototype. Their softmax is $p(y = k \mid x)$.
+
+
 # %% exercise="prototype_logits"
 def prototype_logits(queries, prototypes):
     """The logits of queries: minus the squared Euclidean distance to every prototype.
@@ -252,31 +256,27 @@ def prototype_logits(queries, prototypes):
 # ## Measure it: train
 #
 # Each method trains on the same number of pictures, half with mild and half with hard jitter. A training episode has 60 classes. The
-# prototypical network trains once more for longer and with 100 classes, to see how far it gets. All cores work; read on meanwhile.
+# prototypical network trains once more for longer and with 100 classes, to see how far it gets.
+#
+# All of them run the loop of chapter 02, and its `augment` jitters the pictures. For the backbone of the classifier
+# (`prototypes.fit_by_classes`) that is all. For the others a batch is an episode, and the loss is the cross-entropy of its queries
+# (`prototypes.episode_loss`). All cores are busy for a while; read on.
 
 # %%
 STEPS, LONGER, META = lab.quick_or_full((400, 700, 60), (3000, 6000, 600))
-common = {"seed": SEED, "device": DEVICE}
-trainings = [
-    {"method": "classes", "steps": STEPS, "meta_steps": META, **common},
-    {
-        "method": "prototypes",
-        "steps": LONGER,
-        "way": 100,
-        "learning_rate": 0.02,
-        "warmup": 100,
-        **common,
-    },
-    {"method": "prototypes", "steps": STEPS, **common},
-    {"method": "matching", "steps": STEPS, **common},
-]
-transfer, best, short, matching = (row["weights"] for row in lab.sweep(few_shot.fit, trainings))
-encoders = {
-    "prototypes": few_shot.encoder_of(short["prototypes"]),
-    "matching": few_shot.encoder_of(matching["matching"]),
-    "classes": few_shot.encoder_of(transfer["classes"]),
+LONG = {"steps": LONGER, "way": 100, "learning_rate": 0.02, "warmup": 100}
+TRAININGS = {
+    "classes": {"method": "classes", "steps": STEPS, "meta_steps": META},
+    "prototypes, for longer": {"method": "prototypes", **LONG},
+    "prototypes": {"method": "prototypes", "steps": STEPS},
+    "matching": {"method": "matching", "steps": STEPS},
 }
-best_encoder = few_shot.encoder_of(best["prototypes"])
+trained = lab.arms(few_shot.fit, TRAININGS, seeds=[SEED], device=DEVICE)
+weights = {name: row["weights"] for name, [row] in trained.rows.items()}
+encoders = {
+    name: few_shot.encoder_of(weights[name][name]) for name in ("prototypes", "matching", "classes")
+}
+best_encoder = few_shot.encoder_of(weights["prototypes, for longer"]["prototypes"])
 
 # %% [markdown]
 # ## Measure it: unseen scripts
@@ -293,35 +293,27 @@ for support, queries in zip(drawn.support[:100], drawn.queries[:100]):
     c = means(features[support.flatten()], torch.arange(5), 5)
     hits = logits_of(features[queries.flatten()], c).argmax(1) == drawn.query_labels
     one_by_one.append(hits.float().mean().item())
-print(
-    f"first 100 episodes: one by one {sum(one_by_one) / 100:.4f}, all at once "
-    f"{all_at_once[:100].mean():.4f}"
-)
+print(f"First 100 episodes, one by one {sum(one_by_one) / 100:.4f}")
+print(f"           and all at once {all_at_once[:100].mean():.4f}")
 
-# %%
-lab.record(
-    prototypes_5way_1shot=lab.mean_interval(all_at_once),
-    unit="accuracy",
-    headline="prototypes_5way_1shot",
-)
+# %% [markdown]
+# Five classes or twenty, one label or five: the harder protocols use the same features.
 
 
 # %%
 def accuracies(pool, features, way, shots, rule=prototypes.prototype_rule):
-    """The accuracy of each test episode; equal settings draw equal episodes, so that methods are compared in pairs."""
+    """The accuracy of each test episode."""
+    # Equal settings draw equal episodes, so that methods are compared in pairs.
     chosen = ep.draw_episodes(pool, COUNT, way=way, shots=shots, queries=10, seed=SEED)
     return prototypes.episode_accuracies(features, chosen, rule)
 
 
 lab.record(
-    prototypes_5way_5shot=lab.mean_interval(accuracies(mild, features, 5, 5)), unit="accuracy"
-)
-
-# %%
-lab.record(
+    prototypes_5way_1shot=lab.mean_interval(all_at_once),
+    prototypes_5way_5shot=lab.mean_interval(accuracies(mild, features, 5, 5)),
     prototypes_20way_1shot=lab.mean_interval(accuracies(mild, features, 20, 1)),
     unit="accuracy",
-    headline="prototypes_20way_1shot",
+    headline=("prototypes_5way_1shot", "prototypes_20way_1shot"),
 )
 
 # %%
@@ -330,8 +322,8 @@ lab.recall("one look", f"{all_at_once.mean():.0%} with mild jitter (pixels {by_p
 # %% [markdown]
 # ## Write it: SimpleShot
 #
-# Features after a ReLU are never negative, so they all point roughly one way. Subtract the mean feature $m$ of the *training*
-# classes, then keep only the direction: $z = (f - m) / \lVert f - m\rVert$.
+# Features after a ReLU are never negative, so they all point in roughly the same direction. Subtract the mean feature $m$ of the
+# *training* classes, then keep only the direction: $z = (f - m) / \lVert f - m\rVert$.
 
 
 # %% exercise="simple_shot"
@@ -348,18 +340,18 @@ def simple_shot(features, mean):
 
 
 # %% [markdown]
-# Every method with the same episodes, at 1, 2 and 5 shots. SimpleShot is your function and nearest centroids.
+# Every method gets the same episodes, at 1, 2 and 5 shots. SimpleShot is your function and nearest centroids.
 
 # %%
 centred = lab.yours_or_ours(simple_shot)
-found = {name: prototypes.embed(encoder, pool) for name, encoder in encoders.items()}
-known = ep.glyph_pool("train", jitter=JITTER, seed=SEED)
-mean_of_training = prototypes.embed(encoders["classes"], known).mean(0)
+embedded = {name: prototypes.embed(encoder, pool) for name, encoder in encoders.items()}
+training_pool = ep.glyph_pool("train", jitter=JITTER, seed=SEED)
+training_mean = prototypes.embed(encoders["classes"], training_pool).mean(0)
 METHODS = {
-    "prototypes": (found["prototypes"], prototypes.prototype_rule),
-    "matching": (found["matching"], prototypes.matching_rule),
-    "transfer, linear head": (found["classes"], prototypes.linear_rule),
-    "SimpleShot": (centred(found["classes"], mean_of_training), prototypes.prototype_rule),
+    "prototypes": (embedded["prototypes"], prototypes.prototype_rule),
+    "matching": (embedded["matching"], prototypes.matching_rule),
+    "transfer, linear head": (embedded["classes"], prototypes.linear_rule),
+    "SimpleShot": (centred(embedded["classes"], training_mean), prototypes.prototype_rule),
     "untrained network": (prototypes.embed(untrained, pool), prototypes.prototype_rule),
     "pixels": (prototypes.pixels(pool), prototypes.prototype_rule),
 }
@@ -369,7 +361,7 @@ scores = {
     for name, (values, rule) in METHODS.items()
 }
 
-# %%
+# %% folded=true
 first = {k: max(scores, key=lambda name: scores[name][k].mean()) for k in (1, 5)}
 lab.figures.curves(
     {
@@ -385,14 +377,10 @@ lab.figures.curves(
     limits=(0.15, 1.02),
     caption=f"{COUNT} episodes of unseen scripts, {JITTER} jitter, {STEPS} training steps each. "
     "Band: 95 % interval over episodes. Chance is 0.2.",
-    alt="; ".join(
-        f"{name}: {by_shots[1].mean():.2f} at 1 shot, {by_shots[5].mean():.2f} at 5"
-        for name, by_shots in scores.items()
-    ),
 )
 
 # %% [markdown]
-# How close do the trained methods lie, and how far below are the untrained ones? The lines hide it, the differences show it: every
+# How close are the trained methods, and how far below are the untrained ones? The lines hide it, the differences show it: every
 # method against SimpleShot, whose encoder never saw an episode, on the same episodes.
 
 # %%
@@ -404,6 +392,8 @@ ahead = {
     for k in (1, 5)
     for name in rivals
 }
+
+# %% folded=true
 lab.figures.bars(
     ahead,
     title="; ".join(f"{name}: {value.mean:+.3f}" for name, value in list(ahead.items())[:2]),
@@ -412,7 +402,6 @@ lab.figures.bars(
     digits=3,
     caption=f"{COUNT} episodes, {JITTER} jitter. Mean and 95 % interval of the paired difference "
     "over episodes, one training each.",
-    alt="; ".join(f"{name} {value.mean:+.3f}" for name, value in ahead.items()),
 )
 
 # %%
@@ -430,13 +419,12 @@ lab.verdict(
 )
 
 # %% [markdown]
-# This speaks of *these* encoders. Another training gives others: run the chapter with another `SEED`. Does a small difference stay?
-
-# %% [markdown]
+# This is about *these* encoders. Another training gives others: run the chapter with another `SEED`. Does a small difference stay?
+#
 # ## Derive: MAML
 #
 # Model-agnostic meta-learning (与模型无关的元学习; Finn et al. 2017) keeps plain gradient descent and learns *where to start*. In
-# the inner loop a task adapts the weights on its support set; the outer loop judges the **adapted** weights on the queries:
+# the inner loop a task adapts the weights on its support set; the outer loop tests the **adapted** weights on the queries:
 #
 # $$\theta'_\tau = \theta - \alpha \nabla_\theta L_\tau^{\text{support}}(\theta), \qquad
 # \min_\theta \sum_\tau L_\tau^{\text{query}}(\theta'_\tau)$$
@@ -449,7 +437,7 @@ lab.verdict(
 
 # %% exercise="inner_step"
 def inner_step(weight, features, labels, rate):
-    """One step of gradient descent on the mean cross-entropy of a linear classifier, differentiable itself.
+    """One step of gradient descent on the mean cross-entropy of a linear classifier.
 
     weight: float tensor (D, classes) that requires a gradient. features: (n, D). labels: whole
     numbers (n,). rate: the step size, a number. Returns the new weight; gradients can flow through
@@ -463,11 +451,11 @@ def inner_step(weight, features, labels, rate):
 
 
 # %% [markdown]
-# What do inner steps do? Here only a linear head adapts, from 0, over the classifier's frozen features.
+# What do inner steps do? Here only a linear head adapts, from 0, on top of the classifier's frozen features.
 
 # %%
 step = lab.yours_or_ours(inner_step)
-fixed = found["classes"] / found["classes"].norm(dim=1).mean()
+fixed = embedded["classes"] / embedded["classes"].norm(dim=1).mean()
 few = ep.draw_episodes(pool, lab.quick_or_full(60, 300), way=5, shots=1, queries=10, seed=SEED + 1)
 
 
@@ -475,22 +463,19 @@ def accuracy_by_step(rate, steps=6):
     """Accuracy of each episode before and after every step: (episodes, steps + 1)."""
     rows = []
     for support, queries in zip(few.support, few.queries):
-        weight, rows_here = torch.zeros(fixed.shape[1], 5, requires_grad=True), []
+        weight, row = torch.zeros(fixed.shape[1], 5, requires_grad=True), []
         for _ in range(steps + 1):
-            rows_here.append(
-                ((fixed[queries.flatten()] @ weight).argmax(1) == few.query_labels).float().mean()
-            )
-            weight = (
-                step(weight, fixed[support.flatten()], torch.arange(5), rate)
-                .detach()
-                .requires_grad_()
-            )
-        rows.append(torch.stack(rows_here))
+            predicted = (fixed[queries.flatten()] @ weight).argmax(1)
+            row.append((predicted == few.query_labels).float().mean())
+            weight = step(weight, fixed[support.flatten()], torch.arange(5), rate)
+            weight = weight.detach().requires_grad_()
+        rows.append(torch.stack(row))
     return torch.stack(rows)
 
 
-# %%
 by_step = {f"step size {rate:g}": accuracy_by_step(rate) for rate in (0.3, 3.0, 30.0)}
+
+# %% folded=true
 lab.figures.curves(
     {
         name: (range(7), [lab.mean_interval(values[:, i]) for i in range(7)])
@@ -513,37 +498,28 @@ lab.figures.curves(
 #
 # ## Measure it: MAML
 #
-# `methods/maml.py` adapts **all** weights, for all tasks of a batch at once (`torch.func.vmap`). It starts from the classifier's
+# `methods/maml.py` adapts **all** weights, for all tasks of a batch at once (`torch.func.vmap`). The outer loop is the one of
+# chapter 02, and its loss is the queries' cross-entropy *after* the inner steps (`maml.fit_maml`). It starts from the classifier's
 # encoder: from random weights MAML needs many more steps than this chapter has time for. Say so when you quote it.
 
 # %%
-starts = {name: few_shot.learner_of(transfer[name]) for name in ("maml", "first-order maml")}
-plain = maml.Learner(few_shot.encoder_of(transfer["classes"]), 5)
-gentle = maml.Learner(
-    few_shot.encoder_of(transfer["classes"]), 5, alpha=(0.05, 0.1)
-)  # the head's: 0.1 instead of 0.3
 EPISODES = lab.quick_or_full(200, 1000)
-
-
-def maml_accuracy(learner, pool):
-    chosen = ep.draw_episodes(pool, EPISODES, way=5, shots=1, queries=5, seed=SEED)
-    learner.to(lab.runtime.choose_device(DEVICE))
-    return maml.maml_accuracies(learner, pool, chosen, steps=2)
-
-
-learned = {
-    "before meta-training": plain,
-    "before, smaller step of the head": gentle,
-    "MAML": starts["maml"],
-    "first-order MAML": starts["first-order maml"],
+unseen = ep.draw_episodes(mild, EPISODES, way=5, shots=1, queries=5, seed=SEED)
+start = few_shot.encoder_of(weights["classes"]["classes"])
+learners = {
+    "before meta-training": maml.Learner(start, 5, alpha=(0.05, 0.3)),  # encoder, head
+    "before, smaller step of the head": maml.Learner(start, 5, alpha=(0.05, 0.1)),
+    "MAML": few_shot.learner_of(weights["classes"]["maml"]),
+    "first-order MAML": few_shot.learner_of(weights["classes"]["first-order maml"]),
 }
-adapted = {name: maml_accuracy(learner, mild) for name, learner in learned.items()}
-same = ep.draw_episodes(mild, EPISODES, way=5, shots=1, queries=5, seed=SEED)
-adapted["prototypes"] = prototypes.episode_accuracies(
-    prototypes.embed(encoders["prototypes"], mild), same
-)
+adapted = {}
+for name, learner in learners.items():
+    learner.to(lab.runtime.choose_device(DEVICE))
+    adapted[name] = maml.maml_accuracies(learner, mild, unseen, steps=2)
+by_prototypes = prototypes.embed(encoders["prototypes"], mild)
+adapted["prototypes"] = prototypes.episode_accuracies(by_prototypes, unseen)
 
-# %%
+# %% folded=true
 lab.figures.bars(
     {name: lab.mean_interval(values) for name, values in adapted.items()},
     title="Meta-training moves two gradient steps from "
@@ -551,21 +527,16 @@ lab.figures.bars(
     x="5-way 1-shot accuracy",
     caption=f"{EPISODES} episodes, mild jitter, two inner steps on all weights. Mean and 95 % "
     f"interval over episodes. For comparison: prototypes after {STEPS} steps.",
-    alt=", ".join(f"{name} {values.mean():.2f}" for name, values in adapted.items()),
 )
 
 # %% [markdown]
 # The two rows at the top differ in one number, the head's step size. Is MAML ahead of both? A method looks good beside a baseline that
-# nobody tuned (Chen et al. 2019).
-
-# %%
-lab.record(maml_5way_1shot=lab.mean_interval(adapted["MAML"]), unit="accuracy")
-
-# %% [markdown]
-# Does the second derivative pay? The difference between MAML and its first-order version, on the same episodes:
+# nobody tuned (Chen et al. 2019). And does the second derivative pay? `second_order_gain` is the difference between MAML and its
+# first-order version, on the same episodes.
 
 # %%
 lab.record(
+    maml_5way_1shot=lab.mean_interval(adapted["MAML"]),
     second_order_gain=lab.paired_difference(adapted["MAML"], adapted["first-order MAML"]),
     unit="accuracy",
 )
@@ -585,24 +556,30 @@ lab.predict(
 # ## Measure it: the draw of the labels (claim C4)
 #
 # So far classes and queries changed with the episode. Now they stay: 20 tasks of five letters with fixed test pictures, and 200
-# draws of the K labelled pictures for each. Whatever varies, varies because of the labels. The network is the well-trained one.
+# draws of the K labelled pictures for each. Whatever varies, varies because of the labels. The network is the one that trained for
+# longer.
 
 # %%
 strong = prototypes.embed(best_encoder, pool)
 TASKS, DRAWS = lab.quick_or_full((20, 200), (60, 500))
-luck = {
-    k: few_shot.accuracies_by_draw(
-        pool, strong, prototypes.prototype_rule, tasks=TASKS, draws=DRAWS, shots=k, seed=SEED
-    )
+FIXED = {"tasks": TASKS, "draws": DRAWS, "seed": SEED}
+luck = {  # each (tasks, draws)
+    k: few_shot.accuracies_by_draw(pool, strong, prototypes.prototype_rule, shots=k, **FIXED)
     for k in SHOTS
-}  # each (tasks, draws)
+}
 tenths = {k: values.quantile(torch.tensor([0.1, 0.9]), dim=1) for k, values in luck.items()}
 spread = {k: high - low for k, (low, high) in tenths.items()}  # one number per task
+
+# %% folded=true
+lines = {
+    "best tenth of the draws": [tenths[k][1] for k in SHOTS],
+    "mean": [luck[k].mean(1) for k in SHOTS],
+    "worst tenth": [tenths[k][0] for k in SHOTS],
+}
 lab.figures.curves(
     {
-        "best tenth of the draws": (SHOTS, [lab.mean_interval(tenths[k][1]) for k in SHOTS]),
-        "mean": (SHOTS, [lab.mean_interval(luck[k].mean(1)) for k in SHOTS]),
-        "worst tenth": (SHOTS, [lab.mean_interval(tenths[k][0]) for k in SHOTS]),
+        name: (SHOTS, [lab.mean_interval(by_task) for by_task in values])
+        for name, values in lines.items()
     },
     title=f"Luck is worth {100 * spread[1].mean():.0f} points at 1 label per class, "
     f"{100 * spread[5].mean():.0f} at 5",
@@ -612,56 +589,50 @@ lab.figures.curves(
     ticks=SHOTS,
     caption=f"{JITTER} jitter, {TASKS} tasks, {DRAWS} draws of the labels each, test pictures "
     "fixed. Band: 95 % interval over tasks.",
-    alt="; ".join(
-        f"{k} labels: from {tenths[k][0].mean():.2f} to {tenths[k][1].mean():.2f}" for k in SHOTS
-    ),
 )
 
 # %% [markdown]
-# What does a bad draw look like? The task with the widest spread, its best and its worst support set:
+# What does a bad draw look like? Take the task with the widest spread, its best and its worst support set.
 
 # %%
 widest = int(spread[1].argmax())
 task = ep.draw_tasks(pool, DRAWS, way=5, shots=1, seed=SEED * TASKS + widest)
-order = luck[1][widest].argsort()
-chosen = {"best": int(order[-1]), "worst": int(order[0])}
+draws = {"best": int(luck[1][widest].argmax()), "worst": int(luck[1][widest].argmin())}
+
+# %% folded=true
 letters = [pool.classes[c] for c in task.classes[0]]
+rows = [task.support[draw, :, 0] for draw in draws.values()] + [task.queries[0, :, 0]]
 lab.figures.images(
-    torch.cat(
-        [pool.images[task.support[draw, :, 0]] for draw in chosen.values()]
-        + [pool.images[task.queries[0, :, 0]]]
-    ),
-    [f"{name}: {letter}" for name in (*chosen, "test") for letter in letters],
+    pool.images[torch.cat(rows)],
+    [f"{name}: {letter}" for name in (*draws, "test") for letter in letters],
     columns=5,
-    title=f"Best draw: {luck[1][widest, order[-1]]:.0%} right, worst: "
-    f"{luck[1][widest, order[0]]:.0%}",
-    caption="One labelled picture per class. Above the best draw, in the middle the worst, below "
+    title=f"Best draw: {luck[1][widest].max():.0%} correct, worst: {luck[1][widest].min():.0%}",
+    caption="One labelled picture per class. Top row: the best draw. Middle: the worst. Bottom: "
     "one test picture of each class.",
-    alt=f"Support sets of {', '.join(letters)} that give {luck[1][widest, order[-1]]:.2f} and "
-    f"{luck[1][widest, order[0]]:.2f}.",
 )
 
 # %% [markdown]
-# Is a bad draw one of *untypical* pictures? Correlate, within each task, a draw's accuracy with how far its pictures lie from the
+# Is a bad draw one of *untypical* pictures? Correlate, within each task, a draw's accuracy with how far its pictures are from the
 # middle of their classes' test pictures.
 
 
 # %%
 def untypical(number):
-    """The correlation over one task's draws between accuracy and the support set's distance from the class centres."""
+    """The correlation of accuracy with distance from the class centres, over a task's draws."""
     task = ep.draw_tasks(pool, DRAWS, way=5, shots=1, seed=SEED * TASKS + number)
     centres = strong[task.queries[0]].mean(1)  # (way, D)
     far = (strong[task.support[:, :, 0]] - centres).norm(dim=2).mean(1)  # (draws,)
     return torch.corrcoef(torch.stack([far, luck[1][number]]))[0, 1].item()
 
 
+correlations = [untypical(number) for number in range(TASKS) if luck[1][number].std() > 0]
 lab.verdict(
     "bad-draws-are-untypical",
     "The farther the labelled pictures lie from the middle of their classes, the worse the draw.",
     [
         lab.Evidence(
             "correlation of accuracy with distance from the middle",
-            lab.mean_interval([untypical(t) for t in range(TASKS) if luck[1][t].std() > 0]),
+            lab.mean_interval(correlations),
             "<",
         )
     ],
@@ -679,25 +650,21 @@ lab.recall("luck", f"{100 * spread[1].mean():.0f} points between the best and th
 # Is that much? Compare with what a second label per class brings on average.
 
 # %%
-second_label = luck[2].mean(1) - luck[1].mean(1)
+gain_of_a_label = luck[2].mean(1) - luck[1].mean(1)
+against_a_label = lab.paired_difference(spread[1], gain_of_a_label, unit="accuracy")
+against_five = lab.paired_difference(spread[1], spread[5], unit="accuracy")
 lab.verdict(
     "C4",
     "A few labels do not represent the distribution: results vary much between draws.",
     [
         lab.Evidence(
             "best - worst tenth of draws, 1 label per class",
-            lab.mean_interval(spread[1]),
+            lab.mean_interval(spread[1], "accuracy"),
             ">",
             0.05,
         ),
-        lab.Evidence(
-            "that spread - the gain from a second label",
-            lab.paired_difference(spread[1], second_label),
-            ">",
-        ),
-        lab.Evidence(
-            "spread with 1 label - spread with 5", lab.paired_difference(spread[1], spread[5]), ">"
-        ),
+        lab.Evidence("that spread - the gain from a second label", against_a_label, ">"),
+        lab.Evidence("spread with 1 label - spread with 5", against_five, ">"),
     ],
 )
 
@@ -707,42 +674,26 @@ lab.verdict(
 # ## Measure it: model size against labels (claim C5)
 #
 # The claim says that complex models overfit when labels are few. Train the plain network of chapter 02 from scratch, in four widths,
-# at 1, 5 and 20 labels per class. If the claim holds, the widest net should lose test accuracy, most of all at few labels.
+# at 1, 5 and 20 labels per class, by the loop of chapter 02 as it is. If the claim holds, the widest net should lose test accuracy,
+# most of all at few labels.
 
 # %%
 WIDTHS, LABELS = [4, 8, 16, 32], [1, 5, 20]
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 15)))
-grid = lab.combinations(
-    dataset=[DATASET],
-    shots=LABELS,
-    width=WIDTHS,
-    seed=SEEDS,
-    steps=[lab.quick_or_full(100, 400)],
-    device=[DEVICE],
-)
-fits = lab.sweep(fit_few_shot, grid)
+FIT = {"dataset": DATASET, "steps": lab.quick_or_full(100, 400), "device": DEVICE}
+nets = {width: {"width": width} for width in WIDTHS}
+fits = lab.arms(fit_few_shot, nets, seeds=SEEDS, axis="shots", at=LABELS, unit="accuracy", **FIT)
+NARROWEST, WIDEST = WIDTHS[0], WIDTHS[-1]
+gains = {k: fits.gain(WIDEST, k, over=NARROWEST) for k in LABELS}
 
-
-def sized(width, shots, what="test_accuracy"):
-    """One number per seed."""
-    return [row[what] for row in fits if (row["width"], row["shots"]) == (width, shots)]
-
-
-# %%
-gains = {k: lab.paired_difference(sized(WIDTHS[-1], k), sized(WIDTHS[0], k)) for k in LABELS}
-series = {
-    f"test, {k} per class": (WIDTHS, [lab.mean_interval(sized(w, k)) for w in WIDTHS])
-    for k in LABELS
-}
-series |= {
-    f"training, {k} per class": (
-        WIDTHS,
-        [lab.mean_interval(sized(w, k, "train_accuracy")) for w in WIDTHS],
-    )
-    for k in (1, 20)
-}
+# %% folded=true
+lines = {f"test, {k} per class": ("test_accuracy", k) for k in LABELS}
+lines |= {f"training, {k} per class": ("train_accuracy", k) for k in (1, 20)}
 lab.figures.curves(
-    series,
+    {
+        name: (WIDTHS, [fits.interval(width, k, of=result) for width in WIDTHS])
+        for name, (result, k) in lines.items()
+    },
     title="The widest net against the narrowest: "
     + ", ".join(f"{gains[k].mean:+.2f} at {k}" for k in LABELS),
     x="width (channels of the first layer; weights grow with its square)",
@@ -752,34 +703,34 @@ lab.figures.curves(
     limits=(0, 1.02),
     caption=f"{DATASET}, from scratch. Band: 95 % interval over {len(SEEDS)} draws of the labels. "
     "Does any test curve fall to the right?",
-    alt="Test accuracy of the widest minus the narrowest: "
-    + ", ".join(f"{gains[k].mean:+.2f} at {k} labels" for k in LABELS),
 )
 
 # %% [markdown]
-# With one label per class every net learns its few pictures by heart. Overfitting *more* would mean a wider gap between training and
+# With one label per class every net memorises its few pictures. Overfitting *more* would mean a wider gap between training and
 # test, and a lower test accuracy.
 
 # %%
 FEW = LABELS[1]
-gap = {w: [a - b for a, b in zip(sized(w, FEW, "train_accuracy"), sized(w, FEW))] for w in WIDTHS}
+
+
+def gap(row):
+    """How much better the net is on the pictures that it learned from."""
+    return row["train_accuracy"] - row["test_accuracy"]
+
+
+wider_gap = fits.gain(WIDEST, FEW, over=NARROWEST, of=gap, unit="accuracy")
+worse_test = fits.gain(NARROWEST, FEW, over=WIDEST)
 lab.verdict(
     "C5",
     "With few labels, larger models overfit more.",
     [
-        lab.Evidence(
-            f"gap of the widest - gap of the narrowest net, {FEW} labels",
-            lab.paired_difference(gap[WIDTHS[-1]], gap[WIDTHS[0]]),
-        ),
-        lab.Evidence(
-            f"test accuracy of the narrowest - widest net, {FEW} labels",
-            lab.paired_difference(sized(WIDTHS[0], FEW), sized(WIDTHS[-1], FEW)),
-        ),
+        lab.Evidence(f"gap of the widest - gap of the narrowest net, {FEW} labels", wider_gap),
+        lab.Evidence(f"test accuracy of the narrowest - widest net, {FEW} labels", worse_test),
     ],
 )
 
 # %%
-lab.record(widest_minus_narrowest_k5=gains[FEW], unit="accuracy")
+lab.record(widest_minus_narrowest_k5=gains[FEW])
 
 # %% [markdown]
 # ## Measure it: real handwriting
@@ -794,20 +745,17 @@ if drawings:
     by_hand = prototypes.embed(best_encoder, drawings)
     settings = {"way": 20, "shots": 1, "queries": 1, "seed": SEED, "within_groups": True}
     handwritten = ep.draw_episodes(drawings, COUNT, **settings)
-    errors = {"all alphabets": 1 - prototypes.episode_accuracies(by_hand, handwritten)}
+    errors["all alphabets"] = 1 - prototypes.episode_accuracies(by_hand, handwritten)
     alphabet = [drawings.groups[c] for c in handwritten.classes[:, 0]]
     for name in sorted(set(alphabet)):
         errors[name] = errors["all alphabets"][torch.tensor([one == name for one in alphabet])]
-    errors["all, by pixels"] = 1 - prototypes.episode_accuracies(
-        prototypes.pixels(drawings), handwritten
-    )
-print(
-    f"{len(drawings.classes)} characters"
-    if drawings
-    else "Omniglot is not here: set OMNIGLOT to your copy to run this part."
-)
+    by_ink = prototypes.pixels(drawings)
+    errors["all, by pixels"] = 1 - prototypes.episode_accuracies(by_ink, handwritten)
+    print(f"{len(drawings.classes)} characters")
+else:
+    print("Omniglot is not here: set OMNIGLOT to your copy to run this part.")
 
-# %%
+# %% folded=true
 lab.figures.bars(
     {name: lab.mean_interval(values) for name, values in errors.items()},
     title=f"From print to handwriting: {errors['all alphabets'].mean():.0%} errors (pixels "
@@ -815,7 +763,6 @@ lab.figures.bars(
     x="error, within-alphabet 20-way 1-shot (chance 0.95)",
     caption=f"{COUNT} episodes. Mean and 95 % interval over episodes. Of these alphabets only "
     "Latin was trained on, in print.",
-    alt=", ".join(f"{name} {values.mean():.2f}" for name, values in errors.items()),
 ) if drawings else None
 
 # %%
@@ -829,11 +776,13 @@ lab.record(
 # The same explorer with the trained networks. Find an episode with a mistake: does the wrong class look nearer to you, too?
 
 # %%
-shown = {JITTER: pool, "mild": mild} | ({"Omniglot": drawings} if drawings else {})
-views = {"pixels": as_pixels, "classifier": functools.partial(outputs, encoders["classes"])}
-lab.widgets.EpisodeExplorer(
-    shown, views | {"prototypical network": functools.partial(outputs, best_encoder)}
-)
+pools = {JITTER: pool, "mild": mild} | ({"Omniglot": drawings} if drawings else {})
+embeddings = {
+    "pixels": as_pixels,
+    "classifier": functools.partial(outputs, encoders["classes"]),
+    "prototypical network": functools.partial(outputs, best_encoder),
+}
+lab.widgets.EpisodeExplorer(pools, embeddings)
 
 # %% [markdown]
 # ## Recap
