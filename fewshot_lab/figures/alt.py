@@ -1,5 +1,6 @@
 """What a figure says to somebody who cannot see it: its title and the numbers that it draws."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -16,12 +17,13 @@ def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, S
 
 
 def of_estimates(title: str, measure: str, estimates: Mapping[str, object], digits: int = 2) -> str:
-    """Each name with its mean and 95 % interval."""
-    values = (
-        f"{name} {written(e.mean, digits)} [{written(e.low, digits)}, {written(e.high, digits)}]"
-        for name, e in estimates.items()
-    )
-    return _sentences(title, f"{measure}, with 95 % intervals: " + ", ".join(values))
+    """Each name with its mean and, where there is one, its 95 % interval."""
+    values = []
+    for name, e in estimates.items():
+        interval = "" if math.isnan(e.low + e.high) else f" [{written(e.low, digits)}, {written(e.high, digits)}]"
+        values.append(f"{name} {written(e.mean, digits)}{interval}")
+    with_intervals = ", with 95 % intervals" if any("[" in value for value in values) else ""
+    return _sentences(title, f"{measure}{with_intervals}: " + ", ".join(values))
 
 
 def of_matrix(title: str, values, rows: Sequence[str], columns: Sequence[str]) -> str:

@@ -126,6 +126,7 @@ def test_a_figure_without_alternative_text_says_its_title_and_its_numbers():
         "Which? gain, with 95 % intervals: a 0.15 [-0.49, 0.79].": lab.figures.bars(
             {"a": one}, title="Which?", x="gain", caption=""
         ),
+        "Alone. gain: a 0.30.": lab.figures.bars({"a": mean_interval([0.3])}, title="Alone", x="gain", caption=""),
         "Kept. a: c 0.25, d 1.00.": lab.figures.matrix([[0.25, 1.0]], ["a"], ["c", "d"], title="Kept", caption=""),
         "Shown. 3 images: a, b.": lab.figures.images(
             torch.rand(3, 1, 8, 8), ["a", "b", "a"], columns=3, title="Shown", caption=""
