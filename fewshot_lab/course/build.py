@@ -41,15 +41,18 @@ def _built(chapter: Chapter, text):
     import jupytext
 
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
-    nb.cells = [expanded for cell in nb.cells for expanded in _expanded(cell)]
-    seen = {}
-    for position, cell in enumerate(nb.cells):
-        place = f"{chapter.source.name}, cell {position + 1}"
+    cells, seen = [], {}
+    for number, cell in enumerate(nb.cells, 1):  # as the source counts them, which the errors name
+        place = f"{chapter.source.name}, cell {number}"
+        expanded = _expanded(cell)
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if grade_id and seen.setdefault(grade_id, position + 1) != position + 1:
+        if grade_id and seen.setdefault(grade_id, number) != number:
             raise CourseError(f"{place}: its grade_id {grade_id!r} is that of cell {seen[grade_id]} already.")
         cell.source = text(cell, place)
+        cells += expanded
+    for position, cell in enumerate(cells):
         cell.id = _cell_id(position, cell)
+    nb.cells = cells
     nb.metadata = type(nb.metadata)(
         kernelspec={"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         language_info={

@@ -25,7 +25,6 @@ from fewshot_lab.errors import CourseError
 from fewshot_lab.evidence.runs import Run
 
 PARAMETERS = '# %% tags=["parameters"]\nPROFILE = "quick"\nDEVICE = "auto"\nSEED = 0\nRATE = 0.5\nSHOTS = [1, 5]\nFLIP = True'
-NBGRADER = '{"solution": true, "grade": false, "grade_id": "%s", "schema_version": 3}'
 SHOW = """# %%
 from IPython.display import display
 
@@ -75,12 +74,12 @@ def course(tmp_path, monkeypatch):
 # Building
 
 
-EXERCISE = f"""# %% nbgrader={NBGRADER % "double"}
+EXERCISE = """# %% exercise="double"
 def double(x):
     ### BEGIN SOLUTION
     return 2 * x
     ### END SOLUTION"""
-REPAIR = f"""# %% nbgrader={NBGRADER % "repair"}
+REPAIR = """# %% exercise="repair"
 def half(x):
     ### BEGIN PLANTED
     # if x:
@@ -89,7 +88,7 @@ def half(x):
     ### BEGIN SOLUTION
     return x / 2
     ### END SOLUTION"""
-ANSWER = f"""# %% [markdown] nbgrader={NBGRADER % "why"}
+ANSWER = """# %% [markdown] answer="why" points=3
 # Why?
 #
 # ### BEGIN SOLUTION
@@ -104,10 +103,25 @@ def test_the_learner_gets_stubs_and_planted_lines_and_the_solved_version_the_sol
     solved = [cell.source for cell in build.build(chapter, solved=True).cells[1:]]
     assert learner == [
         "def double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()",
+        "lab.check(double)",
         "def half(x):\n    if x:\n        return x * 2",
+        "lab.check(repair)",
         "Why?\n\nYOUR ANSWER HERE",
     ]
-    assert solved == ["def double(x):\n    return 2 * x", "def half(x):\n    return x / 2", "Why?\n\nBecause."]
+    assert solved[::2] == ["def double(x):\n    return 2 * x", "def half(x):\n    return x / 2", "Why?\n\nBecause."]
+
+
+def test_the_head_of_a_cell_is_short_for_nbgraders_metadata_and_for_a_fold(course):
+    course(_01_a=[EXERCISE.replace('"double"', '"double" points=2'), ANSWER, '# %% folded=true tags=["a"]\n1'])
+    cells = build.build(chapters.choose()[0]).cells[1:]
+    nbgrader = [dict(cell.metadata["nbgrader"]) for cell in cells[:3]]
+    common = {"schema_version": 3, "task": False}
+    assert nbgrader == [
+        {"grade_id": "double", "solution": True, "grade": False, "locked": False} | common,
+        {"grade_id": "check_double", "solution": False, "grade": True, "locked": True, "points": 2} | common,
+        {"grade_id": "why", "solution": True, "grade": True, "locked": False, "points": 3} | common,
+    ]
+    assert cells[3].metadata == {"jupyter": {"source_hidden": True}, "tags": ["a", "hide-input"]}
 
 
 def test_a_source_always_gives_the_same_valid_notebook(course):
@@ -124,8 +138,8 @@ def test_a_source_always_gives_the_same_valid_notebook(course):
 @pytest.mark.parametrize(
     "cells, said",
     [
-        (["### BEGIN SOLUTION\n1\n### END SOLUTION"], "nbgrader metadata"),
-        ([EXERCISE.replace('"double"', '""')], "grade_id"),
+        (["### BEGIN SOLUTION\n1\n### END SOLUTION"], "belongs into a cell that begins with # %% exercise"),
+        ([EXERCISE.replace('"double"', '""')], "belongs into a cell that begins with # %% exercise"),
         ([EXERCISE.replace("    ### END SOLUTION", "")], "'### BEGIN SOLUTION' has no end"),
         ([EXERCISE.replace("    ### BEGIN SOLUTION\n", "").replace("    ### END SOLUTION", "")], "no region"),
         ([EXERCISE.replace("    ### BEGIN SOLUTION\n", "")], "without its beginning"),
@@ -155,13 +169,13 @@ def test_differences_are_found_in_texts_tags_nbgrader_metadata_types_and_number_
         nbformat.write(nb, path)
         return "\n".join(build.differences(chapter))
 
-    assert after(lambda cells: cells[3].update(source="2", outputs=[])) == "01_a.ipynb, cell 4 (1 + 1): text differ"
+    assert after(lambda cells: cells[4].update(source="2", outputs=[])) == "01_a.ipynb, cell 5 (1 + 1): text differ"
     assert "cell 2 (PROFILE" in after(lambda cells: cells[1].metadata.pop("tags")) and "tags differ" in after(
         lambda cells: cells[1].metadata.pop("tags")
     )
     assert "cell 3 (def double(x):): nbgrader differ" in after(lambda cells: cells[2].metadata.nbgrader.update(points=2))
     assert "cell 1 (# 01 · A): type differ" in after(lambda cells: cells[0].update(cell_type="raw"))
-    assert "has 3 cells, its source gives 4" in after(lambda cells: cells.pop())
+    assert "has 4 cells, its source gives 5" in after(lambda cells: cells.pop())
     path.write_text("{")
     assert "01_a.ipynb cannot be read" in build.differences(chapter)[0]
     path.unlink()
