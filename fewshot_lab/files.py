@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def home() -> Path:
     """The folder of downloaded and prepared data: FEWSHOT_LAB_HOME, else the user's cache folder."""
-    if given := os.environ.get("FEWSHOT_LAB_HOME"):
-        return Path(given).expanduser()
+    if folder := os.environ.get("FEWSHOT_LAB_HOME"):
+        return Path(folder).expanduser()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("fewshot-lab", appauthor=False))

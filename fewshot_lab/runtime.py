@@ -142,12 +142,12 @@ def usable_cores() -> int:
 
 def sweep_jobs() -> int:
     """The number of trainings that run at once: FEWSHOT_LAB_JOBS, else the usable cores. Each takes up to 1 GB of memory."""
-    given = os.environ.get("FEWSHOT_LAB_JOBS")
-    if given is None:
+    jobs = os.environ.get("FEWSHOT_LAB_JOBS")
+    if jobs is None:
         return usable_cores()
-    if not given.isdecimal() or given == "0":
-        raise CourseError(f"FEWSHOT_LAB_JOBS is {given!r}; it must be a whole number from 1.")
-    return int(given)
+    if not jobs.isdecimal() or jobs == "0":
+        raise CourseError(f"FEWSHOT_LAB_JOBS is {jobs!r}; it must be a whole number from 1.")
+    return int(jobs)
 
 
 def world_size() -> int:

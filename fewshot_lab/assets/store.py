@@ -54,8 +54,8 @@ def fetch(name: str, progress: bool = True) -> Path:
         if folder := installed(name):  # asked again: another process may have fetched it while this one waited
             return folder
         bundles = []
-        if given := os.environ.get("FEWSHOT_LAB_BUNDLE"):
-            path = Path(given).expanduser()
+        if folder := os.environ.get("FEWSHOT_LAB_BUNDLE"):
+            path = Path(folder).expanduser()
             bundles = [Folder(path / name / asset.version, f"the bundle {path} (FEWSHOT_LAB_BUNDLE)")]
         if progress:
             _say(f"Fetching {name} ({asset.size / 1e6:.0f} MB, licence: {asset.licence}).")

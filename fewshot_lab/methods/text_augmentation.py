@@ -65,10 +65,10 @@ def linear_head(z: Tensor, labels: Tensor, labelled: int) -> Callable[[Tensor], 
 def flip_rate(before: Tensor, after: Tensor, labels: Tensor) -> tuple[float, float, float]:
     """The share of copies that are no longer classified as their label, among the glosses that were classified correctly.
 
-    before, after, labels: class numbers (n,) of gloss and copy by the judge, and the true ones; one copy for each gloss.
+    before, after, labels: class numbers (n,) of gloss and copy by the evaluator, and the true ones; one copy for each gloss.
     Returns share, low, high (Wilson's 95 % interval); three NaNs when no gloss was classified correctly.
     """
-    # A gloss that the judge misclassifies says nothing about its copy: the label was lost before the edit.
+    # A gloss that the evaluator misclassifies says nothing about its copy: the label was lost before the edit.
     correct = before == labels
     if not correct.any():
         return (float("nan"),) * 3
