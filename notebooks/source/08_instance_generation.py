@@ -41,9 +41,8 @@ lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
 evaluator_task, task = generation.small_task(DATASET).halves()
 SEEDS = list(range(SEED, SEED + lab.quick_or_full(5, 10)))
 STEPS = lab.quick_or_full(1500, 6000, smoke=20)  # of the GAN that you will watch
-SHORT, LONG = lab.quick_or_full(
-    (400, 500), (1500, 3000), smoke=(20, 2)
-)  # of each GAN: where games, where labels are compared
+# Of each GAN where recipes are compared, and of each one where labels are.
+SHORT, LONG = lab.quick_or_full((400, 500), (1500, 3000), smoke=(20, 2))
 PER_CLASS = 60  # images that are drawn of each class
 
 # %% [markdown]
@@ -63,7 +62,7 @@ lab.predict(
 #
 # Somebody must say what a generated image shows. The **evaluator** (评估模型) is a classifier trained on *the other half* of the images:
 # it never saw the generator's. Its last layer but one gives 32 numbers per image, the **features** (特征) in which distances
-# mean more than between pixels.
+# mean more than between pixels. It is trained by the loop of chapter 02 with a mild policy (`generation_quality.fit_evaluator`).
 
 # %%
 evaluator, judge_accuracy = generation_quality.fit_evaluator(
@@ -95,7 +94,7 @@ lab.record(
 
 # %% exercise="discriminator_loss"
 def discriminator_loss(real_scores, fake_scores):
-    """The mean of -log sigmoid(s) over the real scores plus the mean of -log(1 - sigmoid(s)) over the fake ones.
+    """The mean of -log sigmoid(s) over real scores + that of -log(1 - sigmoid(s)) over fake ones.
 
     real_scores (n,), fake_scores (m,): float tensors, any number from very low to very high.
     Returns a scalar tensor.
@@ -125,6 +124,9 @@ def generator_loss(fake_scores):
     ### END SOLUTION
 
 
+# %% [markdown]
+# How hard does each of the two losses push the generator? The size of their derivatives says it, for every score.
+
 # %%
 loss_d, loss_g = lab.yours_or_ours(discriminator_loss), lab.yours_or_ours(generator_loss)
 SCORES = torch.linspace(-6, 6, 13)
@@ -140,20 +142,22 @@ pushes = {
     "non-saturating: -log σ(s)": push(loss_g),
     "saturating: log(1 - σ(s))": push(lambda s: -F.softplus(s).mean()),
 }
-ratio = pushes["non-saturating: -log σ(s)"][0] / pushes["saturating: log(1 - σ(s))"][0]
+
+# %% [markdown]
+# At the beginning of a training all fakes are at the left. Which loss still pushes them there?
+
+# %% folded=true
+steep, flat = (values[0] for values in pushes.values())
 lab.figures.curves(
     {
         name: (SCORES.tolist(), [lab.mean_interval([value]) for value in values])
         for name, values in pushes.items()
     },
-    title=f"A fake with the score {SCORES[0]:g} is pushed {ratio:.0f} times as hard by the "
+    title=f"A fake with the score {SCORES[0]:g} is pushed {steep / flat:.0f} times as hard by the "
     "non-saturating loss",
-    x="score s of a generated image (low: seen through)",
+    x="score s of a generated image (low: recognised as fake)",
     y="size of the push |dL/ds|",
-    caption="Exact values, without an interval. At the beginning of a training all fakes stand at "
-    "the left.",
-    alt=f"Two curves over the score. At {SCORES[0]:g} the non-saturating push is {ratio:.0f} "
-    "times the other.",
+    caption="Exact values, without an interval. Left: the discriminator is sure that it is a fake.",
 )
 
 # %% [markdown]
@@ -194,7 +198,7 @@ def projection_score(features, v, V, labels):
 
 # %% exercise="collapse_alarm"
 def collapse_alarm(generated, labels, real, real_labels):
-    """For each class: the mean distance between two generated images over that between two real ones.
+    """For each class: the mean distance between generated images over that between real ones.
 
     generated: float tensor (n, 1, H, W), labels (n,) its class numbers; real (m, 1, H, W),
     real_labels (m,). Distances are Euclidean over all pixels, between different images (torch.pdist
@@ -215,10 +219,10 @@ def collapse_alarm(generated, labels, real, real_labels):
 # %% [markdown]
 # ## Watch it train
 #
-# Now both play, a step each by turns. One more term in $L_D$ keeps the game calm:
-# $\frac{\gamma}{2} |\partial D / \partial x|^2$ at the real images, called **R1** (Mescheder et al. 2018). It is compared with
-# other leashes further down. Watch the samples, both losses and your alarm. Can you tell from the losses when the images
-# become good?
+# Now both play and take turns, a step each: this loop has two networks, two losses and two optimisers (`generation.train_gan`). One
+# more term in $L_D$ keeps the game stable: $\frac{\gamma}{2} |\partial D / \partial x|^2$ at the real images, called **R1** (Mescheder
+# et al. 2018). It is compared with other regularisers further down. Watch the samples, both losses and your alarm. Can you tell
+# from the losses when the images become good?
 
 # %%
 alarm, score = lab.yours_or_ours(collapse_alarm), lab.yours_or_ours(projection_score)
@@ -243,18 +247,19 @@ shares = generation_quality.recognised(evaluator, images, labels)
 worst = int(shares.argmin())
 intended = lab.share_interval(round(shares.sum().item() * PER_CLASS), len(labels))
 lowest = lab.share_interval(round(shares[worst].item() * PER_CLASS), PER_CLASS)
-firsts = torch.cat([images[labels == k][:2] for k in range(len(task.classes))])
+
+# %% [markdown]
+# Look for yourself, too: would you classify them as the label above them says?
+
+# %% folded=true
 lab.figures.images(
-    firsts,
-    [task.classes[k][:6] for k in range(len(task.classes)) for _ in range(2)],
+    torch.cat([images[labels == k][:2] for k in range(len(task.classes))]),
+    [name[:6] for name in task.classes for _ in range(2)],
     columns=len(task.classes),
     title=f"The evaluator sees the intended class in {intended.mean:.1%}, "
     f"in “{task.classes[worst]}” least ({lowest.mean:.0%})",
     caption=f"Two of {PER_CLASS} generated images of each class. The evaluator classifies "
-    f"{judge_accuracy:.1%} of the real "
-    "test images correctly.",
-    alt=f"Two generated images of each of {len(task.classes)} classes, {intended.mean:.1%} "
-    "recognised.",
+    f"{judge_accuracy:.1%} of the real test images correctly.",
 )
 
 # %%
@@ -333,7 +338,7 @@ def frechet_distance(a, b):
 
 # %% exercise="precision_recall"
 def precision_recall(real, generated, k=3):
-    """The share of generated features within the real manifold, and of real ones within the generated manifold.
+    """The share of generated features within the real manifold, and of real ones within the other.
 
     real (n, d), generated (m, d): float tensors. k: each ball reaches to the k-th nearest *other*
     point of its own set, the rim included; torch.cdist gives all distances, kthvalue the smallest
@@ -354,7 +359,8 @@ def precision_recall(real, generated, k=3):
 #
 # Everything is compared with the real test images. First the floor: the generator's own *real* training images. Then these
 # images augmented. Then the GAN, with full noise and truncated. And a contrast, the **variational autoencoder** (变分自编码器, VAE):
-# an encoder and a decoder, no game, a plain loss. Its pixel noise $\sigma$ says how much detail may stay unexplained.
+# an encoder and a decoder, no game, but the loop of chapter 02 with another loss (`variational.vae_loss`). Its pixel noise $\sigma$
+# says how much detail may stay unexplained.
 
 # %%
 measures = {
@@ -365,6 +371,7 @@ measures = {
 
 
 def measured(images, labels):
+    """The measures of a set of images against the real test images."""
     return generation_quality.quality(evaluator, images, labels, evaluator_task, **measures)
 
 
@@ -373,25 +380,31 @@ STRENGTHS = {
     "strong": {"policy": "affine", "strength": 0.25},
 }
 SIGMAS = [0.1, 0.2, 0.4]
-vaes = [{"dataset": DATASET, "seed": SEED, "steps": STEPS, "sigma": sigma} for sigma in SIGMAS]
-vaes = lab.sweep(variational.fit_vae, vaes, description="VAEs")
-drawn = {"real, the other half": (task.train_images, task.train_labels)}
-for name, how in STRENGTHS.items():
-    drawn[f"augmented, {name}"] = (
-        generated_instances.augmented(task.train_images, seed=SEED, **how),
-        task.train_labels,
-    )
-for t in (1, 0.6, 0.3):
-    name = "GAN" if t == 1 else f"GAN, truncation {t:g}"
-    drawn[name] = generation.sample(gan["generator"], PER_CLASS, seed=SEED, truncation=t)
-drawn |= {
-    f"VAE, σ {row['sigma']:g}": generation.sample(row["generator"], PER_CLASS, seed=SEED)
-    for row in vaes
-}
-table = {name: measured(*what) for name, what in drawn.items()}
-floor = table["real, the other half"]
+grid = lab.combinations(dataset=[DATASET], seed=[SEED], steps=[STEPS], sigma=SIGMAS)
+vaes = lab.sweep(variational.fit_vae, grid, description="VAEs")
+
+# %% [markdown]
+# Now the sets of images, and the measures of each.
 
 # %%
+sets = {"real, the other half": (task.train_images, task.train_labels)}
+for name, policy in STRENGTHS.items():
+    moved = generated_instances.augmented(task.train_images, seed=SEED, **policy)
+    sets[f"augmented, {name}"] = (moved, task.train_labels)
+DRAW = {"per_class": PER_CLASS, "seed": SEED}
+sets["GAN"] = generation.sample(gan["generator"], **DRAW)
+for truncation in (0.6, 0.3):
+    drawn = generation.sample(gan["generator"], **DRAW, truncation=truncation)
+    sets[f"GAN, truncation {truncation:g}"] = drawn
+for row in vaes:
+    sets[f"VAE, σ {row['sigma']:g}"] = generation.sample(row["generator"], **DRAW)
+table = {name: measured(*images_and_labels) for name, images_and_labels in sets.items()}
+floor = table["real, the other half"]
+
+# %% [markdown]
+# Follow each line from point to point. Which dial trades diversity for quality, and which setting is worse at both?
+
+# %% folded=true
 DIALS = {
     "real, the other half": ["real, the other half"],
     "GAN: truncation 0.3, 0.6, 1": ["GAN, truncation 0.3", "GAN, truncation 0.6", "GAN"],
@@ -418,7 +431,10 @@ lab.figures.curves(
     + ".",
 )
 
-# %%
+# %% [markdown]
+# One number for both questions, the Fréchet distance. The dashed line is the floor: a distance below it would be suspicious.
+
+# %% folded=true
 ordered = sorted(table, key=lambda name: table[name]["frechet"])
 nearest_name = next(name for name in ordered if name != "real, the other half")
 lab.figures.bars(
@@ -429,9 +445,6 @@ lab.figures.bars(
     line=floor["frechet"],
     caption="One generator each, so without an interval. Dashed: the floor, two sets of real "
     "images.",
-    alt="Fréchet distances: "
-    + ", ".join(f"{name} {table[name]['frechet']:.1f}" for name in ordered)
-    + ".",
 )
 
 # %% [markdown]
@@ -442,17 +455,18 @@ lab.figures.bars(
 # dislike them?
 
 # %%
-lab.record(frechet_gan=table["GAN"]["frechet"], unit="squared distance")
-
-# %%
-lab.record(frechet_real_halves=floor["frechet"], unit="squared distance")
+lab.record(
+    frechet_gan=table["GAN"]["frechet"],
+    frechet_real_halves=floor["frechet"],
+    unit="squared distance",
+)
 
 # %% [markdown]
 # ## Measure it: which game, and a collapse on purpose
 #
-# Another loss, the **hinge** (Lim & Ye 2017). Another leash for the discriminator, **spectral normalisation** (谱归一化; Miyato et
-# al. 2018). No leash. And last, a game that is set up to collapse: no leash, small batches, a generator with a learning rate
-# 20 times the discriminator's. First watch that one.
+# Another loss, the **hinge** (Lim & Ye 2017). Another regulariser of the discriminator, **spectral normalisation** (谱归一化; Miyato et
+# al. 2018). No regulariser. And last, a game that is set up to collapse: no regulariser, small batches, a generator with a learning
+# rate 20 times the discriminator's. First watch that one.
 
 # %%
 COLLAPSE = {"regularise": "none", "rates": (2e-2, 1e-3), "batch_size": 16}
@@ -461,55 +475,69 @@ with lab.widgets.GanMonitor(task, alarm=alarm) as live:
         DATASET, seed=SEED, steps=SHORT, watch=live, watch_every=SHORT // 20, **COLLAPSE, **players
     )
 
+# %% [markdown]
+# Now every recipe with every seed.
+
 # %%
 RECIPES = {
     "R1": players,
     "hinge, R1": {**players, "losses": generation.hinge_losses()},
     "spectral": {**players, "regularise": "spectral"},
-    "no leash": {**players, "regularise": "none"},
+    "no regulariser": {**players, "regularise": "none"},
     "collapse": {**players, **COLLAPSE},
 }
-common = {"dataset": DATASET, "kind": "gan", "shots": None, "per_class": PER_CLASS, "steps": SHORT}
-grid = [{**common, "seed": seed, **options} for options in RECIPES.values() for seed in SEEDS]
-rows = iter(lab.sweep(generated_instances.fit_generated_set, grid, description="GANs"))
-games = {
-    name: [measured(*generated_instances.images_and_labels(next(rows)["generated"])) for _ in SEEDS]
-    for name in RECIPES
-}
-
-
-def figure_of(name, which):
-    """One number per seed of a game's images."""
-    return [row[which] for row in games[name]]
-
-
-WHICH = ("intended", "frechet", "recall", "spread")
-seen = {
-    which: {name: lab.mean_interval(figure_of(name, which)) for name in games} for which in WHICH
-}
-best = {which: max(values, key=lambda name: values[name].mean) for which, values in seen.items()}
-
-# %%
-lab.figures.panels(
-    {
-        "recognised as intended": seen["intended"],
-        "Fréchet distance": seen["frechet"],
-        "recall": seen["recall"],
-        "spread (your alarm)": seen["spread"],
-    },
-    title=f"Most often recognised: “{best['intended']}”; highest recall: “{best['recall']}”",
-    caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {SHORT} steps. Which figure "
-    "would have warned you?",
-    alt="; ".join(
-        f"{name}: " + ", ".join(f"{which} {seen[which][name].mean:.2f}" for which in seen)
-        for name in games
-    )
-    + ".",
+GAN = {"dataset": DATASET, "kind": "gan", "per_class": PER_CLASS}
+trained = lab.arms(
+    generated_instances.fit_generated_set,
+    RECIPES,
+    seeds=SEEDS,
+    shots=None,
+    steps=SHORT,
+    description="GANs",
+    **GAN,
 )
 
+# %% [markdown]
+# The measures are taken here, by your functions. `lab.training.Arms` reads rows that were not made by `lab.arms`.
+
+
 # %%
-quality_gain = lab.paired_difference(figure_of("collapse", "intended"), figure_of("R1", "intended"))
-recall_gain = lab.paired_difference(figure_of("collapse", "recall"), figure_of("R1", "recall"))
+def with_measures(rows):
+    """Rows of generated sets, each with its measures."""
+    pairs = [(row, generated_instances.images_and_labels(row["generated"])) for row in rows]
+    return [{**row, **measured(*images_and_labels)} for row, images_and_labels in pairs]
+
+
+games = lab.training.Arms({name: with_measures(rows) for name, rows in trained.rows.items()})
+
+# %% [markdown]
+# Compare the last row with the others, panel by panel. Which measure would have warned you?
+
+# %% folded=true
+MEASURES = {
+    "recognised as intended": "intended",
+    "Fréchet distance": "frechet",
+    "recall": "recall",
+    "spread (your alarm)": "spread",
+}
+seen = max(RECIPES, key=lambda name: games.mean(name, of="intended"))
+varied = max(RECIPES, key=lambda name: games.mean(name, of="recall"))
+lab.figures.panels(
+    {
+        title: {name: games.interval(name, of=measure) for name in RECIPES}
+        for title, measure in MEASURES.items()
+    },
+    title=f"Most often recognised: “{seen}”; highest recall: “{varied}”",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {SHORT} steps.",
+)
+
+# %% [markdown]
+# Quality and diversity of the collapse against R1, in pairs.
+
+# %%
+quality_gain = games.gain("collapse", over="R1", of="intended")
+recall_gain = games.gain("collapse", over="R1", of="recall")
+alarms = {name: games.interval(name, of="spread") for name in ("collapse", "R1")}
 lab.verdict(
     "quality-hides-collapse",
     "A collapsed generator is recognised no worse than a healthy one (within 0.03), and only its "
@@ -517,15 +545,13 @@ lab.verdict(
     [
         lab.Evidence("recognised: collapse - R1", quality_gain, ">", -0.03),
         lab.Evidence("recall: collapse - R1", recall_gain, "<"),
-        lab.Evidence(
-            "alarm of the collapse", seen["spread"]["collapse"], "<", generation_quality.ALARM
-        ),
-        lab.Evidence("alarm of R1", seen["spread"]["R1"], ">", generation_quality.ALARM),
+        lab.Evidence("alarm of the collapse", alarms["collapse"], "<", generation_quality.ALARM),
+        lab.Evidence("alarm of R1", alarms["R1"], ">", generation_quality.ALARM),
     ],
 )
 
 # %%
-lab.record(collapsed_spread=figure_of("collapse", "spread"), unit="of real spread")
+lab.record(collapsed_spread=alarms["collapse"], unit="of real spread")
 
 # %% [markdown]
 # ## Measure it: did it memorise?
@@ -537,18 +563,21 @@ lab.record(collapsed_spread=figure_of("collapse", "spread"), unit="of real sprea
 # %%
 few = generation.fit_gan(DATASET, shots=5, seed=SEED, steps=LONG, **players)
 few_images, _, _ = generation.training_images(DATASET, 5, SEED)
-samples = {
+few_samples, _ = generation.sample(few["generator"], PER_CLASS, seed=SEED)
+queries = {  # images, and those to which they are compared
     "GAN": (images, task.train_images),
     "held-out real": (task.test_images / 255, task.train_images),
+    "GAN of 5 per class": (few_samples, few_images),
 }
-samples["GAN of 5 per class"] = (
-    generation.sample(few["generator"], PER_CLASS, seed=SEED)[0],
-    few_images,
-)
-apart = {
-    name: generation_quality.nearest(queries, trained / 255)
-    for name, (queries, trained) in samples.items()
+distances = {
+    name: generation_quality.nearest(query, originals / 255)[0]
+    for name, (query, originals) in queries.items()
 }
+
+# %% [markdown]
+# Compare each generated image with the training image below it: the same one, or a relative?
+
+# %% folded=true
 shown = torch.stack([images[labels == k][0] for k in range(len(task.classes))][:10])
 _, rows = generation_quality.nearest(shown, task.train_images / 255)
 lab.figures.images(
@@ -556,30 +585,42 @@ lab.figures.images(
     ["generated"] * len(shown) + ["nearest"] * len(shown),
     columns=len(shown),
     title="Median distance to the nearest: "
-    + ", ".join(f"{name} {d.median():.2f}" for name, (d, _) in apart.items()),
+    + ", ".join(f"{name} {d.median():.2f}" for name, d in distances.items()),
     caption="Above: a generated image of each class. Below: the training image that is nearest to "
     "it, pixel by pixel.",
     alt="Generated images and, under each, its nearest training image.",
 )
 
+# %% [markdown]
+# Now all of them. One in 20 held-out images is nearer to a training image than `near`, by chance. How many generated ones are?
+
 # %%
-near = apart["held-out real"][0].quantile(0.05).item()  # nearer than 19 in 20 held-out images
-marks = torch.linspace(0, apart["held-out real"][0].quantile(0.95).item(), 12).tolist()
-close = {name: lab.share_interval(int((d <= near).sum()), len(d)) for name, (d, _) in apart.items()}
+near = distances["held-out real"].quantile(0.05).item()
+far = distances["held-out real"].quantile(0.95).item()
+
+
+def share_within(distance):
+    """Per set of images, the share that is no farther from the nearest training image."""
+    return {
+        name: lab.share_interval(int((d <= distance).sum()), len(d))
+        for name, d in distances.items()
+    }
+
+
+close = share_within(near)
+
+# %% [markdown]
+# A curve far to the left of the held-out images' belongs to a generator that copies.
+
+# %% folded=true
+steps = torch.linspace(0, far, 12).tolist()
 lab.figures.curves(
-    {
-        name: (marks, [lab.share_interval(int((d <= m).sum()), len(d)) for m in marks])
-        for name, (d, _) in apart.items()
-    },
+    {name: (steps, [share_within(step)[name] for step in steps]) for name in queries},
     title="Nearer than 95 % of held-out images: "
     + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items()),
     x="distance to the nearest image that the generator was trained on",
     y="share of images within that distance",
-    caption="Cumulative shares with 95 % intervals. A curve far to the left of the held-out "
-    "images' is a copyist's.",
-    alt="Within the nearest 5 % of held-out images: "
-    + ", ".join(f"{name} {share.mean:.0%}" for name, share in close.items())
-    + ".",
+    caption="Cumulative shares with 95 % intervals. Held-out real images cannot have been copied.",
 )
 
 # %%
@@ -598,133 +639,122 @@ lab.verdict(
 # learned from its whole half of the training images.
 #
 # In every batch, half of the images are generated ones of the same class. *Generated only* sees no real image: its accuracy on
-# real test images is the **classification accuracy score** (Ravuri & Vinyals 2019).
+# real test images is the **classification accuracy score** (Ravuri & Vinyals 2019). In the loop of chapter 02 this is the `augment`:
+# `generated_instances.mixed_in` exchanges images of a batch, the labels stay. First the generated sets.
 
 # %%
 SHOTS = [1, 5, 20, 100]
-honest = {"dataset": DATASET, "kind": "gan", "per_class": PER_CLASS, "steps": LONG, **players}
-grid = [{**honest, "shots": k, "seed": seed} for k in SHOTS for seed in SEEDS]
-rows = lab.sweep(generated_instances.fit_generated_set, grid, description="GANs")
-generated = {("GAN", row["shots"], row["seed"]): row["generated"] for row in rows}
-for name, how in STRENGTHS.items():
-    copies = {"dataset": DATASET, "per_class": PER_CLASS, **how}
-    generated |= {
-        (name, k, seed): generated_instances.augmented_set(**copies, shots=k, seed=seed)
-        for k in SHOTS
-        for seed in SEEDS
-    }
+LABELS = {"seeds": SEEDS, "axis": "shots", "at": SHOTS}
+fit = generated_instances.fit_generated_set
+generators = lab.arms(fit, {"GAN": players}, steps=LONG, description="GANs", **GAN, **LABELS)
+generated = {(row["shots"], row["seed"]): row["generated"] for row in generators.rows["GAN"]}
 more = generated_instances.generated_set(gan["generator"], PER_CLASS, SEED)
+
+# %% [markdown]
+# Now the classifiers. An arm is a function of the shots and the seed where its settings depend on them.
 
 # %%
 MORE = f"real + GAN of {len(task.train_labels)} labels"
+
+
+def with_gan(**settings):
+    """The settings of an arm that gets the GAN of the same labels."""
+    return lambda shots, seed: {"generated": generated[shots, seed], **settings}
+
+
 ARMS = {
-    "real": lambda k, seed: {},
-    "real + mild augmentation": lambda k, seed: STRENGTHS["mild"],
-    "real + strong augmentation": lambda k, seed: STRENGTHS["strong"],
-    "real + GAN": lambda k, seed: {"generated": generated["GAN", k, seed]},
-    "real + GAN + mild augmentation": lambda k, seed: {
-        "generated": generated["GAN", k, seed],
-        **STRENGTHS["mild"],
-    },
-    "GAN only": lambda k, seed: {"generated": generated["GAN", k, seed], "share": 1.0},
-    MORE: lambda k, seed: {"generated": more},
+    "real": {},
+    "real + mild augmentation": STRENGTHS["mild"],
+    "real + strong augmentation": STRENGTHS["strong"],
+    "real + GAN": with_gan(),
+    "real + GAN + mild augmentation": with_gan(**STRENGTHS["mild"]),
+    "GAN only": with_gan(share=1.0),
+    MORE: {"generated": more},
 }
-fits = {"dataset": DATASET, "steps": lab.quick_or_full(100, 300)}
-grid = [
-    {**fits, "shots": k, "seed": seed, **how(k, seed)}
-    for how in ARMS.values()
-    for k in SHOTS
-    for seed in SEEDS
-]
-rows = iter(lab.sweep(generated_instances.fit_classifier, grid, description="classifiers"))
-accuracies = {
-    (name, k): [next(rows)["test_accuracy"] for _ in SEEDS] for name in ARMS for k in SHOTS
-}
-learning = {name: [lab.mean_interval(accuracies[name, k]) for k in SHOTS] for name in ARMS}
+FIT = {"dataset": DATASET, "steps": lab.quick_or_full(100, 300), "unit": "accuracy"}
+fit = generated_instances.fit_classifier
+learned = lab.arms(fit, ARMS, description="classifiers", **FIT, **LABELS)
+
+# %% [markdown]
+# Which strength of augmentation is the rival? The one with the higher accuracy over all K: one number per seed.
 
 
 # %%
-def over_shots(table, name):
-    """The mean over K of a table {(name, k): one number per seed}, one number per seed."""
-    return torch.tensor([table[name, k] for k in SHOTS], dtype=torch.float64).mean(dim=0).tolist()
+def over_shots(arms, name):
+    """The mean over K, one number per seed."""
+    return arms.table(name).mean(axis=1)
 
 
-strengths = ("real + mild augmentation", "real + strong augmentation")
-rival = max(strengths, key=lambda name: sum(over_shots(accuracies, name)))
+augmentations = ("real + mild augmentation", "real + strong augmentation")
+rival = max(augmentations, key=lambda name: over_shots(learned, name).mean())
 print(f"Of the two strengths of augmentation, “{rival}” did better over all K.")
 
-# %%
-shown_arms = [
-    "real",
-    "real + mild augmentation",
-    "real + strong augmentation",
-    "real + GAN",
-    "GAN only",
-    MORE,
-]
+# %% [markdown]
+# Where does the GAN's curve leave that of the real images alone, and to which side?
+
+# %% folded=true
 lab.figures.curves(
-    {name: (SHOTS, learning[name]) for name in shown_arms},
+    {name: learned.curve(name) for name in ARMS if name != "real + GAN + mild augmentation"},
     title="At 5 labels: "
-    + ", ".join(
-        f"{name} {learning[name][SHOTS.index(5)].mean:.2f}"
-        for name in ("real", rival, "real + GAN")
-    ),
+    + ", ".join(f"{name} {learned.mean(name, 5):.2f}" for name in ("real", rival, "real + GAN")),
     x="labels per class K",
     y="test accuracy",
     log_x=True,
     ticks=SHOTS,
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws. The generators learned from the "
     "same K labels, the last one apart.",
-    alt="; ".join(
-        f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in learning[name]) for name in shown_arms
-    )
-    + ".",
 )
-
-# %%
-K5 = SHOTS.index(5)
-lab.record(real_k5=accuracies["real", 5], unit="accuracy")
-
-# %%
-lab.record(real_k5_augmented=accuracies[rival, 5], unit="accuracy")
 
 # %%
 lab.record(
-    real_k5_generated=accuracies["real + GAN", 5], unit="accuracy", headline="real_k5_generated"
+    real_k5=learned.interval("real", 5),
+    real_k5_augmented=learned.interval(rival, 5),
+    real_k5_generated=learned.interval("real + GAN", 5),
+    classification_accuracy_score_k20=learned.interval("GAN only", 20),
+    headline="real_k5_generated",
 )
-
-# %%
-lab.record(classification_accuracy_score_k20=accuracies["GAN only", 20], unit="accuracy")
 
 # %% [markdown]
 # ## Read it
 #
-# Where does the GAN's curve leave that of the real images alone, and to which side? How much of the uppermost curve's lead is
-# due to generation, and how much to labels that the classifier was not to have?
+# How much of the uppermost curve's lead is due to generation, and how much to labels that the classifier was not supposed to have?
 #
 # ## Measure it: does it add diversity?
 #
 # The claim speaks of diversity. So count it: how much of the real test images lies within the manifold of the generated ones,
 # and of as many augmented copies of the same $K$ images?
 
+
 # %%
-found = {
-    key: measured(*generated_instances.images_and_labels(images))
-    for key, images in generated.items()
+def augmented_set(policy, shots, seed):
+    """As many augmented copies of the K real images per class as the GAN draws."""
+    options = {"shots": shots, "seed": seed, "per_class": PER_CLASS, **policy}
+    return generated_instances.augmented_set(DATASET, **options)
+
+
+copies = {
+    name: [
+        {"shots": k, "seed": seed, "generated": augmented_set(policy, k, seed)}
+        for k in SHOTS
+        for seed in SEEDS
+    ]
+    for name, policy in STRENGTHS.items()
 }
-recalls = {
-    (name, k): [found[name, k, seed]["recall"] for seed in SEEDS]
-    for name in ("GAN", *STRENGTHS)
-    for k in SHOTS
-}
-names = {"GAN": "GAN", "mild": "mild augmentation", "strong": "strong augmentation"}
-covered = {
-    long: [lab.mean_interval(recalls[name, k]) for k in SHOTS] for name, long in names.items()
-}
+covered = lab.training.Arms(
+    {name: with_measures(rows) for name, rows in (generators.rows | copies).items()},
+    axis="shots",
+    result="recall",
+)
+
+# %% [markdown]
+# Higher covers more. Does the order of the three change as K grows?
+
+# %% folded=true
+NAMES = {"GAN": "GAN", "mild": "mild augmentation", "strong": "strong augmentation"}
 lab.figures.curves(
-    {name: (SHOTS, estimates) for name, estimates in covered.items()},
+    {long: covered.curve(name) for name, long in NAMES.items()},
     title="Covered from 5 labels: "
-    + ", ".join(f"{name} {rows[K5].mean:.2f}" for name, rows in covered.items()),
+    + ", ".join(f"{long} {covered.mean(name, 5):.2f}" for name, long in NAMES.items()),
     x="labels per class K that the images were made from",
     y="recall: share of real images covered",
     log_x=True,
@@ -733,10 +763,6 @@ lab.figures.curves(
     limits=(-0.03, 1.05),
     caption=f"{PER_CLASS} images per class. Mean and 95 % interval over {len(SEEDS)} draws. "
     "Dashed: the real images of a half.",
-    alt="; ".join(
-        f"{name}: " + ", ".join(f"{e.mean:.2f}" for e in rows) for name, rows in covered.items()
-    )
-    + ".",
 )
 
 # %% [markdown]
@@ -746,25 +772,21 @@ lab.figures.curves(
 # the one that did better in it. That is fair to augmentation, and it is a choice: what would the other one have said?
 
 # %%
-diverse = max(STRENGTHS, key=lambda name: sum(over_shots(recalls, name)))
-gain = {
-    "instead": lab.paired_difference(
-        over_shots(accuracies, "real + GAN"), over_shots(accuracies, rival)
-    ),
-    "on top": lab.paired_difference(
-        over_shots(accuracies, "real + GAN + mild augmentation"),
-        over_shots(accuracies, "real + mild augmentation"),
-    ),
-    "recall": lab.paired_difference(over_shots(recalls, "GAN"), over_shots(recalls, diverse)),
-}
+diverse = max(STRENGTHS, key=lambda name: over_shots(covered, name).mean())
+recall_gain = lab.paired_difference(over_shots(covered, "GAN"), over_shots(covered, diverse))
+mean_of = {name: over_shots(learned, name) for name in ARMS}
+instead = lab.paired_difference(mean_of["real + GAN"], mean_of[rival])
+on_top = lab.paired_difference(
+    mean_of["real + GAN + mild augmentation"], mean_of["real + mild augmentation"]
+)
 lab.verdict(
     "C8",
     "Generated instances supply the diversity that augmentation lacks: they cover more, and "
     "classifiers gain.",
     [
-        lab.Evidence(f"recall: GAN - {diverse} augmentation", gain["recall"], ">"),
-        lab.Evidence(f"accuracy: real + GAN - {rival}", gain["instead"], ">"),
-        lab.Evidence("accuracy: GAN + augmentation - augmentation", gain["on top"], ">"),
+        lab.Evidence(f"recall: GAN - {diverse} augmentation", recall_gain, ">"),
+        lab.Evidence(f"accuracy: real + GAN - {rival}", instead, ">"),
+        lab.Evidence("accuracy: GAN + augmentation - augmentation", on_top, ">"),
     ],
 )
 
@@ -776,19 +798,25 @@ lab.verdict(
 lab.verdict(
     "little-gain",
     "Put in the place of augmentation, generated images gain less than 0.02 of accuracy.",
-    [lab.Evidence(f"accuracy: real + GAN - {rival}", gain["instead"], "<", 0.02)],
+    [lab.Evidence(f"accuracy: real + GAN - {rival}", instead, "<", 0.02)],
 )
 
+# %% [markdown]
+# What did the labels do that the upper bound was given and the classifier was not?
+
 # %%
-smuggled = lab.paired_difference(accuracies[MORE, 5], accuracies["real + GAN", 5])
+smuggled = learned.gain(MORE, 5, over="real + GAN")
 lab.verdict(
     "smuggled-labels",
     "A generator that saw more labels than the classifier makes generation look better than it is.",
     [lab.Evidence("at 5 labels: GAN of more labels - GAN of the same labels", smuggled, ">")],
 )
 
+# %% [markdown]
+# And without any real image?
+
 # %%
-losses = {k: lab.paired_difference(accuracies["GAN only", k], accuracies["real", k]) for k in SHOTS}
+losses = {k: learned.gain("GAN only", k, over="real") for k in SHOTS}
 lab.verdict(
     "instances-replace-images",
     "A classifier that sees generated images only is as good as one with the real ones (within "
@@ -797,8 +825,9 @@ lab.verdict(
 )
 
 # %%
-difference = lab.paired_difference(accuracies["real + GAN", 5], accuracies[rival, 5])
-lab.recall("help", f"at 5 labels, real + GAN - {rival} = {difference}")
+lab.recall(
+    "help", f"at 5 labels, real + GAN - {rival} = {learned.gain('real + GAN', 5, over=rival)}"
+)
 
 # %% [markdown]
 # Can diversity grow while accuracy does not? Think of what a generator with 5 labels can know: it moves *between* those 5
