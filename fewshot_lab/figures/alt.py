@@ -48,8 +48,8 @@ def of_images(title: str, labels: Sequence[str]) -> str:
 
 
 def written(value: float, digits: int) -> str:
-    """A number as the charts write it: `digits` decimals, or three digits from 10 on."""
-    return f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.3g}"
+    """A number as the charts write it: `digits` decimals, or three digits from 10 on; never -0.00."""
+    return f"{value:z.{digits}f}" if abs(value) < 10 else f"{value:.3g}"
 
 
 def _short(value) -> str:

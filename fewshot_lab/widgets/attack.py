@@ -55,14 +55,14 @@ class AttackExplorer(Explorer):
         return image, attack(model, image, label, epsilon=radius, steps=self["steps"], norm=norm, random=False)
 
     def answer(self, image: Tensor) -> str:
-        """What the model reads and how sure it is, such as "b (0.93)"."""
+        """The model's class and its confidence, such as "b (0.93)"."""
         model = self.models[self["model"]]
         with eval_without_weight_gradients(model), torch.no_grad():
             sure, said = model(image).softmax(dim=1)[0].max(dim=0)
         return f"{self.task.classes[said]} ({sure:.2f})"
 
     def surface(self) -> tuple[Tensor, Tensor]:
-        """The loss (SIDE, SIDE) and where the model misreads; rows: random direction, columns: along the gradient."""
+        """The loss (SIDE, SIDE) and where the model misclassifies; rows: random direction, columns: along the gradient."""
         return self._surface(self["model"], self["image"], self["norm"], self["epsilon"])
 
     def _compute_surface(self, *_) -> tuple[Tensor, Tensor]:
@@ -111,12 +111,12 @@ class AttackExplorer(Explorer):
         edges = svg.lines(outline(wrong), colour=VERMILION, width=1.5)
         cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour=VERMILION, width=1)
         seen = {"low": loss.min().item(), "high": loss.max().item(), "share": wrong.float().mean().item()}
-        told = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misread", **seen)
+        told = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misclassified", **seen)
         title = say("→ gradient, ↓ random direction")
         picture = svg.panel(shade, side=230, label=told, title=title, over=edges + cross)
         about = say(
             "Loss around the image (the cross), up to {reach:g} ε away: black {low:.2g}, white {high:.2g}. The line encloses "
-            "what the model misreads: {share:.0%} of the square.",
+            "what the model misclassifies: {share:.0%} of the square.",
             reach=REACH,
             **seen,
         )
@@ -155,7 +155,8 @@ class AttackExplorer(Explorer):
         return Picture(
             figure,
             caption=say(
-                "A still of the explorer: {what} Right: white is a high loss, the line encloses what is misread.", what=what
+                "A still of the explorer: {what} Right: white is a high loss, the line encloses what is misclassified.",
+                what=what,
             ),
             alt=say("An image, its perturbation, the perturbed image and the loss around it. {what}", what=what),
         )

@@ -84,7 +84,7 @@ class EpisodeExplorer(Explorer):
             asked = Markup("").join(self._query(pool, row, distances[k, q], k, classes) for q, row in enumerate(queries[k]))
             rows.append((known, asked))
         heads = (say("support set"), say("queries: read as, distance"))
-        told = say("{share:.0%} of the queries are read rightly.", share=right)
+        told = say("{share:.0%} of the queries are classified correctly.", share=right)
         return Markup("<p>{}</p>").format(told) + table(heads, rows)
 
     def _query(self, pool: Pool, row: Tensor, distances: Tensor, k: int, classes: list[int]) -> Markup:
@@ -112,7 +112,7 @@ class EpisodeExplorer(Explorer):
             torch.stack(pictures),
             labels,
             columns=self["shots"] + SHOWN,
-            title=f"{self['method']}: {right:.0%} of the queries are read rightly",
+            title=f"{self['method']}: {right:.0%} of the queries are classified correctly",
             caption=say(
                 "A still of the explorer. Each row: {shots} labelled image(s), then {queries} queries with the nearest class "
                 "and its distance.",

@@ -9,7 +9,7 @@ from ..languages import later, say
 from ..methods.label_preservation import LabelPreservation
 from .explorer import Explorer, choice, slider
 
-_NONE = later("The classifier reads no test image of this class rightly.")
+_NONE = later("The classifier gets no test image of this class right.")
 
 
 class LabelExplorer(Explorer):
@@ -25,7 +25,7 @@ class LabelExplorer(Explorer):
         )
 
     def _chosen(self):
-        """Up to five test images of the class that the classifier reads rightly: rows into the test set."""
+        """Up to five correctly classified test images of the class: rows into the test set."""
         label = self.measured.task.classes.index(self["label"])
         rows = ((self.measured.before == label) & (self.measured.task.test_labels == label)).nonzero().squeeze(1)
         return rows[min(self["first"], max(0, len(rows) - 5)) :][:5]

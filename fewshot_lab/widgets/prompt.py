@@ -91,7 +91,7 @@ class PromptExplorer(Explorer):
         scores = self.scores()
         shares = scores.softmax(dim=1)
         right = int(self.right(scores).sum())
-        count = say("{right} of {count} texts are read rightly", right=right, count=len(self.texts))
+        count = say("{right} of {count} texts are classified correctly", right=right, count=len(self.texts))
         words = [word.strip() for word in self["words"].split(",")]
         with style():
             figure, axes = new_figure(size=(7.5, 1.2 + 0.36 * len(self.texts)))

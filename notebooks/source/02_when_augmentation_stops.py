@@ -355,15 +355,14 @@ tested |= curves.at(5)
 gains = {name: tested.gain(name, over="none") for name in [*POLICIES, *MORE] if name != "none"}
 
 # %% [markdown]
-# A policy surely helps when its whole interval lies right of 0, and surely costs when it lies left of it.
+# A policy helps when its whole interval lies right of 0, and costs when it lies left of it. What of the others?
 
 # %% folded=true
 helps = sum(gain.low > 0 for gain in gains.values())
 costs = sum(gain.high < 0 for gain in gains.values())
 lab.figures.bars(
     dict(sorted(gains.items(), key=lambda item: -item[1].mean)),
-    title=f"At 5 labels per class {helps} of {len(gains)} policies surely help, {costs} surely "
-    "cost",
+    title=f"At 5 labels per class {helps} of {len(gains)} policies help, {costs} cost",
     x="test accuracy with the policy - without",
     line=0.0,
     caption=f"Mean and 95 % interval of the paired difference over {len(SEEDS)} draws. "
