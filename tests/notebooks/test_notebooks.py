@@ -63,6 +63,7 @@ RECORDED = {
         *("texts_all_k2", "exchange_rate_pipeline"),
     },
 }
+QUICKLY_RUN = {"00", "01", "06"}
 TIMED = {"images_per_second", "C2", "cached_epoch_speedup", "pipeline_seconds"}  # the clock's figures, which no seed repeats
 
 each_chapter = pytest.mark.parametrize(
@@ -136,6 +137,8 @@ def test_the_solved_version_passes_every_check_and_follows_data_set_and_seed(cha
 @pytest.mark.timeout(900)
 def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, solved, profile):
     """Two runs with one seed must agree, so a solved chapter must find what an unanswered one found."""
+    if chapter.id not in QUICKLY_RUN and profile == "smoke":
+        pytest.skip("long chapters are run in both versions with --thorough only")
     parameters = other_parameters(chapter, profile).items()
     assert run([chapter.id], parameters, profile, out=tmp_path / "learner", device="cpu") == 0
     learner = read_run(tmp_path / "learner" / "results.json").chapters[0]
@@ -151,6 +154,8 @@ def test_learner_and_solved_versions_give_the_same_figures(chapter, tmp_path, so
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_chapter_runs_on_a_gpu_be_it_a_pretended_one(chapter, tmp_path, profile, monkeypatch):
+    if chapter.id == "09" and profile == "smoke":
+        pytest.skip("a language model on a pretended GPU takes a minute: with --thorough only")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'support'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     on_gpu = executed(chapter, tmp_path, profile, device="cuda")
     counts = on_gpu.check_counts()
