@@ -311,6 +311,7 @@ def test_every_control_of_the_explorer_changes_what_is_seen_and_it_has_a_still(e
     every_control_answers(explorer)
 
 
+@pytest.mark.slow
 def test_the_explorers_surface_is_the_loss_around_the_image(explorer):
     loss, wrong = explorer.surface()
     middle = len(loss) // 2
