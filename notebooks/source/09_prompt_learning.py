@@ -27,9 +27,7 @@
 PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more draws, texts and steps
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
-CLASSES = (
-    "animal plant food person artifact"  # supersenses of WordNet whose names are one token each
-)
+CLASSES = "animal plant food person artifact"  # supersenses of WordNet, each name one token
 
 # %%
 import time
@@ -71,8 +69,8 @@ lab.predict(
 #
 # An article writes prompt learning as: maximise $\sum_{(x,y)} E_{p(x|y)}[P(T \mid p(x), \theta_t)]$. Its $p$ is at once a distribution of
 # texts and a prompt, $T$ a task and what is predicted; $y$ does not occur in what is maximised, and the expectation over $x$
-# stands inside a sum over $x$. A form that can be computed needs two things that you choose: a **template** (模板) $T$ with a
-# place for the text, and a **verbaliser** (标签词映射) $v$ that gives every label a word:
+# is inside a sum over $x$. A form that can be computed needs two things that you choose: a **template** (模板) $T$ with a
+# slot for the text, and a **verbaliser** (标签词映射) $v$ that gives every label a word:
 #
 # $$\text{score}(y) = \log P(v(y) \mid T(x)) = \sum_{t} \log P(v_t \mid T(x), v_{<t}), \qquad \hat y = \arg\max_y \text{score}(y)$$
 #
@@ -80,12 +78,12 @@ lab.predict(
 #
 # ## Write it
 #
-# A causal model returns one row of logits after each token. Row $t$ speaks about token $t+1$.
+# A causal model returns one row of logits after each token. Row $t$ predicts token $t+1$.
 
 
 # %% exercise="sequence_log_probability"
 def sequence_log_probability(logits, tokens, prompt_length):
-    """The log-probability of a continuation: the sum of log P(token t | the tokens before it), over t >= prompt_length.
+    """The sum of log P(token t | the tokens before it) over t >= prompt_length, the continuation.
 
     logits: float tensor (T, V), row t is what the model says after token t. tokens: whole numbers
     (T,), prompt and continuation. prompt_length: how many tokens are the prompt, at least 1.
@@ -127,109 +125,123 @@ lab.widgets.PromptExplorer(tokenizer, model, task, TEMPLATE_SHOWN)
 # %% [markdown]
 # ## Measure it: choose a template without the test set
 #
-# All templates begin alike, so the texts are read once, and each end costs only its own few tokens. The template is chosen by its
-# mean accuracy, raw and calibrated, on validation texts and the training texts that are drawn below, **not** by test texts. That is still a luxury: few-shot
-# learning has no such heap of labels.
+# All templates begin alike, so the texts are encoded once, and each ending costs only its own few tokens. The template is chosen by
+# its mean accuracy, raw and calibrated, on validation texts and on the training texts that are drawn below, **not** on test texts.
+# That is still a luxury: few-shot learning has no such heap of labels.
+#
+# First the training texts. Those of the draws with K labels come first, so that the part that is needed early is encoded alone.
 
 
 # %%
-def places(wanted):
-    """The training texts of all draws with so many labels per class, without repeats."""
-    return torch.cat([task.rows(wanted, seed) for seed in SEEDS]).unique()
+def rows_of_draws(shots):
+    """The training texts of all draws with this many labels per class, without repeats."""
+    return torch.cat([task.rows(shots, seed) for seed in SEEDS]).unique()
 
 
-BEFORE, JOINT, _ = prompts.split_template(TEMPLATE_SHOWN)
-ENDS = ["\nType:", "\nThis describes a", "\nCategory:", " is a kind of"]
-drawn, everything = places(K), places(max(SHOTS))
-pool_rows = torch.cat(
-    [drawn, everything[~torch.isin(everything, drawn)]]
-)  # those with few labels first
-first = torch.cat(
-    [(task.test_labels == k).nonzero()[: lab.quick_or_full(20, 50), 0] for k in range(len(WORDS))]
-)
-others = torch.arange(0, len(task.test_texts), lab.quick_or_full(1, smoke=20))
-test_rows = torch.cat(
-    [first, others[~torch.isin(others, first)]]
-)  # the part for costly methods first
-train_texts, test_texts = (
-    [task.train_texts[i] for i in pool_rows],
-    [task.test_texts[i] for i in test_rows],
-)
+def first_then(first, others):
+    """Row numbers without repeats, those of `first` in front."""
+    return torch.cat([first, others[~torch.isin(others, first)]])
+
+
+drawn = rows_of_draws(K)
+pool_rows = first_then(drawn, rows_of_draws(max(SHOTS)))
+train_texts = [task.train_texts[i] for i in pool_rows]
+
+# %% [markdown]
+# The test texts likewise: a few of each class first, on which the methods that take long are tested.
+
+# %%
+N_FEW = lab.quick_or_full(20, 50)
+few = torch.cat([(task.test_labels == k).nonzero()[:N_FEW, 0] for k in range(len(WORDS))])
+every_test = torch.arange(0, len(task.test_texts), lab.quick_or_full(1, smoke=20))
+test_rows = first_then(few, every_test)
+test_texts = [task.test_texts[i] for i in test_rows]
 parts = {
     "validation": task.validation_texts,
     "drawn": train_texts[: len(drawn)],
-    "few": test_texts[: len(first)],
+    "few": test_texts[: len(few)],
+    "pool": train_texts[len(drawn) :],
+    "rest": test_texts[len(few) :],
 }
-parts |= {"pool": train_texts[len(drawn) :], "rest": test_texts[len(first) :]}
+
+# %% [markdown]
+# Now the model reads the texts, once, and goes on with each of four endings. What it then knows is one vector per text.
 
 # %%
-read, vectors = {}, {}  # vectors: (part, template's end) -> (texts, d)
+BEFORE, JOINT, _ = prompts.split_template(TEMPLATE_SHOWN)
+ENDS = ["\nType:", "\nThis describes a", "\nCategory:", " is a kind of"]
+prefixes, hidden = {}, {}  # hidden: (part, ending) -> (texts, d)
 for part in lab.progress_bar(["validation", "drawn", "few"], "parts of the texts"):
-    read[part] = prompts.encode_texts(tokenizer, model, parts[part], BEFORE, JOINT)
+    prefixes[part] = prompts.encode_texts(tokenizer, model, parts[part], BEFORE, JOINT)
     for end in ENDS:
-        vectors[part, end] = prompts.next_token_hidden(tokenizer, model, read[part], end)
-del read["drawn"]  # the keys and values of so many texts are hundreds of megabytes
+        hidden[part, end] = prompts.next_token_hidden(tokenizer, model, prefixes[part], end)
+del prefixes["drawn"]  # the keys and values of these texts are hundreds of megabytes
 
 # %% [markdown]
 # A calibrated score is the score minus the class's mean over unlabelled texts; you will derive it below.
 
 
 # %%
-def scores(part, end):
-    """log P(label word | text, end) for the texts of a part: (texts, classes)."""
-    return prompts.next_token_log_probabilities(model, vectors[part, end])[:, label_ids]
+def scores_of(part, end):
+    """log P(label word | text, ending) for the texts of a part: (texts, classes)."""
+    return prompts.next_token_log_probabilities(model, hidden[part, end])[:, label_ids]
 
 
+raw = {(part, end): scores_of(part, end) for part, end in hidden}
+calibrated = {}
+for part, end in raw:
+    unlabelled = torch.cat([raw["validation", end], raw["drawn", end]])
+    calibrated[part, end] = prompts.mean_logit_calibration(raw[part, end], unlabelled)
 labels = {
     "validation": task.validation_labels,
     "drawn": task.train_labels[drawn],
-    "few": task.test_labels[first],
-}
-raw = {key: scores(*key) for key in vectors}
-unlabelled = {end: torch.cat([raw["validation", end], raw["drawn", end]]) for end in ENDS}
-calibrated = {
-    (part, end): prompts.mean_logit_calibration(raw[part, end], unlabelled[end])
-    for part, end in raw
+    "few": task.test_labels[few],
 }
 
-
-def hits(found, part):
-    """Whether each text of a part is read rightly, from its scores (texts, classes): a list of booleans."""
-    return (found.argmax(dim=1) == labels[part]).tolist()
+# %% [markdown]
+# Three short functions for the whole chapter: which texts are classified correctly, their share, and the share's interval.
 
 
-def share(found, part):
-    """The share of a part's texts that is read rightly."""
-    return sum(hits(found, part)) / len(labels[part])
+# %%
+def hits(scores, part):
+    """Whether each text of a part is classified correctly, from scores (texts, classes)."""
+    return (scores.argmax(dim=1) == labels[part]).tolist()
 
 
-def accuracy(right):
+def share(scores, part):
+    """The share of a part's texts that is classified correctly."""
+    return sum(hits(scores, part)) / len(labels[part])
+
+
+def interval(correct):
     """A share with its 95 % interval over texts."""
-    return lab.share_interval(sum(right), len(right))
+    return lab.share_interval(sum(correct), len(correct), unit="accuracy")
 
+
+# %% [markdown]
+# Each template, raw and calibrated, on the texts whose labels may choose.
 
 # %%
 by_end = {}
 for end in ENDS:
-    for name, found in (("raw", raw), ("calibrated", calibrated)):
-        right = [hit for part in ("validation", "drawn") for hit in hits(found[part, end], part)]
-        by_end[f"{end.strip()} ({name})"] = accuracy(right)
-END = max(
-    ENDS,
-    key=lambda end: sum(by_end[f"{end.strip()} ({name})"].mean for name in ("raw", "calibrated")),
-)
-spread = [by_end[f"{end.strip()} (raw)"].mean for end in ENDS]
+    for kind, scores in (("raw", raw), ("calibrated", calibrated)):
+        correct = [hit for part in ("validation", "drawn") for hit in hits(scores[part, end], part)]
+        by_end[end, kind] = interval(correct)
+END = max(ENDS, key=lambda end: by_end[end, "raw"].mean + by_end[end, "calibrated"].mean)
+
+# %% [markdown]
+# How far apart are the templates, raw and calibrated? All of them ask the same thing.
+
+# %% folded=true
+spread = [by_end[end, "raw"].mean for end in ENDS]
 lab.figures.bars(
-    by_end,
+    {f"{end.strip()} ({kind})": value for (end, kind), value in by_end.items()},
     title=f"Raw accuracy is {min(spread):.2f} to {max(spread):.2f} over templates; chosen: “… "
     f"{END.strip()}”",
     x="accuracy on validation and drawn training texts",
     line=1 / len(WORDS),
     caption="Share and 95 % interval over texts, no test text among them. Dashed: chance. "
     "“calibrated”: minus the mean scores of the same texts, labels unseen.",
-    alt="Accuracy: "
-    + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_end.items())
-    + ".",
 )
 
 # %% [markdown]
@@ -249,6 +261,11 @@ def template_chosen(seed, shots):
 on_test = [share(calibrated["few", end], "few") for end in ENDS]
 CHOOSING = [shots for shots in SHOTS if shots <= K]
 honest = [lab.mean_interval([template_chosen(seed, shots) for seed in SEEDS]) for shots in CHOOSING]
+
+# %% [markdown]
+# The distance from the curve to the upper line is what choosing by the test set would have added: it is not real.
+
+# %% folded=true
 lab.figures.curves(
     {"chosen by K labels": (CHOOSING, honest)},
     title=f"Chosen by {CHOOSING[0]} label a class {honest[0].mean:.2f}, by {CHOOSING[-1]} "
@@ -258,11 +275,8 @@ lab.figures.curves(
     log_x=True,
     ticks=CHOOSING,
     levels={"chosen by the test set": max(on_test), "mean template": sum(on_test) / len(ENDS)},
-    caption=f"Calibrated, {len(first)} test texts, mean and 95 % interval over {len(SEEDS)} "
+    caption=f"Calibrated, {len(few)} test texts, mean and 95 % interval over {len(SEEDS)} "
     "draws. The top line has seen the test labels.",
-    alt="Test accuracy: "
-    + ", ".join(f"{k} labels {e.mean:.2f}" for k, e in zip(CHOOSING, honest))
-    + f"; best template {max(on_test):.2f}.",
 )
 
 # %% [markdown]
@@ -273,18 +287,24 @@ lab.figures.curves(
 # %%
 for part in ("rest", "pool"):
     began = time.perf_counter()
-    seen = prompts.encode_texts(tokenizer, model, parts[part], BEFORE, JOINT)
-    vectors[part, END] = prompts.next_token_hidden(tokenizer, model, seen, END)
-    del seen
+    prefix = prompts.encode_texts(tokenizer, model, parts[part], BEFORE, JOINT)
+    hidden[part, END] = prompts.next_token_hidden(tokenizer, model, prefix, END)
+    del prefix
     per_text = (time.perf_counter() - began) / len(parts[part])
 print(f"Scoring 200 texts takes {200 * per_text:.1f} s.")
-features = {"test": torch.cat([vectors["few", END], vectors["rest", END]])}
-features["pool"] = torch.cat([vectors["drawn", END], vectors["pool", END]])
-labels["test"], labels["pool"] = task.test_labels[test_rows], task.train_labels[pool_rows]
+features = {
+    "test": torch.cat([hidden["few", END], hidden["rest", END]]),
+    "pool": torch.cat([hidden["drawn", END], hidden["pool", END]]),
+}
+labels |= {"test": task.test_labels[test_rows], "pool": task.train_labels[pool_rows]}
+
+# %% [markdown]
+# The scores of the label words are five columns of what the model says about all words.
 
 
+# %%
 def words_said(part):
-    """log P(word | text, end) of every word for the test texts or the pool: (texts, V), 100 MB, so it is not kept."""
+    """log P(word | text, ending) of every word: (texts, V), 100 MB, so it is not kept."""
     return prompts.next_token_log_probabilities(model, features[part])
 
 
@@ -292,7 +312,7 @@ for part in ("test", "pool"):
     raw[part, END] = words_said(part)[:, label_ids]
 
 # %%
-lab.record(zero_shot=accuracy(hits(raw["test", END], "test")), units={"zero_shot": "accuracy"})
+lab.record(zero_shot=interval(hits(raw["test", END], "test")))
 
 # %% [markdown]
 # ## Derive: surface forms compete
@@ -306,9 +326,8 @@ mass = raw["test", END].exp().sum(dim=1)
 said = words_said("test")
 for k, word in enumerate(WORDS):
     mean = said[labels["test"] == k].exp().mean(dim=0)
-    top = ", ".join(
-        f"{tokenizer.decode([i])!r} {p:.3f}" for p, i in zip(*(t.tolist() for t in mean.topk(6)))
-    )
+    values, tokens = (column.tolist() for column in mean.topk(6))
+    top = ", ".join(f"{tokenizer.decode([i])!r} {p:.3f}" for p, i in zip(values, tokens))
     print(f"{word:>9}: {mean[label_ids[k]]:.4f}   but {top}")
 del said
 print(f"All {len(WORDS)} label words together: {mass.mean():.4f} of the probability.")
@@ -334,7 +353,7 @@ def class_log_probabilities(log_probabilities, words):
 # %% [markdown]
 # ## Derive: calibration
 #
-# Some words are likely whatever the text. Three ways to take that out, each a vector that is subtracted from the scores:
+# Some words are likely whatever the text. Three ways to remove that bias, each a vector that is subtracted from the scores:
 #
 # * **contextual** (上下文校准, Zhao et al. 2021): the log of $p_{cf}$, the answer to texts that say nothing, such as “N/A”;
 # * **domain** ($\text{PMI}_{DC}$, Holtzman et al. 2021): $\log P(y \mid \text{the template without a text})$;
@@ -358,6 +377,10 @@ def contextual_calibration(scores, content_free):
     ### END SOLUTION
 
 
+# %% [markdown]
+# The mean logit is even shorter.
+
+
 # %% exercise="mean_logit_calibration"
 def mean_logit_calibration(scores, unlabelled):
     """Scores minus each class's mean score over unlabelled texts.
@@ -372,32 +395,39 @@ def mean_logit_calibration(scores, unlabelled):
 
 # %% [markdown]
 # ## Measure it: which calibration
+#
+# The biases come from texts that say nothing, from the template without a text, and from the training pool.
 
 # %%
-contextual, mean_logit = (
-    lab.yours_or_ours(contextual_calibration),
-    lab.yours_or_ours(mean_logit_calibration),
-)
-of_words = lab.yours_or_ours(class_log_probabilities)
+contextual = lab.yours_or_ours(contextual_calibration)
+mean_logit = lab.yours_or_ours(mean_logit_calibration)
+answers, bias = raw["test", END], raw["pool", END]
 nothing = prompts.label_scores(
     tokenizer, model, prompts.CONTENT_FREE, f"{BEFORE}{JOINT}{{x}}{END}", WORDS
 )
 domain = prompts.label_scores(tokenizer, model, [BEFORE], f"{{x}}{END}", WORDS)
-many = [
-    prompts.label_tokens(tokenizer, prompts.SYNONYMS.get(word, (word,))).tolist() for word in WORDS
-]
-several, pool = (of_words(words_said(part), many) for part in ("test", "pool"))
-found = {
-    "raw": raw["test", END],
-    "contextual": contextual(raw["test", END], nothing),
-    "domain": contextual(raw["test", END], domain),
-    "mean logit": mean_logit(raw["test", END], raw["pool", END]),
-    "several words, raw": several,
-    "several words, mean logit": mean_logit(several, pool),
+scored = {
+    "raw": answers,
+    "contextual": contextual(answers, nothing),
+    "domain": contextual(answers, domain),
+    "mean logit": mean_logit(answers, bias),
 }
 
+# %% [markdown]
+# And several words for each class, raw and calibrated.
+
 # %%
-by_calibration = {name: accuracy(hits(values, "test")) for name, values in found.items()}
+of_words = lab.yours_or_ours(class_log_probabilities)
+synonyms = [prompts.SYNONYMS.get(word, (word,)) for word in WORDS]
+many = [prompts.label_tokens(tokenizer, words).tolist() for words in synonyms]
+several, pool = (of_words(words_said(part), many) for part in ("test", "pool"))
+scored |= {"several words, raw": several, "several words, mean logit": mean_logit(several, pool)}
+by_calibration = {name: interval(hits(scores, "test")) for name, scores in scored.items()}
+
+# %% [markdown]
+# Compare each way with *raw*. Do several words help before the bias is removed, or after?
+
+# %% folded=true
 best = max(by_calibration, key=lambda name: by_calibration[name].mean)
 lab.figures.bars(
     by_calibration,
@@ -406,21 +436,20 @@ lab.figures.bars(
     x="test accuracy without any label",
     caption=f"{len(task.test_texts)} test texts, share and 95 % interval. “several words”: five "
     "words a class instead of one.",
-    alt="Test accuracy: "
-    + ", ".join(f"{name} {value.mean:.2f}" for name, value in by_calibration.items())
-    + ".",
 )
 
 # %%
 lab.record(
     zero_shot_calibrated=by_calibration["mean logit"],
-    units={"zero_shot_calibrated": "accuracy"},
     headline="zero_shot_calibrated",
 )
 
+# %% [markdown]
+# The gain in pairs, text by text.
+
 # %%
 gained = lab.paired_difference(
-    hits(found["mean logit"], "test"), hits(found["raw"], "test"), unit="accuracy"
+    hits(scored["mean logit"], "test"), hits(scored["raw"], "test"), unit="accuracy"
 )
 lab.verdict(
     "calibration",
@@ -431,7 +460,7 @@ lab.verdict(
 # %% [markdown]
 # ## Derive: demonstrations
 #
-# Labelled texts can stand *in the prompt*: the model reads them as examples and goes on in their manner. No weight changes
+# Labelled texts can be put *into the prompt*: the model takes them as examples and continues the pattern. No weight changes
 # (in-context learning, 上下文学习, Brown et al. 2020). All test texts share the demonstrations, so these are read once.
 #
 # ## Write it
@@ -439,7 +468,7 @@ lab.verdict(
 
 # %% exercise="demonstration_prompt"
 def demonstration_prompt(texts, labels, words, template, order):
-    """Demonstrations as one text: each is the filled template, a space, its label's word and a new line ("\\n").
+    """Demonstrations as one text: each is the filled template, a space, its label's word and "\\n".
 
     texts: list of n texts. labels: whole numbers (n,). words: one per class. template: a text that
     holds "{x}". order: whole numbers (n,), which demonstration comes first, second, ... Returns a
@@ -461,53 +490,56 @@ def demonstration_prompt(texts, labels, words, template, order):
 # %%
 show = lab.yours_or_ours(demonstration_prompt)
 N_SHOWN = lab.quick_or_full(10, 100)  # test texts per class
-shown_rows = torch.cat([(task.test_labels == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
-shown_texts = [task.test_texts[i] for i in shown_rows]
-labels["shown"] = task.test_labels[shown_rows]
-unseen = [
-    task.validation_texts[i]
-    for i in range(0, len(task.validation_texts), lab.quick_or_full(5, 1, smoke=20))
-]
+shown = torch.cat([(task.test_labels == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
+shown_texts, labels["shown"] = [task.test_texts[i] for i in shown], task.test_labels[shown]
+unseen = list(task.validation_texts[:: lab.quick_or_full(5, 1, smoke=20)])
 
 
-def in_context_hits(shots, draw, order):
-    """Test hits, raw and calibrated, with the demonstrations of a draw in an order: two lists of booleans."""
+def in_context_accuracy(shots, draw, order):
+    """Test accuracy, raw and calibrated, with the demonstrations of a draw in an order."""
     texts, given = task.draw(shots, draw)
-    prompt = show(
-        texts, given, WORDS, in_context.DEMONSTRATION, in_context.random_order(len(texts), order)
-    )
-    found = in_context.in_context_scores(tokenizer, model, prompt, shown_texts + unseen, WORDS)
-    here, there = found[: len(shown_texts)], found[len(shown_texts) :]
-    return hits(here, "shown"), hits(prompts.mean_logit_calibration(here, there), "shown")
+    order = in_context.random_order(len(texts), order)
+    prompt = show(texts, given, WORDS, in_context.DEMONSTRATION, order)
+    scores = in_context.in_context_scores(tokenizer, model, prompt, shown_texts + unseen, WORDS)
+    here, there = scores[: len(shown_texts)], scores[len(shown_texts) :]
+    better = prompts.mean_logit_calibration(here, there)
+    return {"raw": share(here, "shown"), "calibrated": share(better, "shown")}
 
+
+# %% [markdown]
+# Two experiments: only the order changes, and the demonstrations change too.
 
 # %%
 ORDERS = lab.quick_or_full(3, 20)
-by_order = [in_context_hits(1, SEED, order) for order in lab.progress_bar(range(ORDERS), "orders")]
-by_draw = [in_context_hits(K, seed, seed) for seed in lab.progress_bar(DRAWS, "draws")]
-rates = {
-    f"{name}, {what}": [sum(right[i]) / len(right[i]) for right in rows]
-    for name, rows in (
-        (f"{ORDERS} orders of one draw, 1 a class", by_order),
-        (f"{len(DRAWS)} draws, {K} a class", by_draw),
-    )
-    for i, what in enumerate(("raw", "calibrated"))
-}
-ranges = {name: max(values) - min(values) for name, values in rates.items()}
-in_context_k = rates[f"{len(DRAWS)} draws, {K} a class, calibrated"]
+by_order = [
+    in_context_accuracy(1, SEED, order) for order in lab.progress_bar(range(ORDERS), "orders")
+]
+by_draw = [in_context_accuracy(K, seed, seed) for seed in lab.progress_bar(DRAWS, "draws")]
+in_context_k = [row["calibrated"] for row in by_draw]
 
-# %%
-names = list(rates)
+# %% [markdown]
+# Compare the width of the interval over orders before and after calibration.
+
+# %% folded=true
+moved = {
+    kind: max(row[kind] for row in by_order) - min(row[kind] for row in by_order)
+    for kind in ("raw", "calibrated")
+}
+experiments = {
+    f"{ORDERS} orders of one draw, 1 a class": by_order,
+    f"{len(DRAWS)} draws, {K} a class": by_draw,
+}
 lab.figures.bars(
-    {name: lab.mean_interval(values) for name, values in rates.items()},
-    title=f"Order alone moves raw accuracy by {ranges[names[0]]:.2f}, calibrated by "
-    f"{ranges[names[1]]:.2f}",
+    {
+        f"{name}, {kind}": lab.mean_interval([row[kind] for row in rows])
+        for name, rows in experiments.items()
+        for kind in ("raw", "calibrated")
+    },
+    title=f"Order alone moves raw accuracy by {moved['raw']:.2f}, calibrated by "
+    f"{moved['calibrated']:.2f}",
     x="test accuracy",
     caption=f"{len(shown_texts)} test texts; mean and 95 % interval over orders or draws. "
     f"Calibrated by {len(unseen)} unlabelled validation texts.",
-    alt="Test accuracy: "
-    + "; ".join(f"{name}: {min(v):.2f} to {max(v):.2f}" for name, v in rates.items())
-    + ".",
 )
 
 # %%
@@ -520,14 +552,15 @@ lab.record(in_context_k4=in_context_k, unit="accuracy")
 #
 # $$\max_{P \in \mathbb{R}^{m \times d}} \sum_{(x, y)} \log P(v(y) \mid x, P)$$
 #
-# with the model frozen (soft prompt, 软提示, Lester et al. 2021). They put $P$ before the text. Here it stands **after** the text,
-# where the template's end stood: a causal model computes nothing new for $x$ when $P$ changes, so its keys and values are
-# computed once, and a step costs $m$ tokens a text. $P$ starts as the template's own end.
+# with the model frozen (soft prompt, 软提示, Lester et al. 2021). They put $P$ before the text. Here it comes **after** the text,
+# in place of the template's ending: a causal model computes nothing new for $x$ when $P$ changes, so its keys and values are
+# computed once, and a step costs $m$ tokens a text. $P$ starts as the template's own ending. Gradient, step, loss, as in the loop of
+# chapter 02; but the only weights that learn are $P$ (`soft_prompts.tune_prompts`).
 #
 # ## Derive: a trigger
 #
 # An *adaptive trigger* (自适应触发器) is a prompt of real words, found by search (AutoPrompt, Shin et al. 2020). Let $e_{t_j}$ be the
-# input vector of its word at place $j$ and $L$ the loss on the labelled texts. To first order, the word $w$ there changes it by
+# input vector of its word at position $j$ and $L$ the loss on the labelled texts. To first order, the word $w$ there changes it by
 #
 # $$L_{t_j \to w} - L \approx (e_w - e_{t_j}) \cdot \frac{\partial L}{\partial e_{t_j}}$$
 #
@@ -538,11 +571,11 @@ lab.record(in_context_k4=in_context_k, unit="accuracy")
 
 # %% exercise="swap_estimates"
 def swap_estimates(gradient, current, embeddings):
-    """The first-order change of the loss when one word of the trigger becomes another; negative is better.
+    """The first-order change of the loss when one word of the trigger becomes another.
 
-    gradient: float tensor (m, d), dL/de at each place. current: whole numbers (m,), the words that
-    stand there. embeddings: float tensor (V, d), the input vector of every word. Returns a float
-    tensor (m, V).
+    gradient: float tensor (m, d), dL/de at each position. current: whole numbers (m,), the words at
+    these positions. embeddings: float tensor (V, d), the input vector of every word. Returns a
+    float tensor (m, V); negative is better.
     """
     ### BEGIN SOLUTION
     return gradient @ embeddings.T - (gradient * embeddings[current]).sum(dim=1, keepdim=True)
@@ -552,108 +585,108 @@ def swap_estimates(gradient, current, embeddings):
 # %% [markdown]
 # ## Measure it: soft prompts and triggers
 #
-# K labels per class, several draws. Both end with as many tokens as the template's end and are tested on a part of the test texts, as
-# they are and calibrated by unlabelled validation texts. The search starts from words that say nothing; label words are barred.
+# K labels per class, several draws. Both have as many tokens as the template's ending and are tested on a part of the test texts, as
+# they are and calibrated by unlabelled validation texts. The search starts from words that say nothing; label words are not allowed.
 
 # %%
-estimate = lab.yours_or_ours(swap_estimates)
-SOFT_STEPS, SEARCH_STEPS, CANDIDATES = lab.quick_or_full((5, 3, 4), (30, 24, 16))
 ending = kv_cache.token_ids(tokenizer, model, END)
 blank = kv_cache.token_ids(tokenizer, model, " the" * len(ending))
-texts, given = zip(*(task.draw(K, seed) for seed in DRAWS))
-draws = torch.arange(len(DRAWS)).repeat_interleave(torch.tensor([len(t) for t in texts]))
-y = torch.cat(given)
-seen = prompts.encode_texts(
-    tokenizer, model, [text for part in texts for text in part], BEFORE, JOINT
+labelled = [task.draw(K, seed) for seed in DRAWS]
+y = torch.cat([given for _, given in labelled])
+draws = torch.arange(len(DRAWS)).repeat_interleave(torch.tensor([len(t) for t, _ in labelled]))
+prefix = prompts.encode_texts(
+    tokenizer, model, [text for texts, _ in labelled for text in texts], BEFORE, JOINT
 )
-common = (model, seen, draws, y, label_ids)
+examples = (model, prefix, draws, y, label_ids)
+
+# %% [markdown]
+# Now both learn, all draws at once. The soft prompt follows the gradient; the trigger uses it, through your estimates, to choose words
+# worth trying (`triggers.search_triggers`).
+
+# %%
+SOFT_STEPS, SEARCH_STEPS, CANDIDATES = lab.quick_or_full((5, 3, 4), (30, 24, 16))
+SEARCH = {"steps": SEARCH_STEPS, "candidates": CANDIDATES}
+estimate = lab.yours_or_ours(swap_estimates)
+embedded = kv_cache.token_embeddings(model, ending)
 with lab.progress_bar(2, "ways to learn") as bar:
-    soft, soft_losses = soft_prompts.tune_prompts(
-        *common, kv_cache.token_embeddings(model, ending), steps=SOFT_STEPS
-    )
+    soft, soft_losses = soft_prompts.tune_prompts(*examples, embedded, steps=SOFT_STEPS)
     bar.update()
     allowed = triggers.plain_words(tokenizer)
-    found = triggers.search_triggers(
-        *common,
-        blank,
-        steps=SEARCH_STEPS,
-        candidates=CANDIDATES,
-        allowed=allowed,
-        estimates=estimate,
+    words, trigger_losses = triggers.search_triggers(
+        *examples, blank, **SEARCH, allowed=allowed, estimates=estimate
     )
-    trigger, trigger_losses = found
     bar.update()
-print("Triggers:", ", ".join(repr(tokenizer.decode(words)) for words in trigger))
-print(f"Loss on the labelled texts: template {soft_losses[0].mean():.2f}, ", end="")
+print("Triggers:", ", ".join(repr(tokenizer.decode(trigger)) for trigger in words))
 print(
-    f"soft prompt {soft_losses[-1].mean():.2f}, trigger {trigger_losses[0].mean():.2f} before, "
+    f"Loss on the labelled texts: template {soft_losses[0].mean():.2f}, soft prompt "
+    f"{soft_losses[-1].mean():.2f}, trigger {trigger_losses[0].mean():.2f} before, "
     f"{trigger_losses[-1].mean():.2f} after."
 )
+
+# %% [markdown]
+# All three on the same test texts. The template is the same for every draw, so its row is repeated.
 
 
 # %%
 def tested(end):
-    """Test accuracy of an end's vectors (m, d), raw and calibrated."""
+    """Test accuracy of an ending's vectors (m, d), raw and calibrated."""
     here, there = (
-        soft_prompts.prompted_logits(model, read[part], end, label_ids)
+        soft_prompts.prompted_logits(model, prefixes[part], end, label_ids)
         for part in ("few", "validation")
     )
-    return share(here, "few"), share(prompts.mean_logit_calibration(here, there), "few")
+    better = prompts.mean_logit_calibration(here, there)
+    return {"raw": share(here, "few"), "calibrated": share(better, "few")}
 
 
-template = tested(kv_cache.token_embeddings(model, ending))
-soft = list(
-    zip(*(tested(P) for P in lab.progress_bar(soft, "soft prompts")))
-)  # raw and calibrated, a number per draw
-trigger = list(
-    zip(
-        *(
-            tested(kv_cache.token_embeddings(model, t))
-            for t in lab.progress_bar(trigger, "triggers")
-        )
-    )
+template = tested(embedded)
+vectors = [kv_cache.token_embeddings(model, trigger) for trigger in words]
+tests = {
+    "template": [template] * len(DRAWS),
+    "soft prompt": [tested(P) for P in lab.progress_bar(soft, "soft prompts")],
+    "trigger": [tested(trigger) for trigger in lab.progress_bar(vectors, "triggers")],
+}
+endings = lab.training.Arms(
+    {name: [{"seed": s, **row} for s, row in zip(DRAWS, rows)] for name, rows in tests.items()}
 )
 
-# %%
-by_prompt = {
-    "template, raw": lab.mean_interval([template[0]]),
-    "template, calibrated": lab.mean_interval([template[1]]),
-    "soft prompt, raw": lab.mean_interval(soft[0]),
-    "soft prompt, calibrated": lab.mean_interval(soft[1]),
-    "trigger, raw": lab.mean_interval(trigger[0]),
-    "trigger, calibrated": lab.mean_interval(trigger[1]),
-}
+# %% [markdown]
+# The losses above are those of the labelled texts. What is left of the order on the test texts?
+
+# %% folded=true
+by_prompt = {}
+for name in tests:
+    for kind in ("raw", "calibrated"):
+        once = lab.mean_interval([template[kind]])  # one template, so without an interval
+        measured = once if name == "template" else endings.interval(name, of=kind)
+        by_prompt[f"{name}, {kind}"] = measured
+title = ", ".join(f"{name} {endings.mean(name, of='calibrated'):.2f}" for name in tests)
 lab.figures.bars(
     by_prompt,
-    title=f"Calibrated: template {template[1]:.2f}, soft prompt "
-    f"{by_prompt['soft prompt, calibrated'].mean:.2f}, trigger {by_prompt['trigger, calibrated'].mean:.2f}",
+    title=f"Calibrated: {title}",
     x="test accuracy",
-    caption=f"{K} labels per class; {len(first)} test texts; mean and 95 % interval over "
+    caption=f"{K} labels per class; {len(few)} test texts; mean and 95 % interval over "
     f"{len(DRAWS)} draws. The template used none of these labels.",
-    alt="Test accuracy: "
-    + "; ".join(f"{name} {value.mean:.2f}" for name, value in by_prompt.items())
-    + ".",
 )
 
 # %%
-lab.record(soft_prompt_k4=soft[1], unit="accuracy")
-
-# %%
-lab.record(trigger_k4=trigger[1], unit="accuracy")
+lab.record(
+    soft_prompt_k4=endings.interval("soft prompt", of="calibrated"),
+    trigger_k4=endings.interval("trigger", of="calibrated"),
+    unit="accuracy",
+)
 
 # %% [markdown]
 # ## Measure it: train instead of asking
 #
-# The same model's vectors, after the template's end, as features of a linear head; MiniLM's sentence vectors likewise. A head can start
-# at zero, or at the label words' own output vectors: then it *is* the prompt until labels pull it away. Fine-tuning (微调)
-# starts at the prompt too and changes the model's upper two layers; what the lower ones give is computed once.
+# The same model's vectors, after the template's ending, as features of a linear head; MiniLM's sentence vectors likewise. A head can
+# start at zero, or at the label words' own output vectors: then it *is* the prompt until labels pull it away.
 
 # %%
-kept = {"SmolLM2": features}
 sentences = language.sentence_features(
     [*train_texts, *test_texts], device=DEVICE, progress=lambda b: lab.progress_bar(b, "batches")
 )
-kept["MiniLM"] = dict(zip(("pool", "test"), sentences.split([len(train_texts), len(test_texts)])))
+pool, test = sentences.split([len(train_texts), len(test_texts)])
+backbones = {"SmolLM2": features, "MiniLM": {"pool": pool, "test": test}}
 own = model.get_output_embeddings().weight[label_ids].float().cpu()
 HEADS = {
     "head, SmolLM2": ("SmolLM2", None),
@@ -661,45 +694,46 @@ HEADS = {
     "head, MiniLM": ("MiniLM", None),
 }
 
+# %% [markdown]
+# Every head with every number of labels and every draw. The features do not change, so this takes seconds.
 
+
+# %%
 def head_accuracy(name, shots, seed):
     """Test accuracy of a linear head on frozen vectors."""
-    z, start = kept[HEADS[name][0]], HEADS[name][1]
+    backbone, start = HEADS[name]
+    z = backbones[backbone]
     rows = torch.isin(pool_rows, task.rows(shots, seed))
-    classify = prompts.fit_head(
-        z["pool"][rows], labels["pool"][rows], len(WORDS), unlabelled=z["pool"], start=start
-    )
+    options = {"unlabelled": z["pool"], "start": start}
+    classify = prompts.fit_head(z["pool"][rows], labels["pool"][rows], len(WORDS), **options)
     return share(classify(z["test"]), "test")
 
 
+rows = {name: [] for name in HEADS}
 grid = lab.combinations(name=list(HEADS), shots=SHOTS, seed=SEEDS)
-heads = {
-    (c["name"], c["shots"], c["seed"]): head_accuracy(**c) for c in lab.progress_bar(grid, "heads")
-}
-curve = {
-    name: torch.tensor([[heads[name, shots, seed] for shots in SHOTS] for seed in SEEDS]).numpy()
-    for name in HEADS
-}
+for one in lab.progress_bar(grid, "heads"):
+    rows[one["name"]].append({**one, "test_accuracy": head_accuracy(**one)})
+heads = lab.training.Arms(rows, axis="shots", unit="accuracy")
+
+# %% [markdown]
+# Fine-tuning (微调) starts at the prompt too and changes the model's upper two layers; what the lower ones give is computed once. The
+# loop is the usual one, on all labelled texts at every step (`fine_tuning.fine_tune`). Its learning rate was chosen on validation texts.
 
 # %%
-LAYERS, (TUNE_STEPS, RATE) = (
-    2,
-    lab.quick_or_full((4, 4e-4), (20, 2e-4)),
-)  # the rate was chosen on validation texts
+LAYERS = 2
+TUNE_STEPS, RATE = lab.quick_or_full((4, 4e-4), (20, 2e-4))
 
 
 def lower(texts):
     """What the frozen lower layers give for the filled templates."""
-    return fine_tuning.lower_layers(
-        tokenizer, model, [f"{BEFORE}{JOINT}{text}{END}" for text in texts], LAYERS
-    )
+    filled = [f"{BEFORE}{JOINT}{text}{END}" for text in texts]
+    return fine_tuning.lower_layers(tokenizer, model, filled, LAYERS)
 
 
 def fine_tuned(texts, y):
     """Test accuracy after fine-tuning the upper layers from the prompt."""
-    network = fine_tuning.UpperLayers(
-        model, LAYERS, model.get_output_embeddings().weight[label_ids]
-    )
+    head = model.get_output_embeddings().weight[label_ids]
+    network = fine_tuning.UpperLayers(model, LAYERS, head)
     fine_tuning.fine_tune(network, lower(texts), y, steps=TUNE_STEPS, learning_rate=RATE)
     return share(fine_tuning.predict_logits(network, below), "few")
 
@@ -713,20 +747,21 @@ tuned = [fine_tuned(*task.draw(K, seed)) for seed in lab.progress_bar(DRAWS, "fi
 # All methods in one picture. Single points were measured at one K only. Which methods start above chance with one label? Where do the
 # curves meet?
 
-# %%
-series = {name: (SHOTS, [lab.mean_interval(values) for values in curve[name].T]) for name in HEADS}
-single = {
-    "in context, calibrated": in_context_k,
-    "soft prompt, calibrated": soft[1],
-    "trigger, calibrated": trigger[1],
-    "fine-tuned": tuned,
+# %% folded=true
+at_k = {
+    "in context, calibrated": lab.mean_interval(in_context_k),
+    "soft prompt, calibrated": endings.interval("soft prompt", of="calibrated"),
+    "trigger, calibrated": endings.interval("trigger", of="calibrated"),
+    "fine-tuned": lab.mean_interval(tuned),
 }
-series |= {name: ([K], [lab.mean_interval(values)]) for name, values in single.items()}
-at_k = {name: estimates[places.index(K)].mean for name, (places, estimates) in series.items()}
+series = {name: heads.curve(name) for name in HEADS}
+series |= {name: ([K], [estimate]) for name, estimate in at_k.items()}
+means = {name: heads.mean(name, K) for name in HEADS}
+means |= {name: estimate.mean for name, estimate in at_k.items()}
+highest = max(means, key=means.get)
 lab.figures.curves(
     series,
-    title=f"At {K} labels per class: "
-    + f"highest {max(at_k, key=at_k.get)}, {max(at_k.values()):.2f}",
+    title=f"At {K} labels per class: highest {highest}, {means[highest]:.2f}",
     x="labels per class K",
     y="test accuracy",
     log_x=True,
@@ -736,42 +771,36 @@ lab.figures.curves(
         "zero-shot": by_calibration["raw"].mean,
     },
     caption=f"Mean and 95 % interval over draws. Heads: {len(SEEDS)} draws, "
-    f"{len(task.test_texts)} test texts; the others {len(DRAWS)} draws; soft prompt, trigger, fine-tuning: {len(first)} texts; in context: {len(shown_texts)}.",
-    alt=f"Test accuracy at {K} labels per class: "
-    + ", ".join(f"{name} {value:.2f}" for name, value in at_k.items())
-    + ".",
+    f"{len(task.test_texts)} test texts; the others {len(DRAWS)} draws; soft prompt, trigger, "
+    f"fine-tuning: {len(few)} texts; in context: {len(shown_texts)}.",
 )
 
 # %%
-at = SHOTS.index(K)
-lab.record(linear_probe_k4=curve["head, SmolLM2"][:, at], unit="accuracy")
-
-# %%
-lab.record(linear_probe_minilm_k4=curve["head, MiniLM"][:, at], unit="accuracy")
-
-# %%
-lab.record(fine_tuned_k4=tuned, unit="accuracy")
+lab.record(
+    linear_probe_k4=heads.interval("head, SmolLM2", K),
+    linear_probe_minilm_k4=heads.interval("head, MiniLM", K),
+    fine_tuned_k4=tuned,
+    unit="accuracy",
+)
 
 # %% [markdown]
-# **How many labels is a prompt worth?** (Le Scao & Rush 2021.) Read the curve of the head that starts at zero: how many times the labels
+# **How many labels is a prompt worth?** (Le Scao & Rush 2021.) On the curve of the head that starts at zero: how many times the labels
 # does it need to reach what the prompt's head reaches? It is the exchange rate of chapter 02.
 
 # %%
-worth = lab.exchange_rate(
-    SHOTS, curve["head, SmolLM2"], 1, curve["head from the prompt, SmolLM2"][:, 0]
-)
-lab.record(prompt_worth_k1=worth)
+FROM_PROMPT, FROM_ZERO = "head from the prompt, SmolLM2", "head, SmolLM2"
+worth = {
+    k: lab.exchange_rate(SHOTS, heads.table(FROM_ZERO), k, heads.values(FROM_PROMPT, k))
+    for k in (1, K)
+}
+lab.record(prompt_worth_k1=worth[1], prompt_worth_k4=worth[K])
+
+# %% [markdown]
+# Back to your prediction: in pairs, on the draws that both have.
 
 # %%
-worth = lab.exchange_rate(
-    SHOTS, curve["head, SmolLM2"], K, curve["head from the prompt, SmolLM2"][:, at]
-)
-lab.record(prompt_worth_k4=worth)
-
-# %%
-answer = lab.paired_difference(
-    in_context_k, curve["head, SmolLM2"][: len(DRAWS), at], unit="accuracy"
-)
+without = heads.values(FROM_ZERO, K)[: len(DRAWS)]
+answer = lab.paired_difference(in_context_k, without, unit="accuracy")
 lab.recall("worth", f"in context, calibrated - linear head, at {K} labels per class = {answer}")
 
 # %% [markdown]
@@ -783,43 +812,36 @@ lab.recall("worth", f"in context, calibrated - linear head, at {K} labels per cl
 # triggers can do, and a lower bound cannot refute.
 
 # %%
-first = [
+little_data = [
     lab.Evidence("zero-shot, calibrated", by_calibration["mean logit"], ">", 2 / len(WORDS)),
     lab.Evidence(
         "head from the prompt - head, 1 label per class",
-        lab.paired_difference(
-            curve["head from the prompt, SmolLM2"][:, 0],
-            curve["head, SmolLM2"][:, 0],
-            unit="accuracy",
-        ),
+        heads.gain(FROM_PROMPT, 1, over=FROM_ZERO),
         ">",
     ),
 ]
-reached = (
-    trigger_losses[-1].mean() <= soft_losses[0].mean()
-)  # else the search is not at its end, and shows a lower bound only
-against = [
-    lab.paired_difference(values, [template[i]] * len(DRAWS), unit="accuracy")
-    for i, values in enumerate(trigger)
-]
-against = [value if reached else replace(value, bound=">=") for value in against]
-second = [
-    lab.Evidence(f"trigger - template, {what}", value, ">")
-    for what, value in zip(("raw", "calibrated"), against)
-]
 lab.verdict(
-    "prompts-with-little-data", "Prompts let a model do a new task with little data.", first
+    "prompts-with-little-data", "Prompts let a model do a new task with little data.", little_data
 )
 
+# %% [markdown]
+# The second half. A bound (`>=`) says that the search was not at its end.
+
 # %%
-lab.verdict("triggers-beat-templates", "Adaptive triggers beat fixed templates.", second)
+reached = trigger_losses[-1].mean() <= soft_losses[0].mean()
+searched = []
+for kind in ("raw", "calibrated"):
+    ahead = endings.gain("trigger", over="template", of=kind, unit="accuracy")
+    ahead = ahead if reached else replace(ahead, bound=">=")
+    searched.append(lab.Evidence(f"trigger - template, {kind}", ahead, ">"))
+lab.verdict("triggers-beat-templates", "Adaptive triggers beat fixed templates.", searched)
 
 # %%
 lab.verdict(
     "C11",
     "Prompts let a model do a new task with little data, and adaptive triggers beat fixed "
     "templates.",
-    first + second,
+    little_data + searched,
 )
 
 # %% [markdown]
@@ -833,7 +855,7 @@ lab.verdict(
 # * A template has to be chosen, and choosing by the test set is cheating.
 # * Demonstrations, soft prompts and triggers are three ways to spend the same few labels.
 #
-# **Questions.** 1. Why may $P$ be cached for the text when it stands after it, but not when it stands before? 2. Half of your unlabelled
+# **Questions.** 1. Why can the text's keys and values be cached when $P$ comes after it, but not when $P$ comes before it? 2. Half of your unlabelled
 # texts are of one class. What does mean-logit calibration do to it? 3. Why does the exact order of the demonstrations matter
 # less to calibrated answers?
 #
