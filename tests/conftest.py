@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores
 
 
 def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="also long chapters in both versions, all mutants, 20 seeds")
+    parser.addoption("--thorough", action="store_true", help="every run of a chapter in the quick profile, all mutants, 20 seeds")
 
 
 def pytest_collection_modifyitems(items):
@@ -25,8 +25,8 @@ def pytest_collection_modifyitems(items):
         if marked and (reason := missing()):
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
-    # What is long comes first, so that parallel workers end together.
-    items.sort(key=lambda item: "slow" not in item.keywords)
+    if "PYTEST_XDIST_WORKER" in os.environ:  # what is long comes first, so that the workers end together
+        items.sort(key=lambda item: "slow" not in item.keywords)
 
 
 def _missing_gpu() -> str:
