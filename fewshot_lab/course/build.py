@@ -1,13 +1,13 @@
-"""Notebooks from their sources: py:percent texts with solution marks.
+"""Builds notebooks from their sources, which are py:percent texts with solution marks.
 
-What stands behind `# %%` is short for a cell's metadata:
+The words after `# %%` are shorthand for a cell's metadata:
 
 - `exercise="name"`, worth one point or `points=3`: nbgrader's two cells, the solution and the locked check under it;
 - `[markdown] answer="name" points=3`: an answer in words that a person marks;
 - `folded=true`: a cell that only draws. A learner sees its figure at once, and its code on a click.
 
 The learner's version holds `# YOUR CODE HERE` in place of each solution region. In a cell that asks to repair a listing
-(one with a PLANTED region) the planted lines stand instead of the solution.
+(one with a PLANTED region) the planted lines take the solution's place.
 """
 
 import re
@@ -21,6 +21,7 @@ from .outputs import strip_live_parts
 
 STUB = {"code": "# YOUR CODE HERE\nraise NotImplementedError()", "markdown": "YOUR ANSWER HERE"}
 _MARK = re.compile(r"^\s*(?:# )?### (BEGIN|END) (SOLUTION|PLANTED)\s*$")
+# A mark with a slip in it would hand the solution out to learners, so whatever resembles one must be one.
 _LIKE_A_MARK = re.compile(r"^\s*(?:# )?##+\s*(BEGIN|END)\b")
 
 
@@ -29,30 +30,33 @@ def build(chapter: Chapter, solved: bool = False):
 
     The same source gives the same notebook, cell ids included. Raises CourseError, with file and cell, for wrong marks.
     """
-    return _built(chapter, lambda cell, place: _without_marks(cell, solved, place))
+    return _built(chapter, lambda cell, where: _without_marks(cell, solved, where))
 
 
 def with_marks(chapter: Chapter):
-    """The notebook with its solution marks, as nbgrader's `generate_assignment` takes it."""
-    return _built(chapter, lambda cell, place: cell.source)
+    """The notebook with its solution marks, as nbgrader's `generate_assignment` needs it."""
+    return _built(chapter, lambda cell, where: cell.source)
 
 
 def _built(chapter: Chapter, text):
+    """The notebook whose cells hold `text(cell, where)`; `where` names file and cell for errors."""
     import jupytext
 
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
     cells, seen = [], {}
     for number, cell in enumerate(nb.cells, 1):  # as the source counts them, which the errors name
-        place = f"{chapter.source.name}, cell {number}"
+        where = f"{chapter.source.name}, cell {number}"
         expanded = _expanded(cell)
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id and seen.setdefault(grade_id, number) != number:
-            raise CourseError(f"{place}: its grade_id {grade_id!r} is that of cell {seen[grade_id]} already.")
-        cell.source = text(cell, place)
+            raise CourseError(f"{where}: its grade_id {grade_id!r} is that of cell {seen[grade_id]} already.")
+        cell.source = text(cell, where)
         cells += expanded
     for position, cell in enumerate(cells):
         cell.id = _cell_id(position, cell)
     nb.cells = cells
+    # Replaced as a whole: the source's header is for this builder, and a kernel's exact version would differ from machine to
+    # machine and show up as a change in every notebook.
     nb.metadata = type(nb.metadata)(
         kernelspec={"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         language_info={
@@ -67,7 +71,7 @@ def _built(chapter: Chapter, text):
 
 
 def _expanded(cell) -> list:
-    """The cells that a source's cell stands for: an exercise is its solution and its check."""
+    """The cells that one cell of the source becomes: for an exercise its solution and its check."""
     import nbformat
 
     points = cell.metadata.pop("points", 1)
@@ -88,15 +92,15 @@ def _nbgrader(
     grade_id: str, *, solution: bool = False, grade: bool = False, locked: bool = False, points: int | None = None
 ) -> dict:
     """nbgrader's cell metadata (schema 3)."""
-    given = {"schema_version": 3, "solution": solution, "grade": grade, "locked": locked, "task": False}
-    return given | ({} if points is None else {"points": points}) | {"grade_id": grade_id}
+    flags = {"schema_version": 3, "solution": solution, "grade": grade, "locked": locked, "task": False}
+    return flags | ({} if points is None else {"points": points}) | {"grade_id": grade_id}
 
 
 def write_notebooks(names: list[str] | tuple[str, ...] = (), execute: bool = True) -> list[Path]:
-    """Builds the learner's notebooks of these chapters (all by default) and, unless told not to, executes them.
+    """Builds the learner's notebooks of these chapters (all by default), executes them, and returns their paths.
 
-    Outputs are kept, in English, without what only a live kernel can show. A chapter that fails raises CourseError; its file
-    stays.
+    Outputs are in English, without what only a live kernel can show. Raises CourseError for a chapter that fails; its file
+    stays as it was. execute: False leaves the outputs empty.
     """
     written = []
     for chapter in choose(names):
@@ -113,65 +117,72 @@ def write_solved(folder: Path, names: list[str] | tuple[str, ...] = ()) -> list[
 
 
 def differences(chapter: Chapter) -> list[str]:
-    """What differs between a chapter's source and its stored notebook in cell types, texts, tags, nbgrader metadata."""
+    """How a chapter's stored notebook differs from its source: cell types, texts, tags, nbgrader's and Jupyter's metadata."""
     built = build(chapter).cells
     try:
         stored = read_notebook(chapter).cells
     except CourseError as error:
         return [str(error)]
-    found = []
+    lines = []
     if len(built) != len(stored):
-        found.append(f"{chapter.notebook.name} has {len(stored)} cells, its source gives {len(built)}")
+        lines.append(f"{chapter.notebook.name} has {len(stored)} cells, its source gives {len(built)}")
     for position, (new, old) in enumerate(zip(built, stored, strict=False), 1):
         parts = {"type": (new.cell_type, old.cell_type), "text": (new.source, old.source)}
         parts |= {name: (new.metadata.get(name), old.metadata.get(name)) for name in ("tags", "nbgrader", "jupyter")}
         changed = [name for name, (ours, theirs) in parts.items() if ours != theirs]
         if changed:
             first_line = (new.source or old.source).strip().split("\n")[0][:60]
-            found.append(f"{chapter.notebook.name}, cell {position} ({first_line}): {' and '.join(changed)} differ")
-    return found
+            lines.append(f"{chapter.notebook.name}, cell {position} ({first_line}): {' and '.join(changed)} differ")
+    return lines
 
 
-def _without_marks(cell, solved: bool, place: str) -> str:
+def _without_marks(cell, solved: bool, where: str) -> str:
+    """A cell's text with its marks resolved: the solved version keeps the SOLUTION region, the learner's the PLANTED one.
+
+    Where there is no planted listing, a stub takes the solution's place.
+    """
     lines, kept, inside = cell.source.split("\n"), [], None
     regions = [mark.group(2) for mark in map(_MARK.match, lines) if mark]
     repair = "PLANTED" in regions
     nbgrader = cell.metadata.get("nbgrader", {})
     if "SOLUTION" in regions and not (nbgrader.get("solution") and nbgrader.get("grade_id")):
-        raise CourseError(f'{place}: a solution region belongs into a cell that begins with # %% exercise="name".')
+        raise CourseError(f'{where}: a solution region belongs into a cell that begins with # %% exercise="name".')
     if nbgrader.get("solution") and "SOLUTION" not in regions:
-        raise CourseError(f"{place}: it is an exercise or an answer, but it has no region '### BEGIN SOLUTION'.")
+        raise CourseError(f"{where}: it is an exercise or an answer, but it has no region '### BEGIN SOLUTION'.")
     if repair and "SOLUTION" not in regions:
-        raise CourseError(f"{place}: planted lines without a solution region: say what the repaired lines are.")
+        raise CourseError(f"{where}: planted lines without a solution region: say what the repaired lines are.")
     for line in lines:
         mark = _MARK.match(line)
         if not mark and _LIKE_A_MARK.match(line):
-            raise CourseError(f"{place}: {line.strip()!r} is no mark; they are '### BEGIN SOLUTION' and the like.")
+            raise CourseError(f"{where}: {line.strip()!r} is no mark; they are '### BEGIN SOLUTION' and the like.")
         if not mark:
             if inside is None or inside == ("SOLUTION" if solved else "PLANTED"):
-                kept.append(_uncommented(line, place) if inside == "PLANTED" else line)
+                kept.append(_uncommented(line, where) if inside == "PLANTED" else line)
             continue
         edge, region = mark.groups()
+        # Regions neither nest nor overlap: a BEGIN needs to be outside of all, an END inside its own.
         if (edge == "BEGIN") != (inside is None) or (edge == "END" and inside != region):
-            where = f"inside {inside}" if inside else "without its beginning"
-            raise CourseError(f"{place}: '### {edge} {region}' stands {where}.")
+            position = f"inside {inside}" if inside else "without its beginning"
+            raise CourseError(f"{where}: '### {edge} {region}' stands {position}.")
         inside = region if edge == "BEGIN" else None
         if (edge, region, solved, repair) == ("BEGIN", "SOLUTION", False, False):
-            indent = line[: len(line) - len(line.lstrip())]
+            indent = line[: len(line) - len(line.lstrip())]  # the mark's own: the stub is the body of a function
             kept += [indent + stub for stub in STUB[cell.cell_type].split("\n")]
     if inside:
-        raise CourseError(f"{place}: '### BEGIN {inside}' has no end.")
+        raise CourseError(f"{where}: '### BEGIN {inside}' has no end.")
     return "\n".join(kept)
 
 
-def _uncommented(line: str, place: str) -> str:
+def _uncommented(line: str, where: str) -> str:
+    # The source holds the wrong lines as comments, so that it stays valid Python that linters accept.
     commented = re.match(r"^(\s*)#(?: (.*))?$", line)
     if line.strip() and not commented:
-        raise CourseError(f"{place}: the planted line {line.strip()!r} must be commented out with '# '.")
+        raise CourseError(f"{where}: the planted line {line.strip()!r} must be commented out with '# '.")
     return "".join(part or "" for part in commented.groups()).rstrip() if commented else ""
 
 
 def _cell_id(position: int, cell) -> str:
+    # From position and text, not random as nbformat's: the same source must give the same file, or every build is a change.
     text = cell.metadata.get("nbgrader", {}).get("grade_id") or cell.source.strip().split("\n")[0]
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
     return f"{position:02d}-{slug}".rstrip("-")

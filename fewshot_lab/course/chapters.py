@@ -11,9 +11,9 @@ from ..errors import CourseError
 
 @dataclass(frozen=True)
 class Chapter:
-    """One chapter: its number as text ("01"), file name without ending, title, source and learner's notebook.
+    """One chapter: its number as text ("01"), file name without extension, title, source and learner's notebook.
 
-    question: what it asks. minutes: what a learner needs, None when it does not say. exercises: names, as they are checked.
+    question: what it asks. minutes: how long a learner needs, None if it does not say. exercises: their names, in order.
     """
 
     id: str
@@ -31,17 +31,18 @@ def course_root() -> Path:
 
     Raises CourseError when there is none.
     """
-    if given := os.environ.get("FEWSHOT_LAB_COURSE"):
-        root = Path(given).expanduser().resolve()
+    if setting := os.environ.get("FEWSHOT_LAB_COURSE"):
+        root = Path(setting).expanduser().resolve()
         if not (root / "notebooks").is_dir():
-            raise CourseError(f"FEWSHOT_LAB_COURSE is {given}, but there is no folder notebooks/ in it.")
+            raise CourseError(f"FEWSHOT_LAB_COURSE is {setting}, but there is no folder notebooks/ in it.")
         return root
-    places = [Path(__file__).resolve().parents[2], Path.cwd()]
-    for root in places:
+    # The clone of an editable installation comes first: it has the version of the notebooks that fits this package.
+    candidates = [Path(__file__).resolve().parents[2], Path.cwd()]
+    for root in candidates:
         if (root / "notebooks" / "source").is_dir():
             return root
     raise CourseError(
-        f"No folder notebooks/source/ in {' nor in '.join(map(str, places))}. Go to the folder of the course (the "
+        f"No folder notebooks/source/ in {' nor in '.join(map(str, candidates))}. Go to the folder of the course (the "
         "clone of its repository) and try again, or set FEWSHOT_LAB_COURSE to it."
     )
 
@@ -56,10 +57,10 @@ def chapters() -> list[Chapter]:
 
 
 def choose(names: list[str] | tuple[str, ...] = ()) -> list[Chapter]:
-    """The chapters with these names, in the course's order and each once; all of them when no name is given.
+    """The chapters with these names, each once and in the course's order; all chapters when no name is given.
 
-    A name is a number ("1", "01"), a file name ("01_rotations_and_flips", also with ending) or its beginning, with or
-    without the number ("rotations"). Raises CourseError for a name that fits no chapter or several.
+    A name is a number ("1", "01"), a file name ("01_rotations_and_flips", with or without extension) or the beginning of one,
+    with or without the number ("rotations"). Raises CourseError for a name that fits no chapter or several.
     """
     known = chapters()
     chosen = {_find(name, known).id for name in names}
@@ -87,7 +88,7 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
         fitting = [chapter for chapter in known if int(chapter.id) == int(wanted)]
     else:
         names = {chapter: (chapter.name.lower(), chapter.name[3:].lower()) for chapter in known}
-        fitting = [chapter for chapter in known if wanted in names[chapter]]
+        fitting = [chapter for chapter in known if wanted in names[chapter]]  # a whole name wins over beginnings of others
         fitting = fitting or [chapter for chapter in known if wanted and any(n.startswith(wanted) for n in names[chapter])]
     if len(fitting) == 1:
         return fitting[0]
@@ -101,12 +102,13 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
 
 
 def _chapter(source: Path, notebook: Path) -> Chapter:
-    """A chapter from its source: the question is in its header, title and time in its text, exercises at the head of cells."""
+    """Reads a chapter's facts from its source: question from the header, title and time from the text, exercises from cells."""
+    # By regular expressions: parsing all sources with jupytext would take seconds, and every command asks for the chapters.
     text = source.read_text(encoding="utf-8")
 
     def first(pattern: str) -> str:
-        found = re.search(pattern, text, re.MULTILINE)
-        return found.group(1).strip() if found else ""
+        match = re.search(pattern, text, re.MULTILINE)
+        return match.group(1).strip() if match else ""
 
     title = first(r"^# # (?:\d\d\s*[·:.-]\s*)?(.+)$") or source.stem
     minutes = first(r"^# \*\*Time:\*\* (\d+) minutes")

@@ -1,4 +1,4 @@
-"""Runs side by side, as Markdown: how each claim came out, and each result."""
+"""Compares runs side by side, as Markdown: the verdict on each claim, and each result."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ _NONE = "–"
 
 
 def compare(folders: Sequence[Path] = ()) -> str:
-    """Tables of the runs in these folders (by default the latest), a column for each; CourseError where there is none."""
+    """Tables with a column for each run in these folders (by default the latest); raises CourseError where there is none."""
     folders = [Path(folder) for folder in folders or [latest_run()]]
     runs = [read_run(folder / FILE) for folder in folders]
     names = _names(folders, runs)
@@ -29,7 +29,7 @@ def compare(folders: Sequence[Path] = ()) -> str:
 
 
 def _names(folders: Sequence[Path], runs: Sequence[Run]) -> list[str]:
-    """What the columns are called: the profile, with the folder where several runs have the same profile."""
+    """The columns' names: the profile of each run, and the folder where several runs have the same profile."""
     profiles = [run.profile for run in runs]
     return [
         f"{profile} profile" + (f", {folder.resolve().name}" if profiles.count(profile) > 1 else "")
@@ -59,7 +59,7 @@ def _taken(chapter: ChapterRun | None) -> str:
 
 
 def _rows(runs: Sequence[Run], part: Callable[[ChapterRun], dict[str, Any]], show: Callable[[Any], str]) -> list[list[str]]:
-    """A row for each name in this part of any run's chapters: the claims in their order, then the rest by chapter."""
+    """A row for each name that `part` of any run's chapters has: the claims in their order, then the others by chapter."""
     entries = [{(chapter.id, name): value for chapter in run.chapters for name, value in part(chapter).items()} for run in runs]
     order, rows = list(CLAIMS), []
     names = {key for of_run in entries for key in of_run}

@@ -1,4 +1,4 @@
-"""What a run prints: a live table on a terminal, plain lines elsewhere, and a summary at its end."""
+"""Prints the progress of a run: a live table on a terminal, plain lines elsewhere, and a summary at the end."""
 
 import time
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from ..evidence.records import CheckStatus, Outcome
 from ..evidence.runs import ChapterRun, Run
 from .chapters import Chapter
 
-PLAIN_EVERY = 10.0  # seconds between two progress lines where there is no terminal
+PLAIN_EVERY = 10.0  # seconds between two progress lines; a log file should not get one for every cell
 _STYLE = {"ok": "green", "failed": "bold red", "running": "cyan", "done before": "dim green", "waiting": "dim"}
 _STYLE |= {Outcome.SUPPORTED: "green", Outcome.REFUTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
 class Display:
-    """Shows which chapter and cell is running, and for how long; use it as a context manager."""
+    """Shows which chapter and cell are running, and for how long; a context manager."""
 
     def __init__(self, chapters: Iterable[Chapter], console: Console | None = None):
         self.console = console or Console()
@@ -105,7 +105,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 
 
 def checks_in_words(chapter: ChapterRun) -> str:
-    """How many of a chapter's checks ended how, such as "2 passed, 1 failed, 3 to do"."""
+    """The outcomes of a chapter's checks in words, such as "2 passed, 1 failed, 3 to do"."""
     words = {CheckStatus.NOT_ATTEMPTED: "to do"}
     counts = ((status, chapter.checks.get(status, 0)) for status in CheckStatus)
     return ", ".join(f"{count} {words.get(status, status)}" for status, count in counts if count) or "-"

@@ -1,4 +1,4 @@
-"""Looks over the machine: versions, devices, memory, threads, assets, write access; says what to do."""
+"""Examines the machine: versions, devices, memory, threads, assets, write access; says what to do about problems."""
 
 import os
 import platform
@@ -20,12 +20,12 @@ from .kernels import KERNEL
 
 PACKAGE = "fewshot-lab"
 NAMED = ("torch", "torchvision", "transformers", "accelerate", "numpy", "papermill", "jupyterlab", "ipywidgets")
-LOW_MEMORY_GB, LOW_DISK_GB = 3.5, 2.0
+LOW_MEMORY_GB, LOW_DISK_GB = 3.5, 2.0  # below these the report warns
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report: level "ok", "warn" or "fail", what it is about, what was found, what to do."""
+    """One line of the report: level ("ok", "warn" or "fail"), topic, what is the case, and what to do about it."""
 
     level: str
     topic: str
@@ -34,13 +34,13 @@ class Finding:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python, this package and the libraries that results depend on; none of them is imported."""
-    found = {"python": platform.python_version(), PACKAGE: __version__}
-    return found | {name: version for name in NAMED[:6] if (version := _version(name))}
+    """The versions of Python, this package and the libraries that results depend on; imports none of them."""
+    ours = {"python": platform.python_version(), PACKAGE: __version__}
+    return ours | {name: version for name in NAMED[:6] if (version := _version(name))}
 
 
 def examine() -> list[Finding]:
-    """The findings on this machine, in the order of the report."""
+    """Examines this machine; returns the findings in the order of the report."""
     parts = (_versions, _devices, _memory, _threads, _kernel, _widgets, _course, _assets, _writing)
     return [finding for part in parts for finding in _findings(part)]
 
@@ -64,6 +64,7 @@ def print_report() -> int:
 
 
 def _findings(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    # A broken machine is what the doctor is for: whatever one examination raises, the others are still made.
     try:
         yield from part()
     except Exception as error:
@@ -91,12 +92,12 @@ def _versions() -> Iterator[Finding]:
         if "extra ==" in requirement:
             continue
         name = re.match(r"[\w.-]+", requirement).group()
-        found, needed = _version(name), requirement.split(";")[0][len(name) :].strip()
-        if found is None or not _reaches(found, needed):
+        installed, needed = _version(name), requirement.split(";")[0][len(name) :].strip()
+        if installed is None or not _reaches(installed, needed):
             advice = f"python -m pip install --upgrade '{requirement}'"
-            yield Finding("fail", name, f"{found or 'not installed'}, needed is {needed}", advice)
+            yield Finding("fail", name, f"{installed or 'not installed'}, needed is {needed}", advice)
         elif name in NAMED:
-            yield Finding("ok", name, found)
+            yield Finding("ok", name, installed)
 
 
 def _reaches(version: str, needed: str) -> bool:
@@ -138,6 +139,7 @@ def _memory() -> Iterator[Finding]:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):
         return
+    # In a container the machine's memory is visible, but its limit (cgroup version 2 or 1) is what kills.
     limit = _cgroup("memory.max", "memory/memory.limit_in_bytes")
     usable = min(total, int(limit) / 2**30) if limit and limit.isdigit() else total
     text = f"{usable:.1f} GB" + (f" (this container's limit; the machine has {total:.1f} GB)" if usable < total else "")
@@ -156,6 +158,8 @@ def _cgroup(*names: str) -> str | None:
 
 
 def _threads() -> Iterator[Finding]:
+    # A container's quota of CPU time does not reduce the visible cores: torch would start a thread for each of them, and the
+    # threads would wait for each other.
     usable, asked = usable_cores(), os.environ.get("OMP_NUM_THREADS", "")
     quota = (_cgroup("cpu.max") or "max").split()
     share = int(quota[0]) / int(quota[1]) if quota[0].isdigit() else usable
@@ -174,6 +178,7 @@ def _kernel() -> Iterator[Finding]:
     from nbclient import NotebookClient
     from nbformat.v4 import new_notebook
 
+    # Asked of nbclient itself: a kernel "python3" of another Python may come first on Jupyter's path.
     manager = NotebookClient(new_notebook(), kernel_name=KERNEL).create_kernel_manager()
     program = manager.kernel_spec.argv[0]
     if Path(program).name == program or Path(program).parent.resolve() == Path(sys.executable).parent.resolve():
@@ -218,13 +223,14 @@ def _assets() -> Iterator[Finding]:
 
 
 def _writing() -> Iterator[Finding]:
-    places = {"cache": (home(), "FEWSHOT_LAB_HOME")}
+    folders = {"cache": (home(), "FEWSHOT_LAB_HOME")}
     try:
-        places["runs"] = (course_root() / "runs", "--out")
+        folders["runs"] = (course_root() / "runs", "--out")
     except CourseError:
         pass
-    for topic, (folder, setting) in places.items():
-        existing = next(place for place in (folder, *folder.parents) if place.exists())
+    for topic, (folder, setting) in folders.items():
+        # The folder may not exist yet; then its nearest parent decides. Tried by writing: permission bits do not tell all.
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
         try:
             with tempfile.TemporaryFile(dir=existing):
                 pass

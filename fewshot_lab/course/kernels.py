@@ -1,4 +1,4 @@
-"""How the course executes notebooks: quietly, with profile and device in the kernel's environment, errors in plain words."""
+"""Executes notebooks: quietly, with profile and device in the kernel's environment, and errors in plain words."""
 
 import logging
 import os
@@ -19,10 +19,10 @@ _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda number, cells: None) -> dict | None:
-    """Executes a notebook in place, as far as it goes, in a new kernel of this Python that works in `folder`.
+    """Executes a notebook in place, up to its first error, in a new kernel of this Python that works in `folder`.
 
-    Outputs from before are cleared. `on_cell` is told each cell's number, from 1, and how many there are. Returns None, or
-    the error that stopped it as {"cell", "message", "traceback"}.
+    Earlier outputs are cleared. `on_cell` is called before each cell with its number, from 1, and the number of cells. Returns
+    None, or the error that stopped it as {"cell", "message", "traceback"}.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -33,8 +33,8 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
     client = NotebookClient(
         nb,
         kernel_name=KERNEL,
-        timeout=None,
-        startup_timeout=180,
+        timeout=None,  # a cell may train for an hour
+        startup_timeout=180,  # a loaded machine may need minutes to start a kernel
         iopub_timeout=60,
         raise_on_iopub_timeout=True,
         record_timing=False,
@@ -44,58 +44,59 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
     )
     client.log.setLevel("CRITICAL")
     client.reset_execution_trackers()
-    place = "start"
+    where = "start"
     try:
         # The client's own execute() handles Ctrl-C as if the kernel had died; these two steps let it through.
         with client.setup_kernel():
             for number, cell in enumerate(nb.cells, 1):
-                place = f"cell {number}"
+                where = f"cell {number}"
                 on_cell(number, len(nb.cells))
                 client.execute_cell(cell, number - 1, execution_count=client.code_cells_executed + 1)
     except CellExecutionError as error:
-        place = f"cell {number} (In [{cell.execution_count}])"
-        return _error(place, f"{error.ename}: {error.evalue}".removesuffix(": "), error.traceback)
+        where = f"cell {number} (In [{cell.execution_count}])"
+        return _error(where, f"{error.ename}: {error.evalue}".removesuffix(": "), error.traceback)
     except DeadKernelError:
-        return _error(place, DIED)
+        return _error(where, DIED)
     except KeyboardInterrupt:
-        for name in ("asyncio", "tornado.general"):  # what was broken off is no news
+        for name in ("asyncio", "tornado.general"):  # they would report every task that the interruption cancels
             logging.getLogger(name).setLevel(logging.CRITICAL)
         raise
     except Exception as error:
-        return _error(place, f"{type(error).__name__}: {error}")
+        return _error(where, f"{type(error).__name__}: {error}")
     return None
 
 
 def execute_with_parameters(notebook: Path, parameters: dict, on_cell: Callable[[int, int], None]) -> tuple:
-    """Lets papermill put the parameters into a notebook and `execute` run it; returns it, as far as it came, and the error."""
+    """Executes a notebook with the parameters put in; returns it, executed up to its first error, and the error or None."""
+    # papermill knows where parameters go. It does not execute the cells itself: `execute` handles Ctrl-C and errors better.
     import papermill
     from papermill.engines import Engine, papermill_engines
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import remove_error_markers
 
-    found = {}
+    outcome = {}
 
     class Watched(Engine):
         @classmethod
         def execute_managed_notebook(cls, nb_man, kernel_name, **options):
-            found["nb"] = nb_man.nb
-            found["error"] = execute(nb_man.nb, notebook.parent, on_cell)
+            outcome["nb"] = nb_man.nb
+            outcome["error"] = execute(nb_man.nb, notebook.parent, on_cell)
 
     papermill_engines.register("fewshot-lab", Watched)
-    path = str(notebook).replace("{", "{{").replace("}", "}}")  # papermill fills in what stands in braces
+    path = str(notebook).replace("{", "{{").replace("}", "}}")  # papermill would replace names in braces
     try:
         papermill.execute_notebook(
             path, None, parameters, engine_name="fewshot-lab", kernel_name=KERNEL, language="python", progress_bar=False
         )
     except PapermillExecutionError:
-        pass  # it is in found["error"], and the records name its cell: no banner in the notebook
-    nb = remove_error_markers(found["nb"])
+        pass  # it is in outcome["error"], and the records name its cell: no banner in the notebook
+    nb = remove_error_markers(outcome["nb"])
     for part in (nb, *nb.cells):
-        part.metadata.pop("papermill", None)  # times and paths, other at each run
+        part.metadata.pop("papermill", None)  # times and paths, which differ at every run
     for cell in nb.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.id = "injected-parameters"
-    return nb, found["error"]
+            cell.id = "injected-parameters"  # papermill draws a random one
+    return nb, outcome["error"]
 
 
 def _error(cell: str, message: str, traceback: str = "") -> dict:
@@ -104,10 +105,10 @@ def _error(cell: str, message: str, traceback: str = "") -> dict:
 
 
 def common_environment() -> dict[str, str]:
-    """What all that runs chapters finds in its environment, unless it says otherwise.
+    """The default environment variables of every process that runs chapters; the user's own values win.
 
-    OpenMP's idle threads sleep instead of spinning: two trainings on two cores, or one beside a busy browser, were 12 times
-    faster so; one alone is slower by less than a half. What a Mac's GPU cannot compute, the CPU does, with a warning.
+    OpenMP's idle threads sleep instead of spinning: this made two trainings on two cores, or one beside a busy browser, 12
+    times faster; a training alone becomes slower by less than half. The CPU computes what a Mac's GPU cannot, with a warning.
     """
     ours = {"OMP_WAIT_POLICY": "passive", "PYTORCH_ENABLE_MPS_FALLBACK": "1"}
     return {name: os.environ.get(name, value) for name, value in ours.items()}
@@ -115,11 +116,16 @@ def common_environment() -> dict[str, str]:
 
 @contextmanager
 def kernel_environment(profile: str, device: str, run: Path | None = None, language: str | None = None) -> Iterator[None]:
-    """Sets what kernels started meanwhile find in their environment, and puts it back afterwards.
+    """Sets the environment variables of kernels that start while it is active, and restores them afterwards.
 
-    run: the folder of the run, whose results.json the last chapter reads. language: such as "zh", the one set by default.
+    Args:
+        profile: "quick" or "full".
+        device: the device's name for torch, or "auto".
+        run: the folder of the run, whose results.json the last chapter reads.
+        language: such as "zh"; by default the one that is set.
     """
     ours = {"FEWSHOT_LAB_PROFILE": profile, "FEWSHOT_LAB_DEVICE": device, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    # Attempts are not noted: the progress is the learner's, and what the course executes says nothing about it.
     ours |= attempts.OFF | ({"FEWSHOT_LAB_RUN": str(run)} if run else {})
     ours |= {"FEWSHOT_LAB_LANGUAGE": language} if language else {}
     ours = common_environment() | ours
@@ -137,7 +143,9 @@ def kernel_environment(profile: str, device: str, run: Path | None = None, langu
 
 @contextmanager
 def ending_like_ctrl_c() -> Iterator[None]:
-    """Meanwhile being told to end (SIGTERM, SIGHUP) raises KeyboardInterrupt, so that kernels are shut down."""
+    """Turns SIGTERM and SIGHUP into KeyboardInterrupt while active, so that kernels are shut down."""
+    # By default these signals end Python at once, and its kernels would go on computing without a parent. Only the main thread
+    # may set handlers, and Windows has no SIGHUP.
     in_main_thread = threading.current_thread() is threading.main_thread()
     names = [name for name in ("SIGTERM", "SIGHUP") if in_main_thread and hasattr(signal, name)]
     before = {name: signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}

@@ -1,4 +1,4 @@
-"""The course's own page in a Jupyter server, /fewshot-lab: chapters, a learner's progress, what comes next.
+"""Serves the course's own page in a Jupyter server, /fewshot-lab: chapters, a learner's progress, what comes next.
 
 `fewshot-lab lab` enables and opens it; binder/postBuild enables it for Binder's server.
 """
@@ -24,6 +24,8 @@ from .chapters import Chapter, chapters, course_root
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 from .work import make_copies, opened, outdated
 
+# The page asks this often for news while it is visible. Checks run in kernels, other processes that share only a file with the
+# server, so nothing could tell the page when one has passed; a request is one small file read.
 POLL_SECONDS = 4
 COOKIE = "fewshot-lab-language"
 WORDS = {
@@ -72,33 +74,34 @@ def _jupyter_server_extension_points() -> list[dict]:
 
 
 def _load_jupyter_server_extension(server) -> None:
+    # "/?": with and without the slash at the end, since people type both.
     base = server.web_app.settings["base_url"]
     pages = {"/?": Landing, "/progress": LiveProgress, "/claims": Claims, "/doctor": Doctor}
     server.web_app.add_handlers(".*$", [(url_path_join(base, f"fewshot-lab{end}"), page) for end, page in pages.items()])
 
 
 class _Page(JupyterHandler):
-    """A page for whoever may use the server; it loads nothing from elsewhere."""
+    """A page for everyone who may use the server; it loads nothing from other sites."""
 
     @property
     def content_security_policy(self) -> str:
         return "default-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'"
 
     def speaking(self) -> AbstractContextManager[None]:
-        """Speaks the language that the address asks for and remembers it in a cookie; else that of the cookie or the server."""
+        """Sets the language of the page: the one in the address, which a cookie keeps, else the cookie's, else the server's."""
         if self.get_query_argument("lang", "") in KNOWN:
             self.set_cookie(COOKIE, self.get_query_argument("lang"), path=ours(self.base_url), expires_days=365, samesite="Lax")
         return speaking(_asked_for(self))
 
     def show(self, heading: str, content: Markup, *, below: bool = True) -> None:
-        """A page with a heading and HTML; below the first page it has the way back to it."""
+        """Sends a page with a heading and HTML; all but the first page link back to the first."""
         title = f"{_word('title')}: {heading}" if below else heading
         back = ours(self.base_url) if below else ""
         self.finish(render("served", **_of_every_page(title), heading=heading, content=content, back=back))
 
 
 class Landing(_Page):
-    """The chapters with a learner's progress; it asks for news every few seconds while it is seen."""
+    """The chapters with a learner's progress; the page polls for changes every few seconds while it is visible."""
 
     @web.authenticated
     def get(self) -> None:
@@ -110,7 +113,7 @@ class Landing(_Page):
 
 
 class LiveProgress(APIHandler):
-    """What changes on the page with progress, as JSON: {element's id: {"text" or attribute: value}}."""
+    """What changes on the page as a learner makes progress, as JSON: {element's id: {"text" or attribute: value}}."""
 
     @web.authenticated
     def get(self) -> None:
@@ -128,27 +131,27 @@ class Claims(_Page):
     async def get(self) -> None:
         with self.speaking():
             try:
-                body = await asyncio.to_thread(_ledger)
+                body = await asyncio.to_thread(_ledger)  # reads all notebooks; the server must answer others in between
             except CourseError as error:
                 body = _alert(error)
             self.show(_word("claims"), body)
 
 
 class Doctor(_Page):
-    """What `fewshot-lab doctor` says; it runs in a process of its own, since it loads torch."""
+    """The report of `fewshot-lab doctor`, run in a process of its own, since it loads torch."""
 
     @web.authenticated
     async def get(self) -> None:
         words = [sys.executable, "-m", "fewshot_lab", "doctor"]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*words, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
-        said, _ = await process.communicate()
+        report, _ = await process.communicate()
         with self.speaking():
-            self.show(_word("doctor"), Markup("<pre tabindex=0>{}</pre>").format(said.decode(errors="replace").strip()))
+            self.show(_word("doctor"), Markup("<pre tabindex=0>{}</pre>").format(report.decode(errors="replace").strip()))
 
 
 def _asked_for(handler: JupyterHandler) -> str:
-    """The language in the address, else the one of the cookie, else the server's; English where that is none of ours."""
+    """The language in the address, else the cookie's, else the server's; English if the course does not have that one."""
     for name in (handler.get_query_argument("lang", ""), handler.get_cookie(COOKIE)):
         if name in KNOWN:
             return name
@@ -163,7 +166,7 @@ def _word(name: str, **values) -> str:
 
 
 def _of_every_page(title: str) -> dict:
-    """What every template of the server's pages asks for."""
+    """The values that the templates of all pages need."""
     return {"title": title, "language": language(), "languages": KNOWN, "word": _word}
 
 
@@ -172,7 +175,7 @@ def _alert(error: CourseError) -> Markup:
 
 
 def _news_of_copies() -> str:
-    """Makes the learner's copies that are missing; says for which chapters the course has a newer text, or what went wrong."""
+    """Makes missing copies; says which chapters have a newer text in the course, or what went wrong, else nothing."""
     try:
         make_copies()
         numbers = ", ".join(chapter.id for chapter in outdated())
@@ -182,21 +185,21 @@ def _news_of_copies() -> str:
 
 
 def ours(base: str, *parts: str) -> str:
-    """The address of the page, or of one below it, in a server whose base URL is `base`."""
+    """The address of the first page, or of one under it, on a server whose base URL is `base`."""
     return url_path_join(base, "fewshot-lab", *parts)
 
 
 def link(path: Path, base: str, root: str, view: str = "lab/tree") -> str | None:
-    """The address of a file in JupyterLab, or under another `view`; None where the server, which serves `root`, has it not."""
+    """The address of a file in JupyterLab, or in another `view`; None for a file outside of `root`, which the server serves."""
     try:
-        place = path.resolve().relative_to(Path(root).expanduser().resolve())
+        relative = path.resolve().relative_to(Path(root).expanduser().resolve())
     except ValueError:
         return None
-    return url_path_join(base, view, url_escape(place.as_posix()))
+    return url_path_join(base, view, url_escape(relative.as_posix()))
 
 
 def landing(course: list[Progress], base: str, root: str, note: str = "") -> str:
-    """The first page as HTML, with a note for the learner; `live` gives what changes on it."""
+    """The first page as HTML, with a note for the learner; `live` has the parts that change."""
     return render(
         "landing",
         **_of_every_page(_word("title")),
@@ -211,22 +214,22 @@ def landing(course: list[Progress], base: str, root: str, note: str = "") -> str
 
 
 def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, str]]:
-    """What changes on the page with progress, {element's id: {"text" or attribute: value}}."""
+    """The parts of the page that change with progress, {element's id: {"text" or attribute: value}}."""
     passed, total = sum(len(one.passed) for one in course), sum(len(one.chapter.exercises) for one in course)
-    found = {
+    changes = {
         "all-words": {"text": _word("all_passed", passed=passed, total=total)},
         "all-bar": {"value": str(passed), "max": str(total or 1)},
     }
     to_open = following(course)
-    found["next"] = {"text": _next_step(to_open, course)}
+    changes["next"] = {"text": _next_step(to_open, course)}
     chapter = (to_open or course[-1]).chapter
-    found["next-link"] = {"text": _word("open", number=chapter.id), **_href(chapter, base, root)}
+    changes["next-link"] = {"text": _word("open", number=chapter.id), **_href(chapter, base, root)}
     for one in course:
         number, passed, total = one.chapter.id, len(one.passed), len(one.chapter.exercises)
-        found[f"words-{number}"] = {"text": _passed(passed, total), "title": last_in_words(one)}
-        found[f"bar-{number}"] = {"value": str(passed), "max": str(total or 1)}
-        found[f"go-{number}"] = {"text": _word(one.state), **_href(one.chapter, base, root)}
-    return found
+        changes[f"words-{number}"] = {"text": _passed(passed, total), "title": last_in_words(one)}
+        changes[f"bar-{number}"] = {"value": str(passed), "max": str(total or 1)}
+        changes[f"go-{number}"] = {"text": _word(one.state), **_href(one.chapter, base, root)}
+    return changes
 
 
 def _href(chapter: Chapter, base: str, root: str) -> dict[str, str]:
@@ -238,8 +241,8 @@ def _next_step(to_open: Progress | None, course: list[Progress]) -> str:
     if to_open is None:
         return _word("all_done", number=course[-1].chapter.id)
     chapter, passed = to_open.chapter, len(to_open.passed)
-    given = {"passed": passed, "total": len(chapter.exercises), "exercise": to_open.open[0]}
-    return _word("next_step", number=chapter.id, title=title(chapter), **given)
+    counts = {"passed": passed, "total": len(chapter.exercises), "exercise": to_open.open[0]}
+    return _word("next_step", number=chapter.id, title=title(chapter), **counts)
 
 
 def _passed(passed: int, total: int) -> str:
@@ -247,7 +250,7 @@ def _passed(passed: int, total: int) -> str:
 
 
 def _facts(chapter: Chapter) -> dict:
-    """What the first page says of a chapter whatever the progress."""
+    """What the first page says about a chapter, whatever the progress."""
     return {
         "id": chapter.id,
         "title": title(chapter),
@@ -259,7 +262,7 @@ def _facts(chapter: Chapter) -> dict:
 
 
 def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str, str]]:
-    """(address, text, remark) of what else there is and can be opened."""
+    """(address, text, remark) for everything else that can be opened."""
     last = course[-1].chapter
     results = latest_in(course_root() / "runs") / "index.html"
     links = [
@@ -272,8 +275,8 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
 
 
 def _ledger() -> Markup:
-    """The ledger as HTML, without links, which would lead astray here."""
+    """The ledger as HTML, without its links: they are relative to the folder of notebooks, not to this page."""
     last = chapters()[-1]
-    found = course_records(opened(last).parent, chapter="")
-    claims = ledger([dataclasses.replace(one, notebook="") for one in found if one.chapter])
+    records = course_records(opened(last).parent, chapter="")
+    claims = ledger([dataclasses.replace(one, notebook="") for one in records if one.chapter])
     return Markup("<p>{}.</p>\n{}").format(claims.counts(), claims._repr_html_())

@@ -1,4 +1,4 @@
-"""What an executed notebook keeps of its outputs: all but the parts that only a live kernel can show."""
+"""Cleans the outputs of executed notebooks: all stays but the parts that only a live kernel can show."""
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -10,9 +10,9 @@ RELOAD_SECONDS = 5
 
 
 def page(run: Run, unfinished: list[tuple[str, str]] = ()) -> str:
-    """The page of a run; `unfinished` are the titles and states ("running", "waiting") of chapters to come.
+    """The page of a run as HTML; unfinished: (title, "running" or "waiting") for the chapters that have not ended.
 
-    While one is running, the page loads itself again every few seconds. All text is escaped.
+    While one is running, the page reloads every few seconds. All text is escaped.
     """
     claims = ledger(of_run(run, "this run"))
     tested = any(outcome != Outcome.UNTESTED for *_, outcome, _ in claims.rows)

@@ -1,4 +1,4 @@
-"""The parameters of a chapter: the names and defaults in its parameters cell, and values given on the command line."""
+"""A chapter's parameters: names and defaults from its parameters cell, and values from the command line."""
 
 import ast
 import math
@@ -9,8 +9,9 @@ from .chapters import Chapter
 
 
 def defaults(chapter: Chapter, nb) -> dict:
-    """The names and default values in the parameters cell of a chapter's notebook (those that are plain Python values)."""
-    found = {}
+    """The names and default values in the parameters cell of a chapter's notebook, as far as they are plain Python values."""
+    # Parsed, not executed: this process must not run a notebook's code in order to read it.
+    values = {}
     for statement in _statements(chapter, nb):
         match statement:
             case (
@@ -18,14 +19,14 @@ def defaults(chapter: Chapter, nb) -> dict:
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 try:
-                    found[name] = ast.literal_eval(value)
+                    values[name] = ast.literal_eval(value)
                 except ValueError:
                     continue
-    return found
+    return values
 
 
 def with_given(chapter: Chapter, nb, given: Iterable[tuple[str, str]]) -> dict:
-    """A chapter's parameters with the given values (as text) put in, read as the type of their defaults.
+    """A chapter's parameters with the given values (as text), each converted to the type of its default.
 
     Raises CourseError for a name that the chapter does not have and for a value of another type.
     """
@@ -42,11 +43,11 @@ def with_given(chapter: Chapter, nb, given: Iterable[tuple[str, str]]) -> dict:
 
 
 def read(name: str, text: str, default, chapter: str):
-    """The value that a text stands for, of its default's type; raises CourseError when it is none of that type."""
+    """A text as a value of the default's type; raises CourseError when it cannot be one."""
     if isinstance(default, str):
         return text
     value = _literal(text)
-    if isinstance(default, float) and type(value) is int:
+    if isinstance(default, float) and type(value) is int:  # type, not isinstance: True is an int too
         value = float(value)
     finite = not isinstance(value, float) or math.isfinite(value)
     if finite and (default is None or type(value) is type(default)):

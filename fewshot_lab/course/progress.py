@@ -1,4 +1,4 @@
-"""How far a learner has come: chapter by chapter, from the attempts kept on this machine, and what comes next."""
+"""A learner's progress through the chapters, from the attempts kept on this machine, and what comes next."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Progress:
 
 
 def progress() -> list[Progress]:
-    """All chapters in order with what was tried; raises CourseError when the course or the file cannot be read."""
+    """All chapters in order with the attempts at their exercises; raises CourseError when course or file cannot be read."""
     kept = attempts.noted()
     return [Progress(c, {name: kept[name] for name in c.exercises if name in kept}) for c in chapters()]
 
@@ -54,7 +54,7 @@ def progress() -> list[Progress]:
 def following(course: list[Progress]) -> Progress | None:
     """The chapter to open now: the one tried last, or the first open one after it; None when everything has passed."""
     last = max(range(len(course)), key=lambda i: course[i].last[1].tried if course[i].last else "", default=0)
-    ordered = course[last:] + course[:last]
+    ordered = course[last:] + course[:last]  # around the end: someone who began in the middle is led to the first ones
     return next((one for one in ordered if one.open), None)
 
 
@@ -67,19 +67,19 @@ def last_in_words(one: Progress) -> str:
     name, attempt = one.last
     when = datetime.fromisoformat(attempt.tried).astimezone().replace(tzinfo=None)
     day = format_skeleton("MMMd", when, locale=language())
-    given = {"status": say(attempt.last), "day": day, "time": f"{when:%H:%M}"}
-    return say("{exercise} {status}, {day} {time}", exercise=name, **given)
+    values = {"status": say(attempt.last), "day": day, "time": f"{when:%H:%M}"}
+    return say("{exercise} {status}, {day} {time}", exercise=name, **values)
 
 
 def title(chapter: Chapter) -> str:
-    """A chapter's title in the language set."""
-    return next((said for said in chapter_opening(chapter.id) if said.english == chapter.title), chapter.title)
+    """A chapter's title in the language that is set."""
+    return next((text for text in chapter_opening(chapter.id) if text.english == chapter.title), chapter.title)
 
 
 def print_progress(console: Console | None = None) -> None:
     """Prints the table of chapters with the exercises passed, and what comes next."""
     console = console or Console()
-    if not console.is_terminal:
+    if not console.is_terminal:  # rich would assume 80 columns, too few for the table
         console = Console(width=120)
     course = progress()
     table = Table(say("chapter"), say("passed"), say("next check"), say("last try"))
@@ -93,13 +93,13 @@ def print_progress(console: Console | None = None) -> None:
     then = say("Every check has passed.")
     if to_open:
         then = say("Next: {number} {title}.", number=to_open.chapter.id, title=title(to_open.chapter))
-    given = {"passed": passed, "total": total, "then": then, "file": attempts.file()}
-    said = say("{passed} of {total} checks passed. {then} Kept in {file}.", **given)
-    console.print(said, soft_wrap=True, highlight=False)
+    values = {"passed": passed, "total": total, "then": then, "file": attempts.file()}
+    summary = say("{passed} of {total} checks passed. {then} Kept in {file}.", **values)
+    console.print(summary, soft_wrap=True, highlight=False)
 
 
 def bring_back() -> int:
-    """Takes the last `reset` back; returns how many exercises came back."""
+    """Undoes the last `reset`; returns how many exercises it restored."""
     return attempts.remember()
 
 

@@ -1,7 +1,7 @@
 """Answers that are nearly the same, for the instructor's judgement: shared fingerprints (Schleimer, Wilkerson & Aiken 2003).
 
-An answer is the set of its runs of five tokens, with one word in place of every name that it chose. What was handed out, and
-what many have (more than 10, and more than one in twenty), says nothing and is left aside.
+An answer is represented by the set of its runs of five tokens, in which one word replaces every name that the student chose.
+Runs that were handed out or that many share (more than 10 students, and more than one in twenty) say nothing and do not count.
 """
 
 import io
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from .assignment import assignment
 from .grade import Graded, MarkStatus
 
-RUN = 5
-LEAST_SHARED = 12
-NEARLY_ALL = 0.8
+RUN = 5  # tokens
+LEAST_SHARED = 12  # runs; fewer are too short an answer to say anything
+NEARLY_ALL = 0.8  # of the longer answer's runs
 _LEFT_ASIDE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -33,24 +33,25 @@ class Group:
 
 
 def alike(graded: Sequence[Graded]) -> list[Group]:
-    """Groups of near-identical answers to one question, the largest first. No verdict: short answers are alike by nature."""
+    """Groups of near-identical answers to one question, the largest first. No proof: short answers resemble each other."""
     answers = defaultdict(list)
     for one in graded:
         for mark in one.marks:
             if mark.status not in (MarkStatus.NOT_ATTEMPTED, MarkStatus.MISSING) and mark.grade_id in one.answers:
                 answers[one.chapter, mark.grade_id].append((one.student, one.answers[mark.grade_id], mark.score > 0))
-    groups = [group for place, handed_in in answers.items() for group in _groups(*place, handed_in)]
+    groups = [group for question, handed_in in answers.items() for group in _groups(*question, handed_in)]
     return sorted(groups, key=lambda group: (-len(group.students), group.chapter, group.question, group.students))
 
 
 def fingerprints(source: str) -> set[tuple[str, ...]]:
-    """The runs of five tokens of a program; of its words when it is none."""
+    """The runs of five tokens of a program, or of five words of a text that is no valid Python."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
         words, attribute = [], False
         for token in tokens:
             if token.type in _LEFT_ASIDE:
                 continue
+            # Renaming variables is the first thing a copier does; attributes stay, since they name the library's functions.
             own = token.type == tokenize.NAME and not keyword.iskeyword(token.string) and not attribute
             words.append("name" if own else token.string)
             attribute = token.string == "."
@@ -67,18 +68,20 @@ def _groups(chapter: str, question: str, handed_in: list[tuple[str, str, bool]])
 
     if len(handed_in) < 2:
         return
-    given = fingerprints(assignment(chapter).stubs.get(question, ""))
+    stub = fingerprints(assignment(chapter).stubs.get(question, ""))
     common = max(10, len(handed_in) // 20)
-    counting = CountVectorizer(analyzer=lambda source: fingerprints(source) - given, binary=True, max_df=common, dtype=np.int32)
+    counting = CountVectorizer(analyzer=lambda source: fingerprints(source) - stub, binary=True, max_df=common, dtype=np.int32)
     try:
         counted = counting.fit_transform([source for _, source, _ in handed_in])
-    except ValueError:  # nothing is left
+    except ValueError:  # scikit-learn raises it when no run is left
         return
     sizes = np.asarray(counted.sum(axis=1)).ravel()
+    # A sparse product counts the shared runs of all pairs at once; a loop over pairs would take minutes for a large course.
     shared = triu(counted @ counted.T, k=1).tocoo()
     share = shared.data / np.maximum(sizes[shared.row], sizes[shared.col])
     linked = (shared.data >= LEAST_SHARED) & (share >= NEARLY_ALL)
     rows, columns = shared.row[linked], shared.col[linked]
+    # A group is a connected component: A copied from B and B from C puts all three together.
     links = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(handed_in),) * 2)
     _, label = connected_components(links, directed=False)
     for number in np.unique(label[rows]):

@@ -1,4 +1,4 @@
-"""What is graded in a chapter: its questions, and what of its cells an answer needs around it."""
+"""What is graded in a chapter: its questions, and the parts of its cells that the answers need in order to run."""
 
 import ast
 import functools
@@ -11,7 +11,7 @@ from ..exercises import Exercise, exercises
 
 @dataclass(frozen=True)
 class Question:
-    """One graded cell: `grade_id` of the answer cell, points, and the exercise (None for one marked by hand)."""
+    """One graded answer cell: its grade_id, its points, and its exercise (None if a person marks it)."""
 
     grade_id: str
     points: float
@@ -27,8 +27,9 @@ class Question:
 class Assignment:
     """A chapter as the grader sees it. `pieces`: (None, code of the release) or (grade_id, "") in the notebook's order.
 
-    Of the release's own cells only imports, definitions, plain constants and `x = lab.yours_or_ours(answer)` are kept, the last
+    Only imports, definitions, plain constants and `x = lab.yours_or_ours(answer)` are kept of the release's own cells, the last
     as `x = answer`: an answer works on its arguments alone, so no experiment has to run. `aliases`: {x: answer}.
+    `stubs` and `solved`: {grade_id: source} of the answer cells, as handed out and as the course solves them.
     """
 
     chapter: str
@@ -51,29 +52,32 @@ def assignment(chapter_id: str) -> Assignment:
     [chapter] = choose([chapter_id])
     stubs, solved, pieces, aliases, questions = {}, {}, [], {}, []
     worth = {}
+    # The two versions have the same cells in the same order: they differ only inside the solution regions.
     for released, answered in zip(build(chapter).cells, build(chapter, solved=True).cells, strict=True):
-        marks = released.metadata.get("nbgrader", {})
-        grade_id = marks.get("grade_id")
-        if marks.get("solution"):
+        metadata = released.metadata.get("nbgrader", {})
+        grade_id = metadata.get("grade_id")
+        if metadata.get("solution"):
             stubs[grade_id], solved[grade_id] = released.source, answered.source
-            by_hand = bool(marks.get("grade"))
-            questions.append((grade_id, released.cell_type, marks.get("points", 0) if by_hand else None))
+            # nbgrader's scheme: a person marks a cell that is solution and grade in one; otherwise the points are those of
+            # the check cell under it, which comes later in the notebook.
+            by_hand = bool(metadata.get("grade"))
+            questions.append((grade_id, released.cell_type, metadata.get("points", 0) if by_hand else None))
             if released.cell_type == "code":
                 pieces.append((grade_id, ""))
-        elif marks.get("grade"):
-            worth[grade_id.removeprefix("check_")] = marks["points"]
+        elif metadata.get("grade"):
+            worth[grade_id.removeprefix("check_")] = metadata["points"]
         elif released.cell_type == "code" and (kept := _kept(released.source, aliases)):
             pieces.append((None, kept))
-    made = tuple(
+    graded = tuple(
         Question(grade_id, float(worth.get(grade_id, 1) if points is None else points), exercises().get(grade_id), cell_type)
         for grade_id, cell_type, points in questions
     )
-    return Assignment(chapter.id, chapter.title, chapter.notebook.name, made, tuple(pieces), stubs, solved, aliases)
+    return Assignment(chapter.id, chapter.title, chapter.notebook.name, graded, tuple(pieces), stubs, solved, aliases)
 
 
 @functools.cache
 def by_grade_id() -> dict[str, str]:
-    """The chapter of every answer cell."""
+    """The chapter of every answer cell, {grade_id: chapter}."""
     return {grade_id: chapter.id for chapter in chapters() for grade_id in assignment(chapter.id).stubs}
 
 
@@ -81,12 +85,13 @@ def helpers_of(task: Assignment, source: str) -> set[str]:
     """The other answers that an answer's code calls, by the names that the release gives them or by their own."""
     try:
         names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # what ast raises for text that a student may write
         return set()
     return {task.aliases.get(name, name) for name in names} & set(task.solved)
 
 
 def _kept(source: str, aliases: dict[str, str]) -> str:
+    """The statements of a released cell that answers may need; notes its aliases in `aliases`."""
     kept = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
@@ -100,7 +105,7 @@ def _kept(source: str, aliases: dict[str, str]) -> str:
 
 
 def _helpers(node: ast.Assign) -> dict[str, str]:
-    """{x: f, y: g} of `x = lab.yours_or_ours(f)` and of `x, y = lab.yours_or_ours(f), lab.yours_or_ours(g)`."""
+    """{x: f, y: g} for `x = lab.yours_or_ours(f)` and for `x, y = lab.yours_or_ours(f), lab.yours_or_ours(g)`."""
     target = node.targets[0]
     pairs = [(target, node.value)]
     if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):

@@ -1,4 +1,4 @@
-"""The pictures of the summary page."""
+"""The charts on the summary page."""
 
 from collections.abc import Sequence
 
@@ -12,25 +12,26 @@ def question_chart(graded: Sequence[Graded], rows: Sequence[dict]) -> Picture:
     scores, most = [one.score for one in graded], max(one.max_score for one in graded)
     with style():
         figure, (left, right) = new_figure(1, 2, size=(9, max(2.2, 0.8 + 0.36 * len(rows))), width_ratios=(2, 3))
+        # From -0.5 to most + 0.5, so that up to 11 points each bar is centred on a whole number.
         bins = min(12, int(most) + 1)
         left.hist(scores, bins=bins, range=(-0.5, most + 0.5), color=BLUE, rwidth=0.9)
         left.set(title="Scores", xlabel=f"points of {most:g}", ylabel="notebooks")
         left.yaxis.get_major_locator().set_params(integer=True)
-        for place, row in enumerate(rows):
-            right.barh(place, row["difficulty"], color=BLUE, height=0.6)
-            told = "" if row["discrimination"] is None else f"{row['discrimination']:+.2f}"
-            right.annotate(told, (1.02, place), va="center", fontsize=8, annotation_clip=False)
+        for y, row in enumerate(rows):
+            right.barh(y, row["difficulty"], color=BLUE, height=0.6)
+            discrimination = "" if row["discrimination"] is None else f"{row['discrimination']:+.2f}"
+            right.annotate(discrimination, (1.02, y), va="center", fontsize=8, annotation_clip=False)
         right.annotate("discrimination", (1.02, -0.9), va="center", fontsize=8, annotation_clip=False)
         right.set_yticks(range(len(rows)), [row["title"] for row in rows])
         right.set(title="Questions", xlabel="share of the points reached", xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
-    told = "; ".join(f"{row['title']} {row['difficulty']:.0%}" for row in rows)
+    shares = "; ".join(f"{row['title']} {row['difficulty']:.0%}" for row in rows)
     caption = "Left: how many notebooks have how many points. Right: a bar near 1 is an easy question; a discrimination near 0 "
     caption += "or below it is a question that strong students miss as often as weak ones: look at it."
-    return Picture(figure, caption=caption, alt=f"Share of the points by question: {told}")
+    return Picture(figure, caption=caption, alt=f"Share of the points by question: {shares}")
 
 
 def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture:
-    """The most frequent known mistakes: ((chapter, question, mistake), count)."""
+    """The most frequent known mistakes as bars; named: ((chapter, question, mistake), count), the most frequent first."""
     with style():
         figure, axes = new_figure(size=(8, 0.9 + 0.32 * len(named)))
         counts = [count for _, count in named]
@@ -39,8 +40,8 @@ def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture
         axes.set_yticks(range(len(named)), labels)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(xlabel="answers", ylim=(len(named) - 0.4, -0.6), title="What went wrong, and how often")
-    told = "; ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
-    return Picture(figure, caption="Mistakes that the checks know by name: what to come back to in class.", alt=told)
+    listed = "; ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
+    return Picture(figure, caption="Mistakes that the checks know by name: what to come back to in class.", alt=listed)
 
 
 def resources_chart(graded: Sequence[Graded]) -> Picture:
@@ -52,5 +53,5 @@ def resources_chart(graded: Sequence[Graded]) -> Picture:
             axes.hist(values, bins=20, color=GREEN)
             axes.set(xlabel=x, ylabel="notebooks")
             axes.yaxis.get_major_locator().set_params(integer=True)
-    told = f"From {min(seconds):.2f} to {max(seconds):.2f} s and up to {max(memory):.0f} MiB."
-    return Picture(figure, caption=f"{told} Memory counts what is shared with the grader's template too.", alt=told)
+    ranges = f"From {min(seconds):.2f} to {max(seconds):.2f} s and up to {max(memory):.0f} MiB."
+    return Picture(figure, caption=f"{ranges} Memory counts what is shared with the grader's template too.", alt=ranges)

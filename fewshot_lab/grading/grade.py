@@ -1,4 +1,4 @@
-"""Grades one submission: its answers run in a child of the sandbox, what they return is compared here."""
+"""Grades one submission: its answers run in a child process of the sandbox; their results are compared out here."""
 
 import hashlib
 import time
@@ -16,7 +16,7 @@ from .submissions import Submission
 
 FRESH_CASES = 12
 CELL_SECONDS = 20.0
-SHARE = 4  # of a submission's time, at most one part in so many goes to one cell or to one question
+SHARE = 4  # one cell or one question may use at most a quarter of a submission's time
 _ENDED = {
     "timeout": "It did not come to an end in time, and was stopped.",
     "ended": "It ended the process that it ran in (out of memory, out of time, a call like sys.exit, or a crash).",
@@ -25,7 +25,7 @@ _ENDED = {
 
 
 class MarkStatus(StrEnum):
-    """How one question of a submission came out; the first three are those of a check in the notebook."""
+    """The outcome of one question; the first three are those of a check in the notebook."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -82,11 +82,19 @@ class Graded:
 
 
 def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 120.0) -> Graded:
-    """Grades a submission within about `seconds`; `seed` decides the hidden cases. Never raises for what a submission does."""
+    """Grades a submission; whatever the submission does, it raises nothing.
+
+    Args:
+        submission: the answers of one student to one chapter.
+        sandbox: the sandbox that runs them.
+        seed: decides the hidden cases, the same ones for every student.
+        seconds: about how long the whole submission may take.
+    """
     started = time.monotonic()
     if submission.problem or not submission.chapter:
-        maximum = assignment(submission.chapter).questions if submission.chapter else ()
-        marks = [_mark(question, MarkStatus.MISSING, "The notebook could not be read.") for question in maximum]
+        # A file that cannot be read still gets a row with 0 of the chapter's points, where its name gives the chapter.
+        questions = assignment(submission.chapter).questions if submission.chapter else ()
+        marks = [_mark(question, MarkStatus.MISSING, "The notebook could not be read.") for question in questions]
         return _graded(submission, "unreadable", marks, started, problem=submission.problem)
     run = _Run(assignment(submission.chapter), submission, sandbox, seed, started, seconds)
     run.examine_all()
@@ -96,12 +104,17 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
 
 def _graded(submission: Submission, status: str, marks: list[Mark], started: float, **more) -> Graded:
     seconds = round(time.monotonic() - started, 4)
-    place = (submission.student, submission.chapter, submission.path, submission.ident)
-    return Graded(*place, status, marks, notes=list(submission.notes), answers=submission.answers, seconds=seconds, **more)
+    origin = (submission.student, submission.chapter, submission.path, submission.ident)
+    return Graded(*origin, status, marks, notes=list(submission.notes), answers=submission.answers, seconds=seconds, **more)
 
 
 class _Run:
-    """One submission's way through as many children as it takes: an answer that ends its child is left out of the next."""
+    """Grades one submission in as many child processes as it takes.
+
+    One child runs all the cells, and then the questions are examined in it one after another. An answer may end the child at
+    any moment: it gets no marks, joins `left_out`, and the questions without a mark go to a new child without that answer.
+    A question is settled once it has an entry in `marks`.
+    """
 
     def __init__(self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, started: float, seconds: float):
         self.task, self.sandbox, self.seed = task, sandbox, seed
@@ -110,6 +123,7 @@ class _Run:
         self.marks: dict[str, Mark] = {}
         self.left_out: set[str] = set()
         self.memory, self.output = 0, ""
+        # These questions need no child: there is nothing to run, or nothing that a machine can judge.
         for question in task.questions:
             if question.grade_id not in self.answers:
                 self.marks[question.grade_id] = _mark(question, MarkStatus.MISSING, "The answer's cell is not in the notebook.")
@@ -121,28 +135,35 @@ class _Run:
                 self.marks[question.grade_id] = _mark(question, MarkStatus.BY_HAND, "To be marked by the instructor.")
 
     def examine_all(self) -> None:
+        """Settles every question: first all answers together, then the failed ones beside correct helpers."""
+        # Ends because every pass settles a question or leaves out one more answer (`_settle`).
         while waiting := [q for q in self.task.questions if q.grade_id not in self.marks]:
             self._one_child(waiting, {})
+        # An answer may be correct and fail only because it calls a wrong one, or be stopped only because of another one. So it
+        # gets a second chance, beside correct helpers and without the rest. Only a pass counts: nobody can lose marks by it.
         for question in self.task.questions:
             before = self.marks[question.grade_id]
             if before.status not in (MarkStatus.FAILED, MarkStatus.STOPPED) or time.monotonic() >= self.deadline:
                 continue
             helpers = helpers_of(self.task, self.answers[question.grade_id]) - {question.grade_id}
             wrong = {name for name in helpers if self.marks[name].status != MarkStatus.PASSED}
-            if wrong or before.status == MarkStatus.STOPPED:  # once more beside right helpers, and without the other answers
+            if wrong or before.status == MarkStatus.STOPPED:
                 del self.marks[question.grade_id]
-                self.left_out.discard(question.grade_id)
+                self.left_out.discard(question.grade_id)  # it may have ended a child only because of the others
                 solved = {name: self.task.solved[name] for name in wrong}
                 self._one_child([question], solved, only=helpers | {question.grade_id})
-                after = self.marks.get(question.grade_id, before)  # none, when a helper ended the child
+                after = self.marks.get(question.grade_id, before)  # it has no mark when a helper ended the child
                 self.marks[question.grade_id] = after if after.status == MarkStatus.PASSED else before
 
     def _one_child(self, questions: list[Question], replaced: dict[str, str], only: set[str] | None = None) -> None:
-        """Runs the cells (`only` those of these answers), then examines these questions until the child ends.
+        """Runs the notebook's cells in a new child, then examines these questions until the child ends.
 
-        Every call settles one of them, or leaves the answer that ended the child out of the next.
+        Args:
+            questions: what to examine; a call settles one of them, or leaves the answer that ended the child out of the next.
+            replaced: {grade_id: source} that runs instead of the student's answer.
+            only: the answers that run at all; all of them by default.
         """
-        child, running = self.sandbox.child(), None
+        child, running = self.sandbox.child(), None  # running: the answer to blame if the child ends now
         try:
             problems = {}
             for grade_id, source in self.task.pieces:
@@ -152,6 +173,7 @@ class _Run:
                     continue
                 source = replaced.get(grade_id, self.answers.get(grade_id, "")) if grade_id else source
                 ran = child.ask({"cell": source}, self._seconds(min(CELL_SECONDS, self.share)))
+                # A cell of the release that fails is no student's fault, and an answer may not need what it defines.
                 if ran["status"] != "ran" and grade_id:
                     problems[grade_id] = f"Its cell stops with {str(ran.get('kind'))[:80]}: {str(ran.get('words'))[:500]}"
             for question in questions:
@@ -160,7 +182,7 @@ class _Run:
         except Ended as ended:
             self._settle(running, questions, ended.why)
         finally:
-            report = child.close()
+            report = child.close()  # also after Ended: it frees the process and brings what the cells printed
             self.memory = max(self.memory, int(report.get("memory") or 0))
             self.output = self.output or str(report.get("output", ""))
 
@@ -181,15 +203,17 @@ class _Run:
             return _mark(
                 question, MarkStatus.FAILED, f"What the function returns could not be compared ({type(error).__name__})."
             )
-        made = _mark(question, MarkStatus(feedback.status), feedback.message, feedback.details, feedback.mistake)
-        made.seconds = round(time.monotonic() - started, 4)
-        return made
+        mark = _mark(question, MarkStatus(feedback.status), feedback.message, feedback.details, feedback.mistake)
+        mark.seconds = round(time.monotonic() - started, 4)
+        return mark
 
     def _settle(self, running: str | None, questions: list[Question], why: str) -> None:
-        """The answer that was running when the child ended gets no marks and is left out of the next child."""
+        """Gives the answer that was running when the child ended no marks, and leaves it out of the next child."""
         by_id = {question.grade_id: question for question in self.task.questions}
         over = time.monotonic() >= self.deadline
+        # Out of time, or ended while the release's own code ran: a new child would end in the same way, so all are settled.
         for grade_id in [q.grade_id for q in questions] if over or running is None else [running]:
+            # An answer that has its mark may still end a later child when its cell runs there; only a pass stays.
             if grade_id not in self.marks or grade_id == running and self.marks[grade_id].status != MarkStatus.PASSED:
                 words = "The submission's time was over." if over and grade_id != running else _ENDED[why]
                 self.marks[grade_id] = _mark(by_id[grade_id], MarkStatus.STOPPED, words)
@@ -201,7 +225,7 @@ class _Run:
 
 
 def _untouched(task: Assignment, question: Question, answers: dict[str, str]) -> bool:
-    """Whether a cell is blank as it was handed out. A listing to repair is an answer too, though a wrong one."""
+    """Whether a cell is as blank as it was handed out. A listing left unrepaired is an answer, though a wrong one."""
     stub = task.stubs[question.grade_id].strip()
     return answers[question.grade_id].strip() == stub and any(text.partition("\n")[0] in stub for text in STUB.values())
 
@@ -212,5 +236,5 @@ def _mark(question: Question, status: MarkStatus, message: str, details=(), mist
 
 
 def _hidden(seed: str, name: str) -> torch.Generator:
-    """The generator of a question's hidden cases: the same for every student, not to be guessed without the seed."""
+    """The generator of a question's hidden cases: the same for every student; without the seed nobody can guess it."""
     return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:7], "big"))

@@ -1,4 +1,4 @@
-"""The marks as tables: for a person, for Moodle and for Canvas; and what each question was like."""
+"""The marks as tables for people, Moodle and Canvas, and statistics about each question."""
 
 import csv
 import io
@@ -10,6 +10,7 @@ from statistics import StatisticsError, correlation
 from ..files import write_atomically
 from .grade import Graded, MarkStatus
 
+# A cell that begins so is a formula to a spreadsheet, and students choose their names: =HYPERLINK(...) would run there.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -27,15 +28,18 @@ def write_tables(graded: Sequence[Graded], out: Path) -> list[Path]:
 
 
 def statistics(graded: Sequence[Graded]) -> list[dict]:
-    """For every question: how many answered, the share of points (difficulty), how well it tells good from weak students
-    (discrimination: the correlation of its score with the rest of the chapter's), and the most frequent mistakes.
+    """A row for each question: how many answered it, its difficulty, its discrimination and its most frequent mistakes.
+
+    Difficulty is the mean share of the points, in 0..1. Discrimination says how well the question tells strong students from
+    weak ones: the correlation of its score with the score in the rest of the chapter.
     """
-    found = []
+    rows = []
     for (chapter, question), pairs in sorted(_by_question(graded).items()):
         shares = [mark.score / mark.max_score if mark.max_score else 0.0 for _, mark in pairs]
+        # Without its own score, which would correlate with itself.
         rest = [whole.score - mark.score for whole, mark in pairs]
         mistakes = Counter(mark.mistake for _, mark in pairs if mark.mistake)
-        found.append(
+        rows.append(
             {
                 "chapter": chapter,
                 "question": question,
@@ -47,7 +51,7 @@ def statistics(graded: Sequence[Graded]) -> list[dict]:
                 "mistakes": mistakes.most_common(3),
             }
         )
-    return found
+    return rows
 
 
 def _by_question(graded: Iterable[Graded]) -> dict:
@@ -59,7 +63,7 @@ def _by_question(graded: Iterable[Graded]) -> dict:
 
 
 def _correlation(a: list[float], b: list[float]) -> float | None:
-    """Pearson's correlation; None for under three pairs, or when one of the two does not vary."""
+    """Pearson's correlation; None for fewer than three pairs, or when one of the two does not vary."""
     try:
         return correlation(a, b) if len(a) > 2 else None
     except StatisticsError:
@@ -81,7 +85,10 @@ def _questions(graded: Iterable[Graded]):
 
 
 def _wide(graded: Sequence[Graded], ident: str, name: str, form: str) -> tuple[list[str], list[list[str]]]:
-    """One row for every student, one column for every chapter; empty where nothing was handed in."""
+    """The head and rows of a table with a row per student and a column per chapter, empty where nothing was handed in.
+
+    ident and name: what the platform calls these columns. form: its form of the student's number.
+    """
     chapters = sorted({one.chapter for one in graded if one.chapter})
     rows: dict[str, list[str]] = {}
     for one in graded:

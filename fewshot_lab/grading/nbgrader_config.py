@@ -9,11 +9,11 @@ LISTING = re.compile(r"^ *### BEGIN PLANTED\n(.*?)\n *### END PLANTED\n *### BEG
 
 
 class ClearSolutionsAndPlant(ClearSolutions):
-    """A cell that asks to repair a listing gets the listing's commented lines in place of its solution, not a stub."""
+    """Clears solutions, and in a cell that asks to repair a listing uncomments the listing instead of writing a stub."""
 
     def preprocess_cell(self, cell, resources, cell_index):
-        cell.source, found = LISTING.subn(lambda lines: re.sub(r"^(?: *#$|( *)# )", r"\1", lines[1], flags=re.M), cell.source)
-        return (cell, resources) if found else super().preprocess_cell(cell, resources, cell_index)
+        cell.source, count = LISTING.subn(lambda lines: re.sub(r"^(?: *#$|( *)# )", r"\1", lines[1], flags=re.M), cell.source)
+        return (cell, resources) if count else super().preprocess_cell(cell, resources, cell_index)
 
 
 c = get_config()  # noqa: F821

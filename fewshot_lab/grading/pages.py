@@ -1,4 +1,4 @@
-"""What people read after grading: a page for every student, one to mark written answers by, and a summary for the instructor.
+"""The pages after grading: feedback for each student, one for marking written answers, and the instructor's summary.
 
 Everything that a student wrote is escaped, and no page may run a script or load anything: templates/graded.html.j2.
 """
@@ -18,24 +18,27 @@ from .charts import mistakes_chart, question_chart, resources_chart
 from .grade import Graded, MarkStatus
 from .gradebook import number, statistics
 
-_PRINTED = 2000  # characters of what a student's cells printed that their page shows
+_PRINTED = 2000  # characters: a student's page shows so much of what the cells printed
 
 
 def file_name(student: str) -> str:
-    """A name for the student's page: the student's own where it can be a file's, with a mark of its own where not."""
+    """The file name of a student's page: the student's name if it is a valid file name, otherwise made valid, with a hash.
+
+    The hash keeps two names apart that would become the same file.
+    """
     plain = re.sub(r"[^\w. -]+", "_", student).strip(". ")[:60] or "student"
-    own = sha256(student.encode(errors="surrogatepass")).hexdigest()[:6]
-    return f"{plain}.html" if plain == student else f"{plain}-{own}.html"
+    digest = sha256(student.encode(errors="surrogatepass")).hexdigest()[:6]
+    return f"{plain}.html" if plain == student else f"{plain}-{digest}.html"
 
 
 def feedback_page(student: str, graded: Sequence[Graded]) -> str:
-    """One student's page: every question with its outcome, the smallest failing case, the known mistake and its hint."""
+    """One student's page: each question with its outcome, the smallest failing case, and the hint for a known mistake."""
     graded = sorted(graded, key=lambda one: one.chapter)
     return _render("feedback", f"Feedback for {student}", graded=graded, heading=_heading, printed=_PRINTED)
 
 
 def marking_page(graded: Iterable[Graded]) -> str:
-    """The written answers, question by question, each beside what the course expects."""
+    """The page of written answers, question by question, with the answer that the course expects."""
     by_question = defaultdict(list)
     for one, mark in written(graded):
         by_question[one.chapter, mark.grade_id].append((one, mark))
@@ -82,7 +85,7 @@ def _heading(one: Graded) -> str:
 
 
 def _chapter(chapter: str, graded: Sequence[Graded], statistics_rows: Sequence[dict]) -> dict:
-    """What the summary says of a chapter; a row of text for each of its questions."""
+    """What the summary says about a chapter, with a row of text for each of its questions."""
     task = assignment(chapter)
     submissions = [one for one in graded if one.chapter == chapter]
     rows = [row for row in statistics_rows if row["chapter"] == chapter]
@@ -106,7 +109,7 @@ def _question(row: dict) -> tuple[str, ...]:
 
 
 def _trouble(graded: Sequence[Graded]) -> list[tuple[str, ...]]:
-    """(student, chapter, question, what) of files that could not be read and answers that could not be judged."""
+    """(student, chapter, question, reason) for files that could not be read and answers that could not be judged."""
     rows = [(one.student, one.chapter, "the file", one.problem) for one in graded if one.problem]
     for one in graded:
         rows += [

@@ -1,4 +1,7 @@
-"""Grades a pile of submissions in parallel, with a journal from which a killed run goes on without grading anyone twice."""
+"""Grades a pile of submissions in parallel, with a journal from which an interrupted run resumes.
+
+Nobody is graded twice: what the journal holds is taken from it.
+"""
 
 import hashlib
 import json
@@ -25,9 +28,15 @@ NO_SANDBOX = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pile is graded: seed of the hidden cases ("" draws one), seconds for a submission, limits, jobs (0: all cores).
+    """How a pile is graded.
 
-    dask: the address of a Dask cluster's scheduler; its workers then grade, each in a sandbox of its own machine.
+    Args:
+        seed: decides the hidden cases; "" draws one.
+        seconds: for a submission.
+        limits: what a submission may use.
+        jobs: how many submissions are graded at a time, 0 for one per core.
+        unsafe: grades without a sandbox where there is none.
+        dask: the address of a Dask cluster's scheduler; its workers then grade, each in a sandbox on its own machine.
     """
 
     seed: str = ""
@@ -45,16 +54,25 @@ def _silent(rows: Iterator, total: int) -> Iterator:
 def grade_pile(
     place: Path, out: Path, settings: Settings, chapters: Sequence[str] = (), resume: bool = False, progress=_silent
 ) -> list[Graded]:
-    """Grades every submission under `place` (of these chapters, all by default) and returns them all, those from before too.
+    """Grades submissions in parallel and returns all of them, including those graded before the run was resumed.
 
-    Each is written to the journal in `out` as soon as it is graded. progress(iterable, total): a bar around the results.
     Raises CourseError when there is no sandbox, when `out` holds another run, or when it cannot be written.
+
+    Args:
+        place: the folder or zip with the submissions.
+        out: the folder whose journal receives each grading as soon as it is made.
+        settings: seed, limits and parallelism.
+        chapters: which chapters count, all by default.
+        resume: continues the run in `out`.
+        progress: called with the results and their number, returns them; for a progress bar.
     """
+    # Asked before anything is read or written; with Dask each worker asks on its own machine.
     how = "" if settings.dask else _means(settings.unsafe)
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
     done = {_key(graded): graded for graded in journal.graded}
     keys = {_key(submission): submission for submission in submissions}
+    # The key covers the answers: whoever has handed in something else since is graded again.
     waiting = [submission for key, submission in keys.items() if key not in done]
     for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
         journal.add(graded)
@@ -63,7 +81,7 @@ def grade_pile(
 
 
 def graded_before(out: Path) -> list[Graded]:
-    """What the journal in `out` holds, the last one of each student and chapter; raises CourseError when there is none."""
+    """The gradings in the journal of `out`, the latest of each student and chapter; raises CourseError when there is none."""
     path = Path(out) / JOURNAL
     if not path.exists():
         raise CourseError(f"{out} holds no grading: grade submissions first (fewshot-lab grade SUBMISSIONS --out {out}).")
@@ -77,15 +95,16 @@ def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settin
     call = joblib.delayed(_grade_one)
     calls = [call(submission, how, seed, settings) for submission in waiting]
     with workers(settings.jobs or max(1, min(usable_cores(), len(waiting))), settings.dask):
+        # Unordered and one at a time: a result reaches the journal when it is ready, not after a slow one before it.
         yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(calls)
 
 
-_SANDBOXES: dict[tuple, Sandbox] = {}
+_SANDBOXES: dict[tuple, Sandbox] = {}  # a worker's sandboxes; starting one takes seconds, so it serves all submissions
 
 
 def _grade_one(submission: Submission, how: str, seed: str, settings: Settings) -> Graded:
-    """Grades with this process's own sandbox, which stays for the next submission; `how` is "" on another machine."""
-    key = (settings.limits, os.getpid())
+    """Grades with this process's own sandbox, kept for the next submission; `how` is "" on another machine."""
+    key = (settings.limits, os.getpid())  # the process too: a forked worker must not share its parent's sandbox
     with process_state:  # a check watches torch's global generator
         if key not in _SANDBOXES:
             _SANDBOXES[key] = Sandbox(how or _means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
@@ -100,26 +119,31 @@ def _means(unsafe: bool) -> str:
 
 
 def _key(one: Submission | Graded) -> str:
-    """The same for a submission and for its grading: who handed in what."""
+    """Identifies who handed in what; a submission and its grading have the same key."""
     content = json.dumps([one.student, one.chapter, sorted(one.answers.items()), one.problem])
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
 
 
 class _Journal:
-    """A line for the run's seed, and one for each graded submission; a line that was cut off is left aside."""
+    """The record of a grading run: a line of JSON with its seed, then one for each graded submission.
+
+    A run may be killed at any moment, at worst while it writes: then the last line is incomplete. Reading skips such a line, so
+    that submission is graded again.
+    """
 
     def __init__(self, path: Path, seed: str, resume: bool):
         self.path, self.graded = path, []
         if path.exists() and not resume:
             raise CourseError(f"{path.parent} holds a run already: go on with it (--resume), or name another folder (--out).")
         try:
-            kept = self._read(seed) if path.exists() else []
+            lines = self._read(seed) if path.exists() else []
         except OSError as error:
             raise writing_failed(path, error) from error
-        if not kept:
+        if not lines:
             self.seed = seed or secrets.token_hex(8)
-            kept = [json.dumps({"seed": self.seed})]
-        write_atomically(path, "".join(f"{line}\n" for line in kept))
+            lines = [json.dumps({"seed": self.seed})]
+        # Written anew without an incomplete last line: the next one would otherwise be appended to it and be lost too.
+        write_atomically(path, "".join(f"{line}\n" for line in lines))
 
     def add(self, graded: Graded) -> None:
         line = json.dumps(graded.as_record(), ensure_ascii=True)
@@ -127,6 +151,7 @@ class _Journal:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
                 file.flush()
+                # On the disk before the next one is graded: a power cut must not lose what the bar showed as done.
                 os.fsync(file.fileno())
         except OSError as error:
             raise writing_failed(self.path, error) from error
@@ -137,8 +162,9 @@ class _Journal:
             try:
                 record = json.loads(line)
             except ValueError:
-                continue  # the line that a kill cut off, or the end
+                continue  # the incomplete line of a killed run, or the end of the file
             if not lines:
+                # With another seed, students before and after the interruption would get different hidden cases.
                 self.seed = record["seed"]
                 if seed and seed != self.seed:
                     raise CourseError(f"{self.path.parent} was begun with --seed {self.seed}: leave --seed out to go on.")

@@ -1,4 +1,4 @@
-"""What is handed out: the learners' notebooks, the solved ones for instructors, and sources for those who use nbgrader."""
+"""Writes what an instructor hands out: learners' notebooks, solved ones, and sources for those who use nbgrader."""
 
 import hashlib
 import json
@@ -15,11 +15,12 @@ NBGRADER_CONFIG = Path(__file__).with_name("nbgrader_config.py")  # runs in nbgr
 
 
 def release(names: Sequence[str], out: Path) -> list[Path]:
-    """Writes, for these chapters (all by default), into a folder:
+    """Writes what is handed out for these chapters (all by default) into a folder, and returns the paths.
 
-    release/: the learners' notebooks with the outputs of everything but answers and checks; solved/: the instructors' ones, not
-    executed; nbgrader/: a course folder for `nbgrader generate_assignment`, both versions in one by marks; and manifest.json,
-    with points and the sha256 of each released notebook. Raises CourseError when a stored notebook is older than its source.
+    release/: the learners' notebooks with their outputs, except those of answers and checks. solved/: the instructors'
+    notebooks, not executed. nbgrader/: a course folder for `nbgrader generate_assignment`; its notebooks hold both versions,
+    separated by solution marks. manifest.json: points, and the sha256 of each released notebook. Raises CourseError when a
+    stored notebook is older than its source.
     """
     import nbformat
 
@@ -28,6 +29,7 @@ def release(names: Sequence[str], out: Path) -> list[Path]:
         nb = read_notebook(chapter)
         if [cell.source for cell in nb.cells] != [cell.source for cell in build(chapter).cells]:
             raise CourseError(f"{chapter.notebook.name} is older than its source: run `fewshot-lab build {chapter.id}` first.")
+        # A stored check says that the exercise is still to do; a student should meet a cell that has not run yet.
         for cell in nb.cells:
             if cell.cell_type == "code" and "nbgrader" in cell.metadata:
                 cell.outputs, cell.execution_count = [], None

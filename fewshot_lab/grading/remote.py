@@ -1,4 +1,4 @@
-"""An answer that lives in the sandbox, as a function here: arguments go in as bytes, results come back as bytes."""
+"""Makes an answer in the sandbox callable here: arguments go in as bytes, results come back as bytes."""
 
 import math
 import time
@@ -16,12 +16,18 @@ class OwnImplementation(RemoteEnded):
 
 
 class RemoteFunction(RemoteAnswer):
-    """The function `name` of a child. It behaves like the function itself where a check can tell:
+    """The function `name` of a child, which behaves like a local function in everything that a check looks at.
 
-    changes of its arguments are made to the caller's arguments, a generator that it drew from has moved on, torch's global
-    generator too, and a gradient flows through it to every argument that asks for one (once: it has no second derivative).
-    A call may take `seconds`, all calls end at `deadline`, a time of time.monotonic().
-    Raises NotImplementedError for a blank body, RemoteError, OwnImplementation, or Ended when the child is no more.
+    Changes to its arguments reach the caller's arguments, generators that it draws from move on, torch's global one included,
+    and gradients flow through it to every argument that requires one (first derivatives only).
+    Calling it raises NotImplementedError for a blank body, RemoteError for an error of the answer, OwnImplementation for the
+    course's code, and Ended when the child has ended.
+
+    Args:
+        child: the child that has run the cells.
+        name: the function's name in them.
+        seconds: how long a call may take.
+        deadline: when all calls end, as a time of time.monotonic().
     """
 
     def __init__(self, child: Child, name: str, seconds: float = CALL_SECONDS, deadline: float = math.inf):
@@ -29,7 +35,7 @@ class RemoteFunction(RemoteAnswer):
 
     def __call__(self, *arguments):
         if any(isinstance(a, torch.Tensor) and a.requires_grad for a in arguments):
-            holder = []
+            holder = []  # autograd passes tensors on, nothing else; a result of another type comes back in here
             result = _Through.apply(self, holder, *arguments)
             return result if isinstance(result, torch.Tensor) else holder[0]
         return self._ask(arguments)["value"]
@@ -47,7 +53,7 @@ class RemoteFunction(RemoteAnswer):
             for ours, theirs in zip(arguments, after, strict=True):
                 _take_over(ours, theirs)
         if answer.get("drew") is True:
-            torch.rand(1)
+            torch.rand(1)  # any draw will do: a check only asks whether the global generator has moved
         answer.setdefault("value", None)
         return answer
 
@@ -71,7 +77,10 @@ class RemoteFunction(RemoteAnswer):
 
 
 class _Through(torch.autograd.Function):
-    """One call whose backward asks the sandbox for the product of the answer's gradient with what flows in."""
+    """A call to the sandbox as an autograd function: backward asks the child for the vector-Jacobian product.
+
+    The child keeps no graph between two orders, so backward sends the arguments again and the answer is computed a second time.
+    """
 
     @staticmethod
     def forward(ctx, function: RemoteFunction, holder: list, *arguments):
@@ -88,19 +97,20 @@ class _Through(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, towards):
-        found = ctx.function._ask(ctx.given, towards)["gradients"]
-        gradients = iter(found if isinstance(found, list) else [])
+        reply = ctx.function._ask(ctx.given, towards)["gradients"]
+        gradients = iter(reply if isinstance(reply, list) else [])
         wanted = [isinstance(a, torch.Tensor) and a.requires_grad for a in ctx.given]
-        passed = [_fitting(next(gradients, None), a) if want else None for want, a in zip(wanted, ctx.given, strict=True)]
-        return None, None, *passed
+        checked = [_fitting(next(gradients, None), a) if want else None for want, a in zip(wanted, ctx.given, strict=True)]
+        return None, None, *checked  # none for the two arguments of forward that are not the answer's
 
 
 def _fitting(gradient, argument):
+    """A gradient if it has its argument's shape, else None: autograd would stop with an error that is not the learner's."""
     return gradient if isinstance(gradient, torch.Tensor) and gradient.shape == argument.shape else None
 
 
 def _take_over(ours, theirs) -> None:
-    """Makes an argument what it is after the call."""
+    """Gives an argument the value that it has after the call: in place, as the function itself would have changed it."""
     if isinstance(ours, torch.Generator) and isinstance(theirs, torch.Generator):
         ours.set_state(theirs.get_state())
     elif isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor) and ours.shape == theirs.shape:

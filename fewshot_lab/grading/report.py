@@ -1,4 +1,4 @@
-"""Everything that a grading leaves in its folder, written again whenever a mark has changed."""
+"""Writes everything that a grading leaves in its folder; run again whenever a mark has changed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,8 +13,10 @@ from .pages import feedback_page, file_name, marking_page, summary_page
 
 
 def write_report(graded: Sequence[Graded], out: Path) -> tuple[list[Path], list[str]]:
-    """Writes tables, feedback/<student>.html, summary.html, alike.csv and, when there are written answers, by_hand.csv and
-    by_hand.html; the marks that by_hand.csv holds already count. Returns the paths and remarks about rows left aside.
+    """Writes the tables and pages of a grading; returns their paths, and remarks about rows of by_hand.csv that were ignored.
+
+    They are grades.csv and the other tables, feedback/<student>.html, summary.html, alike.csv and, when there are written
+    answers, by_hand.csv and by_hand.html. The marks that by_hand.csv already holds count.
     """
     out = Path(out)
     graded, remarks = by_hand.merged(graded, out)
@@ -31,6 +33,7 @@ def write_report(graded: Sequence[Graded], out: Path) -> tuple[list[Path], list[
     pages |= {f"feedback/{file_name(student)}": feedback_page(student, theirs) for student, theirs in of_student.items()}
     pages["summary.html"] = summary_page(graded, groups, remarks)
     for name, text in pages.items():
+        # A name or an answer may hold half a surrogate pair, which UTF-8 cannot write.
         write_atomically(out / name, text.encode("utf-8", "replace"))
     feedback = out / "feedback"
     return [*written, *(out / name for name in pages if not name.startswith("feedback/")), feedback], remarks

@@ -1,4 +1,4 @@
-"""What executed notebooks say about themselves: the check results in their outputs, as reported by the learner."""
+"""Lists the check results in the outputs of executed notebooks, as reported by the learner; nothing is run."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ SOURCE = "as reported by the learner"
 
 
 def reported(submissions: Path) -> list[list[str]]:
-    """One row of HEAD for each exercise whose check is in the outputs of a notebook in this folder; its last result counts.
+    """A row (columns: HEAD) for each exercise with a check result in a notebook of this folder; its last result counts.
 
     Anyone can write anything into a notebook's outputs: these are no grades.
     """

@@ -1,4 +1,7 @@
-"""The sandbox as the grader sees it: a template process, and children of it in which submissions run."""
+"""The sandbox as the grader sees it: a template process, and its forked children, in which submissions run.
+
+Loading torch takes seconds and forking takes milliseconds, so the template loads everything once and stays.
+"""
 
 import contextlib
 import functools
@@ -23,8 +26,9 @@ from .inside import confine, wire
 HERE = Path(__file__).parent / "inside"
 MODULES = {name: HERE / name for name in ("worker.py", "confine.py", "wire.py")}
 MODULES |= {"inspectors.py": Path(inspectors.__file__)}
-INSIDE = "/sandbox"
+INSIDE = "/sandbox"  # where the worker's modules are in the sandbox; nothing else of the package is there
 START_SECONDS = 120
+# What Python needs of the system. Nothing of /etc but what the linker reads: no users, no keys, no host names.
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
 for _thing in inspectors.THINGS:
     wire.thing(_thing)
@@ -41,7 +45,7 @@ class Limits:
 
 
 class Ended(RemoteEnded):
-    """The child ended, was too slow, or said what makes no sense. `why`: "ended", "timeout" or "nonsense"."""
+    """The child ended, was too slow, or sent what is no answer. `why`: "ended", "timeout" or "nonsense"."""
 
     def __init__(self, why: str):
         super().__init__(why)
@@ -55,9 +59,9 @@ class Child:
         self._line, self._control = line, control
 
     def ask(self, order: dict, seconds: float) -> dict:
-        """Raises Ended when no answer comes within `seconds`, or none that is one."""
+        """The child's answer to an order; raises Ended when none comes within `seconds`, or when it is no valid message."""
         try:
-            stream = _Whole(self._line, time.monotonic() + seconds)
+            stream = _DeadlineStream(self._line, time.monotonic() + seconds)
             wire.send(stream, order)
             answer = wire.receive(stream)
         except TimeoutError as error:
@@ -66,6 +70,7 @@ class Child:
             raise Ended("ended") from error
         except wire.WireError as error:
             raise Ended("nonsense") from error
+        # Hostile code can write to this line too, so not even the shape of an answer can be taken for granted.
         if not isinstance(answer, dict) or not isinstance(answer.get("status"), str):
             raise Ended("nonsense")
         return answer
@@ -74,8 +79,10 @@ class Child:
         """Ends the child if it still runs; returns {"exit", "stopped", "memory", "cpu_seconds", "output", "output_bytes"}."""
         self._line.close()
         try:
+            # A well-behaved child ends by itself once its line is closed. One that does not is killed by its supervisor,
+            # which sees our end of `control` close for writing and then has 30 seconds to send its report.
             self._control.settimeout(0.3)
-            report = self._read()  # a child whose line is closed ends by itself
+            report = self._read()
             if not report:
                 self._control.shutdown(socket.SHUT_WR)
                 self._control.settimeout(30)
@@ -96,8 +103,11 @@ class Child:
         return b"".join(parts)
 
 
-class _Whole:
-    """A socket as a stream whose every read and write ends at one deadline, however slowly the bytes come."""
+class _DeadlineStream:
+    """A socket stream with one deadline for all reads and writes.
+
+    A timeout for each read would not do: a child that sends a byte now and then could keep the grader waiting for ever.
+    """
 
     def __init__(self, line: socket.socket, deadline: float):
         self._line, self._deadline = line, deadline
@@ -121,7 +131,13 @@ class _Whole:
 
 
 class Sandbox:
-    """A template process with torch loaded, shut in by `means`; `child()` forks from it in milliseconds. A context manager."""
+    """A confined template process with torch loaded; `child()` forks from it in milliseconds. A context manager.
+
+    Args:
+        means: how it is confined, as `means()` returns it, or "none".
+        limits: what each child may use.
+        slot: with root, the children run as user 64000 + slot, since Linux counts processes by user, not by sandbox.
+    """
 
     def __init__(self, means: str, limits: Limits, slot: int = 0):
         self.means, self.limits, self.slot = means, limits, slot
@@ -129,7 +145,7 @@ class Sandbox:
         self._start()
 
     def child(self) -> Child:
-        """A new child; starts the template again when it died. Raises CourseError when the sandbox cannot be made."""
+        """A new child; restarts the template if it has died. Raises CourseError when the sandbox cannot be made."""
         ours, theirs = socket.socketpair()
         our_control, their_control = socket.socketpair()
         job = {"slot": self.slot, "limits": vars(self.limits), "confined": self.means != "none"}
@@ -137,6 +153,7 @@ class Sandbox:
             if self._process.poll() is not None:
                 self._start()
             socket.send_fds(self._jobs, [json.dumps(job).encode()], [theirs.fileno(), their_control.fileno()])
+        # The child has its own copies. If we kept ours open, we would never see the line end when the child dies.
         theirs.close()
         their_control.close()
         return Child(ours, our_control)
@@ -165,29 +182,34 @@ class Sandbox:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=_environment(self.means),
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C at the terminal reaches the grader only
         )
         theirs.close()
         self._jobs = ours
         ours.settimeout(START_SECONDS)
         try:
-            said = ours.recv(16)
+            greeting = ours.recv(16)
         except TimeoutError:
-            said = b""
+            greeting = b""
         ours.settimeout(None)
-        if said != b"ready\n":
+        if greeting != b"ready\n":
             self._process.kill()
             words = self._process.stderr.read().decode(errors="replace").strip().splitlines()
             raise CourseError(f"The sandbox ({self.means}) does not start: {(words or ['it gave no reason'])[-1]}")
+        # Someone must read what it writes, or the pipe fills up and the template stops.
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
 
 
 @functools.cache
 def means() -> str | None:
-    """How submissions are shut in on this machine: "bubblewrap", "namespaces", or None when neither works. Each is tried."""
+    """How submissions are confined on this machine: "bubblewrap", "namespaces", or None when neither works.
+
+    Each is tried for real, by a probe that makes the namespaces and mounts of a child: that a program is installed says little,
+    since containers and some distributions forbid user namespaces.
+    """
     if not sys.platform.startswith("linux"):
         return None
-    for name in ("bubblewrap", "namespaces"):
+    for name in ("bubblewrap", "namespaces"):  # the program that many eyes have reviewed first, our own mounts second
         if name == "namespaces" or shutil.which("bwrap"):
             ours, theirs = socket.socketpair()
             command = _command(name, theirs.fileno(), "probe")
@@ -195,37 +217,41 @@ def means() -> str | None:
                 subprocess.run(
                     command, pass_fds=[theirs.fileno()], env=_environment(name), capture_output=True, timeout=START_SECONDS
                 )
-                theirs.close()
+                theirs.close()  # otherwise recv would wait for ever after a probe that wrote nothing
                 if ours.recv(16) == b"ready\n":
                     return name
     return None
 
 
 def _python_paths() -> list[str]:
-    """The folders that this Python needs: its installation, the virtual environment, and what else is on its path."""
+    """The folders that this Python needs: its installation, the virtual environment and the package folders on its path."""
     paths = {sys.base_prefix, sys.prefix, *(p for p in sys.path if p.endswith(("site-packages", "dist-packages")))}
     return sorted(p for p in paths if os.path.isdir(p) and not p.startswith("/usr/"))
 
 
 def _hidden() -> list[str]:
-    """The course's own package where it is installed as files among the libraries: an empty folder stands in its place."""
+    """The course's own package, if it is installed among the libraries that the sandbox sees: an empty folder covers it.
+
+    It holds the reference solutions, which no submission may read.
+    """
     site = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *sys.path}
     package = str(HERE.parent)
     return [package] if str(HERE.parent.parent) in site and any(package.startswith(p + "/") for p in _python_paths()) else []
 
 
 def _environment(means: str) -> dict[str, str]:
+    # Nothing else of the grader's environment goes in: it may hold keys, and its PYTHON* variables would change the worker.
     keep = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
     scratch = confine.SCRATCH if means != "none" else tempfile.gettempdir()
     return {"PATH": "/usr/bin:/bin", "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8", **keep}
 
 
 def _command(means: str, line: int, task: str = "main") -> list[str]:
-    """The command that runs the worker's `task` inside of the sandbox, with `line` as its line to us."""
-    python = [sys.executable, "-I", "-B"]
+    """The command that runs the worker's `task` in the sandbox; `line` is the descriptor of its line to the grader."""
+    python = [sys.executable, "-I", "-B"]  # no user site, no PYTHON* variables; no .pyc files into read-only folders
     if means == "none":
-        folder = {path.parent for path in MODULES.values()}
-        code = f"import sys; sys.path[:0] = {sorted(map(str, folder))!r}; import worker; worker.{task}({line})"
+        folders = {path.parent for path in MODULES.values()}
+        code = f"import sys; sys.path[:0] = {sorted(map(str, folders))!r}; import worker; worker.{task}({line})"
         return [*python, "-c", code]
     code = f"import sys; sys.path.insert(0, {INSIDE!r}); import worker; worker.{task}({line})"
     if means == "namespaces":
@@ -236,7 +262,7 @@ def _command(means: str, line: int, task: str = "main") -> list[str]:
     arguments = ["bwrap", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if os.getuid():
         arguments += ["--unshare-user"]
-    else:  # root's own rights, but for becoming another user, end here
+    else:  # root keeps only the rights to become another user and to end that user's processes
         arguments += [word for right in ("SETUID", "SETGID", "KILL") for word in ("--cap-add", f"CAP_{right}")]
     arguments += ["--die-with-parent", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
     arguments += ["--perms", "755", "--dir", "/tmp", "--perms", "1777", "--tmpfs", confine.SCRATCH]
@@ -254,4 +280,5 @@ def _command(means: str, line: int, task: str = "main") -> list[str]:
         arguments += ["--tmpfs", path]
     for name, path in MODULES.items():
         arguments += ["--ro-bind", str(path), f"{INSIDE}/{name}"]
+    # Last, since bubblewrap obeys its arguments in order: the root must be writable while the folders above are made.
     return [*arguments, "--remount-ro", "/", "--", *python, "-c", code]

@@ -1,4 +1,8 @@
-"""What was handed in: notebooks in a folder, a folder for every student, or a learning platform's zip. All of it untrusted."""
+"""Reads what was handed in: notebooks in a folder, a folder for every student, or a learning platform's zip.
+
+All of it is untrusted: names, paths, sizes and contents. What cannot be read becomes a Submission with a `problem`, never an
+error, so that one bad file does not stop the grading of the others.
+"""
 
 import json
 import os
@@ -13,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from ..errors import CourseError
 from .assignment import assignment, by_grade_id
 
-LARGEST_NOTEBOOK = 30 * 2**20
-LARGEST_ARCHIVE = 4 * 2**30
-LARGEST_ANSWER = 100_000
+LARGEST_NOTEBOOK = 30 * 2**20  # bytes
+LARGEST_ARCHIVE = 4 * 2**30  # bytes, unpacked
+LARGEST_ANSWER = 100_000  # characters
 _PLATFORM = (
     re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file_?.*$"),  # Moodle's folders
     re.compile(r"^(?P<name>[^_\W]+)_(?:LATE_)?(?P<id>\d+)_\d+_.*$"),  # Canvas's files
@@ -41,22 +45,23 @@ class Submission:
 def collect(place: Path) -> list[Submission]:
     """Every submission under a folder or in a zip, by chapter and student; of several by one student the last one counts.
 
-    Students of one name whom the platform tells apart by a number have it in their names.
+    Where the platform numbers its students, those who share a name get the number behind it.
     Links, paths that lead out, and archives that unpack to more than 4 GiB are refused. Raises CourseError when `place` is not
     there, is not readable, or holds no notebook.
     """
-    found: dict[tuple[str, str, str], Submission] = {}
+    submissions: dict[tuple[str, str, str], Submission] = {}
     for path, content, problem in notebooks(place):
-        made = _submission(path, content, problem)
-        key = (made.chapter, made.student, made.ident)
-        if earlier := found.get(key):
-            made = replace(made, notes=(*made.notes, f"{earlier.path} was handed in too; this one counts"))
-        found[key] = made
-    if not found:
+        submission = _submission(path, content, problem)
+        key = (submission.chapter, submission.student, submission.ident)
+        if earlier := submissions.get(key):
+            notes = (*submission.notes, f"{earlier.path} was handed in too; this one counts")
+            submission = replace(submission, notes=notes)
+        submissions[key] = submission
+    if not submissions:
         raise CourseError(f"There is no notebook (*.ipynb) in {place}.")
-    people = Counter(student for student, _ in {key[1:] for key in found})
-    named = (found[key] for key in sorted(found))
-    return [replace(one, student=f"{one.student} ({one.ident})") if people[one.student] > 1 else one for one in named]
+    namesakes = Counter(student for student, _ in {key[1:] for key in submissions})
+    ordered = (submissions[key] for key in sorted(submissions))
+    return [replace(one, student=f"{one.student} ({one.ident})") if namesakes[one.student] > 1 else one for one in ordered]
 
 
 def notebooks(place: Path) -> Iterator[tuple[str, bytes, str]]:
@@ -68,7 +73,7 @@ def notebooks(place: Path) -> Iterator[tuple[str, bytes, str]]:
 
 
 def identify(path: str, cells: list[dict]) -> tuple[str, str, str]:
-    """The student, the platform's number of the student, and the chapter ("" when it cannot be told)."""
+    """The student, the platform's number for the student, and the chapter ("" when nothing says which one it is)."""
     ids = [grade_id for cell in cells if isinstance(grade_id := _grade_id(cell), str)]
     chapter = _chapter(path, ids)
     return *_student(path, chapter), chapter
@@ -76,14 +81,15 @@ def identify(path: str, cells: list[dict]) -> tuple[str, str, str]:
 
 def read_notebook(content: bytes) -> list[dict]:
     """The cells of a notebook as dictionaries with "cell_type", "source" and "metadata"; raises ValueError with the reason."""
+    # Plain JSON: nbformat would refuse a whole notebook for a detail that the grader never reads.
     try:
         tree = json.loads(content)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: lists nested thousands deep
         raise ValueError(f"the file is no JSON ({str(error)[:100]})") from error
     cells = tree.get("cells") if isinstance(tree, dict) else None
     if not isinstance(cells, list):
         raise ValueError("the file is no notebook of format 4: it has no list of cells")
-    read = []
+    usable = []
     for cell in cells:
         if not isinstance(cell, dict):
             continue
@@ -92,19 +98,20 @@ def read_notebook(content: bytes) -> list[dict]:
             source = "".join(part for part in source if isinstance(part, str))
         if isinstance(source, str):
             metadata = metadata if isinstance(metadata, dict) else {}
-            read.append({"cell_type": cell.get("cell_type"), "source": source, "metadata": metadata, "raw": cell})
-    return read
+            usable.append({"cell_type": cell.get("cell_type"), "source": source, "metadata": metadata, "raw": cell})
+    return usable
 
 
 def _from_folder(folder: Path) -> Iterator[tuple[str, bytes, str]]:
     for parent, folders, names in os.walk(folder, followlinks=False):
+        # Assigned in place: os.walk goes on with this list, and a sorted one gives the same "last submission" everywhere.
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         for name in sorted(names):
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()
             if name.startswith(".") or not name.lower().endswith(".ipynb"):
                 continue
-            state = path.lstat()
+            state = path.lstat()  # not stat, which follows links: one could point at any file of the grader
             if not stat.S_ISREG(state.st_mode):
                 yield inside, b"", "it is a link or no plain file, and was not opened"
             elif state.st_size > LARGEST_NOTEBOOK:
@@ -119,11 +126,14 @@ def _from_folder(folder: Path) -> Iterator[tuple[str, bytes, str]]:
 def _from_zip(archive: Path) -> Iterator[tuple[str, bytes, str]]:
     try:
         with zipfile.ZipFile(archive) as opened:
+            # Sums and names come from the archive's own index, which may lie: _unzipped limits what is really read.
             entries = [entry for entry in opened.infolist() if not entry.is_dir()]
             if (total := sum(entry.file_size for entry in entries)) > LARGEST_ARCHIVE:
                 most = LARGEST_ARCHIVE / 2**30
                 raise CourseError(f"{archive} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
             for entry in sorted(entries, key=lambda entry: entry.filename):
+                # Some Windows programs write backslashes. Nothing is unpacked to disk, but a path that leads out is a sign of
+                # tampering, and a person who unpacks the archive by hand should hear of it.
                 parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
                 aside = any(part.startswith((".", "__MACOSX")) for part in parts if part != "..")
                 if aside or not entry.filename.lower().endswith(".ipynb"):
@@ -131,9 +141,9 @@ def _from_zip(archive: Path) -> Iterator[tuple[str, bytes, str]]:
                 inside = "/".join(part for part in parts if part not in ("/", ".."))
                 if ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
                     yield inside, b"", "its path leads out of the archive, it was not opened"
-                elif stat.S_ISLNK(entry.external_attr >> 16):
+                elif stat.S_ISLNK(entry.external_attr >> 16):  # the upper half holds the Unix mode
                     yield inside, b"", "it is a link and was not followed"
-                elif entry.flag_bits & 1:
+                elif entry.flag_bits & 1:  # bit 0: a password is needed
                     yield inside, b"", "it is encrypted"
                 else:
                     yield inside, *_unzipped(opened, entry)
@@ -142,7 +152,7 @@ def _from_zip(archive: Path) -> Iterator[tuple[str, bytes, str]]:
 
 
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[bytes, str]:
-    """The content, read only as far as a notebook may be long, whatever the archive says about its size."""
+    """The content and problem of an entry; reads one byte more than the limit at most, whatever size the archive claims."""
     too_large = f"it has more than {LARGEST_NOTEBOOK / 2**20:.0f} MB"
     try:
         with archive.open(entry) as member:
@@ -169,12 +179,12 @@ def _submission(path: str, content: bytes, problem: str) -> Submission:
 
 
 def _grade_id(cell: dict):
-    marks = cell["metadata"].get("nbgrader")
-    return marks.get("grade_id") if isinstance(marks, dict) else None
+    metadata = cell["metadata"].get("nbgrader")
+    return metadata.get("grade_id") if isinstance(metadata, dict) else None
 
 
 def _chapter(path: str, ids: list[str]) -> str:
-    """By its answer cells, whatever the file is called; else by a name that begins with the chapter's number."""
+    """The chapter to which most answer cells belong, whatever the file is called; else the one whose number its name holds."""
     votes = Counter(by_grade_id()[grade_id] for grade_id in ids if grade_id in by_grade_id())
     if votes:
         return votes.most_common(1)[0][0]
@@ -183,7 +193,7 @@ def _chapter(path: str, ids: list[str]) -> str:
 
 
 def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], list[str]]:
-    """The answer cells by grade id; of several with one id the first that was changed counts. Other cells are left aside."""
+    """The answers by grade id, and notes about them; of several cells with one id the first that was changed counts."""
     task, answers, notes = assignment(chapter), {}, []
     kinds = {question.grade_id: question.cell_type for question in task.questions}
     for cell in cells:
@@ -194,6 +204,7 @@ def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], list[str]
         if len(source) > LARGEST_ANSWER:
             notes.append(f"the answer {grade_id} has {len(source):,} characters and was left aside")
             continue
+        # A learner who copies an answer cell copies its metadata: the untouched twin must not replace the answer.
         if grade_id in answers:
             notes.append(f"there are several answer cells {grade_id}; the first one that was changed counts")
             if answers[grade_id].strip() != task.stubs[grade_id].strip():
@@ -219,5 +230,5 @@ def _student(path: str, chapter: str) -> tuple[str, str]:
 
 
 def tidy(name: str) -> str:
-    """A name without what could disturb a page or a table: control characters, changes of direction; 120 characters at most."""
+    """A name of at most 120 characters without those that could garble a page or table: control characters, text direction."""
     return re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", "", name).strip()[:120] or "unnamed"

@@ -1,4 +1,7 @@
-"""Shutting a process in, by Linux's own means: namespaces, mounts, limits. Stands alone: it runs before anything is loaded."""
+"""Confines a process by Linux's own means: namespaces, mounts, limits. Imports nothing of ours, since it runs first.
+
+The order matters everywhere: each step gives up a right that the steps before it needed.
+"""
 
 import contextlib
 import ctypes
@@ -12,7 +15,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH, _NO_NEW_PRIVILEGES, _DIE_WITH_PARENT = 2, 38, 1
-NOBODY = 64000  # with root, each slot of the sandbox runs under a number of its own from here on
+NOBODY = 64000  # with root, slot n of the sandbox runs as the user with this number + n
 SCRATCH = "/scratch"  # home, working folder and temporary folder in one
 
 
@@ -23,7 +26,7 @@ def _checked(result: int, what: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Gives this process namespaces of its own (the pid namespace: to its next child)."""
+    """Gives this process namespaces of its own; a pid namespace begins with its next child."""
     _checked(_libc.unshare(flags), "unshare")
 
 
@@ -35,12 +38,12 @@ def mount(source: str, target: str, kind: str | None, flags: int = 0, options: s
 
 
 def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
-    """What bubblewrap does, where it is not there: goes on as the first process of new namespaces, in a root directory that
-    holds these paths only, read-only. The calling process waits for it, and ends with it.
+    """Does bubblewrap's work where it is missing: continues in new namespaces, in a root directory that holds only these paths.
 
-    read_only: {path inside: path outside}. As root the mounts are made with root's rights, so that every file can be reached,
-    otherwise inside a user namespace.
+    It returns in a child, the first process of the new pid namespace; the calling process waits for the child and ends with it.
+    read_only: {path inside: path outside}. hidden: folders inside that an empty one covers.
     """
+    # Root keeps its rights while it mounts, to reach every file; anyone else needs a user namespace in order to mount at all.
     user, group = os.getuid(), os.getgid()
     unshare(NEWNS | NEWIPC | NEWUTS | NEWNET | NEWPID | (NEWUSER if user else 0))
     if user:
@@ -48,9 +51,10 @@ def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
     if child := os.fork():
         os._exit(abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
     die_with_parent()
-    mount("none", "/", None, _RECURSIVE | _PRIVATE)
+    mount("none", "/", None, _RECURSIVE | _PRIVATE)  # first: otherwise all mounts below would appear on the machine itself
+    # The new root is built on a folder that exists and whose content nobody needs: the mount covers it.
     outsides = tuple(read_only.values())
-    root = next(place for place in ("/mnt", "/media", "/srv", "/tmp") if os.path.isdir(place) and not _holds(place, outsides))
+    root = next(path for path in ("/mnt", "/media", "/srv", "/tmp") if os.path.isdir(path) and not _holds(path, outsides))
     mount("tmpfs", root, "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=755")
     for inside, outside in read_only.items():
         target = Path(root + inside)
@@ -72,11 +76,12 @@ def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
         Path(root, name).mkdir(parents=True, exist_ok=True)
     mount("proc", f"{root}/proc", "proc", _NO_SUID | _NO_DEVICES)
     mount("tmpfs", root + SCRATCH, "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=1777")
+    # pivot_root rather than chroot: afterwards the old root can be unmounted, and there is nothing left to escape to.
     _checked(_libc.syscall(_pivot_root(), root.encode(), f"{root}/old".encode()), "pivot_root")
     os.chdir("/")
     _checked(_libc.umount2(b"/old", _DETACH), "umount")
     os.rmdir("/old")
-    mount("none", "/", None, _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)
+    mount("none", "/", None, _REMOUNT | _BIND | _READ_ONLY | _NO_SUID | _NO_DEVICES)  # last: the steps above write into it
 
 
 def _holds(folder: str, paths) -> bool:
@@ -84,7 +89,7 @@ def _holds(folder: str, paths) -> bool:
 
 
 def _read_only(target: str) -> None:
-    """Read-only; inside a user namespace the flags that the mount had must be given again, so they are tried in turn."""
+    """Makes a mount read-only. A user namespace may not drop flags that the mount had, so they are tried in turn."""
     for kept in (0, _NO_SUID, _NO_SUID | _NO_DEVICES, _NO_DEVICES, _NO_SUID | _NO_DEVICES | 1024):
         try:
             return mount("none", target, None, _REMOUNT | _BIND | _READ_ONLY | kept)
@@ -98,15 +103,15 @@ def _pivot_root() -> int:
 
 
 def _map_ids(user: int, group: int) -> None:
-    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/setgroups").write_text("deny")  # the kernel asks for this before it takes gid_map from a plain user
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
 def leave_rights(slot: int) -> None:
-    """With root: becomes user 64000 + slot. Then user, mount, network and pid namespaces of its own (fork afterwards)."""
+    """Becomes user 64000 + slot if this is root, then enters user, mount, network and pid namespaces (fork afterwards)."""
     if os.getuid() == 0:
-        os.setgroups([])
+        os.setgroups([])  # groups before the user: afterwards there is no right to change them
         os.setresgid(*[NOBODY + slot] * 3)
         os.setresuid(*[NOBODY + slot] * 3)
         _libc.prctl(4, 1, 0, 0, 0)  # dumpable again, or /proc/self belongs to root
@@ -116,7 +121,10 @@ def leave_rights(slot: int) -> None:
 
 
 def private_folders(disk: int) -> None:
-    """Empty folders of `disk` bytes to write into, this pid namespace's own /proc (else an empty one), and no rights."""
+    """Mounts empty folders of `disk` bytes to write into and this pid namespace's own /proc, then drops all rights.
+
+    Call it in the first process of the pid namespace. An empty folder covers /proc where the kernel does not allow a new one.
+    """
     mount("none", "/", None, _RECURSIVE | _PRIVATE)
     for folder in (SCRATCH, "/tmp", "/dev/shm"):
         if os.path.isdir(folder) and not _holds(folder, sys.path):  # an installation under /tmp stays, read-only
@@ -125,6 +133,7 @@ def private_folders(disk: int) -> None:
         mount("proc", "/proc", "proc", _NO_SUID | _NO_DEVICES)
     except OSError:
         mount("tmpfs", "/proc", "tmpfs", _READ_ONLY, "size=4k")
+    # No further user namespaces: a new one would give back all the rights that are dropped below.
     with contextlib.suppress(OSError):
         Path("/proc/sys/user/max_user_namespaces").write_text("0")
     header, nothing = struct.pack("<Ii", 0x20080522, 0), bytes(24)
@@ -132,15 +141,23 @@ def private_folders(disk: int) -> None:
 
 
 def limit(loaded: int, memory: int, seconds: int, disk: int, processes: int | None) -> None:
-    """Limits from here on: address space (beyond the `loaded` bytes), CPU time, size of a file, number of processes."""
+    """Limits what this process may use from now on; nothing can raise the limits again.
+
+    Args:
+        loaded: bytes of address space that are in use already (torch's libraries) and do not count.
+        memory: bytes of address space beyond those.
+        seconds: of CPU time.
+        disk: bytes of a single file.
+        processes: how many the user may have, threads included; None for no limit.
+    """
     resource.setrlimit(resource.RLIMIT_AS, [loaded + memory] * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 2))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 2))  # a signal that can be caught, 2 s later one that cannot
     resource.setrlimit(resource.RLIMIT_FSIZE, (disk, disk))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     if processes is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)  # no program may bring rights back, as sudo and its like do
 
 
 def die_with_parent() -> None:
@@ -148,5 +165,5 @@ def die_with_parent() -> None:
 
 
 def address_space() -> int:
-    """The bytes of address space that this process has."""
+    """How many bytes of address space this process uses."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -1,7 +1,8 @@
-"""Values as plain bytes, never pickles: what the grader and the sandbox say to each other. Stands alone: both sides load it.
+"""The messages between grader and sandbox: values as plain bytes, never pickles, which run code when they are loaded.
 
 A message is a frame: 4 bytes n, n bytes of JSON, then the raw bytes of its arrays. In the JSON a tensor is {"t": "float32",
-"shape": [2, 3], "at": 0, ...}; lists, tuples, dictionaries, generators and the registered things have a mark of their own.
+"shape": [2, 3], "at": 0, ...}; lists, tuples, dictionaries, generators and the registered things have a tag of their own.
+Both sides load this file, so it imports nothing of ours.
 """
 
 import json
@@ -10,8 +11,8 @@ import struct
 import numpy as np
 import torch
 
-LARGEST_FRAME = 64 * 2**20
-DEEPEST = 20
+LARGEST_FRAME = 64 * 2**20  # a hostile answer must not fill the grader's memory
+DEEPEST = 20  # nor exhaust its stack
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16)
@@ -20,17 +21,17 @@ _THINGS: dict[str, type] = {}
 
 
 class WireError(Exception):
-    """A value that cannot travel, or bytes that are no message."""
+    """A value cannot be sent, or the bytes received are no message."""
 
 
 def thing(cls: type) -> type:
-    """Registers a dataclass whose instances may travel: by its name and its fields."""
+    """Registers a dataclass whose instances may be sent, by its name and its fields."""
     _THINGS[cls.__name__] = cls
     return cls
 
 
 def pack(value) -> bytes:
-    """One frame; raises WireError for a value of a type that does not travel, or one over 64 MiB."""
+    """A value as one frame; raises WireError for a type that cannot be sent and for more than 64 MiB."""
     blobs: list[bytes] = []
     tree = json.dumps(_encode(value, blobs, 0)).encode()
     frame = b"".join([struct.pack("!II", len(tree), sum(map(len, blobs))), tree, *blobs])
@@ -40,12 +41,12 @@ def pack(value) -> bytes:
 
 
 def unpack(tree: bytes, blobs: bytes):
-    """The value of a frame's two parts; raises WireError when they are not what `pack` makes."""
+    """The value in the two parts of a frame; raises WireError for anything that `pack` does not produce."""
     try:
         return _decode(json.loads(tree), memoryview(blobs), 0)
     except WireError:
         raise
-    except Exception as error:
+    except Exception as error:  # any damage: a missing key, a wrong type, bytes that are no JSON
         raise WireError(f"no message ({type(error).__name__}: {error})") from error
 
 
@@ -57,6 +58,7 @@ def send(stream, value) -> None:
 
 def receive(stream):
     """Reads one frame; raises EOFError when the stream ends, WireError for a frame that is too large or no message."""
+    # The sizes are checked before anything is read: the announcement alone could ask for 8 GiB.
     sizes = _exactly(stream, 8)
     tree, blobs = struct.unpack("!II", sizes)
     if tree + blobs > LARGEST_FRAME:
@@ -78,7 +80,7 @@ def _exactly(stream, count: int) -> bytes:
 def _encode(value, blobs: list[bytes], depth: int):
     if depth > DEEPEST:
         raise WireError(f"the value is nested more than {DEEPEST} deep")
-    kind = type(value)
+    kind = type(value)  # not isinstance: a subclass of int or str could bring methods of its own
     if value is None or kind in (bool, int, float, str):
         return value
     if isinstance(value, torch.Tensor):
@@ -104,10 +106,12 @@ def _encode(value, blobs: list[bytes], depth: int):
 
 
 def _array(tag: str, tensor: torch.Tensor, blobs: list[bytes]) -> dict:
+    # The base class's methods: a subclass that an answer returns could override its own.
     plain = torch.Tensor.detach(tensor).cpu().contiguous().as_subclass(torch.Tensor)
     name = str(plain.dtype).removeprefix("torch.")
     if name not in _DTYPES:
         raise WireError(f"a tensor of type {name} does not travel")
+    # NumPy has no bfloat16, so its bits travel as int16.
     data = (plain.view(torch.int16) if plain.dtype == torch.bfloat16 else plain).numpy().tobytes()
     entry = {tag: name, "shape": list(plain.shape), "at": sum(map(len, blobs)), "bytes": len(data)}
     if tensor.requires_grad:
@@ -148,6 +152,7 @@ def _decode(tree, blobs: memoryview, depth: int):
 
 
 def _from_array(tag: str, tree: dict, blobs: memoryview):
+    # Every number here comes from the other side: all are checked against the bytes that are there before any is used.
     shape, start, size = tree["shape"], tree["at"], tree["bytes"]
     if not all(isinstance(n, int) and n >= 0 for n in [*shape, start, size]) or start + size > len(blobs) or len(shape) > 16:
         raise WireError("an array that is not there")
@@ -158,6 +163,7 @@ def _from_array(tag: str, tree: dict, blobs: memoryview):
     if count * dtype.itemsize != size:
         raise WireError("an array whose shape and size differ")
     stored = torch.int16 if dtype == torch.bfloat16 else dtype
+    # bytearray makes a copy that may be written to; frombuffer refuses an empty one.
     flat = torch.frombuffer(bytearray(blobs[start : start + size]), dtype=stored) if size else torch.empty(0, dtype=stored)
     tensor = (flat.view(torch.bfloat16) if dtype == torch.bfloat16 else flat).reshape(shape)
     if tag == "a":

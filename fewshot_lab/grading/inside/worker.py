@@ -1,12 +1,17 @@
-"""Runs inside the sandbox: a process that has torch loaded and forks one child for every submission. Stands alone.
+"""Runs inside the sandbox: a template process with torch loaded, which forks one child for every submission.
 
 The template reads jobs from a Unix socket: {"slot", "limits", "confined"} with two descriptors. The first is the child's line
 to the grader; the second tells the supervisor to end it (by closing) and takes its report. The child executes the cells that it
-is sent and then answers calls. Nothing that it says is believed: the grader compares what it returns.
+is sent and then answers calls. The grader trusts nothing that it sends, and compares the results itself.
+
+Template -> supervisor (one for each submission, runs no hostile code) -> child (runs the cells). This file imports nothing of
+the package, which is not in the sandbox.
 """
 
 import os
 
+# Before the imports: these libraries read their number of threads when they are loaded. One, since a process with threads
+# cannot be forked safely, and as many sandboxes as cores run at a time.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")
 
 import contextlib  # noqa: E402
@@ -24,8 +29,8 @@ import warnings  # noqa: E402
 
 import confine  # noqa: E402
 
-OUTPUT_KEPT = 20_000
-SUPERVISOR_SECONDS = 3600
+OUTPUT_KEPT = 20_000  # bytes of what a child prints
+SUPERVISOR_SECONDS = 3600  # ends children whose grader was killed and closed nothing
 
 
 def main(line: int) -> None:
@@ -40,21 +45,21 @@ def main(line: int) -> None:
             return
         job = json.loads(message)
         if os.fork() == 0:
-            jobs.close()
+            jobs.close()  # what runs below must not be able to start jobs
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             code = 1
             try:
                 _supervise(job, *descriptors, wire)
                 code = 0
             finally:
-                os._exit(code)
+                os._exit(code)  # not sys.exit: the template's code behind this loop must never run in a child
         for descriptor in descriptors:
             os.close(descriptor)
 
 
 def probe(line: int) -> None:
-    """Says whether a child can be shut in here; loads nothing."""
-    said = b"ready\n"
+    """Writes to the descriptor `line` whether a child can be confined here: the steps of a real one, with nothing loaded."""
+    outcome = b"ready\n"
     try:
         confine.leave_rights(0)
         if (child := os.fork()) == 0:
@@ -67,14 +72,14 @@ def probe(line: int) -> None:
             finally:
                 os._exit(code)
         if os.waitpid(child, 0)[1]:
-            said = b"refused\n"
+            outcome = b"refused\n"
     except OSError:
-        said = b"refused\n"
-    os.write(line, said)
+        outcome = b"refused\n"
+    os.write(line, outcome)
 
 
 def _load():
-    """Everything slow is imported here, once."""
+    """Imports everything slow, once: the children get it by the fork."""
     import math  # noqa: F401
 
     import inspectors
@@ -90,7 +95,8 @@ def _load():
 
     torch.set_num_threads(1)
     inspectors.small_tokenizer()
-    torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2)).sum()  # what torch looks up once about the machine
+    # On its first call torch looks the machine over: done here, no child has to.
+    torch.nn.functional.linear(torch.ones(2, 2), torch.ones(2, 2)).sum()
     for thing in inspectors.THINGS:
         wire.thing(thing)
     sys.meta_path.insert(0, _NoCourse())
@@ -98,7 +104,13 @@ def _load():
 
 
 def _supervise(job: dict, line: int, control: int, wire) -> None:
-    """Starts the child, ends it when told to or when its time is over, and reports how it ended and what it printed."""
+    """Starts the child, kills it on request or when its time is over, and reports how it ended and what it printed.
+
+    The order of the confinement: (1) the supervisor leaves root's rights and makes the namespaces, since a pid namespace begins
+    with the next fork; (2) the child, its first process, mounts its private folders, which needs the rights that the user
+    namespace gave, and drops these rights; (3) the limits come last, so that they bind the submission and not the setup;
+    (4) only then does a submission's code run.
+    """
     limits = job["limits"]
     confine.die_with_parent()
     out, into = os.pipe()
@@ -115,11 +127,12 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
             confine.die_with_parent()
             os.setsid()  # a signal to its process group reaches nobody else
             os.close(out)
-            os.close(control)
+            os.close(control)  # the report is the supervisor's: a child that could write it could invent it
             loaded = confine.address_space()
             if job["confined"]:
                 confine.private_folders(limits["disk"])
             os.chdir(confine.SCRATCH if job["confined"] else os.environ["TMPDIR"])
+            # Without a sandbox the child is the grader's own user, whose other programs would count too.
             processes = limits["processes"] if job["confined"] else None
             confine.limit(loaded, limits["memory"], limits["cpu_seconds"], limits["disk"], processes)
             _child(line, into, wire)
@@ -139,6 +152,7 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
 
 def _watch(child: int, out: int, control: int) -> dict:
     """Waits for the child's end; kills it when the grader closes its end of `control`, or after an hour."""
+    # The output is read all the time, though only its beginning is kept: a full pipe would stop the child.
     kept, total, stopped = b"", 0, False
     ended, readable = os.pidfd_open(child), [out, control]
     deadline = time.monotonic() + SUPERVISOR_SECONDS
@@ -154,7 +168,7 @@ def _watch(child: int, out: int, control: int) -> dict:
             os.kill(child, signal.SIGKILL)
             stopped, readable = True, [d for d in readable if d != control]
             deadline = float("inf")
-        if ended in ready and out not in ready:
+        if ended in ready and out not in ready:  # what it printed just before its end still counts
             break
     _, status, usage = os.wait4(child, 0)
     return {
@@ -172,7 +186,11 @@ class _OwnImplementation(Exception):
 
 
 class _Absent:
-    """What every name of the course's package is in here: cells may pass it around, an answer that uses it is told."""
+    """Takes the place of everything in the course's package: cells may pass it around, but an answer that uses it is caught.
+
+    A chapter's cells import and call the package, so that must not fail; the answer to an exercise must not call it, or the
+    course's own solution would earn the marks. `answering` tells the two apart.
+    """
 
     answering = False
 
@@ -185,6 +203,7 @@ class _Absent:
         return _Absent(f"{self._name}.{name}")
 
     def __call__(self, *arguments, **names):
+        # Always the learner's own function: this is where the notebook would offer the course's.
         if self._name.endswith(".yours_or_ours") and len(arguments) == 1:
             return arguments[0]
         if _Absent.answering:
@@ -198,7 +217,7 @@ class _Absent:
 
 
 class _NoCourse(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """The package is not in the sandbox; importing it gives names without content, so that a chapter's imports do not stop."""
+    """Makes imports of the package, which is not in the sandbox, succeed with names without content (`_Absent`)."""
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] != "fewshot_lab":
@@ -216,6 +235,7 @@ class _NoCourse(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def _child(line: int, out: int, wire) -> None:
+    # The child keeps 0 to 3 (empty input, output twice, the line) and no descriptor of the template or supervisor.
     nothing = os.open(os.devnull, os.O_RDONLY)
     for target, source in ((0, nothing), (1, out), (2, out)):
         os.dup2(source, target)
@@ -242,12 +262,12 @@ def _shell():
     settings.InteractiveShell.colors = "nocolor"
     warnings.simplefilter("ignore")
     shell = InteractiveShell(config=settings)
-    InteractiveShell._instance = shell
+    InteractiveShell._instance = shell  # what get_ipython() in a cell returns
     return shell
 
 
 def _obey(order: dict, shell, wire) -> bytes:
-    """What is sent back for an order, packed; an answer that cannot be packed is told to be of a wrong type."""
+    """The packed reply to an order; a result that cannot be packed is reported as being of a wrong type."""
     if "cell" in order:
         return wire.pack(_run_cell(order["cell"], shell))
     function = shell.user_ns.get(order["name"])
@@ -258,16 +278,16 @@ def _obey(order: dict, shell, wire) -> bytes:
         with warnings.catch_warnings():
             return wire.pack(_call(function, order))
     except NotImplementedError:
-        told = {"status": "not attempted"}
+        reply = {"status": "not attempted"}
     except _OwnImplementation as error:
-        told = {"status": "own", "words": str(error)}
+        reply = {"status": "own", "words": str(error)}
     except wire.WireError as error:
-        told = {"status": "type", "words": str(error)}
+        reply = {"status": "type", "words": str(error)}
     except BaseException as error:  # also SystemExit and KeyboardInterrupt: the answer raised them
-        told = _raised(error)
+        reply = _raised(error)
     finally:
         _Absent.answering = False
-    return wire.pack(told)
+    return wire.pack(reply)
 
 
 def _run_cell(source: str, shell) -> dict:
@@ -277,7 +297,7 @@ def _run_cell(source: str, shell) -> dict:
 
 
 def _raised(error: BaseException) -> dict:
-    return {"status": "raised", "kind": type(error).__name__, "words": _words(error), **_place(error)}
+    return {"status": "raised", "kind": type(error).__name__, "words": _words(error), **_line_in_cell(error)}
 
 
 def _call(function, order: dict) -> dict:
@@ -288,10 +308,11 @@ def _call(function, order: dict) -> dict:
     before = torch.get_rng_state()
     if observer := order.get("observe"):
         return {"status": "value", "value": getattr(inspectors, observer)(function, *arguments)}
-    torch.set_grad_enabled(True)
+    torch.set_grad_enabled(True)  # an earlier answer or cell may have switched it off
     result = function(*arguments)
     towards = order.get("towards")
     gradients = None if towards is None else _gradients(result, arguments, towards)
+    # A check watches the grader's global generator; this process has its own, so the reply says whether it moved.
     drew = not torch.equal(before, torch.get_rng_state())
     return {"status": "value", "value": result, "arguments": arguments, "gradients": gradients, "drew": drew}
 
@@ -308,12 +329,12 @@ def _gradients(result, arguments, towards):
 def _words(error: BaseException) -> str:
     try:
         return str(error)[:2000]
-    except Exception:
+    except Exception:  # an answer may raise an exception of its own, with any __str__
         return "(its text cannot be read)"
 
 
-def _place(error: BaseException) -> dict:
-    """Line number and text of the last line in a cell that the error passed."""
+def _line_in_cell(error: BaseException) -> dict:
+    """The number and text of the outermost line in a cell that the error passed through; {} when there is none."""
     try:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "ipykernel" in f.filename or "<ipython" in f.filename]
         return {"line": frames[0].lineno, "text": (frames[0].line or "")[:200]} if frames else {}
