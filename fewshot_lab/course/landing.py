@@ -25,7 +25,7 @@ from .progress import DONE, GO_ON, START, Progress, following, last_in_words, pr
 from .work import make_copies, opened, outdated
 
 # The page asks this often for news while it is visible. Checks run in kernels, other processes that share only a file with the
-# server, so nothing could tell the page when one has passed; a request is one small file read.
+# server, so no event could reach the page when one passes; a request costs the server a few small files to read.
 POLL_SECONDS = 4
 COOKIE = "fewshot-lab-language"
 WORDS = {

@@ -1,4 +1,4 @@
-"""Executes chapters, the course's or a learner's copies, one after another and keeps a record that survives an interruption."""
+"""Executes chapters (the course's or a learner's copies) one after another; the record survives an interruption."""
 
 import hashlib
 import json
@@ -52,6 +52,7 @@ def run(
         mine: executes the learner's copies in work/, with the answers in them, where there are some.
     """
     folder = Path(out).expanduser().resolve() if out else latest_run() if resume else None
+    # Resuming takes everything that is not given from the old record, so that `run --resume` alone repeats the same request.
     before = read_run(folder / FILE) if resume else Run()
     request = before.request
     parameters = request.get("parameters", {}) | dict(parameters)
@@ -63,12 +64,13 @@ def run(
     chosen = choose(list(names) or requested)
     if mine := mine or request.get("mine", False):
         chosen = [replace(chapter, notebook=opened(chapter)) for chapter in chosen]
+    # All input is checked here, for every chapter: a misspelt parameter must not show after an hour.
     settings = {chapter.id: with_given(chapter, read_notebook(chapter), parameters.items()) for chapter in chosen}
     used_device, machine = _describe(device) if device == "cpu" else _describe_elsewhere(device)
     for setting in settings.values():
         setting |= {name: value for name, value in (("PROFILE", profile), ("DEVICE", used_device)) if name in setting}
 
-    requested = sorted({*requested, *settings})
+    requested = sorted({*requested, *settings})  # resuming some chapters must not forget that the others were asked for
     folder = _prepare(folder, resume)
     record = Run(
         profile=profile,
@@ -88,7 +90,7 @@ def run(
 
 
 def _describe(name: str) -> tuple[str, str]:
-    """The device that a name stands for, and its description in English, the language of records."""
+    """The device that a name means, and its description in English, the language of records."""
     device = choose_device(name)
     words = describe_device(device)
     return device, getattr(words, "english", words)
@@ -108,8 +110,11 @@ def _choice(name: str, parameters: dict, option: str | None, request: dict, defa
 
 
 def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: Run, folder: Path) -> int:
+    """Runs the chosen chapters that the record does not have yet, and saves it after each; returns the exit status."""
+    # A chapter is done when it ended well with the same identity: a changed cell, parameter or device makes it run again.
     done = {chapter.id: chapter.identity for chapter in record.chapters if chapter.status == "ok"}
     to_run = [chapter for chapter in chosen if done.get(chapter.id) != _identity(chapter, settings[chapter.id], record)]
+    # Dropped before they run: after an interruption no outdated result of theirs may be left in the record.
     record.chapters = [entry for entry in record.chapters if entry.id not in {chapter.id for chapter in to_run}]
     _save(record, folder, chosen)
     environment = kernel_environment(record.profile, record.device, folder)
@@ -131,7 +136,7 @@ def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: Run, fold
 
 def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_cell: Callable[[int, int], None]) -> ChapterRun:
     began = time.monotonic()
-    identity = _identity(chapter, setting, record)
+    identity = _identity(chapter, setting, record)  # before it runs: the notebook may be edited while it is executed
     nb, error = execute_with_parameters(chapter.notebook, setting, on_cell)
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
@@ -162,7 +167,7 @@ def _as_files(nb) -> tuple[str, str]:
 
 
 def _identity(chapter: Chapter, setting: dict, record: Run) -> dict:
-    """What a chapter's results depend on: settings, and the sha256 of its cells' types and texts (not of their outputs)."""
+    """What a chapter's results depend on: its settings, and the sha256 of its cells' types and texts, without outputs."""
     cells = [[cell.cell_type, cell.source] for cell in read_notebook(chapter).cells]
     identity = {
         "profile": record.profile,
@@ -179,12 +184,13 @@ def _save(record: Run, folder: Path, chosen: list[Chapter], running: bool = True
     ended = {entry.id for entry in record.chapters}
     titles = [f"{chapter.id} {chapter.title}" for chapter in chosen if chapter.id not in ended]
     unfinished = [(title, "waiting" if number or not running else "running") for number, title in enumerate(titles)]
+    # The record first: the page is made from it, and can be made again.
     write_atomically(folder / FILE, record.as_text())
     write_atomically(folder / "index.html", page(record, unfinished))
 
 
 def _prepare(folder: Path | None, resume: bool) -> Path:
-    """Makes the folder of the run; without a given one runs/<time>, and runs/latest pointing at it."""
+    """Makes the folder of the run; if none is given, runs/<time>, with runs/latest pointing at it."""
     given = folder is not None
     runs = folder.parent if given else course_root() / "runs"
     folder = folder or runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

@@ -1,4 +1,4 @@
-"""The course as a web site that needs no server and no network: the executed chapters, search, the package's reference.
+"""Builds the course as a web site that needs no server and no network: executed chapters, search, package reference.
 
 Sphinx builds it, with MyST-NB for the notebooks, as docs/conf.py says; both come with the extra `site`.
 """
@@ -20,20 +20,21 @@ from .chapters import chapters, course_root
 def build_site(out: Path) -> Path:
     """Builds the site from notebooks/*.ipynb and docs/ into a folder and returns its index.html.
 
-    Raises CourseError when Sphinx is not installed, or when it fails, with its last words.
+    Raises CourseError when Sphinx is not installed, and when it fails, with the end of its output.
     """
     needed = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
     if missing := [name for name in needed if not find_spec(name)]:
         raise CourseError(f"The site needs {', '.join(missing)}: pip install 'fewshot-lab[site]'")
+    # Sphinx wants all pages under one folder; copies in a temporary one leave the repository as it is.
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
         _write_sources(sources)
         command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees"]
         command += ["-c", str(course_root() / "docs"), str(sources), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise CourseError(f"The site could not be built: {done.stderr.strip()[-1500:]}")
-    shutil.rmtree(Path(out) / "_sources", ignore_errors=True)
+        process = subprocess.run(command, capture_output=True, text=True)
+        if process.returncode:
+            raise CourseError(f"The site could not be built: {process.stderr.strip()[-1500:]}")
+    shutil.rmtree(Path(out) / "_sources", ignore_errors=True)  # Sphinx's copies of the pages' sources, which nothing links to
     return Path(out) / "index.html"
 
 
@@ -47,6 +48,7 @@ def _write_sources(folder: Path) -> None:
             raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
         shutil.copy(chapter.notebook, folder / "chapters")
     readme = (root / "README.md").read_text(encoding="utf-8")
+    # README's links are those of the repository; on the site its page is in another place.
     readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site
     pages = [*(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))), "CHANGELOG"]

@@ -1,6 +1,6 @@
-"""The tables in README and docs/ that follow from the chapters: `fewshot-lab tables --write` brings them up to date.
+"""Writes the tables in README and docs/ that follow from the chapters: `fewshot-lab tables --write` updates them.
 
-In a page a table stands between `<!-- NAME -->` and `<!-- /NAME -->`; docs/glossary.md is written as a whole.
+On a page a table is between `<!-- NAME -->` and `<!-- /NAME -->`; docs/glossary.md is written as a whole.
 """
 
 import re
@@ -18,9 +18,9 @@ _BLOCK = re.compile(r"(<!-- ([\w ]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
 
 def pages() -> dict[Path, str]:
-    """The pages that hold such tables, each with the text that it should have.
+    """The pages with such tables, each with the text that it should have.
 
-    Raises CourseError for a page that cannot be read, or that has a block of a name that is not known.
+    Raises CourseError for a page that cannot be read or has a block with an unknown name.
     """
     root = course_root()
     of_blocks = {path: _with_blocks(path) for path in (root / "README.md", root / "docs" / "instructors.md")}
@@ -28,7 +28,7 @@ def pages() -> dict[Path, str]:
 
 
 def outdated() -> dict[Path, str]:
-    """The pages whose tables do not say what the chapters say, each with the text that it should have."""
+    """The pages whose tables no longer agree with the chapters, each with the text that it should have."""
     return {path: text for path, text in pages().items() if _read(path) != text}
 
 
@@ -59,6 +59,7 @@ def _with_blocks(path: Path) -> str:
 
 def _graded(chapter: Chapter) -> list[tuple[str, float, bool]]:
     """The questions of a chapter as (name, points, whether a person marks it)."""
+    # In nbgrader's metadata a cell that is graded and is the solution too has no check: a person marks it.
     cells = [cell.metadata.get("nbgrader", {}) for cell in build(chapter).cells]
     return [(cell["grade_id"], cell["points"], cell["solution"]) for cell in cells if cell.get("grade")]
 
@@ -78,7 +79,7 @@ def _marked_by_hand(old: str) -> str:
 
 
 def _timetable(per_week: int) -> Callable[[str], str]:
-    """Writes a timetable. Its last column is the page's own: what stood there for these chapters stays."""
+    """A writer of a timetable. Its last column belongs to the page: what it says for the same chapters stays."""
 
     def write(old: str) -> str:
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in old.splitlines() if line.startswith("|")]

@@ -1,4 +1,4 @@
-"""A learner's own copies of the chapters, in work/ beside notebooks/: made once, never overwritten, unknown to git.
+"""A learner's own copies of the chapters, in work/ beside notebooks/: made once, never overwritten, ignored by git.
 
 The clone itself stays as it came, so that `git pull` has nothing to merge. A copy's metadata say which text it was made from;
 when the course has a newer one, `renew` takes it and puts the learner's answers into it.
@@ -19,12 +19,12 @@ _KEY = "fewshot_lab"  # in a copy's metadata: {"text": sha256 of the chapter's t
 
 
 def copy_of(chapter: Chapter) -> Path:
-    """Where the learner's copy of a chapter is or will be."""
+    """The path of the learner's copy of a chapter, which may not exist yet."""
     return chapter.notebook.parents[1] / "work" / chapter.notebook.name
 
 
 def opened(chapter: Chapter) -> Path:
-    """The notebook that a learner opens: the copy, or the course's own where there is no copy."""
+    """The notebook that a learner opens: the copy, or the course's own if there is no copy."""
     return copy_of(chapter) if copy_of(chapter).exists() else chapter.notebook
 
 
@@ -35,7 +35,7 @@ def make_copies() -> list[Path]:
 
 
 def outdated() -> list[Chapter]:
-    """The chapters whose text in the course is not the one that the learner's copy was made from."""
+    """The chapters whose text in the course is no longer the one that the learner's copy was made from."""
     both = [chapter for chapter in chapters() if chapter.notebook.exists() and copy_of(chapter).exists()]
     made_from = {chapter: _read(copy_of(chapter))["metadata"].get(_KEY) for chapter in both}
     # A notebook that a person put there was made from no text that we know: it is left alone.
@@ -43,10 +43,10 @@ def outdated() -> list[Chapter]:
 
 
 def renew(names: Sequence[str] = ()) -> list[tuple[Path, Path, list[str]]]:
-    """Replaces the outdated copies of these chapters (all by default) by the course's text with the learner's answers in it.
+    """Brings the outdated copies of these chapters (all by default) to the course's text, with the learner's answers in it.
 
-    An answer is what a learner changed in the cell of an exercise or of a question in words. The old copies are kept in
-    work/before/<time>/. Returns (copy, old copy, names of the answers that have no cell any more) for each.
+    An answer is a changed cell of an exercise or of a question in words. The old copies are kept in work/before/<time>/.
+    Returns (copy, old copy, names of the answers that no longer have a cell) for each.
     """
     asked, now = {chapter.id for chapter in choose(tuple(names))}, datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     return [_renewed(chapter, now) for chapter in outdated() if chapter.id in asked]
@@ -55,18 +55,18 @@ def renew(names: Sequence[str] = ()) -> list[tuple[Path, Path, list[str]]]:
 def _renewed(chapter: Chapter, now: str) -> tuple[Path, Path, list[str]]:
     copy = copy_of(chapter)
     old, new = _read(copy), _read(chapter.notebook)
-    made_from = _made_from(new)  # before the answers come in: they are no text of the course
+    made_from = _made_from(new)  # before the answers are put in, which are not the course's text
     blank, cells = old["metadata"][_KEY]["answers"], _answer_cells(new)
     answers = {name: it for name, it in _answer_cells(old).items() if _is_answer(it, cells.get(name), blank.get(name))}
     for name in answers.keys() & cells.keys():
         cells[name]["source"] = answers[name]["source"]
-    kept = copy.parent / "before" / now / copy.name
-    write_atomically(kept, copy.read_bytes())
-    return _write(new, copy, made_from), kept, [name for name in answers if name not in cells]
+    backup = copy.parent / "before" / now / copy.name
+    write_atomically(backup, copy.read_bytes())  # first: a failure after this line loses nothing
+    return _write(new, copy, made_from), backup, [name for name in answers if name not in cells]
 
 
 def _is_answer(old: dict, new: dict | None, blank: str | None) -> bool:
-    """Whether a learner changed a cell: it is not what was copied, or it was answered in notebooks/ before it was copied."""
+    """Whether a cell holds an answer: it differs from what was copied, or was answered in notebooks/ before that."""
     return _sha256([old]) != blank or (new is not None and _has_stub(new) and not _has_stub(old))
 
 
@@ -75,7 +75,7 @@ def _has_stub(cell: dict) -> bool:
 
 
 def _read(path: Path) -> dict:
-    """A notebook as plain JSON: nbformat would take a second for all of them, and the page of chapters asks each time."""
+    """A notebook as plain JSON: nbformat takes a second for all of them, and the page of chapters reads them each time."""
     try:
         nb = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(nb["cells"], list) and isinstance(nb["metadata"], dict):
