@@ -39,7 +39,7 @@ _WRONG_ON_OTHERS = later("The function is right on the cases that you can see, b
 
 
 class _NotAttempted(Exception):
-    """The body is still blank: it raises NotImplementedError."""
+    """The body of the function is still blank: it raises NotImplementedError."""
 
 
 class CheckFailed(AssertionError):
@@ -49,12 +49,12 @@ class CheckFailed(AssertionError):
 class RemoteAnswer:
     """A learner's function that runs in another process, which has its own time limit.
 
-    Calling it raises RemoteError for an error of the answer, with a text for the learner, and RemoteEnded when the process
-    has ended.
+    Calling it raises RemoteError, with a text for the learner, for an error of the answer, and RemoteEnded when the process has
+    ended.
     """
 
     def observe(self, inspector: str):
-        """What the inspector of that name saw of the function in its process."""
+        """What the inspector with this name reports about the function, run in the function's process."""
         raise NotImplementedError
 
 
@@ -63,7 +63,7 @@ class RemoteEnded(Exception):
 
 
 class RemoteError(Exception):
-    """A remote answer raised an error or returned what cannot be sent back; the text is for the learner."""
+    """A remote answer raised an error, or returned a value that cannot be sent back; the text is for the learner."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class _Failure:
 
 
 def check(function: Callable) -> Feedback:
-    """Checks a function that a learner wrote; the exercise is found by the function's name.
+    """Checks a learner's function against the exercise with the same name.
 
-    Returns a Feedback that a notebook shows in colour; it holds `status` ("passed", "failed", "not attempted"), `message`
-    and `mistake`. In a notebook that a person works in, the attempt is noted in the progress kept on this machine. Never raises
-    for a wrong answer; raises CourseError when no exercise has that name.
+    Returns a Feedback, which a notebook shows in colour; it holds `status` ("passed", "failed", "not attempted"), `message` and
+    `mistake`. In a learner's own notebook the attempt also counts for the progress kept on this machine. Raises nothing for a
+    wrong answer, and CourseError when no exercise has that name.
     """
     feedback = _checked(function)
     attempts.note(feedback.exercise.name, feedback.status)
@@ -93,10 +93,16 @@ def check(function: Callable) -> Feedback:
 def examine(
     task: Exercise, function: Callable, generator: torch.Generator, fresh: int = FRESH_CASES, hidden: bool = False
 ) -> Feedback:
-    """Runs a function on the exercise's public cases, on `fresh` random ones drawn by `generator`, and against its properties.
+    """Runs a function on an exercise's public cases, on fresh random cases and against its properties.
 
-    hidden: the right results of the random cases are not shown. The function may be a `RemoteAnswer`; a RemoteEnded that it
-    raises is not caught.
+    A RemoteEnded that the function raises is not caught.
+
+    Args:
+        task: the exercise.
+        function: the learner's function, or a `RemoteAnswer`.
+        generator: draws the random cases.
+        fresh: how many random cases there are.
+        hidden: whether the correct results of the random cases stay hidden.
     """
     cases = list(task.cases) + [task.fresh(generator) for _ in range(fresh if task.fresh else 0)]
     try:
@@ -105,6 +111,7 @@ def examine(
         if failures:
             shown = [f for f in failures if not hidden or any(f.arguments is case for case in task.cases)]
             return _failed(task, cases, results, failures, shown)
+        # Only when all cases agree: a property's message would distract from a plain wrong result.
         violations = [_violation(prop, function, generator) for prop in task.properties]
     except _NotAttempted:
         words = say("Write the body of the function, run its cell, then run this one again.")
@@ -137,22 +144,23 @@ def _checked(function: Callable) -> Feedback:
     if not callable(function):
         raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
     task = get_exercise(getattr(function, "__name__", repr(function)))
+    # A new seed for every check, so that nobody can fit an answer to the cases of the last one.
     return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
 
 def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:
     """The function's result on its own copy of the arguments, and what went wrong in the call, if anything."""
-    given = copy.deepcopy(arguments)
+    copied = copy.deepcopy(arguments)
     try:
         with _guarded(function):
-            result = function(*given)
+            result = function(*copied)
     except NotImplementedError as error:
         raise _NotAttempted from error
     except RemoteEnded:
         raise
     except Exception as error:
         return None, Difference("exception", _explain(error))
-    if any(difference(after, before, 0.0) for after, before in zip(given, arguments, strict=True)):
+    if any(difference(after, before, 0.0) for after, before in zip(copied, arguments, strict=True)):
         words = say("Your function changes its input. Work on a copy: begin with `x = x.clone()`.")
         return result, Difference("in place", words)
     return result, None
@@ -190,7 +198,7 @@ def _failures(task: Exercise, cases: list[tuple], results: list):
 
 
 def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_Failure], shown: list[_Failure]) -> Feedback:
-    """`shown`: the failures whose right result may be shown; where there is none, the smallest failure without it."""
+    """The feedback on failures: the smallest one, with its correct result if it is among those that may be `shown`."""
     smallest = min(shown or failures, key=lambda failure: _size(failure.arguments))
     # A difference in value would give the hidden result away.
     problem = smallest.problem if shown or smallest.problem.kind != "value" else Difference("value", say(_WRONG_ON_OTHERS))
@@ -203,7 +211,7 @@ def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_F
 
 
 def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:
-    """Whether the learner's results equal those of this mistake on every case, the right ones included."""
+    """Whether the learner's results equal those of this mistake on every case, even where the mistake changes nothing."""
     for arguments, (got, problem) in zip(cases, results, strict=True):
         if problem and problem.kind == "exception":
             return False

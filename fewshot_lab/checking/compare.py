@@ -1,4 +1,4 @@
-"""Compares a learner's result with the reference's and says in plain words how they differ."""
+"""Compares a learner's result with the reference's result and says in plain words how they differ."""
 
 import math
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class Difference:
 
 def difference(got, expected, tolerance: float) -> Difference | None:
     """None when `got` equals `expected` (numbers within `tolerance`, absolute and relative), else what is wrong with it."""
+    # bool before Number: in Python True is a number too, and 1 is not accepted for it.
     if got is None and expected is not None:
         return Difference("missing", say("Your function returns nothing (None). Does its last line begin with `return`?"))
     if isinstance(expected, torch.Tensor):

@@ -22,7 +22,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Feedback:
-    """The outcome of a check: its status, a sentence, details, and the name of the typical mistake if one was recognised."""
+    """The outcome of a check: status, a sentence, details, and the name of the typical mistake if one was recognised."""
 
     exercise: Exercise
     status: CheckStatus
@@ -40,13 +40,13 @@ class Feedback:
         return f"{symbol} " + say("{title}: {word}.", title=say(self.exercise.title), word=say(word))
 
     def as_html(self) -> Markup:
-        """The box as HTML that is legible on light and dark pages; everything that a learner wrote is escaped."""
+        """The feedback as a box in HTML, legible on light and dark pages; everything that a learner wrote is escaped."""
         lines = Markup("").join(map(_line, self.details))
         content = Markup("<strong>{}</strong> {}{}").format(self._head(), self.message, lines)
         return box(content, colour=colour(self.status), role="status")
 
     def as_check(self) -> Check:
-        """What the cell's output keeps for the record of a run, in English whatever language is set."""
+        """The record of the check in the cell's output, in English whatever language is set."""
         return Check(self.exercise.name, self.status, english(self.message), self.mistake)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
@@ -54,14 +54,23 @@ class Feedback:
 
 
 def _line(text: str) -> Markup:
-    """A sentence as text, a table of inputs and outputs in columns."""
+    """A detail as HTML: a sentence as it is, a table of several lines in columns."""
     if "\n" not in text:
         return Markup("<div style='margin-top:.3em'>{}</div>").format(text)
     return Markup("<pre style='margin:.3em 0 0;white-space:pre-wrap;background:none'>{}</pre>").format(text)
 
 
 def describe(task: Exercise, arguments: tuple, expected, got, problem: Difference, expected_told: bool = True) -> list[str]:
-    """The smallest failing case as lines: input, expected (if it may be told), got and, for tensors, the difference."""
+    """The smallest failing case as lines: input, expected (unless hidden), got and, for tensors, the difference.
+
+    Args:
+        task: the exercise, whose reference names the arguments.
+        arguments: the input of the case.
+        expected: the correct result.
+        got: the learner's result.
+        problem: how they differ.
+        expected_told: whether the correct result may be shown.
+    """
     rows = dict(zip(inspect.signature(task.reference).parameters, arguments, strict=False))
     if expected_told:
         rows[say("expected")] = expected
@@ -76,12 +85,12 @@ def describe(task: Exercise, arguments: tuple, expected, got, problem: Differenc
 
 
 def _columns(text: str) -> int:
-    """How wide a text is in a table of even columns: Chinese characters take two."""
+    """The width of a text in columns: a Chinese character takes two."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def show(value, indent: int = 0) -> str:
-    """A value on few lines, those after the first indented: small tensors whole, large ones by shape and range."""
+    """A value as text: small tensors in full, large ones by shape and range; lines after the first are indented."""
     if isinstance(value, torch.Tensor):
         if value.numel() > 36:
             ends = {"low": value.min().item(), "high": value.max().item()}

@@ -1,4 +1,4 @@
-"""What a budget buys: what arms measured at a few numbers of labels cost, and the best of them within some minutes."""
+"""What a budget buys: the cost of measured arms, and the best arm and number of labels within a budget of minutes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class MeasuredArm:
     def at(self, labels: int) -> tuple[Estimate, float]:
         """Accuracy and seconds at a number of labels, interpolated linearly in log2(labels).
 
-        Raises ValueError outside of the measured range: nothing is known there.
+        Raises ValueError outside of the measured range, where nothing is known.
         """
         if not self.labels[0] <= labels <= self.labels[-1]:
             raise ValueError(f"Measured from {self.labels[0]} to {self.labels[-1]} labels, not at {labels}.")
@@ -35,7 +35,7 @@ class MeasuredArm:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an arm with a number of labels costs in minutes, the machine's share of them, and the accuracy that it reaches."""
+    """The cost of an arm with a number of labels in minutes, the machine's share of it, and the accuracy reached."""
 
     arm: str
     labels: int

@@ -1,4 +1,4 @@
-"""What the chapters of the course recorded: in the current run, else in the latest one, else in the stored notebooks."""
+"""Reads what the chapters recorded: in the current run, else in the latest one, else in the stored notebooks."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class ChapterRecord:
 
 
 def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[Verdict] = ()) -> list[ChapterRecord]:
-    """The records of all chapters in order, each from the best source that has it.
+    """The records of all chapters in order, each from the best source that has one.
 
     The sources, best first: the run that this notebook is a part of, the latest run (runs/latest beside the folder of
     notebooks), the stored notebooks. Raises CourseError for a source that cannot be read.
@@ -52,7 +52,7 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
 
 
 def of_run(run: Run, name: str = "a run") -> list[ChapterRecord]:
-    """The records of a run's chapters that ended well; `name` says in words which run it is."""
+    """The records of the chapters of a run that ended without an error; `name` says in words which run it is."""
     return [
         ChapterRecord(
             chapter.id,

@@ -53,7 +53,7 @@ def exchange_rate(shots: ArrayLike, baseline: ArrayLike, policy_shots: float, po
 
 
 def _equivalent_labels(labels: np.ndarray, curve: np.ndarray, here: float, reached: float) -> float:
-    """log2 of the labels at which the monotone curve reaches the target; on a flat part the point nearest to `here`."""
+    """The log2 of the labels at which the monotone curve reaches the target; on a flat part the point nearest to `here`."""
     monotone, target = _monotone_and_target(labels, curve, here, reached)
     if target > monotone[-1] + TOLERANCE:
         return float(labels[-1])

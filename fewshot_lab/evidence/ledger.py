@@ -19,9 +19,10 @@ _ORDER = (Outcome.SUPPORTED, Outcome.MIXED, Outcome.INCONCLUSIVE, Outcome.REFUTE
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows (claim, chapter, outcome, why), one for each chapter that tests a claim; shown as a table with links.
+    """The claims with their verdicts as rows (claim, chapter, outcome, why), shown as a table with links.
 
-    `sources` says where each chapter's verdicts come from, `notebooks` which file to open.
+    There is a row for each chapter that tests a claim. `sources` says where a chapter's verdicts come from, `notebooks` which
+    file to open.
     """
 
     rows: tuple[tuple[str, str, Outcome, str], ...]
@@ -112,5 +113,5 @@ def _shared(outcomes: list[Outcome]) -> Outcome:
 
 
 def _shown(outcome: Outcome) -> str:
-    """A badge, but only words where there is no verdict yet: that asks for no attention."""
+    """An outcome as a badge; as plain words where there is no verdict yet, which needs no attention."""
     return in_words(outcome) if outcome == Outcome.UNTESTED else as_badge(outcome)

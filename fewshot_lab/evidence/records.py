@@ -1,4 +1,4 @@
-"""The record format: what an output of a cell keeps of a result, a verdict or a check, and the reader of all three."""
+"""The record format: how a cell's output stores a result, a verdict or a check, and the reader of all three."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ CHECK = "application/vnd.fewshot-lab.check+json"
 
 
 class Outcome(StrEnum):
-    """What the evidence says about a claim; the last two are for claims that several chapters test."""
+    """What the evidence says about a claim. MIXED and UNTESTED are for the ledger, where several chapters test a claim."""
 
     SUPPORTED = later("supported")
     REFUTED = later("refuted")
@@ -60,7 +60,7 @@ class Result:
 
     @classmethod
     def from_json(cls, content: dict) -> "Result":
-        """The inverse of `as_json`; a number that is missing or damaged becomes NaN (n: 0), another value an empty text."""
+        """The inverse of `as_json`; a missing or damaged number becomes NaN (n becomes 0), any other value an empty text."""
         ends = content.get("ci95")
         low, high = map(_number, ends) if isinstance(ends, list) and len(ends) == 2 else (math.nan, math.nan)
         if math.isnan(low + high):  # half an interval is none
@@ -91,7 +91,7 @@ class Verdict:
 
     @classmethod
     def from_json(cls, content: dict) -> "Verdict":
-        """The inverse of `as_json`; raises ValueError for a word that is no Outcome."""
+        """The inverse of `as_json`; raises ValueError for an unknown outcome."""
         return cls(_name(content["claim"]), Outcome(content["verdict"]), _text(content.get("why")))
 
 
@@ -110,7 +110,7 @@ class Check:
 
     @classmethod
     def from_json(cls, content: dict) -> "Check":
-        """The inverse of `as_json`; raises ValueError for a word that is no CheckStatus."""
+        """The inverse of `as_json`; raises ValueError for an unknown status."""
         message, mistake = _text(content.get("message")), _text(content.get("mistake")) or None
         return cls(_name(content["exercise"]), CheckStatus(content["status"]), message, mistake)
 
@@ -130,9 +130,9 @@ class Records:
 
 
 def recorded(cells) -> Records:
-    """The records in the outputs of a notebook's cells, as nbformat or plain JSON; the last one of a name counts.
+    """The records in the outputs of a notebook's cells (nbformat or plain JSON); of several with one name the last counts.
 
-    The notebook may be damaged or hostile: what is no record is passed over, and nothing is raised for it.
+    The notebook may be damaged or hostile: anything that is no valid record is ignored, and raises nothing.
     """
     records = Records()
     for result in _read(cells, RESULT, Result.from_json):

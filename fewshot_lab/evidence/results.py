@@ -1,4 +1,4 @@
-"""`record`: the results of a cell, one line each for the reader and one JSON list for the record of the run."""
+"""`record`: stores the results of a cell, one line each for the reader and one JSON list for the run's record."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from .records import RESULT, Result
 
 
 class Results(tuple[Result, ...]):
-    """The results of one cell; the cell's output shows them a line each and carries all of them for the run's record."""
+    """The results of one cell; its output shows each on a line and holds all of them for the run's record."""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self))

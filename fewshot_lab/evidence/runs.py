@@ -1,4 +1,4 @@
-"""The record of a run, results.json: what became of each chapter, written and read in this one place."""
+"""The record of a run, results.json: the outcome of each chapter. Only this module writes and reads the format."""
 
 import json
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class ChapterRun:
         return [result for result in self.results.values() if result.headline]
 
     def as_json(self) -> dict:
-        """The entry in results.json. Names are keys there: a result's name and headline, a verdict's claim are not repeated."""
+        """The chapter's entry in results.json; names and claims are keys there, so results and verdicts do not repeat them."""
         content = {
             "id": self.id,
             "title": self.title,
@@ -69,7 +69,7 @@ class ChapterRun:
 
 @dataclass
 class Run:
-    """A run of chapters: where, when and with what it ran; `request` holds what was asked for, which a resumed run takes up."""
+    """A run of chapters: where, when and with which versions; `request` holds what was asked for, for resuming it."""
 
     profile: str = "unknown"
     device: str = ""
@@ -119,7 +119,7 @@ def read_run(path: Path) -> Run:
 
 
 def latest_in(runs: Path) -> Path:
-    """The folder of the latest run, which may not exist: runs/latest links to it or, without links, is a file with its name."""
+    """The folder of the latest run, which may not exist; runs/latest is a link to it, or a file with its name."""
     latest = runs / "latest"
     return runs / latest.read_text(encoding="utf-8").strip() if latest.is_file() else latest
 

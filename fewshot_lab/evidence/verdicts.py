@@ -1,4 +1,4 @@
-"""Verdicts: computed from estimates and their 95 % intervals, never typed."""
+"""Computes verdicts from estimates and their 95 % intervals; nobody types one."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Evidence:
 
     @property
     def verdict(self) -> Outcome:
-        """Supported when the whole interval lies on the side asked for, refuted when on the other, else inconclusive."""
+        """Supported if the whole interval is on the side asked for, refuted if on the other; else inconclusive."""
         # A bound leaves one end open: the true value may lie anywhere beyond the measured range.
         low = -math.inf if self.estimate.bound == "<=" else self.estimate.low
         high = math.inf if self.estimate.bound == ">=" else self.estimate.high
@@ -62,7 +62,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement(Verdict):
-    """A verdict as `verdict` gives it, with the claim's text and all the evidence: what the cell shows beside its record."""
+    """The verdict that `verdict` returns: the record, with the claim's text and the evidence, which the cell also shows."""
 
     text: str = ""
     evidence: tuple[Evidence, ...] = ()
@@ -106,7 +106,7 @@ def with_symbol(outcome: Outcome) -> str:
 
 
 def in_words(outcome: Outcome) -> str:
-    """An outcome in the reader's language; the records' English word follows where that is another one."""
+    """An outcome in the reader's language, followed by the English word of the records if that is different."""
     word = say(outcome)
     return word if word == outcome else f"{word} ({outcome})"
 

@@ -1,4 +1,4 @@
-"""Chapter 07's explorer: attack an image, and see the perturbation, the answer and the loss around the image."""
+"""Chapter 07's explorer: attack an image, and see the perturbation, the model's answer and the loss around the image."""
 
 import copy
 import functools
@@ -24,9 +24,10 @@ class AttackExplorer(Explorer):
     """An image, what PGD adds to it, the model's answer, and the loss along the gradient and a random direction."""
 
     def __init__(self, task: ImageTask, models: dict[str, nn.Module], *, epsilon: float = 0.05) -> None:
-        """models: networks by name, all for the task's classes; epsilon: where the slider stands at first."""
+        """models: networks by name, all for the task's classes; epsilon: the slider's first value."""
         self.task = task
-        self.models = {name: copy.deepcopy(model).cpu() for name, model in models.items()}  # the given ones stay where they are
+        # Copies: the caller's networks may be on a GPU, and stay there.
+        self.models = {name: copy.deepcopy(model).cpu() for name, model in models.items()}
         self._surface = functools.lru_cache(maxsize=64)(self._compute_surface)
         super().__init__(
             model=choice("model", list(models), help="Which network is attacked"),
@@ -39,7 +40,8 @@ class AttackExplorer(Explorer):
         )
 
     def _row(self) -> int:
-        """The chosen image's place: neighbours on the slider are far apart in the test set, so that all classes come soon."""
+        """The chosen image's row in the test set."""
+        # Neighbours on the slider are far apart in the test set, which may be sorted: so all classes come soon.
         return self["image"] * 37 % len(self.task.test_images)
 
     def _chosen(self) -> tuple[nn.Module, Tensor, Tensor, str, float]:
@@ -58,8 +60,8 @@ class AttackExplorer(Explorer):
         """The model's class and its confidence, such as "b (0.93)"."""
         model = self.models[self["model"]]
         with eval_without_weight_gradients(model), torch.no_grad():
-            sure, said = model(image).softmax(dim=1)[0].max(dim=0)
-        return f"{self.task.classes[said]} ({sure:.2f})"
+            confidence, label = model(image).softmax(dim=1)[0].max(dim=0)
+        return f"{self.task.classes[label]} ({confidence:.2f})"
 
     def surface(self) -> tuple[Tensor, Tensor]:
         """The loss (SIDE, SIDE) and where the model misclassifies; rows: random direction, columns: along the gradient."""
@@ -83,7 +85,7 @@ class AttackExplorer(Explorer):
         return loss.reshape(SIDE, SIDE), (logits.argmax(dim=1) != label).reshape(SIDE, SIDE)
 
     def numbers(self, image: Tensor, worst: Tensor) -> str:
-        """The attack in words: how far it went, what is read before and after."""
+        """The attack in words: the size of the perturbation, and the model's answers before and after."""
         delta = worst - image
         return say(
             "Before: {before}. After: {after}. Largest change of a pixel {largest:.3f}, length of the whole change "
@@ -111,9 +113,9 @@ class AttackExplorer(Explorer):
         edges = svg.lines(outline(wrong), colour=VERMILION, width=1.5)
         cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour=VERMILION, width=1)
         seen = {"low": loss.min().item(), "high": loss.max().item(), "share": wrong.float().mean().item()}
-        told = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misclassified", **seen)
+        summary = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misclassified", **seen)
         title = say("→ gradient, ↓ random direction")
-        picture = svg.panel(shade, side=230, label=told, title=title, over=edges + cross)
+        picture = svg.panel(shade, side=230, label=summary, title=title, over=edges + cross)
         about = say(
             "Loss around the image (the cross), up to {reach:g} ε away: black {low:.2g}, white {high:.2g}. The line encloses "
             "what the model misclassifies: {share:.0%} of the square.",
@@ -130,10 +132,10 @@ class AttackExplorer(Explorer):
         with style():
             figure, axes = new_figure(1, 4, size=(8.5, 2.6))
             titles = (f"read as {self.answer(image)}", f"perturbation × {factor:.3g}", f"read as {self.answer(worst)}")
-            for place, shown, title in zip(axes, (image, grey, worst), titles, strict=False):
-                place.imshow(shown[0, 0].numpy(), vmin=0, vmax=1)
-                place.set_title(title, fontsize=9)
-                place.axis("off")
+            for ax, shown, title in zip(axes, (image, grey, worst), titles, strict=False):
+                ax.imshow(shown[0, 0].numpy(), vmin=0, vmax=1)
+                ax.set_title(title, fontsize=9)
+                ax.axis("off")
             extent = (-REACH, REACH, REACH, -REACH)
             axes[3].imshow(loss.numpy(), extent=extent)
             if 0 < wrong.float().mean() < 1:
@@ -170,9 +172,9 @@ def amplified(delta: Tensor) -> tuple[float, Tensor]:
 
 def outline(wrong: Tensor) -> list[tuple]:
     """The border lines of the marked cells of a square grid, in coordinates 0..100: ((x, y), (x, y)) each."""
-    cell, found = 100 / len(wrong), []
+    cell, edges = 100 / len(wrong), []
     for i, j in (wrong[:, 1:] != wrong[:, :-1]).nonzero().tolist():
-        found.append((((j + 1) * cell, i * cell), ((j + 1) * cell, (i + 1) * cell)))
+        edges.append((((j + 1) * cell, i * cell), ((j + 1) * cell, (i + 1) * cell)))
     for i, j in (wrong[1:] != wrong[:-1]).nonzero().tolist():
-        found.append(((j * cell, (i + 1) * cell), ((j + 1) * cell, (i + 1) * cell)))
-    return found
+        edges.append(((j * cell, (i + 1) * cell), ((j + 1) * cell, (i + 1) * cell)))
+    return edges

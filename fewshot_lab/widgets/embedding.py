@@ -53,9 +53,9 @@ class EmbeddingExplorer(Explorer):
             svg.panel(self.images[i], side=72, label=say("Image of {label}", label=title), title=title)
             for i, title in titles.items()
         )
-        said = say("{share:.0%} of the nearest neighbours are of the same class.", share=self.agreement(name))
+        agreement = say("{share:.0%} of the nearest neighbours are of the same class.", share=self.agreement(name))
         these = say("The chosen image and its {count} nearest neighbours:", count=NEIGHBOURS)
-        beside = Markup("<div class='narrow'><p>{}</p>{}<p>{}</p></div>").format(these, panels, said)
+        beside = Markup("<div class='narrow'><p>{}</p>{}<p>{}</p></div>").format(these, panels, agreement)
         return side_by_side(drawn.format(label, Markup(letters + pictures)), beside)
 
     def _class(self, row: int) -> str:
@@ -70,7 +70,7 @@ class EmbeddingExplorer(Explorer):
         )
 
     def _picture(self, row: int, x: float, y: float) -> str:
-        """What catches the mouse at a point, and the image that it brings up; over all letters."""
+        """The area that reacts to the mouse at a point, and the image that it shows; drawn above all letters."""
         chosen = row == self["image"]
         ring = 'stroke="currentColor" stroke-width="0.6"' if chosen else ""
         return (
@@ -82,12 +82,12 @@ class EmbeddingExplorer(Explorer):
 
     def still(self) -> charts.Picture:
         shares = {name: self.agreement(name) for name in self.places}
-        told = ", ".join(f"{share:.0%} {name}" for name, share in shares.items())
+        listed = ", ".join(f"{share:.0%} {name}" for name, share in shares.items())
         return maps(
             {name: points * torch.tensor([1.0, -1.0]) for name, points in self.places.items()},
             self.labels,
             self.classes,
-            title=f"Nearest neighbours of the same class: {told}",
+            title=f"Nearest neighbours of the same class: {listed}",
             caption=say(
                 "A still of the explorer. Run the cell to point at a letter and see its image. Letters of one class lie "
                 "together where the features ignore place, slant and typeface. Two components show only a part of them."
@@ -95,7 +95,7 @@ class EmbeddingExplorer(Explorer):
             alt=say(
                 "Maps of {count} images by two principal components; nearest neighbours of the same class: {told}.",
                 count=len(self.labels),
-                told=told,
+                told=listed,
             ),
         )
 

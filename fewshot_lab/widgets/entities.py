@@ -23,10 +23,10 @@ _SIGNS = {
 
 
 class EntityExplorer(Explorer):
-    """Test sentences under true and predicted entities, to leaf through by the kind of error."""
+    """Test sentences with their true and predicted entities, to browse by the kind of error."""
 
     def __init__(self, sentences: Sequence[Sentence], taggers: dict[str, Sequence[Sequence[str]]]) -> None:
-        """taggers: for each tagger's name the predicted tags of every sentence."""
+        """taggers: the predicted tags of every sentence, by the tagger's name."""
         for name, predicted in taggers.items():
             if [len(tags) for tags in predicted] != [len(s.words) for s in sentences]:
                 raise ValueError(f"“{name}” must give one tag for each word of each of the {len(sentences)} sentences.")
@@ -45,27 +45,27 @@ class EntityExplorer(Explorer):
         )
 
     def refresh(self, change=None) -> None:
-        """The slider ends at the last of the sentences that are chosen."""
+        """Sets the slider's end to the last of the chosen sentences."""
         sentence = self.controls["sentence"]
         sentence.max = min(_FARTHEST, max(0, len(self.rows()) - 1))
         sentence.value = min(sentence.value, sentence.max)
         super().refresh(change)
 
     def rows(self) -> list[int]:
-        """The places of the sentences that have the chosen kind of error."""
-        kind, found = self["kind"], self.wrong[self["tagger"]]
+        """The rows of the sentences with the chosen kind of error."""
+        kind, errors = self["kind"], self.wrong[self["tagger"]]
         if kind == "all sentences":
-            return list(range(len(found)))
+            return list(range(len(errors)))
         if kind == "no error":
-            return [row for row, wrong in enumerate(found) if not wrong]
-        return [row for row, wrong in enumerate(found) if any(kind in ("any error", one) for one, *_ in wrong)]
+            return [row for row, wrong in enumerate(errors) if not wrong]
+        return [row for row, wrong in enumerate(errors) if any(kind in ("any error", one) for one, *_ in wrong)]
 
     def page(self) -> Markup:
         rows, told = self.rows(), self.told[self["tagger"]]
         if not rows:
             return Markup("<p>{}</p><p>{}</p>").format(told, say("No sentence has this kind of error."))
-        place = self["sentence"]
-        row = rows[place]
+        position = self["sentence"]
+        row = rows[position]
         lines = Markup("").join(
             Markup("<p class='tagged'><strong>{}</strong>{}</p>").format(name, self._line(row, tags))
             for name, tags in ((say("true"), self.gold[row]), (say("predicted"), self.taggers[self["tagger"]][row]))
@@ -74,7 +74,7 @@ class EntityExplorer(Explorer):
         below = Markup("<ul>{}</ul>").format(Markup("").join(listed))
         if not listed:
             below = Markup("<p>{}</p>").format(say("✓ Every entity is right."))
-        where = say("Sentence {place} of {count} with “{kind}”:", place=place + 1, count=len(rows), kind=say(self["kind"]))
+        where = say("Sentence {place} of {count} with “{kind}”:", place=position + 1, count=len(rows), kind=say(self["kind"]))
         return Markup("<p>{}</p><p>{}</p>{}{}").format(told, where, lines, below)
 
     def still(self) -> Picture:
@@ -93,12 +93,13 @@ class EntityExplorer(Explorer):
                 or "Every entity is right"
             )
         sentence = " ".join(self.sentences[row].words)
-        found = "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row]) or say("every entity is right")
+        errors = "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])
+        errors = errors or say("every entity is right")
         told = self.told[self["tagger"]]
         return Picture(
             figure,
             caption=say("A still of the explorer. {told} Run the cell to leaf through.", told=told),
-            alt=say("“{sentence}”: {found}. {told}", sentence=sentence, found=found, told=told),
+            alt=say("“{sentence}”: {found}. {told}", sentence=sentence, found=errors, told=told),
         )
 
     def _told(self, name: str) -> str:
@@ -137,12 +138,12 @@ class EntityExplorer(Explorer):
             axes.text(left, height - 0.5, kind, fontsize=7, color="#333333", va="center")
 
     def _error(self, row: int, kind: str, truth: Span | None, answer: Span | None) -> str:
-        """An error in words: its sign and kind, and what was read instead of what."""
+        """An error in words: its sign and kind, the true and the predicted entity."""
 
-        def told(span: Span) -> str:
+        def described(span: Span) -> str:
             return f"{' '.join(self.sentences[row].words[span[1] : span[2]])} ({span[0]})"
 
-        both = [told(span) for span in (truth, answer) if span]
+        both = [described(span) for span in (truth, answer) if span]
         sign, name = _SIGNS[kind], say(kind)
         if len(both) == 1:
             return say("{sign} {name}: {entity}", sign=sign, name=name, entity=both[0])

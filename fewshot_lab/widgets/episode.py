@@ -61,7 +61,7 @@ class EpisodeExplorer(Explorer):
         return features[:, :, :shots], features[:, :, shots:].flatten(1, 2)
 
     def _distances(self) -> Tensor:
-        """From every query to every class: (way, SHOWN, way)."""
+        """The distance of every query to every class: (way, SHOWN, way)."""
         support, queries = self._features(*(self[name] for name in ("dataset", "method", "way", "shots", "seed")))
         return DISTANCES[self["distance"]](support, queries)[0].unflatten(0, (-1, SHOWN))
 
@@ -84,8 +84,8 @@ class EpisodeExplorer(Explorer):
             asked = Markup("").join(self._query(pool, row, distances[k, q], k, classes) for q, row in enumerate(queries[k]))
             rows.append((known, asked))
         heads = (say("support set"), say("queries: read as, distance"))
-        told = say("{share:.0%} of the queries are classified correctly.", share=right)
-        return Markup("<p>{}</p>").format(told) + table(heads, rows)
+        summary = say("{share:.0%} of the queries are classified correctly.", share=right)
+        return Markup("<p>{}</p>").format(summary) + table(heads, rows)
 
     def _query(self, pool: Pool, row: Tensor, distances: Tensor, k: int, classes: list[int]) -> Markup:
         nearest = int(distances.argmin())
@@ -103,10 +103,10 @@ class EpisodeExplorer(Explorer):
         pictures, labels = [], []
         for k in range(self["way"]):
             pictures += [*pool.images[support[k]], *pool.images[queries[k]]]
-            names = [pool.classes[classes[place]] for place in nearest[k].tolist()]
-            marks = ["✓" if place == k else "✗" for place in nearest[k].tolist()]
+            names = [pool.classes[classes[index]] for index in nearest[k].tolist()]
+            symbols = ["✓" if index == k else "✗" for index in nearest[k].tolist()]
             labels += [f"“{pool.classes[classes[k]]}”"] * self["shots"]
-            labels += [f"{m} {n} {d:.2f}" for m, n, d in zip(marks, names, distances[k].amin(1).tolist(), strict=True)]
+            labels += [f"{m} {n} {d:.2f}" for m, n, d in zip(symbols, names, distances[k].amin(1).tolist(), strict=True)]
         right = (nearest == torch.arange(self["way"])[:, None]).float().mean().item()
         return charts.images(
             torch.stack(pictures),

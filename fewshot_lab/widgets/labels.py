@@ -44,8 +44,9 @@ class LabelExplorer(Explorer):
             right = svg.panel(after, side=90, label=words[1], title=f"{seen} ({sure:.0%})")
             panels.append(Markup("<div>{}{}</div>").format(left, right))
         kept = self.measured.kept[name][self.measured.task.classes.index(self["label"])]
-        told = say("{share:.0%} of the {label} stay {label} under “{name}”.", share=kept, label=self["label"], name=say(name))
-        return Markup("<p>{}</p>").format(told) + side_by_side(*panels)
+        values = {"share": kept, "label": self["label"], "name": say(name)}
+        summary = say("{share:.0%} of the {label} stay {label} under “{name}”.", **values)
+        return Markup("<p>{}</p>").format(summary) + side_by_side(*panels)
 
     def still(self):
         rows, name = self._chosen(), self["transformation"]

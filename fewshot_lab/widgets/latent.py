@@ -44,7 +44,7 @@ class LatentExplorer(Explorer):
         return decode(self.generator, self["truncation"] * between(z_a, z_b, turns), y)
 
     def chosen(self) -> Tensor:
-        """The image at the sliders' place, (1, H, W)."""
+        """The image at the sliders' position, (1, H, W)."""
         return self.images(torch.tensor([self["mixture"]]), torch.tensor([self["turn"]]))[0]
 
     def walks(self) -> Tensor:
@@ -54,7 +54,7 @@ class LatentExplorer(Explorer):
         return tiled(drawn.unflatten(0, (STEPS, STEPS)))
 
     def words(self) -> str:
-        """Where the sliders stand."""
+        """The positions of the sliders in words."""
         return say(
             "Class: {less:.0%} {a}, {more:.0%} {b}. Noise: {turn:.0%} of the way from {first} to {last}.",
             less=1 - self["mixture"],
@@ -88,17 +88,17 @@ class LatentExplorer(Explorer):
     def still(self) -> Picture:
         with style():
             figure, axes = new_figure(1, 2, size=(6.2, 3.6), width_ratios=(1, 2))
-            for place, image in zip(axes, (self.chosen(), self.walks()), strict=True):
-                place.imshow(image[0].numpy(), vmin=0, vmax=1)
-                place.set(xticks=[], yticks=[])
-                place.grid(False)
+            for ax, image in zip(axes, (self.chosen(), self.walks()), strict=True):
+                ax.imshow(image[0].numpy(), vmin=0, vmax=1)
+                ax.set(xticks=[], yticks=[])
+                ax.grid(False)
             axes[0].set_title("one image", fontweight="normal")
             axes[1].set_title("and the walks around it", fontweight="normal")
             axes[1].set(
                 xlabel=f"class: from {self['a']} to {self['b']}", ylabel=f"noise: from {self['seed_b']} to {self['seed_a']}"
             )
-        told = say(
+        alt = say(
             "A generated image, and {steps} by {steps} images {a} to {b}, two noise vectors.", steps=STEPS, **self._ends()
         )
         caption = say("A still of the explorer. {words} Run the cell to walk.", words=self.words())
-        return Picture(figure, caption=caption, alt=told)
+        return Picture(figure, caption=caption, alt=alt)

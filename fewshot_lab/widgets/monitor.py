@@ -1,4 +1,4 @@
-"""Watch a GAN train: its samples, both losses and the collapse alarm, renewed in place; a still picture remains."""
+"""Watches a GAN train: samples, both losses and the collapse alarm, updated in place; a still picture remains."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ class GanMonitor:
             self._publish(self.still()._repr_mimebundle_())
 
     def __call__(self, history, generator) -> None:
-        """Looks at the generator now and renews the page."""
+        """Samples from the generator and updates the page."""
         images, labels = sample(generator, PER_CLASS)
         self.history = history
         self.steps.append(history.steps)
@@ -76,17 +76,17 @@ class GanMonitor:
 
     def still(self) -> Picture:
         """Samples at some moments, both losses and the alarm over the steps."""
-        places = torch.linspace(0, len(self.steps) - 1, min(MOMENTS, len(self.steps))).round().long().tolist()
+        positions = torch.linspace(0, len(self.steps) - 1, min(MOMENTS, len(self.steps))).round().long().tolist()
         with style():
             figure, axes = new_figure(1, 3, size=(10.5, 3.2), width_ratios=(2.3, 1, 1))
-            rows = torch.cat([*(self.grids[i][:1] for i in places[:-1]), self.grids[-1]])
-            marks = [self.steps[i] for i in places] + [""] * (len(rows) - len(places))
+            rows = torch.cat([*(self.grids[i][:1] for i in positions[:-1]), self.grids[-1]])
+            ticks = [self.steps[i] for i in positions] + [""] * (len(rows) - len(positions))
             axes[0].imshow(tiled(rows)[0].numpy(), vmin=0, vmax=1)
             side = self.task.test_images.shape[-1] + 1
             axes[0].set_xticks(
                 [(k + 0.5) * side - 0.5 for k in range(len(self.task.classes))], [c[:5] for c in self.task.classes]
             )
-            axes[0].set_yticks([(r + 0.5) * side - 0.5 for r in range(len(rows))], marks)
+            axes[0].set_yticks([(r + 0.5) * side - 0.5 for r in range(len(rows))], ticks)
             axes[0].tick_params(length=0)
             axes[0].grid(False)
             axes[0].set(ylabel="step", xlabel="class")
@@ -103,7 +103,7 @@ class GanMonitor:
             axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
             axes[2].legend(fontsize=8)
             figure.suptitle(english(self.words()), fontsize=11, fontweight="bold", x=0.01, ha="left")
-        moments = ", ".join(str(self.steps[i]) for i in places)
+        moments = ", ".join(str(self.steps[i]) for i in positions)
         caption = say(
             "One image of each class after {moments} steps, at the end {shown}. Losses are smoothed. {words}",
             moments=moments,
@@ -125,11 +125,11 @@ class GanMonitor:
 
 
 def _smooth(values: list[float], window: int = 25) -> list[float]:
-    """The mean of the last `window` values at every place."""
+    """The running mean of the last `window` values."""
     sums = torch.tensor([0.0, *values], dtype=torch.float64).cumsum(0)
-    places = torch.arange(1, len(values) + 1)
-    first = (places - window).clamp_min(0)
-    return ((sums[places] - sums[first]) / (places - first)).tolist()
+    last = torch.arange(1, len(values) + 1)
+    first = (last - window).clamp_min(0)
+    return ((sums[last] - sums[first]) / (last - first)).tolist()
 
 
 def _chart(series: dict[str, list[float]], title: str) -> Markup:

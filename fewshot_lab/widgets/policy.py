@@ -32,11 +32,11 @@ class PolicyExplorer(Explorer):
     def page(self) -> Markup:
         before, after = (make_grid(part, nrow=4, padding=1, pad_value=90) for part in self._pictures())
         name = say(self["policy"])
-        told = say("{name}: {what}.", name=name, what=say(POLICIES[self["policy"]].what))
+        description = say("{name}: {what}.", name=name, what=say(POLICIES[self["policy"]].what))
         label = say("The same images after {name}", name=name)
         left = svg.panel(before, side=240, label=say("Sixteen images"), title=say("before"))
         right = svg.panel(after, side=240, label=label, title=f"{name}, {self['strength']:.2f}")
-        return Markup("<p>{}</p>").format(told) + side_by_side(left, right)
+        return Markup("<p>{}</p>").format(description) + side_by_side(left, right)
 
     def still(self):
         before, after = self._pictures()

@@ -35,7 +35,7 @@ class TemperatureExplorer(Explorer):
         )
 
     def row(self) -> int:
-        """The chosen image's place in the test set."""
+        """The chosen image's row in the test set."""
         return int(self.least_sure[self["image"]]) if self["order"] == _ORDERS[0] else self["image"]
 
     def answer(self, temperature: float) -> torch.Tensor:
@@ -76,17 +76,17 @@ class TemperatureExplorer(Explorer):
             axes[0].imshow(self.task.test_images[self.row(), 0].numpy())
             axes[0].axis("off")
             axes[0].set_title(f"label {label}")
-            for place, temperature in zip(axes[1:], (1.0, self["temperature"]), strict=True):
-                place.barh(range(len(self.task.classes)), self.answer(temperature).tolist())
-                place.set_yticks(range(len(self.task.classes)), self.task.classes)
-                place.tick_params(axis="y", labelsize=7)
-                place.invert_yaxis()
-                place.set(title=f"T = {temperature:g}", xlabel="teacher's probability", xlim=(0, 1))
-        told = say(
+            for ax, temperature in zip(axes[1:], (1.0, self["temperature"]), strict=True):
+                ax.barh(range(len(self.task.classes)), self.answer(temperature).tolist())
+                ax.set_yticks(range(len(self.task.classes)), self.task.classes)
+                ax.tick_params(axis="y", labelsize=7)
+                ax.invert_yaxis()
+                ax.set(title=f"T = {temperature:g}", xlabel="teacher's probability", xlim=(0, 1))
+        alt = say(
             "An image of {label} and the teacher's probabilities at T = 1 and {temperature:g}. {numbers}",
             label=label,
             temperature=self["temperature"],
             numbers=self.numbers(),
         )
         caption = say("A still of the explorer. {numbers} Run the cell to drag the sliders.", numbers=self.numbers())
-        return Picture(figure, caption=caption, alt=told)
+        return Picture(figure, caption=caption, alt=alt)
