@@ -42,14 +42,15 @@ class _PairOption(TyperCommand):
 
 
 def _pair(words: list[str]) -> str:
-    """Takes NAME VALUE or NAME=VALUE from the words that follow -p."""
+    """Takes NAME VALUE or NAME=VALUE from the words after -p, and returns NAME=VALUE."""
     name = words.pop(0) if words else ""
     if name[:1] not in ("", "-", "=") and "=" in name:
         return name
+    # Another option in the value's place means that the value was forgotten; one dash may be a negative number.
     value = words.pop(0) if words else ""
     if name[:1] in ("", "-", "=") or not value or value == "-p" or value.startswith("--"):
-        given = f"{name} {value}".strip() or "nothing"
-        raise CourseError(f"-p needs a name and a value, such as -p SEED 1, but it is followed by {given}.")
+        following = f"{name} {value}".strip() or "nothing"
+        raise CourseError(f"-p needs a name and a value, such as -p SEED 1, but it is followed by {following}.")
     return f"{name}={value}"
 
 
@@ -62,7 +63,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _speak(name: str | None) -> None:
-    """Sets the language of this process and of all that it starts."""
+    """Sets the language of this process and of the processes that it starts."""
     if name is not None:
         os.environ["FEWSHOT_LAB_LANGUAGE"] = speak(name)
 
@@ -110,9 +111,9 @@ def build(
 
     names = chapters or []
     if check:
-        found = [line for chapter in choose(names) for line in building.differences(chapter)]
-        print("\n".join(found) or "The notebooks agree with their sources.")
-        raise typer.Exit(int(bool(found)))
+        differences = [line for chapter in choose(names) for line in building.differences(chapter)]
+        print("\n".join(differences) or "The notebooks agree with their sources.")
+        raise typer.Exit(int(bool(differences)))
     if solved != (out is not None):
         raise CourseError("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER")
     for chapter in choose(names):
@@ -289,7 +290,7 @@ def progress(
 
 
 def _agreed(question: str) -> bool:
-    """The answer at the keyboard; no where there is none."""
+    """The answer typed at the keyboard; False where nobody can type one."""
     try:
         return typer.confirm(question)
     except typer.Abort:
@@ -387,7 +388,8 @@ def use(folder: Annotated[Path, typer.Argument(help="A folder written by `fewsho
 
 
 def main() -> None:
-    """Runs the command; an error for the person at the keyboard is one paragraph on stderr and exit status 1 or 2."""
+    """Runs the command; a user's error becomes one paragraph on stderr and exit status 1 or 2."""
+    # Not in standalone mode, in which typer would print errors in boxes and end the process itself.
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="fewshot-lab", standalone_mode=False))
     except Exception as error:
@@ -395,8 +397,8 @@ def main() -> None:
             message, status = str(error), 1
         elif hasattr(error, "format_message"):  # typer's own errors, whose class differs between its versions
             command = error.ctx.command_path if getattr(error, "ctx", None) else "fewshot-lab"
-            said = error.format_message().strip()  # nothing when it has printed the help instead
-            message = said and f"{said}{'' if said[-1] in '.?!' else '.'} More: {command} --help"
+            text = error.format_message().strip()  # empty when it has printed the help instead
+            message = text and f"{text}{'' if text[-1] in '.?!' else '.'} More: {command} --help"
             status = 2
         else:
             raise
