@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores
 
 
 def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="every run of a chapter in the quick profile, all mutants, 20 seeds")
+    parser.addoption("--thorough", action="store_true", help="every run of a chapter in quick, all mutants, 20 seeds")
 
 
 def pytest_collection_modifyitems(items):
