@@ -96,11 +96,8 @@ def render(template: str, /, **values) -> str:
 
 @functools.cache
 def _templates():
-    from jinja2 import (
-        Environment,
-        FileSystemLoader,
-        StrictUndefined,
-    )  # here: notebooks do without it, and it takes a while to import
+    # Imported here: only whole pages need jinja2, and notebooks start sooner without it.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = FileSystemLoader(Path(__file__).with_name("templates"))
     templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

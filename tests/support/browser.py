@@ -170,7 +170,8 @@ class Notebook:
 
     def cell(self, text: str, number: int = 0):
         """The code cell, the first or a later one, whose source holds the text now; it stays the same when that changes."""
-        sources = self.panel.locator(".jp-Cell .jp-InputArea").all_text_contents()
+        # A folded cell has no input area, but it counts among the cells.
+        sources = self.cells.evaluate_all("cells => cells.map((it) => it.querySelector('.jp-InputArea')?.textContent ?? '')")
         return self.cells.nth([place for place, source in enumerate(sources) if text in source][number])
 
     def run(self, cell) -> None:
