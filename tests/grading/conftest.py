@@ -35,10 +35,8 @@ def notebook():
 
 
 @pytest.fixture
-def graded(sandbox, notebook, tmp_path, monkeypatch):
+def graded(sandbox, notebook, tmp_path):
     """graded(chapter, **answers): a submission, graded; the answers that are not given are the solved ones."""
-    monkeypatch.setattr(grading, "CELL_SECONDS", 3.0)
-    monkeypatch.setattr(grading, "CALL_SECONDS", 2.0)
 
     def grade(chapter: str, seed: str = "1", **answers):
         folder = tmp_path / "handed in" / "a student"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fewshot_lab.grading import grade as grading
+
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parent / "attacks"
 ATTACKS = {path.stem: path.read_text() for path in sorted(FOLDER.glob("*.txt"))}
@@ -17,6 +19,13 @@ HARMS_ITSELF = {
     *("line_closed", "builtins_patched", "fork_bomb", "tracebacks_silenced"),
 }
 LOOKS_AROUND = {"files_searched", "reads_the_other_processes", "writes_where_it_may_not", "gets_rights_back"}
+
+
+@pytest.fixture(autouse=True)
+def little_time(monkeypatch):
+    """Some attacks never end: they are stopped soon."""
+    monkeypatch.setattr(grading, "CELL_SECONDS", 3.0)
+    monkeypatch.setattr(grading, "CALL_SECONDS", 2.0)
 
 
 @pytest.mark.parametrize("name", ATTACKS)
