@@ -112,7 +112,7 @@ curves = lab.arms(fit_few_shot, POLICIES, axis="shots", at=SHOTS, **SETTINGS)
 # ## Read it
 #
 # Compare the curves at 5 labels per class. Then follow a horizontal line from the *right* curve to the right, until it meets the
-# *none* curve: so many labels is the policy worth.
+# *none* curve: the policy is worth that many labels.
 
 # %% folded=true
 lab.figures.curves(
