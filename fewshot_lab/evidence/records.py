@@ -130,7 +130,7 @@ class Records:
 
 
 def recorded(cells) -> Records:
-    """The records in the outputs of a notebook's cells (nbformat or plain JSON); of several with one name the last counts.
+    """The records in the outputs of a notebook's cells (nbformat or plain JSON); if a name occurs twice, the last one counts.
 
     The notebook may be damaged or hostile: anything that is no valid record is ignored, and raises nothing.
     """

@@ -64,7 +64,7 @@ def mixed_loss(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, t
         temperature: of the soft loss; the hard one is at temperature 1.
         alpha: the weight of the soft loss, 0..1.
     """
-    # Divided by all images, not by the labelled ones: an image counts alike whether it has a label or not, and a batch without
+    # Divided by all images, not by the labelled ones: every image has the same weight, labelled or not, and a batch without
     # any label is no 0 / 0.
     hard = F.cross_entropy(student_logits, labels, ignore_index=-1, reduction="sum") / len(labels)
     return alpha * distillation_loss(student_logits, teacher_logits, temperature) + (1 - alpha) * hard

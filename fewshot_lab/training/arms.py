@@ -24,7 +24,7 @@ class Arms:
         result: the result that is read unless another is asked for.
         unit: the unit of `result`, passed on to its estimates.
 
-    Raises ValueError when a seed is missing or there twice, and for an arm, a point or a result that was not measured.
+    Raises ValueError when a seed is missing or repeated, and for an arm, a point or a result that was not measured.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class Arms:
 
     def at(self, point: Hashable) -> "Arms":
         """The arms that were measured at a point, as an experiment without an axis."""
+        if self.axis is None:
+            raise ValueError("These arms have no axis, and so no points on it.")
         there = {arm: list(by_point[point].values()) for arm, by_point in self._row_of.items() if point in by_point}
         if not there:
             raise ValueError(f"No arm was measured at {self.axis} = {point!r}; there are {self._points()}.")

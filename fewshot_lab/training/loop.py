@@ -25,7 +25,7 @@ Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 @dataclass
 class History:
-    """What happened in a training: the loss of every step and the seconds that all took."""
+    """A training run: the loss of each step and the total seconds."""
 
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0

@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 02 · When augmentation stops
 #
-# Data augmentation (数据增强) turns few labelled images into many different ones. It can be worth four times as many labels,
+# Data augmentation (数据增强) turns few labelled images into many different ones. It can be worth several times as many labels,
 # or cost you labels. This chapter measures which, in a unit that people understand: **the exchange rate**, how many more labels
 # per class a policy is worth.
 #
@@ -69,7 +69,7 @@ lab.widgets.PolicyExplorer(DATASET, policy="affine", strength=0.25)
 
 # %% [markdown]
 # Four policies go through the whole chapter. The *right* one does what these images do anyway: small turns and shifts. The
-# *wrong* one maps an image onto itself in eight ways, which chapter 01 showed to change labels.
+# *wrong* one turns and mirrors an image in the square's eight ways, which chapter 01 showed to change labels.
 
 # %%
 POLICIES = {
@@ -82,15 +82,15 @@ POLICIES = {
 # %% [markdown]
 # ## See: the training loop
 #
-# Every network of this course is trained by one loop, `training.train`. A step takes a **batch**, **augments** it, sets the
+# Most networks of this course are trained by one loop, `training.train`. A step takes a **batch**, **augments** it, sets the
 # learning **rate**, computes the **loss** and its gradients, takes the **step** and writes the loss into the **history**. Later
-# chapters change one line of it: what `loss` computes, what `augment` does, what the labels are.
+# chapters change what goes into it: what `loss` computes, what `augment` does, what the labels are.
 
 # %%
 lab.source(lab.training.train, "for step in")
 
 # %% [markdown]
-# The policy enters at `augment`: every time an image comes back, it comes back changed. The net never sees the same batch twice.
+# The policy enters at `augment`: with one, an image is changed anew every time it comes back.
 #
 # ## Measure it: learning curves
 #
@@ -330,8 +330,8 @@ lab.figures.images(
 # %% [markdown]
 # ## Measure it: what helps these images?
 #
-# Two numbers explain when a policy helps (Gontijo-Lopes et al. 2021). **Affinity**: how well a plainly trained model still reads
-# changed test images; 1 means the policy stays within the data. **Diversity**: how much harder the training becomes, its loss
+# Two numbers explain when a policy helps (Gontijo-Lopes et al. 2021). **Affinity**: how accurate a model trained without augmentation
+# stays on changed test images; 1 means the policy stays within the data. **Diversity**: how much harder the training becomes, its loss
 # over the loss without the policy. A policy should be high in both.
 
 
@@ -460,7 +460,7 @@ model = conv_net(len(task.classes), size=images.shape[-1])
 optimizer = torch.optim.AdamW(model.parameters())
 
 
-def seconds_a_step(kind):
+def seconds_per_step(kind):
     start = time.perf_counter()
     changed = get_policy(kind["policy"])(images, kind["strength"])
     F.cross_entropy(model(changed), labels).backward()
@@ -472,7 +472,7 @@ def seconds_a_step(kind):
 timed = {"none": [], "right": []}
 for _ in range(lab.quick_or_full(15, 100, smoke=5)):
     for name, seconds in timed.items():
-        seconds.append(seconds_a_step(POLICIES[name]))
+        seconds.append(seconds_per_step(POLICIES[name]))
 timed = {name: seconds[3:] for name, seconds in timed.items()}  # the first steps warm up
 slower = [right / none - 1 for right, none in zip(timed["right"], timed["none"])]
 
@@ -494,7 +494,7 @@ lab.verdict(
 # ## Repair the listing
 #
 # An article prints a training script for "a ResNet with augmentation" and reports 71.9 % on ImageNet. The next cells hold its
-# parts as printed. At least nine things in them are wrong. Run each check, mend what it finds, run it again.
+# parts as printed. Many things in them are wrong. Run each check, fix what it finds, run it again.
 #
 # ### What happens to a picture
 
@@ -503,7 +503,7 @@ from torchvision import transforms
 
 
 def listing_transforms(size):
-    """What is done to a PIL picture in training and in the test.
+    """The transforms of a PIL picture for training and for testing.
 
     size: side of the square that the network sees, in pixels. Returns two functions: picture ->
     tensor (3, size, size).
@@ -541,7 +541,7 @@ from torchvision import models
 
 
 def listing_model(classes, device):
-    """A ResNet-18 with random weights for so many classes, on the device."""
+    """A ResNet-18 with random weights for the given number of classes, on the device."""
     ### BEGIN PLANTED
     # model = models.resnet18(pretrained=False)
     # model.fc = nn.Linear(model.fc.in_features, classes)
@@ -648,7 +648,7 @@ def loaders_of(folder, augmented, size=32):
 
 
 # %% [markdown]
-# Batch, loss, backward, step and rate, in the order of the course's own loop:
+# Batch, loss, backward and step as in the course's own loop; here the rate is set after the step.
 
 
 # %%

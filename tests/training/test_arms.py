@@ -136,3 +136,9 @@ def test_an_experiment_that_makes_no_sense_is_refused(settings, says):
 def test_arms_are_offered_at_the_top_and_short_to_look_at(students):
     assert lab.arms is arms
     assert repr(students) == "Arms('none', 'right', 'wrong'; 3 seeds)"
+
+
+def test_a_point_of_arms_without_an_axis_is_an_error_that_says_so():
+    arms = Arms({"a": [{"seed": 0, "test_accuracy": 0.5}]})
+    with pytest.raises(ValueError, match="no axis"):
+        arms.at(5)
