@@ -18,7 +18,7 @@ __all__ = ["TASKS", "ImageTask", "available", "load"]
 def load(name: str) -> ImageTask:
     """The classification task of that name, kept in memory after the first call; raises CourseError for another name.
 
-    "glyphs": 16 characters, 28 x 28, mild jitter, test typefaces unseen in training. "digits": 10 handwritten digits, 8 x 8.
+    "glyphs": 16 characters, 28 x 28, mild jitter, families of typefaces kept apart. "digits": 10 handwritten digits, 8 x 8.
     "fashion": 10 kinds of clothing, 28 x 28 (the asset of that name must be there or fetchable).
     """
     if name not in TASKS:

@@ -6,15 +6,26 @@ from .images import ImageTask
 
 
 def task() -> ImageTask:
-    """1,197 training and 600 test images, uint8 (N, 1, 8, 8), split by a fixed seed with the classes in proportion."""
+    """897 training, 300 validation and 600 test images, uint8 (N, 1, 8, 8), by a fixed seed with the classes in proportion."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
     images, labels = load_digits(return_X_y=True)
-    parts = train_test_split(images, labels, test_size=600, random_state=0, stratify=labels)
-    # scikit-learn's pixels are 0..16.
-    train_images, test_images = (
-        torch.from_numpy(part * 255 / 16).round().to(torch.uint8).reshape(-1, 1, 8, 8) for part in parts[:2]
+    images, test_images, labels, test_labels = train_test_split(images, labels, test_size=600, random_state=0, stratify=labels)
+    parts = train_test_split(images, labels, test_size=300, random_state=0, stratify=labels)
+    train_images, validation_images, train_labels, validation_labels = parts
+    return ImageTask(
+        "digits",
+        tuple("0123456789"),
+        _bytes(train_images),
+        torch.from_numpy(train_labels).long(),
+        _bytes(validation_images),
+        torch.from_numpy(validation_labels).long(),
+        _bytes(test_images),
+        torch.from_numpy(test_labels).long(),
     )
-    train_labels, test_labels = (torch.from_numpy(part).long() for part in parts[2:])
-    return ImageTask("digits", tuple("0123456789"), train_images, train_labels, test_images, test_labels)
+
+
+def _bytes(images) -> torch.Tensor:
+    # scikit-learn's pixels are 0..16.
+    return torch.from_numpy(images * 255 / 16).round().to(torch.uint8).reshape(-1, 1, 8, 8)

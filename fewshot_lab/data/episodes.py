@@ -152,10 +152,10 @@ def draw_tasks(
 
 
 def glyph_pool(part: str, *, jitter: str = "mild", versions: int = 1, seed: int = 0) -> Pool:
-    """The glyphs of the "train" or the "test" alphabets (no script is in both), each picture in several versions.
+    """The glyphs of the "train", "validation" or "test" alphabets (no script is in two), each picture in several versions.
 
     Args:
-        part: "train" or "test".
+        part: "train", "validation" (what settings are chosen on) or "test".
         jitter: a name in `glyphs.JITTERS`; every version has its own draw of it.
         versions: of each picture.
         seed: of the jitter.

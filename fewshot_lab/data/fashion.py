@@ -9,15 +9,23 @@ from ..files import writing_failed
 from .images import ImageTask
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+VALIDATION = 10_000
 
 
 def task() -> ImageTask:
-    """60,000 training and 10,000 test images, uint8 (N, 1, 28, 28); fetches the asset "fashion" when it is not installed."""
+    """50,000 training, 10,000 validation and 10,000 test images, uint8 (N, 1, 28, 28); fetches the asset "fashion".
+
+    The validation images are the last ones of the publishers' training part; the test part is the publishers'.
+    """
     from torchvision.datasets import FashionMNIST
 
     root = fetch("fashion")
     train, test = (FashionMNIST(str(root), train=part, download=False) for part in (True, False))
-    return ImageTask("fashion", CLASSES, train.data[:, None], train.targets, test.data[:, None], test.targets)
+    images, labels = train.data[:, None], train.targets
+    rest = len(labels) - VALIDATION
+    return ImageTask(
+        "fashion", CLASSES, images[:rest], labels[:rest], images[rest:], labels[rest:], test.data[:, None], test.targets
+    )
 
 
 def write_image_folder(root: Path, task: ImageTask, *, train_per_class: int, test_per_class: int, seed: int = 0) -> Path:

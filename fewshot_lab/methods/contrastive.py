@@ -21,7 +21,7 @@ Views = Sequence[tuple[str, float]]
 
 
 def unlabelled(dataset: str) -> Tensor:
-    """Images to learn from without labels, uint8 (N, 1, S, S): no test image, and no image in a test typeface.
+    """Images to learn from without labels, uint8 (N, 1, S, S): none is in a typeface that validates or tests.
 
     "glyphs": one jittered picture of every character of the training alphabets in every training typeface. Other
     data sets: their training images.
@@ -29,8 +29,8 @@ def unlabelled(dataset: str) -> Tensor:
     if dataset != "glyphs":
         return data.load(dataset).train_images
     letters = glyphs.load().split("train")
-    in_test = torch.tensor([glyphs.FACES[face] in glyphs.TEST_FACES for face in letters.faces])
-    return glyphs.jitter(letters.images[~in_test], "mild", torch.Generator().manual_seed(3))
+    training = torch.tensor([glyphs.FACES[face].startswith(glyphs.FAMILIES["train"]) for face in letters.faces])
+    return glyphs.jitter(letters.images[training], "mild", torch.Generator().manual_seed(3))
 
 
 def encoder(size: int, *, channels: int = 1) -> nn.Sequential:

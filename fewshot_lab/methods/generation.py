@@ -12,7 +12,7 @@ the real images (Mescheder et al. 2018, ICML); docs/decisions.md says what else 
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -214,7 +214,7 @@ def fit_gan(
     Args:
         dataset: a name in data.TASKS.
         seed: of everything random.
-        shots: learn from this many labelled images per class, the same that `data.ImageTask.draw` gives a classifier with
+        shots: learn from this many labelled images per class, drawn from the generator's half with
             this seed; None: from the whole half of the training images that the evaluator does not see.
         steps: of the training.
         noise: dimensions of z.
@@ -239,16 +239,14 @@ def fit_gan(
 
 def small_task(dataset: str) -> data.ImageTask:
     """The data set's task, capped, with images halved until they have at most LARGEST_SIDE pixels a side."""
-    task = data.load(dataset).capped()
-    return replace(task, train_images=_small(task.train_images), test_images=_small(task.test_images))
+    return data.load(dataset).capped().with_images(_small)
 
 
 def training_images(dataset: str, shots: int | None, seed: int) -> tuple[Tensor, Tensor, int]:
     """What a generator learns from: images uint8 (N, 1, H, W), labels (N,), and the number of classes (see `fit_gan`)."""
+    _, task = small_task(dataset).halves()  # the other half is the evaluator's
     if shots is None:
-        _, task = small_task(dataset).halves()  # the other half is the evaluator's
         return task.train_images, task.train_labels, len(task.classes)
-    task = small_task(dataset)
     return *task.draw(shots, seed), len(task.classes)
 
 

@@ -1,7 +1,6 @@
 """What features are worth: linear probe and nearest neighbours on frozen features, and fine-tuning from them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +18,7 @@ COPIES = 10  # augmented copies of each labelled image for `augmented_probe`
 
 def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
     """The task, capped, with the features f(x) instead of its images: (N, D)."""
-    task = task.capped()
-    return replace(task, train_images=outputs(f, task.train_images), test_images=outputs(f, task.test_images))
+    return task.capped().with_images(lambda images: outputs(f, images))
 
 
 def fit_linear(features: Tensor, labels: Tensor, like: Tensor):

@@ -1,5 +1,7 @@
 """Data: glyphs are rendered the same way every time, splits are disjoint, draws are balanced and nested."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -14,19 +16,30 @@ from fewshot_lab.errors import CourseError
 def test_the_benchmark_has_hundreds_of_classes_each_with_enough_typefaces():
     whole = glyphs.load()
     counts = torch.bincount(whole.labels)
-    assert len(whole.characters) > 700 and len(whole.labels) > 9000
+    assert len(whole.characters) > 600 and len(whole.labels) > 7500
     assert counts.min() >= glyphs.MIN_FACES and whole.images.shape[1:] == (1, 28, 28) and whole.images.dtype == torch.uint8
     assert set("abcxyzABCXYZ0123456789") <= set(whole.characters)
 
 
-def test_train_and_test_alphabets_are_disjoint_and_no_test_class_looks_like_a_training_class():
-    train, test = glyphs.load().split("train"), glyphs.load().split("test")
-    assert set(test.alphabets) == set(glyphs.TEST_ALPHABETS) and not set(train.alphabets) & set(test.alphabets)
-    assert not set("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο") & set(test.characters), "these Greek letters look like Latin ones"
+def test_no_alphabet_is_in_two_parts_and_no_class_looks_like_one_of_another_part():
+    parts = {part: glyphs.load().split(part) for part in glyphs.PARTS}
+    alphabets = [set(glyphs.PARTS[part]) for part in parts]
+    assert sum(map(len, alphabets)) == len(set.union(*alphabets)) == len(set(glyphs.load().alphabets))
     face = glyphs.FACES.index("DejaVuSans")
-    one, other = (part.images[part.faces == face].flatten(1).float() / 255 for part in (test, train))
-    nearest = torch.cdist(one, other).square().amin(1) / one.square().sum(1)
-    assert (nearest < 0.02).sum() == 0
+    ink = {
+        part: np.stack([glyphs._aligned(image[0].numpy() / np.float32(255)) for image in of_part.images[of_part.faces == face]])
+        for part, of_part in parts.items()
+    }
+    for one, other in itertools.combinations(ink.values(), 2):
+        assert (one @ other.T).max() <= glyphs.TWIN_ACROSS
+
+
+def test_characters_that_go_for_a_training_character_are_in_no_test():
+    # Of each pair the second is a training character, and a reader takes one for the other.
+    pairs = ["ΑA", "ΡP", "υʋ", "ԼL", "ՏS", "ΘƟ", "γY", "զɋ", "ρp", "շ2", "იo", "Эꜿ"]
+    trained = set(glyphs.load().split("train").characters)
+    others = set(glyphs.load().split("test").characters) | set(glyphs.load().split("validation").characters)
+    assert all(theirs in trained and ours not in others for ours, theirs in pairs)
 
 
 def test_rendering_again_gives_the_same_pixels_and_a_damaged_cache_is_replaced(tmp_path, monkeypatch):
@@ -50,17 +63,27 @@ def test_jitter_repeats_with_its_seed_and_changes_images(name):
     assert drawn[0].dtype == torch.uint8 and drawn[0].shape == images.shape
 
 
-def test_the_task_holds_no_typeface_in_both_parts():
+def test_no_family_of_typefaces_is_in_two_parts_of_the_task():
+    task, whole = data.load("glyphs"), glyphs.load().of_characters(glyphs.CHARACTERS)
+    families = {"DejaVu": "train", "STIX": "validation", "cm": "test"}
+    for part in families.values():
+        faces = {glyphs.FACES[face] for face in whole.faces[getattr(task, f"{part}_pictures")].tolist()}
+        assert {families[next(family for family in families if face.startswith(family))] for face in faces} == {part}
+    pictures = torch.cat([getattr(task, f"{part}_pictures").unique() for part in families.values()])
+    assert pictures.sort().values.tolist() == list(range(len(whole.labels))), "every picture is in one part"
+
+
+def test_labels_are_of_different_pictures_and_a_class_without_enough_says_so():
     task = data.load("glyphs")
-    whole = glyphs.load().of_characters(glyphs.CHARACTERS)
-    test_faces = {face for face in whole.faces.tolist() if glyphs.FACES[face] in glyphs.TEST_FACES}
-    train_faces = set(whole.faces.tolist()) - test_faces
-    assert test_faces and train_faces and len(task.train_labels) % 8 == 0 and len(task.test_labels) % 6 == 0
-    assert len(task.train_labels) // 8 + len(task.test_labels) // 6 == len(whole.labels)
+    for seed in range(5):
+        rows = task.rows(12, seed)
+        assert len(task.train_pictures[rows].unique()) == len(rows) == 12 * 16
+    with pytest.raises(ValueError, match="12 different training pictures of 'a', not 13"):
+        task.rows(13, 0)
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.sampled_from(["glyphs", "digits"]), st.integers(1, 20), st.integers(0, 10_000))
+@given(st.sampled_from(["glyphs", "digits"]), st.integers(1, 9), st.integers(0, 10_000))
 def test_a_draw_is_balanced_repeats_with_its_seed_and_is_nested(name, shots, seed):
     task = data.load(name)
     images, labels = task.draw(shots, seed)
@@ -74,17 +97,30 @@ def test_a_draw_is_balanced_repeats_with_its_seed_and_is_nested(name, shots, see
 def test_a_capped_task_keeps_the_first_test_images_and_all_training_images():
     task = data.load("digits")
     capped = task.capped(50)
-    assert torch.equal(capped.test_images, task.test_images[:50]) and torch.equal(capped.test_labels, task.test_labels[:50])
+    for part in ("validation", "test"):
+        assert torch.equal(getattr(capped, f"{part}_images"), getattr(task, f"{part}_images")[:50])
+        assert torch.equal(getattr(capped, f"{part}_labels"), getattr(task, f"{part}_labels")[:50])
     assert torch.equal(capped.train_images, task.train_images) and capped.classes == task.classes
     assert torch.equal(task.capped().test_images, task.test_images), "600 test images are fewer than the default"
 
 
-def test_halves_share_no_training_image_and_are_the_same_at_every_call():
-    task = data.load("digits")
+def test_settings_are_chosen_on_the_validation_part_alone():
+    task = data.load("glyphs")
+    choosing = task.on_validation()
+    assert torch.equal(choosing.test_images, task.validation_images)
+    assert torch.equal(choosing.test_labels, task.validation_labels)
+    assert torch.equal(choosing.test_pictures, task.validation_pictures)
+    assert torch.equal(choosing.train_images, task.train_images)
+
+
+@pytest.mark.parametrize("name", ["glyphs", "digits"])
+def test_halves_share_no_training_group_and_are_the_same_at_every_call(name):
+    task = data.load(name)
     first, second = task.halves()
-    together = [torch.cat([getattr(first, part), getattr(second, part)]) for part in ("train_images", "train_labels")]
-    order = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(0))
-    assert torch.equal(together[0], task.train_images[order]) and torch.equal(together[1], task.train_labels[order])
+    assert not set(first.train_groups.tolist()) & set(second.train_groups.tolist())
+    assert len(first.train_labels) + len(second.train_labels) == len(task.train_labels)
+    assert abs(len(first.train_labels) - len(second.train_labels)) <= 1
+    assert torch.equal(first.train_images, task.halves()[0].train_images)
     assert torch.equal(first.test_images, task.test_images) and torch.equal(second.test_images, task.test_images)
     assert torch.equal(second.draw(5, seed=3)[0], second.train_images[second.rows(5, seed=3)])
 
@@ -114,17 +150,19 @@ def test_a_data_set_is_available_when_it_needs_no_asset_or_has_it(monkeypatch):
 
 def test_digits_are_the_1797_real_ones_without_overlap():
     task = data.load("digits")
-    assert len(task.train_labels) + len(task.test_labels) == 1797
-    train = {row.numpy().tobytes() for row in task.train_images}
-    assert sum(row.numpy().tobytes() in train for row in task.test_images) <= 1
+    parts = [task.train_images, task.validation_images, task.test_images]
+    assert [len(images) for images in parts] == [897, 300, 600]
+    seen = [{row.numpy().tobytes() for row in images} for images in parts]
+    assert sum(len(one & other) for one, other in itertools.combinations(seen, 2)) <= 1
     assert task.train_images.max() == 255
 
 
 @pytest.mark.assets
 def test_fashion_is_fashion_mnist():
     task = data.load("fashion")
-    assert task.train_images.shape == (60_000, 1, 28, 28) and task.test_images.shape == (10_000, 1, 28, 28)
-    assert torch.bincount(task.train_labels).tolist() == [6000] * 10
+    assert task.train_images.shape == (50_000, 1, 28, 28)
+    assert task.validation_images.shape == task.test_images.shape == (10_000, 1, 28, 28)
+    assert torch.bincount(torch.cat([task.train_labels, task.validation_labels])).tolist() == [6000] * 10
 
 
 def test_an_image_folder_holds_each_class_as_readable_pictures(tmp_path):
@@ -148,7 +186,7 @@ def test_an_image_folder_holds_each_class_as_readable_pictures(tmp_path):
         (lambda: glyphs.jitter(torch.zeros(1, 1, 28, 28, dtype=torch.uint8), "wild"), ValueError, "none, mild, hard"),
         (lambda: glyphs.load().of_alphabets("KLINGON"), ValueError, "KLINGON"),
         (lambda: glyphs.load().of_characters("漢"), ValueError, "漢"),
-        (lambda: glyphs.load().split("val"), ValueError, "'train' and 'test'"),
+        (lambda: glyphs.load().split("val"), ValueError, "train, test, validation"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, error, says):

@@ -178,8 +178,10 @@ def test_evaluator_generator_and_test_share_no_image():
     assert torch.equal(first.test_images, small_task("digits").test_images)
     assert len(first.train_labels) + len(second.train_labels) == len(lab.data.load("digits").train_labels)
     x, y, classes = training_images("digits", 3, seed=4)
-    drawn, labels = lab.data.load("digits").draw(3, 4)
+    drawn, labels = second.draw(3, 4)
     assert torch.equal(x, drawn) and torch.equal(y, labels) and classes == 10
+    known = {image.numpy().tobytes() for image in first.train_images}
+    assert not any(image.numpy().tobytes() in known for image in x), "K labels too come from the generator's half"
 
 
 def test_large_images_are_halved_by_averaging():

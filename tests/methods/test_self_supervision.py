@@ -76,7 +76,7 @@ def test_a_linear_probe_reads_what_is_linear_whatever_the_scale_of_the_features(
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 3
     z = (3 * F.one_hot(labels, 3) + 0.2 * torch.randn(60, 3, generator=generator)) * torch.tensor([1.0, 1e-3, 1e4])
-    task = ImageTask("", ("a", "b", "c"), z[:30], labels[:30], z[30:], labels[30:])
+    task = ImageTask("", ("a", "b", "c"), z[:30], labels[:30], z[30:], labels[30:], z[30:], labels[30:])
     assert linear_probe.linear_probe(task, shots=3, seed=0) == 1.0
 
 
