@@ -19,6 +19,7 @@ _HOME_OF = {
     "verdict": "evidence",
     "Evidence": "evidence",
     "exchange_rate": "evidence",
+    "chosen": "evidence",
     "ledger": "evidence",
     "course_records": "evidence",
     "exchange_rates": "evidence",

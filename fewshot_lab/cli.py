@@ -226,6 +226,21 @@ def tables(
     raise typer.Exit(int(bool(changed) and not write))
 
 
+@app.command()
+def choose(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="A setting or a chapter; all if none.")] = None,
+) -> None:
+    """Choose the settings of the experiments anew, on validation data, as docs/choices.md tells; minutes to an hour."""
+    from .course import choosing
+
+    try:
+        choices = choosing.run(names or ())
+    except ValueError as error:
+        raise CourseError(str(error)) from error
+    for choice in choices:
+        print(f"{choice.name}: {choice.chosen}")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context, language: Language = None) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.

@@ -1,6 +1,7 @@
 """Writes the tables in README and docs/ that follow from the chapters: `fewshot-lab tables --write` updates them.
 
-On a page a table is between `<!-- NAME -->` and `<!-- /NAME -->`; docs/glossary.md is written as a whole.
+On a page a table is between `<!-- NAME -->` and `<!-- /NAME -->`; docs/glossary.md and docs/choices.md are
+written as a whole.
 """
 
 import re
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import CourseError
-from ..evidence import CLAIMS
+from ..evidence import CLAIMS, choices
 from ..files import write_atomically
 from ..languages import glossary
 from .build import build
@@ -24,12 +25,13 @@ def pages() -> dict[Path, str]:
     """
     root = course_root()
     of_blocks = {path: _with_blocks(path) for path in (root / "README.md", root / "docs" / "instructors.md")}
-    return of_blocks | {root / "docs" / "glossary.md": glossary.as_markdown()}
+    docs = root / "docs"
+    return of_blocks | {docs / "glossary.md": glossary.as_markdown(), docs / "choices.md": choices.as_markdown()}
 
 
 def outdated() -> dict[Path, str]:
     """The pages whose tables no longer agree with the chapters, each with the text that it should have."""
-    return {path: text for path, text in pages().items() if _read(path) != text}
+    return {path: text for path, text in pages().items() if not path.exists() or _read(path) != text}
 
 
 def write() -> list[Path]:

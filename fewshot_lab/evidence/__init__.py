@@ -1,6 +1,7 @@
 """Evidence: recorded results, verdicts computed from intervals, the exchange rate and the claims ledger."""
 
 from ..training.metrics import Estimate
+from .choices import chosen
 from .claims import CLAIMS, Claim
 from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate
@@ -24,6 +25,7 @@ __all__ = [
     "Result",
     "Results",
     "Verdict",
+    "chosen",
     "course_records",
     "exchange_rate",
     "exchange_rates",

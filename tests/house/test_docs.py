@@ -43,6 +43,7 @@ ONLY_PARSED = {
     "assets verify": "tests/assets/test_assets.py",
     "build": "tests/course/test_course.py",
     "grade": "tests/grading/test_pile.py",
+    "choose": "tests/evidence/test_choices.py",
     "release": "tests/grading/test_submissions.py",
     "read-checks": "tests/grading/test_report.py",
     "lab": "tests/browser/test_browser.py",

@@ -1,0 +1,163 @@
+"""What was chosen before the experiments, from what, and on which data: one procedure, one record.
+
+`choices.json` beside this file is written by `fewshot-lab choose` and read by the chapters through `chosen`, so that what a
+chapter uses is what was chosen. No choice sees a test picture or a seed that a verdict rests on.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CourseError
+from ..files import locked, write_atomically
+from ..training import mean_interval, sweep
+
+FILE = Path(__file__).with_name("choices.json")
+SEEDS = range(500, 505)  # the quick profile runs on 0 and up, the full one on 1000 and up
+MARGIN = 0.01  # scores closer than this are equal: the smallest effect of interest for an accuracy
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value that could have been chosen, its score (mean and ends of its 95 % interval) and how many trainings rested."""
+
+    value: Any
+    score: float
+    low: float
+    high: float
+    at_rest: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recorded choice: `what` was chosen for `chapter` from the `candidates` by their `measure` on `data`, at which cost."""
+
+    name: str
+    chapter: str
+    what: str
+    measure: str
+    data: str
+    candidates: tuple[Candidate, ...]
+    chosen: Any
+    seeds: tuple[int, ...]
+    seconds: float
+    margin: float = MARGIN
+
+
+def choose(
+    name: str,
+    function: Callable[..., dict],
+    candidates: Sequence,
+    *,
+    chapter: str,
+    what: str,
+    data: str,
+    measure: str = "validation_accuracy",
+    seeds: Sequence[int] = SEEDS,
+    margin: float = MARGIN,
+    jobs: int | None = None,
+) -> Choice:
+    """Tries every candidate with every seed and chooses one by the course's one rule.
+
+    The rule: of the candidates whose mean score is within `margin` of the best mean, the first. So list the mildest, cheapest
+    or most usual one first: it stays unless another is better by more than what would matter.
+
+    Args:
+        name: under which `chosen` finds it, such as "affine-strength-glyphs".
+        function: called as function(candidate=..., seed=...) in worker processes; returns a dict with the score, the seconds
+            that it took and, for a training, "at_rest".
+        candidates: numbers, texts, lists or dicts.
+        chapter: which one uses it first.
+        what: what is chosen, in words.
+        data: what the score is measured on, in words.
+        measure: the score's name in the dict; more is better.
+        seeds: of the trials.
+        margin: scores closer than this are equal.
+        jobs: worker processes, as in `training.sweep`.
+    """
+    grid = [{"candidate": candidate, "seed": seed} for candidate in candidates for seed in seeds]
+    rows = sweep(function, grid, jobs=jobs, description=name)
+    tried = []
+    for i, candidate in enumerate(candidates):
+        of_candidate = rows[i * len(seeds) : (i + 1) * len(seeds)]
+        score = mean_interval([row[measure] for row in of_candidate])
+        rested = [row["at_rest"] for row in of_candidate if "at_rest" in row]
+        at_rest = sum(rested) / len(rested) if rested else None
+        tried.append(Candidate(candidate, score.mean, score.low, score.high, at_rest))
+    best = max(one.score for one in tried)
+    first = next(one for one in tried if one.score >= best - margin)
+    seconds = round(sum(row.get("seconds", 0.0) for row in rows), 1)
+    return Choice(name, chapter, what, measure, data, tuple(tried), first.value, tuple(seeds), seconds, margin)
+
+
+def chosen(name: str):
+    """What was chosen under that name, such as a strength; raises ValueError with the known names for another."""
+    known = recorded_choices()
+    if name not in known:
+        raise ValueError(f"Nothing was chosen under the name {name!r}; there are {', '.join(known) or 'no choices'}.")
+    return known[name].chosen
+
+
+@functools.cache
+def recorded_choices() -> dict[str, Choice]:
+    """All choices by name, ordered by chapter; raises CourseError when their file is damaged."""
+    try:
+        entries = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else []
+        known = [
+            Choice(
+                **entry | {"candidates": tuple(Candidate(**one) for one in entry["candidates"]), "seeds": tuple(entry["seeds"])}
+            )
+            for entry in entries
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CourseError(f"{FILE} is damaged ({error}). Restore it, or write it anew: fewshot-lab choose") from error
+    return {choice.name: choice for choice in known}
+
+
+def keep(choice: Choice) -> None:
+    """Writes a choice into the record, in place of an earlier one of that name."""
+    # Two choosers at once must not lose each other's.
+    with locked(FILE, "Waiting for another choice to be written ..."):
+        recorded_choices.cache_clear()
+        all_choices = recorded_choices() | {choice.name: choice}
+        entries = sorted(map(asdict, all_choices.values()), key=lambda entry: (entry["chapter"], entry["name"]))
+        write_atomically(FILE, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+        recorded_choices.cache_clear()
+
+
+def as_markdown() -> str:
+    """The page docs/choices.md: what was chosen, from what, on what, at which cost."""
+    parts = [_HEAD]
+    for choice in recorded_choices().values():
+        rows = [
+            f"| {'**' + _value(one.value) + '**' if one.value == choice.chosen else _value(one.value)} "
+            f"| {one.score:.3f} [{one.low:.3f}, {one.high:.3f}] | {'–' if one.at_rest is None else f'{one.at_rest:.0%}'} |"
+            for one in choice.candidates
+        ]
+        trainings = len(choice.candidates) * len(choice.seeds)
+        parts.append(
+            f"## {choice.name} (chapter {choice.chapter})\n\n{choice.what}: **{_value(choice.chosen)}**. On {choice.data}; "
+            f"seeds {choice.seeds[0]} to {choice.seeds[-1]}, {trainings} trials, {choice.seconds:,.0f} seconds of one core.\n\n"
+            f"| candidate | {choice.measure.replace('_', ' ')} | at rest |\n|---|---|---|\n" + "\n".join(rows)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+_HEAD = f"""# What was chosen, from what, on what
+
+Every setting that the experiments depend on was chosen before them, on data that no verdict rests on, by one rule: of the
+candidates whose mean score is within {MARGIN:g} of the best, the first in the list, which begins with the mildest, cheapest or
+most usual. The seeds are not those of a verdict (quick profile: 0 and up, full profile: 1000 and up). `fewshot-lab choose`
+repeats all of it or, with a name, one choice; the chapters read what it wrote, `fewshot_lab/evidence/choices.json`, through
+`lab.chosen("...")`. This page is written from that file by `fewshot-lab tables --write`."""
+
+
+def _value(value) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "\\|")

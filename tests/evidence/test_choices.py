@@ -1,0 +1,77 @@
+"""Choices: one rule, recorded; chapters read what was chosen, and no choice saw a verdict's seeds."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from fewshot_lab import cli
+from fewshot_lab.course import choosing
+from fewshot_lab.errors import CourseError
+from fewshot_lab.evidence import choices
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    monkeypatch.setattr(choices, "FILE", tmp_path / "choices.json")
+    choices.recorded_choices.cache_clear()
+    yield tmp_path / "choices.json"
+    choices.recorded_choices.cache_clear()
+
+
+def score(candidate, seed):
+    return {"validation_accuracy": candidate["score"] + (seed - 501) * 0.001, "seconds": 2.0, "at_rest": candidate["rests"]}
+
+
+def chosen_from(*scores, rests=True, name="strength", **options):
+    candidates = [{"score": one, "rests": rests} for one in scores]
+    told = {"chapter": "02", "what": "The strength", "data": "made-up data", "seeds": [500, 501, 502], "jobs": 1}
+    return choices.choose(name, score, candidates, **told | options)
+
+
+def test_the_first_candidate_stays_unless_another_is_better_by_more_than_the_margin():
+    assert chosen_from(0.700, 0.709, 0.705).chosen["score"] == 0.700
+    assert chosen_from(0.700, 0.711, 0.715).chosen["score"] == 0.711
+    assert chosen_from(0.700, 0.709, margin=0.0).chosen["score"] == 0.709
+
+
+def test_a_choice_tells_scores_rest_and_cost_and_chapters_read_what_was_chosen(record):
+    choices.keep(chosen_from(0.5, 0.7, rests=False))
+    choices.keep(chosen_from(0.6, name="another", chapter="01"))
+    assert choices.chosen("strength") == {"score": 0.7, "rests": False}
+    assert [choice.name for choice in choices.recorded_choices().values()] == ["another", "strength"]
+    page = choices.as_markdown()
+    assert "| **score 0.7, rests False** | 0.700 [0.698, 0.702] | 0% |" in page and "12 seconds" in page
+    choices.keep(chosen_from(0.9))
+    assert choices.chosen("strength")["score"] == 0.9 and len(json.loads(record.read_text())) == 2
+
+
+def test_an_unknown_name_and_a_damaged_file_are_refused_in_words(record):
+    with pytest.raises(ValueError, match="no choices"):
+        choices.chosen("strength")
+    record.write_text('[{"name": "strength"}]')
+    choices.recorded_choices.cache_clear()
+    with pytest.raises(CourseError, match="damaged"):
+        choices.chosen("strength")
+    with pytest.raises(ValueError, match="No setting is called nothing"):
+        choosing.run(["nothing"])
+
+
+def test_the_command_chooses_keeps_and_tells(record, monkeypatch):
+    procedure = choosing.Procedure("strength", score, [{"score": 0.5, "rests": True}], {"data": "made-up data", "jobs": 1})
+    monkeypatch.setattr(choosing, "procedures", lambda: {"strength": procedure})
+    assert CliRunner().invoke(cli.app, ["choose", "strength"]).output.endswith("strength: {'score': 0.5, 'rests': True}\n")
+    assert choices.chosen("strength")["score"] == 0.5
+
+
+def test_every_recorded_choice_has_a_procedure_with_its_candidates_and_no_verdicts_seeds():
+    procedures = choosing.procedures()
+    for name, choice in choices.recorded_choices().items():
+        procedure = procedures[name]
+        if not callable(procedure.candidates):
+            assert list(procedure.candidates) == [candidate.value for candidate in choice.candidates]
+        assert choice.chapter == procedure.chapter and all(500 <= seed < 1000 for seed in choice.seeds)
+        best = max(candidate.score for candidate in choice.candidates)
+        first = next(one.value for one in choice.candidates if one.score >= best - choice.margin)
+        assert choice.chosen == first, "the rule gives what was chosen"
+    assert set(procedures) == set(choices.recorded_choices()), "run: fewshot-lab choose"
