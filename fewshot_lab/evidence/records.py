@@ -45,36 +45,58 @@ class Result:
         return f"{self.name}: {self.estimate}"
 
     def as_json(self) -> dict:
-        """The result as plain values: {"name", "mean", "ci95": [low, high] or None, "n", "unit", "headline"[, "bound"]}."""
-        estimate = self.estimate
-        has_interval = math.isfinite(estimate.low) and math.isfinite(estimate.high)
-        content = {
-            "name": self.name,
-            "mean": float(estimate.mean) if math.isfinite(estimate.mean) else None,  # JSON has no NaN
-            "ci95": [float(estimate.low), float(estimate.high)] if has_interval else None,
-            "n": int(estimate.n),
-            "unit": estimate.unit,
-            "headline": self.headline,
-        }
-        return content | ({"bound": estimate.bound} if estimate.bound else {})
+        """The result as plain values: {"name", "headline"} and those of `estimate_as_json`."""
+        return {"name": self.name, **estimate_as_json(self.estimate), "headline": self.headline}
 
     @classmethod
     def from_json(cls, content: dict) -> "Result":
         """The inverse of `as_json`; a missing or damaged number becomes NaN (n becomes 0), any other value an empty text."""
-        ends = content.get("ci95")
-        low, high = map(_number, ends) if isinstance(ends, list) and len(ends) == 2 else (math.nan, math.nan)
-        if math.isnan(low + high):  # half an interval is none
-            low = high = math.nan
-        n, bound = _number(content.get("n")), _text(content.get("bound"))
-        estimate = Estimate(
-            mean=_number(content.get("mean")),
-            low=low,
-            high=high,
-            n=0 if math.isnan(n) else int(n),
-            unit=_text(content.get("unit")),
-            bound=bound if bound in (">=", "<=") else "",
-        )
-        return cls(_name(content["name"]), estimate, content.get("headline") is True)
+        return cls(_name(content["name"]), estimate_from_json(content), content.get("headline") is True)
+
+
+def estimate_as_json(estimate: Estimate) -> dict:
+    """An estimate as plain values: {"mean", "ci95": [low, high] or None, "n", "unit"}, and those of its other fields it has."""
+    has_interval = math.isfinite(estimate.low) and math.isfinite(estimate.high)
+    content = {
+        "mean": float(estimate.mean) if math.isfinite(estimate.mean) else None,  # JSON has no NaN
+        "ci95": [float(estimate.low), float(estimate.high)] if has_interval else None,
+        "n": int(estimate.n),
+        "unit": estimate.unit,
+    }
+    optional = {
+        "bound": estimate.bound,
+        "open": list(estimate.open),
+        "df": float(estimate.df) if math.isfinite(estimate.df) else None,
+        "over": estimate.over,
+        "rest": {arm: float(share) for arm, share in estimate.rest},
+        "values": [float(value) for value in estimate.values],
+    }
+    return content | {name: value for name, value in optional.items() if value}
+
+
+def estimate_from_json(content: dict) -> Estimate:
+    """The inverse of `estimate_as_json`; what is missing or damaged is left out."""
+    ends = content.get("ci95")
+    low, high = map(_number, ends) if isinstance(ends, list) and len(ends) == 2 else (math.nan, math.nan)
+    if math.isnan(low + high):  # half an interval is none
+        low = high = math.nan
+    n, bound, df = _number(content.get("n")), _text(content.get("bound")), _number(content.get("df"))
+    cut, rest, values = content.get("open"), content.get("rest"), content.get("values")
+    shares = {arm: _number(share) for arm, share in rest.items()} if isinstance(rest, dict) else {}
+    numbers = [_number(value) for value in values] if isinstance(values, list) else []
+    return Estimate(
+        mean=_number(content.get("mean")),
+        low=low,
+        high=high,
+        n=0 if math.isnan(n) else int(n),
+        unit=_text(content.get("unit")),
+        bound=bound if bound in (">=", "<=") else "",
+        values=() if any(map(math.isnan, numbers)) else tuple(numbers),
+        rest=tuple((str(arm), share) for arm, share in shares.items() if not math.isnan(share)),
+        over=_text(content.get("over")),
+        df=df if df > 0 else math.inf,
+        open=tuple(end for end in ("low", "high") if isinstance(cut, list) and end in cut),
+    )
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,7 @@ class Evidence:
     @property
     def verdict(self) -> Outcome:
         """Supported if the whole interval is on the side asked for, refuted if on the other; else inconclusive."""
-        # A bound leaves one end open: the true value may lie anywhere beyond the measured range.
-        low = -math.inf if self.estimate.bound == "<=" else self.estimate.low
-        high = math.inf if self.estimate.bound == ">=" else self.estimate.high
+        low, high = self.estimate.limits
         if self.estimate.n < 2 or math.isnan(self.estimate.low + self.estimate.high):
             return Outcome.INCONCLUSIVE
         above, below = low > self.threshold, high < self.threshold

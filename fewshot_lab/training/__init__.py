@@ -1,7 +1,16 @@
 """Training: one loop, sweeps over settings, the arms of experiments, progress bars and metrics with 95 % intervals."""
 
 from .arms import Arms, arms
-from .metrics import Estimate, accuracy, bootstrap_interval, mean_interval, paired_difference, share_interval
+from .metrics import (
+    Estimate,
+    accuracy,
+    bootstrap_interval,
+    crossed_interval,
+    hits_by_picture,
+    mean_interval,
+    paired_difference,
+    share_interval,
+)
 from .progress import progress_bar
 from .sweep import combinations, sweep
 
@@ -29,7 +38,9 @@ __all__ = [
     "bootstrap_interval",
     "combinations",
     "cross_entropy",
+    "crossed_interval",
     "eval_mode",
+    "hits_by_picture",
     "mean_interval",
     "outputs",
     "paired_difference",

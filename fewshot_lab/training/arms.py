@@ -1,12 +1,13 @@
 """The arms of an experiment: the same training in several variants, each with the same seeds, read and compared in pairs."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
 
 from ..languages import later
-from .metrics import Estimate, mean_interval, paired_difference
+from .metrics import Estimate, crossed_interval, mean_interval, paired_difference
 from .sweep import sweep
 
 Result = str | Callable[[dict], float]
@@ -17,6 +18,9 @@ class Arms:
 
     Below, `arm` is an arm's name, `point` its position on the axis (left out where there is no axis), and `of` the result to
     read: its name, or a function that computes a number from a row. It is `result` unless given.
+
+    Rows that have "test_hits" and "test_sizes" beside "test_accuracy" (`hits_by_picture`) get intervals over seeds and test
+    pictures, others over seeds alone. Rows that have "at_rest" tell their estimates which share of the trainings came to rest.
 
     Args:
         rows: {arm: rows}, each row a dict with "seed", the axis where there is one, and results. All arms have the same seeds.
@@ -83,8 +87,17 @@ class Arms:
         return [_number(row, self.result if of is None else of) for row in self._rows(arm, point)]
 
     def interval(self, arm: Hashable, point: Hashable = None, of: Result | None = None, unit: str | None = None) -> Estimate:
-        """The mean over the seeds with its 95 % interval."""
-        return mean_interval(self.values(arm, point, of), self._unit(of, unit))
+        """The mean over the seeds, and over the test pictures where rows have their answers, with its 95 % interval."""
+        values, unit = self.values(arm, point, of), self._unit(of, unit)
+        hits = self._hits(of, (arm, point))
+        estimate = crossed_interval(hits[0], hits[1], unit) if hits else mean_interval(values, unit, self._over())
+        return replace(estimate, rest=self._rest((arm, point)))
+
+    def at_rest(self, arm: Hashable, point: Hashable = None) -> float | None:
+        """The share (0..1) of an arm's trainings that came to rest; None where the rows do not say."""
+        rows = self._rows(arm, point)
+        known = all(row.get("at_rest") is not None for row in rows)
+        return sum(bool(row["at_rest"]) for row in rows) / len(rows) if known else None
 
     def mean(self, arm: Hashable, point: Hashable = None, of: Result | None = None) -> float:
         """The mean over the seeds."""
@@ -101,12 +114,16 @@ class Arms:
     ) -> Estimate:
         """What an arm has over another, seed by seed: the mean of the paired differences with its 95 % interval.
 
+        As in `interval`, test pictures are drawn anew too where rows have the answers; both arms are paired by picture then.
         `over` is the other arm, at the same point, or the pair (arm, point).
         """
         # A pair may also be the name of an arm, such as ("mention", 50); names go first.
         elsewhere = self.axis and over not in self.rows and isinstance(over, tuple) and len(over) == 2
         other = over if elsewhere else (over, point)
-        return paired_difference(self.values(arm, point, of), self.values(*other, of), self._unit(of, unit))
+        first, second, unit = self.values(arm, point, of), self.values(*other, of), self._unit(of, unit)
+        hits = self._hits(of, (arm, point), other)
+        estimate = crossed_interval(*hits, unit) if hits else paired_difference(first, second, unit, self._over())
+        return replace(estimate, rest=self._rest((arm, point), other))
 
     def curve(self, arm: Hashable, of: Result | None = None) -> tuple[list, list[Estimate]]:
         """An arm's points and the estimate at each, as `lab.figures.curves` draws them."""
@@ -116,6 +133,41 @@ class Arms:
     def table(self, arm: Hashable, of: Result | None = None) -> np.ndarray:
         """An arm's numbers (seeds, points), as `lab.exchange_rate` takes its baseline."""
         return np.array([self.values(arm, point, of) for point in self._points(arm)]).T
+
+    def hits(self, arm: Hashable, point: Hashable = None) -> tuple[np.ndarray, np.ndarray]:
+        """The correct answers about each test picture (seeds, pictures) and the pictures' sizes (pictures,).
+
+        Without a point on an axis: of all points, (seeds, points, pictures), as `lab.exchange_rate` takes its baseline.
+        """
+        points = self._points(arm) if self.axis and point is None else [point]
+        found = [self._hits("test_accuracy", (arm, at)) for at in points]
+        if None in found:
+            raise ValueError(f"The rows of arm {arm!r} have no test_hits and test_sizes: merge hits_by_picture(...) into them.")
+        answers = np.stack([hits for hits, _ in found], axis=1)
+        return (answers if self.axis and point is None else answers[:, 0]), found[0][1]
+
+    def _hits(self, of: Result | None, first: tuple, second: tuple | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+        """(hits (seeds, pictures), sizes) of an (arm, point), less those of a second one; None where rows do not have them."""
+        if (self.result if of is None else of) != "test_accuracy":
+            return None
+        sides = [self._rows(*side) for side in (first, second) if side is not None]
+        if not all("test_hits" in row and "test_sizes" in row for rows in sides for row in rows):
+            return None
+        sizes = np.asarray(sides[0][0]["test_sizes"])
+        if not all(np.array_equal(row["test_sizes"], sizes) for rows in sides for row in rows):
+            raise ValueError("Not all of these trainings were tested on the same pictures (test_sizes differ).")
+        hits = [np.array([row["test_hits"] for row in rows]) for rows in sides]
+        return (hits[0] - hits[1] if second else hits[0]), sizes
+
+    def _rest(self, *sides: tuple) -> tuple[tuple[str, float], ...]:
+        shares = {self._name(*side): self.at_rest(*side) for side in sides}
+        return tuple((name, share) for name, share in shares.items() if share is not None)
+
+    def _name(self, arm: Hashable, point: Hashable) -> str:
+        return f"{arm}, {self.axis} = {point}" if self.axis else str(arm)
+
+    def _over(self) -> str:
+        return f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
 
     def _points(self, arm: Hashable = None) -> list:
         some = self._row_of.values() if arm is None else [self._arm(arm)]

@@ -1,4 +1,4 @@
-"""Numbers with their 95 % intervals: means over seeds, paired differences, shares and bootstrap statistics."""
+"""Numbers with their 95 % intervals: means over seeds and test pictures, paired differences, shares, bootstrap statistics."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,15 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BOOTSTRAP_NEEDS = 5
+BOOTSTRAP_NEEDS = 8  # rows: 5, 6, 7 and 8 normal values cover their mean in 0.92, 0.93, 0.94, 0.94 of simulations
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A measured number with its 95 % interval from `n` repetitions; low and high are NaN when there is no interval.
 
-    `bound` is ">=" or "<=" when the number is only known to lie on that side of `mean` (it left the measured range),
-    else "".
+    Args:
+        mean: the number.
+        low: the interval's lower end.
+        high: its upper end.
+        n: the repetitions.
+        unit: of the number.
+        bound: ">=" or "<=" when the number is only known to lie on that side of `mean` (it left the measured range), else "".
+        values: the number of each repetition, where there is one.
+        rest: (arm, share of its trainings that came to rest) for each arm whose trainings say so.
+        over: what is drawn anew from repetition to repetition, in words, such as "5 seeds x 80 pictures".
+        df: the degrees of freedom of the t distribution behind the interval; infinite for the normal one.
+        open: "low", "high" or both, for an end that was cut off where the measured range ends.
     """
 
     mean: float
@@ -23,45 +33,81 @@ class Estimate:
     n: int
     unit: str = ""
     bound: str = ""
+    values: tuple[float, ...] = ()
+    rest: tuple[tuple[str, float], ...] = ()
+    over: str = ""
+    df: float = math.inf
+    open: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.describe()
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval."""
+        return not math.isnan(self.low + self.high)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The interval's ends; an open end is infinite, because the truth may lie anywhere beyond the measured range."""
+        low = -math.inf if self.bound == "<=" or "low" in self.open else self.low
+        return low, math.inf if self.bound == ">=" or "high" in self.open else self.high
+
+    def p_value(self, null: float) -> float:
+        """The two-sided p value of "the number is `null`"; below 0.05 exactly where the interval leaves `null` out.
+
+        It is read off the interval, whose half towards `null` is the 0.975 quantile's multiple of the standard error. NaN
+        without an interval, and 1 where that half is open.
+        """
+        low, high = self.limits
+        half = self.mean - low if null < self.mean else high - self.mean
+        if not self.has_interval or self.n < 2:
+            return math.nan
+        if half == 0 or math.isinf(half) or null == self.mean:
+            return 0.0 if half == 0 and null != self.mean else 1.0
+        from scipy.special import stdtr, stdtrit
+
+        # `t` with infinite degrees of freedom is the normal distribution, which scipy reaches in the limit only.
+        df = min(self.df, 1e6)
+        return float(2 * stdtr(df, -abs(self.mean - null) / half * stdtrit(df, 0.975)))
+
     def describe(self, signed: bool = False) -> str:
         """The estimate in words, such as "0.871 [0.852, 0.890] accuracy, n = 5"; `signed`: a positive mean gets a plus."""
         unit = f" {self.unit}" if self.unit not in ("", "share") else ""
-        size = f"no interval (n = {self.n})" if math.isnan(self.low + self.high) else f"n = {self.n}"
+        size = f"n = {self.n}" if self.has_interval else f"no interval (n = {self.n})"
         return f"{self.short(signed)}{unit}, {size}"
 
     def short(self, signed: bool = False) -> str:
-        """The mean and its interval alone, such as "0.871 [0.852, 0.890]" or, for a bound, ">= 4.000 [from 3.200]"."""
+        """The mean and its interval alone, such as "0.871 [0.852, 0.890]", "3.8 [3.1, >= 4.0]" or ">= 4.0 [from 3.2]"."""
         # The largest number chooses the format of all three, so that they can be compared digit by digit.
         largest = max((abs(value) for value in (self.mean, self.low, self.high) if math.isfinite(value)), default=0.0)
         form = ",.0f" if largest >= 1000 else ".1f" if largest >= 100 else ".3f" if largest >= 0.01 else ".2g"
         mean = f"{self.bound} {self.mean:{'+' if signed else ''}{form}}".strip()
-        if math.isnan(self.low + self.high):
+        if not self.has_interval:
             return mean
-        low, high = f"{self.low:{form}}", f"{self.high:{form}}"
+        low = ("<= " if "low" in self.open else "") + f"{self.low:{form}}"
+        high = (">= " if "high" in self.open else "") + f"{self.high:{form}}"
         return mean + {">=": f" [from {low}]", "<=": f" [up to {high}]"}.get(self.bound, f" [{low}, {high}]")
 
 
-def mean_interval(values: Sequence[float], unit: str = "") -> Estimate:
+def mean_interval(values: Sequence[float], unit: str = "", over: str = "") -> Estimate:
     """The mean of independent repetitions (seeds, episodes) and Student's 95 % interval (Student 1908, Biometrika).
 
     `values` holds n >= 1 finite numbers; with n = 1 there is no interval. Raises ValueError for none or for NaN.
     """
     numbers = _numbers(values)
     mean, n = float(numbers.mean()), len(numbers)
+    kept = {"unit": unit, "values": tuple(numbers.tolist()), "over": over}
     if n == 1:
-        return Estimate(mean, math.nan, math.nan, 1, unit)
+        return Estimate(mean, math.nan, math.nan, 1, **kept)
     # scipy.stats.t holds the same quantile, but its import takes about a second; hence scipy.special everywhere here.
     from scipy.special import stdtrit
 
     half = float(stdtrit(n - 1, 0.975) * numbers.std(ddof=1) / math.sqrt(n))
-    return Estimate(mean, mean - half, mean + half, n, unit)
+    return Estimate(mean, mean - half, mean + half, n, df=n - 1, **kept)
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], unit: str = "") -> Estimate:
+def paired_difference(a: Sequence[float], b: Sequence[float], unit: str = "", over: str = "") -> Estimate:
     """The mean of a - b with Student's 95 % interval, where a[i] and b[i] come from the same seed or episode.
 
     Raises ValueError when the lengths differ.
@@ -72,10 +118,60 @@ def paired_difference(a: Sequence[float], b: Sequence[float], unit: str = "") ->
             f"Paired values are needed, but there are {len(first)} against {len(second)}. "
             "Measure both sides with the same seeds and pass the values in the same order."
         )
-    return mean_interval(first - second, unit)
+    return mean_interval(first - second, unit, over)
 
 
-def share_interval(successes: int, n: int, unit: str = "share") -> Estimate:
+def crossed_interval(hits, sizes, unit: str = "", over: str = "") -> Estimate:
+    """The mean over seeds and test pictures with its 95 % interval, where both would be drawn anew in a repetition.
+
+    The squares of two half-widths are added (MOVER, Zou & Donner 2008, Statistics in Medicine): Student's over the seeds and
+    Student's over the pictures, the latter without the noise that both contain (Cameron, Gelbach & Miller 2011, JBES).
+    In simulations of 3 to 20 seeds, 60 to 2,000 pictures and seven ratios of the spreads it covered the mean in 0.94 to 0.98
+    of the cases; Student's interval over the seeds alone in 0.38 to 0.97.
+
+    Args:
+        hits: (seeds, pictures) correct answers of each seed about each test picture, or differences of two arms' numbers.
+        sizes: (pictures,) images that show each picture: one, or several if it is jittered.
+        unit: of the number.
+        over: what is drawn anew, in words; by default the numbers of seeds and pictures.
+
+    Returns:
+        The share of correct answers (or the difference of two shares); n counts the seeds, `values` has one number per seed.
+        With one seed or one picture there is no interval.
+
+    Raises ValueError for shapes that do not match and for sizes that are not positive.
+    """
+    hits, sizes = np.asarray(hits, dtype=float), np.asarray(sizes, dtype=float)
+    if hits.ndim != 2 or not hits.size or sizes.shape != hits.shape[1:]:
+        raise ValueError(f"hits must be (seeds, pictures) and sizes (pictures,), but they are {hits.shape} and {sizes.shape}.")
+    if not np.isfinite(hits).all() or (sizes <= 0).any():
+        raise ValueError("All hits must be finite numbers, and every picture must be shown at least once.")
+    seeds, pictures = hits.shape
+    total = sizes.sum()
+    values = hits.sum(axis=1) / total
+    mean = float(values.mean())
+    kept = {"unit": unit, "values": tuple(values.tolist()), "over": over or f"{seeds} seeds x {pictures} pictures"}
+    if seeds == 1 or pictures == 1:
+        return Estimate(mean, math.nan, math.nan, seeds, **kept)
+    from scipy.special import stdtrit
+
+    # What each seed and each picture adds to the mean, and what is left: Var(mean) = seeds + pictures - left, each as estimated
+    # from its own sum of squares, because both of the former contain the latter.
+    residuals = hits - mean * sizes
+    by_seed, by_picture = residuals.sum(axis=1) / total, residuals.sum(axis=0) / seeds
+    left = residuals - np.outer(by_seed, sizes) - by_picture
+    of_seeds = (by_seed**2).sum() / (seeds * (seeds - 1))
+    of_pictures = (by_picture**2).sum() / total**2 * pictures / (pictures - 1)
+    of_both = (left**2).sum() / (seeds * total) ** 2 * seeds / (seeds - 1) * pictures / (pictures - 1)
+    of_pictures = max(of_pictures - of_both, 0.0)
+    half = math.sqrt(stdtrit(seeds - 1, 0.975) ** 2 * of_seeds + stdtrit(pictures - 1, 0.975) ** 2 * of_pictures)
+    # Satterthwaite (1946, Biometrics), for p values alone.
+    weight = of_seeds**2 / (seeds - 1) + of_pictures**2 / (pictures - 1)
+    df = (of_seeds + of_pictures) ** 2 / weight if weight else seeds - 1
+    return Estimate(mean, mean - half, mean + half, seeds, df=float(df), **kept)
+
+
+def share_interval(successes: int, n: int, unit: str = "share", over: str = "") -> Estimate:
     """The share successes / n with its 95 % interval (Wilson 1927, JASA), which stays within 0..1.
 
     Raises ValueError unless 0 <= successes <= n and n >= 1.
@@ -86,7 +182,7 @@ def share_interval(successes: int, n: int, unit: str = "share") -> Estimate:
     # Wilson's interval, unlike share +- z * its standard error, keeps a width where every episode (or none) is a success.
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), int(n), unit)
+    return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), int(n), unit, over=over)
 
 
 def bootstrap_interval(
@@ -100,7 +196,7 @@ def bootstrap_interval(
     """Any statistic of one or more samples with its 95 % bootstrap interval (Efron 1979, Annals of Statistics).
 
     The percentiles are widened for small samples (the expanded percentile interval, Hesterberg 2015, American Statistician).
-    Below 5 rows even the whole range of the resamples covers under 90 %, so there is no interval.
+    Below 8 rows there is no interval: 5 rows would cover a normal mean in 92 % of the cases, and a skewed one in fewer.
 
     Args:
         statistic: computes a number from as many arrays as there are samples.
@@ -146,6 +242,29 @@ def accuracy(logits, labels) -> float:
     if predicted.shape != expected.shape or not len(expected):
         raise ValueError(f"One label per row of logits is needed: {predicted.shape} rows, {expected.shape} labels.")
     return float((predicted == expected).mean())
+
+
+def hits_by_picture(logits, labels, pictures) -> dict[str, np.ndarray]:
+    """The correct answers about each test picture, to be merged into the row of a training.
+
+    Args:
+        logits: (N, classes), arrays or tensors.
+        labels: (N,).
+        pictures: (N,) the picture that each image shows, any integers; images of one picture have equal numbers.
+
+    Returns:
+        {"test_hits": (pictures,) correct answers, "test_sizes": (pictures,) images}, in the order of the pictures' numbers.
+
+    Raises ValueError unless there is one label and one picture per row of logits.
+    """
+    predicted, expected, numbers = _array(logits.argmax(-1)), _array(labels), _array(pictures)
+    if not predicted.shape == expected.shape == numbers.shape or not len(expected):
+        raise ValueError(
+            "One label and one picture per row of logits are needed: "
+            f"{predicted.shape} rows, {expected.shape} labels, {numbers.shape} pictures."
+        )
+    _, which, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
+    return {"test_hits": np.bincount(which, weights=predicted == expected).astype(int), "test_sizes": sizes}
 
 
 def _array(values) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +36,8 @@ def test_a_record_carries_its_numbers_as_json():
     [content] = json.loads(json.dumps(bundle[RESULT], allow_nan=False))
     expected = mean_interval([0.1, 0.2, 0.3])
     assert content == {
+        "values": [0.1, 0.2, 0.3],
+        "df": 2,
         "name": "gain_k5",
         "mean": pytest.approx(0.2),
         "ci95": [pytest.approx(expected.low), pytest.approx(expected.high)],
@@ -151,25 +154,25 @@ def test_unknown_claims_relations_and_bare_numbers_are_refused():
 
 SHOTS = [1, 2, 4, 8, 16]
 CURVE = np.array([0.4, 0.5, 0.6, 0.7, 0.8])
-SPREAD = np.random.default_rng(0).normal(0, 0.02, (6, 1))
+SPREAD = np.random.default_rng(0).normal(0, 0.02, (8, 1))
 
 
 @pytest.mark.parametrize("gain,rate", [(0.0, 1.0), (0.1, 2.0), (0.2, 4.0), (-0.1, 0.5), (0.05, math.sqrt(2))])
 def test_exchange_rate_reads_the_labels_off_the_curve(gain, rate):
     result = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.6 + gain + SPREAD[:, 0])
     assert (result.mean, result.low, result.high) == pytest.approx((rate, rate, rate), rel=1e-6)
-    assert result.bound == "" and result.n == 6
+    assert result.bound == "" and result.open == () and result.n == 8
 
 
 @given(st.integers(0, 10_000), st.integers(0, 4))
 def test_training_without_a_policy_is_worth_exactly_its_labels(seed, at):
-    noisy = CURVE + np.random.default_rng(seed).normal(0, 0.1, (3, 5))
+    noisy = CURVE + np.random.default_rng(seed).normal(0, 0.1, (2, 5))
     assert exchange_rate(SHOTS, noisy, SHOTS[at], noisy[:, at]).mean == pytest.approx(1.0)
 
 
 @given(st.integers(0, 10_000), st.floats(-0.3, 0.3), st.floats(0, 0.2))
 def test_a_better_policy_never_has_a_lower_rate(seed, gain, more):
-    noisy = CURVE + np.random.default_rng(seed).normal(0, 0.1, (3, 5))
+    noisy = CURVE + np.random.default_rng(seed).normal(0, 0.1, (2, 5))
     policy = noisy[:, 2] + gain
     assert exchange_rate(SHOTS, noisy, 4, policy + more).mean >= exchange_rate(SHOTS, noisy, 4, policy).mean - 1e-9
 
@@ -188,6 +191,50 @@ def test_the_interval_of_a_noisy_rate_holds_it_and_its_order_of_shots_does_not_m
     result = exchange_rate(SHOTS, baseline, 4, policy)
     assert result.low < result.mean < result.high
     assert exchange_rate(SHOTS[::-1], baseline[:, ::-1], 4, policy) == result
+
+
+def test_an_end_of_the_interval_that_is_cut_at_the_measured_range_is_open():
+    noise = np.random.default_rng(2).normal(0, 0.06, 8)
+    result = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.76 + noise)
+    assert result.bound == "" and result.high == 4.0 and result.open == ("high",)
+    assert result.limits == (result.low, math.inf) and "[" in str(result) and ">= 4.000]" in str(result)
+    assert Evidence("rate", result, "<", 5.0).verdict == "inconclusive"
+
+
+def test_two_seeds_are_too_few_for_the_interval_of_a_rate_and_pictures_may_be_drawn_anew_too():
+    assert math.isnan(exchange_rate(SHOTS, (CURVE + SPREAD)[:2], 4, 0.7 + SPREAD[:2, 0]).low)
+    generator = np.random.default_rng(3)
+    baseline = generator.random((5, 5, 80)) < CURVE[:, None]
+    policy = generator.random((5, 80)) < 0.7
+    result = exchange_rate(SHOTS, baseline, 4, policy, np.ones(80))
+    assert result.low < result.mean < result.high and result.n == 5 and result.over == "5 seeds x 80 pictures"
+    with pytest.raises(ValueError, match=r"seeds, 5, 80\) and the policy \(seeds, 80\)"):
+        exchange_rate(SHOTS, baseline, 4, policy[:, :70], np.ones(80))
+
+
+def test_new_pictures_widen_the_interval_of_a_rate():
+    generator = np.random.default_rng(4)
+    easy = generator.normal(0, 0.3, 60)  # a picture that is easy is so for every training
+    baseline = generator.random((8, 5, 60)) < CURVE[:, None] + easy
+    policy = generator.random((8, 60)) < 0.68 + easy
+    crossed = exchange_rate(SHOTS, baseline, 4, policy, np.ones(60))
+    alone = exchange_rate(SHOTS, baseline.mean(-1), 4, policy.mean(-1))
+    assert crossed.mean == pytest.approx(alone.mean)
+    assert crossed.high - crossed.low > alone.high - alone.low
+
+
+def test_the_interval_of_a_rate_covers_it_with_few_seeds(monkeypatch):
+    monkeypatch.setattr(sys.modules["fewshot_lab.evidence.exchange_rate"], "RESAMPLES", 300)
+    generator, slope, covered = np.random.default_rng(5), np.array([0.3, 0.4, 0.5, 0.6, 0.7]), 0
+    easy_and_hard = 0.25  # how much the pictures differ, for all trainings alike
+    for _ in range(200):
+        easy = generator.uniform(-easy_and_hard, easy_and_hard, 60)
+        bend = generator.normal(0, 0.03, (5, 6, 1))
+        chances = np.append(slope, 0.55)[:, None] + easy + bend
+        answers = generator.random((5, 6, 60)) < chances
+        low, high = exchange_rate(SHOTS, answers[:, :5], 4, answers[:, 5], np.ones(60)).limits
+        covered += low <= math.sqrt(2) <= high
+    assert 0.92 <= covered / 200
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 import fewshot_lab as lab
 from fewshot_lab.evidence import exchange_rate
-from fewshot_lab.training import Arms, arms, combinations, mean_interval, paired_difference, sweep
+from fewshot_lab.training import Arms, arms, combinations, crossed_interval, mean_interval, paired_difference, sweep
 
 KINDS = {"none": {}, "right": {"bonus": 0.1}, "wrong": {"bonus": -0.2}}
 SHOTS = {"none": [1, 5, 20], "right": [1, 5], "wrong": [5]}
@@ -39,7 +39,7 @@ def test_an_arm_is_read_by_result_point_and_seed(students, curves):
     assert students.values("right", of="seconds") == [1.0, 2.0, 3.0]
     assert students.values("right", of=lambda row: row["train_accuracy"] - row["test_accuracy"]) == pytest.approx([0.1] * 3)
     assert curves.values("none", 20) == [fit(seed, 20)["test_accuracy"] for seed in SEEDS]
-    assert students.interval("right") == mean_interval(students.values("right"), "accuracy")
+    assert students.interval("right") == mean_interval(students.values("right"), "accuracy", "3 seeds")
     assert students.mean("right") == students.interval("right").mean
 
 
@@ -52,8 +52,10 @@ def test_only_the_default_result_has_the_default_unit(students):
 def test_a_gain_is_the_paired_difference_at_the_same_point_or_at_another(students, curves):
     values = curves.values
     assert students.gain("right", over="none").mean == pytest.approx(0.11)
-    assert curves.gain("right", 5, over="none") == paired_difference(values("right", 5), values("none", 5))
-    assert curves.gain("right", 1, over=("none", 20)) == paired_difference(values("right", 1), values("none", 20))
+    expected = paired_difference(values("right", 5), values("none", 5), over="3 seeds")
+    assert curves.gain("right", 5, over="none") == expected
+    expected = paired_difference(values("right", 1), values("none", 20), over="3 seeds")
+    assert curves.gain("right", 1, over=("none", 20)) == expected
 
 
 def test_an_arm_may_be_named_by_a_pair():
@@ -142,3 +144,70 @@ def test_a_point_of_arms_without_an_axis_is_an_error_that_says_so():
     arms = Arms({"a": [{"seed": 0, "test_accuracy": 0.5}]})
     with pytest.raises(ValueError, match="no axis"):
         arms.at(5)
+
+
+# What is drawn anew, and whether the trainings came to rest
+
+SIZES = [2, 2, 1]
+ANSWERS = {"none": [[2, 0, 0], [1, 1, 0], [2, 1, 0]], "right": [[2, 1, 1], [2, 2, 0], [2, 1, 1]]}
+RESTED = {"none": [True, True, False], "right": [True, True, True]}
+
+
+def answered(points: tuple = (None,)) -> Arms:
+    rows = {
+        arm: [
+            {"seed": seed, "shots": point, "test_accuracy": sum(hits) / 5, "test_hits": hits, "test_sizes": SIZES, "loss": 0.1}
+            | {"at_rest": rest and point != 5}
+            for point in points
+            for seed, hits, rest in zip(SEEDS, ANSWERS[arm], RESTED[arm], strict=True)
+        ]
+        for arm in ANSWERS
+    }
+    return Arms(rows, axis="shots" if points != (None,) else None)
+
+
+def test_rows_with_answers_about_test_pictures_get_intervals_over_seeds_and_pictures():
+    measured = answered()
+    crossed = measured.interval("none")
+    assert (crossed.low, crossed.high) == (
+        crossed_interval(ANSWERS["none"], SIZES).low,
+        crossed_interval(ANSWERS["none"], SIZES).high,
+    )
+    assert crossed.mean == pytest.approx(mean_interval(measured.values("none")).mean)
+    assert crossed.over == "3 seeds x 3 pictures" and crossed.values == pytest.approx(measured.values("none"))
+    gain = measured.gain("right", over="none")
+    differences = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(ANSWERS["right"], ANSWERS["none"], strict=True)]
+    assert (gain.low, gain.high) == (crossed_interval(differences, SIZES).low, crossed_interval(differences, SIZES).high)
+    assert measured.interval("none", of="loss").over == "3 seeds", "other results know nothing of the pictures"
+    _, [at_1, at_5] = answered((1, 5)).curve("right")
+    assert at_1.over == at_5.over == "3 seeds x 3 pictures"
+
+
+def test_estimates_name_their_arms_and_the_share_of_trainings_that_came_to_rest():
+    measured = answered()
+    assert measured.at_rest("none") == pytest.approx(2 / 3) and measured.interval("right").rest == (("right", 1.0),)
+    assert dict(measured.gain("right", over="none").rest) == {"right": 1.0, "none": pytest.approx(2 / 3)}
+    assert dict(measured.gain("right", over="none", of="loss").rest).keys() == {"right", "none"}
+    curves = answered((1, 5))
+    gain = curves.gain("right", 1, over=("right", 5))
+    assert dict(gain.rest) == {"right, shots = 1": 1.0, "right, shots = 5": 0.0}
+
+
+def test_rows_that_do_not_say_whether_they_came_to_rest_have_no_share(students):
+    assert students.at_rest("right") is None and students.interval("right").rest == ()
+
+
+def test_answers_about_other_pictures_are_not_subtracted():
+    rows = {arm: [dict(row) for row in some] for arm, some in answered().rows.items()}
+    rows["right"][0]["test_sizes"] = [1, 2, 2]
+    with pytest.raises(ValueError, match="same pictures"):
+        Arms(rows).gain("right", over="none")
+
+
+def test_answers_are_read_as_the_exchange_rate_takes_them(students):
+    curves = answered((1, 5))
+    (baseline, sizes), (policy, _) = curves.hits("none"), curves.hits("right", 1)
+    assert baseline.shape == (3, 2, 3) and policy.shape == (3, 3)
+    assert exchange_rate([1, 5], baseline, 1, policy, sizes).over == "3 seeds x 3 pictures"
+    with pytest.raises(ValueError, match="hits_by_picture"):
+        students.hits("right")

@@ -13,6 +13,8 @@ from fewshot_lab.training import (
     Estimate,
     accuracy,
     bootstrap_interval,
+    crossed_interval,
+    hits_by_picture,
     mean_interval,
     paired_difference,
     share_interval,
@@ -104,7 +106,8 @@ def test_bootstrap_draws_paired_rows_together():
 
 
 def test_bootstrap_of_few_rows_claims_no_interval_and_of_unequal_samples_is_refused():
-    assert math.isnan(bootstrap_interval(np.mean, [1.0, 2.0, 3.0, 4.0]).low)
+    assert math.isnan(bootstrap_interval(np.mean, range(7)).low)
+    assert not math.isnan(bootstrap_interval(np.mean, range(8)).low)
     with pytest.raises(ValueError, match="paired=False"):
         bootstrap_interval(lambda a, b: 0.0, [1, 2], [1])
 
@@ -116,3 +119,84 @@ def test_accuracy_counts_the_rows_whose_largest_logit_is_at_the_label():
     assert accuracy(torch.tensor(logits, dtype=torch.bfloat16), torch.tensor([1, 0, 0, 0])) == 0.75
     with pytest.raises(ValueError, match="One label per row"):
         accuracy(np.array(logits), np.array([1]))
+
+
+# Seeds crossed with test pictures
+
+
+def two_way(generator, seeds: int, pictures: int, spread: tuple[float, float, float]) -> np.ndarray:
+    """Normal (seeds, pictures) numbers with mean 0: an effect of each seed, of each picture, and noise."""
+    of_seed, of_picture, noise = spread
+    shape = seeds, pictures
+    effects = of_seed * generator.normal(size=(seeds, 1)) + of_picture * generator.normal(size=(1, pictures))
+    return effects + noise * generator.normal(size=shape)
+
+
+def share_covered(interval, seeds: int, pictures: int, spread: tuple, trials: int = 1500) -> float:
+    generator = np.random.default_rng(0)
+    found = [interval(two_way(generator, seeds, pictures, spread)) for _ in range(trials)]
+    return np.mean([e.low <= 0 <= e.high for e in found])
+
+
+@pytest.mark.parametrize("seeds,pictures", [(3, 60), (5, 60), (10, 200)])
+@pytest.mark.parametrize("spread", [(0.0, 1.0, 0.5), (0.1, 1.0, 0.5), (0.5, 0.5, 1.0)])
+def test_the_interval_over_seeds_and_pictures_covers_the_mean_of_new_seeds_and_new_pictures(seeds, pictures, spread):
+    sizes = np.ones(pictures)
+    assert share_covered(lambda hits: crossed_interval(hits, sizes), seeds, pictures, spread) >= 0.93
+
+
+def test_an_interval_over_seeds_alone_does_not_cover_new_pictures():
+    assert share_covered(lambda hits: mean_interval(hits.mean(axis=1)), 10, 60, (0.1, 1.0, 0.5), 300) < 0.75
+
+
+def test_pictures_that_are_all_alike_add_nothing_to_the_interval_over_seeds():
+    shares = np.array([0.6, 0.7, 0.9, 0.8])
+    sizes = np.array([3, 3, 2, 5])
+    crossed, seeds = crossed_interval(np.outer(shares, sizes), sizes), mean_interval(shares)
+    assert (crossed.mean, crossed.low, crossed.high) == pytest.approx((seeds.mean, seeds.low, seeds.high))
+    assert crossed.values == pytest.approx(seeds.values) and crossed.df == pytest.approx(3)
+
+
+def test_swapping_the_arms_mirrors_a_crossed_difference():
+    generator = np.random.default_rng(1)
+    hits, sizes = generator.integers(-2, 3, (4, 30)), np.full(30, 2)
+    there, back = crossed_interval(hits, sizes), crossed_interval(-hits, sizes)
+    assert (there.mean, there.low, there.high) == pytest.approx((-back.mean, -back.high, -back.low))
+
+
+def test_one_seed_or_one_picture_has_no_crossed_interval_and_shapes_must_match():
+    assert math.isnan(crossed_interval([[1, 0, 1]], [1, 1, 1]).low)
+    assert math.isnan(crossed_interval([[1], [2]], [3]).low)
+    with pytest.raises(ValueError, match=r"\(2, 1\) and \(2,\)"):
+        crossed_interval([[1], [2]], [3, 3])
+    with pytest.raises(ValueError, match="at least once"):
+        crossed_interval([[1, 0], [2, 0]], [3, 0])
+
+
+def test_hits_are_counted_per_picture_in_the_order_of_their_numbers():
+    logits = torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    found = hits_by_picture(logits, torch.tensor([1, 0, 0, 0]), torch.tensor([7, 3, 3, 7]))
+    assert found["test_hits"].tolist() == [1, 2] and found["test_sizes"].tolist() == [2, 2]
+    assert sum(found["test_hits"]) / sum(found["test_sizes"]) == accuracy(logits, torch.tensor([1, 0, 0, 0]))
+    with pytest.raises(ValueError, match="one picture per row"):
+        hits_by_picture(logits, torch.tensor([1, 0, 0, 0]), torch.tensor([7, 3]))
+
+
+# p values and open ends
+
+
+@given(numbers, st.floats(-50, 50))
+def test_p_is_below_a_twentieth_exactly_where_the_interval_leaves_the_number_out(values, null):
+    estimate = mean_interval(values)
+    if min(abs(null - estimate.low), abs(null - estimate.high)) > 1e-6:
+        assert (estimate.p_value(null) < 0.05) == (not estimate.low <= null <= estimate.high)
+
+
+def test_p_is_students_and_an_open_end_excludes_nothing():
+    values = [0.1, 0.3, 0.2, 0.5]
+    assert mean_interval(values).p_value(0) == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue)
+    assert share_interval(80, 100).p_value(0.5) < 1e-6
+    cut = Estimate(3.0, 2.0, 4.0, 5, open=("high",))
+    assert cut.p_value(9.0) == 1.0 and cut.p_value(1.0) < 0.05
+    assert str(cut) == "3.000 [2.000, >= 4.000], n = 5" and cut.limits == (2.0, math.inf)
+    assert math.isnan(mean_interval([0.5]).p_value(0))
