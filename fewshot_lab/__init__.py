@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "setup": "runtime",
     "quick_or_full": "runtime",
+    "seeds": "runtime",
     "CourseError": "errors",
     "language": "languages",
     "glossary": "languages.glossary",

@@ -14,6 +14,7 @@ from .languages import language, say
 
 PROFILES = ("quick", "full", "smoke")
 SCHEDULER_SECONDS = 20
+FULL_SEEDS = 1000  # where the full profile's seeds begin
 
 # Held by what depends on process-wide state: a Dask worker may have several threads, which share torch's global generator.
 process_state = threading.Lock()
@@ -94,6 +95,15 @@ def quick_or_full(quick, full=None, *, smoke=None):
     if _current.profile == "smoke":
         return _smallest(quick) if smoke is None else smoke
     return full if _current.profile == "full" and full is not None else quick
+
+
+def seeds(quick: int, full: int | None = None, *, smoke: int | None = None) -> list[int]:
+    """The seeds of an experiment, as many as `quick_or_full` says, from the chapter's SEED on.
+
+    The full profile's begin at 1000 + SEED: no setting was tuned on them, so what they say is a replication.
+    """
+    first = _current.seed + (FULL_SEEDS if _current.profile == "full" else 0)
+    return list(range(first, first + quick_or_full(quick, full, smoke=smoke)))
 
 
 def _smallest(value):

@@ -29,6 +29,15 @@ def test_the_smoke_profile_takes_its_own_value_or_cuts_whole_numbers_also_in_a_t
     assert lab.quick_or_full([1, 4, 16], [1, 2, 4, 8, 16]) == [1, 4, 16]
 
 
+def test_the_full_profiles_seeds_are_none_that_anything_was_tuned_on():
+    lab.setup("02", profile="quick", seed=3, device="cpu")
+    assert lab.seeds(5, 20) == [3, 4, 5, 6, 7]
+    lab.setup("02", profile="full", seed=3, device="cpu")
+    assert lab.seeds(5, 20) == list(range(1003, 1023)) and lab.seeds(2) == [1003, 1004]
+    lab.setup("02", profile="smoke", device="cpu")
+    assert lab.seeds(5, 20) == [0, 1] and lab.seeds(5, 20, smoke=1) == [0]
+
+
 def test_an_unknown_profile_is_named_with_those_there_are():
     with pytest.raises(lab.CourseError, match="PROFILE is 'fast'; choose one of quick, full, smoke"):
         lab.setup("02", profile="fast", device="cpu")
