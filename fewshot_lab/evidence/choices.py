@@ -59,6 +59,7 @@ def choose(
     seeds: Sequence[int] = SEEDS,
     margin: float = MARGIN,
     jobs: int | None = None,
+    **settings,
 ) -> Choice:
     """Tries every candidate with every seed and chooses one by the course's one rule.
 
@@ -67,7 +68,7 @@ def choose(
 
     Args:
         name: under which `chosen` finds it, such as "affine-strength-glyphs".
-        function: called as function(candidate=..., seed=...) in worker processes; returns a dict with the score, the seconds
+        function: called as function(candidate=..., seed=..., **settings) in worker processes; returns a dict with the score, the seconds
             that it took and, for a training, "at_rest".
         candidates: numbers, texts, lists or dicts.
         chapter: which one uses it first.
@@ -77,8 +78,9 @@ def choose(
         seeds: of the trials.
         margin: scores closer than this are equal.
         jobs: worker processes, as in `training.sweep`.
+        settings: passed on to the function, such as dataset="digits".
     """
-    grid = [{"candidate": candidate, "seed": seed} for candidate in candidates for seed in seeds]
+    grid = [{**settings, "candidate": candidate, "seed": seed} for candidate in candidates for seed in seeds]
     rows = sweep(function, grid, jobs=jobs, description=name)
     tried = []
     for i, candidate in enumerate(candidates):

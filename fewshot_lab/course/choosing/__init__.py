@@ -42,7 +42,7 @@ _PROCEDURES: dict[str, Procedure] = {}
 
 
 def choice(name: str, candidates: Sequence | Callable[[], Sequence], *, data: str, **options) -> Callable:
-    """Declares the decorated function(candidate, seed) as the procedure that chooses the setting of that name.
+    """Declares the decorated function(candidate, seed, ...) as the procedure that chooses the setting of that name.
 
     `candidates` are listed mildest, cheapest or most usual first, or are a function that lists them when an earlier choice
     decides which they are. `data` says what the score is measured on; `options` are those of `evidence.choices.choose`.
