@@ -4,7 +4,7 @@ from ..training.metrics import Estimate
 from .choices import chosen
 from .claims import CLAIMS, Claim
 from .course_records import ChapterRecord, course_records, exchange_rates
-from .exchange_rate import exchange_rate
+from .exchange_rate import exchange_rate, rate_ratio
 from .ledger import Ledger, ledger
 from .records import Check, CheckStatus, Outcome, Records, Result, Verdict, recorded
 from .results import Results, record
@@ -29,6 +29,7 @@ __all__ = [
     "course_records",
     "exchange_rate",
     "exchange_rates",
+    "rate_ratio",
     "ledger",
     "record",
     "recorded",

@@ -1,5 +1,7 @@
 """The exchange rate: how many labels one label is worth once a policy is used."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -71,6 +73,45 @@ def exchange_rate(
     rate, low, high = (float(2 ** (np.clip(value, labels[0], labels[-1]) - here)) for value in (octaves, *ends))
     over = f"{seeds} seeds" + (f" x {len(sizes)} pictures" if crossed else "")
     return Estimate(rate, low, high, seeds, "labels per label", bound, over=over, open=is_open)
+
+
+def rate_ratio(
+    shots: ArrayLike,
+    baseline: ArrayLike,
+    first: tuple[float, ArrayLike],
+    last: tuple[float, ArrayLike],
+    sizes: ArrayLike,
+) -> Estimate:
+    """How many times the exchange rate at few labels is the one at more: above 1 the policy's worth falls as labels are added.
+
+    Seeds and test pictures are drawn anew for both rates at once, so that what they have in common takes no part. A rate beyond
+    the measured range makes the ratio a bound, and two of them leave no interval.
+
+    Args:
+        shots: (K,) labels per class.
+        baseline: (seeds, K, pictures) correct answers without the policy.
+        first, last: labels per class and the correct answers (seeds, pictures) with the policy there.
+        sizes: (pictures,) images that show each test picture.
+    """
+    rates = [exchange_rate(shots, baseline, *one, sizes) for one in (first, last)]  # checks shapes and finds bounds
+    shots, baseline, sizes = (np.asarray(values, dtype=float) for values in (shots, baseline, sizes))
+    order, seeds = np.argsort(shots), len(baseline)
+    labels, (few, many) = np.log2(shots[order]), (float(np.log2(k)) for k, _ in (first, last))
+    answers = np.concatenate([baseline[:, order], *(np.asarray(policy, float)[:, None] for _, policy in (first, last))], axis=1)
+
+    def octaves(means: np.ndarray) -> float:
+        at = [_octaves(labels, here, np.append(means[:-2], reached)) for here, reached in ((few, means[-2]), (many, means[-1]))]
+        return float(np.clip(at[0], labels[0], labels[-1]) - few - np.clip(at[1], labels[0], labels[-1]) + many)
+
+    low, high = math.nan, math.nan
+    if seeds >= NEEDS and not all(rate.bound for rate in rates):
+        low, high = np.quantile([octaves(means) for means in _drawn_means(answers, sizes)], [0.025, 0.975])
+    # A rate that is larger than what was measured makes the ratio larger if it is the first, smaller if it is the last.
+    bound = rates[0].bound or {">=": "<=", "<=": ">=", "": ""}[rates[1].bound]
+    is_open = rates[0].open + tuple({"low": "high", "high": "low"}[end] for end in rates[1].open)
+    ratio = octaves(answers.mean(axis=0).sum(axis=-1) / sizes.sum())
+    ends = (float(2**value) for value in (ratio, low, high))
+    return Estimate(*ends, seeds, "ratio of rates", bound, over=rates[0].over, open=tuple(dict.fromkeys(is_open)))
 
 
 def _drawn_means(answers: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_lab.errors import CourseError
-from fewshot_lab.evidence import CLAIMS, Evidence, exchange_rate, ledger, record, verdict
+from fewshot_lab.evidence import CLAIMS, Evidence, exchange_rate, ledger, rate_ratio, record, verdict
 from fewshot_lab.training import Estimate, mean_interval
 
 RESULT, VERDICT = (f"application/vnd.fewshot-lab.{kind}+json" for kind in ("result", "verdict"))
@@ -235,6 +235,24 @@ def test_the_interval_of_a_rate_covers_it_with_few_seeds(monkeypatch):
         low, high = exchange_rate(SHOTS, answers[:, :5], 4, answers[:, 5], np.ones(60)).limits
         covered += low <= math.sqrt(2) <= high
     assert 0.92 <= covered / 200
+
+
+def test_the_worth_of_a_policy_that_falls_has_a_ratio_above_one_and_a_rate_beyond_the_range_bounds_it():
+    generator = np.random.default_rng(6)
+
+    def answers(chance):
+        return generator.random((8, *np.shape(chance), 400)) < np.reshape(chance, (*np.shape(chance), 1))
+
+    baseline, sizes = answers(CURVE), np.ones(400)
+    few, many = answers(0.6), answers(0.75)  # worth 4 labels at 1, and 2 ** 0.5 at 8
+    falls = rate_ratio(SHOTS, baseline, (1, few), (8, many), sizes)
+    rates = [exchange_rate(SHOTS, baseline, k, policy, sizes).mean for k, policy in ((1, few), (8, many))]
+    assert falls.mean == pytest.approx(rates[0] / rates[1]) and 1.5 < falls.low < 4 / 2**0.5 < falls.high < 5
+    same = rate_ratio(SHOTS, baseline, (4, few), (4, few), sizes)
+    assert (same.low, same.mean, same.high) == (1, 1, 1)
+    assert rate_ratio(SHOTS, baseline, (1, few), (8, answers(0.9)), sizes).bound == "<=", "the last rate may be larger yet"
+    assert rate_ratio(SHOTS, baseline, (1, answers(0.9)), (8, many), sizes).bound == ">="
+    assert math.isnan(rate_ratio(SHOTS, baseline, (1, answers(0.9)), (8, answers(0.9)), sizes).low)
 
 
 @pytest.mark.parametrize(
