@@ -68,8 +68,8 @@ def choose(
 
     Args:
         name: under which `chosen` finds it, such as "affine-strength-glyphs".
-        function: called as function(candidate=..., seed=..., **settings) in worker processes; returns a dict with the score, the seconds
-            that it took and, for a training, "at_rest".
+        function: called as function(candidate=..., seed=..., **settings) in worker processes; returns a dict with the score,
+            the seconds that it took and, for a training, "at_rest".
         candidates: numbers, texts, lists or dicts.
         chapter: which one uses it first.
         what: what is chosen, in words.
