@@ -1,7 +1,6 @@
 """The arms of an experiment: the same training in several variants, each with the same seeds, read and compared in pairs."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -88,16 +87,23 @@ class Arms:
 
     def interval(self, arm: Hashable, point: Hashable = None, of: Result | None = None, unit: str | None = None) -> Estimate:
         """The mean over the seeds, and over the test pictures where rows have their answers, with its 95 % interval."""
-        values, unit = self.values(arm, point, of), self._unit(of, unit)
+        values, unit, rest = self.values(arm, point, of), self._unit(of, unit), self._rest((arm, point))
         hits = self._hits(of, (arm, point))
-        estimate = crossed_interval(hits[0], hits[1], unit) if hits else mean_interval(values, unit, self._over())
-        return replace(estimate, rest=self._rest((arm, point)))
+        return crossed_interval(*hits, unit, rest=rest) if hits else mean_interval(values, unit, self._over(), rest)
 
     def at_rest(self, arm: Hashable, point: Hashable = None) -> float | None:
         """The share (0..1) of an arm's trainings that came to rest; None where the rows do not say."""
         rows = self._rows(arm, point)
         known = all(row.get("at_rest") is not None for row in rows)
         return sum(bool(row["at_rest"]) for row in rows) / len(rows) if known else None
+
+    def rest(self, arm: Hashable, point: Hashable = None) -> tuple[tuple[str, float], ...]:
+        """What an estimate that is computed from an arm's numbers says about rest; without a point on an axis, of all points.
+
+        lab.exchange_rate(shots, baseline, 5, policy, sizes, rest=curves.rest("none") + curves.rest("right", 5))
+        """
+        points = self._points(arm) if self.axis and point is None else [point]
+        return self._rest(*((arm, at) for at in points))
 
     def mean(self, arm: Hashable, point: Hashable = None, of: Result | None = None) -> float:
         """The mean over the seeds."""
@@ -121,9 +127,8 @@ class Arms:
         elsewhere = self.axis and over not in self.rows and isinstance(over, tuple) and len(over) == 2
         other = over if elsewhere else (over, point)
         first, second, unit = self.values(arm, point, of), self.values(*other, of), self._unit(of, unit)
-        hits = self._hits(of, (arm, point), other)
-        estimate = crossed_interval(*hits, unit) if hits else paired_difference(first, second, unit, self._over())
-        return replace(estimate, rest=self._rest((arm, point), other))
+        hits, rest = self._hits(of, (arm, point), other), self._rest((arm, point), other)
+        return crossed_interval(*hits, unit, rest=rest) if hits else paired_difference(first, second, unit, self._over(), rest)
 
     def curve(self, arm: Hashable, of: Result | None = None) -> tuple[list, list[Estimate]]:
         """An arm's points and the estimate at each, as `lab.figures.curves` draws them."""

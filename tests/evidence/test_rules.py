@@ -17,6 +17,7 @@ from fewshot_lab.evidence.records import VERDICT
 from fewshot_lab.evidence.rules import FILE
 from fewshot_lab.evidence.runs import ChapterRun, Run
 from fewshot_lab.evidence.verdicts import outcome_of
+from fewshot_lab.runtime import FULL_SEEDS
 from fewshot_lab.training import Estimate, mean_interval
 
 MARGIN = RULES.thresholds["accuracy"].value
@@ -230,7 +231,7 @@ def test_a_mistake_in_the_file_is_named(tmp_path, old, new, says):
 
 
 def test_the_full_profile_runs_on_seeds_that_nothing_was_tuned_on():
-    assert RULES.profiles["quick"].first_seed == 0 and RULES.profiles["full"].first_seed == 1000
+    assert RULES.profiles["quick"].first_seed == 0 and RULES.profiles["full"].first_seed == FULL_SEEDS
 
 
 # the chapters

@@ -193,6 +193,15 @@ def test_estimates_name_their_arms_and_the_share_of_trainings_that_came_to_rest(
     assert dict(gain.rest) == {"right, shots = 1": 1.0, "right, shots = 5": 0.0}
 
 
+def test_numbers_that_are_computed_from_arms_can_carry_their_shares_at_rest():
+    curves = answered((1, 5))
+    assert dict(curves.rest("right")) == {"right, shots = 1": 1.0, "right, shots = 5": 0.0}
+    rest = curves.rest("none", 1) + curves.rest("right", 1)
+    (baseline, sizes), (policy, _) = curves.hits("none"), curves.hits("right", 1)
+    assert exchange_rate([1, 5], baseline, 1, policy, sizes, rest=rest).rest == rest
+    assert paired_difference([1, 2], [0, 2], rest=rest).rest == rest
+
+
 def test_rows_that_do_not_say_whether_they_came_to_rest_have_no_share(students):
     assert students.at_rest("right") is None and students.interval("right").rest == ()
 
