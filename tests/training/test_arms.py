@@ -183,6 +183,14 @@ def test_rows_with_answers_about_test_pictures_get_intervals_over_seeds_and_pict
     assert at_1.over == at_5.over == "3 seeds x 3 pictures"
 
 
+def test_any_result_may_have_its_numbers_by_picture_and_the_pictures_another_name():
+    rows = {arm: [row | {"loss_by_picture": row["test_hits"]} for row in some] for arm, some in answered().rows.items()}
+    measured = Arms(rows, clusters="classes")
+    of_loss = measured.gain("right", over="none", of="loss")
+    assert (of_loss.mean, of_loss.low) == (measured.gain("right", over="none").mean, measured.gain("right", over="none").low)
+    assert of_loss.over == (measured | measured).interval("none").over == "3 seeds x 3 classes"
+
+
 def test_estimates_name_their_arms_and_the_share_of_trainings_that_came_to_rest():
     measured = answered()
     assert measured.at_rest("none") == pytest.approx(2 / 3) and measured.interval("right").rest == (("right", 1.0),)
