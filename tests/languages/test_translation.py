@@ -20,6 +20,7 @@ from fewshot_lab import cli
 from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.data import glosses
+from fewshot_lab.evidence import RULES
 from fewshot_lab.evidence.ledger import ledger
 from fewshot_lab.exercises import exercises
 from fewshot_lab.languages import glossary, opening, texts
@@ -217,7 +218,8 @@ def test_a_question_is_asked_in_chinese_and_its_answer_remembered(chinese, capsy
 
 
 def test_verdicts_and_the_ledger_show_chinese_beside_the_english_of_the_record(chinese):
-    judged = lab.verdict("C2", time=lab.mean_interval([0.1, 0.11, 0.12]))
+    measured = lab.mean_interval([0.1, 0.11, 0.12])
+    judged = lab.verdict("C2", **{part.name: measured for part in RULES.claims["C2"].parts})
     bundle = judged._repr_mimebundle_()
     assert "成立 (supported)" in bundle["text/html"] and "要求" in bundle["text/html"]
     lab.language("en")
