@@ -76,7 +76,8 @@ def fit(encoder: torch.nn.Module, images: ep.Pool, steps: int) -> None:
 
     loss = prototypes.episode_loss(prototypes.prototype_rule, WAY, SHOTS)
     labels = episodes.query_labels.expand(steps, -1)
-    train(encoder, episodes.rows, labels, steps=steps, batch_size=1, augment=pictures, loss=loss, device="cpu")
+    recipe = {"learning_rate": 1e-3, "optimizer": torch.optim.AdamW}  # as the peer's
+    train(encoder, episodes.rows, labels, steps=steps, batch_size=1, augment=pictures, loss=loss, device="cpu", **recipe)
 
 
 def evaluation(cached: bool) -> dict:

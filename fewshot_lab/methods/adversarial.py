@@ -179,8 +179,8 @@ def fit_robust(
         device: where to train.
 
     Returns:
-        test_accuracy, robust_accuracy (of MOST_ATTACKED test images under PGD-20 in L-inf), seconds (of the training alone) and
-        model.
+        test_accuracy, robust_accuracy (of MOST_ATTACKED test images under PGD-20 in L-inf), at_rest (whether the training came
+        to rest), seconds (of the training alone) and model.
 
     Raises:
         ValueError: an unknown method.
@@ -207,7 +207,7 @@ def fit_robust(
         generator = torch.Generator().manual_seed(seed)
         correct = survives(model, *images_to_attack(dataset), epsilon=test_epsilon, generator=generator, loop=loop)
         result["robust_accuracy"] = correct.float().mean().item()
-    return {**result, "seconds": history.seconds, "model": model}
+    return {**result, "at_rest": history.at_rest, "seconds": history.seconds, "model": model}
 
 
 def images_to_attack(dataset: str, most: int = MOST_ATTACKED) -> tuple[Tensor, Tensor]:

@@ -184,6 +184,7 @@ def _train(f, head, images, augment, loss, steps, batch_size, seed, device, prog
         batch_size=batch_size,
         learning_rate=5e-3,
         warmup=steps // 10,
+        optimizer=torch.optim.AdamW,
         augment=augment,
         loss=loss,
         seed=seed,

@@ -127,12 +127,12 @@ def fit_teacher(
         device: where to train.
 
     Returns:
-        teacher (the network), test_accuracy and test_logits (n, classes).
+        teacher (the network), test_accuracy, test_logits (n, classes) and at_rest (whether the training came to rest).
     """
     task, _ = data.load(dataset).halves()
     seed_everything(seed)
     teacher = conv_net(len(task.classes), size=task.train_images.shape[-1], width=width)
-    train(
+    history = train(
         teacher,
         task.train_images,
         task.train_labels,
@@ -144,7 +144,12 @@ def fit_teacher(
         device=device,
     )
     test_logits = outputs(teacher, task.test_images)
-    return {"teacher": teacher, "test_accuracy": accuracy(test_logits, task.test_labels), "test_logits": test_logits}
+    return {
+        "teacher": teacher,
+        "test_accuracy": accuracy(test_logits, task.test_labels),
+        "test_logits": test_logits,
+        "at_rest": history.at_rest,
+    }
 
 
 def cached_logits(teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1) -> Tensor:
@@ -240,8 +245,8 @@ def fit_student(
         device: where to train.
 
     Returns:
-        test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student and seconds (of the training
-        alone).
+        test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student, at_rest
+        (whether the training came to rest) and seconds (of the training alone).
     """
     # The teacher learned from the other half: it must not know the labels of images that the student has without one.
     _, task = data.load(dataset).halves()
@@ -272,6 +277,7 @@ def fit_student(
         "train_accuracy": accuracy(outputs(student, task.train_images[labelled]), task.train_labels[labelled]),
         "test_logits": test_logits,
         "student": student,
+        "at_rest": history.at_rest,
         "seconds": history.seconds,
     }
 

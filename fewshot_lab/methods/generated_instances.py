@@ -123,7 +123,7 @@ def fit_classifier(
         device: where to train.
 
     Returns:
-        test_accuracy.
+        test_accuracy and at_rest (whether the training came to rest).
     """
     task = small_task(dataset)
     images, labels = task.draw(shots, seed)
@@ -140,5 +140,6 @@ def fit_classifier(
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
     options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
-    train(model, images, labels, **options)
-    return {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}
+    history = train(model, images, labels, **options)
+    test_accuracy = accuracy(outputs(model, task.test_images), task.test_labels)
+    return {"test_accuracy": test_accuracy, "at_rest": history.at_rest}

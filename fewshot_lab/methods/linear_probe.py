@@ -111,7 +111,7 @@ def fit_from(
         device: where to train.
 
     Returns:
-        test_accuracy.
+        test_accuracy and at_rest (whether the training came to rest).
     """
     task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
@@ -120,18 +120,21 @@ def fit_from(
     model = nn.Sequential(f, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if start is not None:  # after the first weights are drawn, so that the linear layer starts alike with and without
         f.load_state_dict(start)
-    train(
+    history = train(
         model,
         images,
         labels,
         steps=steps,
         batch_size=32,
         learning_rate=5e-3,
+        warmup=0,
+        optimizer=torch.optim.AdamW,
         augment=as_augment(policy, strength),
         seed=seed,
         device=device,
     )
-    return {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}
+    test_accuracy = accuracy(outputs(model, task.test_images), task.test_labels)
+    return {"test_accuracy": test_accuracy, "at_rest": history.at_rest}
 
 
 def fit_views(

@@ -138,7 +138,9 @@ def fit_maml(
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
     labels = episodes.query_labels.expand(len(episodes), -1)
-    train(learner, episodes.rows, labels, steps=steps, batch_size=tasks, augment=images_of, loss=loss, seed=seed, device=device)
+    # Weights that were trained before are to move a little: no Muon.
+    recipe = {"batch_size": tasks, "learning_rate": 1e-3, "warmup": 0, "optimizer": torch.optim.AdamW}
+    train(learner, episodes.rows, labels, steps=steps, augment=images_of, loss=loss, seed=seed, device=device, **recipe)
     return learner
 
 

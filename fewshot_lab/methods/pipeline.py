@@ -119,7 +119,8 @@ def fit_round(
         device: where to train.
 
     Returns:
-        accuracies and networks, both {"linear": ..., "few-shot head": ...}, and seconds, those of the training.
+        accuracies and networks, both {"linear": ..., "few-shot head": ...}, at_rest (whether the training came to rest)
+        and seconds, those of the training.
     """
     task = small_task(dataset)
     rows = task.rows(shots, seed)
@@ -146,7 +147,7 @@ def fit_round(
     labelled = task.train_images[rows], task.train_labels[rows]
     networks = {"linear": model, "few-shot head": Prototypical(model[:2], *labelled, task.train_images).eval()}
     accuracies = {head: accuracy(outputs(net, task.test_images), task.test_labels) for head, net in networks.items()}
-    return {"accuracies": accuracies, "networks": networks, "seconds": history.seconds}
+    return {"accuracies": accuracies, "networks": networks, "at_rest": history.at_rest, "seconds": history.seconds}
 
 
 def round_loss(teacher: nn.Module | None, epsilon: float) -> Loss:

@@ -10,7 +10,7 @@ from .. import data
 from ..augment import as_augment, get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, outputs, train
+from ..training import accuracy, hits_by_picture, outputs, train
 
 Mix = Callable[..., tuple[Tensor, Tensor]]
 
@@ -23,10 +23,10 @@ def fit_few_shot(
     policy: str = "none",
     strength: float = 0.0,
     mix: Mix | None = None,
-    steps: int = 150,
+    steps: int = 300,
     width: int = 16,
     device: str = "auto",
-) -> dict[str, float]:
+) -> dict:
     """Trains a small convolutional net on `shots` labels per class and tests it.
 
     Args:
@@ -36,13 +36,14 @@ def fit_few_shot(
             that policies can be compared in pairs.
         policy, strength: the augmentation of each batch.
         mix: mixup or CutMix after it, called as mix(images, labels, classes, generator=...).
-        steps: of the training, with batches of 32.
+        steps: of the training; how many an arm needs to come to rest depends on its policy.
         width: channels of the net's first layer; the number of weights grows with its square.
         device: where to train and to test.
 
     Returns:
         train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
-        test_accuracy, train_loss (mean of the last tenth of the steps) and seconds.
+        validation_accuracy, test_accuracy, test_hits and test_sizes (the test images by picture, as from hits_by_picture),
+        train_loss (mean of the last tenth of the steps), at_rest (whether the training came to rest) and seconds.
     """
     started = time.perf_counter()
     task = data.load(dataset).capped()
@@ -57,25 +58,20 @@ def fit_few_shot(
     # Seeded after the labels are drawn and just before the net is made: its first weights depend on the seed alone.
     seed_everything(seed)
     model = conv_net(classes, size=images.shape[-1], width=width)
-    history = train(
-        model,
-        images,
-        labels,
-        steps=steps,
-        batch_size=32,
-        learning_rate=5e-3,
-        augment=augment_and_mix if mix else change,
-        seed=seed,
-        device=device,
-    )
+    augment = augment_and_mix if mix else change
+    history = train(model, images, labels, steps=steps, augment=augment, seed=seed, device=device)
     # The labelled images as the net sees them in training, under one draw of the policy that all nets of this seed share.
     augmented = get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
     last = history.losses[-max(1, steps // 10) :]
+    answers = outputs(model, task.test_images, device=device)
     return {
         "train_accuracy": accuracy(outputs(model, images, device=device), labels),
         "train_accuracy_augmented": accuracy(outputs(model, augmented, device=device), labels),
-        "test_accuracy": accuracy(outputs(model, task.test_images, device=device), task.test_labels),
+        "validation_accuracy": accuracy(outputs(model, task.validation_images, device=device), task.validation_labels),
+        "test_accuracy": accuracy(answers, task.test_labels),
+        **hits_by_picture(answers, task.test_labels, task.test_pictures),
         "train_loss": sum(last) / len(last),
+        "at_rest": history.at_rest,
         "seconds": time.perf_counter() - started,
     }
 
@@ -88,12 +84,12 @@ def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str
     # As many as `steps` passes over in a few epochs; all 60,000 of Fashion-MNIST would not be seen once.
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:6000]
     images, labels = task.train_images[rows], task.train_labels[rows]
-    train(model, images, labels, steps=steps, learning_rate=5e-3, seed=seed, device=device, progress=progress)
+    train(model, images, labels, steps=steps, seed=seed, device=device, progress=progress)
     return model
 
 
 def affinities(
-    dataset: str, *, policies: dict[str, tuple[str, float]], shots: int, seed: int, steps: int = 150, device: str = "auto"
+    dataset: str, *, policies: dict[str, tuple[str, float]], shots: int, seed: int, steps: int = 300, device: str = "auto"
 ) -> dict[str, float]:
     """The affinity of each policy: accuracy on augmented test images divided by that on clean ones (1: no shift at all).
 
@@ -115,7 +111,7 @@ def affinities(
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
-    train(model, images, labels, steps=steps, batch_size=32, learning_rate=5e-3, seed=seed, device=device)
+    train(model, images, labels, steps=steps, seed=seed, device=device)
     clean = accuracy(outputs(model, task.test_images, device=device), task.test_labels)
 
     def affinity(policy: str, strength: float) -> float:

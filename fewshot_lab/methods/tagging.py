@@ -219,7 +219,8 @@ def fit_tagger(
 ) -> dict[str, object]:
     """Fine-tunes MiniLM with AdamW and a warm-up over a tenth of the steps, and tags test sentences.
 
-    Returns predicted (the tags of every test sentence), entity_f1, token_accuracy, and seconds (of the training alone).
+    Returns predicted (the tags of every test sentence), entity_f1, token_accuracy, at_rest (whether the training came to
+    rest) and seconds (of the training alone).
 
     Args:
         folder: of CoNLL files, "" for the made sentences.
@@ -265,6 +266,7 @@ def fit_tagger(
         "predicted": predicted,
         "entity_f1": entity_f1(gold, predicted),
         "token_accuracy": token_accuracy(gold, predicted),
+        "at_rest": history.at_rest,
         "seconds": history.seconds,
     }
 

@@ -102,5 +102,6 @@ def fit_from_scratch(
     seed_everything(seed)
     model = TextNet(len(words), len(CLASSES[classes]))
     x, y = encode_words(texts, words), torch.tensor(labels)
-    train(model, x, y, steps=steps, batch_size=32, learning_rate=1e-2, weight_decay=1e-2, seed=seed)
-    return {"test_accuracy": accuracy(outputs(model, encode_words(test_texts, words)), test_labels)}
+    history = train(model, x, y, steps=steps, batch_size=32, weight_decay=1e-2, seed=seed)
+    test_accuracy = accuracy(outputs(model, encode_words(test_texts, words)), test_labels)
+    return {"test_accuracy": test_accuracy, "at_rest": history.at_rest}

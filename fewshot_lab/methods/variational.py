@@ -72,7 +72,7 @@ def fit_vae(
     seed_everything(seed)
     options = {"size": x.shape[-1], "noise": noise}
     vae = nn.ModuleDict({"encoder": Encoder(classes, **options), "decoder": Generator(classes, **options)})
-    history = train(
-        vae, x, y, steps=steps, learning_rate=2e-3, loss=functools.partial(vae_loss, sigma=sigma), seed=seed, device=device
-    )
+    loss = functools.partial(vae_loss, sigma=sigma)
+    recipe = {"learning_rate": 2e-3, "warmup": 0, "optimizer": torch.optim.AdamW}
+    history = train(vae, x, y, steps=steps, loss=loss, seed=seed, device=device, **recipe)
     return {"generator": vae["decoder"].eval(), "history": history}

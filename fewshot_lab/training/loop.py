@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from ..errors import CourseError
 from . import processes, resume
 from .batches import Batches
+from .muon import Muon
 from .progress import progress_bar
 
 FETCH_EVERY = 100
+REST = 0.05
 
 # augment(images, labels, generator) -> images, labels; loss(model, images, labels) -> scalar
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -25,7 +27,7 @@ Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 @dataclass
 class History:
-    """A training run: the loss of each step and the total seconds."""
+    """A training run: the loss of each step, the total seconds, and whether it came to rest."""
 
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -33,6 +35,22 @@ class History:
     @property
     def steps(self) -> int:
         return len(self.losses)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the loss had stopped falling, so that more steps would change little.
+
+        A training is at rest when, of the fall of its loss from the first fifth of the steps to the
+        last, less than a share of REST came between the last two fifths. A loss may rest at any
+        height, as one under label noise or an attack does. docs/choices/rest.json says how often
+        the rule agrees with what twice the steps would change.
+        """
+        if self.steps < 5:
+            return False
+        fifth = self.steps // 5
+        first = sum(self.losses[:fifth])
+        before, last = sum(self.losses[-2 * fifth : -fifth]), sum(self.losses[-fifth:])
+        return before - last <= REST * max(first - last, 0.0)
 
 
 def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -50,9 +68,10 @@ def train(
     *,
     steps: int,
     batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    warmup: int = 0,
+    learning_rate: float = 1e-2,
+    warmup: int = 10,
     weight_decay: float = 0.0,
+    optimizer: type[torch.optim.Optimizer] = Muon,
     augment: Augment | None = None,
     loss: Loss = cross_entropy,
     seed: int = 0,
@@ -62,7 +81,7 @@ def train(
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 0,
 ) -> History:
-    """Trains `model` in place with AdamW (Loshchilov & Hutter 2019, ICLR).
+    """Trains `model` in place, unless told otherwise with Muon (training/muon.py).
 
     Every step takes a batch, augments it, sets the learning rate, computes the loss and its
     gradients, moves the weights and writes down the loss. All randomness comes from `seed`; the
@@ -77,7 +96,9 @@ def train(
         batch_size: images in a batch, over all processes together.
         learning_rate: the largest one; after `warmup` steps it falls to 0 along half a cosine.
         warmup: steps in which the learning rate rises.
-        weight_decay: how strongly AdamW shrinks the weights.
+        weight_decay: how strongly the optimizer shrinks the weights; Muon has its own for filters.
+        optimizer: made as optimizer(weights, lr=..., weight_decay=..., fused=...), such as
+            torch.optim.AdamW, which suits weights that were trained before.
         augment: augment(images, labels, generator) returns a changed batch; on the device.
         loss: loss(model, images, labels) returns a scalar.
         seed: of the order of the images, the augmentation, and dropout.
@@ -118,7 +139,7 @@ def train(
     processes.broadcast_parameters(model)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     fused = device.type in ("cpu", "cuda")
-    optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=fused)
+    optimizer = optimizer(weights, lr=learning_rate, weight_decay=weight_decay, fused=fused)
     # float16 underflows, so its loss is scaled up before the gradients are computed. A disabled
     # scaler does nothing but optimizer.step().
     scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)

@@ -31,7 +31,7 @@ from .batches import Batches
 if TYPE_CHECKING:
     from .loop import History
 
-FORMAT = 2
+FORMAT = 3
 # Where the work is done, what is shown and where the file lies do not change what a training ends with.
 NO_SETTINGS = {"device", "progress", "checkpoint", "checkpoint_every"}
 
@@ -165,6 +165,7 @@ def _random_state(device: torch.device, generator: torch.Generator) -> dict[str,
 def _described(settings: dict, accelerator: Accelerator) -> dict[str, str | int | float]:
     """A training's settings as plain values that can be compared: functions by name, data by checksum."""
     kinds = {"images": _fingerprint, "labels": _fingerprint, "augment": _name_of, "loss": _name_of, "model": _size_of}
+    kinds["optimizer"] = _name_of
     plain = {name: kinds.get(name, lambda value: value)(value) for name, value in settings.items() if name not in NO_SETTINGS}
     return plain | {"processes": accelerator.num_processes, "device": accelerator.device.type}
 

@@ -113,7 +113,7 @@ def test_a_finished_training_is_not_run_again(digits, tmp_path):
 def test_a_checkpoint_of_other_settings_or_other_data_is_refused_in_words(digits, tmp_path):
     path, (images, labels) = tmp_path / "run.pt", digits
     train(small_net(), images, labels, steps=2, checkpoint=path, device="cpu")
-    with pytest.raises(CourseError, match="learning_rate was 0.001, now it is 0.1"):
+    with pytest.raises(CourseError, match="learning_rate was 0.01, now it is 0.1"):
         train(small_net(), images, labels, steps=2, learning_rate=0.1, checkpoint=path, device="cpu")
     with pytest.raises(CourseError, match="another training: images"):
         train(small_net(), images.flip(0), labels, steps=2, checkpoint=path, device="cpu")

@@ -13,7 +13,7 @@ from small_training import add_noise, digit_images, same_weights, small_net
 from torch import nn
 
 from fewshot_lab.errors import CourseError
-from fewshot_lab.training import Batches, accuracy, combinations, eval_mode, loop, outputs, progress_bar, sweep, train
+from fewshot_lab.training import Batches, accuracy, combinations, eval_mode, loop, muon, outputs, progress_bar, sweep, train
 from fewshot_lab.training.progress import NotebookBar
 
 
@@ -223,6 +223,54 @@ def test_functions_of_a_notebook_work_in_worker_processes():
     done = subprocess.run([sys.executable, "-"], input=code, capture_output=True, text=True, timeout=120)
     assert "[{'k': 1, 'sum': 11}, {'k': 2, 'sum': 12}]" in done.stdout, done.stderr
     assert done.stderr == ""
+
+
+# coming to rest
+
+
+@pytest.mark.parametrize("floor", [0.0, 1.5])
+def test_a_training_rests_when_its_loss_has_stopped_falling_at_any_height(floor):
+    time = np.arange(200)
+    for half_life, rests in ((10, True), (400, False)):
+        losses = (floor + 2.7 * 0.5 ** (time / half_life)).tolist()
+        assert loop.History(losses).at_rest is rests
+
+
+def test_a_training_that_learned_nothing_or_hardly_began_is_not_at_rest():
+    assert not loop.History([2.0]).at_rest
+    assert not loop.History(np.linspace(2.7, 2.6, 50).tolist()).at_rest
+
+
+# Muon
+
+
+def test_orthogonal_sets_the_singular_values_near_one_and_keeps_the_directions():
+    matrix = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
+    for given in (matrix, matrix.T):
+        u, before, v = torch.linalg.svd(given, full_matrices=False)
+        moved = muon.orthogonal(given)
+        assert before.max() / before.min() > 2
+        values = torch.linalg.svdvals(moved)
+        assert 0.6 < values.min() and values.max() < 1.3
+        assert torch.allclose((u.T @ moved @ v.T), torch.diag(torch.diagonal(u.T @ moved @ v.T)), atol=1e-4)
+
+
+def test_without_convolutions_muon_is_adamw(digits):
+    models = [nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, optimizer in zip(models, (muon.Muon, torch.optim.AdamW), strict=True):
+        train(model, *digits, steps=3, weight_decay=0.1, optimizer=optimizer, device="cpu")
+    assert same_weights(*models)
+
+
+def test_each_step_moves_a_filter_matrix_by_the_rate_in_all_directions():
+    layer = nn.Conv2d(3, 4, 3, bias=False)
+    optimizer = muon.Muon(layer.parameters(), lr=0.01, filter_rate=5.0, filter_decay=0.0)
+    before = layer.weight.detach().clone()
+    layer.weight.grad = torch.randn_like(layer.weight)
+    optimizer.step()
+    moved = torch.linalg.svdvals((layer.weight.detach() - before).flatten(1)) / 0.05
+    assert 0.6 < moved.min() and moved.max() < 1.3
 
 
 # progress
