@@ -17,7 +17,9 @@ GOOD, BAD, OPEN, QUIET = "#348279", "#d9365f", "#80690d", "#6b6b6b"
 
 _COLOURS = dict.fromkeys(("supported", "passed", "ok", "marked"), GOOD)
 _COLOURS |= dict.fromkeys(("refuted", "failed", "stopped"), BAD)
-_COLOURS |= dict.fromkeys(("inconclusive", "mixed", "running", "own code", "by hand"), OPEN)
+_COLOURS |= dict.fromkeys(
+    ("inconclusive", "still learning", "no relevant effect", "mixed", "running", "own code", "by hand"), OPEN
+)
 _joined = Markup("").join
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evidence import CLAIMS
-from ..evidence.records import Result, Verdict
+from ..evidence import RULES, ledger
+from ..evidence.course_records import of_run
+from ..evidence.records import Verdict
 from ..evidence.runs import FILE, ChapterRun, Run, read_run
+from ..evidence.verdicts import beside
 from .run import latest_run
 
 _NONE = "–"
@@ -16,14 +18,24 @@ def compare(folders: Sequence[Path] = ()) -> str:
     """Tables with a column for each run in these folders (by default the latest); raises CourseError where there is none."""
     folders = [Path(folder) for folder in folders or [latest_run()]]
     runs = [read_run(folder / FILE) for folder in folders]
-    names = _names(folders, runs)
+    names, holm = _names(folders, runs), _holm(runs)
+
+    def verdict(name: str, run: int, value: Verdict) -> str:
+        return _verdict(value, holm[run].get(name, ""))
+
     parts = [
-        _table(["run", "on", "minutes", "versions"], [_about(name, run) for name, run in zip(names, runs, strict=True)]),
+        _table(
+            ["run", "on", "minutes", "versions", "rules"], [_about(name, run) for name, run in zip(names, runs, strict=True)]
+        ),
         _table(["chapter", *(f"seconds, {name}" for name in names)], _seconds(runs)),
-        "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.",
-        _table(["claim", "chapter", *names], _rows(runs, lambda chapter: chapter.verdicts, _verdict)),
+        "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.\n"
+        "Holm's p value counts all claims of the ledger that are decided.",
+        _table(["claim", "chapter", *names], _rows(runs, lambda chapter: chapter.verdicts, verdict)),
         "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
-        _table(["result", "chapter", *names], _rows(runs, lambda chapter: chapter.results, _result)),
+        _table(
+            ["result", "chapter", *names],
+            _rows(runs, lambda chapter: chapter.results, lambda _, __, result: str(result.estimate)),
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -43,6 +55,7 @@ def _about(name: str, run: Run) -> list[str]:
         run.machine,
         f"{run.seconds / 60:.0f}",
         ", ".join(f"{library} {version}" for library, version in run.versions.items()),
+        ", ".join(sorted({verdict.rules or "earlier" for chapter in run.chapters for verdict in chapter.verdicts.values()})),
     ]
 
 
@@ -58,24 +71,39 @@ def _taken(chapter: ChapterRun | None) -> str:
     return f"{chapter.seconds:,.0f}" + ("" if chapter.status == "ok" else f" ({chapter.status})")
 
 
-def _rows(runs: Sequence[Run], part: Callable[[ChapterRun], dict[str, Any]], show: Callable[[Any], str]) -> list[list[str]]:
-    """A row for each name that `part` of any run's chapters has: the claims in their order, then the others by chapter."""
+def _rows(
+    runs: Sequence[Run], part: Callable[[ChapterRun], dict[str, Any]], show: Callable[[str, int, Any], str]
+) -> list[list[str]]:
+    """A row for each name that `part` of any run's chapters has: the claims in their order, then the others by chapter.
+
+    show: from a name, a run's number and its value to the text of the cell.
+    """
     entries = [{(chapter.id, name): value for chapter in run.chapters for name, value in part(chapter).items()} for run in runs]
-    order, rows = list(CLAIMS), []
-    names = {key for of_run in entries for key in of_run}
-    for chapter, name in sorted(names, key=lambda key: (order.index(key[1]) if key[1] in CLAIMS else len(order), key)):
-        head = f"**{name}** {CLAIMS[name].text}" if name in CLAIMS else name
+    order = [name for article in RULES.article for name in (article, *(claim.id for claim in RULES.of_article(article)))]
+    names, rows = {key for of_run in entries for key in of_run}, []
+    for chapter, name in sorted(names, key=lambda key: (order.index(key[1]) if key[1] in order else len(order), key)):
         values = [of_run.get((chapter, name)) for of_run in entries]
-        rows.append([head, chapter, *(show(value) if value else _NONE for value in values)])
+        cells = [show(name, i, value) if value else _NONE for i, value in enumerate(values)]
+        rows.append([_head(name, values), chapter, *cells])
     return rows
 
 
-def _verdict(verdict: Verdict) -> str:
-    return f"**{verdict.verdict}**: {verdict.why}" if verdict.why else f"**{verdict.verdict}**"
+def _head(name: str, values: Sequence[Any]) -> str:
+    """A verdict's sentence after its name, as its records have it; those of earlier versions have none."""
+    sentence = next(filter(None, (getattr(value, "sentence", "") for value in values)), "")
+    return f"**{name}** {sentence}" if sentence else name
 
 
-def _result(result: Result) -> str:
-    return str(result.estimate)
+def _holm(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """For each run what Holm's procedure says of each claim of the ledger."""
+    return [{row.claim.id: row.holm_in_words for row in ledger(of_run(run)).rows} for run in runs]
+
+
+def _verdict(verdict: Verdict, holm: str = "") -> str:
+    told = f"**{verdict.verdict.words}**" + (f" (Holm: {holm})" if holm else "")
+    if not verdict.parts:
+        return f"{told}: {verdict.why}" if verdict.why else told
+    return f"{told}: " + "; ".join(f"{part}, {part.outcome.words}{beside(part.estimate)}" for part in verdict.parts)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

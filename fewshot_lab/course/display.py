@@ -16,6 +16,7 @@ from .chapters import Chapter
 PLAIN_EVERY = 10.0  # seconds between two progress lines; a log file should not get one for every cell
 _STYLE = {"ok": "green", "failed": "bold red", "running": "cyan", "done before": "dim green", "waiting": "dim"}
 _STYLE |= {Outcome.SUPPORTED: "green", Outcome.REFUTED: "red", Outcome.INCONCLUSIVE: "yellow"}
+_STYLE |= {Outcome.STILL_LEARNING: "yellow", Outcome.NO_EFFECT: "yellow"}
 
 
 class Display:
@@ -92,7 +93,8 @@ def print_summary(run: Run, console: Console | None = None) -> None:
         # Text, not str: rich would read square brackets in a title, a unit or a message as its markup.
         headlines = Text("\n".join(f"{result.name} {result.estimate}" for result in chapter.headlines))
         verdicts = Text("\n").join(
-            Text.assemble(f"{one.claim} ", (one.verdict, _STYLE.get(one.verdict, ""))) for one in chapter.verdicts.values()
+            Text.assemble(f"{one.claim} ", (one.verdict.words, _STYLE.get(one.verdict, "")))
+            for one in chapter.verdicts.values()
         )
         status = Text(chapter.status, _STYLE[chapter.status])
         name = Text(f"{chapter.id} {chapter.title}")

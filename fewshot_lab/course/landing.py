@@ -16,7 +16,7 @@ from markupsafe import Markup
 from tornado import web
 
 from ..errors import CourseError
-from ..evidence import CLAIMS, course_records, ledger
+from ..evidence import RULES, course_records, ledger
 from ..evidence.course_records import latest_in
 from ..html import render
 from ..languages import KNOWN, language, later, say, speaking
@@ -256,7 +256,7 @@ def _facts(chapter: Chapter) -> dict:
         "title": title(chapter),
         "question": say(chapter.question),
         "minutes": _word("minutes", minutes=chapter.minutes) if chapter.minutes else "",
-        "claims": ", ".join(name for name, claim in CLAIMS.items() if chapter.id in claim.chapters),
+        "claims": ", ".join(dict.fromkeys(claim.article for claim in RULES.of_chapter(chapter.id) if claim.article)),
         "checks": bool(chapter.exercises),
     }
 

@@ -1,6 +1,6 @@
 """The page index.html of a run: self-contained, legible in light and dark and on a phone."""
 
-from ..evidence import Outcome, ledger
+from ..evidence import ledger
 from ..evidence.course_records import of_run
 from ..evidence.runs import Run
 from ..html import render
@@ -15,7 +15,7 @@ def page(run: Run, unfinished: list[tuple[str, str]] = ()) -> str:
     While one is running, the page reloads every few seconds. All text is escaped.
     """
     claims = ledger(of_run(run, "this run"))
-    tested = any(outcome != Outcome.UNTESTED for *_, outcome, _ in claims.rows)
+    tested = any(row.verdict for row in claims.rows)
     running = any(state == "running" for _, state in unfinished)
     return render(
         "run",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import CourseError
-from ..evidence import CLAIMS, choices
+from ..evidence import RULES, choices
 from ..files import write_atomically
 from ..languages import glossary
 from .build import build
@@ -70,7 +70,7 @@ def _chapters(old: str) -> str:
     known = chapters()
     exercises = sum(len(chapter.exercises) for chapter in known)
     rows = [f"| [{it.id} {it.title}](notebooks/{it.name}.ipynb) | {it.question} |" for it in known]
-    counts = f"{len(known)} chapters, {exercises} exercises with a check, {len(CLAIMS)} claims under test:"
+    counts = f"{len(known)} chapters, {exercises} exercises with a check, {len(RULES.article)} claims under test:"
     return "\n".join([counts, "", "| chapter | question |", "|---|---|", *rows, ""])
 
 

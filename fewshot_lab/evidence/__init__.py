@@ -1,36 +1,41 @@
-"""Evidence: recorded results, verdicts computed from intervals, the exchange rate and the claims ledger."""
+"""Evidence: recorded results, verdicts computed from intervals by the rules of rules.toml, the exchange rate, the ledger."""
 
 from ..training.metrics import Estimate
 from .choices import chosen
-from .claims import CLAIMS, Claim
 from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate, rate_ratio
-from .ledger import Ledger, ledger
-from .records import Check, CheckStatus, Outcome, Records, Result, Verdict, recorded
+from .ledger import Entry, Ledger, holm, ledger
+from .records import Check, CheckStatus, Outcome, Part, Records, Result, Verdict, recorded
 from .results import Results, record
+from .rules import RULES, Claim, Rules, read_rules
 from .verdicts import Evidence, Judgement, verdict
 
 __all__ = [
-    "CLAIMS",
+    "RULES",
     "ChapterRecord",
     "Check",
     "CheckStatus",
     "Claim",
+    "Entry",
     "Estimate",
     "Evidence",
     "Judgement",
     "Ledger",
     "Outcome",
+    "Part",
     "Records",
     "Result",
     "Results",
+    "Rules",
     "Verdict",
     "chosen",
     "course_records",
     "exchange_rate",
     "exchange_rates",
+    "holm",
     "rate_ratio",
     "ledger",
+    "read_rules",
     "record",
     "recorded",
     "verdict",

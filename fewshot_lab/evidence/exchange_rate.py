@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..training.metrics import Estimate
+from ..training.metrics import Estimate, Rest
 
 NEEDS = 3  # seeds
 RESAMPLES = 2000
@@ -13,7 +13,13 @@ TOLERANCE = 1e-12  # accuracies that differ by less are the same: means of equal
 
 
 def exchange_rate(
-    shots: ArrayLike, baseline: ArrayLike, policy_shots: float, policy: ArrayLike, sizes: ArrayLike | None = None
+    shots: ArrayLike,
+    baseline: ArrayLike,
+    policy_shots: float,
+    policy: ArrayLike,
+    sizes: ArrayLike | None = None,
+    *,
+    rest: Rest = (),
 ) -> Estimate:
     """How many times as many labels training without the policy needs to reach the accuracy that the policy reaches.
 
@@ -33,6 +39,7 @@ def exchange_rate(
         policy: (seeds,) accuracies with the policy, from the same seeds as the baseline's rows; with `sizes` (seeds, pictures)
             correct answers.
         sizes: (pictures,) images that show each test picture, if these are to be drawn anew too.
+        rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
 
     Raises ValueError for shapes that do not match and for `policy_shots` outside the range of `shots`.
     """
@@ -72,7 +79,8 @@ def exchange_rate(
     bound = ">=" if octaves > labels[-1] + TOLERANCE else "<=" if octaves < labels[0] - TOLERANCE else ""
     rate, low, high = (float(2 ** (np.clip(value, labels[0], labels[-1]) - here)) for value in (octaves, *ends))
     over = f"{seeds} seeds" + (f" x {len(sizes)} pictures" if crossed else "")
-    return Estimate(rate, low, high, seeds, "labels per label", bound, over=over, open=is_open)
+    about = {"rest": tuple(rest), "over": over, "df": seeds - 1, "open": is_open}
+    return Estimate(rate, low, high, seeds, "labels per label", bound, **about)
 
 
 def rate_ratio(
@@ -81,6 +89,8 @@ def rate_ratio(
     first: tuple[float, ArrayLike],
     last: tuple[float, ArrayLike],
     sizes: ArrayLike,
+    *,
+    rest: Rest = (),
 ) -> Estimate:
     """How many times the exchange rate at few labels is the one at more: above 1 the policy's worth falls as labels are added.
 
@@ -92,6 +102,7 @@ def rate_ratio(
         baseline: (seeds, K, pictures) correct answers without the policy.
         first, last: labels per class and the correct answers (seeds, pictures) with the policy there.
         sizes: (pictures,) images that show each test picture.
+        rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
     """
     rates = [exchange_rate(shots, baseline, *one, sizes) for one in (first, last)]  # checks shapes and finds bounds
     shots, baseline, sizes = (np.asarray(values, dtype=float) for values in (shots, baseline, sizes))
@@ -111,7 +122,8 @@ def rate_ratio(
     is_open = rates[0].open + tuple({"low": "high", "high": "low"}[end] for end in rates[1].open)
     ratio = octaves(answers.mean(axis=0).sum(axis=-1) / sizes.sum())
     ends = (float(2**value) for value in (ratio, low, high))
-    return Estimate(*ends, seeds, "ratio of rates", bound, over=rates[0].over, open=tuple(dict.fromkeys(is_open)))
+    about = {"rest": tuple(rest), "over": rates[0].over, "df": seeds - 1, "open": tuple(dict.fromkeys(is_open))}
+    return Estimate(*ends, seeds, "ratio of rates", bound, **about)
 
 
 def _drawn_means(answers: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""The claims ledger: what the course set out to test and what each run found."""
+"""The claims ledger: what the article claims, what the course tested of it and what each run found."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,66 +9,118 @@ from markupsafe import Markup
 
 from ..html import table
 from ..languages import say
-from .claims import CLAIMS
 from .course_records import ChapterRecord, of_run
-from .records import Outcome
+from .records import Outcome, Verdict
+from .rules import RULES, Claim
 from .runs import read_run
 from .verdicts import as_badge, in_words
 
-_ORDER = (Outcome.SUPPORTED, Outcome.MIXED, Outcome.INCONCLUSIVE, Outcome.REFUTED, Outcome.UNTESTED)
+_ORDER = (
+    *(Outcome.SUPPORTED, Outcome.MIXED, Outcome.NO_EFFECT, Outcome.STILL_LEARNING, Outcome.INCONCLUSIVE, Outcome.REFUTED),
+    *(Outcome.NOT_TESTABLE, Outcome.UNTESTED),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the ledger: a claim and its verdict, None where there is none yet.
+
+    `holm` is the verdict's p value, adjusted for all claims of the ledger that are decided; NaN where it is not.
+    """
+
+    claim: Claim
+    verdict: Verdict | None = None
+    holm: float = math.nan
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict's, or what the rules say of a claim without one."""
+        if self.verdict is None:
+            return Outcome.UNTESTED if self.claim.testable else Outcome.NOT_TESTABLE
+        return self.verdict.verdict
+
+    @property
+    def why(self) -> str:
+        """The verdict's numbers, or why there can be none."""
+        why = self.claim.reason if self.verdict is None else self.verdict.why
+        earlier = self.verdict is not None and self.verdict.rules != RULES.hash()
+        return f"{why} ({say('measured under earlier rules')})" if earlier else why
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the adjusted p value is below the rules' alpha; None where nothing is decided."""
+        return None if math.isnan(self.holm) else self.holm < RULES.thresholds["alpha"].value
+
+    @property
+    def holm_in_words(self) -> str:
+        """The adjusted p value and whether the verdict stands, such as "p = 0.003, stands", or ""."""
+        if self.holds is None:
+            return ""
+        p = f"{self.holm:.2g}" if self.holm >= 0.0001 else "< 0.0001"
+        return say("p = {p}, stands", p=p) if self.holds else say("p = {p}, does not stand", p=p)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The claims with their verdicts as rows (claim, chapter, outcome, why), shown as a table with links.
+    """The tested claims with their verdicts, grouped by the article's claims, shown as a table with links.
 
-    There is a row for each chapter that tests a claim. `sources` says where a chapter's verdicts come from, `notebooks` which
-    file to open.
+    `sources` says where a chapter's verdicts come from, `notebooks` which file to open.
     """
 
-    rows: tuple[tuple[str, str, Outcome, str], ...]
+    rows: tuple[Entry, ...]
     sources: dict[str, str] = field(default_factory=dict)
     notebooks: dict[str, str] = field(default_factory=dict)
 
     @property
     def overall(self) -> dict[str, Outcome]:
-        """One outcome per claim: the one that its chapters share, MIXED when they differ, UNTESTED when one is missing."""
-        # No vote is taken: chapters test different halves of a claim, or other data.
-        outcomes = {claim: [outcome for name, _, outcome, _ in self.rows if name == claim] for claim in CLAIMS}
-        return {claim: _shared(of_claim) for claim, of_claim in outcomes.items()}
+        """One outcome per claim of the article: its sentences', MIXED when they differ, UNTESTED when one is missing."""
+        # No vote is taken: the sentences are about different halves of a claim, or other data.
+        return {name: _shared([row.outcome for row in self.rows if row.claim.article == name]) for name in RULES.article}
 
     @property
     def complete(self) -> bool:
-        """Whether every claim has all its verdicts."""
+        """Whether every claim has its verdict."""
         return Outcome.UNTESTED not in self.overall.values()
 
     def counts(self) -> str:
-        """How many claims have each outcome, such as "5 supported, 2 refuted"."""
+        """How many of the article's claims have each outcome, such as "5 supported, 2 refuted"."""
         outcomes = list(self.overall.values())
         return ", ".join(f"{outcomes.count(one)} {in_words(one)}" for one in _ORDER if one in outcomes)
 
     def __str__(self) -> str:
-        lines = []
-        for claim, chapter, result, why in self.rows:
-            reason = f" ({why})" if why else ""
-            where = say("chapter {chapter}", chapter=chapter)
-            lines.append(f"{claim:<4} {where}  {in_words(result):<14}  {say(CLAIMS[claim].text)}{reason}")
-        if self.sources:
-            overall = "; ".join(f"{claim} {in_words(result)}" for claim, result in self.overall.items())
-            lines.append(say("Overall: {overall}", overall=overall))
-        lines += self._by_source()
-        return "\n".join(lines)
+        lines, before = [], None
+        for row in self.rows:
+            if row.claim.article != before:
+                before = row.claim.article
+                lines.append(f"{before}  {in_words(self.overall[before])}: {say(RULES.article[before])}")
+            where, holm = say("chapter {chapter}", chapter=row.claim.chapter), row.holm_in_words
+            told = "; ".join(part for part in (f"Holm: {holm}" if holm else "", row.why) if part)
+            sentence = say(row.claim.sentence)
+            lines.append(f"  {row.claim.id:<4} {where}  {in_words(row.outcome)}: {sentence}{f' ({told})' if told else ''}")
+        return "\n".join(lines + self._by_source())
 
     __repr__ = __str__
 
     def _repr_html_(self) -> Markup:
-        heads = (say("claim"), say("statement"), say("overall"), say("chapter"), say("verdict"), say("why"))
+        heads = (
+            say("the article says"),
+            say("overall"),
+            say("tested"),
+            say("chapter"),
+            say("verdict"),
+            say("Holm"),
+            say("why"),
+        )
         rows, before = [], None
-        for claim, chapter, result, why in self.rows:
-            once = (claim, say(CLAIMS[claim].text), _shown(self.overall[claim]))
-            of_claim = once if claim != before else (None, None, None)  # one cell for all chapters of a claim
-            rows.append((*of_claim, self._link(chapter), _shown(result), why))
-            before = claim
+        for row in self.rows:
+            name = row.claim.article
+            said = Markup("<strong>{}</strong> {}").format(name, say(RULES.article[name]))
+            of_article = (
+                (said, _shown(self.overall[name])) if name != before else (None, None)
+            )  # one cell for all its sentences
+            tested = f"{row.claim.id}: {say(row.claim.sentence)}"
+            rows.append((*of_article, tested, self._link(row.claim.chapter), _shown(row.outcome), row.holm_in_words, row.why))
+            before = name
         return table(heads, rows) + Markup("<p>{}</p>").format("; ".join(self._by_source()))
 
     def _link(self, chapter: str) -> str:
@@ -77,7 +130,7 @@ class Ledger:
     def _by_source(self) -> list[str]:
         """A line for each source with the chapters whose verdicts come from it."""
         by_source: dict[str, list[str]] = {}
-        for chapter in sorted({chapter for _, chapter, *_ in self.rows} & set(self.sources)):
+        for chapter in sorted({row.claim.chapter for row in self.rows} & set(self.sources)):
             by_source.setdefault(self.sources[chapter], []).append(chapter)
         return [
             say("From {source}: chapter {chapters}", source=source, chapters=named[0])
@@ -96,14 +149,28 @@ def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
     if isinstance(records, str | Path):
         path = Path(records)
         records = of_run(read_run(path)) if path.exists() else []
-    records = list(records)
-    verdicts = {(claim, r.chapter): (v.verdict, v.why) for r in records for claim, v in r.verdicts.items() if claim in CLAIMS}
-    rows = []
-    for name, claim in CLAIMS.items():
-        others = sorted(chapter for tested, chapter in verdicts if tested == name and chapter not in claim.chapters)
-        for chapter in (*claim.chapters, *others):
-            rows.append((name, chapter, *verdicts.get((name, chapter), (Outcome.UNTESTED, ""))))
-    return Ledger(tuple(rows), {r.chapter: r.source for r in records}, {r.chapter: r.notebook for r in records})
+    by_chapter = {record.chapter: record for record in records}
+    claims = [claim for name in RULES.article for claim in RULES.of_article(name)]
+    found = {}
+    for claim in claims:
+        record = by_chapter.get(claim.chapter)
+        verdict = record.verdicts.get(claim.id) if record else None
+        # A verdict on another sentence, as under earlier rules, says nothing about this one.
+        found[claim.id] = verdict if verdict and verdict.sentence == claim.sentence else None
+    adjusted = holm({name: verdict.p for name, verdict in found.items() if verdict})
+    rows = tuple(Entry(claim, found[claim.id], adjusted.get(claim.id, math.nan)) for claim in claims)
+    sources = {chapter: record.source for chapter, record in by_chapter.items()}
+    return Ledger(rows, sources, {chapter: record.notebook for chapter, record in by_chapter.items()})
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """The adjusted p values of several tests (Holm 1979, Scandinavian Journal of Statistics); NaN is no test."""
+    tested = sorted((p, name) for name, p in p_values.items() if not math.isnan(p))
+    adjusted, largest = {}, 0.0
+    for i, (p, name) in enumerate(tested):
+        largest = max(largest, min(1.0, (len(tested) - i) * p))
+        adjusted[name] = largest
+    return adjusted
 
 
 def _shared(outcomes: list[Outcome]) -> Outcome:
@@ -113,5 +180,5 @@ def _shared(outcomes: list[Outcome]) -> Outcome:
 
 
 def _shown(outcome: Outcome) -> str:
-    """An outcome as a badge; as plain words where there is no verdict yet, which needs no attention."""
-    return in_words(outcome) if outcome == Outcome.UNTESTED else as_badge(outcome)
+    """An outcome as a badge; as plain words where there is no verdict, which needs no attention."""
+    return in_words(outcome) if outcome in (Outcome.UNTESTED, Outcome.NOT_TESTABLE) else as_badge(outcome)

@@ -16,13 +16,29 @@ CHECK = "application/vnd.fewshot-lab.check+json"
 
 
 class Outcome(StrEnum):
-    """What the evidence says about a claim. MIXED and UNTESTED are for the ledger, where several chapters test a claim."""
+    """What the evidence says about a claim, in the words of the records; MIXED and UNTESTED are for the ledger.
+
+    INCONCLUSIVE means too few repetitions, STILL_LEARNING that trainings had not come to rest, NO_EFFECT that the effect is
+    smaller than the smallest one of interest.
+    """
 
     SUPPORTED = later("supported")
     REFUTED = later("refuted")
-    INCONCLUSIVE = later("inconclusive")
+    NO_EFFECT = later("no relevant effect")
+    STILL_LEARNING = "still learning"
+    INCONCLUSIVE = "inconclusive"
+    NOT_TESTABLE = later("not testable here")
     MIXED = later("mixed")
     UNTESTED = later("not yet tested")
+
+    @property
+    def words(self) -> str:
+        """The outcome as people read it."""
+        longer = {
+            Outcome.INCONCLUSIVE: later("inconclusive: too few"),
+            Outcome.STILL_LEARNING: later("inconclusive: still learning"),
+        }
+        return longer.get(self, str(self))
 
 
 class CheckStatus(StrEnum):
@@ -100,21 +116,124 @@ def estimate_from_json(content: dict) -> Estimate:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One part of the case for a claim: what was measured, what was needed and what it says.
+
+    Args:
+        statement: what the estimate is of.
+        estimate: the number with its interval.
+        relation: ">" or "<".
+        threshold: what the estimate should lie above or below.
+        margin: by how much; the smallest effect of interest.
+        ratio: whether the margin multiplies the threshold instead of adding to it.
+        outcome: what the part says.
+        p: the p value of that, NaN where nothing is decided.
+        name: the part's name in the rules; "" in records of earlier versions.
+    """
+
+    statement: str
+    estimate: Estimate
+    relation: str
+    threshold: float
+    margin: float
+    ratio: bool
+    outcome: Outcome
+    p: float = math.nan
+    name: str = ""
+
+    @property
+    def measured(self) -> str:
+        """The estimate in words, signed where the question is whether it differs from 0."""
+        return self.estimate.describe(signed=self.threshold == 0)
+
+    @property
+    def needed(self) -> str:
+        """The condition, such as "> 0.01"."""
+        low, high = band(self.threshold, self.margin, self.ratio)
+        return f"{self.relation} {high if self.relation == '>' else low:g}"
+
+    def __str__(self) -> str:
+        return f"{self.statement} = {self.measured}, needed {self.needed}"
+
+    def as_json(self) -> dict:
+        """The part as plain values: those of its fields, with the estimate as `estimate_as_json` writes it."""
+        content = {"name": self.name, "statement": self.statement, "outcome": str(self.outcome), "relation": self.relation}
+        content |= {"threshold": self.threshold, "margin": self.margin} | ({"ratio": True} if self.ratio else {})
+        return content | ({} if math.isnan(self.p) else {"p": self.p}) | {"estimate": estimate_as_json(self.estimate)}
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Part":
+        """The inverse of `as_json`; raises ValueError, TypeError or KeyError for a part that is damaged."""
+        numbers = {name: _number(content[name]) for name in ("threshold", "margin")}
+        if any(map(math.isnan, numbers.values())) or content["relation"] not in (">", "<"):
+            raise ValueError(f"a part with {numbers} and the relation {content['relation']!r}")
+        return cls(
+            _name(content["statement"]),
+            estimate_from_json(dict(content["estimate"])),
+            content["relation"],
+            **numbers,
+            ratio=content.get("ratio") is True,
+            outcome=Outcome(content["outcome"]),
+            p=_number(content.get("p")),
+            name=_text(content.get("name")),
+        )
+
+
+def band(threshold: float, margin: float, ratio: bool) -> tuple[float, float]:
+    """The values around a threshold whose difference from it is of no interest."""
+    return (threshold / margin, threshold * margin) if ratio else (threshold - margin, threshold + margin)
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """A claim's name, what the evidence says about it, and why in a sentence."""
+    """What the evidence says about a claim.
+
+    Args:
+        claim: its name.
+        verdict: what the evidence says.
+        why: the same in a sentence, with the numbers that decided.
+        sentence: what is claimed; "" in records of earlier versions.
+        parts: all that was measured.
+        rules: the hash of the rules file under which it was reached; "" before there was one.
+    """
 
     claim: str
     verdict: Outcome
     why: str
+    sentence: str = ""
+    parts: tuple[Part, ...] = ()
+    rules: str = ""
+
+    @property
+    def p(self) -> float:
+        """The p value of the verdict: the largest of a supported claim's parts, which are all needed.
+
+        Of one that a single part decided it is that part's, times the number of parts among which it could be found
+        (Bonferroni). NaN where nothing is decided.
+        """
+        decisive = [part.p for part in self.parts if part.outcome == self.verdict]
+        if not decisive or any(map(math.isnan, decisive)):
+            return math.nan
+        return max(decisive) if self.verdict == Outcome.SUPPORTED else min(1.0, min(decisive) * len(self.parts))
 
     def as_json(self) -> dict:
-        """The verdict as plain values: {"claim", "verdict", "why"}."""
-        return {"claim": self.claim, "verdict": str(self.verdict), "why": self.why}
+        """The verdict as plain values: {"claim", "verdict", "why"[, "sentence", "rules", "parts"]}."""
+        content = {"claim": self.claim, "verdict": str(self.verdict), "why": self.why}
+        optional = {"sentence": self.sentence, "rules": self.rules, "parts": [part.as_json() for part in self.parts]}
+        return content | {name: value for name, value in optional.items() if value}
 
     @classmethod
     def from_json(cls, content: dict) -> "Verdict":
-        """The inverse of `as_json`; raises ValueError for an unknown outcome."""
-        return cls(_name(content["claim"]), Outcome(content["verdict"]), _text(content.get("why")))
+        """The inverse of `as_json`; raises ValueError, TypeError or KeyError for an unknown outcome or a damaged part."""
+        parts = content.get("parts") or []
+        return cls(
+            _name(content["claim"]),
+            Outcome(content["verdict"]),
+            _text(content.get("why")),
+            _text(content.get("sentence")),
+            tuple(Part.from_json(dict(part)) for part in (parts if isinstance(parts, list) else [])),
+            _text(content.get("rules")),
+        )
 
 
 @dataclass(frozen=True)

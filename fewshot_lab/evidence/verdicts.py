@@ -1,23 +1,38 @@
-"""Computes verdicts from estimates and their 95 % intervals; nobody types one."""
+"""Computes verdicts from estimates and their 95 % intervals by the rules of rules.toml; nobody types one."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
 from ..html import badge, table
-from ..languages import say
+from ..languages import later, say
 from ..training.metrics import Estimate
-from .claims import CLAIMS
-from .records import VERDICT, Outcome, Verdict
+from .full_profile import full_profile_says
+from .records import VERDICT, Outcome, Part, Verdict, band
+from .rules import RELATIONS, RULES, Claim, still_learning
 
-SYMBOLS = {Outcome.SUPPORTED: "✓", Outcome.REFUTED: "✗", Outcome.INCONCLUSIVE: "?", Outcome.MIXED: "±"}
+SYMBOLS = {
+    Outcome.SUPPORTED: "✓",
+    Outcome.REFUTED: "✗",
+    Outcome.NO_EFFECT: "≈",
+    Outcome.STILL_LEARNING: "…",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.NOT_TESTABLE: "–",
+    Outcome.MIXED: "±",
+}
+# One part refutes a claim that needs all of them; and an effect that is known to be too small needs no further trial.
+_DECIDES_FIRST = (Outcome.REFUTED, Outcome.NO_EFFECT, Outcome.STILL_LEARNING, Outcome.INCONCLUSIVE)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One part of the case for a claim: `estimate` should lie above (">") or below ("<") `threshold`."""
+    """One part of the case for a claim: `estimate` should lie above (">") or below ("<") `threshold`.
+
+    Only for chapters that do not take their parts from the rules file yet; it goes when the last of them does.
+    """
 
     statement: str
     estimate: Estimate
@@ -25,77 +40,178 @@ class Evidence:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.relation not in (">", "<"):
+        if self.relation not in RELATIONS:
             raise ValueError(f"relation is {self.relation!r}; it must be '>' or '<'.")
-        if not isinstance(self.estimate, Estimate):
-            raise ValueError(
-                f"Evidence needs an estimate with an interval, not {type(self.estimate).__name__}: "
-                "make one with mean_interval(values), paired_difference(a, b) or share_interval(successes, n)."
-            )
+        _needs_estimate(self.statement, self.estimate)
 
     @property
     def verdict(self) -> Outcome:
-        """Supported if the whole interval is on the side asked for, refuted if on the other; else inconclusive."""
-        low, high = self.estimate.limits
-        if self.estimate.n < 2 or math.isnan(self.estimate.low + self.estimate.high):
-            return Outcome.INCONCLUSIVE
-        above, below = low > self.threshold, high < self.threshold
-        if self.relation == "<":
-            above, below = below, above
-        return Outcome.SUPPORTED if above else Outcome.REFUTED if below else Outcome.INCONCLUSIVE
-
-    @property
-    def measured(self) -> str:
-        """The estimate in words, signed where the question is whether it differs from 0."""
-        return self.estimate.describe(signed=self.threshold == 0)
-
-    @property
-    def needed(self) -> str:
-        """The condition, such as "> 0.02"."""
-        return f"{self.relation} {self.threshold:g}"
-
-    def __str__(self) -> str:
-        return f"{self.statement} = {self.measured}, needed {self.needed}"
+        """What the interval says: supported, refuted or inconclusive."""
+        return outcome_of(self.estimate, self.relation, self.threshold)
 
 
 @dataclass(frozen=True)
 class Judgement(Verdict):
-    """The verdict that `verdict` returns: the record, with the claim's text and the evidence, which the cell also shows."""
+    """The verdict that `verdict` returns: the record, which its cell also shows with the full profile's verdict under it.
 
-    text: str = ""
-    evidence: tuple[Evidence, ...] = ()
+    `exploring` says which parameter was changed, where the run is not the one that the rules describe.
+    """
+
+    exploring: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{SYMBOLS[self.verdict]} {self.claim} {in_words(self.verdict)}: {self.text}"]
-        lines += [f"  {with_symbol(part.verdict)}: {part}" for part in self.evidence]
-        return "\n".join(lines)
+        lines = [f"{SYMBOLS[self.verdict]} {self.claim} {in_words(self.verdict)}: {self.sentence}"]
+        lines += [f"  {with_symbol(part.outcome)}: {part}{beside(part.estimate)}" for part in self.parts]
+        return "\n".join([*lines, *self._below()])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": str(self), "text/html": self._html(), VERDICT: self.as_json()}
 
     def _html(self) -> Markup:
-        heads = (say("evidence"), say("measured (95 % interval)"), say("needed"), say("says"))
-        rows = [(part.statement, part.measured, part.needed, with_symbol(part.verdict)) for part in self.evidence]
-        shown = Markup("<div><p>{} <strong>{}</strong> {}</p>{}</div>")
-        return shown.format(as_badge(self.verdict), self.claim, self.text, table(heads, rows) if rows else "")
+        heads = [
+            say("evidence"),
+            say("measured (95 % interval)"),
+            say("needed"),
+            say("says"),
+            say("at rest"),
+            say("drawn anew"),
+        ]
+        rows = [
+            (p.statement, p.measured, p.needed, with_symbol(p.outcome), _shares(p.estimate) or "–", p.estimate.over or "–")
+            for p in self.parts
+        ]
+        shown = Markup("<div><p>{} <strong>{}</strong> {}</p>{}{}</div>")
+        below = Markup("").join(Markup("<p>{}</p>").format(line) for line in self._below())
+        return shown.format(as_badge(self.verdict), self.claim, self.sentence, table(heads, rows) if rows else "", below)
+
+    def _below(self) -> list[str]:
+        if self.exploring:
+            return [say("This run explores ({changed}) and is no verdict of the ledger.", changed=self.exploring)]
+        reason = [self.why] if self.verdict == Outcome.NOT_TESTABLE else []
+        full = full_profile_says(self.claim)
+        return reason + ([say("full profile: {says}", says=full)] if full else [])
 
 
-def verdict(claim: str, text: str, evidence: Sequence[Evidence]) -> Judgement:
-    """Judges a claim: supported if all of the evidence supports it, refuted if any part refutes it, else inconclusive.
+def verdict(
+    claim: str,
+    text: str | None = None,
+    evidence: Sequence[Evidence] | None = None,
+    *,
+    exploring: str = "",
+    **estimates: Estimate,
+) -> Judgement:
+    """Judges a claim by the rules file, from one estimate for each of its parts: `lab.verdict("C3a", strongest=estimate)`.
 
-    Raises ValueError for a claim that is neither the ledger's ("C1") nor a lower-case name ("warm-up"), as the chapters'
-    own questions have.
+    A claim is refuted if any part is; else without relevant effect, still learning or inconclusive if any part is; else
+    supported. One that cannot be tested takes no estimates.
+
+    Args:
+        claim: its name in the rules file.
+        text: with `evidence`, for chapters that do not take both from the rules file yet; it goes when the last of them does.
+        evidence: likewise.
+        exploring: which parameter was changed, such as "DATASET=digits"; the verdict is then recorded under a name of its own.
+        estimates: an Estimate for each part, by its name.
+
+    Raises ValueError for a claim that is not in the rules file, and for parts that are missing or unknown.
     """
-    if claim not in CLAIMS and not claim.islower():
-        raise ValueError(f"There is no claim {claim!r}; the ledger has {', '.join(CLAIMS)}.")
-    parts = tuple(evidence)
-    outcomes = {part.verdict for part in parts}
-    if Outcome.REFUTED in outcomes:
-        outcome = Outcome.REFUTED
-    else:
-        outcome = Outcome.SUPPORTED if outcomes == {Outcome.SUPPORTED} else Outcome.INCONCLUSIVE
-    deciding = "; ".join(str(part) for part in parts if part.verdict == outcome)
-    return Judgement(claim, outcome, deciding or "no evidence was given", text, parts)
+    if text is not None:
+        return _as_before(claim, text, evidence or ())
+    if claim not in RULES.claims:
+        raise ValueError(f"There is no claim {claim!r} in rules.toml; there are {', '.join(RULES.claims)}.")
+    rule = RULES.claims[claim]
+    names = [part.name for part in rule.parts]
+    if wrong := [f"{name} is missing" for name in names if name not in estimates] + [
+        f"{name} is unknown" for name in estimates if name not in names
+    ]:
+        raise ValueError(f"{claim} needs the parts {', '.join(names) or '(none)'}, but {', '.join(wrong)}.")
+    name = f"exploring {claim}, {exploring}" if exploring else claim
+    made = partial(Judgement, sentence=rule.sentence, rules=RULES.hash(), exploring=exploring)
+    if not rule.testable:
+        return made(name, Outcome.NOT_TESTABLE, rule.reason)
+    parts = tuple(_judged(part.name, rule, estimates[part.name]) for part in rule.parts)
+    outcome = _overall([part.outcome for part in parts])
+    return made(name, outcome, _why(parts, outcome), parts=parts)
+
+
+def outcome_of(
+    estimate: Estimate, relation: str, threshold: float, margin: float = 0.0, ratio: bool = False, short: bool = False
+) -> Outcome:
+    """What an estimate's interval says about "it lies above (or below) the threshold by more than the margin".
+
+    Supported if the whole interval lies beyond the band around the threshold, refuted if it lies wholly on the other side, no
+    relevant effect if it lies within; else inconclusive. If an arm had not come to rest, that comes first, unless `short`.
+    """
+    if not short and still_learning(estimate):
+        return Outcome.STILL_LEARNING
+    if estimate.n < 2 or not estimate.has_interval:
+        return Outcome.INCONCLUSIVE
+    (low, high), (least, most) = estimate.limits, band(threshold, margin, ratio)
+    above, below = low > most, high < least
+    if relation == "<":
+        above, below = below, above
+    if above or below:
+        return Outcome.SUPPORTED if above else Outcome.REFUTED
+    return Outcome.NO_EFFECT if margin and least <= low and high <= most else Outcome.INCONCLUSIVE
+
+
+def _judged(name: str, rule: Claim, estimate: Estimate) -> Part:
+    part = next(part for part in rule.parts if part.name == name)
+    _needs_estimate(name, estimate)
+    limit = RULES.thresholds.get(part.margin)
+    margin, ratio = (limit.value, limit.ratio) if limit else (0.0, False)
+    outcome = outcome_of(estimate, part.relation, part.threshold, margin, ratio, rule.short)
+    return _part(part.statement, estimate, part.relation, part.threshold, margin, ratio, outcome, name)
+
+
+def _part(statement, estimate, relation, threshold, margin, ratio, outcome, name="") -> Part:
+    least, most = band(threshold, margin, ratio)
+    beyond, opposite = (most, least) if relation == ">" else (least, most)
+    nulls = {Outcome.SUPPORTED: [beyond], Outcome.REFUTED: [opposite], Outcome.NO_EFFECT: [least, most]}.get(outcome, [])
+    p = max((estimate.p_value(null) for null in nulls), default=math.nan)
+    return Part(statement, estimate, relation, threshold, margin, ratio, outcome, p, name)
+
+
+def _overall(outcomes: Sequence[Outcome]) -> Outcome:
+    return next((outcome for outcome in _DECIDES_FIRST if outcome in outcomes), Outcome.SUPPORTED)
+
+
+def _why(parts: Sequence[Part], outcome: Outcome) -> str:
+    """The parts that decided; of arms that had not come to rest their names too."""
+    return "; ".join(str(part) + _arms_still_learning(part) for part in parts if part.outcome == outcome)
+
+
+def _arms_still_learning(part: Part) -> str:
+    if part.outcome != Outcome.STILL_LEARNING:
+        return ""
+    return " (" + ", ".join(f"{arm}: {share:.0%} at rest" for arm, share in still_learning(part.estimate)) + ")"
+
+
+def _shares(estimate: Estimate) -> str:
+    return ", ".join(f"{arm} {share:.0%}" for arm, share in estimate.rest)
+
+
+def beside(estimate: Estimate) -> str:
+    """What is known of an estimate beside its interval, in brackets: shares at rest, and what is drawn anew."""
+    known = {later("at rest"): _shares(estimate), later("drawn anew"): estimate.over}
+    told = "; ".join(f"{say(word)}: {what}" for word, what in known.items() if what)
+    return f" ({told})" if told else ""
+
+
+def _needs_estimate(name: str, estimate) -> None:
+    if not isinstance(estimate, Estimate):
+        raise ValueError(
+            f"{name} needs an estimate with an interval, not {type(estimate).__name__}: "
+            "make one with mean_interval(values), paired_difference(a, b) or share_interval(successes, n)."
+        )
+
+
+def _as_before(claim: str, text: str, evidence: Sequence[Evidence]) -> Judgement:
+    """The verdict of a chapter that does not take its parts from the rules file yet; it goes when the last of them does."""
+    if claim not in RULES.article and not claim.islower():
+        raise ValueError(f"There is no claim {claim!r}; the ledger has {', '.join(RULES.article)}.")
+    parts = tuple(_part(one.statement, one.estimate, one.relation, one.threshold, 0.0, False, one.verdict) for one in evidence)
+    outcome = _overall([part.outcome for part in parts]) if parts else Outcome.INCONCLUSIVE
+    return Judgement(claim, outcome, _why(parts, outcome) or "no evidence was given", text, parts)
 
 
 def with_symbol(outcome: Outcome) -> str:
@@ -105,8 +221,8 @@ def with_symbol(outcome: Outcome) -> str:
 
 def in_words(outcome: Outcome) -> str:
     """An outcome in the reader's language, followed by the English word of the records if that is different."""
-    word = say(outcome)
-    return word if word == outcome else f"{word} ({outcome})"
+    word = say(outcome.words)
+    return word if word == outcome.words else f"{word} ({outcome})"
 
 
 def as_badge(outcome: Outcome) -> Markup:

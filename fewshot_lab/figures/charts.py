@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
+from ..evidence.rules import still_learning
+from ..languages import say
 from . import alt as alternative
 from .style import COLOURS, GREY, MARKERS, Picture, new_figure, style
 
@@ -21,15 +23,23 @@ def curves(
 ) -> Picture:
     """Lines with their 95 % intervals: series maps a name to (x values, Estimates). Options: log_x, ticks, limits, levels.
 
+    A point is hollow where too few of its trainings came to rest (share_at_rest of the rules); the caption then says so.
     levels: {name: value}, horizontal lines to compare with.
     """
+    hollow = False
     with style():
         figure, axes = new_figure()
         for number, (name, (places, estimates)) in enumerate(series.items()):
             means = [estimate.mean for estimate in estimates]
             low, high = ([getattr(estimate, end) for estimate in estimates] for end in ("low", "high"))
             colour = COLOURS[number % len(COLOURS)]
-            axes.plot(places, means, marker=MARKERS[number % len(MARKERS)], color=colour, label=name)
+            marker = MARKERS[number % len(MARKERS)]
+            axes.plot(places, means, marker=marker, color=colour, label=name)
+            learning = [i for i, estimate in enumerate(estimates) if still_learning(estimate)]
+            if learning:
+                hollow = True
+                spots = [places[i] for i in learning], [means[i] for i in learning]
+                axes.plot(*spots, marker, color=colour, markerfacecolor="white", zorder=3)
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
         for name, value in options.get("levels", {}).items():
             axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
@@ -43,6 +53,7 @@ def curves(
             axes.set_ylim(*limits)
         axes.set(title=title, xlabel=x, ylabel=y)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        caption += " " + say("Hollow: still learning.") if hollow else ""
         return Picture(figure, caption=caption, alt=alt or alternative.of_curves(title, x, y, series))
 
 

@@ -1,7 +1,6 @@
 """The arms of an experiment: the same training in several variants, each with the same seeds, read and compared in pairs."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -20,13 +19,15 @@ class Arms:
     read: its name, or a function that computes a number from a row. It is `result` unless given.
 
     Rows that have "test_hits" and "test_sizes" beside "test_accuracy" (`hits_by_picture`) get intervals over seeds and test
-    pictures, others over seeds alone. Rows that have "at_rest" tell their estimates which share of the trainings came to rest.
+    pictures, or whatever `clusters` calls the columns; so does another result R with "R_by_picture" in their place. The others'
+    intervals are over seeds alone. Rows that have "at_rest" tell their estimates which share of the trainings came to rest.
 
     Args:
         rows: {arm: rows}, each row a dict with "seed", the axis where there is one, and results. All arms have the same seeds.
         axis: the setting that varies within an arm, such as "shots"; None where nothing does.
         result: the result that is read unless another is asked for.
         unit: the unit of `result`, passed on to its estimates.
+        clusters: what the columns of "test_hits" are, in the plural.
 
     Raises ValueError when a seed is missing or repeated, and for an arm, a point or a result that was not measured.
     """
@@ -38,9 +39,10 @@ class Arms:
         axis: str | None = None,
         result: Result = "test_accuracy",
         unit: str = "",
+        clusters: str = "pictures",
     ):
         self.rows = {arm: list(some) for arm, some in rows.items()}
-        self.axis, self.result, self.unit = axis, result, unit
+        self.axis, self.result, self.unit, self.clusters = axis, result, unit, clusters
         # Rows are kept by arm, point and seed, so that nothing depends on the order in which they were measured.
         self.seeds: list = []
         self._row_of: dict[Hashable, dict[Hashable, dict]] = {}  # {arm: {point: {seed: row}}}
@@ -71,7 +73,7 @@ class Arms:
             raise ValueError(
                 f"Arms on one axis are needed, not {self.axis!r} and {other.axis!r}; .at(point) leaves the axis out."
             )
-        return Arms(self.rows | other.rows, axis=self.axis, result=self.result, unit=self.unit)
+        return Arms(self.rows | other.rows, axis=self.axis, **self._reading())
 
     def at(self, point: Hashable) -> "Arms":
         """The arms that were measured at a point, as an experiment without an axis."""
@@ -80,7 +82,7 @@ class Arms:
         there = {arm: list(by_point[point].values()) for arm, by_point in self._row_of.items() if point in by_point}
         if not there:
             raise ValueError(f"No arm was measured at {self.axis} = {point!r}; there are {self._points()}.")
-        return Arms(there, result=self.result, unit=self.unit)
+        return Arms(there, **self._reading())
 
     def values(self, arm: Hashable, point: Hashable = None, of: Result | None = None) -> list[float]:
         """One number per seed, in the order of `seeds`."""
@@ -88,16 +90,24 @@ class Arms:
 
     def interval(self, arm: Hashable, point: Hashable = None, of: Result | None = None, unit: str | None = None) -> Estimate:
         """The mean over the seeds, and over the test pictures where rows have their answers, with its 95 % interval."""
-        values, unit = self.values(arm, point, of), self._unit(of, unit)
+        values, unit, rest = self.values(arm, point, of), self._unit(of, unit), self._rest((arm, point))
         hits = self._hits(of, (arm, point))
-        estimate = crossed_interval(hits[0], hits[1], unit) if hits else mean_interval(values, unit, self._over())
-        return replace(estimate, rest=self._rest((arm, point)))
+        anew = self._over(hits)
+        return crossed_interval(*hits, unit, anew, rest) if hits else mean_interval(values, unit, anew, rest)
 
     def at_rest(self, arm: Hashable, point: Hashable = None) -> float | None:
         """The share (0..1) of an arm's trainings that came to rest; None where the rows do not say."""
         rows = self._rows(arm, point)
         known = all(row.get("at_rest") is not None for row in rows)
         return sum(bool(row["at_rest"]) for row in rows) / len(rows) if known else None
+
+    def rest(self, arm: Hashable, point: Hashable = None) -> tuple[tuple[str, float], ...]:
+        """What an estimate that is computed from an arm's numbers says about rest; without a point on an axis, of all points.
+
+        lab.exchange_rate(shots, baseline, 5, policy, sizes, rest=curves.rest("none") + curves.rest("right", 5))
+        """
+        points = self._points(arm) if self.axis and point is None else [point]
+        return self._rest(*((arm, at) for at in points))
 
     def mean(self, arm: Hashable, point: Hashable = None, of: Result | None = None) -> float:
         """The mean over the seeds."""
@@ -121,9 +131,9 @@ class Arms:
         elsewhere = self.axis and over not in self.rows and isinstance(over, tuple) and len(over) == 2
         other = over if elsewhere else (over, point)
         first, second, unit = self.values(arm, point, of), self.values(*other, of), self._unit(of, unit)
-        hits = self._hits(of, (arm, point), other)
-        estimate = crossed_interval(*hits, unit) if hits else paired_difference(first, second, unit, self._over())
-        return replace(estimate, rest=self._rest((arm, point), other))
+        hits, rest = self._hits(of, (arm, point), other), self._rest((arm, point), other)
+        anew = self._over(hits)
+        return crossed_interval(*hits, unit, anew, rest) if hits else paired_difference(first, second, unit, anew, rest)
 
     def curve(self, arm: Hashable, of: Result | None = None) -> tuple[list, list[Estimate]]:
         """An arm's points and the estimate at each, as `lab.figures.curves` draws them."""
@@ -148,15 +158,15 @@ class Arms:
 
     def _hits(self, of: Result | None, first: tuple, second: tuple | None = None) -> tuple[np.ndarray, np.ndarray] | None:
         """(hits (seeds, pictures), sizes) of an (arm, point), less those of a second one; None where rows do not have them."""
-        if (self.result if of is None else of) != "test_accuracy":
-            return None
+        result = self.result if of is None else of
+        key = "test_hits" if result == "test_accuracy" else f"{result}_by_picture"
         sides = [self._rows(*side) for side in (first, second) if side is not None]
-        if not all("test_hits" in row and "test_sizes" in row for rows in sides for row in rows):
+        if not all(key in row and "test_sizes" in row for rows in sides for row in rows):
             return None
         sizes = np.asarray(sides[0][0]["test_sizes"])
         if not all(np.array_equal(row["test_sizes"], sizes) for rows in sides for row in rows):
             raise ValueError("Not all of these trainings were tested on the same pictures (test_sizes differ).")
-        hits = [np.array([row["test_hits"] for row in rows]) for rows in sides]
+        hits = [np.array([row[key] for row in rows]) for rows in sides]
         return (hits[0] - hits[1] if second else hits[0]), sizes
 
     def _rest(self, *sides: tuple) -> tuple[tuple[str, float], ...]:
@@ -166,8 +176,12 @@ class Arms:
     def _name(self, arm: Hashable, point: Hashable) -> str:
         return f"{arm}, {self.axis} = {point}" if self.axis else str(arm)
 
-    def _over(self) -> str:
-        return f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
+    def _over(self, hits: tuple | None = None) -> str:
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
+        return f"{seeds} x {len(hits[1])} {self.clusters}" if hits else seeds
+
+    def _reading(self) -> dict:
+        return {"result": self.result, "unit": self.unit, "clusters": self.clusters}
 
     def _points(self, arm: Hashable = None) -> list:
         some = self._row_of.values() if arm is None else [self._arm(arm)]

@@ -515,7 +515,7 @@ def test_runs_are_compared_column_by_column(tmp_path):
     said = compare([tmp_path / "quick", tmp_path / "full"])
     assert "| quick profile, 1 chapters, started now | cpu | 0 |" in said and "| cuda (a card) |" in said
     assert "| 02 | – | **supported**: a \\| b |" in said and "| own | 01 | **refuted** | – |" in said
-    assert said.index("**C1**") < said.index("| own |") and "| acc | 01 | 0.871 [0.850, 0.890] <i>u</i>, n = 5 | – |" in said
+    assert said.index("| C1 |") < said.index("| own |") and "| acc | 01 | 0.871 [0.850, 0.890] <i>u</i>, n = 5 | – |" in said
     assert "| 02 <b>Turn</b> [red] | – | 3 |" in said
     assert "| claim | chapter | full profile |" in compare([tmp_path / "full"])
     assert "| result | chapter | full profile, full | full profile, full |" in compare([tmp_path / "full"] * 2)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_lab.errors import CourseError
-from fewshot_lab.evidence import CLAIMS, Evidence, exchange_rate, ledger, rate_ratio, record, verdict
+from fewshot_lab.evidence import RULES, Evidence, exchange_rate, holm, ledger, rate_ratio, record, verdict
 from fewshot_lab.training import Estimate, mean_interval
 
 RESULT, VERDICT = (f"application/vnd.fewshot-lab.{kind}+json" for kind in ("result", "verdict"))
@@ -132,17 +132,15 @@ def test_why_quotes_the_numbers_that_decided():
 def test_a_verdict_shows_words_and_symbol_and_carries_json():
     result = verdict("C3", "Too much <harms>.", [Evidence("gain", ABOVE)])
     bundle = result._repr_mimebundle_()
-    assert json.loads(json.dumps(bundle[VERDICT], allow_nan=False)) == {
-        "claim": "C3",
-        "verdict": "supported",
-        "why": result.why,
-    }
+    content = json.loads(json.dumps(bundle[VERDICT], allow_nan=False))
+    assert (content["claim"], content["verdict"], content["why"]) == ("C3", "supported", result.why)
+    assert content["sentence"] == "Too much <harms>." and content["parts"][0]["outcome"] == "supported"
     assert "✓ supported" in bundle["text/html"] and "&lt;harms&gt;" in bundle["text/html"]
     assert "✓ C3 supported" in bundle["text/plain"]
 
 
 def test_unknown_claims_relations_and_bare_numbers_are_refused():
-    with pytest.raises(ValueError, match=list(CLAIMS)[-1]):
+    with pytest.raises(ValueError, match=list(RULES.article)[-1]):
         verdict("C0", "?", [])
     with pytest.raises(ValueError, match="'>' or '<'"):
         Evidence("x", ABOVE, ">=")
@@ -273,23 +271,63 @@ def test_curves_that_do_not_fit_together_are_refused(shots, baseline, policy_sho
 # ledger
 
 
-def test_the_ledger_lists_every_claim_as_untested_before_a_run(tmp_path):
+def recorded_run(path, **verdicts: dict):
+    """A results.json in which each chapter reached these verdicts: {claim: content}, on the sentences of the rules."""
+    chapters: dict = {}
+    for claim, content in verdicts.items():
+        rule = RULES.claims[claim]
+        entry = chapters.setdefault(rule.chapter, {"id": rule.chapter, "verdicts": {}})
+        entry["verdicts"][claim] = {"sentence": rule.sentence, "rules": RULES.hash()} | content
+    path.write_text(json.dumps({"chapters": list(chapters.values())}))
+    return path
+
+
+def decided(claim: str, outcome: str, p: float) -> dict:
+    part = {"statement": "gain", "relation": ">", "threshold": 0, "margin": 0, "outcome": outcome, "p": p, "estimate": {}}
+    return {"verdict": outcome, "why": "gain <= 3", "parts": [part]}
+
+
+def test_the_ledger_lists_every_claim_as_untested_before_a_run_but_those_that_cannot_be_tested(tmp_path):
     table = ledger(tmp_path / "results.json")
-    assert list(dict.fromkeys(row[0] for row in table.rows)) == list(CLAIMS) == [f"C{i + 1}" for i in range(len(CLAIMS))]
-    assert str(table).count("not yet tested") == len(table.rows) == sum(len(claim.chapters) for claim in CLAIMS.values())
+    assert list(table.overall) == list(RULES.article) == [f"C{i + 1}" for i in range(len(RULES.article))]
+    outcomes = {row.claim.id: row.outcome for row in table.rows}
+    assert outcomes.pop("C13") == "not testable here" and set(outcomes.values()) == {"not yet tested"}
+    assert "ResNet-50" in str(table)
 
 
-def test_the_ledger_shows_each_chapter_that_tested_a_claim(tmp_path):
-    path = tmp_path / "results.json"
-    chapters = [
-        {"id": "02", "verdicts": {"C1": {"verdict": "supported", "why": "gain <= 3"}}},
-        {"id": "03", "verdicts": {"C1": {"verdict": "refuted", "why": "no gain"}}},
-        {"id": "01"},
-    ]
-    path.write_text(json.dumps({"chapters": chapters}))
-    table = ledger(path)
-    assert ("C1", "02", "supported", "gain <= 3") in table.rows and ("C1", "03", "refuted", "no gain") in table.rows
+def test_the_ledger_groups_the_tested_sentences_under_the_articles_words(tmp_path):
+    run = recorded_run(tmp_path / "results.json", C1a=decided("C1a", "supported", 0.001), C1b=decided("C1b", "refuted", 0.001))
+    table = ledger(run)
+    assert table.overall["C1"] == "mixed"
+    for shown in (str(table), table._repr_html_()):
+        assert shown.count(RULES.article["C1"]) == 1
+        assert all(RULES.claims[claim].sentence in shown for claim in ("C1a", "C1b"))
     assert "gain &lt;= 3" in table._repr_html_() and "✗ refuted" in table._repr_html_()
+
+
+def test_a_verdict_on_another_sentence_is_none_on_the_claim_and_one_under_earlier_rules_says_so(tmp_path):
+    earlier = decided("C2", "supported", 0.01)
+    run = recorded_run(tmp_path / "results.json", C2=earlier | {"rules": "abc"}, C4=earlier | {"sentence": "Another one."})
+    by_claim = {row.claim.id: row for row in ledger(run).rows}
+    assert by_claim["C2"].outcome == "supported" and "measured under earlier rules" in by_claim["C2"].why
+    assert by_claim["C4"].outcome == "not yet tested"
+
+
+def test_holm_is_that_of_statsmodels_by_hand_and_ignores_what_was_not_decided():
+    p = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005, "none": math.nan}
+    assert holm(p) == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
+
+
+def test_the_ledger_shows_which_verdicts_stand_when_all_are_counted(tmp_path):
+    verdicts = {
+        "C2": decided("C2", "supported", 0.001),
+        "C4": decided("C4", "refuted", 0.03),
+        "C9": decided("C9", "supported", 0.04),
+    }
+    rows = {row.claim.id: row for row in ledger(recorded_run(tmp_path / "results.json", **verdicts)).rows}
+    assert rows["C2"].holm == pytest.approx(0.003) and rows["C2"].holds
+    assert rows["C4"].holm == pytest.approx(0.06) and rows["C4"].holds is False
+    assert rows["C4"].holm_in_words == "p = 0.06, does not stand" and rows["C5"].holm_in_words == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"chapters": [{"id": "02", "verdicts": {"C1": 3}}]}'])

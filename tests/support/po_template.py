@@ -2,7 +2,7 @@
 
 Babel reads and writes the files. Its own extraction (`pybabel extract -k say -k later`) finds the texts of such calls, but not
 those given by keyword (`help=`), in lists (a question's options), as the name of a decorated function (a policy), in an
-exercise's mistakes, in the head and the first text of a chapter, and in glossary.csv; so they are gathered here.
+exercise's mistakes, in rules.toml, in the head and the first text of a chapter, and in glossary.csv; so they are gathered here.
 """
 
 import ast
@@ -20,6 +20,7 @@ from places import ROOT
 from fewshot_lab.augment import POLICIES
 from fewshot_lab.augment.text import NAMES
 from fewshot_lab.course.chapters import Chapter, chapters
+from fewshot_lab.evidence import RULES
 from fewshot_lab.exercises import exercises
 from fewshot_lab.languages import glossary
 
@@ -41,6 +42,8 @@ def needed() -> dict[Key, str]:
         texts |= {(None, text): f"Exercises of chapter {task.chapter}" for text in of_task}
     of_policies = [text for name, policy in POLICIES.items() for text in (name, policy.what)]
     texts |= {(None, text): "Policies and edits" for text in (*of_policies, *NAMES)}
+    of_ledger = [*RULES.article.values(), *(claim.sentence for claim in RULES.claims.values() if claim.article)]
+    texts |= {(None, text): "The claims of the ledger" for text in of_ledger}
     for path in sorted((ROOT / "fewshot_lab").rglob("*.py")):
         room = path.relative_to(ROOT / "fewshot_lab").parts[0].removesuffix(".py")
         texts |= {(None, text): f"In {room}" for text in literals(path, IN_PACKAGE)}

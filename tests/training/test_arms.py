@@ -183,6 +183,14 @@ def test_rows_with_answers_about_test_pictures_get_intervals_over_seeds_and_pict
     assert at_1.over == at_5.over == "3 seeds x 3 pictures"
 
 
+def test_any_result_may_have_its_numbers_by_picture_and_the_pictures_another_name():
+    rows = {arm: [row | {"loss_by_picture": row["test_hits"]} for row in some] for arm, some in answered().rows.items()}
+    measured = Arms(rows, clusters="classes")
+    of_loss = measured.gain("right", over="none", of="loss")
+    assert (of_loss.mean, of_loss.low) == (measured.gain("right", over="none").mean, measured.gain("right", over="none").low)
+    assert of_loss.over == (measured | measured).interval("none").over == "3 seeds x 3 classes"
+
+
 def test_estimates_name_their_arms_and_the_share_of_trainings_that_came_to_rest():
     measured = answered()
     assert measured.at_rest("none") == pytest.approx(2 / 3) and measured.interval("right").rest == (("right", 1.0),)
@@ -191,6 +199,15 @@ def test_estimates_name_their_arms_and_the_share_of_trainings_that_came_to_rest(
     curves = answered((1, 5))
     gain = curves.gain("right", 1, over=("right", 5))
     assert dict(gain.rest) == {"right, shots = 1": 1.0, "right, shots = 5": 0.0}
+
+
+def test_numbers_that_are_computed_from_arms_can_carry_their_shares_at_rest():
+    curves = answered((1, 5))
+    assert dict(curves.rest("right")) == {"right, shots = 1": 1.0, "right, shots = 5": 0.0}
+    rest = curves.rest("none", 1) + curves.rest("right", 1)
+    (baseline, sizes), (policy, _) = curves.hits("none"), curves.hits("right", 1)
+    assert exchange_rate([1, 5], baseline, 1, policy, sizes, rest=rest).rest == rest
+    assert paired_difference([1, 2], [0, 2], rest=rest).rest == rest
 
 
 def test_rows_that_do_not_say_whether_they_came_to_rest_have_no_share(students):

@@ -1,6 +1,7 @@
 """Explorers answer to their controls, show a still picture without a front end, and figures carry their text."""
 
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -149,3 +150,12 @@ def test_the_source_of_a_function_is_shown_whole_or_from_one_line_on():
     assert lab.source(counted, "for _").data == "```python\nfor _ in items:\n    count += 1\n\n    count += 0\n```"
     with pytest.raises(ValueError, match="while"):
         lab.source(counted, "while")
+
+
+def test_points_whose_trainings_were_still_learning_are_hollow_and_the_caption_says_so_once():
+    rested, learning = (replace(mean_interval([0.1, 0.2]), rest=(("a", share),)) for share in (1.0, 0.4))
+    words = {"title": "t", "x": "x", "y": "y", "caption": "c."}
+    plain = lab.figures.curves({"a": ([1, 2], [rested, rested])}, **words)
+    hollow = lab.figures.curves({name: ([1, 2], [rested, learning]) for name in "ab"}, **words)
+    assert plain.caption == "c." and hollow.caption == "c. Hollow: still learning."
+    assert plain.png != lab.figures.curves({"a": ([1, 2], [rested, learning])}, **words).png
