@@ -29,7 +29,7 @@ def compare(folders: Sequence[Path] = ()) -> str:
         ),
         _table(["chapter", *(f"seconds, {name}" for name in names)], _seconds(runs)),
         "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.\n"
-        "Holm's p value counts all claims of the ledger that are decided.",
+        "Holm's p value counts all claims of the ledger that were tested.",
         _table(["claim", "chapter", *names], _rows(runs, lambda chapter: chapter.verdicts, verdict)),
         "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
         _table(

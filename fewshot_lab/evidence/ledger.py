@@ -25,7 +25,7 @@ _ORDER = (
 class Entry:
     """A line of the ledger: a claim and its verdict, None where there is none yet.
 
-    `holm` is the verdict's p value, adjusted for all claims of the ledger that are decided; NaN where it is not.
+    `holm` is the verdict's p value, adjusted for all claims of the ledger that were tested; NaN where it is not decided.
     """
 
     claim: Claim
@@ -56,8 +56,8 @@ class Entry:
         """The adjusted p value and whether the verdict stands, such as "p = 0.003, stands", or ""."""
         if self.holds is None:
             return ""
-        p = f"{self.holm:.2g}" if self.holm >= 0.0001 else "< 0.0001"
-        return say("p = {p}, stands", p=p) if self.holds else say("p = {p}, does not stand", p=p)
+        p = f"= {self.holm:.2g}" if self.holm >= 0.0001 else "< 0.0001"
+        return say("p {p}, stands", p=p) if self.holds else say("p {p}, does not stand", p=p)
 
 
 @dataclass(frozen=True)
@@ -157,15 +157,18 @@ def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
         verdict = record.verdicts.get(claim.id) if record else None
         # A verdict on another sentence, as under earlier rules, says nothing about this one.
         found[claim.id] = verdict if verdict and verdict.sentence == claim.sentence else None
-    adjusted = holm({name: verdict.p for name, verdict in found.items() if verdict})
-    rows = tuple(Entry(claim, found[claim.id], adjusted.get(claim.id, math.nan)) for claim in claims)
+    tested = {name: verdict.p for name, verdict in found.items() if verdict and verdict.verdict != Outcome.NOT_TESTABLE}
+    # What was tested and not decided was a trial too: leaving it out would make the others look rarer than they are.
+    adjusted = holm({name: 1.0 if math.isnan(p) else p for name, p in tested.items()})
+    decided = {name: adjusted[name] for name, p in tested.items() if not math.isnan(p)}
+    rows = tuple(Entry(claim, found[claim.id], decided.get(claim.id, math.nan)) for claim in claims)
     sources = {chapter: record.source for chapter, record in by_chapter.items()}
     return Ledger(rows, sources, {chapter: record.notebook for chapter, record in by_chapter.items()})
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """The adjusted p values of several tests (Holm 1979, Scandinavian Journal of Statistics); NaN is no test."""
-    tested = sorted((p, name) for name, p in p_values.items() if not math.isnan(p))
+    """The adjusted p values of several tests (Holm 1979, Scandinavian Journal of Statistics)."""
+    tested = sorted((p, name) for name, p in p_values.items())
     adjusted, largest = {}, 0.0
     for i, (p, name) in enumerate(tested):
         largest = max(largest, min(1.0, (len(tested) - i) * p))

@@ -373,7 +373,7 @@ lab.record(exchange_rate_pipeline=worth)
 # Every claim of the course, with the verdicts that the chapters computed: in the run that this notebook is a part of, else in the latest
 # run on this machine, else in the notebooks as they were stored; the line below says which. Nothing is typed. Of what the article says,
 # the course tests one or more sentences. If their verdicts differ the overall one is *mixed*: no vote is taken, for they are about
-# different halves of a claim. With so many verdicts some are luck. **Holm's** procedure (1979) multiplies the smallest of $m$ p values by
+# different halves of a claim. With so many verdicts some are luck. **Holm's** procedure (1979) multiplies the smallest p value of $m$ tests by
 # $m$, the next by $m - 1$ and so on; a verdict *stands* if its p value stays below 0.05 then.
 
 # %%

@@ -313,21 +313,22 @@ def test_a_verdict_on_another_sentence_is_none_on_the_claim_and_one_under_earlie
     assert by_claim["C4"].outcome == "not yet tested"
 
 
-def test_holm_is_that_of_statsmodels_by_hand_and_ignores_what_was_not_decided():
-    p = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005, "none": math.nan}
+def test_holm_multiplies_the_smallest_p_by_all_tests_and_never_changes_the_order():
+    p = {"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}
     assert holm(p) == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
 
 
 def test_the_ledger_shows_which_verdicts_stand_when_all_are_counted(tmp_path):
     verdicts = {
+        "C5": {"verdict": "inconclusive", "why": "too few"},
         "C2": decided("C2", "supported", 0.001),
         "C4": decided("C4", "refuted", 0.03),
         "C9": decided("C9", "supported", 0.04),
     }
     rows = {row.claim.id: row for row in ledger(recorded_run(tmp_path / "results.json", **verdicts)).rows}
-    assert rows["C2"].holm == pytest.approx(0.003) and rows["C2"].holds
-    assert rows["C4"].holm == pytest.approx(0.06) and rows["C4"].holds is False
-    assert rows["C4"].holm_in_words == "p = 0.06, does not stand" and rows["C5"].holm_in_words == ""
+    assert rows["C2"].holm == pytest.approx(0.004) and rows["C2"].holds, "a test that decided nothing was one too"
+    assert rows["C4"].holm == pytest.approx(0.09) and rows["C4"].holds is False
+    assert rows["C4"].holm_in_words == "p = 0.09, does not stand" and rows["C5"].holm_in_words == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"chapters": [{"id": "02", "verdicts": {"C1": 3}}]}'])
