@@ -1,7 +1,7 @@
 """What was chosen before the experiments, from what, and on which data: one procedure, one record.
 
-`choices.json` beside this file is written by `fewshot-lab choose` and read by the chapters through `chosen`, so that what a
-chapter uses is what was chosen. No choice sees a test picture or a seed that a verdict rests on.
+Each choice is a file in `chosen/` beside this one, written by `fewshot-lab choose` and read by the chapters through `chosen`,
+so that what a chapter uses is what was chosen. No choice sees a test picture or a seed that a verdict rests on.
 """
 
 import functools
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CourseError
-from ..files import locked, write_atomically
+from ..files import write_atomically
 from ..training import mean_interval, sweep
 
-FILE = Path(__file__).with_name("choices.json")
+FOLDER = Path(__file__).with_name("chosen")
 SEEDS = range(500, 505)  # the quick profile runs on 0 and up, the full one on 1000 and up
 MARGIN = 0.01  # scores closer than this are equal: the smallest effect of interest for an accuracy
 
@@ -103,31 +103,28 @@ def chosen(name: str):
     return known[name].chosen
 
 
-@functools.cache
 def recorded_choices() -> dict[str, Choice]:
-    """All choices by name, ordered by chapter; raises CourseError when their file is damaged."""
+    """All choices by name, ordered by chapter; raises CourseError when a file is damaged."""
+    # By the files' times, so that workers that live on see what was chosen after they began.
+    known = [_read(path, path.stat().st_mtime_ns) for path in sorted(FOLDER.glob("*.json"))]
+    return {choice.name: choice for choice in sorted(known, key=lambda choice: (choice.chapter, choice.name))}
+
+
+@functools.cache
+def _read(path: Path, _time: int) -> Choice:
     try:
-        entries = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else []
-        known = [
-            Choice(
-                **entry | {"candidates": tuple(Candidate(**one) for one in entry["candidates"]), "seeds": tuple(entry["seeds"])}
-            )
-            for entry in entries
-        ]
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        candidates, seeds = tuple(Candidate(**one) for one in entry["candidates"]), tuple(entry["seeds"])
+        return Choice(**entry | {"candidates": candidates, "seeds": seeds})
     except (ValueError, TypeError, KeyError) as error:
-        raise CourseError(f"{FILE} is damaged ({error}). Restore it, or write it anew: fewshot-lab choose") from error
-    return {choice.name: choice for choice in known}
+        raise CourseError(
+            f"{path} is damaged ({error}). Restore it, or write it anew: fewshot-lab choose {path.stem}"
+        ) from error
 
 
 def keep(choice: Choice) -> None:
     """Writes a choice into the record, in place of an earlier one of that name."""
-    # Two choosers at once must not lose each other's.
-    with locked(FILE, "Waiting for another choice to be written ..."):
-        recorded_choices.cache_clear()
-        all_choices = recorded_choices() | {choice.name: choice}
-        entries = sorted(map(asdict, all_choices.values()), key=lambda entry: (entry["chapter"], entry["name"]))
-        write_atomically(FILE, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
-        recorded_choices.cache_clear()
+    write_atomically(FOLDER / f"{choice.name}.json", json.dumps(asdict(choice), indent=1, ensure_ascii=False) + "\n")
 
 
 def as_markdown() -> str:
@@ -153,8 +150,8 @@ _HEAD = f"""# What was chosen, from what, on what
 Every setting that the experiments depend on was chosen before them, on data that no verdict rests on, by one rule: of the
 candidates whose mean score is within {MARGIN:g} of the best, the first in the list, which begins with the mildest, cheapest or
 most usual. The seeds are not those of a verdict (quick profile: 0 and up, full profile: 1000 and up). `fewshot-lab choose`
-repeats all of it or, with a name, one choice; the chapters read what it wrote, `fewshot_lab/evidence/choices.json`, through
-`lab.chosen("...")`. This page is written from that file by `fewshot-lab tables --write`."""
+repeats all of it or, with a name, one choice; the chapters read what it wrote, `fewshot_lab/evidence/chosen/`, through
+`lab.chosen("...")`. This page is written from these files by `fewshot-lab tables --write`."""
 
 
 def _value(value) -> str:

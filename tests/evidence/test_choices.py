@@ -1,7 +1,5 @@
 """Choices: one rule, recorded; chapters read what was chosen, and no choice saw a verdict's seeds."""
 
-import json
-
 import pytest
 from typer.testing import CliRunner
 
@@ -13,10 +11,8 @@ from fewshot_lab.evidence import choices
 
 @pytest.fixture
 def record(tmp_path, monkeypatch):
-    monkeypatch.setattr(choices, "FILE", tmp_path / "choices.json")
-    choices.recorded_choices.cache_clear()
-    yield tmp_path / "choices.json"
-    choices.recorded_choices.cache_clear()
+    monkeypatch.setattr(choices, "FOLDER", tmp_path)
+    return tmp_path
 
 
 def score(candidate, seed):
@@ -43,14 +39,13 @@ def test_a_choice_tells_scores_rest_and_cost_and_chapters_read_what_was_chosen(r
     page = choices.as_markdown()
     assert "| **score 0.7, rests False** | 0.700 [0.698, 0.702] | 0% |" in page and "12 seconds" in page
     choices.keep(chosen_from(0.9))
-    assert choices.chosen("strength")["score"] == 0.9 and len(json.loads(record.read_text())) == 2
+    assert choices.chosen("strength")["score"] == 0.9 and len(list(record.iterdir())) == 2
 
 
 def test_an_unknown_name_and_a_damaged_file_are_refused_in_words(record):
     with pytest.raises(ValueError, match="no choices"):
         choices.chosen("strength")
-    record.write_text('[{"name": "strength"}]')
-    choices.recorded_choices.cache_clear()
+    (record / "strength.json").write_text('{"name": "strength"}')
     with pytest.raises(CourseError, match="damaged"):
         choices.chosen("strength")
     with pytest.raises(ValueError, match="No setting is called nothing"):
