@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
@@ -23,6 +24,8 @@ def fit_few_shot(
     policy: str = "none",
     strength: float = 0.0,
     mix: Mix | None = None,
+    smoothing: float = 0.0,
+    views: int = 1,
     steps: int = 300,
     width: int = 16,
     device: str = "auto",
@@ -36,6 +39,9 @@ def fit_few_shot(
             that policies can be compared in pairs.
         policy, strength: the augmentation of each batch.
         mix: mixup or CutMix after it, called as mix(images, labels, classes, generator=...).
+        smoothing: the share of each label that is spread over all classes (Szegedy et al. 2016, CVPR, section 7).
+        views: views of each test image, made by the policy, whose answers are averaged besides (Krizhevsky et al. 2012,
+            NeurIPS, section 4.1).
         steps: of the training; how many an arm needs to come to rest depends on its policy.
         width: channels of the net's first layer; the number of weights grows with its square.
         device: where to train and to test.
@@ -43,6 +49,7 @@ def fit_few_shot(
     Returns:
         train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
         validation_accuracy, test_accuracy, test_hits and test_sizes (the test images by picture, as from hits_by_picture),
+        averaged_accuracy and averaged_accuracy_by_picture where there are several views,
         train_loss (mean of the last tenth of the steps), at_rest (whether the training came to rest) and seconds.
     """
     started = time.perf_counter()
@@ -59,17 +66,29 @@ def fit_few_shot(
     seed_everything(seed)
     model = conv_net(classes, size=images.shape[-1], width=width)
     augment = augment_and_mix if mix else change
-    history = train(model, images, labels, steps=steps, augment=augment, seed=seed, device=device)
+
+    def loss(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(net(x), y, label_smoothing=smoothing)
+
+    history = train(model, images, labels, steps=steps, augment=augment, loss=loss, seed=seed, device=device)
     # The labelled images as the net sees them in training, under one draw of the policy that all nets of this seed share.
     augmented = get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
     last = history.losses[-max(1, steps // 10) :]
     answers = outputs(model, task.test_images, device=device)
+    averaged = {}
+    if views > 1:
+        generator = torch.Generator().manual_seed(seed)
+        shown = (get_policy(policy)(task.test_images, strength, generator) for _ in range(views))
+        mean = sum(outputs(model, view, device=device).softmax(1) for view in shown)
+        averaged["averaged_accuracy"] = accuracy(mean, task.test_labels)
+        averaged["averaged_accuracy_by_picture"] = hits_by_picture(mean, task.test_labels, task.test_pictures)["test_hits"]
     return {
         "train_accuracy": accuracy(outputs(model, images, device=device), labels),
         "train_accuracy_augmented": accuracy(outputs(model, augmented, device=device), labels),
         "validation_accuracy": accuracy(outputs(model, task.validation_images, device=device), task.validation_labels),
         "test_accuracy": accuracy(answers, task.test_labels),
         **hits_by_picture(answers, task.test_labels, task.test_pictures),
+        **averaged,
         "train_loss": sum(last) / len(last),
         "at_rest": history.at_rest,
         "seconds": time.perf_counter() - started,
@@ -91,7 +110,7 @@ def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str
 def affinities(
     dataset: str, *, policies: dict[str, tuple[str, float]], shots: int, seed: int, steps: int = 300, device: str = "auto"
 ) -> dict[str, float]:
-    """The affinity of each policy: accuracy on augmented test images divided by that on clean ones (1: no shift at all).
+    """The affinity of each policy: accuracy on augmented validation images divided by that on clean ones (1: no shift at all).
 
     The model is trained without augmentation (Gontijo-Lopes et al. 2021, ICLR, definition 1). The other number that explains a
     policy, its diversity, is the ratio of `train_loss` with and without it, which `fit_few_shot` returns (definition 2).
@@ -112,11 +131,11 @@ def affinities(
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
     train(model, images, labels, steps=steps, seed=seed, device=device)
-    clean = accuracy(outputs(model, task.test_images, device=device), task.test_labels)
+    clean = accuracy(outputs(model, task.validation_images, device=device), task.validation_labels)
 
     def affinity(policy: str, strength: float) -> float:
-        augmented = get_policy(policy)(task.test_images, strength, torch.Generator().manual_seed(seed))
+        augmented = get_policy(policy)(task.validation_images, strength, torch.Generator().manual_seed(seed))
         # Divided by the clean accuracy: it says how far the policy moves the images, not how good the model is.
-        return accuracy(outputs(model, augmented, device=device), task.test_labels) / clean
+        return accuracy(outputs(model, augmented, device=device), task.validation_labels) / clean
 
     return {name: affinity(*chosen) for name, chosen in policies.items()}

@@ -1,0 +1,60 @@
+"""What a policy costs: how much longer a training step takes with it, each time in a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+import torch.nn.functional as F
+
+from .. import data
+from ..augment import get_policy
+from ..errors import CourseError
+from ..models import conv_net
+from ..runtime import usable_cores
+
+BATCH = 64
+
+
+def slowdowns(dataset: str, *, strength: float, policy: str = "affine", processes: int = 10, steps: int = 40) -> list[float]:
+    """Time of a step with the policy over that of one without, minus 1, one number for each of `processes` new processes.
+
+    Two consecutive runs in one process agree better than two processes do, so an interval over steps would be too narrow.
+    Raises CourseError when a process ends with an error.
+    """
+    call = f"from fewshot_lab.methods.step_time import slowdown; print(slowdown({dataset!r}, {policy!r}, {strength}, {steps}))"
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def one(_) -> float:
+        done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, env=alone)
+        if done.returncode:
+            raise CourseError(f"A process that timed training steps failed: {done.stderr.strip().splitlines()[-1]}")
+        return float(done.stdout.split()[-1])
+
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        return list(pool.map(one, range(processes)))
+
+
+def slowdown(dataset: str, policy: str, strength: float, steps: int) -> float:
+    """Median time of a step with the policy over the median without, minus 1, measured by turns on one thread."""
+    torch.set_num_threads(1)
+    task = data.load(dataset)
+    images, labels = task.train_images[:BATCH].float() / 255, task.train_labels[:BATCH]
+    model = conv_net(len(task.classes), size=images.shape[-1])
+    optimizer, generator = torch.optim.AdamW(model.parameters(), fused=True), torch.Generator().manual_seed(0)
+    change = get_policy(policy)
+
+    def seconds(with_policy: bool) -> float:
+        start = time.perf_counter()
+        shown = change(images, strength, generator) if with_policy else images
+        F.cross_entropy(model(shown), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return time.perf_counter() - start
+
+    # By turns, so that a slow moment of the machine meets both; the first steps warm up.
+    times = torch.tensor([[seconds(False), seconds(True)] for _ in range(steps + 5)])[5:]
+    without, with_policy = times.median(dim=0).values.tolist()
+    return with_policy / without - 1
