@@ -26,7 +26,7 @@ def fit_few_shot(
     mix: Mix | None = None,
     smoothing: float = 0.0,
     views: int = 1,
-    steps: int = 300,
+    steps: int = 400,
     width: int = 16,
     device: str = "auto",
 ) -> dict:
@@ -108,7 +108,7 @@ def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str
 
 
 def affinities(
-    dataset: str, *, policies: dict[str, tuple[str, float]], shots: int, seed: int, steps: int = 300, device: str = "auto"
+    dataset: str, *, policies: dict[str, tuple[str, float]], shots: int, seed: int, steps: int = 400, device: str = "auto"
 ) -> dict[str, float]:
     """The affinity of each policy: accuracy on augmented validation images divided by that on clean ones (1: no shift at all).
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from .muon import Muon
 from .progress import progress_bar
 
 FETCH_EVERY = 100
-REST = 0.05
+REST = 0.08
 
 # augment(images, labels, generator) -> images, labels; loss(model, images, labels) -> scalar
 Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
@@ -38,19 +39,19 @@ class History:
 
     @property
     def at_rest(self) -> bool:
-        """Whether the loss had stopped falling, so that more steps would change little.
+        """Whether the loss had all but stopped falling, so that more steps would change little.
 
-        A training is at rest when, of the fall of its loss from the first fifth of the steps to the
-        last, less than a share of REST came between the last two fifths. A loss may rest at any
-        height, as one under label noise or an attack does. docs/choices/rest.json says how often
-        the rule agrees with what twice the steps would change.
+        A training is at rest when, of the fall of its loss from the start to the last fifth of the
+        steps, at most a share of REST came after the middle fifth. A loss may rest at any height,
+        as one under an attack does. docs/choices/rest.json says how often the rule agrees with
+        what twice the steps would gain; mild augmentation may still gain where it says "at rest".
         """
         if self.steps < 5:
             return False
         fifth = self.steps // 5
-        first = sum(self.losses[:fifth])
-        before, last = sum(self.losses[-2 * fifth : -fifth]), sum(self.losses[-fifth:])
-        return before - last <= REST * max(first - last, 0.0)
+        start = fmean(self.losses[: max(1, self.steps // 50)])
+        middle, last = fmean(self.losses[2 * fifth : 3 * fifth]), fmean(self.losses[-fifth:])
+        return middle - last <= REST * (start - last)
 
 
 def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
