@@ -26,7 +26,6 @@ def curves(
     A point is hollow where too few of its trainings came to rest (share_at_rest of the rules); the caption then says so.
     levels: {name: value}, horizontal lines to compare with.
     """
-    hollow = False
     with style():
         figure, axes = new_figure()
         for number, (name, (places, estimates)) in enumerate(series.items()):
@@ -37,7 +36,6 @@ def curves(
             axes.plot(places, means, marker=marker, color=colour, label=name)
             learning = [i for i, estimate in enumerate(estimates) if still_learning(estimate)]
             if learning:
-                hollow = True
                 spots = [places[i] for i in learning], [means[i] for i in learning]
                 axes.plot(*spots, marker, color=colour, markerfacecolor="white", zorder=3)
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -53,14 +51,22 @@ def curves(
             axes.set_ylim(*limits)
         axes.set(title=title, xlabel=x, ylabel=y)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-        caption += " " + say("Hollow: still learning.") if hollow else ""
+        caption = with_hollow(caption, (estimate for _, estimates in series.values() for estimate in estimates))
         return Picture(figure, caption=caption, alt=alt or alternative.of_curves(title, x, y, series))
+
+
+def with_hollow(caption: str, estimates: Iterable) -> str:
+    """The caption, which says what hollow points mean where there are some."""
+    return f"{caption} {say('Hollow: still learning.')}" if any(still_learning(one) for one in estimates) else caption
 
 
 def bars(
     estimates: dict[str, object], *, title: str, x: str, caption: str, alt: str = "", line: float | None = None, digits: int = 2
 ) -> Picture:
-    """Horizontal points with 95 % intervals, one per name, written to `digits`; `line`: a vertical line to compare with."""
+    """Horizontal points with 95 % intervals, one per name, written to `digits`; `line`: a vertical line to compare with.
+
+    A point is hollow where too few of its trainings came to rest, as in `curves`.
+    """
     with style():
         figure, axes = new_figure(size=(7, 0.8 + 0.36 * len(estimates)))
         draw_estimates(axes, estimates.values(), digits)
@@ -69,6 +75,7 @@ def bars(
         axes.set_yticks(range(len(estimates)), list(estimates))
         axes.set_ylim(len(estimates) - 0.4, -0.6)
         axes.set(title=title, xlabel=x)
+        caption = with_hollow(caption, estimates.values())
         return Picture(figure, caption=caption, alt=alt or alternative.of_estimates(title, x, estimates, digits))
 
 
@@ -77,7 +84,7 @@ def draw_estimates(axes, estimates: Iterable, digits: int, series: int = 0) -> N
     colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
     for row, estimate in enumerate(estimates):
         axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2)
-        axes.plot(estimate.mean, row, marker, color=colour)
+        axes.plot(estimate.mean, row, marker, color=colour, markerfacecolor="white" if still_learning(estimate) else colour)
         text = alternative.written(estimate.mean, digits)
         axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from . import alt as alternative
-from .charts import draw_estimates
+from .charts import draw_estimates, with_hollow
 from .style import GREY, Picture, new_figure, style
 
 
@@ -36,7 +36,7 @@ def panels(
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(
             figure,
-            caption=caption,
+            caption=with_hollow(caption, (estimate for estimates in measures.values() for estimate in estimates.values())),
             alt=alt or " ".join(alternative.of_estimates(title, m, e, digits) for m, e in measures.items()),
         )
 

@@ -159,3 +159,12 @@ def test_points_whose_trainings_were_still_learning_are_hollow_and_the_caption_s
     hollow = lab.figures.curves({name: ([1, 2], [rested, learning]) for name in "ab"}, **words)
     assert plain.caption == "c." and hollow.caption == "c. Hollow: still learning."
     assert plain.png != lab.figures.curves({"a": ([1, 2], [rested, learning])}, **words).png
+
+
+def test_bars_and_panels_hollow_them_too():
+    rested, learning = (replace(mean_interval([0.1, 0.2]), rest=(("a", share),)) for share in (1.0, 0.4))
+    words = {"title": "t", "caption": "c."}
+    bars = [lab.figures.bars({"a": rested, "b": second}, x="x", **words) for second in (rested, learning)]
+    panels = [lab.figures.panels({"x": {"a": rested}, "y": {"a": second}}, **words) for second in (rested, learning)]
+    for plain, hollow in (bars, panels):
+        assert plain.caption == "c." and hollow.caption == "c. Hollow: still learning." and plain.png != hollow.png
