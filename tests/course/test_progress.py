@@ -161,8 +161,7 @@ def test_the_chapters_sources_name_every_exercise_claim_and_the_time(monkeypatch
         assert chapter.minutes and chapter.question.endswith("?")
         time_line = re.search(r"^# \*\*Time:\*\*.*?(?=^#?$)", chapter.source.read_text(), re.M | re.S).group()
         claims = {claim.article for claim in RULES.of_chapter(chapter.id)} - {""}
-        # Chapter 02 said something about C13 under earlier rules; the word goes when it takes its claims from rules.toml.
-        assert set(re.findall(r"\bC\d+", time_line)) - ({"C13"} if chapter.id == "02" else set()) == claims
+        assert set(re.findall(r"\bC\d+", time_line)) == claims
 
 
 # What comes next, and the command

@@ -46,6 +46,8 @@ def needed() -> dict[Key, str]:
     texts |= {(None, text): "The claims of the ledger" for text in of_ledger}
     for path in sorted((ROOT / "fewshot_lab").rglob("*.py")):
         room = path.relative_to(ROOT / "fewshot_lab").parts[0].removesuffix(".py")
+        if path.parent.name == "choosing":  # its `choice` names a setting, not a control
+            continue
         texts |= {(None, text): f"In {room}" for text in literals(path, IN_PACKAGE)}
     for chapter in chapters():
         of_chapter = [*literals(chapter.source, IN_CHAPTERS), chapter.question]
