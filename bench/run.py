@@ -29,6 +29,7 @@ import growth
 import prompts
 import tagging
 import text
+import to_rest
 import training
 from page import number, page
 from rich.console import Console
@@ -38,7 +39,7 @@ from fewshot_lab.files import write_atomically
 from fewshot_lab.runtime import usable_cores
 
 RUNS = Path(__file__).parents[1] / "runs"
-MEASURED = (foundation, training, distillation, episodes, attacks, text, prompts, tagging, grading)
+MEASURED = (foundation, training, to_rest, distillation, episodes, attacks, text, prompts, tagging, grading)
 ROWS: dict[str, Callable[[], dict]] = {name: measure for part in MEASURED for name, measure in part.ROWS.items()}
 PARTS = {"growth": growth.measured, "gpu": gpu.measured, "browser": browser_latency.measured}
 
