@@ -62,7 +62,7 @@ EXPLORING = "" if DATASET == "digits" else f"DATASET={DATASET}"
 # %%
 lab.predict(
     "worth",
-    f"A good policy at 5 labels per class of {DATASET} is worth how many labels without it?",
+    "A good policy at 5 labels per class is worth how many labels without it?",
     ["5: nothing", "about 7", "about 15", "50 or more"],
 )
 
@@ -278,9 +278,10 @@ def rate(name, arm, k):
 
 rates = {name: [rate(name, "right", k) for k in RIGHT_AT[name]] for name in DATASETS}
 lab.record(
-    **{f"exchange_rate_right_{name}_k5": rate(name, "right", 5) for name in DATASETS},
+    exchange_rate_right=rate(DATASET, "right", 5),
     exchange_rate_wrong=rate(DATASET, "wrong", 5),
-    headline=f"exchange_rate_right_{DATASET}_k5",
+    **{f"exchange_rate_right_{name}": rate(name, "right", 5) for name in DATASETS[1:]},
+    headline="exchange_rate_right",
 )
 
 # %%
