@@ -27,7 +27,7 @@ from ..augment import as_augment
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import Loss, accuracy, outputs, sweep, train
+from ..training import Loss, accuracy, hits_by_picture, outputs, sweep, train
 from .adversarial import adversarial_examples
 from .attacks import cross_entropy_of
 from .contrastive import FEATURES, simclr
@@ -40,7 +40,7 @@ STAGES = (
     *("self-supervision", "augmentation", "adversarial training"),
     *("few-shot head", "distillation", "instance generation"),
 )  # in the article's order
-RIGHT = ("affine", 0.25)  # the right policy of chapter 02
+RIGHT = ("affine", 0.25)  # the right policy of chapter 02, at the strength that was chosen for the digits
 EPSILON = {"glyphs": 0.025, "digits": 0.075, "fashion": 0.025}  # of the attack in training, as in chapter 07
 SCALE = 10.0  # of the prototypes' logits, so that their softmax is neither flat nor hard
 PER_CLASS = 40  # generated images
@@ -119,8 +119,8 @@ def fit_round(
         device: where to train.
 
     Returns:
-        accuracies and networks, both {"linear": ..., "few-shot head": ...}, at_rest (whether the training came to rest)
-        and seconds, those of the training.
+        tested and networks, both {"linear": ..., "few-shot head": ...}, where tested holds test_accuracy, its hits by
+        picture and validation_accuracy; at_rest (whether the training came to rest) and seconds, those of the training.
     """
     task = small_task(dataset)
     rows = task.rows(shots, seed)
@@ -146,8 +146,17 @@ def fit_round(
     # Both heads are always tested: the few-shot head costs no training, so two pipelines that differ in it share this round.
     labelled = task.train_images[rows], task.train_labels[rows]
     networks = {"linear": model, "few-shot head": Prototypical(model[:2], *labelled, task.train_images).eval()}
-    accuracies = {head: accuracy(outputs(net, task.test_images), task.test_labels) for head, net in networks.items()}
-    return {"accuracies": accuracies, "networks": networks, "at_rest": history.at_rest, "seconds": history.seconds}
+    tested = {head: _tested(net, task) for head, net in networks.items()}
+    return {"tested": tested, "networks": networks, "at_rest": history.at_rest, "seconds": history.seconds}
+
+
+def _tested(network: nn.Module, task: ImageTask) -> dict:
+    answers = outputs(network, task.test_images)
+    return {
+        "test_accuracy": accuracy(answers, task.test_labels),
+        **hits_by_picture(answers, task.test_labels, task.test_pictures),
+        "validation_accuracy": accuracy(outputs(network, task.validation_images), task.validation_labels),
+    }
 
 
 def round_loss(teacher: nn.Module | None, epsilon: float) -> Loss:
@@ -199,7 +208,8 @@ def measure(
         distilling_steps: of the second round, for pipelines that distil.
 
     Returns:
-        {name: rows}, one row per seed with seed, test_accuracy and the seconds that the pipeline would take alone.
+        {name: rows}, one row per seed with seed, test_accuracy, its hits by picture, validation_accuracy, at_rest (of all
+        rounds) and the seconds that the pipeline would take alone.
     """
     plans = {name: rounds(order) for name, order in orders.items()}
     every = range(len(seeds))
@@ -240,7 +250,8 @@ def measure(
         seconds += rows[key(teacher, None, i)]["seconds"] if teacher is not None else 0.0
         seconds += starts[i]["seconds"] if "self-supervision" in used else 0.0
         seconds += generated_sets[i]["seconds"] if "instance generation" in used else 0.0
-        return {"seed": seeds[i], "test_accuracy": final["accuracies"][_head(last)], "seconds": seconds}
+        at_rest = final["at_rest"] and (teacher is None or rows[key(teacher, None, i)]["at_rest"])
+        return {"seed": seeds[i], **final["tested"][_head(last)], "at_rest": at_rest, "seconds": seconds}
 
     return {name: [row(*plan, i) for i in every] for name, plan in plans.items()}
 

@@ -43,16 +43,18 @@ def measure(
     Args:
         shots: labelled glosses per class.
         seeds: one draw of labelled glosses for each.
-        unlabelled: glosses per class that the prompt labels.
+        unlabelled: glosses that each seed's head learns from with the prompt's answers, drawn without a look at their labels.
         per_class: test glosses per class.
         device: where the language model and the encoder run.
         progress: progress(batches) is a bar around the encoder's loop.
     """
     task = glosses.task(glosses.FIVE)
-    # One set of unlabelled glosses for all seeds: the language model labels them once.
-    unlabelled_rows = task.rows(unlabelled, seeds[0])
-    unlabelled_texts = [task.train_texts[row] for row in unlabelled_rows]
-    scores = prompted_scores(unlabelled_texts, task.classes, device=device)
+    # A pool of twice as many for all seeds, which the language model labels once; each seed draws its half. Not `task.rows`,
+    # which would balance the classes by their labels, and calibration by the mean profits from that.
+    generator = torch.Generator().manual_seed(seeds[0])
+    pool_rows = torch.randperm(len(task.train_texts), generator=generator)[: 2 * unlabelled]
+    pool = [task.train_texts[row] for row in pool_rows]
+    scores = prompted_scores(pool, task.classes, device=device)
     pseudo_labels = scores.argmax(dim=1)
     test_texts, test_labels = first_test_texts("five", per_class)
     make_copy = copy_maker("synonyms", synonyms=Thesaurus(), round_trips={})
@@ -60,14 +62,18 @@ def measure(
     sets = {}
     for seed in seeds:
         texts, labels = task.draw(shots, seed)
+        known = set(texts)  # a text with a label is not given again without one
+        order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).tolist()
+        drawn = [i for i in order if pool[i] not in known][:unlabelled]
         copies = [make_copy(text, r) for r in range(COPIES) for text in texts]
         for name, stages in ARMS.items():
             train_texts, train_labels = list(texts), labels
             if "augmentation" in stages:
                 train_texts, train_labels = train_texts + copies, torch.cat([train_labels, labels.repeat(COPIES)])
             if "prompting" in stages:
-                train_texts, train_labels = train_texts + unlabelled_texts, torch.cat([train_labels, pseudo_labels])
-            labelled = len(texts) + len(unlabelled_texts) * ("prompting" in stages)
+                train_texts = train_texts + [pool[i] for i in drawn]
+                train_labels = torch.cat([train_labels, pseudo_labels[drawn]])
+            labelled = len(texts) + len(drawn) * ("prompting" in stages)
             sets[name, seed] = train_texts, train_labels, labelled
 
     # Arms and seeds share most of their texts, so each text is embedded once.
@@ -82,4 +88,4 @@ def measure(
         return accuracy(linear_head(z(texts), labels, labelled)(z(test_texts)), test_labels)
 
     by_arm = {name: [test_accuracy(*sets[name, seed]) for seed in seeds] for name in ARMS}
-    return by_arm | {"prompt alone": [accuracy(scores, task.train_labels[unlabelled_rows])]}
+    return by_arm | {"prompt alone": [accuracy(scores, task.train_labels[pool_rows])]}
