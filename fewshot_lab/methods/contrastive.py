@@ -14,9 +14,11 @@ from ..errors import CourseError
 from ..models import conv_net
 from ..runtime import seed_everything, world_size
 from ..training import History, cross_entropy, train
+from ..training.muon import Muon
 from ..training.processes import all_gather
 
 FEATURES = 128
+OPTIMIZERS = {"Muon": Muon, "AdamW": torch.optim.AdamW}
 Views = Sequence[tuple[str, float]]
 
 
@@ -38,6 +40,8 @@ def encoder(size: int, *, channels: int = 1) -> nn.Sequential:
     return conv_net(FEATURES, size=size, channels=channels)
 
 
+# Optimizers, rates and the temperature that are given here were chosen on validation data: docs/choices.md.
+
 # --- Rotation prediction
 
 
@@ -56,7 +60,9 @@ def rotation_prediction(
     *,
     rotate: Callable[[Tensor], tuple[Tensor, Tensor]] = rotation_batch,
     steps: int = 300,
-    batch_size: int = 48,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    optimizer: str = "Muon",
     seed: int = 0,
     device: str = "auto",
     progress: bool = False,
@@ -70,6 +76,8 @@ def rotation_prediction(
         rotate: `rotation_batch`, or a learner's.
         steps: of the training.
         batch_size: images a step, each shown in all four turns.
+        learning_rate: the largest one.
+        optimizer: a name in OPTIMIZERS.
         seed: of everything random.
         device: where to train.
         progress: show a bar.
@@ -83,7 +91,8 @@ def rotation_prediction(
         copies, turns = rotate(x)
         return copies, turns.to(x.device)
 
-    return f, _train(f, head, images, augment, cross_entropy, steps, batch_size, seed, device, progress)
+    how = {"learning_rate": learning_rate, "optimizer": optimizer, "seed": seed, "device": device, "progress": progress}
+    return f, _train(f, head, images, augment, cross_entropy, steps=steps, batch_size=batch_size, **how)
 
 
 # --- SimCLR
@@ -127,9 +136,11 @@ def simclr(
     views: Views,
     *,
     loss: Callable[[Tensor, float], Tensor] = nt_xent,
-    temperature: float = 0.1,
+    temperature: float = 0.5,
     steps: int = 300,
     batch_size: int = 128,
+    learning_rate: float = 3e-3,
+    optimizer: str = "Muon",
     seed: int = 0,
     device: str = "auto",
     progress: bool = False,
@@ -146,6 +157,8 @@ def simclr(
         temperature: tau of the loss.
         steps: of the training.
         batch_size: images a step, two views of each; the other images of the batch are the negatives.
+        learning_rate: the largest one.
+        optimizer: a name in OPTIMIZERS.
         seed: of everything random.
         device: where to train.
         progress: show a bar.
@@ -171,23 +184,37 @@ def simclr(
         z = torch.cat([all_gather(local) for local in model(x).chunk(2)])
         return loss(z, temperature)
 
-    return f, _train(f, g, images, two_views, contrast, steps, batch_size, seed, device, progress)
+    how = {"learning_rate": learning_rate, "optimizer": optimizer, "seed": seed, "device": device, "progress": progress}
+    return f, _train(f, g, images, two_views, contrast, steps=steps, batch_size=batch_size, **how)
 
 
-def _train(f, head, images, augment, loss, steps, batch_size, seed, device, progress) -> History:
+def _train(f, head, images, augment, loss, *, steps, optimizer, **how) -> History:
     # Labels are asked for by the loop, and there are none here: both tasks make their own.
-    return train(
-        nn.Sequential(f, head),
-        images,
-        torch.zeros(len(images)),
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=5e-3,
-        warmup=steps // 10,
-        optimizer=torch.optim.AdamW,
-        augment=augment,
-        loss=loss,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    none = torch.zeros(len(images))
+    how |= {"steps": steps, "warmup": steps // 10, "optimizer": OPTIMIZERS[optimizer], "augment": augment, "loss": loss}
+    return train(nn.Sequential(f, head), images, none, **how)
+
+
+# --- Several encoders
+
+
+def pretrain(
+    dataset: str, *, seed: int, method: Callable[..., tuple[nn.Sequential, History]] | None = None, **settings
+) -> dict:
+    """Trains one encoder on a data set's unlabelled images, as a row of an experiment over several encoders.
+
+    Args:
+        dataset: a name in data.TASKS.
+        seed: of the first weights and the training. All methods start from the same weights.
+        method: `simclr` or `rotation_prediction`; None: the encoder stays untrained.
+        settings: of the method.
+
+    Returns:
+        encoder (on the CPU) and, after a training, its losses (one a step) and at_rest (whether it came to rest).
+    """
+    images = unlabelled(dataset)
+    if method is None:
+        seed_everything(seed)
+        return {"encoder": encoder(images.shape[-1], channels=images.shape[1])}
+    f, history = method(images, seed=seed, **settings)
+    return {"encoder": f.cpu(), "losses": history.losses, "at_rest": history.at_rest}

@@ -1,7 +1,8 @@
 """What features are worth: linear probe and nearest neighbours on frozen features, and fine-tuning from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,10 +11,10 @@ from .. import data
 from ..augment import as_augment, get_policy
 from ..data import ImageTask
 from ..runtime import seed_everything
-from ..training import accuracy, outputs, train
-from .contrastive import FEATURES, Views, encoder, simclr, unlabelled
+from ..training import accuracy, hits_by_picture, outputs, train
+from .contrastive import FEATURES, OPTIMIZERS, Views, encoder, simclr, unlabelled
 
-COPIES = 10  # augmented copies of each labelled image for `augmented_probe`
+COPIES = 10  # augmented copies of each labelled image for a probe with a policy
 
 
 def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
@@ -21,11 +22,17 @@ def embedded(task: ImageTask, f: nn.Module) -> ImageTask:
     return task.capped().with_images(lambda images: outputs(f, images))
 
 
-def fit_linear(features: Tensor, labels: Tensor, like: Tensor):
+def fit_linear(features: Tensor, labels: Tensor, like: Tensor, weight: float = 1.0) -> Callable[[Tensor], Tensor]:
     """A linear probe: multinomial logistic regression on frozen features; returns a function, features -> class numbers.
 
-    features: (n, d), labels: (n,). like: unlabelled features (N, d) that show how the features are distributed.
     Source: Alain & Bengio 2017 (ICLR workshop).
+
+    Args:
+        features: (n, d) of the labelled images.
+        labels: (n,) class numbers.
+        like: unlabelled features (N, d) that show how the features are distributed.
+        weight: of each row. With m rows made of n images it is n / m: copies of the images then change where the classes
+            meet, and not how strongly the probe is regularised.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -36,7 +43,7 @@ def fit_linear(features: Tensor, labels: Tensor, like: Tensor):
         # Divided by the root of d, every row has a length of about 1, so one C suits encoders of any width.
         return ((z - mean) / std / z.shape[1] ** 0.5).numpy()
 
-    model = LogisticRegression(C=10.0, max_iter=500).fit(scaled(features), labels.numpy())
+    model = LogisticRegression(C=10.0 * weight, max_iter=500).fit(scaled(features), labels.numpy())
     return lambda z: torch.from_numpy(model.predict(scaled(z)))
 
 
@@ -51,40 +58,60 @@ def nearest_labels(features: Tensor, labels: Tensor, queries: Tensor, k: int, cl
     return votes.sum(1).argmax(1)
 
 
-def linear_probe(task: ImageTask, *, shots: int, seed: int) -> float:
-    """Test accuracy of a linear probe on `shots` labels per class; `task` holds features (see `embedded`)."""
-    classify = fit_linear(*task.draw(shots, seed), like=task.train_images)
-    return _accuracy(classify(task.test_images), task.test_labels)
+def neighbours(nearest: Callable[..., Tensor], features: Tensor, labels: Tensor, queries: Tensor, classes: int) -> Tensor:
+    """The queries' classes (m,) by the vote of their nearest labelled images: at most five, and no more than a class has."""
+    # Of more neighbours than a class has members, some would have to be of other classes.
+    return nearest(features, labels, queries, min(5, len(labels) // classes), classes)
 
 
-def neighbours_probe(task: ImageTask, *, shots: int, seed: int, nearest=nearest_labels) -> float:
-    """Test accuracy of the vote of the nearest neighbours, at most five of them; `task` holds features (see `embedded`).
-
-    nearest: `nearest_labels`, or a learner's function.
-    """
-    features, labels = task.draw(shots, seed)
-    # Not more neighbours than a class has members: the others of the k would have to be of other classes.
-    predicted = nearest(features, labels, task.test_images, min(5, shots), len(task.classes))
-    return _accuracy(predicted, task.test_labels)
-
-
-def augmented_probe(task: ImageTask, f: nn.Module, *, shots: int, seed: int, policy: str, strength: float) -> float:
-    """Test accuracy of a linear probe on the features of the labelled images and of COPIES augmented copies of each.
+def probe(
+    task: ImageTask,
+    f: nn.Module,
+    *,
+    shots: int,
+    seed: int,
+    draws: int = 5,
+    policy: str = "none",
+    strength: float = 0.0,
+    nearest: Callable[..., Tensor] = nearest_labels,
+) -> dict:
+    """Linear probe and nearest neighbours on the features of a frozen encoder, each a mean over several draws of the labels.
 
     Args:
-        task: with images, not features.
-        f: the frozen encoder.
+        task: with images.
+        f: the encoder, images -> features (N, D).
         shots: labels per class.
-        seed: of the labels and of the policy's draws.
-        policy, strength: the augmentation of the copies.
+        seed: of the first draw, which is that of `fit_from`; no other seed below 10,000 shares one of the others.
+        draws: how many draws of the labels.
+        policy, strength: of COPIES changed copies of each labelled image that the linear probe learns from too.
+        nearest: `nearest_labels`, or a learner's function.
+
+    Returns:
+        test_accuracy, test_hits and test_sizes of the linear probe (hits_by_picture, a mean over the draws), and
+        by_neighbours and by_neighbours_by_picture of the neighbours' vote.
     """
-    features = embedded(task, f)
-    images, labels = task.draw(shots, seed)
-    generator = torch.Generator().manual_seed(seed)
-    copies = get_policy(policy)(images.repeat(COPIES, 1, 1, 1), strength, generator)
-    z = outputs(f, torch.cat([images, copies]))
-    classify = fit_linear(z, labels.repeat(COPIES + 1), like=features.train_images)
-    return _accuracy(classify(features.test_images), features.test_labels)
+    features, classes = embedded(task, f), len(task.classes)
+    rows = []
+    for draw in (seed + 10_000 * i for i in range(draws)):
+        labelled, labels = features.draw(shots, draw)
+        voted = neighbours(nearest, labelled, labels, features.test_images, classes)
+        if policy == "none":
+            classify = fit_linear(labelled, labels, features.train_images)
+        else:
+            generator = torch.Generator().manual_seed(draw)
+            copies = get_policy(policy)(task.draw(shots, draw)[0].repeat(COPIES, 1, 1, 1), strength, generator)
+            z = torch.cat([labelled, outputs(f, copies)])
+            classify = fit_linear(z, labels.repeat(COPIES + 1), features.train_images, 1 / (COPIES + 1))
+        rows.append((_hits(classify(features.test_images), features), _hits(voted, features)))
+    linear, by_neighbours = (np.mean([hits["test_hits"] for hits in column], axis=0) for column in zip(*rows, strict=True))
+    images = len(features.test_labels)
+    return {
+        "test_accuracy": float(linear.sum() / images),
+        "test_hits": linear,
+        "test_sizes": rows[0][0]["test_sizes"],
+        "by_neighbours": float(by_neighbours.sum() / images),
+        "by_neighbours_by_picture": by_neighbours,
+    }
 
 
 def fit_from(
@@ -92,12 +119,16 @@ def fit_from(
     *,
     shots: int,
     seed: int,
-    start: dict[str, Tensor] | None = None,
+    start: nn.Module | None = None,
     policy: str = "none",
     strength: float = 0.0,
     steps: int = 150,
+    batch_size: int = 32,
+    learning_rate: float = 1e-2,
+    optimizer: str = "Muon",
+    on_validation: bool = False,
     device: str = "auto",
-) -> dict[str, float]:
+) -> dict:
     """Trains encoder and linear layer on `shots` labels per class, fine-tuned from `start` or from scratch.
 
     Args:
@@ -105,60 +136,64 @@ def fit_from(
         shots: labels per class.
         seed: of everything random; labels are drawn as in `supervised.fit_few_shot`. Equal seeds differ in the start alone,
             so the two are compared in pairs.
-        start: the encoder's weights; None: from scratch.
+        start: the encoder to fine-tune, which stays as it is; None: from scratch.
         policy, strength: the augmentation of each batch.
-        steps: of the training, with batches of 32.
+        steps: of the training.
+        batch_size: images a step. Where it exceeds the labelled images, each occurs several times, changed anew.
+        learning_rate: the largest one.
+        optimizer: a name in contrastive.OPTIMIZERS.
+        on_validation: test on the validation part, for choosing.
         device: where to train.
 
     Returns:
-        test_accuracy and at_rest (whether the training came to rest).
+        test_accuracy, test_hits and test_sizes (the test images by picture), at_rest (whether the training came to rest).
     """
     task = data.load(dataset).capped()
+    task = task.on_validation() if on_validation else task
     images, labels = task.draw(shots, seed)
+    repeats = -(-batch_size // len(images))
     seed_everything(seed)
     f = encoder(images.shape[-1], channels=images.shape[1])
     model = nn.Sequential(f, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if start is not None:  # after the first weights are drawn, so that the linear layer starts alike with and without
-        f.load_state_dict(start)
+        f.load_state_dict(start.state_dict())
     history = train(
         model,
-        images,
-        labels,
+        images.repeat(repeats, 1, 1, 1),
+        labels.repeat(repeats),
         steps=steps,
-        batch_size=32,
-        learning_rate=5e-3,
-        warmup=0,
-        optimizer=torch.optim.AdamW,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=OPTIMIZERS[optimizer],
         augment=as_augment(policy, strength),
         seed=seed,
         device=device,
     )
-    test_accuracy = accuracy(outputs(model, task.test_images), task.test_labels)
-    return {"test_accuracy": test_accuracy, "at_rest": history.at_rest}
+    answers = outputs(model, task.test_images)
+    hits = hits_by_picture(answers, task.test_labels, task.test_pictures)
+    return {"test_accuracy": accuracy(answers, task.test_labels), **hits, "at_rest": history.at_rest}
 
 
-def fit_views(
-    dataset: str, *, views: Views, shots: int, seed: int, draws: Sequence[int], steps: int, device: str = "auto"
-) -> dict[str, float]:
-    """A short SimCLR training, measured by linear probes.
+def fit_views(dataset: str, *, views: Views, shots: int, seed: int, on_validation: bool = False, **settings) -> dict:
+    """A SimCLR training with these views, measured by probes.
 
     Args:
         dataset: a name in data.TASKS.
         views: the policies that make the two views, (name, strength) one after the other.
         shots: labels per class for the probes.
-        seed: of the training.
-        draws: seeds of the labels, one probe each.
-        steps: of the training.
-        device: where to train.
+        seed: of the training and of the first draw of the labels.
+        on_validation: test on the validation part, for choosing.
+        settings: of `contrastive.simclr`, such as steps and temperature.
 
     Returns:
-        test_accuracy (mean of the probes) and loss (of the last step).
+        what `probe` returns, loss (mean of the last tenth of the steps) and at_rest.
     """
-    f, history = simclr(unlabelled(dataset), views, steps=steps, seed=seed, device=device)
-    task = embedded(data.load(dataset), f)
-    accuracies = [linear_probe(task, shots=shots, seed=draw) for draw in draws]
-    return {"test_accuracy": sum(accuracies) / len(accuracies), "loss": history.losses[-1]}
+    f, history = simclr(unlabelled(dataset), views, seed=seed, **settings)
+    task = data.load(dataset)
+    last = history.losses[-max(1, history.steps // 10) :]
+    measured = probe(task.on_validation() if on_validation else task, f, shots=shots, seed=seed)
+    return measured | {"loss": sum(last) / len(last), "at_rest": history.at_rest}
 
 
-def _accuracy(predicted: Tensor, labels: Tensor) -> float:
-    return (predicted == labels).float().mean().item()
+def _hits(predicted: Tensor, task: ImageTask) -> dict[str, np.ndarray]:
+    return hits_by_picture(F.one_hot(predicted, len(task.classes)), task.test_labels, task.test_pictures)

@@ -72,12 +72,36 @@ def test_nearest_labels_agree_with_scikit_learn(seed, k):
     assert linear_probe.nearest_labels(features, labels, queries, k, 4).tolist() == expected.tolist()
 
 
-def test_a_linear_probe_reads_what_is_linear_whatever_the_scale_of_the_features():
+def of_features(spread: float = 0.2) -> ImageTask:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 3
-    z = (3 * F.one_hot(labels, 3) + 0.2 * torch.randn(60, 3, generator=generator)) * torch.tensor([1.0, 1e-3, 1e4])
-    task = ImageTask("", ("a", "b", "c"), z[:30], labels[:30], z[30:], labels[30:], z[30:], labels[30:])
-    assert linear_probe.linear_probe(task, shots=3, seed=0) == 1.0
+    z = (3 * F.one_hot(labels, 3) + spread * torch.randn(60, 3, generator=generator)) * torch.tensor([1.0, 1e-3, 1e4])
+    return ImageTask("", ("a", "b", "c"), z[:30], labels[:30], z[30:], labels[30:], z[30:], labels[30:])
+
+
+def test_a_linear_probe_reads_what_is_linear_whatever_the_scale_of_the_features():
+    assert linear_probe.probe(of_features(), torch.nn.Identity(), shots=3, seed=0)["test_accuracy"] == 1.0
+
+
+def test_copies_of_a_row_that_share_its_weight_change_nothing():
+    task = of_features(spread=1.5)
+    z, labels = task.draw(4, 0)
+    once = linear_probe.fit_linear(z, labels, task.train_images)
+    copied = linear_probe.fit_linear(z.repeat(11, 1), labels.repeat(11), task.train_images, 1 / 11)
+    heavy = linear_probe.fit_linear(z.repeat(11, 1), labels.repeat(11), task.train_images)
+    grid = task.test_images.repeat(20, 1) + 2 * torch.randn(600, 3) * task.train_images.std(0)
+    assert torch.equal(once(grid), copied(grid)) and not torch.equal(once(grid), heavy(grid))
+
+
+def test_a_probe_means_over_draws_and_its_first_draw_is_that_of_the_trainings():
+    task = of_features(spread=1.5)
+    draw = [linear_probe.probe(task, torch.nn.Identity(), shots=2, seed=seed, draws=1) for seed in (3, 10_003)]
+    both = linear_probe.probe(task, torch.nn.Identity(), shots=2, seed=3, draws=2)
+    assert both["test_accuracy"] == pytest.approx(sum(row["test_accuracy"] for row in draw) / 2)
+    assert both["test_hits"].sum() / both["test_sizes"].sum() == pytest.approx(both["test_accuracy"])
+    labelled, labels = task.draw(2, 3)
+    expected = linear_probe.fit_linear(labelled, labels, task.train_images)(task.test_images)
+    assert draw[0]["test_accuracy"] == pytest.approx((expected == task.test_labels).float().mean().item())
 
 
 def test_probes_and_trainings_see_the_same_labelled_images():
@@ -95,41 +119,50 @@ def test_unlabelled_images_hold_no_test_image_and_no_test_alphabet():
     assert torch.equal(contrastive.unlabelled("digits"), lab.data.load("digits").train_images)
 
 
+def test_an_untrained_encoder_has_the_first_weights_of_a_trained_one(monkeypatch):
+    seen = []
+    monkeypatch.setattr(contrastive, "train", lambda model, *_, **__: seen.append(model) or lab.training.History([1.0]))
+    start = contrastive.pretrain("digits", seed=3)["encoder"]
+    for method, options in ((contrastive.simclr, {"views": AFFINE}), (contrastive.rotation_prediction, {})):
+        contrastive.pretrain("digits", seed=3, method=method, **options)
+    assert all(torch.equal(a, b) for model in seen for a, b in zip(model[0].parameters(), start.parameters(), strict=True))
+
+
 @pytest.mark.slow
 def test_simclr_beats_random_features_and_repeats_itself():
-    task, pool = lab.data.load("digits"), contrastive.unlabelled("digits")
-    trained, again = (contrastive.simclr(pool, AFFINE, steps=60, seed=1, device="cpu")[0] for _ in range(2))
+    options = {"method": contrastive.simclr, "views": AFFINE, "steps": 60, "device": "cpu"}
+    trained, again = (contrastive.pretrain("digits", seed=1, **options)["encoder"] for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(trained.state_dict().values(), again.state_dict().values(), strict=True))
-    torch.manual_seed(0)
-    accuracy_of = {}
-    for name, encoder in (("trained", trained), ("random", contrastive.encoder(8))):
-        features = linear_probe.embedded(task, encoder)
-        accuracy_of[name] = sum(linear_probe.linear_probe(features, shots=5, seed=seed) for seed in range(4)) / 4
-    assert accuracy_of["trained"] > accuracy_of["random"] + 0.05, accuracy_of
+    random = contrastive.pretrain("digits", seed=1)["encoder"]
+    task = lab.data.load("digits")
+    worth, nothing = (linear_probe.probe(task, f, shots=5, seed=0)["test_accuracy"] for f in (trained, random))
+    assert worth > nothing + 0.05
 
 
 @pytest.mark.slow
 def test_rotation_prediction_learns_its_task():
     pool = contrastive.unlabelled("digits")
-    _, history = contrastive.rotation_prediction(pool, steps=80, device="cpu")
+    _, history = contrastive.rotation_prediction(pool, steps=80, batch_size=48, device="cpu")
     assert sum(history.losses[-10:]) / 10 < 0.5 * math.log(4)
 
 
 @pytest.mark.slow
-def test_a_start_helps_and_augmented_probes_use_the_copies():
+def test_a_start_helps_and_stays_as_it_is_and_probes_use_the_copies():
     pool, task = contrastive.unlabelled("digits"), lab.data.load("digits")
     encoder, _ = contrastive.simclr(pool, AFFINE, steps=60, device="cpu")
-    options = {"shots": 2, "steps": 20, "device": "cpu"}
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    options = {"shots": 2, "steps": 20, "device": "cpu", "optimizer": "AdamW", "learning_rate": 5e-3}
     scratch, helped = (
         [linear_probe.fit_from("digits", seed=seed, start=start, **options)["test_accuracy"] for seed in range(3)]
-        for start in (None, encoder.state_dict())
+        for start in (None, encoder)
     )
     assert sum(helped) > sum(scratch) + 0.1, (helped, scratch)
-    plain = linear_probe.linear_probe(linear_probe.embedded(task, encoder), shots=2, seed=0)
-    same = linear_probe.augmented_probe(task, encoder, shots=2, seed=0, policy="none", strength=0.0)
-    assert abs(same - plain) < 0.1 and same != linear_probe.augmented_probe(
-        task, encoder, shots=2, seed=0, policy="affine", strength=1.0
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    plain, weak, strong = (
+        linear_probe.probe(task, encoder, shots=2, seed=0, policy=policy, strength=strength)["test_accuracy"]
+        for policy, strength in (("none", 0.0), ("affine", 0.1), ("affine", 1.0))
     )
+    assert abs(weak - plain) < 0.1 and len({plain, weak, strong}) == 3
 
 
 def test_features_of_photographs_are_kept_and_damaged_ones_computed_again(tmp_path, monkeypatch):
