@@ -1,0 +1,118 @@
+"""Chapter 04: how encoders learn without labels, and how they are fine-tuned. Encoders cost seconds, so two seeds try."""
+
+import functools
+import time
+
+from ... import data
+from ...evidence import chosen
+from ...methods import contrastive, linear_probe
+from . import choice
+
+DATASETS = ("glyphs", "digits")
+BATCHES = {"SimCLR": 64, "rotation": 32, "labels": 128}  # 128 images a step: two views or four turns of each, or labelled ones
+STEPS = 200  # of the trials
+RATES = [
+    {"optimizer": "AdamW", "learning_rate": 5e-3},
+    {"optimizer": "Muon", "learning_rate": 3e-3},
+    {"optimizer": "Muon", "learning_rate": 1e-2},
+]
+VALIDATION = "the validation parts of glyphs and digits (mean of both), linear probe, 5 labels per class"
+FEW = {"seeds": range(500, 502)}
+
+
+def timed(function):
+    """The procedure with the seconds that it took among its results."""
+
+    @functools.wraps(function)
+    def measured(*candidate_and_seed, **settings):
+        began = time.perf_counter()
+        return function(*candidate_and_seed, **settings) | {"seconds": time.perf_counter() - began}
+
+    return measured
+
+
+def simclr(seed: int, dataset: str, strength: float = 0.25, steps: int = STEPS, **settings) -> dict:
+    """SimCLR on one data set, scored by probes on its validation part."""
+    how = {"shots": 5, "steps": steps, "batch_size": BATCHES["SimCLR"], "on_validation": True, **settings}
+    return linear_probe.fit_views(dataset, views=[("affine", strength)], seed=seed, **how)
+
+
+def _score(*rows: dict) -> dict:
+    score = {"validation_accuracy": sum(row["test_accuracy"] for row in rows) / len(rows)}
+    return score | ({"at_rest": sum(row["at_rest"] for row in rows) / len(rows)} if "at_rest" in rows[0] else {})
+
+
+@choice("simclr-rate", RATES, data=VALIDATION, **FEW)
+@timed
+def simclr_rate(candidate, seed):
+    """SimCLR's optimizer and learning rate"""
+    return _score(*(simclr(seed, dataset, temperature=0.2, **candidate) for dataset in DATASETS))
+
+
+@choice("simclr-temperature", [0.5, 0.2, 0.1], data=VALIDATION, **FEW)
+@timed
+def simclr_temperature(candidate, seed):
+    """SimCLR's temperature"""
+    return _score(*(simclr(seed, dataset, temperature=candidate, **chosen("simclr-rate")) for dataset in DATASETS))
+
+
+def _simclr_settings() -> dict:
+    return chosen("simclr-rate") | {"temperature": chosen("simclr-temperature")}
+
+
+@timed
+def view_strength(candidate, seed, dataset):
+    """The strength of the policy affine in SimCLR's views"""
+    return _score(simclr(seed, dataset, candidate, **_simclr_settings()))
+
+
+for _dataset in DATASETS:
+    _part = f"the validation part of {_dataset}, linear probe, 5 labels per class"
+    choice(f"view-strength-{_dataset}", [0.1, 0.25, 0.5], data=_part, dataset=_dataset, **FEW)(view_strength)
+
+
+@choice("simclr-steps", [100, 200, 400], data=VALIDATION, margin=0.02, **FEW)
+@timed
+def simclr_steps(candidate, seed):
+    """How many steps encoders learn without labels in the quick profile"""
+    settings = _simclr_settings() | {"steps": candidate}
+    return _score(*(simclr(seed, dataset, chosen(f"view-strength-{dataset}"), **settings) for dataset in DATASETS))
+
+
+@choice("rotation-rate", RATES, data=VALIDATION, **FEW)
+@timed
+def rotation_rate(candidate, seed):
+    """The optimizer and learning rate of rotation prediction"""
+    settings = {"method": contrastive.rotation_prediction, "batch_size": BATCHES["rotation"], "steps": STEPS, **candidate}
+    rows = []
+    for dataset in DATASETS:
+        row = contrastive.pretrain(dataset, seed=seed, **settings)
+        task = data.load(dataset).on_validation()
+        rows.append(linear_probe.probe(task, row["encoder"], shots=5, seed=seed) | {"at_rest": row["at_rest"]})
+    return _score(*rows)
+
+
+@functools.lru_cache(maxsize=4)
+def _encoder(dataset: str, seed: int):
+    settings = {"method": contrastive.simclr, "batch_size": BATCHES["SimCLR"], "steps": STEPS, **_simclr_settings()}
+    views = [("affine", chosen(f"view-strength-{dataset}"))]
+    return contrastive.pretrain(dataset, seed=seed, views=views, **settings)["encoder"]
+
+
+TUNING_RATES = [
+    {"optimizer": "AdamW", "learning_rate": 3e-4},
+    {"optimizer": "AdamW", "learning_rate": 3e-3},
+    {"optimizer": "Muon", "learning_rate": 1e-2},
+]
+
+
+@choice("fine-tuning-rate", TUNING_RATES, data=VALIDATION.replace("linear probe", "fine-tuned"), **FEW)
+@timed
+def tuning_rate(candidate, seed):
+    """The optimizer and learning rate of fine-tuning"""
+    settings = {"shots": 5, "seed": seed, "steps": 100, "batch_size": BATCHES["labels"], "on_validation": True, **candidate}
+    rows = []
+    for dataset in DATASETS:
+        policy = {"policy": "affine", "strength": chosen(f"affine-strength-{dataset}")}
+        rows.append(linear_probe.fit_from(dataset, start=_encoder(dataset, seed), **policy, **settings))
+    return _score(*rows)
