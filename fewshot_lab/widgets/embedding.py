@@ -90,7 +90,8 @@ class EmbeddingExplorer(Explorer):
             title=f"Nearest neighbours of the same class: {listed}",
             caption=say(
                 "A still of the explorer. Run the cell to point at a letter and see its image. Letters of one class lie "
-                "together where the features ignore place, slant and typeface. Two components show only a part of them."
+                "together where the features ignore place, slant and typeface. The shares are measured in all dimensions, of "
+                "which the map shows two components."
             ),
             alt=say(
                 "Maps of {count} images by two principal components; nearest neighbours of the same class: {told}.",

@@ -45,7 +45,7 @@ RECORDED = {
         *("exchange_rate_right", "exchange_rate_wrong", "step_time_with_policy_over_without"),
     },
     "03": {"frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"},
-    "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 20)},
+    "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)},
     "05": {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
         *("maml_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
