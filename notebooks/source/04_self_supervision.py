@@ -697,9 +697,9 @@ lab.verdict("C6", **parts)
 
 # %% [markdown]
 # Two things to know before you read much into the glyphs. SimCLR's task is to tell every picture from all others, also from the
-# same character in another typeface: there are 8 to 12 of each character. The test asks for the opposite, to
-# ignore the typeface, and only the views can teach that. And augmentation alone has the stronger changes: its strength was chosen
-# for that arm, as that of the views was for SimCLR.
+# same character in another typeface: there are 8 to 12 of each character. The test asks for the opposite, to ignore the
+# typeface, and only the views can teach that. And augmentation alone has the stronger changes: its strength was chosen for that
+# arm, as that of the views was for SimCLR.
 #
 # Fine-tuning starts from the very features that the probe uses and may change all of them. It is not therefore better: compare
 # the two in the figure, with augmentation and without. A few images per class cannot tell tens of thousands of weights where to
