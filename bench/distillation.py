@@ -4,7 +4,7 @@ from measure import one_thread, row, seconds
 
 
 def epoch() -> dict:
-    """One pass over the student's 896 glyphs, batches of 64; both end with the same student."""
+    """One pass over the student's 768 glyphs, batches of 64; both end with the same student."""
     import torch
 
     from fewshot_lab import data
@@ -27,7 +27,7 @@ def epoch() -> dict:
         return seconds(lambda: train(student, images, targets, **options))
 
     found = row(
-        "distillation epoch with cached logits, 896 glyphs, one thread",
+        "distillation epoch with cached logits, 768 glyphs, one thread",
         "the same with the teacher online",
         "s",
         lambda: trained("cached", cached, cached_loss(4.0, 0.5)),

@@ -21,7 +21,8 @@ BESIDE = (((7, 5), "left"), ((-7, -11), "right"), ((7, -11), "left"), ((-7, 5), 
 def curves(
     series: dict[str, tuple[Sequence, Sequence]], *, title: str, x: str, y: str, caption: str, alt: str = "", **options
 ) -> Picture:
-    """Lines with their 95 % intervals: series maps a name to (x values, Estimates). Options: log_x, ticks, limits, levels.
+    """Lines with their 95 % intervals: series maps a name to (x values, Estimates). Options: log_x, log_y, ticks, limits,
+    levels.
 
     A point is hollow where too few of its trainings came to rest (share_at_rest of the rules); the caption then says so.
     levels: {name: value}, horizontal lines to compare with.
@@ -44,6 +45,8 @@ def curves(
             axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
         if options.get("log_x"):
             axes.set_xscale("log", base=2)
+        if options.get("log_y"):
+            axes.set_yscale("log")
         if ticks := options.get("ticks"):
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.minorticks_off()

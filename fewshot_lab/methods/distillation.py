@@ -20,7 +20,7 @@ from .. import data
 from ..augment import as_augment, get_policy
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import Augment, Loss, accuracy, cross_entropy, outputs, train
+from ..training import Augment, History, Loss, accuracy, hits_by_picture, outputs, train
 
 TEMPERATURE = 4.0
 
@@ -94,62 +94,40 @@ def replayed_copies(images: Tensor, change: Change, copies: int, seed: int) -> T
     return torch.stack([change(images, torch.Generator().manual_seed(seed + r)) for r in range(copies)])
 
 
-def shuffled_wrong_classes(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Logits (..., classes) with all entries but the largest permuted at random within each row.
-
-    The answer and its confidence stay; which wrong classes are similar is lost (Furlanello et al. 2018, ICML: "permuted
-    predictions").
-    """
-    ranks = logits.argsort(dim=-1, descending=True)  # (..., classes): column 0 is the largest
-    chance = torch.rand(logits.shape, generator=generator)
-    chance[..., 0] = -1.0  # the smallest of its row, so that sorting leaves the largest logit where it is
-    return torch.empty_like(logits).scatter(-1, ranks, logits.gather(-1, ranks.gather(-1, chance.argsort(dim=-1))))
-
-
 def fit_teacher(
     dataset: str,
     *,
     width: int = 64,
+    shots: int | None = None,
     policy: str = "none",
     strength: float = 0.0,
     steps: int = 300,
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, object]:
-    """Trains a convolutional net on the teacher's half of the training images, all labelled, and tests it.
+    """Trains a convolutional net to be a teacher and tests it.
 
     Args:
         dataset: a name in data.TASKS.
         width: channels of the net's first layer.
+        shots: the K labels per class that a student with this seed has; None: all labels of the teacher's own half, which no
+            student of the other half has.
         policy, strength: the augmentation of each batch.
-        steps: of the training, with batches of 32.
-        seed: of the first weights, the batches and the policy's draws.
+        steps: of the training.
+        seed: of the K labels, the first weights, the batches and the policy's draws.
         device: where to train.
 
     Returns:
-        teacher (the network), test_accuracy, test_logits (n, classes) and at_rest (whether the training came to rest).
+        teacher (the network), and what `fit_student` returns beside its student.
     """
-    task, _ = data.load(dataset).halves()
+    own, students = data.load(dataset).halves()
+    images, labels = (own.train_images, own.train_labels) if shots is None else students.draw(shots, seed)
     seed_everything(seed)
-    teacher = conv_net(len(task.classes), size=task.train_images.shape[-1], width=width)
-    history = train(
-        teacher,
-        task.train_images,
-        task.train_labels,
-        steps=steps,
-        batch_size=32,
-        learning_rate=3e-3,
-        augment=as_augment(policy, strength),
-        seed=seed,
-        device=device,
-    )
-    test_logits = outputs(teacher, task.test_images)
-    return {
-        "teacher": teacher,
-        "test_accuracy": accuracy(test_logits, task.test_labels),
-        "test_logits": test_logits,
-        "at_rest": history.at_rest,
-    }
+    teacher = conv_net(len(own.classes), size=images.shape[-1], width=width)
+    change = as_augment(policy, strength)
+    options = {"steps": steps, "augment": change, "seed": seed, "device": device}
+    history = train(teacher, images, labels, **options)
+    return {"teacher": teacher} | _measured(teacher, own, images, labels, history)
 
 
 def cached_logits(teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1) -> Tensor:
@@ -222,6 +200,7 @@ def fit_student(
     strength: float = 0.0,
     temperature: float = TEMPERATURE,
     alpha: float = 0.5,
+    smoothing: float = 0.0,
     mixed: Mixed = mixed_loss,
     width: int = 8,
     steps: int = 200,
@@ -239,21 +218,24 @@ def fit_student(
         answers: of cached logits: "soft", or "hard" for the teacher's class as if it were the label (pseudo-labels).
         policy, strength: the augmentation; with cached logits the student sees their copies, else fresh ones at every step.
         temperature, alpha: of the loss.
+        smoothing: of the labels, without a teacher: the share of the probability that all classes get alike (Müller,
+            Kornblith & Hinton 2019, NeurIPS).
         mixed: `mixed_loss`, or a learner's.
         width: channels of the student's first layer.
-        steps: of the training, with batches of 64.
+        steps: of the training.
         device: where to train.
 
     Returns:
-        test_accuracy, train_accuracy (of the K labelled images), test_logits (n, classes), student, at_rest
-        (whether the training came to rest) and seconds (of the training alone).
+        student, test_logits (n, classes), test_accuracy, test_hits and test_sizes (`hits_by_picture`), validation_accuracy,
+        train_accuracy (of the K labelled images), at_rest (whether the training came to rest) and seconds (of the training
+        alone).
     """
-    # The teacher learned from the other half: it must not know the labels of images that the student has without one.
+    # A teacher that learned from the other half must not know the labels of images that the student has without one.
     _, task = data.load(dataset).halves()
     labelled = task.rows(shots, seed)
     rows = labelled if images == "labelled" else torch.arange(len(task.train_labels))
     x, y = task.train_images[rows], task.train_labels[rows]
-    augment, loss = as_augment(policy, strength), cross_entropy
+    augment, loss = as_augment(policy, strength), smoothed_cross_entropy(smoothing)
     if teacher is not None:
         y = torch.where(torch.isin(rows, labelled), y, -1)
     if isinstance(teacher, nn.Module):
@@ -269,14 +251,29 @@ def fit_student(
 
     seed_everything(seed)
     student = conv_net(len(task.classes), size=x.shape[-1], width=width)
-    options = {"steps": steps, "batch_size": 64, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
+    options = {"steps": steps, "augment": augment, "seed": seed, "device": device}
     history = train(student, x, y, loss=loss, **options)
-    test_logits = outputs(student, task.test_images)
+    return {"student": student} | _measured(student, task, task.train_images[labelled], task.train_labels[labelled], history)
+
+
+def smoothed_cross_entropy(smoothing: float) -> Loss:
+    """A loss for `training.train`: the cross-entropy to labels of which all classes alike get the share `smoothing`."""
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(model(images), labels, label_smoothing=smoothing)
+
+    return loss
+
+
+def _measured(model: nn.Module, task: data.ImageTask, images: Tensor, labels: Tensor, history: History) -> dict[str, object]:
+    """What is measured of every training: on its labelled images, on the validation and on the test part."""
+    test_logits = outputs(model, task.test_images)
     return {
-        "test_accuracy": accuracy(test_logits, task.test_labels),
-        "train_accuracy": accuracy(outputs(student, task.train_images[labelled]), task.train_labels[labelled]),
         "test_logits": test_logits,
-        "student": student,
+        "test_accuracy": accuracy(test_logits, task.test_labels),
+        **hits_by_picture(test_logits, task.test_labels, task.test_pictures),
+        "validation_accuracy": accuracy(outputs(model, task.validation_images), task.validation_labels),
+        "train_accuracy": accuracy(outputs(model, images), labels),
         "at_rest": history.at_rest,
         "seconds": history.seconds,
     }

@@ -13,7 +13,7 @@ from ..languages import later, say
 from ..methods.distillation import TEMPERATURE, softened
 from .explorer import Explorer, choice, slider
 
-_ORDERS = (later("least sure first"), later("as they come"))
+_ORDERS = (later("surest first"), later("least sure first"), later("as they come"))
 
 
 class TemperatureExplorer(Explorer):
@@ -27,7 +27,7 @@ class TemperatureExplorer(Explorer):
                 f"not {tuple(teacher_logits.shape)}."
             )
         self.task, self.logits = task, teacher_logits
-        self.least_sure = teacher_logits.softmax(dim=1).max(dim=1).values.argsort()
+        self.least_sure = teacher_logits.softmax(dim=1).max(dim=1).values.argsort(stable=True)
         super().__init__(
             order=choice("order", _ORDERS, help="Which images come first"),
             image=slider("image", 0, 0, min(199, len(teacher_logits) - 1), 1, help="Which test image", whole=True),
@@ -36,7 +36,10 @@ class TemperatureExplorer(Explorer):
 
     def row(self) -> int:
         """The chosen image's row in the test set."""
-        return int(self.least_sure[self["image"]]) if self["order"] == _ORDERS[0] else self["image"]
+        number = self["image"]
+        return {_ORDERS[0]: int(self.least_sure[-1 - number]), _ORDERS[1]: int(self.least_sure[number])}.get(
+            self["order"], number
+        )
 
     def answer(self, temperature: float) -> torch.Tensor:
         """The teacher's probabilities (classes,) for the chosen image."""

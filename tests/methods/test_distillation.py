@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fewshot_lab as lab
+from fewshot_lab.methods import distillation, pretrained_teachers
+from fewshot_lab.methods.dark_knowledge import copied_errors, shuffled_wrong_classes, uniform_wrong_classes
 from fewshot_lab.methods.distillation import (
     cached_logits,
     cached_loss,
@@ -19,7 +21,7 @@ from fewshot_lab.methods.distillation import (
     packed,
     replayed_copies,
     replaying,
-    shuffled_wrong_classes,
+    smoothed_cross_entropy,
     softened,
 )
 from fewshot_lab.models import conv_net
@@ -112,6 +114,35 @@ def test_shuffled_answers_keep_the_first_class_and_every_value(seed):
     assert not torch.equal(mixed_up, z)
 
 
+@given(seeds, temperatures)
+@settings(deadline=None)
+def test_level_answers_keep_the_first_class_and_its_confidence_and_say_nothing_of_the_others(seed, temperature):
+    [z] = logits(seed, rows=1)
+    p, level = softened(z, temperature), softened(uniform_wrong_classes(z, temperature), temperature)
+    assert torch.equal(level.argmax(1), p.argmax(1)) and torch.allclose(level.max(1).values, p.max(1).values)
+    others = level.scatter(1, level.argmax(1, keepdim=True), -1.0)
+    assert torch.allclose(others.max(1).values, (1 - p.max(1).values) / 6)
+
+
+def test_a_certain_teachers_level_answers_have_a_finite_loss():
+    certain = torch.tensor([[200.0, 0.0, 0.0]])
+    assert distillation_loss(torch.zeros(1, 3), uniform_wrong_classes(certain, 1.0), 1.0).isfinite()
+
+
+def test_a_copied_error_is_the_teachers_wrong_class_and_no_other_one():
+    labels, teacher = torch.tensor([0, 0, 0, 0, 1]), F.one_hot(torch.tensor([1, 1, 2, 0, 1]), 3)
+    student = F.one_hot(torch.tensor([1, 2, 0, 2, 0]), 3)  # copies one of three errors, makes another, corrects the third
+    assert copied_errors(student, teacher, labels) == pytest.approx(1 / 3)
+    assert copied_errors(teacher, teacher, labels) == 1.0
+
+
+def test_smoothed_labels_give_every_class_its_share():
+    z, y = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]]), torch.tensor([0, 2])
+    targets = 0.9 * F.one_hot(y, 3) + 0.1 / 3
+    loss = smoothed_cross_entropy(0.1)(torch.nn.Identity(), z, y)
+    assert torch.allclose(loss, -(targets * z.log_softmax(1)).sum(1).mean())
+
+
 # caches and replayed views
 
 
@@ -161,6 +192,22 @@ def test_a_cached_and_an_online_teacher_train_the_same_student(teacher):
 # students
 
 
+def test_a_teacher_that_knows_the_same_labels_learns_from_its_students_labels_alone(monkeypatch):
+    learned = []
+
+    def no_training(model, images, labels, **options):
+        learned.append((images, labels))
+        return lab.training.History([0.0] * 5)
+
+    monkeypatch.setattr(distillation, "train", no_training)
+    own, students = lab.data.load("digits").halves()
+    fit_teacher("digits", width=4, shots=3, seed=7)
+    fit_teacher("digits", width=4, seed=7)
+    (few, few_labels), (many, _) = learned
+    assert torch.equal(few, students.draw(3, 7)[0]) and torch.equal(few_labels, students.draw(3, 7)[1])
+    assert torch.equal(many, own.train_images)
+
+
 @pytest.mark.slow
 def test_a_teacher_with_unlabelled_images_lifts_a_student_with_few_labels(teacher):
     assert teacher["test_accuracy"] > 0.95
@@ -195,6 +242,34 @@ def test_equal_seeds_train_equal_students(teacher):
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+# pretrained teachers
+
+
+def test_a_heads_answers_depend_on_the_labels_of_its_rows_alone():
+    features = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
+    labels, rows = torch.arange(30) % 3, torch.arange(12)
+    answers = pretrained_teachers.head_logits(features, rows, labels, C=10.0)
+    others = torch.cat([labels[:12], labels[12:].flip(0)])
+    assert answers.shape == (30, 3) and torch.equal(answers, pretrained_teachers.head_logits(features, rows, others, C=10.0))
+    assert not torch.allclose(answers, pretrained_teachers.head_logits(features, rows, labels, C=0.1))
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_a_text_students_labels_are_k_of_each_class_and_a_teacher_that_knows_all_lifts_it():
+    texts, labels = pretrained_teachers.text_pool()
+    assert len(set(texts)) == len(labels) == pretrained_teachers.TEXTS
+    rows = pretrained_teachers.text_rows(3, 0)
+    assert torch.bincount(labels[rows]).tolist() == [3] * 5
+    assert set(rows.tolist()) <= set(pretrained_teachers.text_rows(5, 0).tolist())
+    options = {"shots": 3, "seed": 0, "steps": 60, "device": "cpu"}
+    alone, taught = (
+        pretrained_teachers.fit_text_student(teacher=teacher, **options) for teacher in (None, 8.0 * F.one_hot(labels, 5))
+    )
+    assert taught["test_accuracy"] > alone["test_accuracy"] + 0.1
+    assert taught["pool_logits"].shape == (len(texts), 5)
+
+
 # the explorer
 
 
@@ -215,6 +290,14 @@ def test_the_explorer_shows_the_softened_answer_and_its_entropy():
     p = softened(shown.logits[7][None], 2.0)[0]
     assert f"{p.max():.3f}" in shown.output.value
     assert f"Entropy {-(p * p.log2()).sum():.2f} of at most 3.32 bits" in shown.output.value
+
+
+def test_the_explorer_begins_with_the_image_of_which_the_teacher_is_surest():
+    shown = explorer()
+    confidence = shown.logits.softmax(1).max(1).values
+    assert confidence[shown.row()] == confidence.max()
+    shown.controls["order"].value = "least sure first"
+    assert confidence[shown.row()] == confidence.min()
 
 
 def test_the_explorer_refuses_logits_of_other_images():
