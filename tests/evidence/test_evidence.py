@@ -323,7 +323,7 @@ def test_the_ledger_shows_which_verdicts_stand_when_all_are_counted(tmp_path):
         "C5": {"verdict": "inconclusive", "why": "too few"},
         "C2": decided("C2", "supported", 0.001),
         "C4": decided("C4", "refuted", 0.03),
-        "C9": decided("C9", "supported", 0.04),
+        "C9a": decided("C9a", "supported", 0.04),
     }
     rows = {row.claim.id: row for row in ledger(recorded_run(tmp_path / "results.json", **verdicts)).rows}
     assert rows["C2"].holm == pytest.approx(0.004) and rows["C2"].holds, "a test that decided nothing was one too"
