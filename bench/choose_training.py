@@ -142,7 +142,7 @@ def recipe() -> None:
         "on": "glyphs' validation images",
         "seeds": SEEDS,
         "chosen": next(name for name in RECIPES if "now" in name),
-        "rule": "none fixed before: settings near the best on affine 0.5 and 1.0 in about 30 % of the seconds of the recipe before",
+        "rule": "none fixed before: near the best on affine 0.5 and 1.0 in about 30 % of the seconds before",
         "apart": "label smoothing, which changes the loss and is an arm of chapter 02",
     }
     _write("training", about | {"rows": table})
