@@ -19,8 +19,9 @@ class Arms:
     read: its name, or a function that computes a number from a row. It is `result` unless given.
 
     Rows that have "test_hits" and "test_sizes" beside "test_accuracy" (`hits_by_picture`) get intervals over seeds and test
-    pictures, or whatever `clusters` calls the columns; so does another result R with "R_by_picture" in their place. The others'
-    intervals are over seeds alone. Rows that have "at_rest" tell their estimates which share of the trainings came to rest.
+    pictures, or whatever `clusters` calls the columns; so does another result R with "R_by_picture" in their place, and
+    "R_sizes" where it was measured on other pictures. The others' intervals are over seeds alone. Rows that have "at_rest" tell
+    their estimates which share of the trainings came to rest.
 
     Args:
         rows: {arm: rows}, each row a dict with "seed", the axis where there is one, and results. All arms have the same seeds.
@@ -161,11 +162,12 @@ class Arms:
         result = self.result if of is None else of
         key = "test_hits" if result == "test_accuracy" else f"{result}_by_picture"
         sides = [self._rows(*side) for side in (first, second) if side is not None]
-        if not all(key in row and "test_sizes" in row for rows in sides for row in rows):
+        own = f"{result}_sizes" if f"{result}_sizes" in sides[0][0] else "test_sizes"
+        if not all(key in row and own in row for rows in sides for row in rows):
             return None
-        sizes = np.asarray(sides[0][0]["test_sizes"])
-        if not all(np.array_equal(row["test_sizes"], sizes) for rows in sides for row in rows):
-            raise ValueError("Not all of these trainings were tested on the same pictures (test_sizes differ).")
+        sizes = np.asarray(sides[0][0][own])
+        if not all(np.array_equal(row[own], sizes) for rows in sides for row in rows):
+            raise ValueError(f"Not all of these trainings were tested on the same pictures ({own} differ).")
         hits = [np.array([row[key] for row in rows]) for rows in sides]
         return (hits[0] - hits[1] if second else hits[0]), sizes
 

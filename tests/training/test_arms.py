@@ -191,6 +191,13 @@ def test_any_result_may_have_its_numbers_by_picture_and_the_pictures_another_nam
     assert of_loss.over == (measured | measured).interval("none").over == "3 seeds x 3 classes"
 
 
+def test_a_result_may_be_measured_on_other_pictures_than_the_test_accuracy():
+    own = {"robust": 0.5, "robust_by_picture": [1, 0], "robust_sizes": [1, 1]}
+    measured = Arms({arm: [row | own for row in some] for arm, some in answered().rows.items()})
+    assert measured.interval("right", of="robust").over == "3 seeds x 2 pictures"
+    assert measured.interval("right").over == "3 seeds x 3 pictures"
+
+
 def test_estimates_name_their_arms_and_the_share_of_trainings_that_came_to_rest():
     measured = answered()
     assert measured.at_rest("none") == pytest.approx(2 / 3) and measured.interval("right").rest == (("right", 1.0),)
