@@ -11,14 +11,14 @@ APART = 0.005  # the robust accuracies must agree within half a point
 
 @functools.cache
 def model_and_images():
-    """A robust network (400 adversarial steps on glyphs) and all 672 test images, float, with their labels.
+    """A robust network (400 adversarial steps on glyphs) and all test images, float, with their labels.
 
     Its weights ask for no gradient, so that the peers, which leave that to the caller, need not compute any either.
     """
     from fewshot_lab import data
     from fewshot_lab.methods.adversarial import fit_robust
 
-    options = {"method": "adversarial", "epsilon": EPSILON, "inner_steps": 2, "steps": 400, "test_epsilon": None}
+    options = {"method": "adversarial", "epsilon": EPSILON, "inner_steps": 2, "passes": 1200, "test_epsilon": None}
     model = fit_robust("glyphs", seed=0, device="cpu", **options)["model"].eval().requires_grad_(False)
     task = data.load("glyphs")
     return model, task.test_images.float() / 255, task.test_labels

@@ -7,7 +7,8 @@ al. 2019, ICML: accuracy and robustness are separate terms, weighed by beta) and
 one backward pass gives both the weights' gradient and the next step of delta).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -15,20 +16,31 @@ from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment
+from ..data.images import MOST_IMAGES, ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import Augment, Loss, accuracy, cross_entropy, outputs, train
+from ..training import (
+    Augment,
+    Estimate,
+    Loss,
+    accuracy,
+    cross_entropy,
+    crossed_interval,
+    hits_by_picture,
+    outputs,
+    train,
+)
 from .attacks import ImageLoss, Loop, cross_entropy_of, eval_without_weight_gradients, pgd, project_linf, random_start, survives
 
 Trades = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 METHODS = ("plain", "adversarial", "trades", "free")
-MOST_ATTACKED = 128  # test images that a trained network is attacked on
+MOST_ATTACKED = 128  # images that a trained network is attacked on
 
 
 def adversarial_examples(
     model: nn.Module, images: Tensor, loss: ImageLoss, *, epsilon: float, steps: int, loop: Loop = pgd
 ) -> Tensor:
-    """The inner maximum in L-inf, from a random start by steps of 2.5 epsilon / steps; the model's modes are restored.
+    """The inner maximum in L-inf, from a random start by steps of `step_size`; the model's modes are restored.
 
     Args:
         model: the network in training.
@@ -41,7 +53,28 @@ def adversarial_examples(
     # In evaluation mode batch norm's running statistics come from the images that are trained on, not from every step of the
     # attack, and no image's gradient depends on the others of its batch.
     with eval_without_weight_gradients(model):
-        return loop(loss, images, random_start(images, epsilon), epsilon, 2.5 * epsilon / steps, steps)
+        return loop(loss, images, random_start(images, epsilon), epsilon, step_size(epsilon, steps), steps)
+
+
+def step_size(epsilon: float, steps: int) -> float:
+    """The length of a step of the attack in training: 2.5 epsilon / steps (Madry et al. 2018), a single one 1.25 epsilon.
+
+    A single step of 2.5 epsilon would end in a corner of the ball wherever it starts; under steps that long networks forget
+    their robustness within an epoch (catastrophic overfitting, Wong, Rice & Kolter 2020, ICLR, section 5.4).
+    """
+    return 2.5 * epsilon / max(2, steps)
+
+
+def passes_of_a_step(method: str, inner_steps: int) -> int:
+    """How many forward and backward passes one update of the weights takes; a forward pass alone is not counted.
+
+    Raises ValueError for an unknown method.
+    """
+    # The attack of TRADES is followed by a pass of two kinds of images; "free" shares one pass between attack and weights.
+    passes = {"plain": 1, "adversarial": inner_steps + 1, "trades": inner_steps + 2, "free": 1}
+    if method not in passes:
+        raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
+    return passes[method]
 
 
 def adversarial_loss(*, epsilon: float, steps: int, loop: Loop = pgd) -> Loss:
@@ -152,43 +185,51 @@ def fit_robust(
     seed: int,
     method: str = "plain",
     epsilon: float = 0.1,
-    inner_steps: int = 5,
-    beta: float = 3.0,
+    inner_steps: int = 1,
+    beta: float = 6.0,
     policy: str = "none",
     strength: float = 0.0,
-    steps: int = 100,
+    passes: int = 200,
     test_epsilon: float | None = 0.1,
+    test_steps: int = 20,
+    on: str = "test",
     loop: Loop = pgd,
     trades: Trades = trades_loss,
     device: str = "auto",
-) -> dict[str, object]:
+) -> dict:
     """Trains a small convolutional net by one of METHODS and attacks it.
 
     Args:
         dataset: a name in data.TASKS.
-        shots: labels per class; None: all training images.
+        shots: labels per class; None: all training images, of more than MOST_IMAGES so many, drawn by the seed.
         seed: equal seeds draw equal labels and first weights, so that methods can be compared in pairs.
         method: one of METHODS.
         epsilon: the radius of the attack in training.
         inner_steps: steps of that attack; for "free" the replays of a batch.
         beta: of TRADES.
         policy, strength: an augmentation before the attack.
-        steps: of the training, with batches of 32.
+        passes: forward and backward passes in all, over batches of 64: a method whose update takes more makes fewer updates.
         test_epsilon: the radius of the attack in the test; None: no such test.
+        test_steps: steps of that attack, PGD from a random start in L-inf.
+        on: "test", or "validation" to choose settings with.
         loop, trades: `pgd` and `trades_loss`, or a learner's.
         device: where to train.
 
     Returns:
-        test_accuracy, robust_accuracy (of MOST_ATTACKED test images under PGD-20 in L-inf), at_rest (whether the training came
-        to rest), seconds (of the training alone) and model.
+        test_accuracy, test_hits, test_sizes; robust_accuracy (of MOST_ATTACKED test images under that attack),
+        robust_accuracy_by_picture, robust_accuracy_sizes; at_rest (whether the training came to rest), steps (updates of the
+        weights), seconds (of the training alone) and model.
 
     Raises:
-        ValueError: an unknown method.
+        ValueError: an unknown method, another part than these two.
     """
-    if method not in METHODS:
-        raise ValueError(f"There is no method {method!r}; choose one of {', '.join(METHODS)}.")
-    task = data.load(dataset).capped()
-    images, labels = (task.train_images, task.train_labels) if shots is None else task.draw(shots, seed)
+    steps = max(1, passes // passes_of_a_step(method, inner_steps))
+    task = _task(dataset, on)
+    if shots is None:
+        rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:MOST_IMAGES]
+        images, labels = task.train_images[rows], task.train_labels[rows]
+    else:
+        images, labels = task.draw(shots, seed)
     augment, loss = as_augment(policy, strength), cross_entropy
     if method == "adversarial":
         loss = adversarial_loss(epsilon=epsilon, steps=inner_steps, loop=loop)
@@ -199,19 +240,55 @@ def fit_robust(
     # Seeded after the labels are drawn: all methods of a seed start from the same weights.
     seed_everything(seed)
     model = conv_net(len(task.classes), size=images.shape[-1])
-    options = {"steps": steps, "batch_size": 32, "learning_rate": 5e-3, "augment": augment, "seed": seed, "device": device}
-    history = train(model, images, labels, loss=loss, **options)
-    result = {"test_accuracy": accuracy(outputs(model, task.test_images), task.test_labels)}
+    history = train(model, images, labels, steps=steps, loss=loss, augment=augment, seed=seed, device=device)
+    answers = outputs(model, task.test_images)
+    result = {"test_accuracy": accuracy(answers, task.test_labels)}
+    result |= hits_by_picture(answers, task.test_labels, task.test_pictures)
     if test_epsilon is not None:
-        # Many steps on few images: the test costs forty passes an image, the plain accuracy above one.
-        generator = torch.Generator().manual_seed(seed)
-        correct = survives(model, *images_to_attack(dataset), epsilon=test_epsilon, generator=generator, loop=loop)
-        result["robust_accuracy"] = correct.float().mean().item()
-    return {**result, "at_rest": history.at_rest, "seconds": history.seconds, "model": model}
+        result |= _robust_accuracy(model, dataset, on, seed=seed, epsilon=test_epsilon, steps=test_steps, loop=loop)
+    return {**result, "at_rest": history.at_rest, "steps": steps, "seconds": history.seconds, "model": model}
 
 
-def images_to_attack(dataset: str, most: int = MOST_ATTACKED) -> tuple[Tensor, Tensor]:
-    """At most `most` test images (uint8) and their labels, drawn from all classes, the same at every call."""
-    task = data.load(dataset)
+def _robust_accuracy(model: nn.Module, dataset: str, on: str, *, seed: int, **attack) -> dict:
+    # Many steps on few images: this test takes a pass an image and step, the plain accuracy a third of one.
+    images, labels, pictures = images_to_attack(dataset, on=on)
+    correct = survives(model, images, labels, generator=torch.Generator().manual_seed(seed), **attack)
+    hits, sizes = _by_picture(correct, pictures)
+    found = {"robust_accuracy": correct.float().mean().item()}
+    return found | {"robust_accuracy_by_picture": hits.numpy(), "robust_accuracy_sizes": sizes.numpy()}
+
+
+def share_over_networks(numbers: Sequence[Tensor], pictures: Tensor, rest: tuple[tuple[str, float], ...] = ()) -> Estimate:
+    """The mean of what several networks did with the same images, with an interval over networks and pictures.
+
+    Args:
+        numbers: (n,) for each network, such as which images it classifies correctly, or the difference of two of those.
+        pictures: (n,) which picture each image shows.
+        rest: what the estimate says about the networks' trainings (`Arms.rest`).
+    """
+    hits, sizes = zip(*(_by_picture(each, pictures) for each in numbers), strict=True)
+    drawn = f"{len(hits)} networks x {len(sizes[0])} pictures"
+    return replace(crossed_interval(torch.stack(hits), sizes[0], "accuracy", drawn), rest=rest)
+
+
+def _by_picture(numbers: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the images' numbers (n,) for each picture, and how many images show it."""
+    _, which, sizes = pictures.unique(return_inverse=True, return_counts=True)
+    return which.bincount(numbers.float()), sizes
+
+
+def images_to_attack(dataset: str, most: int = MOST_ATTACKED, on: str = "test") -> tuple[Tensor, Tensor, Tensor]:
+    """At most `most` images (uint8) of a part, drawn from all classes, the same at every call.
+
+    Returns them with their labels and with the number of the picture that each one shows.
+    """
+    task = _task(dataset, on)
     rows = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(0))[:most]
-    return task.test_images[rows], task.test_labels[rows]
+    return task.test_images[rows], task.test_labels[rows], task.test_pictures[rows]
+
+
+def _task(dataset: str, on: str) -> ImageTask:
+    if on not in ("test", "validation"):
+        raise ValueError(f"A network is measured on the test or the validation part, not on {on!r}.")
+    task = data.load(dataset).capped()
+    return task.on_validation() if on == "validation" else task

@@ -162,9 +162,9 @@ def _tested(network: nn.Module, task: ImageTask) -> dict:
 def round_loss(teacher: nn.Module | None, epsilon: float) -> Loss:
     """The loss of a round for `training.train`; labels are class numbers, or -1 for an image that has no label.
 
-    Adversarial examples are made by one step from a random start (Wong et al. 2020, ICLR), away from the label or, where there
-    is none, from the teacher's class; epsilon 0: none. The student learns to answer them as the teacher answers the images
-    they were made from (Goldblum et al. 2020, AAAI).
+    Adversarial examples are made by one step of 1.25 epsilon from a random start (Wong et al. 2020, ICLR), away from the label
+    or, where there is none, from the teacher's class; epsilon 0: none. The student learns to answer them as the teacher answers
+    the images they were made from (Goldblum et al. 2020, AAAI).
     """
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from fewshot_lab.methods.attacks import (
 from fewshot_lab.methods.supervised import fit_classifier
 from fewshot_lab.models import conv_net
 from fewshot_lab.models.networks import ImageConv2d
-from fewshot_lab.training import outputs, train
+from fewshot_lab.training import cross_entropy, outputs, train
 
 seeds, radii, norms = st.integers(0, 10**6), st.floats(0.001, 1.5), st.sampled_from(["linf", "l2"])
 DTYPES = [torch.float32, torch.bfloat16]
@@ -270,13 +270,8 @@ def test_free_training_replays_batches_and_carries_delta_from_the_same_backward_
 
 @pytest.fixture(scope="module")
 def fitted():
-    common = {"seed": 0, "steps": 150, "test_epsilon": 0.15, "epsilon": 0.15, "device": "cpu"}
-    methods = {
-        "plain": {},
-        "adversarial": {"inner_steps": 3},
-        "trades": {"inner_steps": 3, "beta": 6.0},
-        "free": {"steps": 300},
-    }
+    common = {"seed": 0, "inner_steps": 2, "passes": 300, "test_epsilon": 0.15, "epsilon": 0.15, "device": "cpu"}
+    methods = {name: {} for name in adversarial.METHODS}
     return {name: adversarial.fit_robust("digits", method=name, **{**common, **options}) for name, options in methods.items()}
 
 
@@ -288,13 +283,71 @@ def test_a_robust_network_withstands_twice_as_many_attacks_and_still_classifies(
 
 
 def test_equal_seeds_train_equal_networks_and_an_unknown_method_is_refused():
-    options = {"shots": 2, "method": "adversarial", "steps": 5, "device": "cpu", "test_epsilon": None}
+    options = {"shots": 2, "method": "adversarial", "passes": 10, "device": "cpu", "test_epsilon": None}
     first, again, other = (adversarial.fit_robust("digits", seed=seed, **options)["model"] for seed in (1, 1, 2))
     images = lab.data.load("digits").test_images
     assert torch.equal(outputs(first, images), outputs(again, images))
     assert not torch.equal(outputs(first, images), outputs(other, images))
     with pytest.raises(ValueError, match="plain, adversarial, trades, free"):
         adversarial.fit_robust("digits", seed=0, method="madry")
+
+
+@pytest.mark.parametrize(
+    ("method", "inner_steps"), [("plain", 5), ("adversarial", 1), ("adversarial", 3), ("trades", 2), ("free", 4)]
+)
+def test_an_update_takes_as_many_backward_passes_as_are_counted(method, inner_steps):
+    passes, images = [], lab.data.load("digits").train_images[:8]
+    model, labels = network(), lab.data.load("digits").train_labels[:8]
+    augment, loss = {
+        "plain": lambda: (None, cross_entropy),
+        "adversarial": lambda: (None, adversarial.adversarial_loss(epsilon=0.1, steps=inner_steps)),
+        "trades": lambda: (None, adversarial.trades_training(epsilon=0.1, steps=inner_steps, beta=6.0)),
+        "free": lambda: adversarial.free_training(epsilon=0.1, replays=inner_steps),
+    }[method]()
+    model[-1].register_full_backward_hook(lambda module, of_input, of_output: passes.append(len(of_output[0]) // 8))
+    train(model, images, labels, steps=1, batch_size=8, augment=augment, loss=loss, device="cpu")
+    assert sum(passes) == adversarial.passes_of_a_step(method, inner_steps)
+
+
+def test_equal_passes_are_fewer_updates_for_a_method_that_takes_more_a_step():
+    options = {"shots": 2, "seed": 0, "passes": 12, "inner_steps": 2, "test_epsilon": None, "device": "cpu"}
+    steps = {name: adversarial.fit_robust("digits", method=name, **options)["steps"] for name in adversarial.METHODS}
+    assert steps == {"plain": 12, "adversarial": 4, "trades": 3, "free": 12}
+
+
+def test_one_step_from_a_random_start_ends_inside_the_ball_and_not_always_in_its_corners():
+    model, images, labels = network(), 0.3 + 0.4 * images_of(3), torch.arange(4)
+    loss = cross_entropy_of(model, labels)
+    moved = adversarial.adversarial_examples(model, images, loss, epsilon=0.1, steps=1)
+    inside = (moved - images).abs() < 0.1 - 1e-6
+    # From u in -1..1, a step of 1.25 stops inside where u is below -0.25 on its way up: in three of eight pixels.
+    assert 0.25 < inside.float().mean() < 0.5
+    assert adversarial.step_size(0.1, 1) == pytest.approx(0.125) and adversarial.step_size(0.1, 5) == pytest.approx(0.05)
+
+
+def test_robust_accuracy_is_told_by_picture_on_either_part():
+    options = {"shots": 2, "seed": 0, "passes": 4, "test_epsilon": 0.02, "device": "cpu"}
+    for on in ("test", "validation"):
+        row = adversarial.fit_robust("glyphs", on=on, **options)
+        assert row["robust_accuracy_by_picture"].sum() / row["robust_accuracy_sizes"].sum() == pytest.approx(
+            row["robust_accuracy"]
+        )
+        assert row["robust_accuracy_sizes"].sum() == adversarial.MOST_ATTACKED
+    images, _, pictures = adversarial.images_to_attack("glyphs", on="validation")
+    task = lab.data.load("glyphs")
+    assert set(pictures.tolist()) <= set(task.validation_pictures.tolist()) and len(images) == adversarial.MOST_ATTACKED
+    with pytest.raises(ValueError, match="'train'"):
+        adversarial.images_to_attack("glyphs", on="train")
+
+
+def test_a_share_over_networks_draws_networks_and_pictures_anew():
+    pictures, first, second = torch.tensor([3, 3, 5]), torch.tensor([True, False, True]), torch.tensor([True, True, True])
+    share = adversarial.share_over_networks([first, second], pictures, (("attack", 0.5),))
+    expected = lab.crossed_interval([[1, 1], [2, 1]], [2, 1], "accuracy")
+    assert (share.mean, share.low, share.values) == (expected.mean, expected.low, expected.values)
+    assert share.over == "2 networks x 2 pictures" and share.rest == (("attack", 0.5),)
+    difference = adversarial.share_over_networks([first.float() - second.float()] * 2, pictures)
+    assert difference.mean == pytest.approx(-1 / 3)
 
 
 # the explorer

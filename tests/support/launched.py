@@ -113,7 +113,7 @@ def student(answers: str, **options) -> Tensor:
 
 
 def robust(method: str) -> Tensor:
-    options = {"seed": 0, "steps": 8, "inner_steps": 2, "test_epsilon": None, "device": DEVICE}
+    options = {"seed": 0, "passes": 24, "inner_steps": 2, "test_epsilon": None, "device": DEVICE}
     return weights_after(lambda: adversarial.fit_robust("digits", method=method, **options))
 
 
@@ -297,7 +297,7 @@ CLOSE: dict[str, Callable[[], dict[str, float]]] = {
         ]
     },
     "robust network": lambda: {
-        "accuracy": adversarial.fit_robust("digits", seed=0, method="trades", steps=60, test_epsilon=None, device=DEVICE)[
+        "accuracy": adversarial.fit_robust("digits", seed=0, method="trades", passes=180, test_epsilon=None, device=DEVICE)[
             "test_accuracy"
         ]
     },
