@@ -280,10 +280,15 @@ def _by_picture(numbers: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
 def images_to_attack(dataset: str, most: int = MOST_ATTACKED, on: str = "test") -> tuple[Tensor, Tensor, Tensor]:
     """At most `most` images (uint8) of a part, drawn from all classes, the same at every call.
 
-    Returns them with their labels and with the number of the picture that each one shows.
+    They show as many different pictures as there are. Returns them with their labels and the number of the picture of each.
     """
     task = _task(dataset, on)
-    rows = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(0))[:most]
+    order = torch.randperm(len(task.test_labels), generator=torch.Generator().manual_seed(0))
+    _, which, sizes = task.test_pictures[order].unique(return_inverse=True, return_counts=True)
+    # How many images of the same picture come before each: those with none go first, then those with one.
+    before = torch.empty_like(order)
+    before[which.argsort(stable=True)] = torch.cat([torch.arange(size) for size in sizes.tolist()])
+    rows = order[before.argsort(stable=True)[:most]]
     return task.test_images[rows], task.test_labels[rows], task.test_pictures[rows]
 
 
