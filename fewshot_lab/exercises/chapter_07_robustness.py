@@ -80,7 +80,7 @@ def _kl(p, q):
 
 @trades_loss.mistake(
     "Your divergence is KL(worst || clean). The clean answer is the one to keep to, so it weights the logarithms: "
-    "KL(p_clean || p_worst). F.kl_div takes the worst images' log-probabilities first."
+    "KL(p_clean || p_worst). F.kl_div takes the log-probabilities of the attacked images first."
 )
 def swapped(c, w, y, beta):
     return F.cross_entropy(c, y) + beta * _kl(w, c).mean()
@@ -112,7 +112,7 @@ def beta_on_the_wrong_part(c, w, y, beta):
 
 
 @trades_loss.mistake(
-    "Your cross-entropy is that of the worst images, as in Madry's training. TRADES takes it on the clean ones."
+    "Your cross-entropy is that of the attacked images, as in Madry's training. TRADES takes it on the clean ones."
 )
 def cross_entropy_of_the_worst(c, w, y, beta):
     return F.cross_entropy(w, y) + beta * _kl(c, w).mean()

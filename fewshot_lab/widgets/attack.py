@@ -84,29 +84,29 @@ class AttackExplorer(Explorer):
         loss = -logits.log_softmax(dim=1)[:, label.item()]
         return loss.reshape(SIDE, SIDE), (logits.argmax(dim=1) != label).reshape(SIDE, SIDE)
 
-    def numbers(self, image: Tensor, worst: Tensor) -> str:
+    def numbers(self, image: Tensor, adversarial: Tensor) -> str:
         """The attack in words: the size of the perturbation, and the model's answers before and after."""
-        delta = worst - image
+        delta = adversarial - image
         return say(
             "Before: {before}. After: {after}. Largest change of a pixel {largest:.3f}, length of the whole change "
             "{length:.2f}.",
             before=self.answer(image),
-            after=self.answer(worst),
+            after=self.answer(adversarial),
             largest=delta.abs().max().item(),
             length=delta.norm().item(),
         )
 
     def page(self) -> Markup:
-        image, worst = self.attacked()
+        image, adversarial = self.attacked()
         label = self.task.classes[self.task.test_labels[self._row()]]
-        factor, grey = amplified(worst - image)
-        read = say("{label}, read as {answer}", label=label, answer=self.answer(image))
+        factor, grey = amplified(adversarial - image)
+        read = say("{label}, classified as {answer}", label=label, answer=self.answer(image))
         times = say("perturbation × {factor:.3g}", factor=factor)
-        now = say("read as {answer}", answer=self.answer(worst))
+        now = say("classified as {answer}", answer=self.answer(adversarial))
         panels = side_by_side(
             svg.panel(image[0], side=150, label=say("An image of {label}", label=label), title=read),
             svg.panel(grey[0], side=150, label=say("The perturbation; grey is no change"), title=times),
-            svg.panel(worst[0], side=150, label=say("The perturbed image"), title=now),
+            svg.panel(adversarial[0], side=150, label=say("The perturbed image"), title=now),
         )
         loss, wrong = self.surface()
         shade = (loss - loss.min()) / (loss.max() - loss.min()).clamp_min(1e-12)
@@ -123,16 +123,20 @@ class AttackExplorer(Explorer):
             **seen,
         )
         below = side_by_side(picture, Markup("<p class='narrow'>{}</p>").format(about))
-        return panels + Markup("<p>{}</p>").format(self.numbers(image, worst)) + below
+        return panels + Markup("<p>{}</p>").format(self.numbers(image, adversarial)) + below
 
     def still(self) -> Picture:
-        image, worst = self.attacked()
-        factor, grey = amplified(worst - image)
+        image, adversarial = self.attacked()
+        factor, grey = amplified(adversarial - image)
         loss, wrong = self.surface()
         with style():
             figure, axes = new_figure(1, 4, size=(8.5, 2.6))
-            titles = (f"read as {self.answer(image)}", f"perturbation × {factor:.3g}", f"read as {self.answer(worst)}")
-            for ax, shown, title in zip(axes, (image, grey, worst), titles, strict=False):
+            titles = (
+                f"classified as {self.answer(image)}",
+                f"perturbation × {factor:.3g}",
+                f"classified as {self.answer(adversarial)}",
+            )
+            for ax, shown, title in zip(axes, (image, grey, adversarial), titles, strict=False):
                 ax.imshow(shown[0, 0].numpy(), vmin=0, vmax=1)
                 ax.set_title(title, fontsize=9)
                 ax.axis("off")
@@ -152,7 +156,7 @@ class AttackExplorer(Explorer):
             norm=self["norm"],
             epsilon=self["epsilon"],
             steps=self["steps"],
-            numbers=self.numbers(image, worst),
+            numbers=self.numbers(image, adversarial),
         )
         return Picture(
             figure,
