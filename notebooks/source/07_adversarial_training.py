@@ -550,7 +550,7 @@ lab.figures.panels(
     over_nothing("robust_accuracy"),
     title="Under attack, does the policy do what the attack does?",
     line=0.0,
-    caption=f"Robust accuracy (PGD-{TEST_STEPS}) minus that of training with nothing. The radius is "
+    caption=f"Robust accuracy (PGD-{TEST_STEPS}) minus that of training with nothing. Radius: "
     + ", ".join(f"{RADIUS[dataset]:g} on {dataset}" for dataset in DATASETS)
     + ".",
 )
@@ -768,7 +768,7 @@ lab.figures.panels(
     {side: {way: ways.interval(way, of=of) for way in SAME} for side, of in SIDES.items()},
     title=f"What does free training lose with {UPDATES / LONG:.0%} of the passes?",
     caption=f"20 labels per class, ε = {FAR:g}, β = {BETA:g}. 95 % intervals; draws of the "
-    f"labels ({len(ways.seeds)}) and test pictures are drawn anew. Seconds of a training: {seconds}.",
+    f"labels ({len(ways.seeds)}) and test pictures are drawn anew. Seconds: {seconds}.",
 )
 
 # %%
