@@ -53,6 +53,10 @@ class Episodes:
         """Support and queries side by side: (episodes, way, shots + queries)."""
         return torch.cat([self.support, self.queries], dim=2)
 
+    def with_shots(self, shots: int) -> "Episodes":
+        """The same episodes with the first `shots` support images of each class."""
+        return Episodes(self.support[..., :shots], self.queries, self.classes)
+
     @property
     def query_labels(self) -> Tensor:
         """The labels of an episode's queries, in the order of `queries.flatten()`: (way * queries,), 0..way-1."""
@@ -109,20 +113,20 @@ def draw_episodes(
 
 def draw_tasks(
     pool: Pool, draws: int, *, way: int, shots: int, seed: int, query_pictures: int = 4, min_pictures: int = 12
-) -> Episodes:
-    """One task under several draws of its labels: classes and queries stay, only the support set is drawn anew.
+) -> list[Episodes]:
+    """Tasks under several draws of their labels: classes and queries stay, only the support set is drawn anew.
 
-    Equal seeds give the same task, and the support set of K shots is a part of that of every larger K. Raises ValueError when
-    the pool is too small.
+    The pool's classes are dealt out, so that no two tasks share one: as many tasks as there are classes for. Raises ValueError
+    when the pool is too small.
 
     Args:
         pool: the images to draw from.
         draws: how many support sets.
-        way: the classes of the task.
+        way: the classes of a task.
         shots: the support images of each class.
-        seed: of the task and of all draws.
+        seed: of the tasks and of all draws.
         query_pictures: pictures of each class that are queries, in all their versions.
-        min_pictures: classes with fewer pictures are not drawn.
+        min_pictures: classes with fewer pictures are not dealt out.
     """
     pictures, sizes = _pictures_by_class(pool)
     generator = torch.Generator().manual_seed(seed)
@@ -133,22 +137,35 @@ def draw_tasks(
             f"{way} classes with at least {min_pictures} pictures and at most {most} shots are needed; {pool.name} has "
             f"{len(large)} such classes, and {shots} shots were asked for."
         )
-    classes = large[torch.randperm(len(large), generator=generator)[:way]]
-    pictures, versions = pictures[classes], torch.arange(pool.versions)
-    exists = torch.arange(pictures.shape[1]) < sizes[classes][:, None]  # the others are padding
+    dealt = large[torch.randperm(len(large), generator=generator)][: len(large) // way * way].view(-1, way)
+    return [
+        _task(pool, pictures[classes], sizes[classes, None], classes, draws, shots, query_pictures, generator)
+        for classes in dealt
+    ]
+
+
+def _task(
+    pool: Pool,
+    pictures: Tensor,  # (way, most), padded
+    sizes: Tensor,  # (way, 1)
+    classes: Tensor,
+    draws: int,
+    shots: int,
+    query_pictures: int,
+    generator: torch.Generator,
+) -> Episodes:
+    versions = torch.arange(pool.versions)
+    exists = torch.arange(pictures.shape[1]) < sizes
     order = torch.where(exists, torch.rand(pictures.shape, generator=generator), -1.0).argsort(dim=1, descending=True)
     queries = pictures.gather(1, order[:, :query_pictures])[..., None] * pool.versions + versions  # (way, pictures, versions)
 
-    # The support sets come from the pictures behind the queries. All of these are put in a random order and the first K taken,
-    # whatever K is: that nests the support sets.
-    left = exists.sum(1, keepdim=True) - query_pictures
-    keys = torch.rand(draws, way, pictures.shape[1], generator=generator)
-    drawn = torch.where(torch.arange(pictures.shape[1]) < left, keys, -1.0).argsort(dim=2, descending=True)
-    position = query_pictures + drawn  # (draws, way, most): in `order`
-    version = torch.randint(pool.versions, position.shape, generator=generator)[..., :shots]
-    support = pictures.expand(draws, -1, -1).gather(2, order.expand(draws, -1, -1).gather(2, position[..., :shots]))
-    all_queries = queries.flatten(1).expand(draws, -1, -1)
-    return Episodes(support * pool.versions + version, all_queries, classes.expand(draws, -1))
+    # The support sets come from the pictures behind the queries, the first `shots` of them in a random order for each draw.
+    keys = torch.rand(draws, *pictures.shape, generator=generator)
+    keys = torch.where(torch.arange(pictures.shape[1]) < sizes - query_pictures, keys, -1.0)
+    position = query_pictures + keys.topk(shots, dim=2).indices  # (draws, way, shots): in `order`
+    support = pictures.expand(draws, -1, -1).gather(2, order.expand(draws, -1, -1).gather(2, position))
+    version = torch.randint(pool.versions, support.shape, generator=generator)
+    return Episodes(support * pool.versions + version, queries.flatten(1).expand(draws, -1, -1), classes.expand(draws, -1))
 
 
 def glyph_pool(part: str, *, jitter: str = "mild", versions: int = 1, seed: int = 0) -> Pool:

@@ -1,5 +1,7 @@
 """Model-agnostic meta-learning (MAML; Finn et al. 2017, ICML): weights from which a few gradient steps solve a new task.
 
+Here the step sizes are learned too, as in Meta-SGD, and a meta-training starts from an encoder that is trained already.
+
 All tasks of a batch adapt at once: torch.func.vmap maps the gradient steps of one task over the tasks.
 """
 
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
-from ..training import train
+from ..training import History, train
 from .prototypes import mixed_jitter
 
 Weights = dict[str, Tensor]
@@ -100,14 +102,17 @@ def fit_maml(
     way: int = 5,
     shots: int = 1,
     queries: int = 2,
-    tasks: int = 16,
+    tasks: int = 8,
     inner_steps: int = 2,
+    alpha: tuple[float, float] = (0.05, 0.3),
+    learning_rate: float = 1e-3,
     first_order: bool = False,
     device: str = "auto",
-) -> Learner:
+) -> tuple[Learner, History]:
     """Meta-trains a learner on episodes of the training alphabets, starting from the encoder's weights.
 
-    The outer loss is the queries' cross-entropy after adaptation (equation of section 2.2, algorithm 1).
+    The outer loss is the queries' cross-entropy after adaptation (equation of section 2.2, algorithm 1). Returns the learner
+    and the history of that loss.
 
     Args:
         encoder: trained in place.
@@ -118,12 +123,14 @@ def fit_maml(
         queries: further images of each class.
         tasks: episodes of an outer step.
         inner_steps: of the adaptation.
+        alpha: the first step sizes, of the encoder and of the head.
+        learning_rate: the largest one of the outer loop.
         first_order: see `adapt`.
         device: where to train.
     """
     pool = glyph_pool("train", jitter="none")
     episodes = draw_episodes(pool, steps * tasks, way=way, shots=shots, queries=queries, seed=seed)
-    learner = Learner(encoder, way)
+    learner = Learner(encoder, way, alpha=alpha)
 
     def images_of(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         images = mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator)
@@ -138,10 +145,21 @@ def fit_maml(
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten())
 
     labels = episodes.query_labels.expand(len(episodes), -1)
-    # Weights that were trained before are to move a little: no Muon.
-    recipe = {"batch_size": tasks, "learning_rate": 1e-3, "warmup": 0, "optimizer": torch.optim.AdamW}
-    train(learner, episodes.rows, labels, steps=steps, augment=images_of, loss=loss, seed=seed, device=device, **recipe)
-    return learner
+    history = train(
+        learner,
+        episodes.rows,
+        labels,
+        steps=steps,
+        batch_size=tasks,
+        learning_rate=learning_rate,
+        warmup=0,
+        optimizer=torch.optim.AdamW,  # weights that were trained before are to move a little: no Muon
+        augment=images_of,
+        loss=loss,
+        seed=seed,
+        device=device,
+    )
+    return learner, history
 
 
 def maml_accuracies(learner: Learner, pool: Pool, episodes: Episodes, *, steps: int, chunk: int = 20) -> Tensor:

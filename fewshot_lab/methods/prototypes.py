@@ -1,4 +1,4 @@
-"""Few-shot classification by comparing features: prototypes, SimpleShot, matching networks, a linear head; and their training.
+"""Few-shot classification by comparing features: prototypes, SimpleShot, matching networks, soft k-means; and their training.
 
 A rule takes the features of many episodes at once and returns the queries' logits. With E episodes, N classes (way), K images
 of each (shots), M queries in all and D features: rule(support (E, N, K, D), queries (E, M, D)) -> logits (E, M, N).
@@ -14,7 +14,7 @@ from ..data.episodes import Episodes, Pool, draw_episodes, glyph_pool
 from ..data.glyphs import jitter
 from ..models import encoder_net
 from ..runtime import seed_everything, world_size
-from ..training import Loss, outputs, train
+from ..training import History, Loss, outputs, train
 
 Rule = Callable[[Tensor, Tensor], Tensor]
 
@@ -42,6 +42,26 @@ def matching_rule(support: Tensor, queries: Tensor, *, scale: float = 10.0) -> T
     log_a = (scale * cosine).log_softmax(dim=2).unflatten(2, support.shape[1:3])  # (E, M, N, K)
     # The sum over a class's images stays in the logarithm: a far image's a(x, x_i) would be 0 in float32, and its log -inf.
     return log_a.logsumexp(dim=3)
+
+
+def soft_k_means_rule(support: Tensor, queries: Tensor, *, rounds: int = 1, scale: float = 1.0) -> Tensor:
+    """Logits of `prototype_rule` after the queries, without their labels, have moved the prototypes.
+
+    In each round a query counts for class k with its present p(y = k | x), and a support image counts 1 for its own class.
+    It is transductive: it needs all queries at once, and where some classes have more queries than others it is drawn to these
+    (Veilleux et al. 2021, NeurIPS). Source: Ren et al. 2018 (ICLR), section 3.1.1, there with further unlabelled images.
+
+    Args:
+        support, queries: features, as every rule takes them.
+        rounds: of the refinement.
+        scale: of the logits of which p is the softmax; 1 suits features that were trained by `prototype_rule`.
+    """
+    shots = support.shape[2]
+    c = sums = prototypes(support)
+    for _ in range(rounds):
+        p = (scale * prototype_rule(c[:, :, None], queries)).softmax(2)  # (E, M, N)
+        c = (shots * sums + p.transpose(1, 2) @ queries) / (shots + p.sum(1))[:, :, None]  # (E, N, D)
+    return scale * prototype_rule(c[:, :, None], queries)
 
 
 def simple_shot(features: Tensor, mean: Tensor) -> Tensor:
@@ -135,8 +155,8 @@ def fit_by_episodes(
     learning_rate: float = 0.01,
     warmup: int = 10,
     device: str = "auto",
-) -> nn.Module:
-    """Trains an encoder with one episode of the training alphabets a step.
+) -> tuple[nn.Module, History]:
+    """Trains an encoder with one episode of the training alphabets a step; returns it and the history of the loss.
 
     Args:
         rule: from features to logits, such as `prototype_rule`.
@@ -146,7 +166,7 @@ def fit_by_episodes(
             section 3.1).
         shots: labelled images of each class.
         queries: further images of each class.
-        learning_rate: at its highest.
+        learning_rate: the largest one.
         warmup: steps until it is reached.
         device: where to train.
     """
@@ -160,7 +180,7 @@ def fit_by_episodes(
     def images_of(rows: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return mixed_jitter(pool.images[rows.flatten().cpu()].to(rows.device), generator), labels
 
-    train(
+    history = train(
         encoder,
         episodes.rows,
         episodes.query_labels.expand(len(episodes), -1),
@@ -168,17 +188,30 @@ def fit_by_episodes(
         batch_size=world_size(),
         learning_rate=learning_rate,
         warmup=warmup,
-        optimizer=torch.optim.AdamW,
         augment=images_of,
         loss=episode_loss(rule, way, shots),
         seed=seed,
         device=device,
     )
-    return encoder
+    return encoder, history
 
 
-def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str = "auto") -> nn.Module:
-    """Trains an encoder as the backbone of an ordinary classifier of all training classes, whose last layer is thrown away."""
+def fit_by_classes(
+    *, steps: int, seed: int, batch_size: int = 120, learning_rate: float = 0.01, warmup: int = 10, device: str = "auto"
+) -> tuple[nn.Module, History]:
+    """Trains an encoder as the backbone of a classifier of all training classes, whose last layer is thrown away.
+
+    Args:
+        steps: of the training.
+        seed: of everything random.
+        batch_size: images a step.
+        learning_rate: the largest one.
+        warmup: steps until it is reached.
+        device: where to train.
+
+    Returns:
+        The encoder and the history of the loss.
+    """
     pool = glyph_pool("train", jitter="none")
     seed_everything(seed)
     encoder = encoder_net()
@@ -187,20 +220,19 @@ def fit_by_classes(*, steps: int, seed: int, batch_size: int = 120, device: str 
     def jittered(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return mixed_jitter((images * 255).to(torch.uint8), generator), labels  # the loop has scaled them to 0..1 already
 
-    train(
+    history = train(
         classifier,
         pool.images,
         pool.labels,
         steps=steps,
         batch_size=batch_size,
-        learning_rate=0.01,
-        warmup=10,
-        optimizer=torch.optim.AdamW,
+        learning_rate=learning_rate,
+        warmup=warmup,
         augment=jittered,
         seed=seed,
         device=device,
     )
-    return encoder
+    return encoder, history
 
 
 def embed(encoder: nn.Module, pool: Pool, *, device: str | None = None) -> Tensor:

@@ -47,7 +47,7 @@ class ImageConv2d(nn.Conv2d):
         return super().forward(image)
 
 
-def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16) -> nn.Sequential:
+def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16, depth: int = 3) -> nn.Sequential:
     """Three convolutions with batch norm, ReLU and pooling between them, then one linear layer.
 
     Takes float images (B, channels, size, size) in 0..1, returns logits (B, classes).
@@ -57,6 +57,7 @@ def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16
         size: pixels a side.
         channels: of the images.
         width: channels after the first convolution; the later ones have two and four times as many.
+        depth: convolutions, three or more; those behind the third are like it and without pooling.
     """
 
     def stage(before: int, after: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -74,6 +75,7 @@ def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16
         *stage(width, 2 * width),
         nn.MaxPool2d(2),
         *stage(2 * width, 4 * width),
+        *(layer for _ in range(depth - 3) for layer in stage(4 * width, 4 * width)),
         nn.Flatten(),
         nn.Linear(4 * width * side**2, classes),
     )

@@ -102,16 +102,18 @@ class EpisodeExplorer(Explorer):
         nearest = distances.argmin(2)
         pictures, labels = [], []
         for k in range(self["way"]):
-            pictures += [*pool.images[support[k]], *pool.images[queries[k]]]
+            # A white picture is a gap on the white page: what is labelled must not be taken for a query.
+            gap = torch.full_like(pool.images[:1], 255)
+            pictures += [*pool.images[support[k]], *gap, *pool.images[queries[k]]]
             names = [pool.classes[classes[index]] for index in nearest[k].tolist()]
             symbols = ["✓" if index == k else "✗" for index in nearest[k].tolist()]
-            labels += [f"“{pool.classes[classes[k]]}”"] * self["shots"]
+            labels += [*[f"“{pool.classes[classes[k]]}”"] * self["shots"], ""]
             labels += [f"{m} {n} {d:.2f}" for m, n, d in zip(symbols, names, distances[k].amin(1).tolist(), strict=True)]
         right = (nearest == torch.arange(self["way"])[:, None]).float().mean().item()
         return charts.images(
             torch.stack(pictures),
             labels,
-            columns=self["shots"] + SHOWN,
+            columns=self["shots"] + 1 + SHOWN,
             title=f"{self['method']}: {right:.0%} of the queries are classified correctly",
             caption=say(
                 "A still of the explorer. Each row: {shots} labelled image(s), then {queries} queries with the nearest class "

@@ -307,10 +307,10 @@ def test_the_ledger_groups_the_tested_sentences_under_the_articles_words(tmp_pat
 
 def test_a_verdict_on_another_sentence_is_none_on_the_claim_and_one_under_earlier_rules_says_so(tmp_path):
     earlier = decided("C2", "supported", 0.01)
-    run = recorded_run(tmp_path / "results.json", C2=earlier | {"rules": "abc"}, C4=earlier | {"sentence": "Another one."})
+    run = recorded_run(tmp_path / "results.json", C2=earlier | {"rules": "abc"}, C4a=earlier | {"sentence": "Another one."})
     by_claim = {row.claim.id: row for row in ledger(run).rows}
     assert by_claim["C2"].outcome == "supported" and "measured under earlier rules" in by_claim["C2"].why
-    assert by_claim["C4"].outcome == "not yet tested"
+    assert by_claim["C4a"].outcome == "not yet tested"
 
 
 def test_holm_multiplies_the_smallest_p_by_all_tests_and_never_changes_the_order():
@@ -320,15 +320,15 @@ def test_holm_multiplies_the_smallest_p_by_all_tests_and_never_changes_the_order
 
 def test_the_ledger_shows_which_verdicts_stand_when_all_are_counted(tmp_path):
     verdicts = {
-        "C5": {"verdict": "inconclusive", "why": "too few"},
+        "C5a": {"verdict": "inconclusive", "why": "too few"},
         "C2": decided("C2", "supported", 0.001),
-        "C4": decided("C4", "refuted", 0.03),
+        "C4a": decided("C4a", "refuted", 0.03),
         "C9a": decided("C9a", "supported", 0.04),
     }
     rows = {row.claim.id: row for row in ledger(recorded_run(tmp_path / "results.json", **verdicts)).rows}
     assert rows["C2"].holm == pytest.approx(0.004) and rows["C2"].holds, "a test that decided nothing was one too"
-    assert rows["C4"].holm == pytest.approx(0.09) and rows["C4"].holds is False
-    assert rows["C4"].holm_in_words == "p = 0.09, does not stand" and rows["C5"].holm_in_words == ""
+    assert rows["C4a"].holm == pytest.approx(0.09) and rows["C4a"].holds is False
+    assert rows["C4a"].holm_in_words == "p = 0.09, does not stand" and rows["C5a"].holm_in_words == ""
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"chapters": [{"id": "02", "verdicts": {"C1": 3}}]}'])

@@ -55,12 +55,22 @@ def test_a_pool_that_is_too_small_is_named(asked, said):
         ep.draw_episodes(small_pool(), 5, **{"way": 3, "shots": 1, "queries": 2, "seed": 0, **asked})
 
 
-def test_draws_of_one_task_differ_in_their_labels_only_and_are_nested():
+def test_draws_of_one_task_differ_in_their_labels_only():
     pool = small_pool(pictures=14)
-    one, three = (ep.draw_tasks(pool, 10, way=4, shots=shots, seed=3) for shots in (1, 3))
-    assert torch.equal(one.queries, three.queries) and (one.queries == one.queries[:1]).all()
-    assert torch.equal(one.support, three.support[..., :1]) and len(one.support.unique(dim=0)) > 5
-    assert not set((three.support // 2).unique().tolist()) & set((three.queries // 2).unique().tolist())
+    tasks = ep.draw_tasks(pool, 10, way=4, shots=3, seed=3)
+    for task in tasks:
+        assert (task.queries == task.queries[:1]).all() and (task.classes == task.classes[:1]).all()
+        assert len(task.support.unique(dim=0)) > 5
+        assert (pool.labels[task.rows // 2] == task.classes[:, :, None]).all()
+        assert not set((task.support // 2).unique().tolist()) & set((task.queries // 2).unique().tolist())
+        assert all(len(set((one // 2).tolist())) == 3 for one in task.support.flatten(0, 1))
+        assert torch.equal(task.with_shots(1).support, task.support[..., :1])
+
+
+def test_no_two_tasks_share_a_class():
+    pool = small_pool(classes=11, pictures=14)
+    dealt = [set(task.classes[0].tolist()) for task in ep.draw_tasks(pool, 2, way=4, shots=1, seed=0)]
+    assert len(dealt) == 2 and len(set.union(*dealt)) == 8
 
 
 def test_no_script_of_the_test_pool_is_in_the_training_pool():
@@ -132,7 +142,7 @@ def test_the_gradient_goes_through_the_inner_step_and_not_in_first_order():
 def test_training_by_episodes_reads_unseen_scripts_better_than_pixels():
     pool = ep.glyph_pool("test", jitter="mild", versions=2)
     drawn = ep.draw_episodes(pool, 200, way=5, shots=1, queries=5, seed=0)
-    encoder = prototypes.fit_by_episodes(prototypes.prototype_rule, steps=60, seed=0, device="cpu")
+    encoder, _ = prototypes.fit_by_episodes(prototypes.prototype_rule, steps=60, seed=0, device="cpu")
     trained = prototypes.episode_accuracies(prototypes.embed(encoder, pool), drawn).mean()
     seed_everything(0)
     plain = prototypes.episode_accuracies(prototypes.pixels(pool), drawn).mean()

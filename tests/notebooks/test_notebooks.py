@@ -28,7 +28,7 @@ OTHER_PARAMETERS = {
     "02": DIGITS,
     "03": {"CLASSES": "all"},
     "04": DIGITS,
-    "05": DIGITS | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT else {}),
+    "05": {"JITTER": "mild"} | ({"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT else {}),
     "06": DIGITS,
     "07": DIGITS,
     "08": {"DATASET": "glyphs"},
@@ -48,7 +48,7 @@ RECORDED = {
     "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)},
     "05": {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
-        *("maml_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
+        *("meta_sgd_from_classifier_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
     },
     "06": {"student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5", "teacher"},
     "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd20")},

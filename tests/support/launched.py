@@ -135,7 +135,7 @@ def episodes_together() -> Tensor:
 
 def meta_learner(first_order: bool) -> Tensor:
     torch.manual_seed(0)
-    learner = maml.fit_maml(encoder_net(), steps=3, tasks=4, seed=0, first_order=first_order, device=DEVICE)
+    learner, _ = maml.fit_maml(encoder_net(), steps=3, tasks=4, seed=0, first_order=first_order, device=DEVICE)
     return weights(learner)
 
 
@@ -262,7 +262,7 @@ EXACT: dict[str, Callable[[], Tensor]] = {
 
 
 def episodic() -> dict[str, float]:
-    weights = few_shot.fit("prototypes", steps=25, seed=0, way=20, device=DEVICE)["weights"]["prototypes"]
+    weights = few_shot.fit("prototypes", steps=25, seed=0, way=20, device=DEVICE)["weights"]
     pool = glyph_pool("test", jitter="mild")
     drawn = draw_episodes(pool, 200, way=5, shots=1, queries=5, seed=0)
     features = prototypes.embed(few_shot.encoder_of(weights), pool)

@@ -1,0 +1,139 @@
+"""Chapter 05: how encoders are trained and what reads them, on an alphabet that neither training nor test shows."""
+
+import functools
+import time
+
+import torch
+
+from ... import data
+from ...data.episodes import draw_episodes, glyph_pool
+from ...evidence import chosen
+from ...methods import few_shot, maml, model_size, prototypes
+from . import choice
+
+CYRILLIC = "the Cyrillic letters, which neither a training nor a test shows; hard jitter"
+SEEDS = range(500, 503)
+STEPS = 150  # of an encoder, half of the quick profile's
+META = 20  # of a meta-training
+
+
+@functools.cache
+def _letters(jitter: str, seed: int):
+    return glyph_pool("validation", jitter=jitter, versions=4, seed=seed)
+
+
+@functools.cache
+def _encoder(method: str, seed: int):
+    fitted = few_shot.fit(method, steps=STEPS, seed=seed, **chosen(f"encoder-{method}"))
+    return few_shot.encoder_of(fitted["weights"])
+
+
+@functools.cache
+def _features(method: str, seed: int):
+    return prototypes.embed(_encoder(method, seed), _letters("hard", seed))
+
+
+def _accuracy(features, seed, rule=prototypes.prototype_rule, shots=(1,)) -> float:
+    scores = [
+        few_shot.score(_letters("hard", seed), features, rule, shots=k, seed=seed, episodes=600)["test_accuracy"] for k in shots
+    ]
+    return sum(scores) / len(scores)
+
+
+def training(candidate, seed, method):
+    """How the encoder is trained, on 120 pictures a step"""
+    began = time.process_time()
+    fitted = few_shot.fit(method, steps=STEPS, seed=seed, **candidate)
+    seconds = time.process_time() - began
+    features = prototypes.embed(few_shot.encoder_of(fitted["weights"]), _letters("hard", seed))
+    score = _accuracy(features, seed, few_shot.RULES.get(method, prototypes.prototype_rule))
+    return {"validation_accuracy": score, "seconds": seconds, "at_rest": fitted["at_rest"]}
+
+
+# Every method has four candidates, so that none wins because it was tuned more. An episode of 60 classes holds one query of
+# each, so that all have 120 pictures.
+_BY_EPISODES = [
+    {"way": 60, "queries": 1, "learning_rate": 0.01},
+    {"way": 60, "queries": 1, "learning_rate": 0.02},
+    {"way": 30, "queries": 3, "learning_rate": 0.01},
+    {"way": 20, "queries": 5, "learning_rate": 0.01},
+]
+_BY_CLASSES = [{"learning_rate": rate} for rate in (0.01, 0.005, 0.02, 0.04)]
+for _method, _candidates in (("prototypes", _BY_EPISODES), ("matching", _BY_EPISODES), ("classes", _BY_CLASSES)):
+    choice(f"encoder-{_method}", _candidates, data=f"{CYRILLIC}, 1 shot", seeds=SEEDS, method=_method)(training)
+
+
+@choice("soft-k-means-rounds", [1, 3, 10], data=f"{CYRILLIC}, 1 shot", seeds=SEEDS)
+def soft_k_means_rounds(candidate, seed):
+    """How often soft k-means moves the prototypes"""
+    rule = functools.partial(prototypes.soft_k_means_rule, rounds=candidate)
+    return {"validation_accuracy": _accuracy(_features("prototypes", seed), seed, rule)}
+
+
+@choice("linear-head-decay", [0.001, 0.01, 0.1], data=f"{CYRILLIC}, 1 and 5 shots", seeds=SEEDS)
+def linear_head_decay(candidate, seed):
+    """The weight decay of the linear head"""
+    rule = functools.partial(prototypes.linear_rule, decay=candidate)
+    return {"validation_accuracy": _accuracy(_features("classes", seed), seed, rule, shots=(1, 5))}
+
+
+_INNER = [{"inner_steps": 1, "alpha": [0.01, 0.1]}] + [
+    {"inner_steps": steps, "alpha": alpha}
+    for steps in (2, 4)
+    for alpha in ([0.01, 0.1], [0.01, 0.03], [0.003, 0.1], [0.003, 0.3], [0.001, 0.1])
+]
+
+
+def _adapted(learner, steps: int, seed: int) -> float:
+    pool = _letters("mild", seed)
+    drawn = draw_episodes(pool, 100, way=5, shots=1, queries=5, seed=seed)
+    return maml.maml_accuracies(learner, pool, drawn, steps=steps).mean().item()
+
+
+@choice("inner-loop", _INNER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
+def inner_loop(candidate, seed):
+    """How many steps the inner loop takes from a classifier's encoder, and of which sizes (encoder, head)"""
+    began = time.process_time()
+    learner = maml.Learner(_encoder("classes", seed), 5, alpha=candidate["alpha"])
+    score = _adapted(learner, candidate["inner_steps"], seed)
+    return {"validation_accuracy": score, "seconds": time.process_time() - began}
+
+
+@choice("outer-rate", [0.001, 0.0003, 0.0001], data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
+def outer_rate(candidate, seed):
+    """The learning rate of MAML's outer loop"""
+    began = time.process_time()
+    options = chosen("inner-loop") | {"learning_rate": candidate}
+    fitted = few_shot.meta_train(_encoder("classes", seed).state_dict(), steps=META, seed=seed, **options)
+    score = _adapted(few_shot.learner_of(fitted["weights"]), options["inner_steps"], seed)
+    return {"validation_accuracy": score, "seconds": time.process_time() - began}
+
+
+@choice("draw-features", ["pixels", "prototypes"], data="the validation parts of digits and fashion, 1 shot", seeds=SEEDS)
+def draw_features(candidate, seed):
+    """What class means are computed from on other data than letters: pixels, or the features of the encoder of letters"""
+    embed = {"pixels": torch.nn.Flatten(), "prototypes": _encoder("prototypes", seed)}[candidate]
+    tasks = [data.load(name).capped().on_validation() for name in ("digits", "fashion")]
+    scores = [few_shot.accuracies_on(task, embed, shots=[1], draws=20, seed=seed).mean().item() for task in tasks]
+    return {"validation_accuracy": sum(scores) / len(scores)}
+
+
+def size_rate(candidate, seed, network):
+    """The learning rate of the network, on three data sets together"""
+    size = model_size.SIZES[network]
+    rows = [
+        model_size.fit_size(name, shots=5, seed=seed, learning_rate=candidate, **size)
+        for name in ("glyphs", "digits", "fashion")
+    ]
+    total = {name: sum(row[name] for row in rows) for name in ("validation_accuracy", "seconds", "at_rest")}
+    return total | {name: total[name] / len(rows) for name in ("validation_accuracy", "at_rest")}
+
+
+for _network in model_size.SIZES:
+    choice(
+        f"rate-{_network}",
+        [0.01, 0.003, 0.001, 0.03, 0.1],
+        data="the validation parts of glyphs, digits and fashion, 5 labels per class",
+        seeds=SEEDS[:2],
+        network=_network,
+    )(size_rate)
