@@ -137,10 +137,12 @@ def as_markdown() -> str:
             for one in choice.candidates
         ]
         trainings = len(choice.candidates) * len(choice.seeds)
+        equal = f" (scores within {choice.margin:g} are equal)" if choice.margin != MARGIN else ""
+        head = f"| candidate | {choice.measure.replace('_', ' ')} | at rest |\n|---|---|---|\n"
         parts.append(
-            f"## {choice.name} (chapter {choice.chapter})\n\n{choice.what}: **{_value(choice.chosen)}**. On {choice.data}; "
-            f"seeds {choice.seeds[0]} to {choice.seeds[-1]}, {trainings} trials, {choice.seconds:,.0f} seconds of one core.\n\n"
-            f"| candidate | {choice.measure.replace('_', ' ')} | at rest |\n|---|---|---|\n" + "\n".join(rows)
+            f"## {choice.name} (chapter {choice.chapter})\n\n{choice.what}: **{_value(choice.chosen)}**{equal}. "
+            f"On {choice.data}; seeds {choice.seeds[0]} to {choice.seeds[-1]}, {trainings} trials, "
+            f"{choice.seconds:,.0f} seconds of one core.\n\n" + head + "\n".join(rows)
         )
     return "\n\n".join(parts) + "\n"
 
@@ -148,10 +150,11 @@ def as_markdown() -> str:
 _HEAD = f"""# What was chosen, from what, on what
 
 Every setting that the experiments depend on was chosen before them, on data that no verdict rests on, by one rule: of the
-candidates whose mean score is within {MARGIN:g} of the best, the first in the list, which begins with the mildest, cheapest or
-most usual. The seeds are not those of a verdict (quick profile: 0 and up, full profile: 1000 and up). `fewshot-lab choose`
-repeats all of it or, with a name, one choice; the chapters read what it wrote, `fewshot_lab/evidence/chosen/`, through
-`lab.chosen("...")`. This page is written from these files by `fewshot-lab tables --write`."""
+candidates whose mean score is within {MARGIN:g} of the best (or as far off as is said below), the first in the list, which
+begins with the mildest, cheapest or most usual. The seeds are not those of a verdict (quick profile: 0 and up, full profile:
+1000 and up). `fewshot-lab choose` repeats all of it or, with a name, one choice; the chapters read what it wrote,
+`fewshot_lab/evidence/chosen/`, through `lab.chosen("...")`. This page is written from these files by
+`fewshot-lab tables --write`."""
 
 
 def _value(value) -> str:

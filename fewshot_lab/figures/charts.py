@@ -21,11 +21,11 @@ BESIDE = (((7, 5), "left"), ((-7, -11), "right"), ((7, -11), "left"), ((-7, 5), 
 def curves(
     series: dict[str, tuple[Sequence, Sequence]], *, title: str, x: str, y: str, caption: str, alt: str = "", **options
 ) -> Picture:
-    """Lines with their 95 % intervals: series maps a name to (x values, Estimates). Options: log_x, log_y, ticks, limits,
-    levels.
+    """Lines with their 95 % intervals: series maps a name to (x values, Estimates).
 
     A point is hollow where too few of its trainings came to rest (share_at_rest of the rules); the caption then says so.
-    levels: {name: value}, horizontal lines to compare with.
+    Options: log_x, log_y, ticks, limits; levels: {name: value}, horizontal lines to compare with; notes: {name: words}, what
+    stands at each point of that line.
     """
     with style():
         figure, axes = new_figure()
@@ -40,6 +40,8 @@ def curves(
                 spots = [places[i] for i in learning], [means[i] for i in learning]
                 axes.plot(*spots, marker, color=colour, markerfacecolor="white", zorder=3)
             axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+            for place, mean, words in zip(places, means, options.get("notes", {}).get(name, ()), strict=False):
+                axes.annotate(words, (place, mean), xytext=(4, 4), textcoords="offset points", fontsize=8, color=colour)
         for name, value in options.get("levels", {}).items():
             axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
             axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)

@@ -6,11 +6,12 @@ With x a real image and y its class, z noise, x' = G(z, y) and D(x, y) a score, 
     L_G = mean softplus(-D(x', y))                                                          non-saturating
 
 softplus(-s) = -log sigmoid(s), so both are cross-entropies. The last term of L_D, R1, punishes a discriminator that is steep at
-the real images (Mescheder et al. 2018, ICML); docs/decisions.md says what else was tried. The class enters D by a projection
+the real images (Mescheder et al. 2018, ICML); docs/choices.md says what else was tried. The class enters D by a projection
 (`projection_score`). Images are drawn from a running average of the generator's weights (Yazıcı et al. 2019, ICLR).
 """
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -59,6 +60,15 @@ def generator_loss(fake_scores: Tensor) -> Tensor:
 def hinge_losses() -> tuple[Callable, Callable]:
     """The other common pair: L_D = mean max(0, 1 - s) + mean max(0, 1 + s'), L_G = -mean s' (Lim & Ye 2017)."""
     return (lambda real, fake: F.relu(1 - real).mean() + F.relu(1 + fake).mean(), lambda fake: -fake.mean())
+
+
+# The games that chapter 08 compares, as options of `fit_gan`; which one the GANs play was chosen on validation images.
+GAMES = {
+    "R1": {"regularise": "r1"},
+    "hinge, R1": {"losses": hinge_losses()},
+    "spectral": {"regularise": "spectral"},
+    "no regulariser": {"regularise": "none"},
+}
 
 
 def projection_score(features: Tensor, v: Tensor, V: Tensor, labels: Tensor) -> Tensor:
@@ -201,6 +211,7 @@ def fit_gan(
     *,
     seed: int,
     shots: int | None = None,
+    half: bool = True,
     steps: int = 1000,
     noise: int = 32,
     regularise: str = "r1",
@@ -214,8 +225,8 @@ def fit_gan(
     Args:
         dataset: a name in data.TASKS.
         seed: of everything random.
-        shots: learn from this many labelled images per class, drawn from the generator's half with
-            this seed; None: from the whole half of the training images that the evaluator does not see.
+        shots: learn from this many labelled images per class, drawn with this seed; None: from all.
+        half: from the half of the training images that no evaluator sees; False: from all of them.
         steps: of the training.
         noise: dimensions of z.
         regularise: what keeps D from getting too steep: "r1", "spectral" (normalisation) or "none".
@@ -227,7 +238,7 @@ def fit_gan(
     Returns:
         generator, discriminator and history.
     """
-    x, y, classes = training_images(dataset, shots, seed)
+    x, y, classes = training_images(dataset, shots, seed, half)
     size = x.shape[-1]
     seed_everything(seed)
     G = Generator(classes, size=size, noise=noise)
@@ -237,14 +248,22 @@ def fit_gan(
     return {"generator": G, "discriminator": D, "history": history}
 
 
+@functools.cache
 def small_task(dataset: str) -> data.ImageTask:
     """The data set's task, capped, with images halved until they have at most LARGEST_SIDE pixels a side."""
     return data.load(dataset).capped().with_images(_small)
 
 
-def training_images(dataset: str, shots: int | None, seed: int) -> tuple[Tensor, Tensor, int]:
+@functools.cache
+def halves(dataset: str) -> tuple[data.ImageTask, data.ImageTask]:
+    """The evaluator's task and the generator's, which share no training picture, with images as small as in `small_task`."""
+    evaluators, generators = data.load(dataset).halves()
+    return evaluators.with_images(_small), generators.with_images(_small)
+
+
+def training_images(dataset: str, shots: int | None, seed: int, half: bool = True) -> tuple[Tensor, Tensor, int]:
     """What a generator learns from: images uint8 (N, 1, H, W), labels (N,), and the number of classes (see `fit_gan`)."""
-    _, task = small_task(dataset).halves()  # the other half is the evaluator's
+    task = halves(dataset)[1] if half else small_task(dataset)
     if shots is None:
         return task.train_images, task.train_labels, len(task.classes)
     return *task.draw(shots, seed), len(task.classes)
@@ -257,13 +276,14 @@ def _small(images: Tensor) -> Tensor:
     return images
 
 
-def sample(G: Generator, per_class: int, *, seed: int = 0, truncation: float = 1.0) -> tuple[Tensor, Tensor]:
+def sample(G: Generator, per_class: int, *, seed: int = 0, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
     """`per_class` images of every class, float (N, 1, H, W) in 0..1 on the CPU, and their labels (N,).
 
-    truncation multiplies the noise: nearer to 0 the images are more typical and less varied (Brock et al. 2019, ICLR).
+    The temperature multiplies the noise: nearer to 0 the images are more typical and less varied (Kingma & Dhariwal 2018,
+    NeurIPS). Its relative, truncation, draws every value beyond a threshold again (Brock et al. 2019, ICLR).
     """
     y = torch.arange(G.classes).repeat_interleave(per_class)
-    z = truncation * torch.randn(len(y), G.noise, generator=torch.Generator().manual_seed(seed))
+    z = temperature * torch.randn(len(y), G.noise, generator=torch.Generator().manual_seed(seed))
     return decode(G, z, F.one_hot(y, G.classes).float()), y
 
 

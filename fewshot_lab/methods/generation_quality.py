@@ -1,10 +1,11 @@
-"""How good and how varied generated images are: the evaluator's features, Fréchet distance, precision and recall, the alarm.
+"""How good and how varied generated images are: an evaluator's features, Fréchet distance, precision, recall, coverage, alarm.
 
 The features are those of the course's own evaluator, a small classifier that never saw the images the generator learned from
 (the field's Inception network knows photographs, not characters). All functions take tensors on the CPU and compute distances
 between rows.
 """
 
+import time
 from collections.abc import Callable
 
 import torch
@@ -14,24 +15,42 @@ from ..augment import as_augment
 from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
-from ..training import accuracy, outputs, train
+from ..training import accuracy, hits_by_picture, outputs, train
+from .generation import halves
 
 FEATURES = 32
-ALARM = 0.5  # a class has collapsed when its images spread less than half as far as the real ones
 
 
-def fit_evaluator(task: ImageTask, *, steps: int = 400, seed: int = 0, device: str = "auto") -> tuple[nn.Sequential, float]:
-    """Trains the evaluator on the task's training images; returns it and its accuracy on the test images.
+def fit_evaluator(dataset: str, *, seed: int, steps: int, strength: float, device: str = "auto") -> dict[str, object]:
+    """Trains an evaluator on the half of the training images that no generator sees.
 
-    Its first part, the backbone, gives the features, (B, 32); the whole gives logits.
+    Args:
+        dataset: a name in data.TASKS.
+        seed: of everything random.
+        steps: of the training.
+        strength: of the policy affine, which shows the evaluator that images may lie a little differently.
+        device: where to train.
+
+    Returns:
+        evaluator (its first part, the backbone, gives the features (B, 32), the whole gives logits), validation_accuracy,
+        test_accuracy with hits by picture, at_rest and seconds.
     """
+    began = time.perf_counter()
+    task, _ = halves(dataset)
     seed_everything(seed)
     backbone = conv_net(FEATURES, size=task.train_images.shape[-1])
     evaluator = nn.Sequential(backbone, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
-    # Slightly augmented: it will be shown images that lie a little differently from all real ones.
-    options = {"steps": steps, "learning_rate": 5e-3, "seed": seed, "device": device, "augment": as_augment("affine", 0.2)}
-    train(evaluator, task.train_images, task.train_labels, **options)
-    return evaluator, accuracy(outputs(evaluator, task.test_images), task.test_labels)
+    options = {"steps": steps, "seed": seed, "device": device, "augment": as_augment("affine", strength)}
+    history = train(evaluator, task.train_images, task.train_labels, **options)
+    answers = outputs(evaluator, task.test_images)
+    return {
+        "evaluator": evaluator,
+        "validation_accuracy": accuracy(outputs(evaluator, task.validation_images), task.validation_labels),
+        "test_accuracy": accuracy(answers, task.test_labels),
+        **hits_by_picture(answers, task.test_labels, task.test_pictures),
+        "at_rest": history.at_rest,
+        "seconds": time.perf_counter() - began,
+    }
 
 
 def features(evaluator: nn.Sequential, images: Tensor) -> Tensor:
@@ -61,18 +80,37 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return ((a.mean(dim=0) - b.mean(dim=0)).square().sum() + C_a.trace() + C_b.trace() - 2 * trace_of_root).item()
 
 
+def radii(features: Tensor, k: int) -> Tensor:
+    """The distance of each row of features (n, d) to its k-th nearest other row: (n,)."""
+    return torch.cdist(features, features).kthvalue(k + 1, dim=1).values  # the nearest row is the row itself
+
+
+def in_manifold(points: Tensor, centres: Tensor, k: int = 3) -> Tensor:
+    """Which points (n, d) lie within the manifold of centres (m, d): bool (n,).
+
+    The manifold is the union of the balls around the centres that reach to the k-th nearest other centre.
+    """
+    return (torch.cdist(points, centres) <= radii(centres, k)).any(dim=1)
+
+
 def precision_recall(real: Tensor, generated: Tensor, k: int = 3) -> tuple[float, float]:
     """Precision: the share of generated features within the real manifold; recall: of real ones within the generated.
 
-    real (n, d), generated (m, d). A manifold is the union of the balls around its points that reach to the k-th nearest
-    other point. Source: Kynkäänniemi et al. 2019 (NeurIPS), equations 1 and 2.
+    real (n, d), generated (m, d). Source: Kynkäänniemi et al. 2019 (NeurIPS), equations 1 and 2.
     """
+    sides = in_manifold(generated, real, k), in_manifold(real, generated, k)
+    precision, recall = (inside.double().mean().item() for inside in sides)
+    return precision, recall
 
-    def within(points: Tensor, centres: Tensor) -> float:
-        radii = torch.cdist(centres, centres).kthvalue(k + 1, dim=1).values  # the nearest is the point itself
-        return (torch.cdist(points, centres) <= radii).any(dim=1).double().mean().item()
 
-    return within(generated, real), within(real, generated)
+def reached(real: Tensor, generated: Tensor, k: int = 5) -> Tensor:
+    """Which real features (n, d) have a generated one (m, d) nearer than their k-th nearest real one: bool (n,).
+
+    The share of them is the coverage (Naeem et al. 2020, ICML, equation 8). Recall lays its balls around the generated images,
+    where one image far from all others has a huge one; coverage lays them around the real ones, so that such an image reaches
+    nothing.
+    """
+    return (torch.cdist(real, generated) <= radii(real, k)[:, None]).any(dim=1)
 
 
 def spread(images: Tensor) -> Tensor:
@@ -83,7 +121,7 @@ def spread(images: Tensor) -> Tensor:
 def collapse_alarm(generated: Tensor, labels: Tensor, real: Tensor, real_labels: Tensor) -> Tensor:
     """How far the generated images of each class spread, relative to the real ones of that class: (classes,).
 
-    1 means as varied as real images, 0 all alike; below `ALARM` the class has collapsed.
+    1 means as varied as real images, 0 all alike.
 
     Args:
         generated: images (n, ...), at least two of every class in `real_labels`.
@@ -102,6 +140,16 @@ def nearest(queries: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
     return values, rows
 
 
+def share_near(images: Tensor, originals: Tensor, held_out: Tensor) -> float:
+    """The share of images that are nearer to an original than 95 % of held-out images are: 0.05 if they are as new as those.
+
+    All are float (..., 1, H, W) in 0..1. `originals` are those that the generator learned from: the more of them there are, the
+    nearer any new image is to one, so the held-out images are compared with the same ones.
+    """
+    near = nearest(held_out, originals)[0].quantile(0.05)
+    return (nearest(images, originals)[0] <= near).double().mean().item()
+
+
 def quality(
     evaluator: nn.Sequential,
     images: Tensor,
@@ -111,29 +159,37 @@ def quality(
     frechet: Callable = frechet_distance,
     within: Callable = precision_recall,
     alarm: Callable = collapse_alarm,
-) -> dict[str, float]:
-    """All figures of a set of images, measured against the task's test images.
+) -> dict[str, object]:
+    """All figures of a set of images, measured against the task's test images; their spread against its training images.
 
     Args:
-        evaluator: from `fit_evaluator`.
+        evaluator: of `fit_evaluator`.
         images: (N, 1, H, W), uint8 or float in 0..1.
         labels: the classes that they should show (N,).
-        task: its test images are the real ones.
+        task: the generator's; `task.on_validation()` measures against the validation images.
         frechet, within, alarm: the functions of this module, or a learner's.
 
     Returns:
-        intended (share classified as their class, mean of the classes), worst_class (the smallest share), frechet,
-        precision, recall, spread (the mean of `collapse_alarm`).
+        intended (share classified as their class, mean of the classes), worst_class (the smallest share), frechet, precision,
+        recall, coverage, spread (the mean of `collapse_alarm`), spreads (all of it); and recall and coverage by picture.
     """
     images = images / 255 if images.dtype == torch.uint8 else images
-    real, shares = task.test_images.float() / 255, recognised(evaluator, images, labels)
-    a, b = features(evaluator, real), features(evaluator, images)
-    precision, recall = within(a, b)
+    shares, spreads = recognised(evaluator, images, labels), alarm(images, labels, task.train_images / 255, task.train_labels)
+    real, made = features(evaluator, task.test_images), features(evaluator, images)
+    precision, recall = within(real, made)
+    inside = {"recall": in_manifold(real, made), "coverage": reached(real, made)}
+    # Real images of one picture are no independent ones, so the hits are counted picture by picture, for the intervals.
+    _, which, sizes = task.test_pictures.unique(return_inverse=True, return_counts=True)
+    counts = {f"{name}_by_picture": torch.bincount(which, weights=one.double()).numpy() for name, one in inside.items()}
     return {
         "intended": shares.mean().item(),
         "worst_class": shares.min().item(),
-        "frechet": frechet(a, b),
+        "frechet": frechet(real, made),
         "precision": precision,
         "recall": recall,
-        "spread": alarm(images, labels, real, task.test_labels).mean().item(),
+        "coverage": inside["coverage"].double().mean().item(),
+        "spread": spreads.mean().item(),
+        "spreads": spreads,
+        **counts,
+        "test_sizes": sizes.numpy(),
     }

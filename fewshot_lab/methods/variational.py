@@ -49,6 +49,7 @@ def fit_vae(
     *,
     seed: int,
     shots: int | None = None,
+    half: bool = True,
     steps: int = 1000,
     noise: int = 32,
     sigma: float = 0.2,
@@ -59,7 +60,8 @@ def fit_vae(
     Args:
         dataset: a name in data.TASKS.
         seed: of everything random.
-        shots: labelled images per class; None: the generator's half of the training images.
+        shots: labelled images per class; None: all of them.
+        half: from the half of the training images that no evaluator sees; False: from all of them.
         steps: of the training.
         noise: dimensions of z.
         sigma: the pixel noise of `reconstruction`.
@@ -68,7 +70,7 @@ def fit_vae(
     Returns:
         generator (the decoder, in evaluation mode) and history.
     """
-    x, y, classes = training_images(dataset, shots, seed)
+    x, y, classes = training_images(dataset, shots, seed, half)
     seed_everything(seed)
     options = {"size": x.shape[-1], "noise": noise}
     vae = nn.ModuleDict({"encoder": Encoder(classes, **options), "decoder": Generator(classes, **options)})

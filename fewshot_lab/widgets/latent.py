@@ -30,7 +30,7 @@ class LatentExplorer(Explorer):
             seed_a=slider("noise a", 0, 0, 99, 1, help="The seed of the noise at the top", whole=True),
             seed_b=slider("noise b", 1, 0, 99, 1, help="The seed of the noise at the bottom", whole=True),
             turn=slider("noise a to b", 0.0, 0.0, 1.0, 0.05, help="0: noise a, 1: noise b"),
-            truncation=slider("truncation", 1.0, 0.0, 2.0, 0.1, help="Shrinks the noise: small is typical, large is varied"),
+            temperature=slider("temperature", 1.0, 0.0, 2.0, 0.1, help="Scales the noise: small is typical, large is varied"),
         )
 
     def images(self, mixtures: Tensor, turns: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class LatentExplorer(Explorer):
             for name in ("seed_a", "seed_b")
         )
         y = (1 - mixtures[:, None]) * a + mixtures[:, None] * b
-        return decode(self.generator, self["truncation"] * between(z_a, z_b, turns), y)
+        return decode(self.generator, self["temperature"] * between(z_a, z_b, turns), y)
 
     def chosen(self) -> Tensor:
         """The image at the sliders' position, (1, H, W)."""

@@ -1,5 +1,6 @@
 """Watches a GAN train: samples, both losses and the collapse alarm, updated in place; a still picture remains."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,21 +13,23 @@ from ..figures.style import COLOURS, GREY
 from ..html import side_by_side
 from ..languages import english, say
 from ..methods.generation import sample
-from ..methods.generation_quality import ALARM, collapse_alarm
+from ..methods.generation_quality import collapse_alarm
 
 PER_CLASS = 20  # images of each class that the alarm looks at
 SHOWN = 3  # of them are shown, always from the same noise
 MOMENTS = 3  # of the training that the still picture shows, the last one with all images
+EVEN = {"discriminator": 2 * math.log(2), "generator": math.log(2)}  # both losses where every score is 0: half real, half fake
 
 
 class GanMonitor:
     """A `watch` for `generation.train_gan`. In a with statement its still picture takes the page's place at the end.
 
-    alarm(generated, labels, real, real_labels) returns one number per class, 1 for as varied as the real images of `task`.
+    alarm(generated, labels, real, real_labels) returns one number per class, 1 for as varied as the training images of `task`;
+    it rings below `threshold`.
     """
 
-    def __init__(self, task: ImageTask, *, alarm: Callable = collapse_alarm) -> None:
-        self.task, self.alarm, self.history, self._handle = task, alarm, None, None
+    def __init__(self, task: ImageTask, *, threshold: float, alarm: Callable = collapse_alarm) -> None:
+        self.task, self.threshold, self.alarm, self.history, self._handle = task, threshold, alarm, None, None
         self.steps: list[int] = []
         self.grids: list[Tensor] = []  # each (SHOWN, classes, 1, H, W)
         self.alarms: list[Tensor] = []  # each (classes,)
@@ -44,14 +47,14 @@ class GanMonitor:
         self.history = history
         self.steps.append(history.steps)
         self.grids.append(images.unflatten(0, (-1, PER_CLASS))[:, :SHOWN].transpose(0, 1))
-        self.alarms.append(self.alarm(images, labels, self.task.test_images.float() / 255, self.task.test_labels))
+        self.alarms.append(self.alarm(images, labels, self.task.train_images / 255, self.task.train_labels))
         self._publish({"text/html": self.page(), "text/plain": self.words()})
 
     def words(self) -> str:
         """The alarm in words."""
         now = self.alarms[-1]
         lowest = self.task.classes[int(now.argmin())]
-        rings = int((now < ALARM).sum())
+        rings = int((now < self.threshold).sum())
         state = say("the alarm is silent")
         if rings:
             state = say("the alarm rings for {rings} of {count} classes", rings=rings, count=len(now))
@@ -80,9 +83,9 @@ class GanMonitor:
         with style():
             figure, axes = new_figure(1, 3, size=(10.5, 3.2), width_ratios=(2.3, 1, 1))
             rows = torch.cat([*(self.grids[i][:1] for i in positions[:-1]), self.grids[-1]])
-            ticks = [self.steps[i] for i in positions] + [""] * (len(rows) - len(positions))
+            ticks = [self.steps[i] for i in positions] + [self.steps[-1]] * (len(rows) - len(positions))
             axes[0].imshow(tiled(rows)[0].numpy(), vmin=0, vmax=1)
-            side = self.task.test_images.shape[-1] + 1
+            side = self.task.train_images.shape[-1] + 1
             axes[0].set_xticks(
                 [(k + 0.5) * side - 0.5 for k in range(len(self.task.classes))], [c[:5] for c in self.task.classes]
             )
@@ -95,11 +98,12 @@ class GanMonitor:
                 axes[1].plot(
                     range(len(values)), values, color=colour, label=name, linestyle="-" if name == "generator" else "--"
                 )
-            axes[1].set(xlabel="step", title="losses")
+                axes[1].axhline(EVEN[name], color=GREY, linestyle=":", linewidth=1)
+            axes[1].set(xlabel="step", title="losses; dotted 2 ln 2, ln 2")
             axes[1].legend(fontsize=8)
             axes[2].plot(self.steps, [float(a.mean()) for a in self.alarms], marker="o", markersize=3, label="mean of classes")
             axes[2].plot(self.steps, [float(a.min()) for a in self.alarms], marker="s", markersize=3, label="least class")
-            axes[2].axhline(ALARM, color=GREY, linestyle="--", linewidth=1, label="alarm below")
+            axes[2].axhline(self.threshold, color=GREY, linestyle="--", linewidth=1, label="alarm below")
             axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
             axes[2].legend(fontsize=8)
             figure.suptitle(english(self.words()), fontsize=11, fontweight="bold", x=0.01, ha="left")
