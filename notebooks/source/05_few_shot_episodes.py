@@ -433,7 +433,8 @@ lab.figures.bars(
     line=0.0,
     digits=3,
     caption=f"{JITTER} jitter, {STEPS} training steps. Mean and 95 % interval of the paired "
-    f"difference over {len(SEEDS)} trainings and {len(pool.classes)} letters. Transfer: a linear head.",
+    f"difference over {len(SEEDS)} trainings and {len(pool.classes)} letters. Transfer: a "
+    "linear head.",
 )
 
 # %% [markdown]
@@ -573,7 +574,8 @@ lab.figures.curves(
     x="inner steps",
     y="5-way 1-shot accuracy",
     levels={"SimpleShot, same encoder": by_length},
-    caption=f"{len(few)} episodes, {JITTER} jitter, one encoder. Band: 95 % interval over episodes. "
+    caption=f"{len(few)} episodes, {JITTER} jitter, one encoder. Band: 95 % interval over "
+    "episodes. "
     "What does the first step from 0 compute?",
     alt="; ".join(
         f"{name}: {values[:, 1].mean():.2f} after one step, {values[:, 6].mean():.2f} after six"
@@ -636,12 +638,14 @@ gained = by_gradient.gain("MAML, learned step sizes", over=TUNED)
 # %% folded=true
 lab.figures.bars(
     {name: by_gradient.interval(name) for name in by_gradient.rows},
-    title=f"Meta-training: {gained.mean:+.3f} to {by_gradient.mean('MAML, learned step sizes'):.2f}; "
+    title=f"Meta-training: {gained.mean:+.3f} to "
+    f"{by_gradient.mean('MAML, learned step sizes'):.2f}; "
     f"SimpleShot without a gradient: {by_gradient.mean('SimpleShot, same encoder'):.2f}",
     x="5-way 1-shot accuracy",
     digits=3,
     caption=f"{META} outer steps; {EPISODES} episodes for each of {len(SEEDS)} trainings, mild "
-    f"jitter; all weights adapt in {INNER['inner_steps']} steps. Interval over trainings and {len(mild.classes)} letters. "
+    f"jitter; all weights adapt in {INNER['inner_steps']} steps. Interval over trainings and "
+    f"{len(mild.classes)} letters. "
     f"Prototypes: their own encoder after {STEPS} steps.",
 )
 
@@ -714,7 +718,8 @@ lab.figures.curves(
     y="5-way accuracy",
     log_x=True,
     ticks=SHOTS,
-    caption=f"Prototypes, {JITTER} jitter, {len(tasks)} tasks, {DRAWS} draws of the labels each, the "
+    caption=f"Prototypes, {JITTER} jitter, {len(tasks)} tasks, {DRAWS} draws of the labels "
+    "each, the "
     f"same test pictures. Band: 95 % interval over tasks and {len(SEEDS)} trainings.",
 )
 
@@ -804,7 +809,8 @@ lab.figures.curves(
     limits=(0, None),
     levels={"": 0.1},
     caption=f"Glyphs: 5-way, encoders after {STEPS} steps; digits and fashion: 10 classes, pixels. "
-    f"Dashed: the smallest effect of interest. Band: 95 % interval over trainings and tasks (glyphs) or over {DRAWS} draws.",
+    "Dashed: the smallest effect of interest. Band: 95 % interval over trainings and tasks "
+    f"(glyphs) or over {DRAWS} draws.",
 )
 
 # %%
@@ -857,7 +863,8 @@ lab.figures.panels(
     title="What the larger net has over the smaller one",
     line=0.0,
     digits=3,
-    caption=f"From scratch, 5 labels per class, {FIT['steps']} steps. Overfitting would be left of the "
+    caption=f"From scratch, 5 labels per class, {FIT['steps']} steps. Overfitting would be left "
+    "of the "
     "line in the left panel and right of it in the right one. Mean and 95 % interval of the paired "
     f"differences over {len(LABELLED)} draws of the labels and the test pictures.",
 )
@@ -875,7 +882,8 @@ lab.figures.panels(
     },
     title="The nets themselves",
     caption="Training accuracy: "
-    + f"{min(fits[name].mean(net, of='train_accuracy') for name in TASKS for net in NETS):.3f} or more. "
+    + f"{min(fits[name].mean(net, of='train_accuracy') for name in TASKS for net in NETS):.3f} "
+    "or more. "
     "Overconfidence: mean confidence - accuracy on test images.",
 )
 
@@ -938,7 +946,8 @@ lab.figures.bars(
     title=f"From print to handwriting: {errors['all alphabets'].mean():.0%} errors (pixels "
     f"{errors['all, by pixels'].mean():.0%})",
     x="error, within-alphabet 20-way 1-shot (chance 0.95)",
-    caption=f"{COUNT} episodes, one encoder. Mean and 95 % interval over episodes. Of these alphabets "
+    caption=f"{COUNT} episodes, one encoder. Mean and 95 % interval over episodes. Of these "
+    "alphabets "
     "only Latin was trained on, in print.",
 ) if drawings else None
 

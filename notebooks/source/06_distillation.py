@@ -42,7 +42,7 @@ from fewshot_lab.methods import dark_knowledge, distillation, pretrained_teacher
 
 lab.setup("06", profile=PROFILE, seed=SEED, device=DEVICE)
 DATASETS = [DATASET, *(name for name in ("glyphs", "digits", "fashion") if name != DATASET)]
-# Teachers and students have different halves of the training images; both are tested on the same ones.
+# Teachers and students have different halves of the training images and the same test images.
 _, task = lab.data.load(DATASET).halves()
 SEEDS, SHOTS = lab.seeds(5, 10), 5
 STEPS = {"glyphs": 400, "digits": 200, "fashion": 200}  # as many as fit the chapter
@@ -282,7 +282,8 @@ lab.figures.curves(
     log_x=True,
     log_y=True,
     ticks=TEMPERATURES,
-    caption=f"Mean and 95 % interval over {len(z_s)} test images, two nets. From T = 8 on, with T²: "
+    caption=f"Mean and 95 % interval over {len(z_s)} test images, two nets. From T = 8 on, with "
+    "T²: "
     f"a factor of {last:.2g}. Without T², the labels drown out the teacher at high temperatures.",
     alt="; ".join(
         f"{name}: " + ", ".join(f"T {T}: {e.mean:.2g}" for T, e in zip(TEMPERATURES, rows))
@@ -498,7 +499,8 @@ lab.figures.bars(
     rows,
     title=f"{known} more labels: {gained:+.2f} through a teacher, {direct:+.2f} directly",
     x="test accuracy",
-    caption=f"Nets of the student's size on {DATASET}, {STEPS[DATASET]} steps. The upper three know "
+    caption=f"Nets of the student's size on {DATASET}, {STEPS[DATASET]} steps. The upper three "
+    "know "
     f"{SHOTS} labels per class, the lower three are upper bounds. 95 % intervals, seeds and test "
     "pictures drawn anew.",
 )
@@ -623,7 +625,7 @@ def with_a_bar(batches):
 
 
 def far_teacher(name, seed):
-    """The head on EfficientNet-Lite0; its answers for every copy are those to the image as it was."""
+    """The head on EfficientNet-Lite0; a copy gets the answers to its image."""
     options = {"shots": SHOTS, "seed": seed, "device": DEVICE, "progress": with_a_bar}
     answers = pretrained_teachers.image_answers(name, **options, **HEAD)
     return {"teacher": answers.expand(COPIES, -1, -1), **FROM_FEW}

@@ -463,7 +463,7 @@ table = lab.training.Arms(sets)
 # it further gains nothing. Which settings are worse at both than another one?
 
 
-# %% folded=true
+# %%
 def within_0_and_1(share):
     """A share's estimate, its interval cut where no share can be."""
     return replace(share, low=max(share.low, 0.0), high=min(share.high, 1.0))
@@ -475,6 +475,8 @@ DIALS = {
     "VAE: σ": [f"VAE, σ {sigma:g}" for sigma in SIGMAS],
     "real, augmented: strength": [f"augmented, {s:g}" for s in STRENGTHS],
 }
+
+# %% folded=true
 lab.figures.curves(
     {
         dial: (
@@ -512,7 +514,8 @@ lab.figures.bars(
     title=f"Nearest to new real images after other real ones: “{made[0]}”",
     x="Fréchet distance to the test images (squared, in the evaluator's features)",
     line=floor,
-    caption=f"Mean and 95 % interval over {len(SEEDS)} generators and evaluators. Dashed: the floor.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} generators and evaluators. Dashed: the "
+    "floor.",
 )
 
 # %% [markdown]
@@ -604,7 +607,8 @@ lab.figures.panels(
         for title, measure in SHOWN.items()
     },
     title="Which measures tell the failure from the healthy games?",
-    caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {STEPS} steps, each with its own "
+    caption=f"Mean and 95 % interval over {len(SEEDS)} trainings of {STEPS} steps, each with "
+    "its own "
     "evaluator.",
 )
 
@@ -723,7 +727,8 @@ lab.figures.images(
     [word for word in ("generated", "nearest", "held out", "nearest") for _ in range(len(ours))],
     columns=len(ours),
     title="Which pairs are copies?",
-    caption="A generated image of each class and, under it, the nearest of the 5 per class that its "
+    caption="A generated image of each class and, under it, the nearest of the 5 per class that "
+    "its "
     "GAN learned from. Below: held-out real images and the nearest of the same training images.",
     alt="Generated images and held-out real ones, each over its nearest training image.",
 )
@@ -738,7 +743,7 @@ marks = torch.linspace(0, far, 12)
 
 
 def curve_of(queries, training):
-    """The share of the queries within each distance of their nearest training image, over the seeds."""
+    """The share of queries within each distance of the nearest training image."""
     within = torch.stack(
         [
             (generation_quality.nearest(q, t)[0][:, None] <= marks).double().mean(dim=0)
@@ -781,7 +786,7 @@ lab.verdict("no-copies", near=share, exploring=EXPLORING)
 
 # %%
 def copied(name):
-    """How near the GANs' images are to their own 5 labelled images per class, as `share_near` measures it."""
+    """How near the GANs' images are to their own 5 labelled images per class."""
     new = generation.halves(name)[0].train_images / 255
     shares = [
         generation_quality.share_near(
@@ -833,7 +838,8 @@ lab.figures.curves(
     ticks=SHOTS,
     levels={"recall of real images": table.mean("real", of="recall")},
     limits=(-0.03, 1.05),
-    caption=f"{DATASET}, {PER_CLASS} images per class. 95 % intervals over {len(SEEDS)} seeds (labels, "
+    caption=f"{DATASET}, {PER_CLASS} images per class. 95 % intervals over {len(SEEDS)} seeds "
+    "(labels, "
     "GAN, evaluator) and the test pictures. Dashed: the real images of a half.",
 )
 
@@ -864,7 +870,7 @@ lab.verdict("more-by-coverage", **reach)
 
 # %%
 def with_pool(name, kind, **settings):
-    """The settings of an arm with a pool of made images; the pool depends on the shots and the seed."""
+    """The settings of an arm with a pool of made images, by shots and seed."""
     of = {(row["shots"], row["seed"]): row["generated"] for row in pools[name][kind]}
     return lambda shots, seed: {"generated": of[shots, seed], **settings}
 
