@@ -99,7 +99,7 @@ def test_equal_seeds_train_equal_networks_and_every_stage_changes_them(start):
 @pytest.mark.slow
 def test_a_backbone_that_saw_no_label_helps_when_labels_are_few(start):
     rows = [[fitted(stages=frozenset(s), seed=seed, start=start["start"]) for seed in range(4)] for s in ((), STAGES[:1])]
-    plain, started = ([row["accuracies"]["few-shot head"] for row in some] for some in rows)
+    plain, started = ([row["tested"]["few-shot head"]["test_accuracy"] for row in some] for some in rows)
     assert paired_difference(started, plain).mean > 0.02
 
 
@@ -186,13 +186,14 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
 
     monkeypatch.setattr(text_pipeline, "sentence_features", features)
     monkeypatch.setattr(text_pipeline, "copy_maker", lambda *a, **k: lambda text, r: text)
-    options = {"shots": 1, "seeds": [0, 1, 2, 3], "unlabelled": 40, "per_class": 40}
+    options = {"shots": 1, "seeds": [0, 1, 2, 3], "unlabelled": 200, "per_class": 40}
     found = {}
     for name, says in (("knows", lambda t: truth[t]), ("parrot", lambda t: 0)):
         scores = lambda texts, classes, says=says, **_: torch.eye(5)[[says(text) for text in texts]]  # noqa: E731
         monkeypatch.setattr(text_pipeline, "prompted_scores", scores)
         found[name] = text_pipeline.measure(**options)
-    assert found["knows"]["prompt alone"] == [1.0] and found["parrot"]["prompt alone"] == [0.2]
+    assert found["knows"]["prompt alone"] == [1.0]
+    assert 0.1 < found["parrot"]["prompt alone"][0] < 0.3, "about a fifth: the pool is drawn without a look at the labels"
     assert paired_difference(found["knows"]["prompting"], found["knows"]["nothing"]).mean > 0.05
     assert paired_difference(found["parrot"]["prompting"], found["parrot"]["nothing"]).mean < 0
 
