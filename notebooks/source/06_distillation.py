@@ -436,7 +436,8 @@ students = {name: self_trained(name) for name in DATASETS}
 # %% [markdown]
 # ## Read it
 #
-# The teachers are wider than their students, so look at them too: if you may keep the wide net, compare with *it*.
+# The teachers are wider than their students, so look at them too: if you may keep the wide net, compare with *it*. A hollow point
+# still learned. There the order may be one of steps: labels alone had twice as many as the student.
 
 # %% folded=true
 same_labels = ("labels alone", "teacher with the same labels", "self-training")
@@ -581,6 +582,10 @@ lab.recall(
 )
 
 # %% [markdown]
+# Where soft answers beat the *true* labels of the same images, do not credit dark knowledge at once. A net that sees the same images
+# again and again without augmentation soon fits any label; softer targets keep it from being certain. How much of the gap do
+# “level” and the smoothed labels close, which know nothing of likeness?
+#
 # ## See: how the temperature was chosen
 #
 # The temperature of these students was chosen before, with other seeds, on validation images. This is what the choosing saw. The
