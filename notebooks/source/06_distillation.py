@@ -282,9 +282,8 @@ lab.figures.curves(
     log_x=True,
     log_y=True,
     ticks=TEMPERATURES,
-    caption=f"Mean and 95 % interval over {len(z_s)} test images, two nets. From T = 8 on, with "
-    "T²: "
-    f"a factor of {last:.2g}. Without T², the labels drown out the teacher at high temperatures.",
+    caption=f"Mean and 95 % interval over {len(z_s)} test images, two nets. With T² and from T = 8 "
+    f"on: a factor of {last:.2g}. Without T², labels drown out the teacher at high temperatures.",
     alt="; ".join(
         f"{name}: " + ", ".join(f"T {T}: {e.mean:.2g}" for T, e in zip(TEMPERATURES, rows))
         for name, rows in sizes.items()
@@ -395,9 +394,9 @@ print(f"The cache of a teacher holds {one.nbytes / 1e6:.1f} MB for {one[..., 0].
 #
 # Now take the smuggled labels away. In **self-training** (自训练) the teacher learns from the student's own K labels, answers for
 # the unlabelled images of the student's half, and the student learns from labels and answers (Lee 2013, pseudo-labels; Xie et al.
-# 2020, noisy student). Nobody knows a label more than training on the labels alone does. Nor has anybody more steps: the teacher
-# takes half of them, the student the other half, and training on the labels alone has all of them. Every seed draws its own
-# labels and trains its own teacher. Three data sets; the right policy in all arms.
+# 2020, noisy student). Beside it stands training on the labels alone. Neither knows a label more than the other, and neither has more
+# steps: the teacher takes half of them and the student the other half. Every seed draws its own labels and trains its own
+# teacher. Three data sets; the right policy in all arms.
 #
 # Students learn by the loop of chapter 02. With a teacher its loss is another one: `distillation.cached_loss` calls your
 # `mixed_loss`, and the labels that it takes are cached logits and labels side by side. Its `augment` picks one of the cached copies
@@ -407,6 +406,7 @@ print(f"The cache of a teacher holds {one.nbytes / 1e6:.1f} MB for {one[..., 0].
 COMMON = {"shots": SHOTS, "seeds": SEEDS, "unit": "accuracy"}
 COMMON["mixed"] = lab.yours_or_ours(mixed_loss)
 SAME = {"teacher with the same labels": {"shots": SHOTS, "width": WIDTH}}
+FROM_FEW = {"images": "all", **LOSS}  # how students learn from teachers that know few labels
 
 
 def taught(name, kinds):
@@ -430,7 +430,6 @@ def self_trained(name):
     return school | taught(name, kinds)
 
 
-FROM_FEW = {"images": "all", **LOSS}
 students = {name: self_trained(name) for name in DATASETS}
 
 # %% [markdown]
@@ -470,40 +469,33 @@ lab.recall("same labels", "; ".join(f"{name} {gain}" for name, gain in added.ite
 # %% [markdown]
 # ## Measure it: what a teacher with more labels passes on
 #
-# The same student, taught by the informed teachers. Beside it stand three controls: the net of its size on the teacher's labels
-# (trained above), the student on all *true* labels of its own half, and the student on its 5 labels with **label smoothing**
-# (标签平滑), which spreads a tenth of every label over all classes. The last is the known rival of soft answers (Müller et al.
-# 2019; Yuan et al. 2020): it needs no teacher.
+# The same student, taught by the informed teachers, with as many steps as these had. Beside it stands the net of its size on the
+# teacher's labels, trained above. Which of the two ways from these labels to a small net is the better one?
 
 # %%
 SOFT = {"images": "all", "temperature": TEMPERATURE}
-MORE = {
-    "label smoothing": {"smoothing": lab.chosen("label-smoothing")},
-    "informed teacher's student": lambda seed: {"teacher": views[seed], **SOFT},
-    "all true labels": {"images": "all"},
-}
-students[DATASET] |= taught(DATASET, MORE)
+INFORMED = {"informed teacher's student": lambda seed: {"teacher": views[seed], **SOFT}}
+students[DATASET] |= taught(DATASET, INFORMED)
 ladder = students[DATASET] | teachers
 
 # %% folded=true
 kinds = {
-    "labels alone": "labels alone",
-    "with label smoothing": "label smoothing",
-    "self-training": "self-training",
-    f"taught by {known} labels more": "informed teacher's student",
-    f"the teacher's {known} labels": "the teacher's labels",
-    f"all {len(task.train_labels)} of its own": "all true labels",
+    f"labels alone ({labelled})": "labels alone",
+    f"self-training ({labelled})": "self-training",
+    f"informed teacher's student ({labelled} + {known})": "informed teacher's student",
+    f"the teacher's labels ({known})": "the teacher's labels",
 }
 rows = {name: ladder.interval(kind) for name, kind in kinds.items()}
-gained, direct = (rows[list(kinds)[i]].mean - rows["labels alone"].mean for i in (3, 4))
+through, directly = (
+    ladder.mean(kind) - ladder.mean("labels alone")
+    for kind in ("informed teacher's student", "the teacher's labels")
+)
 lab.figures.bars(
     rows,
-    title=f"{known} more labels: {gained:+.2f} through a teacher, {direct:+.2f} directly",
+    title=f"{known} more labels: {through:+.2f} through a teacher, {directly:+.2f} directly",
     x="test accuracy",
-    caption=f"Nets of the student's size on {DATASET}, {STEPS[DATASET]} steps. The upper three "
-    "know "
-    f"{SHOTS} labels per class, the lower three are upper bounds. 95 % intervals, seeds and test "
-    "pictures drawn anew.",
+    caption=f"Nets of the student's size on {DATASET}; in brackets, how many labels are behind "
+    "them. The lower two are upper bounds. 95 % intervals, seeds and test pictures drawn anew.",
 )
 
 # %%
@@ -522,8 +514,9 @@ lab.verdict(
 # What is it in soft answers that teaches? Students of the informed teachers see the *same* images, as they are, and differ only in
 # their targets: the teacher's class as a hard **pseudo-label** (伪标签); its soft answer with the wrong classes **shuffled**, so that
 # its confidence stays and the likeness is wrong (Furlanello et al. 2018); with the wrong classes made **level**, so that its
-# confidence stays and nothing is said of likeness, which is label smoothing with the teacher's confidence; and the soft answer
-# itself. A last one has the true label of every image.
+# confidence stays and nothing is said of likeness; and the soft answer itself. Two more have the true label of every image, as it is
+# and with **label smoothing** (标签平滑), which spreads a tenth of it over all classes. This is the known rival of soft answers
+# (Müller et al. 2019; Yuan et al. 2020): it needs no teacher. “Level” is the same with the teacher's confidence in each image.
 
 # %%
 plain = {
@@ -548,6 +541,7 @@ TARGETS = {
     "level": level,
     "soft answers": lambda seed: {"teacher": plain[seed], **SOFT},
     "true labels": {"images": "all"},
+    "smoothed labels": {"images": "all", "smoothing": lab.chosen("label-smoothing")},
 }
 STILL = {"dataset": DATASET, "steps": STEPS[DATASET] // 2, "description": "students", **COMMON}
 targets = lab.arms(distillation.fit_student, TARGETS, **STILL)
@@ -556,7 +550,11 @@ targets = lab.arms(distillation.fit_student, TARGETS, **STILL)
 levels = {kind: targets.interval(kind) for kind in TARGETS}
 lab.figures.bars(
     levels,
-    title=", ".join(f"{name} {level.mean:.2f}" for name, level in levels.items()),
+    title="Soft answers - "
+    + ", ".join(
+        f"{kind} {levels['soft answers'].mean - levels[kind].mean:+.2f}"
+        for kind in ("pseudo-labels", "level", "smoothed labels")
+    ),
     x="test accuracy",
     caption=f"{DATASET}, without augmentation, {STILL['steps']} steps, T = {TEMPERATURE:g}. A "
     f"teacher for each of {len(SEEDS)} seeds. 95 % intervals, seeds and test pictures drawn anew.",
@@ -576,6 +574,8 @@ lab.verdict(
 
 # %%
 lab.record(student_distilled_k5=targets.interval("soft answers"))
+
+# %%
 lab.recall(
     "soft",
     f"soft answers - true labels = {targets.gain('soft answers', over='true labels')}",
@@ -681,7 +681,10 @@ lifted = {
     if "pretrained teacher" in arms.rows
 }
 lab.figures.panels(
-    {n: {k: a.interval(k) for k in shown if k in a.rows} for n, a in measured.items()},
+    {
+        f"accuracy, {name}": {kind: arms.interval(kind) for kind in shown if kind in arms.rows}
+        for name, arms in measured.items()
+    },
     title="Pretrained teacher - labels alone: "
     + ", ".join(f"{name} {gain.mean:+.2f}" for name, gain in lifted.items()),
     caption=f"Test accuracy of the students, {SHOTS} labels per class. 95 % intervals over "
@@ -752,7 +755,8 @@ lab.record(cached_epoch_speedup=speedups[2:], unit="times online")  # the first 
 # ## Measure it: does the teacher have to be large?
 #
 # Other teachers: the nets of the *student's* width that were trained on the informed teachers' labels, one for every seed. Their
-# students learn like those of the soft answers, from the images as they are.
+# students learn like those of the soft answers, from the images as they are. A teacher of the student's own kind is what
+# **self-distillation** (自蒸馏) takes, too (born-again networks, Furlanello et al. 2018).
 
 # %%
 by_narrow = {
