@@ -75,12 +75,13 @@ def estimate_as_json(estimate: Estimate) -> dict:
     has_interval = math.isfinite(estimate.low) and math.isfinite(estimate.high)
     content = {
         "mean": float(estimate.mean) if math.isfinite(estimate.mean) else None,  # JSON has no NaN
-        "ci95": [float(estimate.low), float(estimate.high)] if has_interval else None,
+        "ci95": [float(estimate.low), float(estimate.high)] if has_interval else None,  # or of another "kind"
         "n": int(estimate.n),
         "unit": estimate.unit,
     }
     optional = {
         "bound": estimate.bound,
+        "kind": estimate.kind,
         "open": list(estimate.open),
         "df": float(estimate.df) if math.isfinite(estimate.df) else None,
         "over": estimate.over,
@@ -112,6 +113,7 @@ def estimate_from_json(content: dict) -> Estimate:
         over=_text(content.get("over")),
         df=df if df > 0 else math.inf,
         open=tuple(end for end in ("low", "high") if isinstance(cut, list) and end in cut),
+        kind=_text(content.get("kind")),
     )
 
 

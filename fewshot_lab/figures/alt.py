@@ -17,12 +17,13 @@ def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, S
 
 
 def of_estimates(title: str, measure: str, estimates: Mapping[str, object], digits: int = 2) -> str:
-    """Each name with its mean and, where there is one, its 95 % interval."""
+    """Each name with its mean and, where there is one, its 95 % interval or what else its ends are."""
     values = []
     for name, e in estimates.items():
         interval = "" if math.isnan(e.low + e.high) else f" [{written(e.low, digits)}, {written(e.high, digits)}]"
         values.append(f"{name} {written(e.mean, digits)}{interval}")
-    with_intervals = ", with 95 % intervals" if any("[" in value for value in values) else ""
+    kinds = dict.fromkeys(e.kind or "95 % interval" for e in estimates.values() if not math.isnan(e.low + e.high))
+    with_intervals = ", with " + " or ".join(f"{kind}s" for kind in kinds) if kinds else ""
     return _sentences(title, f"{measure}{with_intervals}: " + ", ".join(values))
 
 

@@ -28,6 +28,8 @@ class Estimate:
         over: what is drawn anew from repetition to repetition, in words, such as "5 seeds x 80 pictures".
         df: the degrees of freedom of the t distribution behind the interval; infinite for the normal one.
         open: "low", "high" or both, for an end that was cut off where the measured range ends.
+        kind: what low and high are where they are no 95 % interval, such as "rounding range": then nothing was drawn, and the
+            number is certain to lie between them.
     """
 
     mean: float
@@ -41,6 +43,7 @@ class Estimate:
     over: str = ""
     df: float = math.inf
     open: tuple[str, ...] = ()
+    kind: str = ""
 
     def __str__(self) -> str:
         return self.describe()
@@ -60,12 +63,14 @@ class Estimate:
         """The two-sided p value of "the number is `null`"; below 0.05 exactly where the interval leaves `null` out.
 
         It is read off the interval, whose half towards `null` is the 0.975 quantile's multiple of the standard error. NaN
-        without an interval, and 1 where that half is open.
+        without an interval, and 1 where that half is open. Outside of a range that is certain (`kind`) it is 0.
         """
         low, high = self.limits
         half = self.mean - low if null < self.mean else high - self.mean
         if not self.has_interval or self.n < 2:
             return math.nan
+        if self.kind:
+            return float(low <= null <= high)
         if half == 0 or math.isinf(half) or null == self.mean:
             return 0.0 if half == 0 and null != self.mean else 1.0
         from scipy.special import stdtr, stdtrit
@@ -77,7 +82,7 @@ class Estimate:
     def describe(self, signed: bool = False) -> str:
         """The estimate in words, such as "0.871 [0.852, 0.890] accuracy, n = 5"; `signed`: a positive mean gets a plus."""
         unit = f" {self.unit}" if self.unit not in ("", "share") else ""
-        size = f"n = {self.n}" if self.has_interval else f"no interval (n = {self.n})"
+        size = self.kind or f"n = {self.n}" if self.has_interval else f"no interval (n = {self.n})"
         return f"{self.short(signed)}{unit}, {size}"
 
     def short(self, signed: bool = False) -> str:

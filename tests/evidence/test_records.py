@@ -19,6 +19,7 @@ from fewshot_lab.training import Estimate
 
 RATE = Result("rate", Estimate(20.0, 18.0, 22.0, 5, "labels per label", ">="), headline=True)
 SPEED = Result("speed", Estimate(12.5, math.nan, math.nan, 1, "images/s"))
+CERTAIN = Result("printed", Estimate(0.92, 0.91, 0.93, 9, kind="rounding range"))
 VERDICTS = {"C1": Verdict("C1", Outcome.REFUTED, "no gain"), "own": Verdict("own", Outcome.SUPPORTED, "")}
 CHECKS = [Check("accuracy", status, "words") for status in CheckStatus]
 
@@ -29,7 +30,9 @@ def cell(**outputs) -> dict:
     return {"cell_type": "code", "outputs": [{"data": {mimes[kind]: content}} for kind, content in outputs.items()]}
 
 
-@pytest.mark.parametrize("one", [RATE, SPEED, *VERDICTS.values(), *CHECKS, Check("a", CheckStatus.FAILED, "w", "halved")])
+@pytest.mark.parametrize(
+    "one", [RATE, SPEED, CERTAIN, *VERDICTS.values(), *CHECKS, Check("a", CheckStatus.FAILED, "w", "halved")]
+)
 def test_a_record_comes_back_from_its_json_as_it_was(one):
     text = json.dumps(one.as_json(), allow_nan=False)
     assert type(one).from_json(json.loads(text)).as_json() == one.as_json()

@@ -13,7 +13,7 @@ from fewshot_lab.data import episodes as ep
 from fewshot_lab.figures import charts
 from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.models import conv_net
-from fewshot_lab.training import mean_interval
+from fewshot_lab.training import Estimate, mean_interval
 
 EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("glyphs"),
@@ -126,6 +126,9 @@ def test_a_figure_without_alternative_text_says_its_title_and_its_numbers():
         ),
         "Which? gain, with 95 % intervals: a 0.15 [-0.49, 0.79].": lab.figures.bars(
             {"a": one}, title="Which?", x="gain", caption=""
+        ),
+        "Printed. F1, with rounding ranges: a 0.92 [0.91, 0.93].": lab.figures.bars(
+            {"a": Estimate(0.92, 0.91, 0.93, 9, kind="rounding range")}, title="Printed", x="F1", caption=""
         ),
         "Alone. gain: a 0.30.": lab.figures.bars({"a": mean_interval([0.3])}, title="Alone", x="gain", caption=""),
         "Kept. a: c 0.25, d 1.00.": lab.figures.matrix([[0.25, 1.0]], ["a"], ["c", "d"], title="Kept", caption=""),
