@@ -217,6 +217,7 @@ def arms(
     at: Sequence | Mapping[Hashable, Sequence] | None = None,
     result: Result = "test_accuracy",
     unit: str = "",
+    clusters: str = "pictures",
     jobs: int | None = None,
     description: str = later("trainings"),
     **common,
@@ -241,6 +242,7 @@ def arms(
         at: the points on the axis, for all arms or as {arm: points}.
         result: the result to read unless another is asked for; a name or a function of a row.
         unit: its unit.
+        clusters: what its test consists of, in the plural, as in `Arms`.
         jobs: worker processes, as in `sweep`.
         description: what the progress bar counts.
         common: the settings that all arms share.
@@ -265,7 +267,7 @@ def arms(
     rows = {arm: [] for arm in kinds}
     for arm, row in zip(owners, sweep(function, grid, jobs=jobs, description=description), strict=True):
         rows[arm].append(row)
-    return Arms(rows, axis=axis, result=result, unit=unit)
+    return Arms(rows, axis=axis, result=result, unit=unit, clusters=clusters)
 
 
 def _number(row: dict, of: Result) -> float:

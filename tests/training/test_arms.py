@@ -189,6 +189,7 @@ def test_any_result_may_have_its_numbers_by_picture_and_the_pictures_another_nam
     of_loss = measured.gain("right", over="none", of="loss")
     assert (of_loss.mean, of_loss.low) == (measured.gain("right", over="none").mean, measured.gain("right", over="none").low)
     assert of_loss.over == (measured | measured).interval("none").over == "3 seeds x 3 classes"
+    assert arms(fit, {"none": {}}, seeds=SEEDS, jobs=1, clusters="classes", shots=1).clusters == "classes"
 
 
 def test_a_result_may_be_measured_on_other_pictures_than_the_test_accuracy():
