@@ -19,9 +19,6 @@ def fine_tuning() -> dict:
     tokens, labels = encode(tokenizer, task.train[:64], task.tags)
     missing = LENGTH - tokens.shape[1]
     tokens, labels = nn.functional.pad(tokens, (0, missing), value=PAD), nn.functional.pad(labels, (0, missing), value=IGNORED)
-    for module in encoder.modules():
-        if isinstance(module, nn.Dropout):  # its draws depend on the padding
-            module.p = 0.0
     torch.manual_seed(0)
     tagger = Tagger(encoder, len(task.tags), layers=4)
     start, ends = {name: value.clone() for name, value in tagger.state_dict().items()}, {}

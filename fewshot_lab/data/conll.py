@@ -12,7 +12,7 @@ Everything here returns BIO.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import CourseError
@@ -25,15 +25,17 @@ FILE_NAMES = {  # of CoNLL-2003, of WNUT-17 and of common exports, in the order 
 }
 _TAG = re.compile(r"O|[BIES]-\S+")
 
+Tags = tuple[str, ...]
 Span = tuple[str, int, int]  # type, first word, behind the last word
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """Words and one BIO tag each."""
+    """Words and one BIO tag each; sentences of one group resemble each other, such as those of one template."""
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
+    group: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.tags):
@@ -42,11 +44,12 @@ class Sentence:
 
 @dataclass(frozen=True)
 class TaggingTask:
-    """Sentences for training and for the test."""
+    """Sentences for training, for the test, and for choosing settings (validation, which may be empty)."""
 
     name: str
     train: tuple[Sentence, ...]
     test: tuple[Sentence, ...]
+    validation: tuple[Sentence, ...] = ()
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -57,6 +60,19 @@ class TaggingTask:
     def tags(self) -> tuple[str, ...]:
         """All BIO tags: O, then B- and I- of every type; a tag's index is its class number."""
         return ("O", *(f"{edge}-{kind}" for kind in self.types for edge in "BI"))
+
+    @property
+    def test_groups(self) -> list[int]:
+        """The group of each test sentence, from 0; a sentence without one is a group of its own."""
+        names = [row if s.group is None else ("group", s.group) for row, s in enumerate(self.test)]
+        number = {name: index for index, name in enumerate(dict.fromkeys(names))}
+        return [number[name] for name in names]
+
+    def on_validation(self) -> "TaggingTask":
+        """The task with its validation sentences in place of the test's; raises CourseError when it has none."""
+        if not self.validation:
+            raise CourseError(f"{self.name} has no validation part: put a development file beside the test file.")
+        return replace(self, name=f"{self.name}, validation", test=self.validation, validation=())
 
     def draw(self, count: int, seed: int) -> tuple[Sentence, ...]:
         """`count` training sentences, the same for equal seeds; the first n are the same for every larger count."""
@@ -143,9 +159,10 @@ def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2
 
 
 def load_corpus(folder: str | Path) -> TaggingTask:
-    """The task in a folder with the files of CoNLL-2003 or WNUT-17; without a test file the development file is the test.
+    """The task in a folder with the files of CoNLL-2003 or WNUT-17.
 
-    Raises CourseError when a part is missing, with the names that are looked for.
+    The development file is for validation or, without a test file, the test. Raises CourseError when training or test is
+    missing, with the names that are looked for.
     """
     folder = Path(folder).expanduser()
     files = {part: next((folder / n for n in names if (folder / n).is_file()), None) for part, names in FILE_NAMES.items()}
@@ -157,7 +174,8 @@ def load_corpus(folder: str | Path) -> TaggingTask:
     (_, train), (_, test) = read(train_file), read(test_file)
     if not any(tag != "O" for sentence in train for tag in sentence.tags):
         raise CourseError(f"{train_file} holds no entity: is the tag in its last column?")
-    return TaggingTask(f"{folder.name}/{test_file.name}", train, test)
+    validation = read(files["dev"])[1] if files["dev"] and files["test"] else ()
+    return TaggingTask(f"{folder.name}/{test_file.name}", train, test, validation)
 
 
 def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:

@@ -1,8 +1,7 @@
 """The grammar of the made sentences: templates of news of several kinds, with slots for names and words.
 
-`{a|b}` is a choice, `[a]` is left out half of the time, `<slot>` is filled by `sentences`. Spaces separate words. Slots of
-entities: <per> <last> are PER; <city> <country> <region> LOC; <club> <firm> <brand> <school> <paper> <party> <body> ORG;
-<nat> <cup> <war> <prize> <deal> MISC. The test's sentences share no template with the training's.
+`{a|b}` is a choice, `[a]` is left out half of the time, `<slot>` is filled as SLOTS says. Spaces separate words. Training,
+validation and test share no template.
 """
 
 TRAIN = """
@@ -79,7 +78,7 @@ The bank {raised|cut|kept} {rates|its forecast} on <day> .
 Trading was {thin|quiet} before the holiday .
 """
 
-TEST = """
+VALIDATION = """
 A goal by <last> gave <club> {victory|a point} over <club> .
 <club> goalkeeper <per> saved a penalty as the side held <club> .
 There were <n> yellow cards when <club> visited <club> .
@@ -129,8 +128,104 @@ Doctors advise rest and plenty of water .
 <city> newsroom , <n> <n> <n>
 """
 
-WORDS = {
-    "day": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
-    "month": "January February March April May June July August September October November December",
-    "ord": "first second third fourth fifth tenth",
+TEST = """
+<club> and <club> shared the points after <last> {missed|hit the bar} late on .
+<last> headed <club> {in front|level} after <n> minutes .
+<club> captain <per> was sent off {against <club>|in <city>} .
+Two goals from <per> kept <club> top of the table .
+<country> will host the <cup> {next year|in <month>} .
+<nat> teenager <per> is through to the quarter-finals of the <cup> .
+Thousands travelled from <city> to see <club> lose to <club> .
+<club> {paid|want} <n> million pounds for midfielder <per> .
+Play at the <cup> was held up by rain until <day> .
+<per> ran the fastest <nat> mile of the year in <city> .
+Scorers : <last> ( <club> ) , <last> ( <club> )
+Customers of <firm> {are owed|may claim} <n> million dollars .
+The {collapse|sale} of <firm> cost <city> <n> jobs .
+<brand> has {hired|lured} <per> from <firm> .
+A {tribunal|jury} in <city> ordered <brand> to pay <firm> <n> million dollars .
+Demand in <country> helped <firm> , its founder <per> {wrote|explained} .
+Both <brand> and <firm> {dropped out of|entered} the bidding .
+The <nat> central bank {lent|sold} <n> million dollars {to <firm>|on <day>} .
+Steel from <country> now costs more in <region> .
+<firm> , founded in <city> in <year> , makes {engines|radios|bicycles} .
+Staff at <brand> walked out {on <day>|in <city>} .
+<last> {beat|defeated} the <party> candidate in <region> by <n> votes .
+Voters in <country> turned against the <party> {in <month>|over prices} .
+<per> came back to <city> as {ambassador|envoy} of <country> .
+The <deal> was broken by <country> , diplomats from <region> {say|claim} .
+Neither <country> nor <body> sent anyone to <city> .
+A <nat> patrol fired on fishermen off <region> .
+<body> has chosen <per> as its next {head|secretary} .
+Ministers of <country> , <country> and <country> {dined|conferred} in <city> .
+" <last> must go , " wrote <paper> .
+The <nat> premier , <per> , {fell ill|is due home} {on <day>|in <city>} .
+Under pressure from <body> , <country> freed <n> <nat> prisoners .
+Guards at the palace in <city> let <last> pass .
+Refugees from <region> {slept|waited} in churches in <city> .
+Divers searched the lake near <city> for <per> .
+A bomb {went off|lay} outside the offices of <paper> in <city> .
+Snow cut off <n> villages in <region> .
+<last> , a {driver|cook} from <city> , denied stealing the car .
+The bridge between <city> and <city> is {unsafe|closed to lorries} .
+<per> left <school> without a degree in <year> .
+Students from <school> {dug up|found} coins from the <war> .
+The <prize> went to <per> {for a poem about <city>|of <country>} .
+Letters that <per> sent home during the <war> were {sold|burnt} in <city> .
+<school> and <school> will share the <prize> .
+<paper> has a new editor , <per> .
+A <nat> choir sang in <city> on <day> .
+Nobody was at home when the kitchen caught fire .
+Apples and bread {hardly cost more|were cheaper} in <month> .
+The {standard|general|diamond|eagle} was lost at sea .
+It will be dry and {warm|cold} until <day> .
+<n> of the men are still missing .
+Every vote will be counted again .
+<city> bureau , <day>
+"""
+
+# What fills each slot: the type of the entity ("O" for words that are none) and the forms that are drawn with equal
+# probability. {city} stands for a name of that kind, {first[0]} for a first name's initial.
+SLOTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "day": ("O", ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")),
+    "month": (
+        "O",
+        tuple("January February March April May June July August September October November December".split()),
+    ),
+    "ord": ("O", ("first", "second", "third", "fourth", "fifth", "tenth")),
+    "n": ("O", ("2", "3", "4", "6", "7", "12", "15", "21", "30", "47", "80")),
+    "goals": ("O", ("0", "0", "1", "1", "2", "3", "4")),
+    "year": ("O", tuple(map(str, range(1890, 2000)))),
+    "city": ("LOC", ("{city}",)),
+    "country": ("LOC", ("{country}",)),
+    "region": ("LOC", ("{region}",)),
+    "per": ("PER", ("{first} {last}", "{first} {last}", "{known}", "{first[0]}. {last}")),
+    "last": ("PER", ("{last}",)),
+    "nat": ("MISC", ("{nat}",)),
+    "war": ("MISC", ("{war}",)),
+    "cup": ("MISC", ("{city} Open", "{nat} Open", "{last} Cup", "Tour of {region}", "{city} Marathon")),
+    "prize": ("MISC", ("{last} Prize", "{nat} Book Award", "{last} Medal", "Order of {region}")),
+    "deal": ("MISC", ("{city} Treaty", "{city} Accord", "{last} Act", "Treaty of {city}")),
+    "club": ("ORG", ("{city}", "{city}", "{city} United", "{city} City", "Real {city}", "{city} Rovers")),
+    "firm": (
+        "ORG",
+        (
+            "{last} & {last}",
+            "{last}",
+            "{last} Group",
+            "{city} Steel",
+            "{brand} Holdings",
+            "Bank of {city}",
+            "{last} Brothers",
+            "{nat} Airways",
+        ),
+    ),
+    "brand": ("ORG", ("{brand}",)),
+    "school": ("ORG", ("University of {city}", "{city} University", "{last} College", "{city} Institute")),
+    "paper": ("ORG", ("{city} Times", "{city} Post", "{nat} Herald", "{city} Radio", "Reuters")),
+    "party": ("ORG", ("{nat} Labour Party", "{country} First", "{region} Front", "Green Party", "Liberals")),
+    "body": (
+        "ORG",
+        ("United Nations", "Red Cross", "{nat} Red Crescent", "Council of {region}", "NATO", "UNICEF"),
+    ),
 }

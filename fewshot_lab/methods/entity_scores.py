@@ -7,6 +7,8 @@ accuracy counts words, most of which are O, and is therefore higher.
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..data.conll import Span, spans
 from ..training.metrics import Estimate, bootstrap_interval
 
@@ -74,7 +76,7 @@ def f1_averages(table: Table) -> tuple[float, float, float]:
     return micro, macro, inside
 
 
-def rounding_intervals(table: Table, average=f1_averages, digits: int = 3) -> list[Estimate]:
+def rounding_ranges(table: Table, average=f1_averages, digits: int = 3) -> list[Estimate]:
     """`f1_averages` of a printed table, each with the lowest and highest value that rounding to `digits` allows."""
     half, tokens = 0.5 * 10**-digits, sum(support for *_, support in table.values())
 
@@ -82,17 +84,40 @@ def rounding_intervals(table: Table, average=f1_averages, digits: int = 3) -> li
         return average({n: (*(min(1.0, value + by) for value in row[:3]), row[3]) for n, row in table.items()})
 
     # All three averages grow with every precision, recall and F1, so shifting all entries together gives both ends.
-    return [Estimate(*three, tokens) for three in zip(average(table), shifted(-half), shifted(half), strict=True)]
+    ends = zip(average(table), shifted(-half), shifted(half), strict=True)
+    return [Estimate(*three, tokens, kind="rounding range") for three in ends]
 
 
-def score_intervals(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> dict[str, Estimate]:
-    """Token accuracy and entity F1 of one tagger, with bootstrap intervals over the sentences."""
-    counts = []
-    for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
-        true_entities, predicted_entities = set(spans(gold_tags)), set(spans(predicted_tags))
-        correct = len(true_entities & predicted_entities)
-        correct_tags = sum(a == b for a, b in zip(gold_tags, predicted_tags, strict=True))
-        counts.append((correct, len(true_entities) + len(predicted_entities), correct_tags, len(gold_tags)))
+def scores_by_group(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], groups: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """What each group of test sentences adds to entity F1 and to token accuracy, to be merged into the row of a training.
+
+    Sentences of one template resemble each other, so an interval must draw templates anew, not sentences. Both scores are
+    ratios of sums, of which each group has a linear share (the infinitesimal jackknife, Jaeckel 1972): with G groups, R = n / d
+    and a group's own sums n_g, d_g it is R + G (n_g - R d_g) / d. The mean of the shares is R.
+
+    Args:
+        gold: the true tags of each sentence.
+        predicted: the predicted ones.
+        groups: the number of each sentence's group, from 0.
+
+    Returns:
+        {"entity_f1_by_picture": (G,), "token_accuracy_by_picture": (G,), "test_sizes": (G,) ones}, as `training.Arms` takes it.
+    """
+    correct, total, correct_tags, n_tags = _sums_by_group(gold, predicted, groups).T
+    return {
+        "entity_f1_by_picture": _shares(2 * correct, total),
+        "token_accuracy_by_picture": _shares(correct_tags, n_tags),
+        "test_sizes": np.ones(len(total)),
+    }
+
+
+def score_intervals(
+    gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], groups: Sequence[int] | None = None
+) -> dict[str, Estimate]:
+    """Token accuracy and entity F1 of one tagger, with bootstrap intervals over groups of sentences (None: over sentences)."""
+    rows = _sums_by_group(gold, predicted, range(len(gold)) if groups is None else groups)
 
     # F1 is a ratio of sums over sentences, not a mean: a resampled set of sentences needs its sums anew.
     def f1(rows) -> float:
@@ -100,6 +125,24 @@ def score_intervals(gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[
         return 2 * correct / total if total else 0.0
 
     return {
-        "token accuracy": bootstrap_interval(lambda rows: rows[:, 2].sum() / rows[:, 3].sum(), counts),
-        "entity F1": bootstrap_interval(f1, counts),
+        "token accuracy": bootstrap_interval(lambda rows: rows[:, 2].sum() / rows[:, 3].sum(), rows),
+        "entity F1": bootstrap_interval(f1, rows),
     }
+
+
+def _sums_by_group(gold, predicted, groups) -> np.ndarray:
+    """(groups, 4): correct entities, true plus predicted ones, correct tags, tags."""
+    sums = np.zeros((max(groups) + 1, 4))
+    for gold_tags, predicted_tags, group in zip(gold, predicted, groups, strict=True):
+        true_entities, predicted_entities = set(spans(gold_tags)), set(spans(predicted_tags))
+        correct_tags = sum(a == b for a, b in zip(gold_tags, predicted_tags, strict=True))
+        total = len(true_entities) + len(predicted_entities)
+        sums[group] += len(true_entities & predicted_entities), total, correct_tags, len(gold_tags)
+    return sums
+
+
+def _shares(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """The linear share of each group in the ratio of the sums; zeros for 0 / 0."""
+    whole = denominators.sum()
+    ratio = numerators.sum() / whole if whole else 0.0
+    return ratio + len(denominators) * (numerators - ratio * denominators) / max(whole, 1)

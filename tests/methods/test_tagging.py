@@ -1,5 +1,6 @@
 """Tagging: files and schemes by round trips, measures against seqeval, alignment, replacements, the tagger by effect."""
 
+import itertools
 import json
 import random
 
@@ -13,11 +14,11 @@ from seqeval.metrics import f1_score
 import fewshot_lab as lab
 from fewshot_lab.augment.mentions import mention_replacement, pools, token_replacement
 from fewshot_lab.checking import checks as checking
-from fewshot_lab.data import clue, conll, sentences, templates
+from fewshot_lab.data import clue, conll, readings, sentences
 from fewshot_lab.data.conll import Sentence, bio, from_bio, parse, spans, to_text
 from fewshot_lab.exercises import get_exercise
 from fewshot_lab.exercises.inspectors import SMALL_BERT as SMALL
-from fewshot_lab.methods import entity_scores, tagging
+from fewshot_lab.methods import entity_scores, name_lookup, tagging
 from fewshot_lab.methods.characters import character_accuracy
 
 TYPES = ("LOC", "creative-work", "PER")
@@ -96,7 +97,10 @@ def test_a_folder_gives_a_task_and_says_what_it_lacks(tmp_path):
         conll.load_corpus(tmp_path)
     (tmp_path / "eng.testa").write_text("Rome NNP I-NP I-LOC\n")
     task = conll.load_corpus(tmp_path)
-    assert task.tags == ("O", "B-LOC", "I-LOC") and task.test[0].words == ("Rome",)
+    assert task.tags == ("O", "B-LOC", "I-LOC") and task.test[0].words == ("Rome",) and not task.validation
+    (tmp_path / "eng.testb").write_text("Paris NNP I-NP I-LOC\n")
+    task = conll.load_corpus(tmp_path)
+    assert task.test[0].words == ("Paris",) and task.validation[0].words == ("Rome",)
 
 
 @pytest.mark.skipif(not WNUT17, reason="FEWSHOT_LAB_WNUT17 names no folder with the files of WNUT-17")
@@ -113,12 +117,56 @@ def test_wnut_17_is_read_whole():
 @pytest.mark.assets
 def test_made_sentences_are_the_same_again_and_test_names_and_templates_are_new():
     task = sentences.task()
-    assert (len(task.train), len(task.test)) == (1000, 300) and task.types == ("LOC", "MISC", "ORG", "PER")
-    assert sentences._made("test", templates.TEST, 300) == task.test
-    names = [{s.words[a:b] for s in part for _, a, b in spans(s.tags)} for part in (task.train, task.test)]
-    assert len(names[0] & names[1]) < 0.05 * len(names[1])
-    assert not set(templates.TRAIN.split("\n")) & set(templates.TEST.split("\n")) - {""}
-    assert sum(map(sentences.forms, templates.TRAIN.strip().split("\n"))) > 500
+    parts = {part: getattr(task, part) for part in sentences.SIZES}
+    assert [len(made) for made in parts.values()] == [1000, 300, 300] and task.types == ("LOC", "MISC", "ORG", "PER")
+    assert sentences._made("test", 300) == task.test
+    names = {part: {s.words[a:b] for s in made for _, a, b in spans(s.tags)} for part, made in parts.items()}
+    texts = {part: set(sentences.part_templates(part)) for part in parts}
+    for one, other in itertools.combinations(parts, 2):
+        assert len(names[one] & names[other]) < 0.05 * len(names[other]) and not texts[one] & texts[other]
+    assert sum(len(sentences.choices(text)) for text in texts["train"]) > 500
+
+
+@pytest.mark.assets
+def test_settings_are_chosen_on_sentences_of_other_templates_than_the_tests():
+    task = sentences.task()
+    held_out = task.on_validation()
+    assert held_out.test == task.validation and held_out.train == task.train
+    assert len(set(task.test_groups)) == len(sentences.part_templates("test"))
+    assert [task.test_groups[i] == task.test_groups[0] for i in range(9)] == [
+        s.group == task.test[0].group for s in task.test[:9]
+    ]
+    with pytest.raises(lab.CourseError, match="no validation part"):
+        held_out.on_validation()
+
+
+def test_sentences_without_a_group_are_a_group_each():
+    task = conll.TaggingTask(
+        "t", (), tuple(Sentence((word,), ("O",), group) for word, group in zip("abcd", [4, None, 4, None], strict=True))
+    )
+    assert task.test_groups == [0, 1, 0, 2]
+
+
+@pytest.mark.assets
+def test_a_reader_who_knows_the_grammar_reads_every_sentence_as_it_was_made_and_one_who_knows_the_names_errs():
+    test = sentences.task().test
+    assert all(readings.readings(s.words, "test") == {s.tags} for s in test)
+    assert readings.readings(("Nobody", "made", "this", "."), "test") == set()
+    types = readings.types_of_names("test")
+    assert types[("Reuters",)] == "ORG" and types[("Spanish", "Civil", "War")] == "MISC" and types[("Salzburg",)] == "LOC"
+    by_names = [name_lookup.tag_known_names(types, s.words) for s in test]
+    assert 0.5 < entity_scores.entity_f1([s.tags for s in test], by_names) < 1
+
+
+def test_a_sentence_that_could_be_made_in_two_ways_has_two_readings(monkeypatch):
+    monkeypatch.setattr(readings, "part_templates", lambda part: ["{<city>|<club>} won", "<city> lost"])
+    monkeypatch.setattr(readings, "part_names", lambda part: {"city": ["New York"], "last": ["Bo"]})
+    for cached in (readings._expansions, readings._fills):
+        cached.cache_clear()
+    assert readings.readings(("New", "York", "won"), "x") == {("B-LOC", "I-LOC", "O"), ("B-ORG", "I-ORG", "O")}
+    assert readings.readings(("New", "York", "lost"), "x") == {("B-LOC", "I-LOC", "O")}
+    for cached in (readings._expansions, readings._fills):
+        cached.cache_clear()
 
 
 def test_a_template_is_filled_as_its_grammar_says():
@@ -127,7 +175,8 @@ def test_a_template_is_filled_as_its_grammar_says():
     texts = {" ".join(s.words): s.tags for s in made}
     assert set(texts) == {f"{who} won {end}" for who in ("New York", "A b", "A c") for end in (".", "on Bo .")}
     assert texts["New York won on Bo ."] == ("B-LOC", "I-LOC", "O", "O", "B-PER", "O")
-    assert sentences.forms("{<city>|A {b|c}} won [on <last>] .") == 6
+    forms = sentences.choices("{<city>|A {b|c}} won [on <last>] .")
+    assert len(forms) == 6 and dict(forms)["<city> won  ."] == 1 / 4 and sum(p for _, p in forms) == 1
 
 
 @pytest.mark.assets
@@ -182,8 +231,36 @@ def test_micro_over_all_tags_is_accuracy_and_rounding_opens_an_interval():
     micro, macro, inside = entity_scores.f1_averages(table)
     assert micro == pytest.approx(0.7) and macro == pytest.approx(sum(row[2] for row in table.values()) / 3)
     assert inside == pytest.approx(2 * 3 / (5 + 5))
-    for estimate in entity_scores.rounding_intervals(table):
+    for estimate in entity_scores.rounding_ranges(table):
         assert estimate.mean - 0.002 < estimate.low < estimate.mean < estimate.high < estimate.mean + 0.002
+        assert str(estimate).endswith("], rounding range"), "no 95 % interval, and not of n repetitions"
+
+
+@given(st.lists(st.tuples(any_tags, st.integers(0, 10**6), st.integers(0, 2)), min_size=3, max_size=9))
+@settings(deadline=None)
+def test_what_groups_add_to_a_score_has_the_score_as_its_mean(rows):
+    gold = [tags for tags, *_ in rows]
+    predicted = [[tag if (seed >> place) & 1 else "O" for place, tag in enumerate(tags)] for tags, seed, _ in rows]
+    shares = entity_scores.scores_by_group(gold, predicted, [group for *_, group in rows])
+    assert shares["entity_f1_by_picture"].mean() == pytest.approx(entity_scores.entity_f1(gold, predicted))
+    assert shares["token_accuracy_by_picture"].mean() == pytest.approx(entity_scores.token_accuracy(gold, predicted))
+
+
+@pytest.mark.assets
+def test_an_interval_over_groups_is_as_wide_as_the_bootstraps():
+    task = sentences.task()
+    gold, found = (
+        [s.tags for s in task.test],
+        [name_lookup.tag_known_names(readings.types_of_names("test"), s.words) for s in task.test],
+    )
+    shares = entity_scores.scores_by_group(gold, found, task.test_groups)
+    bootstrap = entity_scores.score_intervals(gold, found, task.test_groups)["entity F1"]
+    linear = lab.mean_interval(shares["entity_f1_by_picture"])
+    assert linear.mean == pytest.approx(bootstrap.mean) and linear.high - linear.low == pytest.approx(
+        bootstrap.high - bootstrap.low, rel=0.15
+    )
+    alone = entity_scores.score_intervals(gold, found)["entity F1"]
+    assert bootstrap.high - bootstrap.low > alone.high - alone.low, "sentences of one template err together"
 
 
 # alignment, loss, replacements
@@ -267,7 +344,7 @@ def test_fine_tuning_finds_names_that_it_never_saw_and_equal_seeds_give_equal_ta
     first, again = (tagging.fit_tagger(seed=0, **options) for _ in range(2))
     assert first["predicted"] == again["predicted"]
     task = sentences.task()
-    looked_up = [tagging.lookup(task.train, s.words) for s in task.test[:40]]
+    looked_up = [name_lookup.lookup(task.train, s.words) for s in task.test[:40]]
     assert first["entity_f1"] > 0.2 + entity_scores.entity_f1([s.tags for s in task.test[:40]], looked_up)
     assert first["token_accuracy"] > first["entity_f1"]
 
@@ -351,7 +428,7 @@ def explorer():
     task = sentences.task()
     some = task.test[:60]
     wrong = [tuple("O" if i == 0 else tag.replace("ORG", "PER") for i, tag in enumerate(s.tags)) for s in some]
-    found = [tagging.lookup(task.train, s.words) for s in some]
+    found = [name_lookup.lookup(task.train, s.words) for s in some]
     return lab.widgets.EntityExplorer(some, {"looks up": found, "clumsy": wrong})
 
 

@@ -5,7 +5,7 @@ import torch
 import fewshot_lab as lab
 from fewshot_lab.data import episodes, glosses, sentences
 from fewshot_lab.evidence import budget
-from fewshot_lab.methods import tagging
+from fewshot_lab.methods import name_lookup
 from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.methods.supervised import fit_classifier
 from fewshot_lab.models import language
@@ -63,7 +63,7 @@ def prompt():
 def entity():
     task = sentences.task()
     some = task.test[:60]
-    found = [tagging.lookup(task.train, sentence.words) for sentence in some]
+    found = [name_lookup.lookup(task.train, sentence.words) for sentence in some]
     clumsy = [tuple("O" if i == 0 else tag.replace("ORG", "PER") for i, tag in enumerate(s.tags)) for s in some]
     return lab.widgets.EntityExplorer(some, {"clumsy": clumsy, "looks up": found})
 
