@@ -24,7 +24,7 @@
 # **Time:** 90 minutes. **Claim under test:** C14 (a fine-tuned BERT tags named entities at the quoted F1).
 
 # %% tags=["parameters"]
-PROFILE = "quick"  # "quick": under 90 seconds on two cores; "full": more layers, seeds, steps
+PROFILE = "quick"  # "quick": under 100 seconds on two cores; "full": more sentences and seeds
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
 CORPUS = ""  # "" for made sentences, or a folder with the files of CoNLL-2003 or WNUT-17
@@ -37,21 +37,22 @@ import torch.nn.functional as F
 import fewshot_lab as lab
 from fewshot_lab.augment.mentions import OPERATIONS
 from fewshot_lab.data import clue, conll
-from fewshot_lab.methods import entity_scores, tagging
+from fewshot_lab.methods import entity_scores, name_lookup, tagging
 
 lab.setup("10", profile=PROFILE, seed=SEED, device=DEVICE)
 task = tagging.load_task(CORPUS)
 gold = [sentence.tags for sentence in task.test]
-SEEDS = list(range(SEED, SEED + lab.quick_or_full(4, 5)))
-FEW_SEEDS = SEEDS[: lab.quick_or_full(3, 5)]
-MODEL = lab.quick_or_full(
-    {"layers": 4, "frozen_layers": 1, "learning_rate": 8e-4}, {"layers": 6, "learning_rate": 3e-4}
-)
+SEEDS = lab.seeds(4, 10)
+DRAWS = lab.seeds(6, 20)
+MODEL = lab.chosen("tagger-layers") | {"learning_rate": lab.chosen("tagger-rate")}
 COUNT = lab.quick_or_full(400, len(task.train))
-STEPS = lab.quick_or_full(50, max(120, 3 * len(task.train) // 16))
+EPOCHS = lab.chosen("tagger-epochs")
+STEPS = lab.quick_or_full(EPOCHS * 400 // 16, EPOCHS * len(task.train) // 16)
+GROUPS = "sentences" if CORPUS else "templates"  # what a new test would draw anew
+EXPLORING = "another corpus" if CORPUS else ""  # the rules speak of the made sentences
 print(
-    f"{task.name}: {len(task.train)} training sentences, {len(task.test)} for the test; types: "
-    f"{', '.join(task.types)}."
+    f"{task.name}: {len(task.train)} training sentences, {len(task.validation)} for validation, "
+    f"{len(task.test)} for the test; types: {', '.join(task.types)}."
 )
 
 # %% [markdown]
@@ -60,7 +61,7 @@ print(
 # %%
 lab.predict(
     "share",
-    "A tagger gives nine of ten words the right tag. Which share of the names does it find whole "
+    "A tagger gives nine of ten words the right tag. What share of the names does it find whole "
     "and of the right type?",
     ["about nine of ten", "about seven of ten", "five of ten or fewer", "this cannot be known"],
 )
@@ -69,9 +70,10 @@ lab.predict(
 # ## The corpus
 #
 # The classic corpus, CoNLL-2003, is Reuters news and may not be passed on. So this chapter **makes** its sentences: a grammar, names
-# drawn from the lists of Faker, places, wars and people long dead from WordNet. Nobody wrote them and nothing in them happened. Test
-# templates never occur in training, nor do test names but for a few such as Reuters. A town is a place here and a football club there; a surname is a town or a
-# firm. Set `CORPUS` to a folder with the files of CoNLL-2003 or WNUT-17 and everything below runs on those.
+# drawn from the lists of Faker, places, wars and people long dead from WordNet. Nobody wrote them and nothing in them happened.
+# Training, validation and test share no template, and no name but for a few such as Reuters. A town is a place here and a football
+# club there; a surname is a person or a firm. All settings below were chosen on the validation sentences (`docs/choices.md` in the
+# course's repository). Set `CORPUS` to a folder with the files of CoNLL-2003 or WNUT-17 and everything below runs on those.
 
 # %%
 for sentence in (*task.train[:4], *task.test[:3]):
@@ -145,7 +147,7 @@ def entity_spans(tags):
 
 # %%
 nothing = [("O",) * len(tags) for tags in gold]
-looked_up = [tagging.lookup(task.train, sentence.words) for sentence in task.test]
+looked_up = [name_lookup.lookup(task.train, sentence.words) for sentence in task.test]
 lab.widgets.EntityExplorer(task.test, {"finds nothing": nothing, "looks up": looked_up})
 
 # %% [markdown]
@@ -189,6 +191,7 @@ def entity_score(gold, predicted):
 from seqeval.metrics import f1_score
 
 score = lab.yours_or_ours(entity_score)
+QUOTED = 0.973  # the article's “F1”
 theirs = f1_score([list(tags) for tags in gold], [list(tags) for tags in looked_up])
 apart = abs(score(gold, looked_up) - theirs)
 print(f"Looking up: entity F1 {score(gold, looked_up):.3f}; seqeval differs by {apart:.0e}.")
@@ -200,8 +203,16 @@ for name, predicted in {"finds nothing": nothing, "looks up": looked_up}.items()
     print(
         f"{name}: token accuracy {right:.3f}, padding counted {padded:.3f}, entity F1 {whole:.3f}."
     )
+print(f"The article: {QUOTED}.")
 
 # %% [markdown]
+# ## Read it
+#
+# Put the line of the tagger that finds *nothing* beside the article's number: with padding counted, a tagger that never finds a
+# name comes as far as the article's BERT. Was padding counted there? Its table, which comes next, counts none, and how much padding adds
+# depends on the length to which sentences are filled. So this is a suspicion that cannot be proved; but a number that such a tagger
+# reaches says nothing about names, whoever reports it.
+#
 # ## Derive: what the article's 0.973 is
 #
 # The article prints a table for CoNLL-2003's test: precision, recall, F1 and support, the number of true tokens, of every *tag*. Under
@@ -250,12 +261,21 @@ TABLE = {
     "I-PER": (0.983, 0.980, 0.982, 1156),
     "O": (0.993, 0.995, 0.994, 38323),
 }
-QUOTED = 0.973
-micro, macro, inside = entity_scores.rounding_intervals(TABLE, lab.yours_or_ours(three_averages))
+micro, macro, inside = entity_scores.rounding_ranges(TABLE, lab.yours_or_ours(three_averages))
 print(f"Micro {micro.mean:.4f}, macro {macro.mean:.4f}, entity tokens only {inside.mean:.4f}.")
+named = sum(support for tag, (*_, support) in TABLE.items() if tag != "O")
+for places in (64, 128):  # CoNLL-2003's test has 3,453 sentences
+    print(
+        f"Its test filled up to {places} places, nothing found: {1 - named / (3453 * places):.3f}."
+    )
 
 # %% folded=true
-by_tag = {tag: type(micro)(f1, f1 - 0.0005, f1 + 0.0005, n) for tag, (_, _, f1, n) in TABLE.items()}
+import dataclasses
+
+by_tag = {
+    tag: dataclasses.replace(micro, mean=f1, low=f1 - 0.0005, high=f1 + 0.0005)
+    for tag, (_, _, f1, _) in TABLE.items()
+}
 averages = {
     "micro, all tags": micro,
     "macro, all tags": macro,
@@ -268,8 +288,9 @@ lab.figures.bars(
     x="F1 over tokens",
     line=QUOTED,
     digits=3,
-    caption="The table's tags and three averages, with what rounding leaves open. Dashed: the "
-    f"quoted {QUOTED}. {TABLE['O'][3] / micro.n:.0%} of the tokens are O.",
+    caption="The table's tags and three averages. Rounding leaves each open by less than the "
+    f"point's width. Dashed: the quoted {QUOTED}. {TABLE['O'][3] / micro.n:.0%} of the tokens are "
+    "O.",
 )
 
 # %% [markdown]
@@ -278,17 +299,12 @@ lab.figures.bars(
 # Does any average lie on the dashed line? Which lie above it, which below, and do those count O? A number that fits no average of its
 # own table was measured elsewhere or otherwise; nobody can tell from what is printed. And mind that even the last row counts
 # *tokens*: entity F1, which asks for whole names, does not follow from a table of tokens.
+#
+# The brackets below are no 95 % interval. Nothing was drawn and nothing repeated: they are the **rounding range**, within which
+# the average of the unrounded table certainly lies.
 
 # %%
-lab.verdict(
-    "quoted-is-accuracy",
-    "The quoted number is this table's micro average over all tags, its token accuracy (within "
-    "0.001).",
-    [
-        lab.Evidence("micro average of the table", micro, ">", QUOTED - 0.001),
-        lab.Evidence("micro average of the table", micro, "<", QUOTED + 0.001),
-    ],
-)
+lab.verdict("quoted-is-accuracy", not_above=micro, not_below=micro)
 
 # %% [markdown]
 # ## Derive: words and pieces
@@ -308,8 +324,14 @@ print(f"{'piece':14}{'word':>5}  tag")
 for piece, word in zip(pieces.tokens(), pieces.word_ids()):
     of_word = ("", "") if word is None else (word, example.tags[word])
     print("{:14}{:>5}  {}".format(piece, *of_word))
+for text in ("US troops left Turkey .", "us troops left turkey ."):
+    print(tokenizer.tokenize(text))
 
 # %% [markdown]
+# The last two lines are alike: this model is **uncased** (不区分大小写). It reads everything in lower case, so it cannot tell *US*
+# from *us* nor *Turkey* from *turkey*, and in English a capital letter is the strongest sign of a name. The published results on
+# CoNLL-2003 are those of cased models. Whatever this chapter measures, it measures of a tagger that sees no capitals.
+#
 # ## Write it
 
 
@@ -332,7 +354,7 @@ def aligned_labels(word_ids, labels):
 # %% [markdown]
 # ## Write it: the loss
 #
-# A linear layer turns the vector of each piece into one logit a tag. The loss is the mean cross-entropy over the pieces that have a
+# A linear layer turns the vector of each piece into one logit per tag. The loss is the mean cross-entropy over the pieces that have a
 # label. Take care of a batch that has none.
 
 
@@ -354,26 +376,22 @@ def loss_of_labelled(logits, labels):
 # %% [markdown]
 # ## Measure it: fine-tuning
 #
-# MiniLM is a small BERT, trained to compare sentences. The loop is that of chapter 02; its loss is
-# yours over the labelled pieces (`tagging.fit_tagger`). All layers that are not frozen learn, with AdamW. The learning rate **warms up**
-# (预热) over the first tenth of the steps, since the new layer's first gradients are of no use to the old ones, and then falls. In
-# the quick profile only the lower four layers are used and the lowest one is frozen, which is quicker.
+# MiniLM is a small BERT, trained to compare sentences. All layers that are not frozen learn, with AdamW; which are used and which
+# are frozen was chosen on validation sentences. The learning rate **warms up** (预热) over the first tenth of the steps, since the new
+# layer's first gradients are of no use to the old ones, and then falls. The loss is yours over the labelled pieces
+# (`tagging.fit_tagger`).
 
 # %%
 align, loss = lab.yours_or_ours(aligned_labels), lab.yours_or_ours(loss_of_labelled)
 parts = {"align": align, "loss": loss, "folder": CORPUS, **MODEL}
-
-
-def entity_f1(row):
-    """The entity F1 of a training's answers to the test sentences."""
-    return score(gold[: len(row["predicted"])], row["predicted"])
-
-
+print(", ".join(f"{name} {value}" for name, value in MODEL.items()))
 BERT = lab.arms(
     tagging.fit_tagger,
     {"BERT": {"count": COUNT, "steps": STEPS}},
     seeds=SEEDS,
-    result=entity_f1,
+    result="entity_f1",
+    unit="F1",
+    clusters=GROUPS,
     description="fine-tunings",
     **parts,
 )
@@ -381,9 +399,8 @@ print(f"{COUNT} sentences, {STEPS} steps: {BERT.mean('BERT', of='seconds'):.0f} 
 
 # %%
 lab.record(
-    entity_f1=BERT.values("BERT"),
-    token_accuracy=BERT.values("BERT", of="token_accuracy"),
-    units={"entity_f1": "F1", "token_accuracy": "accuracy"},
+    entity_f1=BERT.interval("BERT"),
+    token_accuracy=BERT.interval("BERT", of="token_accuracy", unit="accuracy"),
     headline="entity_f1",
 )
 
@@ -393,7 +410,8 @@ lab.record(
 # %%
 single = {"finds nothing": nothing, "looks up": looked_up}
 measured = {
-    name: entity_scores.score_intervals(gold, predicted) for name, predicted in single.items()
+    name: entity_scores.score_intervals(gold, predicted, task.test_groups)
+    for name, predicted in single.items()
 }
 measured["BERT"] = {
     "token accuracy": BERT.interval("BERT", of="token_accuracy"),
@@ -408,26 +426,83 @@ lab.figures.bars(
     x="share",
     line=QUOTED,
     digits=3,
-    caption=f"95 % intervals: over {len(SEEDS)} seeds for BERT, over test sentences for the "
-    f"others. Dashed: the quoted {QUOTED}.",
+    caption=f"95 % intervals: the test's {GROUPS} drawn anew, for BERT also the training "
+    f"sentences and weights ({len(SEEDS)} seeds). Dashed: the quoted {QUOTED}.",
 )
 
 # %% [markdown]
 # How far apart are the two measures of one and the same tagger?
 
 # %%
-accuracy, f1 = BERT.values("BERT", of="token_accuracy"), BERT.values("BERT")
-gap = lab.paired_difference(accuracy, f1)
+rows = BERT.rows["BERT"]
+apart = [row["token_accuracy_by_picture"] - row["entity_f1_by_picture"] for row in rows]
+sizes, over = rows[0]["test_sizes"], f"{len(SEEDS)} seeds x {len(apart[0])} {GROUPS}"
+gap = lab.crossed_interval(apart, sizes, "F1", over, BERT.rest("BERT"))
+by_name = [measured["looks up"][what].mean for what in ("token accuracy", "entity F1")]
 lab.recall(
     "share",
-    f"token accuracy {sum(accuracy) / len(SEEDS):.3f}, entity F1 {sum(f1) / len(SEEDS):.3f}, "
-    f"difference {gap}",
+    f"token accuracy {BERT.mean('BERT', of='token_accuracy'):.3f}, entity F1 "
+    f"{BERT.mean('BERT'):.3f}, difference {gap}. Looking names up has {by_name[0]:.3f} and "
+    f"{by_name[1]:.3f}: the share of right words does not say how many names are found",
 )
+
+# %%
+lab.verdict("accuracy-flatters", gap=gap, exploring=EXPLORING)
+
+# %% [markdown]
+# ## See: the whole loop, and a sentence of yours
+#
+# This is all that `fit_tagger` does with your two functions: draw sentences, forward, backward, one step, and again. Half of the
+# sentences and a quarter of the steps are enough for a tagger to play with.
+
+# %%
+import copy
+
+from transformers import get_cosine_schedule_with_warmup
+
+layers = {name: value for name, value in MODEL.items() if name != "learning_rate"}
+tagger = tagging.Tagger(copy.deepcopy(encoder), len(task.tags), **layers).train()
+tokens, labels = tagging.encode(tokenizer, task.draw(COUNT // 2, SEED), task.tags, align)
+weights = [weight for weight in tagger.parameters() if weight.requires_grad]
+optimizer = torch.optim.AdamW(weights, lr=MODEL["learning_rate"], weight_decay=0.01)
+schedule = get_cosine_schedule_with_warmup(optimizer, STEPS // 40, STEPS // 4)
+generator, losses = torch.Generator().manual_seed(SEED), []
+for _ in range(STEPS // 4 + 1):
+    drawn = torch.randint(len(tokens), (16,), generator=generator)
+    length = int((tokens[drawn] != tagging.PAD).sum(dim=1).max())  # the longest sentence's
+    value = loss(tagger(tokens[drawn, :length]), labels[drawn, :length])
+    optimizer.zero_grad()
+    value.backward()
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)  # no step longer than the others by far
+    optimizer.step()
+    schedule.step()
+    losses.append(value.item())
+print(f"The loss fell from {losses[0]:.2f} to {losses[-1]:.3f}.")
+
+# %% [markdown]
+# Now it tags what *you* write. Change the sentences and run the cell again; a full stop is a word of its own, as in training. Which
+# names does it miss? What happens when you write them in lower case?
+
+
+# %%
+def tag(text):
+    """Prints a sentence, its words separated by spaces, with the tags that the tagger gives it."""
+    words = tuple(text.split())
+    sentence = conll.Sentence(words, ("O",) * len(words))
+    [tags] = tagging.predict_tags(tagger.eval(), tokenizer, [sentence], task.tags)
+    print(" ".join(word if tag == "O" else f"{word}/{tag}" for word, tag in zip(words, tags)))
+
+
+tag("Angela Merkel visited Basel United .")
+tag("angela merkel visited basel united .")
+tag("Turkey beat Basel 2 - 0 in Oslo .")
+tag("The turkey was sold in Basel by Merkel & Sons .")
 
 # %% [markdown]
 # ## See: what BERT gets wrong
 #
-# The first seed's tagger beside the other two. Look at the type errors. Could *you* tell a club from a town there?
+# The first seed's tagger beside the other two. Look at the type errors. Could *you* tell a club from a town there, a person from a
+# firm?
 
 # %%
 taggers = {**single, "BERT": BERT.rows["BERT"][0]["predicted"]}
@@ -442,6 +517,32 @@ for name, predicted in taggers.items():
     print(f"{name:14}", ", ".join(f"{count} {kind}" for kind, count in counted.items()))
 
 # %% [markdown]
+# ## Measure it: what could a perfect reader know?
+#
+# A surname is a person or a firm by the toss of a coin. How many errors does that excuse? The sentences were made, so it can be
+# computed for two readers. One knows *all names* and their types, the test's too, but nothing of the sentences around them. The other
+# knows *the grammar*, all templates and all names, and looks for every way in which it could have made the sentence.
+
+# %%
+if CORPUS:
+    print("Nobody has the grammar of a real corpus: leave CORPUS empty to see this.")
+else:
+    from fewshot_lab.data import readings
+
+    types = readings.types_of_names("test")
+    by_names = [name_lookup.tag_known_names(types, sentence.words) for sentence in task.test]
+    knows_names = entity_scores.score_intervals(gold, by_names, task.test_groups)["entity F1"]
+    ways = [len(readings.readings(sentence.words, "test")) for sentence in task.test]
+    print(f"Knows all names: entity F1 {knows_names.short()}.")
+    print(
+        f"Knows the grammar: {ways.count(1)} of {len(ways)} sentences can be read in one way only."
+    )
+
+# %% [markdown]
+# The coin excuses nothing: for a reader who knows the grammar the words around a name always say what it is, so the ceiling is 1.
+# The one who knows all names and no sentence errs only where a name has two types. What a trained tagger lacks is knowledge, of names and
+# of the sentences around them.
+#
 # ## Derive: augmenting tagged sentences
 #
 # Turn an image and its label stays. Change a sentence and its tags must change with it. Two ways that keep them in step (Dai & Adel
@@ -484,62 +585,50 @@ for method in ("tokens", "mentions"):
 # %% [markdown]
 # ## Measure it: few sentences, with and without augmentation
 #
-# Three copies of each sentence with $p = 0.3$; the number of steps is the same with and without. The draws are nested, so all
-# differences are paired.
+# Three copies of each sentence; how often a word or a mention is replaced, and the number of steps, were chosen on validation
+# sentences. The steps are the same with and without copies. The draws are nested, so all differences are paired.
 
 # %%
-SIZES = {
-    10: lab.quick_or_full(16, 60),
-    50: lab.quick_or_full(20, 120),
-    200: lab.quick_or_full(28, 200),
-}
-TESTED = lab.quick_or_full(120, len(task.test))
+SIZES = lab.quick_or_full([10, 50], [10, 50, 200])
+TESTED = lab.quick_or_full(159, len(task.test))  # made sentences: three of each template
 METHODS = list(OPERATIONS)  # none, tokens, mentions
+REPLACED = {method: lab.chosen(f"replaced-{method}") for method in METHODS[1:]}
+FEW_STEPS = {count: lab.chosen(f"tagger-steps-{count}") for count in (10, 50)}
+FEW_STEPS[200] = 2 * FEW_STEPS[50]
 
 
 def settings_of(method):
     """The settings of an arm: steps and batch grow with the number of sentences."""
     return lambda count, seed: {
         "augmentation": method,
-        "steps": SIZES[count],
+        "share": REPLACED.get(method, 0.0),
+        "steps": lab.quick_or_full(FEW_STEPS[count]),
         "batch_size": 8 if count == 10 else 16,
     }
 
 
+print(f"Replaced with probability: {REPLACED}; steps: {FEW_STEPS[10]} and {FEW_STEPS[50]}.")
+
 # %% [markdown]
-# Three sizes, three methods, and the same draws in each:
+# Few sentences, three methods, and the same draws in each:
 
 # %%
 few_taggers = lab.arms(
     tagging.fit_tagger,
     {method: settings_of(method) for method in METHODS},
-    seeds=FEW_SEEDS,
+    seeds=DRAWS,
     axis="count",
-    at=list(SIZES),
-    result=entity_f1,
+    at=SIZES,
+    result="entity_f1",
+    unit="F1",
+    clusters=GROUPS,
     description="small fine-tunings",
     replace=replace,
     test_count=TESTED,
     **parts,
 )
-
-# %% folded=true
-lab.figures.curves(
-    {method: few_taggers.curve(method) for method in METHODS},
-    title="At 50 sentences: "
-    + ", ".join(f"{method} {few_taggers.mean(method, 50):.2f}" for method in METHODS),
-    x="training sentences",
-    y="entity F1",
-    log_x=True,
-    ticks=list(SIZES),
-    caption=f"Mean and 95 % interval over {len(FEW_SEEDS)} draws, {TESTED} test sentences. "
-    "“tokens”: label-wise replacement.",
-)
-
-# %%
 lab.record(
-    **{f"{method}_n{n}": few_taggers.values(method, n) for n in SIZES for method in METHODS},
-    unit="F1",
+    **{f"{m}_n{n}": few_taggers.interval(m, n) for n in SIZES for m in METHODS},
 )
 
 # %% [markdown]
@@ -559,23 +648,17 @@ lab.figures.bars(
     x="difference in entity F1",
     line=0.0,
     digits=3,
-    caption=f"Paired differences and 95 % intervals over {len(FEW_SEEDS)} draws of the training "
-    "sentences.",
+    caption=f"Paired differences and 95 % intervals: {len(DRAWS)} draws of training sentences and "
+    f"the test's {GROUPS} drawn anew. “tokens”: label-wise replacement.",
 )
 
 # %%
-lab.verdict(
-    "mention-replacement",
-    "Mention replacement lifts a tagger that has few sentences.",
-    [lab.Evidence(f"mentions - none, {n} sentences", gained["mentions", n], ">") for n in SIZES],
-)
+gain_10, gain_50 = (gained["mentions", n] for n in (10, 50))
+lab.verdict("mention-replacement", n10=gain_10, n50=gain_50, exploring=EXPLORING)
 
 # %%
-lab.verdict(
-    "token-replacement",
-    "Label-wise token replacement lifts a tagger that has few sentences.",
-    [lab.Evidence(f"tokens - none, {n} sentences", gained["tokens", n], ">") for n in SIZES],
-)
+gain_10, gain_50 = (gained["tokens", n] for n in (10, 50))
+lab.verdict("token-replacement", n10=gain_10, n50=gain_50, exploring=EXPLORING)
 
 # %% [markdown]
 # Neither brings new names or new sentences: both shuffle what is there. What would bring some, and what would it cost?
@@ -610,14 +693,17 @@ print(f"{unknown} of {len(small.words)} characters are unknown to this English m
 
 # %% [markdown]
 # To do more with Chinese than this, use a Chinese BERT. With your own file (`CLUE` at the top) the next cell runs on it. A file of texts (`label`, `label_desc`, `sentence`) is classified from 1, 4
-# and 16 texts a label by counts of characters and their pairs, no model at all. In a file of entities names are looked up.
+# and 16 texts per label by counts of characters and their pairs, no model at all. In a file of entities names are looked up.
 
 # %%
 from fewshot_lab.methods.characters import character_accuracy
 
 if not CLUE:
     print(
-        "CLUE is empty: give the path of a JSON-lines file of CLUE or FewCLUE, then run this again."
+        "Nothing to do yet: CLUE is empty. Download FewCLUE (github.com/CLUEbenchmark/FewCLUE) or "
+        "CLUENER (github.com/CLUEbenchmark/CLUENER2020), write the path of one of its .json files "
+        "into CLUE in the second cell, such as FewCLUE/datasets/tnews/train_0.json, and run this "
+        "and that cell again."
     )
 elif '"sentence"' in Path(CLUE).read_text(encoding="utf-8-sig").split("\n")[0]:
     texts, labels = clue.read_texts(CLUE)
@@ -626,11 +712,11 @@ elif '"sentence"' in Path(CLUE).read_text(encoding="utf-8-sig").split("\n")[0]:
         draws = range(SEED, SEED + 5)
         rows = [character_accuracy(texts, labels, shots=shots, seed=seed) for seed in draws]
         reached = lab.mean_interval([row["test_accuracy"] for row in rows])
-        print(f"{shots:2} a label: {reached}; chance {rows[0]['chance']:.3f}.")
+        print(f"{shots:2} per label: {reached}; chance {rows[0]['chance']:.3f}.")
 else:
     sentences = clue.read_entities(CLUE)
     known, new = sentences[: len(sentences) // 2], sentences[len(sentences) // 2 :]
-    predicted = [tagging.lookup(known, sentence.words) for sentence in new]
+    predicted = [name_lookup.lookup(known, sentence.words) for sentence in new]
     scored = entity_scores.score_intervals([sentence.tags for sentence in new], predicted)
     print(f"{len(sentences)} sentences; looked up: {scored['entity F1']}.")
 
@@ -774,32 +860,63 @@ def listing_score(gold, predicted):
 
 
 # %% [markdown]
-# ## The verdict
+# ### The script, assembled
 #
-# The claim has two sides. Does the printed table show that F1? And does a fine-tuned BERT reach it here? This chapter's model is smaller
-# than the article's and its corpus another one, so the second part alone would not settle the case.
+# Your five parts, or the course's where yours do not pass yet, make one script. It runs on 200 made sentences with a small network
+# of random weights.
 
 # %%
-lab.verdict(
-    "C14",
-    "A fine-tuned BERT tags named entities at the quoted F1.",
-    [
-        lab.Evidence("F1 of the entity tokens in the printed table", inside, ">", QUOTED - 0.0005),
-        lab.Evidence(
-            f"entity F1 measured on {task.name}", lab.mean_interval(f1), ">", QUOTED - 0.0005
-        ),
-    ],
-)
+made = tagging.load_task()
+few, numbers = made.draw(200, SEED), lab.yours_or_ours(listing_tags)()
+items_of = lab.yours_or_ours(listing_items)
+items = items_of(tokenizer, [list(s.words) for s in few], [list(s.tags) for s in few], numbers)
+sizes = {"vocab_size": tokenizer.vocab_size, "hidden_size": 128, "intermediate_size": 256}
+sizes |= {"num_hidden_layers": 2, "num_attention_heads": 4}
+torch.manual_seed(SEED)
+network = lab.yours_or_ours(listing_network)(sizes, numbers, "cpu")
+optimizer = lab.yours_or_ours(listing_optimizer)(network)
+for epoch in range(1, lab.quick_or_full(3) + 1):
+    for batch in torch.utils.data.DataLoader(items, batch_size=16, shuffle=True):
+        value = network(**batch).loss
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    print(f"Epoch {epoch}: the last batch's loss is {value.item():.2f}.")
 
 # %%
-lab.verdict(
-    "accuracy-flatters",
-    "Token accuracy is higher than entity F1 for the same predictions.",
-    [lab.Evidence("token accuracy - entity F1", gap, ">")],
+tag_of = {number: tag for tag, number in numbers.items()}
+new = [list(s.words) for s in made.test], [list(s.tags) for s in made.test]
+batch = torch.utils.data.default_collate(
+    list(map(items_of(tokenizer, *new, numbers).__getitem__, range(len(made.test))))
 )
+with torch.inference_mode():
+    answers = network.eval()(batch["input_ids"]).logits.argmax(dim=-1)
+labelled = batch["labels"] != -100
+true, answered = (
+    [[tag_of[n] for n in row[where].tolist()] for row, where in zip(side, labelled)]
+    for side in (batch["labels"], answers)
+)
+listed = lab.yours_or_ours(listing_score)(true, answered)
+print(f"Token accuracy {entity_scores.token_accuracy(true, answered):.3f}, entity F1 {listed:.3f}.")
 
 # %% [markdown]
-# For comparison, from the literature: BERT-base reached an entity F1 of 0.924 on CoNLL-2003's test (Devlin et al. 2019), the best system of
+# It runs; but does it find names? Compare both numbers with those of the tagger that finds nothing, and with the fine-tuned one. What this
+# network lacks is what MiniLM had learned before anybody showed it a tag.
+#
+# ## The verdict
+#
+# The claim is about the article's own BERT, so it is the article's own table that decides. This chapter's tagger, smaller,
+# uncased and on another corpus, is evidence neither for it nor against it.
+#
+# The strongest argument needs no arithmetic. The best published systems, larger than that BERT, end near an entity F1 of 0.946 on this
+# test (Wang et al. 2021). More is hardly to be had: about 5 % of its sentences have wrong labels (Wang et al. 2019), and its wrong
+# labels are about as many as such systems' errors (Reiss et al. 2020). Whoever reports 0.973 there most likely reports another measure.
+
+# %%
+lab.verdict("C14", entity_tokens=inside)
+
+# %% [markdown]
+# For comparison: BERT-base, cased, reached an entity F1 of 0.924 on CoNLL-2003's test (Devlin et al. 2019), the best system of
 # the WNUT-17 shared task 0.4186 on its test (Derczynski et al. 2017), whose names are new and rare on purpose. On WNUT-17 this chapter
 # is tested on the development file when there is no test file: its names are of other kinds, so the numbers are not the same measure.
 #
@@ -814,6 +931,7 @@ lab.verdict(
 # from a telephone book by mention replacement. What does the tagger learn from that, and what can it not learn?
 #
 # **Going further.** Tjong Kim Sang & De Meulder 2003 (CoNLL), the shared task; Devlin et al. 2019 (NAACL), BERT; Derczynski et al. 2017
-# (W-NUT), new and rare entities; Dai & Adel 2020 (COLING), augmentation for NER; Xu et al. 2020 (COLING), CLUE; Lafferty et al. 2001
+# (W-NUT), new and rare entities; Wang et al. 2021 (ACL), concatenated embeddings; Wang et al. 2019 (EMNLP) and Reiss et al. 2020
+# (CoNLL), wrong labels in CoNLL-2003; Dai & Adel 2020 (COLING), augmentation for NER; Xu et al. 2020 (COLING), CLUE; Lafferty et al. 2001
 # (ICML), conditional random fields, which forbid impossible tag sequences. In production: `transformers`'
 # `AutoModelForTokenClassification` with `DataCollatorForTokenClassification`, `seqeval`, `spaCy`.

@@ -57,7 +57,7 @@ RECORDED = {
         *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
         *("prompt_worth_k1", "fine_tuned_k4"),
     },
-    "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50, 200))},
+    "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50))},
     "11": {
         *("pipeline_nothing_k5", "pipeline_all_k5", "pipeline_interaction_k5", "pipeline_seconds"),
         *("texts_all_k2", "exchange_rate_pipeline"),
