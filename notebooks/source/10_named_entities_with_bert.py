@@ -452,8 +452,8 @@ lab.verdict("accuracy-flatters", gap=gap, exploring=EXPLORING)
 # %% [markdown]
 # ## See: the whole loop, and a sentence of yours
 #
-# This is all that `fit_tagger` does with your two functions: draw sentences, forward, backward, one step, and again. Half of the
-# sentences and a quarter of the steps are enough for a tagger to play with.
+# This is what `fit_tagger` does with your two functions: draw sentences, forward, backward, one step, and again. Long gradients
+# are clipped here, as in most scripts. Half of the sentences and a quarter of the steps are enough for a tagger to play with.
 
 # %%
 import copy
