@@ -43,7 +43,7 @@ class Entry:
     def why(self) -> str:
         """The verdict's numbers, or why there can be none."""
         why = self.claim.reason if self.verdict is None else self.verdict.why
-        earlier = self.verdict is not None and self.verdict.rules != RULES.hash()
+        earlier = self.verdict is not None and self.verdict.rule != RULES.hash(self.claim.id)
         return f"{why} ({say('measured under earlier rules')})" if earlier else why
 
     @property

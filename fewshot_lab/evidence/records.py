@@ -197,6 +197,7 @@ class Verdict:
         sentence: what is claimed; "" in records of earlier versions.
         parts: all that was measured.
         rules: the hash of the rules file under which it was reached; "" before there was one.
+        rule: the hash of what that file said of this claim.
     """
 
     claim: str
@@ -205,6 +206,7 @@ class Verdict:
     sentence: str = ""
     parts: tuple[Part, ...] = ()
     rules: str = ""
+    rule: str = ""
 
     @property
     def p(self) -> float:
@@ -219,9 +221,10 @@ class Verdict:
         return max(decisive) if self.verdict == Outcome.SUPPORTED else min(1.0, min(decisive) * len(self.parts))
 
     def as_json(self) -> dict:
-        """The verdict as plain values: {"claim", "verdict", "why"[, "sentence", "rules", "parts"]}."""
+        """The verdict as plain values: {"claim", "verdict", "why"[, "sentence", "rules", "rule", "parts"]}."""
         content = {"claim": self.claim, "verdict": str(self.verdict), "why": self.why}
-        optional = {"sentence": self.sentence, "rules": self.rules, "parts": [part.as_json() for part in self.parts]}
+        optional = {"sentence": self.sentence, "rules": self.rules, "rule": self.rule}
+        optional |= {"parts": [part.as_json() for part in self.parts]}
         return content | {name: value for name, value in optional.items() if value}
 
     @classmethod
@@ -235,6 +238,7 @@ class Verdict:
             _text(content.get("sentence")),
             tuple(Part.from_json(dict(part)) for part in (parts if isinstance(parts, list) else [])),
             _text(content.get("rules")),
+            _text(content.get("rule")),
         )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,22 @@ class Rules:
     claims: dict[str, Claim]
     content: dict[str, Any]
 
-    def hash(self) -> str:
-        """The first 12 hex digits of the sha256 of the rules' content."""
+    def hash(self, claim: str = "") -> str:
+        """The first 12 hex digits of the sha256 of the rules' content, or of what it says of one claim.
+
+        A claim's hash covers its sentence, budget and parts, their margins, and the limits and seeds that all claims share, so
+        that a new claim makes no verdict on another look old. Raises KeyError when the file does not know the claim.
+        """
+        content = self.content if not claim else self._about(claim)
         # Canonical JSON: neither comments, spaces nor the order of the sections count.
-        text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _about(self, claim: str) -> dict[str, Any]:
+        used = {part.margin for part in self.claims[claim].parts} - {""} | {"share_at_rest", "alpha"}
+        thresholds = {name: asdict(self.thresholds[name]) for name in used}
+        profiles = {name: asdict(profile) for name, profile in self.profiles.items()}
+        return {"claim": asdict(self.claims[claim]), "thresholds": thresholds, "profiles": profiles}
 
     def of_chapter(self, chapter: str) -> list[Claim]:
         """The claims that a chapter tests."""

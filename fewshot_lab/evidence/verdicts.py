@@ -125,7 +125,8 @@ def verdict(
     ]:
         raise ValueError(f"{claim} needs the parts {', '.join(names) or '(none)'}, but {', '.join(wrong)}.")
     name = f"exploring {claim}, {exploring}" if exploring else claim
-    made = partial(Judgement, sentence=rule.sentence, rules=RULES.hash(), exploring=exploring)
+    hashes = {"rules": RULES.hash(), "rule": RULES.hash(claim)}
+    made = partial(Judgement, sentence=rule.sentence, **hashes, exploring=exploring)
     if not rule.testable:
         return made(name, Outcome.NOT_TESTABLE, rule.reason)
     parts = tuple(_judged(part.name, rule, estimates[part.name]) for part in rule.parts)

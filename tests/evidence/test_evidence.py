@@ -277,7 +277,7 @@ def recorded_run(path, **verdicts: dict):
     for claim, content in verdicts.items():
         rule = RULES.claims[claim]
         entry = chapters.setdefault(rule.chapter, {"id": rule.chapter, "verdicts": {}})
-        entry["verdicts"][claim] = {"sentence": rule.sentence, "rules": RULES.hash()} | content
+        entry["verdicts"][claim] = {"sentence": rule.sentence, "rules": RULES.hash(), "rule": RULES.hash(claim)} | content
     path.write_text(json.dumps({"chapters": list(chapters.values())}))
     return path
 
@@ -307,7 +307,7 @@ def test_the_ledger_groups_the_tested_sentences_under_the_articles_words(tmp_pat
 
 def test_a_verdict_on_another_sentence_is_none_on_the_claim_and_one_under_earlier_rules_says_so(tmp_path):
     earlier = decided("C2", "supported", 0.01)
-    run = recorded_run(tmp_path / "results.json", C2=earlier | {"rules": "abc"}, C4a=earlier | {"sentence": "Another one."})
+    run = recorded_run(tmp_path / "results.json", C2=earlier | {"rule": "abc"}, C4a=earlier | {"sentence": "Another one."})
     by_claim = {row.claim.id: row for row in ledger(run).rows}
     assert by_claim["C2"].outcome == "supported" and "measured under earlier rules" in by_claim["C2"].why
     assert by_claim["C4a"].outcome == "not yet tested"

@@ -205,7 +205,8 @@ def test_a_verdicts_record_holds_all_its_parts_and_comes_back():
     measured = replace(mean_interval([0.1, 0.12, 0.09], "accuracy", "3 seeds"), rest=(("none", 1.0),))
     result = judged(measured, WELL_BELOW, WITHIN, ACROSS)
     content = json.loads(json.dumps(result.as_json(), allow_nan=False))
-    assert content["rules"] == RULES.hash() and content["sentence"] == RULES.claims["C6"].sentence
+    assert (content["rules"], content["rule"]) == (RULES.hash(), RULES.hash("C6"))
+    assert content["sentence"] == RULES.claims["C6"].sentence
     assert [part["outcome"] for part in content["parts"]] == ["supported", "refuted", "no relevant effect", "inconclusive"]
     assert content["parts"][0]["estimate"]["values"] == [0.1, 0.12, 0.09]
     assert content["parts"][0]["estimate"]["rest"] == {"none": 1.0} and content["parts"][0]["p"] < 0.05
@@ -237,7 +238,7 @@ def test_the_full_profiles_verdict_stands_under_the_quick_one(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "change,says", [({"rules": "abc"}, "supported, "), ({"sentence": "Other."}, "in other words: supported")]
+    "change,says", [({"rule": "abc"}, "supported, "), ({"sentence": "Other."}, "in other words: supported")]
 )
 def test_a_full_profile_from_before_the_rules_says_so(tmp_path, monkeypatch, change, says):
     published(tmp_path, monkeypatch, replace(lab.verdict("C3a", strongest=WELL_ABOVE), **change))
@@ -271,6 +272,22 @@ def test_the_hash_changes_with_a_threshold_and_not_with_a_comment(tmp_path):
     assert read_rules(changed(tmp_path, "value = 0.01", "value = 0.02")).hash() != before
     assert read_rules(changed(tmp_path, "# A comment.", "# Other words.")).hash() == before
     assert len(before) == len(RULES.hash()) == 12
+
+
+@pytest.mark.parametrize(
+    "old,new,same",
+    [
+        ("Beyond some strength a policy harms.", "Other.", True),
+        ("A tenth more.", "A fifth more.", True),
+        ("Both together beat either alone.", "Other.", False),
+        ('statement = "both - two"', 'statement = "both - 2"', False),
+        ("One image in a hundred.", "Two images in a hundred.", False),
+        ("first_seed = 0", "first_seed = 1", False),
+    ],
+)
+def test_a_claims_hash_changes_with_its_own_rule_and_not_with_another_claims(tmp_path, old, new, same):
+    before = read_rules(changed(tmp_path, "", "")).hash("C6")
+    assert (read_rules(changed(tmp_path, old, new)).hash("C6") == before) == same
 
 
 @pytest.mark.parametrize(
