@@ -1,10 +1,11 @@
-"""Chapter 00: the accuracy of predictions, and the 95 % interval of a mean."""
+"""Chapter 00: the accuracy of predictions, the 95 % interval of a mean, and how often such an interval holds the truth."""
 
 import math
 
 import torch
 from scipy import stats
 
+from ..languages import say
 from .declare import exercise
 
 
@@ -93,3 +94,79 @@ def divided_by_n(values):
 @interval.mistake("The quantile 0.95 leaves 5 % on each side, 10 % in all. Two sides of 2.5 % need the quantile 0.975.")
 def one_sided(values):
     return _interval_with(values, factor=stats.t.ppf(0.95, len(values) - 1))
+
+
+def _random_samples(generator):
+    n = 2 + int(torch.randint(5, (1,), generator=generator))
+    return 0.5 + 0.1 * torch.randn(40, n, generator=generator), 0.5, (1 + torch.rand(1, generator=generator)).item()
+
+
+@exercise(
+    "What 95 % promises",
+    cases=[
+        (torch.tensor([[1.0, 3.0], [4.0, 7.0]]), 2.5, 1.0),
+        (torch.tensor([[1.0, 2.0, 3.0], [2.0, 2.5, 3.0], [0.0, 1.0, 5.0], [3.0, 3.5, 7.0]]), 2.8, 1.5),
+        (torch.tensor([[0.7, 0.9, 0.8, 0.8], [0.6, 0.7, 0.6, 0.7], [0.9, 0.8, 0.7, 1.0]]), 0.74, 2.0),
+    ],
+    fresh=_random_samples,
+)
+def coverage(samples, truth, quantile):
+    means, errors = samples.mean(dim=1), samples.std(dim=1) / math.sqrt(samples.shape[1])
+    return ((means - truth).abs() <= quantile * errors).float().mean().item()
+
+
+def _intervals(samples, quantile, *, correction=1, root=None):
+    """The ends of each sample's interval, (samples, 1) each."""
+    means = samples.mean(dim=1, keepdim=True)
+    halves = quantile * samples.std(dim=1, keepdim=True, correction=correction) / (root or math.sqrt(samples.shape[1]))
+    return means - halves, means + halves
+
+
+@coverage.mistake("That is a number of samples. Coverage is their share: divide by how many samples there are.")
+def counts(samples, truth, quantile):
+    return round(coverage(samples, truth, quantile) * len(samples))
+
+
+@coverage.mistake(
+    "That is the share of samples whose interval misses the true mean. Coverage is the share of those that hold it."
+)
+def misses(samples, truth, quantile):
+    return 1 - coverage(samples, truth, quantile)
+
+
+@coverage.mistake(
+    "You count the values that lie in the interval. The promise is about the true mean: is `truth` between the two ends?"
+)
+def values_inside(samples, truth, quantile):
+    low, high = _intervals(samples, quantile)
+    return ((low <= samples) & (samples <= high)).float().mean().item()
+
+
+@coverage.mistake("You use the spread of single values. A mean of n values spreads less: divide by the square root of n.")
+def standard_deviation(samples, truth, quantile):
+    low, high = _intervals(samples, quantile, root=1.0)
+    return ((low <= truth) & (truth <= high)).float().mean().item()
+
+
+@coverage.mistake("You divide the squared deviations by n. Estimated from a sample, the variance divides by n - 1.")
+def biased_spread(samples, truth, quantile):
+    low, high = _intervals(samples, quantile, correction=0)
+    return ((low <= truth) & (truth <= high)).float().mean().item()
+
+
+@coverage.mistake("You test one end only. An interval holds the true mean when it is above the low end and below the high one.")
+def one_end(samples, truth, quantile):
+    low, _ = _intervals(samples, quantile)
+    return (low <= truth).float().mean().item()
+
+
+@coverage.mistake("Each row is a sample. You compute down the columns: take mean and standard deviation over dim=1.")
+def columns(samples, truth, quantile):
+    return coverage(samples.T, truth, quantile)
+
+
+@coverage.property("A longer interval never holds the true mean less often.")
+def _grows_with_the_quantile(function, generator):
+    samples, truth, quantile = _random_samples(generator)
+    if function(samples, truth, 2 * quantile) < function(samples, truth, quantile):
+        return say("With intervals twice as long the share falls.")

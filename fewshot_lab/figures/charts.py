@@ -98,8 +98,9 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, c
     """A table of shares from 0 to 1 in colour, each with its number."""
     values = np.asarray(values)
     with style():
-        figure, axes = new_figure(size=(1.6 + 0.42 * len(columns), 1.0 + 0.36 * len(rows)))
-        axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        figure, axes = new_figure(size=(2.4 + 0.42 * len(columns), 1.0 + 0.36 * len(rows)))
+        drawn = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        figure.colorbar(drawn, label="share", fraction=0.05, aspect=30)
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
             text = f"{value:.2f}"[1:] if 0 < value < 0.995 else f"{value:.0f}"

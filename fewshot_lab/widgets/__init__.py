@@ -8,13 +8,14 @@ from .episode import EpisodeExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
 from .latent import LatentExplorer
+from .marker import LabelMarker, PictureMarker
 from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .prompt import PromptExplorer
 from .question import predict, recall
 from .source import source
 from .temperature import TemperatureExplorer
-from .text import LabelMarker, TextExplorer
+from .text import TextExplorer
 
 __all__ = [
     "AttackExplorer",
@@ -27,6 +28,7 @@ __all__ = [
     "LabelExplorer",
     "LabelMarker",
     "LatentExplorer",
+    "PictureMarker",
     "PolicyExplorer",
     "PromptExplorer",
     "TemperatureExplorer",

@@ -1,8 +1,7 @@
-"""Chapter 03's explorers: an edited text with its changed words marked, and twenty copies for the reader to judge."""
+"""Chapter 03's explorer: an edited text with its changed words marked."""
 
 import difflib
 import random
-from collections.abc import Sequence
 
 import ipywidgets
 from markupsafe import Markup
@@ -17,7 +16,6 @@ from ..languages import later, say
 from .explorer import Explorer, choice, slider
 
 OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
-MARKS = (later("not marked"), later("keeps its label"), later("changes its label"), later("cannot tell"))
 
 
 class TextExplorer(Explorer):
@@ -76,54 +74,6 @@ class TextExplorer(Explorer):
             shown,
             title=say("One gloss, six operations at strength {alpha:.2f}", alpha=self["alpha"]),
             caption=say("A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts."),
-        )
-
-
-class LabelMarker(Explorer):
-    """Copies of texts for the reader to judge: does the copy still have its label? `counts()` sums up."""
-
-    def __init__(self, copies: Sequence[str], classes: Sequence[str]) -> None:
-        """copies: the changed texts; classes: the name of each one's label."""
-        self.copies, self.classes, self.marks = list(copies), list(classes), {}
-        super().__init__(
-            text=slider("text", 1, 1, len(copies), 1, help="Which of the changed texts", whole=True),
-            mark=choice("your mark", MARKS, help="Does it still describe something of this class?"),
-        )
-        self.controls["text"].observe(self._turn, names="value")
-
-    def _turn(self, change) -> None:
-        self.controls["mark"].value = self.marks.get(self["text"], MARKS[0])
-
-    def refresh(self, change=None) -> None:
-        if change is not None and change["owner"] is self.controls["mark"]:
-            self.marks[self["text"]] = self["mark"]
-        super().refresh(change)
-
-    def counts(self) -> tuple[int, int]:
-        """How many were marked as changed, and how many as kept or changed."""
-        said = list(self.marks.values())
-        return said.count(MARKS[2]), said.count(MARKS[1]) + said.count(MARKS[2])
-
-    def page(self) -> Markup:
-        number = self["text"]
-        flipped, judged = self.counts()
-        where = say("Text {number} of {count}. Its label:", number=number, count=len(self.copies))
-        said = say(
-            "Mark of this text: {mark}. Judged so far: {judged}, changed: {changed}.",
-            mark=say(self.marks.get(number, MARKS[0])),
-            judged=judged,
-            changed=flipped,
-        )
-        shown = Markup("<p>{} <strong>{}</strong></p><blockquote>{}</blockquote><p>{}</p>")
-        return shown.format(where, self.classes[number - 1], self.copies[number - 1], said)
-
-    def still(self) -> Picture:
-        pairs = zip(self.classes, self.copies, strict=True)
-        shown = {f"{number}. {kind}": text for number, (kind, text) in enumerate(pairs, 1)}
-        return texts(
-            dict(list(shown.items())[:8]),
-            title=say("The first eight texts that you are asked about"),
-            caption=say("A still of the widget: the label that each changed text carries. Run the cell to mark them."),
         )
 
 

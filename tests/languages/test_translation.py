@@ -171,6 +171,7 @@ EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("digits"),
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "marker": lambda: lab.widgets.LabelMarker(["a dog", "a pine"], ["animal", "plant"]),
+    "picture marker": lambda: lab.widgets.PictureMarker(lab.data.load("digits").test_images[:2], "01"),
     "temperature": lambda: temperature(),
     "text": lambda: lab.widgets.TextExplorer(few_texts()),
 }

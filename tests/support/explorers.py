@@ -81,6 +81,7 @@ EXPLORERS = {
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "text": lambda: lab.widgets.TextExplorer(glosses.task()),
     "marker": lambda: lab.widgets.LabelMarker(["a dog", "a cat", "a tree"], ["animal", "animal", "plant"]),
+    "picture marker": lambda: lab.widgets.PictureMarker(lab.data.load("digits").test_images[:16], "0123456789012345"),
     "embedding": embedding,
     "episode": episode,
     "temperature": temperature,

@@ -35,6 +35,7 @@ from fewshot_lab.methods import (
     fine_tuning,
     generated_instances,
     generation,
+    label_preservation,
     linear_probe,
     maml,
     prompts,
@@ -232,6 +233,9 @@ def swept(seed: int) -> dict:
 EXACT: dict[str, Callable[[], Tensor]] = {
     "few-shot": lambda: weights_after(lambda: supervised.fit_few_shot("digits", shots=5, seed=0, steps=15, device=DEVICE)),
     "classifier": lambda: weights_after(lambda: supervised.fit_classifier("digits", steps=15, device=DEVICE)),
+    "reader": lambda: weights_after(
+        lambda: label_preservation.fit_reader("digits", degrees=45, seed=0, steps=15, device=DEVICE)
+    ),
     "uneven shares": uneven,
     "resumed": resumed,
     "rotations": lambda: weights_after(

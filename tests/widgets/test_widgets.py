@@ -20,6 +20,7 @@ EXPLORERS = {
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "label": lambda: lab.widgets.LabelExplorer(measured()),
     "episode": lambda: episode_explorer(),
+    "picture marker": lambda: lab.widgets.PictureMarker(lab.data.load("digits").test_images[:3], "345"),
 }
 
 
@@ -46,6 +47,16 @@ def measured():
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_every_control_of_an_explorer_changes_what_is_seen_and_it_has_a_still(name, every_control_answers):
     every_control_answers(EXPLORERS[name]())
+
+
+def test_marks_of_pictures_are_kept_while_leafing():
+    marker = lab.widgets.PictureMarker(lab.data.load("digits").test_images[:3], "345")
+    assert marker.answered() == ["not marked"] * 3 and "Its label: <strong>3</strong>" in marker.output.value
+    marker.controls["mark"].value = "another label"
+    marker.controls["picture"].value = 3
+    assert marker.controls["mark"].value == "not marked"
+    marker.controls["mark"].value = "still its label"
+    assert marker.answered() == ["another label", "not marked", "still its label"] and "Judged so far: 2" in marker.output.value
 
 
 def test_an_error_in_an_explorer_is_shown_and_does_not_break_it():

@@ -1,0 +1,94 @@
+"""Label or reader: partners by the pictures, readers with and without turns, and the answer "none of these"."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+import fewshot_lab as lab
+from fewshot_lab.exercises import get_exercise
+from fewshot_lab.methods import label_preservation as preservation
+
+label_kept = get_exercise("label_kept")
+
+
+@functools.cache
+def reader(degrees: float) -> dict:
+    return {"seed": 0} | preservation.fit_reader("digits", degrees=degrees, seed=0, steps=150, device="cpu")
+
+
+def digits():
+    return lab.data.load("digits").capped(preservation.MOST_TEST)
+
+
+def partners_of(name: str, change: str) -> set[str]:
+    pictures, labels = preservation.training_pictures(name)
+    classes = lab.data.load(name).classes
+    shares = preservation.nearest_classes(pictures, labels, preservation.TRANSFORMATIONS[change], len(classes))
+    assert torch.allclose(shares.sum(1), torch.ones(len(classes)))
+    return {classes[one] + classes[other] for one, other in preservation.partners(shares).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "pairs"),
+    [
+        ("glyphs", "half turn", "bq qb dp pd nu un 69 96"),
+        ("glyphs", "left-right flip", "bd db pq qp"),
+        ("glyphs", "quarter turn", ""),
+        ("digits", "half turn", ""),  # a handwritten 6 is no 9 upside down
+    ],
+)
+def test_the_pictures_say_which_class_a_change_makes_of_another(name, change, pairs):
+    assert partners_of(name, change) == set(pairs.split())
+
+
+def test_unchanged_pictures_lie_near_their_own_class():
+    pictures, labels = preservation.training_pictures("glyphs")
+    shares = preservation.nearest_classes(pictures, labels, lambda images: images, 16)
+    assert torch.equal(shares[:, :-1], torch.eye(16)) and preservation.partners(shares) == {}
+
+
+def test_a_picture_moved_by_a_pixel_is_as_near_as_it_was():
+    pictures = preservation.training_pictures("glyphs")[0][:20]
+    assert preservation._distances(pictures.roll(1, dims=-1), pictures).diagonal().max() < 1e-2
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_seen_turns_classifies_turned_digits_that_another_one_does_not():
+    rows = {"none": [reader(0)], "turns": [reader(45)]}
+    correct = preservation.correct_by_turn(rows, digits(), label_kept)
+    assert correct.mean("none", 0) > 0.9 and correct.mean("turns", 0) > 0.9
+    assert correct.mean("turns", 30) > correct.mean("none", 30) + 0.2
+
+
+def test_correct_answers_are_counted_by_class_and_for_the_classes_asked_for():
+    task = digits()
+    of_zero = {0: task.test_labels.repeat(2), 15: torch.zeros(2 * len(task.test_labels), dtype=torch.long)}
+    rows = [{"seed": seed, "at_rest": seed == 0, "answers": of_zero} for seed in (0, 1)]
+    correct = preservation.correct_by_turn({"reader": rows}, task, label_kept)
+    hits, sizes = correct.hits("reader", 15)
+    counts = 2 * torch.bincount(task.test_labels).numpy()
+    assert np.array_equal(sizes, counts) and hits[0, 0] == counts[0] and not hits[:, 1:].any()
+    assert correct.mean("reader", 0) == 1 and correct.at_rest("reader", 0) == 0.5
+    assert correct.interval("reader", 15).over == "2 seeds x 10 classes"
+    assert preservation.correct_by_turn({"reader": rows}, task, label_kept, [0, 1]).hits("reader", 15)[0].shape == (2, 2)
+
+
+@pytest.mark.slow
+def test_a_reader_declines_by_a_threshold_that_accepts_the_validation_images():
+    task = digits()
+    _, stands = preservation.classify_or_decline(reader(0)["model"], task, task.validation_images, device="cpu")
+    assert stands.float().mean().item() == pytest.approx(0.95, abs=0.01)
+    noise = torch.randint(256, (300, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    assert preservation.classify_or_decline(reader(0)["model"], task, noise, device="cpu")[1].float().mean() < 0.8
+
+
+@pytest.mark.slow
+def test_own_class_another_and_none_are_all_answers_and_declining_spares_wrong_ones():
+    half_turn = preservation.TRANSFORMATIONS["half turn"]
+    found = preservation.outcomes([reader(0)], digits(), half_turn, device="cpu")
+    own, another, none, forced, spared = (
+        found.mean("reader", of=name) for name in ("own", "another", "none", "forced", "spared")
+    )
+    assert own + another + none == pytest.approx(1) and forced == pytest.approx(another + spared) and spared > 0.05
