@@ -488,13 +488,13 @@ def trades_loss(clean_logits, worst_logits, labels, beta):
 # ## Measure it: more robust, and more accurate?
 #
 # Four kinds of training on three data sets, on each with the same passes: with *nothing* else, with the *attack*, with the
-# right *policy* of chapter 02, and with both, the policy first and the attack on top. The policy is the loop's `augment`,
-# the attack its loss, so one network can have both. Glyphs are rendered, and the policy changes them as the program that
-# made the test images did; digits and clothes are real.
+# right *policy* of chapter 02, its strength chosen anew for so many labels, and with both, the policy first and the attack
+# on top. The policy is the loop's `augment`, the attack its loss, so one network can have both. Glyphs are rendered, and
+# the policy changes them as the program that made the test images did; digits and clothes are real.
 #
-# A network that learns from all images goes on learning for longer than this course can wait, under an attack above all. So
-# the claims of this section are about *equal passes*, not about the end of learning. Hollow points and the column “at rest”
-# say which trainings were still learning; what more time does is a question further down.
+# A network that learns from all images under an attack goes on learning for longer than this course can wait, and some
+# others do too. So the claims of this section are about *equal passes*, not about the end of learning. Hollow points and the
+# column “at rest” say which trainings were still learning; what more time does is a question further down.
 
 
 # %%
@@ -559,11 +559,11 @@ lab.figures.panels(
 ROBUST = {"of": "robust_accuracy", "unit": "accuracy"}
 lab.record(
     clean_model_clean=everywhere.interval("nothing", DATASET),
-    clean_model_pgd20=everywhere.interval("nothing", DATASET, **ROBUST),
+    clean_model_pgd=everywhere.interval("nothing", DATASET, **ROBUST),
     robust_model_clean=everywhere.interval("attack", DATASET),
-    robust_model_pgd20=everywhere.interval("attack", DATASET, **ROBUST),
+    robust_model_pgd=everywhere.interval("attack", DATASET, **ROBUST),
     unit="accuracy",
-    headline="robust_model_pgd20",
+    headline="robust_model_pgd",
 )
 
 # %% [markdown]
@@ -676,8 +676,9 @@ lab.verdict("robust-with-few-labels", **hardened)
 # ## Measure it: the price, and time
 #
 # What does robustness cost on clean images? A network that learns from adversarial examples learns more slowly, so a
-# comparison after a fixed, short training measures who is faster. Twenty labels per class of the handwritten digits, no
-# policy, the full radius, for longer and longer trainings; both curves have equally many passes at each point.
+# comparison after a fixed, short training measures who is faster. Keep that in mind for the differences above, each of
+# which has one number of passes. Here are twenty labels per class of the handwritten digits, no policy, the full radius,
+# for longer and longer trainings; both curves have equally many passes at each point.
 
 # %%
 LENGTHS = lab.quick_or_full([50, 100, 200, 400], [50, 100, 200, 400, 800], smoke=[2, 4])

@@ -953,7 +953,8 @@ lab.record(
 )
 
 # %% [markdown]
-# The same at 5 labels per class, on all three data sets:
+# The same at 5 labels per class, on all three data sets. That copies suit the glyphs is no wonder: the program that rendered
+# their images moved them in the same ways.
 
 # %% folded=true
 lab.figures.panels(
