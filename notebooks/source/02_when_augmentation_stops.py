@@ -120,7 +120,7 @@ lab.source(lab.training.train, "for step in")
 # steps.
 
 # %%
-LENGTHS = lab.quick_or_full([50, 200, 400], [50, 200, 800, 3200], smoke=[2, 4])
+LENGTHS = lab.quick_or_full([50, 150, 400], [50, 200, 800, 3200], smoke=[2, 4])
 FIVE = {"shots": 5, "unit": "accuracy"}
 longer = lab.arms(
     fit_few_shot, POLICIES[DATASET], axis="steps", at=LENGTHS, seeds=FEW, dataset=DATASET, **FIVE
@@ -167,9 +167,9 @@ lab.verdict(
 
 # %%
 NONE_AT = {
-    "digits": lab.quick_or_full([1, 2, 5, 10, 50], [1, 2, 5, 10, 20, 50]),
+    "digits": lab.quick_or_full([1, 5, 10, 50], [1, 2, 5, 10, 20, 50]),
     "fashion": lab.quick_or_full([1, 5, 10, 50], [1, 2, 5, 10, 20, 50]),
-    "glyphs": [1, 2, 5, 10],
+    "glyphs": lab.quick_or_full([1, 5, 10], [1, 2, 5, 10]),
 }
 RIGHT_AT = {
     "digits": lab.quick_or_full([1, 5, 10], [1, 2, 5, 10], smoke=[1, 5]),
@@ -639,7 +639,7 @@ lab.verdict("cheap-baselines", both=cheap.gain("both", over="policy alone"), exp
 # same memory, the same neighbours on the machine), so each number below is the ratio of two medians from a process of its own.
 
 # %%
-slower = slowdowns(DATASET, strength=RIGHT[DATASET], processes=lab.quick_or_full(6, 20, smoke=2))
+slower = slowdowns(DATASET, strength=RIGHT[DATASET], processes=lab.quick_or_full(4, 20, smoke=2))
 lab.record(step_time_with_policy_over_without=[1 + share for share in slower], unit="ratio")
 
 # %%
