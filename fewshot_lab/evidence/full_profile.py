@@ -30,7 +30,7 @@ def full_profile_says(claim: str) -> str:
             for part, number in zip(verdict.parts, numbers, strict=True)
         ]
     if verdict.sentence != RULES.claims[claim].sentence:
-        return say("measured under earlier rules, in other words: {says}", says=say(verdict.verdict.words))
+        return say("for an earlier wording and under earlier rules: {says}", says=say(verdict.verdict.words))
     old = [] if verdict.rule == RULES.hash(claim) else [say("measured under earlier rules")]
     return ", ".join([say(verdict.verdict.words), *numbers, *old])
 

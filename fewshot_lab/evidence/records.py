@@ -154,6 +154,12 @@ class Part:
         low, high = band(self.threshold, self.margin, self.ratio)
         return f"{self.relation} {high if self.relation == '>' else low:g}"
 
+    @property
+    def refuting(self) -> str:
+        """What would refute it, such as "< -0.01"; what lies between the two is of no interest."""
+        low, high = band(self.threshold, self.margin, self.ratio)
+        return f"< {low:g}" if self.relation == ">" else f"> {high:g}"
+
     def __str__(self) -> str:
         return f"{self.statement} = {self.measured}, needed {self.needed}"
 

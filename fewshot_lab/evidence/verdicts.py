@@ -71,15 +71,13 @@ class Judgement(Verdict):
         heads = [
             say("evidence"),
             say("measured (95 % interval)"),
-            say("needed"),
+            say("supports"),
+            say("refutes"),
             say("says"),
             say("at rest"),
             say("drawn anew"),
         ]
-        rows = [
-            (p.statement, p.measured, p.needed, with_symbol(p.outcome), _shares(p.estimate) or "–", p.estimate.over or "–")
-            for p in self.parts
-        ]
+        rows = [(p.statement, p.measured, p.needed, p.refuting, with_symbol(p.outcome), *_how(p.estimate)) for p in self.parts]
         shown = Markup("<div><p>{} <strong>{}</strong> {}</p>{}{}</div>")
         below = Markup("").join(Markup("<p>{}</p>").format(line) for line in self._below())
         return shown.format(as_badge(self.verdict), self.claim, self.sentence, table(heads, rows) if rows else "", below)
@@ -189,6 +187,10 @@ def _arms_still_learning(part: Part) -> str:
 
 def _shares(estimate: Estimate) -> str:
     return ", ".join(f"{arm} {share:.0%}" for arm, share in estimate.rest)
+
+
+def _how(estimate: Estimate) -> tuple[str, str]:
+    return _shares(estimate) or "–", estimate.over or "–"
 
 
 def beside(estimate: Estimate) -> str:

@@ -90,7 +90,9 @@ class Estimate:
         # The largest number chooses the format of all three, so that they can be compared digit by digit.
         largest = max((abs(value) for value in (self.mean, self.low, self.high) if math.isfinite(value)), default=0.0)
         form = ",.0f" if largest >= 1000 else ".1f" if largest >= 100 else ".3f" if largest >= 0.01 else ".2g"
-        mean = f"{self.bound} {self.mean:{'+' if signed else ''}{form}}".strip()
+        form = f"z{form}"  # z: what rounds to zero is "0.000", never "-0.000", and gets no plus either
+        sign = "+" if signed and float(f"{self.mean:{form}}".replace(",", "")) > 0 else ""
+        mean = f"{self.bound} {sign}{self.mean:{form}}".strip()
         if not self.has_interval:
             return mean
         low = ("<= " if "low" in self.open else "") + f"{self.low:{form}}"

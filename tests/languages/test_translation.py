@@ -222,7 +222,7 @@ def test_verdicts_and_the_ledger_show_chinese_beside_the_english_of_the_record(c
     measured = lab.mean_interval([0.1, 0.11, 0.12])
     judged = lab.verdict("C2", **{part.name: measured for part in RULES.claims["C2"].parts})
     bundle = judged._repr_mimebundle_()
-    assert "成立 (supported)" in bundle["text/html"] and "要求" in bundle["text/html"]
+    assert "成立 (supported)" in bundle["text/html"] and "支持的条件" in bundle["text/html"]
     lab.language("en")
     record = "application/vnd.fewshot-lab.verdict+json"
     assert bundle[record] == judged._repr_mimebundle_()[record] and "成立" not in str(judged)
