@@ -20,6 +20,7 @@ def exchange_rate(
     sizes: ArrayLike | None = None,
     *,
     rest: Rest = (),
+    clusters: str = "pictures",
 ) -> Estimate:
     """How many times as many labels training without the policy needs to reach the accuracy that the policy reaches.
 
@@ -40,6 +41,7 @@ def exchange_rate(
             correct answers.
         sizes: (pictures,) images that show each test picture, if these are to be drawn anew too.
         rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
+        clusters: what the pictures are, in the plural, if they are none.
 
     Raises ValueError for shapes that do not match and for `policy_shots` outside the range of `shots`.
     """
@@ -78,7 +80,7 @@ def exchange_rate(
         is_open = tuple(end for end, cut in zip(("low", "high"), beyond, strict=True) if cut)
     bound = ">=" if octaves > labels[-1] + TOLERANCE else "<=" if octaves < labels[0] - TOLERANCE else ""
     rate, low, high = (float(2 ** (np.clip(value, labels[0], labels[-1]) - here)) for value in (octaves, *ends))
-    over = f"{seeds} seeds" + (f" x {len(sizes)} pictures" if crossed else "")
+    over = f"{seeds} seeds" + (f" x {len(sizes)} {clusters}" if crossed else "")
     about = {"rest": tuple(rest), "over": over, "df": seeds - 1, "open": is_open}
     return Estimate(rate, low, high, seeds, "labels per label", bound, **about)
 
@@ -91,6 +93,7 @@ def rate_ratio(
     sizes: ArrayLike,
     *,
     rest: Rest = (),
+    clusters: str = "pictures",
 ) -> Estimate:
     """How many times the exchange rate at few labels is the one at more: above 1 the policy's worth falls as labels are added.
 
@@ -103,8 +106,11 @@ def rate_ratio(
         first, last: labels per class and the correct answers (seeds, pictures) with the policy there.
         sizes: (pictures,) images that show each test picture.
         rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
+        clusters: what the pictures are, in the plural, if they are none.
     """
-    rates = [exchange_rate(shots, baseline, *one, sizes) for one in (first, last)]  # checks shapes and finds bounds
+    rates = [
+        exchange_rate(shots, baseline, *one, sizes, clusters=clusters) for one in (first, last)
+    ]  # checks shapes and finds bounds
     shots, baseline, sizes = (np.asarray(values, dtype=float) for values in (shots, baseline, sizes))
     order, seeds = np.argsort(shots), len(baseline)
     labels, (few, many) = np.log2(shots[order]), (float(np.log2(k)) for k, _ in (first, last))

@@ -1,13 +1,16 @@
 """Text augmentation measured: copies of labelled glosses, a frozen encoder and a network from scratch, and labels that flip.
 
-A labelled gloss counts the same with and without copies: the loss of a training set of n labelled glosses and m rows in all is
-weighted by n / m, so that copies change what the head is shown and not how strongly it is regularised.
+Copies change what a learner is shown, and neither how strongly it is regularised nor how frequent classes are: the loss of a
+training set of n labelled glosses and m rows is weighted by n / m, and every class can count the same, since glosses with many
+synonyms have more different copies than others.
 """
 
 import random
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from scipy.stats import binomtest
 from torch import Tensor
 
@@ -15,7 +18,7 @@ from ..augment.text import EDITS, Edit, Synonyms, edit_text
 from ..data import glosses
 from ..models.text import TextNet, encode_words, vocabulary
 from ..runtime import seed_everything
-from ..training import accuracy, outputs, train
+from ..training import accuracy, hits_by_picture, outputs, train
 
 CLASSES = {"five": glosses.FIVE, "all": glosses.ALL}
 
@@ -49,16 +52,41 @@ def copy_maker(
     return make_copy
 
 
-def linear_head(z: Tensor, labels: Tensor, labelled: int) -> Callable[[Tensor], Tensor]:
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """A weight (classes,) for each class, such that all classes count the same and the mean over labels (m,) is 1.
+
+    A class without a label gets the weight 0.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    weights = len(labels) / ((counts > 0).sum() * counts)  # infinite for a class without a label
+    return weights.where(counts > 0, torch.zeros(()))
+
+
+def linear_head(
+    z: Tensor, labels: Tensor, labelled: int, *, C: float = 30.0, balanced: bool = False
+) -> Callable[[Tensor], Tensor]:
     """Multinomial logistic regression on frozen features z (m, d) of `labelled` glosses and their copies.
+
+    Args:
+        z: the features.
+        labels: a class number for each row, (m,).
+        labelled: how many of the rows are labelled glosses.
+        C: how weakly it is regularised.
+        balanced: whether every class counts the same, however many copies its glosses have.
 
     Returns a function, features (n, d) -> log-probabilities (n, classes).
     """
     from sklearn.linear_model import LogisticRegression
 
     # scikit-learn adds up the loss over rows, so twice the rows would halve the regularisation.
-    weights = torch.full((len(z),), labelled / len(z)).numpy()
-    model = LogisticRegression(C=30.0, max_iter=300, tol=1e-3).fit(z.numpy(), labels.numpy(), sample_weight=weights)
+    weights = torch.full((len(z),), labelled / len(z))
+    if balanced:
+        weights = weights * class_weights(labels, int(labels.max()) + 1)[labels]
+    model = LogisticRegression(C=C, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        # With one label per class scikit-learn asks whether the labels are measurements.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        model.fit(z.numpy(), labels.numpy(), sample_weight=weights.numpy())
     return lambda features: torch.from_numpy(model.predict_log_proba(features.numpy()))
 
 
@@ -85,9 +113,16 @@ def first_test_texts(classes: str, per_class: int) -> tuple[list[str], Tensor]:
 
 
 def fit_from_scratch(
-    classes: str, *, texts: Sequence[str], labels: Sequence[int], seed: int, steps: int = 120, per_class: int = 100
-) -> dict[str, float]:
-    """Trains a small text network on these texts alone and tests it; returns test_accuracy.
+    classes: str,
+    *,
+    texts: Sequence[str],
+    labels: Sequence[int],
+    seed: int,
+    steps: int = 120,
+    per_class: int = 100,
+    learning_rate: float = 1e-2,
+) -> dict[str, object]:
+    """Trains a small text network on these texts alone, with every class counting the same, and tests it.
 
     Args:
         classes: a name in CLASSES.
@@ -96,12 +131,29 @@ def fit_from_scratch(
         seed: of the weights and the batches.
         steps: of training, the same number with and without copies.
         per_class: how many test glosses of each class.
+        learning_rate: the largest one.
+
+    Returns:
+        test_accuracy, test_hits and test_sizes (one entry for each gloss), validation_accuracy and at_rest.
     """
+    task = glosses.task(CLASSES[classes])
     test_texts, test_labels = first_test_texts(classes, per_class)
     words = vocabulary(texts)
     seed_everything(seed)
-    model = TextNet(len(words), len(CLASSES[classes]))
+    model = TextNet(len(words), len(task.classes))
     x, y = encode_words(texts, words), torch.tensor(labels)
-    history = train(model, x, y, steps=steps, batch_size=32, weight_decay=1e-2, seed=seed)
-    test_accuracy = accuracy(outputs(model, encode_words(test_texts, words)), test_labels)
-    return {"test_accuracy": test_accuracy, "at_rest": history.at_rest}
+    weights = class_weights(y, len(task.classes))
+
+    def loss(model, x, y):
+        return (weights.to(y.device)[y] * F.cross_entropy(model(x), y, reduction="none")).mean()
+
+    settings = {"batch_size": 32, "weight_decay": 1e-2}
+    history = train(model, x, y, steps=steps, learning_rate=learning_rate, loss=loss, seed=seed, **settings)
+    answers = outputs(model, encode_words(test_texts, words))
+    validation = outputs(model, encode_words(task.validation_texts, words))
+    return {
+        "test_accuracy": accuracy(answers, test_labels),
+        **hits_by_picture(answers, test_labels, torch.arange(len(test_labels))),
+        "validation_accuracy": accuracy(validation, task.validation_labels),
+        "at_rest": history.at_rest,
+    }

@@ -246,6 +246,7 @@ def test_the_worth_of_a_policy_that_falls_has_a_ratio_above_one_and_a_rate_beyon
     falls = rate_ratio(SHOTS, baseline, (1, few), (8, many), sizes)
     rates = [exchange_rate(SHOTS, baseline, k, policy, sizes).mean for k, policy in ((1, few), (8, many))]
     assert falls.mean == pytest.approx(rates[0] / rates[1]) and 1.5 < falls.low < 4 / 2**0.5 < falls.high < 5
+    assert rate_ratio(SHOTS, baseline, (1, few), (8, many), sizes, clusters="glosses").over.endswith(f" x {len(sizes)} glosses")
     same = rate_ratio(SHOTS, baseline, (4, few), (4, few), sizes)
     assert (same.low, same.mean, same.high) == (1, 1, 1)
     assert rate_ratio(SHOTS, baseline, (1, few), (8, answers(0.9)), sizes).bound == "<=", "the last rate may be larger yet"

@@ -193,7 +193,8 @@ def test_a_network_from_scratch_learns_more_from_more_labels():
         accuracy[shots] = methods.fit_from_scratch("five", texts=texts, labels=labels.tolist(), seed=0)["test_accuracy"]
     assert accuracy[100] > accuracy[2] + 0.15 and accuracy[100] > 0.45
     again = methods.fit_from_scratch("five", texts=texts, labels=labels.tolist(), seed=0)
-    assert again["test_accuracy"] == accuracy[100]
+    assert again["test_accuracy"] == accuracy[100] == again["test_hits"].mean() and again["at_rest"] in (True, False)
+    assert len(again["test_hits"]) == len(again["test_sizes"]) == len(task.test_labels) and 0 < again["validation_accuracy"] < 1
 
 
 def test_a_head_weighs_copies_so_that_doubling_every_gloss_changes_nothing():
@@ -201,6 +202,22 @@ def test_a_head_weighs_copies_so_that_doubling_every_gloss_changes_nothing():
     once = methods.linear_head(z, labels, 12)(z)
     twice = methods.linear_head(torch.cat([z, z]), torch.cat([labels, labels]), 12)(z)
     assert torch.allclose(once, twice, atol=1e-2)
+
+
+def test_in_a_balanced_head_copies_of_one_class_do_not_make_it_more_frequent():
+    z = torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
+    labels, copied = torch.arange(12) % 3, torch.arange(12) % 3 == 0
+    more, more_labels = torch.cat([z, z[copied], z[copied]]), torch.cat([labels, labels[copied], labels[copied]])
+    once = methods.linear_head(z, labels, 12)(z)
+    balanced, frequent = (methods.linear_head(more, more_labels, 12, balanced=flag)(z) for flag in (True, False))
+    assert torch.allclose(once, balanced, atol=1e-2) and not torch.allclose(once, frequent, atol=0.1)
+
+
+def test_weights_of_classes_make_up_for_their_numbers_and_leave_the_sum_as_it_was():
+    labels = torch.tensor([0, 0, 0, 1, 3, 3])
+    weights = methods.class_weights(labels, 4)
+    assert [float(weights[labels][labels == k].sum()) for k in range(4)] == pytest.approx([2, 2, 0, 2])
+    assert torch.equal(methods.class_weights(torch.arange(3), 3), torch.ones(3))
 
 
 def test_flips_are_counted_among_the_glosses_that_were_classified_correctly():
