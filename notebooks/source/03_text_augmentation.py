@@ -70,8 +70,8 @@ lab.predict(
 #
 # WordNet (a dictionary of English) defines each noun in a short **gloss** (释义), and files it in a broad class. Read the gloss,
 # name the class. Glosses that contain the name of their class were left out. Learners train on some of the training glosses, all
-# settings were chosen on validation glosses ([choices](../docs/choices.md) tells from what), and the numbers below come from the
-# test glosses.
+# settings were chosen on validation glosses ([choices](../docs/choices.md) tells from what), and all accuracies below are those on
+# the test glosses.
 
 # %%
 texts, labels = task.draw(1, SEED)
@@ -428,7 +428,8 @@ frozen = {
 # ## Measure it: names instead of labels
 #
 # Before you pay for labels or copies, ask what is free. A sentence encoder can compare a gloss with the *name* of each class and take
-# the nearest (**zero-shot**, 零样本). The words around the name were chosen on validation glosses.
+# the nearest (**zero-shot**, 零样本). The words around the name were chosen on validation glosses. What the encoder read before counts
+# here: a billion pairs of texts from the web, and whether definitions like ours were among them nobody has checked.
 
 # %%
 TEMPLATE = lab.chosen("gloss-names")
