@@ -35,6 +35,7 @@ def fit_linear(features: Tensor, labels: Tensor, like: Tensor, weight: float = 1
             meet, and not how strongly the probe is regularised.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     # Scaled by all features, not by the few labelled ones: with one label per class those have no spread worth the name.
     mean, std = like.mean(0), like.std(0).clamp_min(1e-6)
@@ -43,7 +44,8 @@ def fit_linear(features: Tensor, labels: Tensor, like: Tensor, weight: float = 1
         # Divided by the root of d, every row has a length of about 1, so one C suits encoders of any width.
         return ((z - mean) / std / z.shape[1] ** 0.5).numpy()
 
-    model = LogisticRegression(C=10.0 * weight, max_iter=500).fit(scaled(features), labels.numpy())
+    with threadpool_limits(1):  # On so few rows several threads mostly wait for each other: 25 times the CPU seconds.
+        model = LogisticRegression(C=10.0 * weight, max_iter=500).fit(scaled(features), labels.numpy())
     return lambda z: torch.from_numpy(model.predict(scaled(z)))
 
 
