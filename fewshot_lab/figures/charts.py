@@ -99,12 +99,12 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, c
     values = np.asarray(values)
     with style():
         figure, axes = new_figure(size=(2.4 + 0.42 * len(columns), 1.0 + 0.36 * len(rows)))
-        drawn = axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+        drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         figure.colorbar(drawn, label="share", fraction=0.05, aspect=30)
         for row, column in np.ndindex(values.shape):
             value = values[row, column]
             text = f"{value:.2f}"[1:] if 0 < value < 0.995 else f"{value:.0f}"
-            colour = "black" if value > 0.5 else "white"
+            colour = "white" if value > 0.6 else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
         axes.grid(False)
         axes.set_xticks(range(len(columns)), columns)

@@ -4,8 +4,13 @@
 confidence as they are: hard pseudo-labels (`fit_student(answers="hard")`), wrong classes shuffled, wrong classes level.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
+
+from ..training import Estimate, crossed_interval
+from ..training.metrics import Rest
 
 
 def shuffled_wrong_classes(logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -34,12 +39,47 @@ def uniform_wrong_classes(logits: Tensor, temperature: float) -> Tensor:
     return temperature * spread
 
 
-def copied_errors(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor) -> float:
-    """The share of the images that the teacher misclassifies on which the student makes the same error.
+def errors_by_picture(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, pictures: Tensor) -> dict[str, Tensor]:
+    """What a student makes of the images that its teacher misclassifies, counted for each test picture.
 
-    Logits (n, classes), labels (n,). The rest of the teacher's errors the student classifies correctly or takes for a third
-    class. NaN where the teacher makes no error.
+    Args:
+        student_logits, teacher_logits: (n, classes).
+        labels: (n,).
+        pictures: (n,) the number of the picture that each image shows.
+
+    Returns:
+        errors, the images that the teacher misclassifies; copied, those of them that the student takes for the same class;
+        corrected, those that it classifies correctly: (pictures,) each. The rest it takes for a third class.
     """
     taken_for, answers = teacher_logits.argmax(dim=1), student_logits.argmax(dim=1)
     errors = taken_for != labels
-    return (answers[errors] == taken_for[errors]).double().mean().item()
+    kinds = {"errors": errors, "copied": errors & (answers == taken_for), "corrected": errors & (answers == labels)}
+    _, which = pictures.unique(return_inverse=True)
+    return {name: which.bincount(kind.double()) for name, kind in kinds.items()}
+
+
+def share_of_errors(parts: Tensor, errors: Tensor, *, less: Tensor | None = None, rest: Rest = ()) -> Estimate:
+    """The share of the teachers' errors that are of a kind, with its 95 % interval over seeds and test pictures.
+
+    The number of errors varies too, so the ratio is made linear first (Cochran 1977, Sampling Techniques). The interval of a
+    share is cut at 0 and 1, that of a difference of two shares is not.
+
+    Args:
+        parts: (seeds, pictures) errors of that kind (`errors_by_picture`).
+        errors: (seeds, pictures) errors of the teachers.
+        less: those of another student, whose share is subtracted.
+        rest: what the estimate says about trainings (`Arms.rest`).
+
+    Raises ValueError where no teacher makes an error.
+    """
+    if not errors.any():
+        raise ValueError("No teacher misclassifies an image, so there are no errors of which a share could be taken.")
+    if less is not None:
+        parts = parts - less
+    share = (parts.sum() / errors.sum()).item()
+    around = crossed_interval((parts - share * errors) / errors.mean(), torch.ones(errors.shape[1]), rest=rest)
+    low, high = share + around.low, share + around.high
+    if less is None:
+        low, high = max(low, 0.0), min(high, 1.0)
+    values = tuple(share + value for value in around.values)
+    return replace(around, mean=share, low=low, high=high, values=values, unit="share of errors")

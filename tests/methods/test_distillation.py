@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 import fewshot_lab as lab
 from fewshot_lab.methods import distillation, pretrained_teachers
-from fewshot_lab.methods.dark_knowledge import copied_errors, shuffled_wrong_classes, uniform_wrong_classes
+from fewshot_lab.methods.dark_knowledge import (
+    errors_by_picture,
+    share_of_errors,
+    shuffled_wrong_classes,
+    uniform_wrong_classes,
+)
 from fewshot_lab.methods.distillation import (
     cached_logits,
     cached_loss,
@@ -132,8 +137,28 @@ def test_a_certain_teachers_level_answers_have_a_finite_loss():
 def test_a_copied_error_is_the_teachers_wrong_class_and_no_other_one():
     labels, teacher = torch.tensor([0, 0, 0, 0, 1]), F.one_hot(torch.tensor([1, 1, 2, 0, 1]), 3)
     student = F.one_hot(torch.tensor([1, 2, 0, 2, 0]), 3)  # copies one of three errors, makes another, corrects the third
-    assert copied_errors(student, teacher, labels) == pytest.approx(1 / 3)
-    assert copied_errors(teacher, teacher, labels) == 1.0
+    found = errors_by_picture(student, teacher, labels, torch.tensor([7, 7, 3, 3, 3]))
+    counts = {"errors": [1, 2], "copied": [0, 1], "corrected": [1, 0]}  # of the pictures 3 and 7
+    assert {name: numbers.tolist() for name, numbers in found.items()} == counts
+
+
+def test_a_share_of_errors_is_that_of_all_seeds_and_wider_when_few_pictures_hold_them():
+    errors, copied = torch.ones(4, 40), torch.zeros(4, 40)
+    copied[:, ::2] = 1
+    copied[0, 1] = 1
+    share = share_of_errors(copied, errors, rest=(("teacher", 0.5),))
+    assert share.mean == pytest.approx(81 / 160) and share.rest == (("teacher", 0.5),) and "40 pictures" in share.over
+    few = share_of_errors(copied[:, :8], errors[:, :8])
+    assert few.high - few.low > share.high - share.low
+
+
+def test_a_share_of_errors_lies_within_0_and_1_a_difference_may_not_and_without_errors_there_is_none():
+    errors, copied = torch.ones(3, 20), torch.zeros(3, 20)
+    copied[0, 0] = 1
+    assert share_of_errors(copied, errors).low == 0.0 and share_of_errors(errors - copied, errors).high == 1.0
+    assert share_of_errors(copied, errors, less=0 * copied).low < 0  # and a positive difference may be none at all
+    with pytest.raises(ValueError, match="No teacher misclassifies"):
+        share_of_errors(copied, torch.zeros(3, 20))
 
 
 def test_smoothed_labels_give_every_class_its_share():

@@ -50,7 +50,7 @@ RECORDED = {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
         *("meta_sgd_from_classifier_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
     },
-    "06": {"student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5", "teacher"},
+    "06": {"student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5_informed", "teacher"},
     "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd")},
     "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
     "09": {
