@@ -89,7 +89,7 @@ class Estimate:
         """The mean and its interval alone, such as "0.871 [0.852, 0.890]", "3.8 [3.1, >= 4.0]" or ">= 4.0 [from 3.2]"."""
         # The largest number chooses the format of all three, so that they can be compared digit by digit.
         largest = max((abs(value) for value in (self.mean, self.low, self.high) if math.isfinite(value)), default=0.0)
-        form = ",.0f" if largest >= 1000 else ".1f" if largest >= 100 else ".3f" if largest >= 0.01 else ".2g"
+        form = ",.0f" if largest >= 1000 else ".1f" if largest >= 100 else ".2g" if 0 < largest < 0.01 else ".3f"
         form = f"z{form}"  # z: what rounds to zero is "0.000", never "-0.000", and gets no plus either
         sign = "+" if signed and float(f"{self.mean:{form}}".replace(",", "")) > 0 else ""
         mean = f"{self.bound} {sign}{self.mean:{form}}".strip()
