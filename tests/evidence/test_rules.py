@@ -3,6 +3,7 @@
 import ast
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -353,3 +354,17 @@ def test_a_chapter_judges_the_claims_of_the_rules_and_all_of_its_own(chapter):
 
 def test_every_claim_belongs_to_a_chapter_that_exists():
     assert {claim.chapter for claim in RULES.claims.values()} <= {chapter.id for chapter in chapters()}
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda one: one.id)
+def test_arms_whose_rest_a_chapter_recorded_are_those_of_the_rule(chapter):
+    recorded_parts = [
+        (rule, part)
+        for verdict in recorded(json.loads(chapter.notebook.read_text(encoding="utf-8"))["cells"]).verdicts.values()
+        if (rule := RULES.claims.get(verdict.claim)) and verdict.rule == RULES.hash(verdict.claim)
+        for part in verdict.parts
+    ]
+    for rule, part in recorded_parts:
+        arms = next(one.arms for one in rule.parts if one.name == part.name)
+        names = {re.sub(r", \w+ = [^,]+$", "", name) for name, _ in part.estimate.rest}  # without the point on an axis
+        assert names <= set(arms), f"{rule.id}, {part.name}: the rule names {arms}, the estimate is of {names}"
