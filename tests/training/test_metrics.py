@@ -45,6 +45,7 @@ def test_estimate_prints_mean_interval_and_repetitions():
     assert Estimate(0.11, 0.08, 0.14, 5).describe(signed=True) == "+0.110 [0.080, 0.140], n = 5"
     assert Estimate(-0.0002, -0.0001, 0.02, 5).short(signed=True) == "0.000 [0.000, 0.020]", "no negative zero"
     assert Estimate(0.0002, -0.02, 0.02, 5).short(signed=True) == "0.000 [-0.020, 0.020]", "nor a positive one"
+    assert Estimate(0.0, 0.0, 0.0, 4).short(signed=True) == "0.000 [0.000, 0.000]"
     certain = Estimate(0.92, 0.91, 0.93, 46435, kind="rounding range")
     assert str(certain) == "0.920 [0.910, 0.930], rounding range"
     assert (certain.p_value(0.9), certain.p_value(0.915)) == (0.0, 1.0)
