@@ -2,14 +2,15 @@
 
 import contextlib
 import copy
+import inspect
 import io
 import os
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from .. import attempts
@@ -17,24 +18,12 @@ from ..evidence.records import CheckStatus
 from ..exercises import Exercise, Property, get_exercise
 from ..languages import later, say
 from .compare import Difference, difference
+from .errors import RemoteAnswer, RemoteEnded, explained, is_blank
 from .feedback import Feedback, describe
 
 FRESH_CASES = 5
 SECONDS_A_CALL = 10
 
-_ADVICE = {
-    "NameError": later("a name is used that has no value here: check its spelling, or whether its cell has been run"),
-    "UnboundLocalError": later("a name is used before it gets its value"),
-    "TypeError": later("a function or operator was given something of the wrong type, or too many or too few arguments"),
-    "IndexError": later("an index is outside the sequence that it picks from"),
-    "KeyError": later("a dictionary has no such key"),
-    "AttributeError": later("the object before the dot has no attribute of that name"),
-    "ValueError": later("the type is right but the value cannot be used"),
-    "ZeroDivisionError": later("something is divided by zero"),
-    "RuntimeError": later("torch could not do it; most often two shapes do not match"),
-    "RecursionError": later("the function calls itself without end"),
-    "TimeoutError": later("is there a loop that never ends?"),
-}
 _WRONG_ON_OTHERS = later("The function is right on the cases that you can see, but not on others like them.")
 
 
@@ -44,26 +33,6 @@ class _NotAttempted(Exception):
 
 class CheckFailed(AssertionError):
     """Raised by a check that fails while nbgrader grades the notebook."""
-
-
-class RemoteAnswer:
-    """A learner's function that runs in another process, which has its own time limit.
-
-    Calling it raises RemoteError, with a text for the learner, for an error of the answer, and RemoteEnded when the process has
-    ended.
-    """
-
-    def observe(self, inspector: str):
-        """What the inspector with this name reports about the function, run in the function's process."""
-        raise NotImplementedError
-
-
-class RemoteEnded(Exception):
-    """The answer's process has ended. That is not the learner's error: checks let it propagate."""
-
-
-class RemoteError(Exception):
-    """A remote answer raised an error, or returned a value that cannot be sent back; the text is for the learner."""
 
 
 @dataclass(frozen=True)
@@ -106,13 +75,18 @@ def examine(
     """
     cases = list(task.cases) + [task.fresh(generator) for _ in range(fresh if task.fresh else 0)]
     try:
-        results = [_call(function, arguments) for arguments in cases]
+        results = _results(function, cases)
+        cases = cases[: len(results)]
         failures = list(_failures(task, cases, results))
         if failures:
             shown = [f for f in failures if not hidden or any(f.arguments is case for case in task.cases)]
             return _failed(task, cases, results, failures, shown)
+        # The graph before the properties: where it is cut, they could only say it in their own words.
+        drawn = cases[len(task.cases) :]  # a case that somebody chose may stand on a kink, where gradients may differ
+        if feedback := _graph_is_wrong(task, function, drawn or cases, results):
+            return feedback
         # Only when all cases agree: a property's message would distract from a plain wrong result.
-        violations = [_violation(prop, function, generator) for prop in task.properties]
+        violations = [_violation(prop, function, generator, _in_double(task, function)) for prop in task.properties]
     except _NotAttempted:
         words = say("Write the body of the function, run its cell, then run this one again.")
         return Feedback(task, CheckStatus.NOT_ATTEMPTED, words)
@@ -132,7 +106,7 @@ def yours_or_ours(function: Callable) -> Callable:
     name = feedback.exercise.name
     if feedback.status == CheckStatus.PASSED:
         print(say("Using your {name}.", name=name))
-        return function
+        return function if _returns_tensors(function, feedback.exercise) else _Converted(function, torch.as_tensor)
     if feedback.status == CheckStatus.NOT_ATTEMPTED:
         print(say("Using the course's {name}: yours is not written yet.", name=name))
     else:
@@ -148,6 +122,17 @@ def _checked(function: Callable) -> Feedback:
     return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
 
+def _results(function: Callable, cases: list[tuple]) -> list[tuple[object, Difference | None]]:
+    """The function's result on each case, and what went wrong; the list ends with the first call that takes too long."""
+    results = []
+    for arguments in cases:
+        results.append(_call(function, arguments))
+        problem = results[-1][1]
+        if problem and problem.kind == "timeout":  # all others would be waited for too
+            break
+    return results
+
+
 def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | None]:
     """The function's result on its own copy of the arguments, and what went wrong in the call, if anything."""
     copied = copy.deepcopy(arguments)
@@ -155,15 +140,30 @@ def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | No
         with _guarded(function):
             result = function(*copied)
     except NotImplementedError as error:
-        raise _NotAttempted from error
+        if is_blank(error):
+            raise _NotAttempted from error
+        return None, Difference("exception", explained(error, function))
     except RemoteEnded:
         raise
+    except TimeoutError as error:
+        return None, Difference("timeout", explained(error, function))
     except Exception as error:
-        return None, Difference("exception", _explain(error))
-    if any(difference(after, before, 0.0) for after, before in zip(copied, arguments, strict=True)):
-        words = say("Your function changes its input. Work on a copy: begin with `x = x.clone()`.")
-        return result, Difference("in place", words)
+        return None, Difference("exception", explained(error, function))
+    for after, before in zip(copied, arguments, strict=True):
+        if difference(after, before, 0.0):
+            words = say("Your function changes its input. Work on a copy: {how}.", how=_copying(before))
+            return result, Difference("in place", words)
+        if isinstance(after, torch.Tensor) and after.requires_grad and not before.requires_grad:
+            words = say("Your function sets requires_grad on its input. Work on a copy: x = x.detach().clone().")
+            return result, Difference("in place", words)
     return result, None
+
+
+def _copying(value) -> str:
+    """How to copy a value of this kind, as code."""
+    if isinstance(value, torch.Tensor):
+        return "x = x.clone()"
+    return {list: "x = list(x)", dict: "x = dict(x)", set: "x = set(x)"}.get(type(value), "x = x.copy()")
 
 
 def _guarded(function: Callable):
@@ -176,17 +176,89 @@ def _guarded(function: Callable):
     return stack
 
 
-def _explain(error: Exception) -> str:
-    if isinstance(error, RemoteError):
-        return str(error)
-    kind = type(error).__name__
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)][1:]
-    where = ""
-    if frames:
-        line = f" ({frames[0].line.strip()})" if frames[0].line else ""
-        where = say(" in line {number} of its cell{line}", number=frames[0].lineno, line=line)
-    means = say(". That means: {advice}.", advice=say(_ADVICE[kind])) if kind in _ADVICE else ""
-    return say("Your function stopped with {kind}{where}: {error}{means}", kind=kind, where=where, error=error, means=means)
+class _Converted:
+    """A function with another one applied to its result, under the name of the first."""
+
+    def __init__(self, function: Callable, convert: Callable):
+        self.function, self.convert, self.__name__ = function, convert, getattr(function, "__name__", "")
+
+    def __call__(self, *arguments):
+        return self.convert(self.function(*arguments))
+
+
+def _in_double(task: Exercise, function: Callable) -> Callable:
+    """The function with its floats in float64, in which the properties compute, so that no right answer fails on float32."""
+    wants_tensor = _is_tensor(task)
+
+    def convert(result):
+        if isinstance(result, tuple):
+            return tuple(map(convert, result))
+        if isinstance(result, np.ndarray) or wants_tensor and isinstance(result, list):
+            result = torch.as_tensor(result)
+        if not isinstance(result, torch.Tensor) or result.dtype == torch.bool:
+            return result
+        return result.double() if result.is_floating_point() else result.long()
+
+    return _Converted(function, convert)
+
+
+def _is_tensor(task: Exercise) -> bool:
+    """Whether the exercise's result is one tensor."""
+    return bool(task.cases) and isinstance(task.reference(*copy.deepcopy(task.cases[0])), torch.Tensor)
+
+
+def _returns_tensors(function: Callable, task: Exercise) -> bool:
+    """Whether a function that passed returns a tensor where the reference does; the cells below call its methods."""
+    return not _is_tensor(task) or isinstance(_call(function, task.cases[0])[0], torch.Tensor)
+
+
+def _graph_is_wrong(task: Exercise, function: Callable, cases: list[tuple], results: list) -> Feedback | None:
+    """The feedback on results that have the right value and a wrong gradient, or one that they must not carry."""
+    if task.detached and any(isinstance(got, torch.Tensor) and got.requires_grad for got, _ in results):
+        words = say("The result is right, but it still holds the graph of its computation: end with .detach().")
+        return Feedback(task, CheckStatus.FAILED, words, mistake="attached")
+    parameters = list(inspect.signature(task.reference).parameters)
+    places = [parameters.index(name) for name in task.gradient]
+    for arguments in cases if places else []:
+        try:
+            with _guarded(function):
+                yours = _gradients(function, arguments, places)
+        except RemoteEnded:
+            raise
+        except Exception as error:  # such as .numpy() on a tensor that needs a gradient
+            yours, details = [None] * len(places), [explained(error, function)]
+        else:
+            details = []
+        for name, mine, right in zip(task.gradient, yours, _gradients(task.reference, arguments, places), strict=True):
+            right = torch.zeros(1) if right is None else right
+            if mine is None and right.abs().max() > task.tolerance:
+                words = say(
+                    "The values are right, but no gradient comes back to {name}, so training would learn nothing: .item(), "
+                    ".detach(), .numpy(), torch.tensor(...) and torch.no_grad() cut it. Compute with the tensors themselves.",
+                    name=name,
+                )
+                return Feedback(task, CheckStatus.FAILED, words, details=details, mistake="no_gradient")
+            if mine is not None and (problem := difference(mine, right.expand_as(mine), 10 * task.tolerance)):
+                words = say(
+                    "The values are right, but the gradient towards {name} is not: {problem} Is a part of the computation cut "
+                    "off, by .detach(), .item() or torch.no_grad()?",
+                    name=name,
+                    problem=problem.words,
+                )
+                return Feedback(task, CheckStatus.FAILED, words, mistake="wrong_gradient")
+    return None
+
+
+def _gradients(function: Callable, arguments: tuple, places: list[int]) -> list[torch.Tensor | None]:
+    """The gradient of a weighted sum of the function's result towards the arguments at these places."""
+    copied = list(copy.deepcopy(arguments))
+    inputs = [copied[place].requires_grad_() for place in places]
+    result = function(*copied)
+    if not isinstance(result, torch.Tensor) or not result.requires_grad:
+        return [None] * len(places)
+    # Weights that differ from one another: a plain sum has the gradient 0 where, say, probabilities sum to 1.
+    weights = (1 + torch.arange(result.numel())).to(result.dtype).cos().view(result.shape)
+    return list(torch.autograd.grad(result, inputs, weights, allow_unused=True))
 
 
 def _failures(task: Exercise, cases: list[tuple], results: list):
@@ -213,7 +285,7 @@ def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_F
 def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:
     """Whether the learner's results equal those of this mistake on every case, even where the mistake changes nothing."""
     for arguments, (got, problem) in zip(cases, results, strict=True):
-        if problem and problem.kind == "exception":
+        if problem and problem.kind in ("exception", "timeout"):
             return False
         try:
             wrong = mistaken(*copy.deepcopy(arguments))
@@ -224,25 +296,22 @@ def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: li
     return True
 
 
-def _violation(prop: Property, function: Callable, generator: torch.Generator) -> str | None:
+def _violation(prop: Property, function: Callable, generator: torch.Generator, in_double: Callable | None = None) -> str | None:
     """How the function violates a property, in words; None when the property holds."""
     inspector = prop.inspector
     try:
         with _guarded(function):
             if inspector is None:
-                return prop.fails(function, generator)
+                return prop.fails(in_double or function, generator)
             # Its module stands alone, so the inspector can run in the answer's process, beside what it inspects.
             seen = function.observe(inspector.__name__) if isinstance(function, RemoteAnswer) else inspector(function)
             return prop.fails(seen, generator)
-    except NotImplementedError as error:
-        raise _NotAttempted from error
     except RemoteEnded:
         raise
     except Exception as error:
-        if isinstance(function, RemoteAnswer) and not isinstance(error, RemoteError):
-            kind = type(error).__name__
-            return say("What your function returns does not fit ({kind}: {error}).", kind=kind, error=error)
-        return _explain(error)
+        if is_blank(error):
+            raise _NotAttempted from error
+        return explained(error, function)
 
 
 def _size(value) -> int:

@@ -4,6 +4,7 @@ import inspect
 import unicodedata
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from markupsafe import Markup
 
@@ -72,16 +73,27 @@ def describe(task: Exercise, arguments: tuple, expected, got, problem: Differenc
         expected_told: whether the correct result may be shown.
     """
     rows = dict(zip(inspect.signature(task.reference).parameters, arguments, strict=False))
+    part = ""
+    if problem.path:  # of several results only the one that is wrong
+        position, count = problem.path[0]
+        part = say(", result {place} of {count}", place=position + 1, count=count)
+        expected, got = _part(expected, position), _part(got, position)
     if expected_told:
-        rows[say("expected")] = expected
-    if problem.kind not in ("exception", "missing"):
-        rows[say("got")] = got
+        rows[say("expected") + part] = expected
+    if problem.kind not in ("exception", "timeout", "missing"):
+        rows[say("got") + part] = got
     tensors = isinstance(got, torch.Tensor) and isinstance(expected, torch.Tensor)
     if problem.kind == "value" and tensors and expected_told:
         rows[say("got - expected")] = got.detach().double() - expected.double()
     width = max(map(_columns, rows)) + 1
     lines = [f"  {name}:{' ' * (width - _columns(name))}{show(value, indent=width + 3)}" for name, value in rows.items()]
     return ["\n".join([say("Smallest failing case:"), *lines])]
+
+
+def _part(results, position: int):
+    """One of several results, which may stand in a sequence or a dictionary."""
+    values = list(results.values()) if isinstance(results, dict) else results
+    return values[position]
 
 
 def _columns(text: str) -> int:
@@ -98,8 +110,24 @@ def show(value, indent: int = 0) -> str:
         values = value.detach().double().round(decimals=4) + 0.0 if value.is_floating_point() else value
         width = max((len(str(number)) for number in values.flatten().tolist()), default=0)
         return _rows(values.tolist(), width, indent)
-    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    text = _one_line(value)
     return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _one_line(value) -> str:
+    """A number, a text or a sequence of them on one line; numbers as a reader would write them, not as NumPy names them."""
+    if isinstance(value, np.generic) or isinstance(value, np.ndarray | torch.Tensor) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, np.ndarray | torch.Tensor):
+        value = value.tolist()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if type(value) in (list, tuple):
+        inner = ", ".join(map(_one_line, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner},)" if len(value) == 1 else f"({inner})"
+    if type(value) is dict:
+        return "{" + ", ".join(f"{key!r}: {_one_line(entry)}" for key, entry in value.items()) + "}"
+    return repr(value)
 
 
 def _rows(values, width: int, indent: int) -> str:

@@ -48,7 +48,7 @@ def _turns_add_up(function, generator):
 @rotation_matrix.property("The transpose of a rotation undoes it.")
 def _undone_by_transpose(function, generator):
     a = (6.28 * torch.rand(1, generator=generator)).item()
-    if not torch.allclose(function(a) @ function(a).T, torch.eye(2), atol=1e-4):
+    if not torch.allclose(function(a) @ function(a).T, torch.eye(2).double(), atol=1e-4):
         return say("R({a:.2f}) times its transpose is not the identity.", a=a)
 
 
@@ -192,7 +192,7 @@ def upside_down(width):
 @flip_matrix.property("Flipping twice gives the image back.")
 def _flip_twice(function, generator):
     width = 2 + int(torch.randint(30, (1,), generator=generator))
-    if not torch.allclose(function(width) @ function(width), torch.eye(3), atol=1e-4):
+    if not torch.allclose(function(width) @ function(width), torch.eye(3).double(), atol=1e-4):
         return say("Flipping an image of width {width} twice does not give it back.", width=width)
 
 

@@ -128,6 +128,7 @@ def _random_features(generator):
         (torch.tensor([[1.0, 0.0], [2.0, 2.0], [0.0, -3.0]]),),
     ],
     fresh=_random_features,
+    gradient=("z",),
 )
 def similarity_matrix(z):
     return contrastive.similarity_matrix(z)
@@ -174,6 +175,7 @@ def _random_views(generator):
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]]), 0.5),
     ],
     fresh=_random_views,
+    gradient=("z",),
 )
 def nt_xent(z, temperature):
     return contrastive.nt_xent(z, temperature)

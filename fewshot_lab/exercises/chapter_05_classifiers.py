@@ -21,6 +21,7 @@ def _random_features(generator):
         (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1, 0, 1]), 2),
     ],
     fresh=_random_features,
+    gradient=("features",),
 )
 def class_prototypes(features, labels, way):
     return torch.stack([features[labels == k].mean(0) for k in range(way)])
@@ -57,6 +58,7 @@ def _random_distances(generator):
         (torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[0.0], [5.0]])),
     ],
     fresh=_random_distances,
+    gradient=("queries", "prototypes"),
 )
 def prototype_logits(queries, prototypes):
     return -(queries[:, None, :] - prototypes[None, :, :]).square().sum(2)

@@ -55,7 +55,7 @@ def temperature_ignored(logits, temperature):
 @softened.property("The probabilities of an image sum to one.")
 def _rows_sum_to_one(function, generator):
     logits = 5 * torch.randn(3, 4, generator=generator)
-    if not torch.allclose(function(logits, 3.0).sum(dim=1), torch.ones(3), atol=1e-4):
+    if not torch.allclose(function(logits, 3.0).sum(dim=1), torch.ones(3).double(), atol=1e-4):
         return say("The probabilities of an image do not sum to one.")
 
 
@@ -71,6 +71,7 @@ def _random_pair(generator):
         (torch.tensor([[0.5, 0.0, 1.0], [3.0, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 1.0], [1.0, 1.5, 0.0]]), 1.5),
     ],
     fresh=_random_pair,
+    gradient=("student_logits",),
 )
 def distillation_loss(student_logits, teacher_logits, temperature):
     return distillation.distillation_loss(student_logits, teacher_logits, temperature)
@@ -202,6 +203,7 @@ def _random_mixed(generator):
         (torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([-1]), 3.0, 0.6),
     ],
     fresh=_random_mixed,
+    gradient=("student_logits",),
 )
 def mixed_loss(student_logits, teacher_logits, labels, temperature, alpha):
     return distillation.mixed_loss(student_logits, teacher_logits, labels, temperature, alpha)

@@ -26,6 +26,7 @@ def _random_step(generator):
     "The fast gradient sign method",
     cases=[(Bent(0), IMAGE, 0.1), (Bent(1), torch.linspace(0, 1, 12).reshape(2, 1, 2, 3), 0.25)],
     fresh=_random_step,
+    detached=True,
 )
 def fgsm(loss, images, epsilon):
     return attacks.fgsm(loss, images, epsilon)
@@ -131,7 +132,7 @@ def _projects_into_the_ball(function, generator, norm):
         return say("Some pixels are outside 0..1: no image looks like that. Clamp.")
     if (norm(projected - images) > 0.3 + 1e-4).any():
         return say("Some images are outside the ball.")
-    if not torch.allclose(function(images, images, 0.3), images):
+    if not torch.allclose(function(images, images, 0.3), images.double()):
         return say("An image that has not moved at all is moved by your projection.")
 
 
@@ -218,6 +219,7 @@ def _random_loop(generator):
         (Bent(3), IMAGE.flip(3), IMAGE.flip(3), 0.3, 0.08, 6),
     ],
     fresh=_random_loop,
+    detached=True,
 )
 def pgd(loss, images, start, epsilon, step_size, steps):
     return attacks.pgd(loss, images, start, epsilon, step_size, steps)

@@ -68,6 +68,7 @@ LABELS = torch.tensor([0, 2])
         (torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 2.0]]), LABELS, 6.0),
     ],
     fresh=_random_answers,
+    gradient=("clean_logits", "worst_logits"),
 )
 def trades_loss(clean_logits, worst_logits, labels, beta):
     return adversarial.trades_loss(clean_logits, worst_logits, labels, beta)

@@ -14,6 +14,7 @@ REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0, 1.5])
     "The discriminator's loss",
     cases=[(torch.tensor([1.0]), torch.tensor([-1.0])), (REAL, FAKE)],
     fresh=lambda generator: (2 * torch.randn(4, generator=generator), 2 * torch.randn(3, generator=generator)),
+    gradient=("real_scores", "fake_scores"),
 )
 def discriminator_loss(real_scores, fake_scores):
     return generation.discriminator_loss(real_scores, fake_scores)
@@ -84,6 +85,7 @@ def _discriminator_loss_is_finite(function, generator):
     "The generator's loss",
     cases=[(torch.tensor([-1.0]),), (FAKE,)],
     fresh=lambda generator: (2 * torch.randn(4, generator=generator),),
+    gradient=("fake_scores",),
 )
 def generator_loss(fake_scores):
     return generation.generator_loss(fake_scores)
@@ -155,6 +157,7 @@ PHI, V, ROWS = (
         torch.randn(3, 4, generator=generator),
         torch.randint(3, (6,), generator=generator),
     ),
+    gradient=("features", "v", "V"),
 )
 def projection_score(features, v, V, labels):
     return generation.projection_score(features, v, V, labels)

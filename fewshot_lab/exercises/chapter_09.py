@@ -171,7 +171,7 @@ def probabilities(s, c):
 def _content_free_becomes_even(function, generator):
     content_free = torch.randn(1, 4, generator=generator) - 5
     probabilities = function(content_free, content_free).exp()
-    if not torch.allclose(probabilities, torch.full((1, 4), 0.25), atol=1e-4):
+    if not torch.allclose(probabilities, torch.full((1, 4), 0.25).double(), atol=1e-4):
         return say("A text that says nothing must come out with equal probabilities for all labels, and they must sum to one.")
 
 

@@ -82,6 +82,7 @@ def _random_batch(generator):
         (torch.tensor([[[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [3.0, 0.0]]]), torch.tensor([[0, 1], [1, IGNORED]])),
     ],
     fresh=_random_batch,
+    gradient=("logits",),
 )
 def loss_of_labelled(logits, labels):
     return tagging.masked_loss(logits, labels)

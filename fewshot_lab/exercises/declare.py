@@ -51,7 +51,9 @@ class Exercise:
     """One function that the learner writes; calling the exercise calls its reference solution.
 
     cases: tuples of arguments that the learner may see. fresh(generator): one more tuple, drawn anew at every check.
-    A result is right when it equals the reference's within `tolerance` and every property holds.
+    A result is right when it equals the reference's within `tolerance` and every property holds. `gradient` names the
+    arguments towards which its gradient must equal the reference's too: a loss that has the right value and no gradient
+    trains nothing. A `detached` result must carry none: the graph of an attack would grow with every step.
     """
 
     reference: Callable
@@ -59,6 +61,8 @@ class Exercise:
     cases: tuple[tuple, ...] = ()
     fresh: Callable[[torch.Generator], tuple] | None = None
     tolerance: float = 1e-4
+    gradient: tuple[str, ...] = ()
+    detached: bool = False
     mistakes: list[Mistake] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
 
@@ -107,6 +111,8 @@ def exercise(
     cases: Iterable[tuple] = (),
     fresh: Callable[[torch.Generator], tuple] | None = None,
     tolerance: float = 1e-4,
+    gradient: tuple[str, ...] = (),
+    detached: bool = False,
 ) -> Callable[[Callable], Exercise]:
     """Turns the decorated function, a reference solution, into an Exercise of the same name."""
 
@@ -114,7 +120,7 @@ def exercise(
         # The module's name now holds the exercise. Pickle, which sends the reference to worker processes, looks a function
         # up by this path.
         reference.__qualname__ = f"{reference.__name__}.reference"
-        return Exercise(reference, title, tuple(cases), fresh, tolerance)
+        return Exercise(reference, title, tuple(cases), fresh, tolerance, gradient, detached)
 
     return declare
 

@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from ..checking import RemoteAnswer, RemoteEnded, RemoteError
+from ..checking.errors import RemoteAnswer, RemoteEnded, RemoteError, another_function, said
 from .sandbox import Child, Ended
 
 CALL_SECONDS = 10.0
@@ -72,7 +72,7 @@ class RemoteFunction(RemoteAnswer):
             case "absent":
                 raise RemoteError(words)
             case "raised":
-                raise RemoteError(_explained(answer, words))
+                raise RemoteError(_explained(answer, words, self.__name__))
         raise Ended("nonsense")
 
 
@@ -116,11 +116,13 @@ def _take_over(ours, theirs) -> None:
     elif isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor) and ours.shape == theirs.shape:
         with torch.no_grad():
             ours.copy_(theirs)
+        if theirs.requires_grad and ours.is_floating_point():
+            ours.requires_grad_()
     elif isinstance(ours, list) and isinstance(theirs, list):
         ours[:] = theirs
 
 
-def _explained(answer: dict, words: str) -> str:
+def _explained(answer: dict, words: str, own: str) -> str:
     kind, line, text = str(answer.get("kind", "an error"))[:80], answer.get("line"), str(answer.get("text", ""))[:200]
-    where = f" in line {line} of its cell" + (f" ({text.strip()})" if text.strip() else "") if isinstance(line, int) else ""
-    return f"Your function stopped with {kind}{where}: {words}"
+    name = another_function(str(answer.get("function", ""))[:80], own)
+    return said(kind, words, line if isinstance(line, int) else None, text, name)

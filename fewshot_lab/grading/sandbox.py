@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..checking import RemoteEnded
+from ..checking.errors import RemoteEnded
 from ..errors import CourseError
 from ..exercises import inspectors
 from .inside import confine, wire

@@ -22,7 +22,13 @@ from fewshot_lab.checking import check
 from fewshot_lab.exercises import exercises
 
 SECONDS = 60  # an endless answer must end long before
-_BEFORE = "import math, random\nimport numpy as np\nimport torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
+_BEFORE = """import math, random
+import numpy as np
+import torch
+from torch import nn
+import torch.nn.functional as F
+import fewshot_lab as lab
+"""
 
 
 @dataclass(frozen=True)

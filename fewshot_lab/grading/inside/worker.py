@@ -277,8 +277,8 @@ def _obey(order: dict, shell, wire) -> bytes:
     try:
         with warnings.catch_warnings():
             return wire.pack(_call(function, order))
-    except NotImplementedError:
-        reply = {"status": "not attempted"}
+    except NotImplementedError as error:
+        reply = {"status": "not attempted"} if _is_blank(error) else _raised(error)
     except _OwnImplementation as error:
         reply = {"status": "own", "words": str(error)}
     except wire.WireError as error:
@@ -333,11 +333,17 @@ def _words(error: BaseException) -> str:
         return "(its text cannot be read)"
 
 
+def _is_blank(error: NotImplementedError) -> bool:
+    """Whether a body is still blank: its own `raise NotImplementedError`, not one that torch raises."""
+    return not _words(error) or _line_in_cell(error).get("text", "").lstrip().startswith("raise NotImplementedError")
+
+
 def _line_in_cell(error: BaseException) -> dict:
-    """The number and text of the outermost line in a cell that the error passed through; {} when there is none."""
+    """The number, text and function of the innermost line in a cell that the error passed through; {} when there is none."""
     try:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "ipykernel" in f.filename or "<ipython" in f.filename]
-        return {"line": frames[0].lineno, "text": (frames[0].line or "")[:200]} if frames else {}
+        last = frames[-1]
+        return {"line": last.lineno, "text": (last.line or "")[:200], "function": last.name}
     except Exception:
         return {}
 
