@@ -43,6 +43,12 @@ class TextTask:
         """The indices of the texts of `draw` in the training part, at most classes * shots of them."""
         return rows_of_each(self.train_labels, len(self.classes), shots, seed)
 
+    def unlabelled_rows(self, count: int, seed: int, *, without: Tensor) -> Tensor:
+        """The indices of `count` training texts, drawn without a look at their labels from all but the rows of `without`."""
+        # Another stream than that of `rows`, which would draw the same numbers from an equal seed.
+        order = torch.randperm(len(self.train_texts), generator=torch.Generator().manual_seed(1_000_000 + seed))
+        return order[~torch.isin(order, without)][:count]
+
 
 @functools.cache
 def task(classes: tuple[str, ...] = FIVE) -> TextTask:

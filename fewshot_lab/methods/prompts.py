@@ -20,7 +20,11 @@ from ..errors import CourseError
 from ..models.kv_cache import Prefix, encode_prefix, extend, token_embeddings, token_ids
 
 SLOT = "{x}"
-PRIOR_VARIANCE = 10.0  # of a head's weights, chosen before any measurement, for vectors of a mean length of 1
+AT_A_TIME = 200  # texts whose keys and values are in memory together
+# The same question in other words; all begin alike, so that a text is read once for all of them.
+TEMPLATES = tuple(
+    f"Dictionary definition: {{x}}{ending}" for ending in ("\nType:", "\nThis describes a", "\nCategory:", " is a kind of")
+)
 CONTENT_FREE = ("N/A", "something", "...")  # texts without content, after Zhao et al. 2021
 
 # Words that would be as right as the label words, and compete with them for probability (Holtzman et al. 2021).
@@ -137,6 +141,39 @@ def next_token_hidden(tokenizer, model, prefix: Prefix, ending: str) -> Tensor:
         return extend(model, prefix, embeddings[None, None])[0].float().cpu()
 
 
+def hidden_after(tokenizer, model, texts: Sequence[str], templates: Sequence[str]) -> dict[str, Tensor]:
+    """The hidden states (N, d) from which the next token is predicted after each text in each template: {template: states}.
+
+    Templates with one beginning read the texts once. A few texts at a time, so that few keys and values are in memory.
+
+    Args:
+        tokenizer: the model's.
+        model: a causal language model.
+        texts: N of them.
+        templates: hold {x} once.
+    """
+    hidden = {template: [] for template in templates}
+    for first in range(0, len(texts), AT_A_TIME):
+        prefixes = {}
+        for template in templates:
+            *beginning, ending = split_template(template)
+            if tuple(beginning) not in prefixes:
+                prefixes = {tuple(beginning): encode_texts(tokenizer, model, texts[first : first + AT_A_TIME], *beginning)}
+            hidden[template].append(next_token_hidden(tokenizer, model, prefixes[tuple(beginning)], ending))
+    return {template: torch.cat(parts) for template, parts in hidden.items()}
+
+
+def text_hidden(tokenizer, model, texts: Sequence[str]) -> dict[str, Tensor]:
+    """Two vectors (N, d) of each text alone, without a template: the hidden state of its "last" token and the "mean" of all."""
+    last, mean = [], []
+    for first in range(0, len(texts), AT_A_TIME):
+        prefix = encode_prefix(tokenizer, model, texts[first : first + AT_A_TIME])
+        last.append(prefix.last())
+        sums = [(h.float() * mask[:, :, None]).sum(1) for h, mask in zip(prefix.hidden, prefix.masks, strict=True)]
+        mean.append(prefix.ordered([total / mask.sum(1, True) for total, mask in zip(sums, prefix.masks, strict=True)]))
+    return {"last": torch.cat(last).float().cpu(), "mean": torch.cat(mean).cpu()}
+
+
 @torch.no_grad()
 def next_token_log_probabilities(model, hidden: Tensor) -> Tensor:
     """The log-probability of every token of the vocabulary: hidden states (N, d) -> float32 (N, V), on the CPU."""
@@ -194,10 +231,12 @@ def naive_scores(tokenizer, model, texts: Sequence[str], template: str, words: S
 # the same task as a head on frozen features
 
 
-def fit_head(features: Tensor, labels: Tensor, classes: int, *, unlabelled: Tensor, start: Tensor | None = None):
+def fit_head(
+    features: Tensor, labels: Tensor, classes: int, *, unlabelled: Tensor, start: Tensor | None = None, variance: float = 10.0
+):
     """A linear head on frozen features, pulled towards `start`; returns a function, features (n, d) -> logits (n, classes).
 
-    Minimises cross-entropy, summed over the texts, + ||W - start||^2 / (2 PRIOR_VARIANCE) by L-BFGS. With the label words'
+    Minimises cross-entropy, summed over the texts, + ||W - start||^2 / (2 variance) by L-BFGS. With the label words'
     output embeddings as `start` the untrained head is the prompt's own, calibrated by mean logits; with zeros it knows nothing
     (the comparison of Le Scao & Rush 2021, NAACL, with a frozen backbone).
 
@@ -207,6 +246,7 @@ def fit_head(features: Tensor, labels: Tensor, classes: int, *, unlabelled: Tens
         classes: how many classes there are.
         unlabelled: (N, d), features by whose mean and mean length all features are centred and scaled.
         start: (classes, d), None for zeros.
+        variance: how far the labels may pull W from its start, for features of a mean length of 1.
     """
     mean = unlabelled.mean(dim=0)
     length = (unlabelled - mean).norm(dim=1).mean()
@@ -218,7 +258,7 @@ def fit_head(features: Tensor, labels: Tensor, classes: int, *, unlabelled: Tens
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(z @ (W0 + D).T, labels, reduction="sum") + (D**2).sum() / (2 * PRIOR_VARIANCE)
+        loss = F.cross_entropy(z @ (W0 + D).T, labels, reduction="sum") + (D**2).sum() / (2 * variance)
         loss.backward()
         return loss
 

@@ -5,11 +5,12 @@ is the mean cross-entropy over a few labelled texts. Changing token j into w cha
 
     (e_w - e_t_j) . dL/de_j                                            (Ebrahimi et al. 2018, ACL: HotFlip)
 
-One backward pass ranks the whole vocabulary; the k most promising candidates are then tried, and the best is kept if it is
-better (Shin et al. 2020, EMNLP: AutoPrompt, equation 2).
+One backward pass ranks the whole vocabulary at every position; the most promising candidates are then tried, and the best is
+kept if it is better (Shin et al. 2020, EMNLP: AutoPrompt, equation 2, which goes through the positions one by one).
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,27 +27,39 @@ def swap_estimates(gradient: Tensor, current: Tensor, embeddings: Tensor) -> Ten
     return gradient @ embeddings.T - (gradient * embeddings[current]).sum(dim=1, keepdim=True)
 
 
-def search_triggers(
+@dataclass(frozen=True)
+class Search:
+    """The way of a search: triggers (s + 1, m), from its start on, their losses (s + 1,), and whether it came to its end."""
+
+    triggers: Tensor
+    losses: Tensor
+    ended: bool
+
+
+def search_trigger(
     model,
     prefix: Prefix,
-    draws: Tensor,
     labels: Tensor,
     label_ids: Tensor,
     start: Tensor,
     *,
-    steps: int,
     candidates: int,
     allowed: Tensor,
+    max_steps: int = 100,
     estimates: Callable[[Tensor, Tensor, Tensor], Tensor] = swap_estimates,
-) -> tuple[Tensor, Tensor]:
-    """Searches one trigger for each draw: token ids (D, m), and the losses before each step and at the end (steps + 1, D).
+) -> Search:
+    """Searches a trigger until none of the swaps that are tried lowers the loss, which is the search's end.
+
+    A step tries words at every position and keeps the best swap. It starts at the words of a template, so that the loss on the
+    labelled texts is never above the template's.
 
     Args:
-        model, prefix, draws, labels, label_ids: see `soft_prompts`.
-        start: (m,), the token ids that every search starts from.
-        steps: one token is changed at a step, the first to the last and again.
-        candidates: how many words are tried at a step, the best by `estimates`.
-        allowed: (V,) booleans, the words that may be used; label words never are.
+        model, labels, label_ids: see `soft_prompts`.
+        prefix: the n labelled texts, encoded.
+        start: (m,), the token ids that the search starts from.
+        candidates: how many words are tried at each position in a step, the best by `estimates`.
+        allowed: (V,) booleans, the words that may be put in; label words never are.
+        max_steps: where it stops if it has not come to its end.
         estimates: ranks the vocabulary, see `swap_estimates`.
     """
     table = model.get_input_embeddings().weight.detach()
@@ -54,22 +67,29 @@ def search_triggers(
     forbidden = ~allowed
     forbidden[label_ids] = True
     forbidden = forbidden.to(table.device)
-    trigger = start.repeat(int(draws.max()) + 1, 1)  # (D, m)
-    every_draw = torch.arange(len(trigger), device=trigger.device)
-    losses = []
-    for step in range(steps):
-        j = step % trigger.shape[1]
-        embeddings = token_embeddings(model, trigger)  # (D, m, d)
-        loss, gradient = loss_gradients(model, prefix, embeddings, draws, labels, label_ids)  # (D,), (D, m, d)
-        losses.append(loss)
-        change = estimates(gradient[:, j], trigger[:, j], table.float()).masked_fill(forbidden, torch.inf)  # (D, V)
-        tried = trigger.repeat(candidates, 1, 1)  # (k, D, m)
-        tried[:, :, j] = change.topk(candidates, largest=False).indices.T
-        # The estimate holds for small steps only, and words lie far apart: the true loss decides.
-        tried_losses = label_losses(model, prefix, token_embeddings(model, tried), draws, labels, label_ids)  # (k, D)
-        lowest, best = tried_losses.min(dim=0)  # (D,)
-        trigger = torch.where((lowest < loss)[:, None], tried[best, every_draw], trigger)
-    return trigger, torch.stack([*losses, torch.minimum(lowest, losses[-1])]).cpu()
+    one_draw = torch.zeros(len(labels), dtype=torch.long)
+
+    def losses_of(triggers: Tensor) -> Tensor:
+        return label_losses(model, prefix, token_embeddings(model, triggers)[:, None], one_draw, labels, label_ids)[:, 0]
+
+    way, losses = [start], [losses_of(start[None])[0]]
+    while len(way) <= max_steps:
+        current = way[-1]
+        _, gradient = loss_gradients(model, prefix, token_embeddings(model, current)[None], one_draw, labels, label_ids)
+        change = estimates(gradient[0], current, table.float()).masked_fill(forbidden, torch.inf)  # (m, V)
+        words = change.topk(candidates, largest=False).indices  # (m, candidates)
+        tried = current.repeat(*words.shape, 1)  # (m, candidates, m)
+        for j in range(len(current)):
+            tried[j, :, j] = words[j]
+        # The estimate holds for small steps only, and words lie far apart: the true loss decides. Position by position, because
+        # every trigger that is tried needs the texts' keys and values once more.
+        tried_losses = torch.cat([losses_of(at_position) for at_position in tried])
+        lowest, best = tried_losses.min(dim=0)
+        if lowest >= losses[-1]:
+            return Search(torch.stack(way), torch.stack(losses).cpu(), ended=True)
+        way.append(tried.flatten(0, 1)[best])
+        losses.append(lowest)
+    return Search(torch.stack(way), torch.stack(losses).cpu(), ended=False)
 
 
 def plain_words(tokenizer) -> Tensor:

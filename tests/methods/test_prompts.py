@@ -146,18 +146,42 @@ def test_prompts_that_learn_side_by_side_learn_what_each_learns_alone(lm, labell
     assert (both[1] - alone[0]).norm() < 0.1 * (alone[0] - start).norm()
 
 
-@pytest.mark.slow
-def test_a_searched_trigger_never_gets_worse_and_never_writes_the_answer(lm, labelled):
+@pytest.fixture(scope="module")
+def search(lm, labelled):
+    """A search on the first draw's texts, from words that say nothing, with the first 20,000 words."""
     tokenizer, model = lm
-    prefix, draws, labels, ids = labelled
+    _, _, labels, ids = labelled
+    before, joint, _ = prompts.split_template(TEMPLATE)
+    prefix = prompts.encode_texts(*lm, glosses.task().draw(2, seed=0)[0], before, joint)
     allowed = torch.zeros(model.config.vocab_size, dtype=torch.bool)
     allowed[:20_000] = True
-    found, losses = triggers.search_triggers(
-        model, prefix, draws, labels, ids, token_ids(tokenizer, model, " the the"), steps=4, candidates=6, allowed=allowed
-    )
-    assert found.shape == (2, 2) and losses.shape == (5, 2)
-    assert (losses[1:] <= losses[:-1] + 1e-4).all() and (losses[-1] < losses[0]).all()
-    assert not set(found.flatten().tolist()) & set(ids.tolist()) and found.max() < 20_000
+
+    def run(start=" the the", **more):
+        settings = {"candidates": 3, "allowed": allowed} | more
+        return triggers.search_trigger(model, prefix, labels[:10], ids, token_ids(tokenizer, model, start), **settings)
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_search_starts_at_the_given_words_gets_better_with_every_swap_and_never_writes_the_answer(lm, labelled, search):
+    found, stopped = search(max_steps=20), search(max_steps=1)
+    assert found.ended and len(found.triggers) == len(found.losses) > 1
+    assert not stopped.ended and torch.equal(stopped.triggers, found.triggers[:2])
+    assert (found.losses[1:] < found.losses[:-1]).all(), "no swap is kept that does not lower the loss"
+    assert ((found.triggers[1:] != found.triggers[:-1]).sum(1) == 1).all(), "one word is swapped in a step"
+    assert not set(found.triggers.flatten().tolist()) & set(labelled[3].tolist()) and found.triggers.max() < 20_000
+    scores = prompts.label_scores(*lm, glosses.task().draw(2, seed=0)[0], "Definition: {x} the the", WORDS)
+    expected = torch.nn.functional.cross_entropy(scores, labelled[2][:10])
+    assert found.losses[0].item() == pytest.approx(expected.item(), abs=5e-3)
+
+
+@pytest.mark.slow
+def test_a_search_whose_candidates_are_all_worse_is_at_its_end(search):
+    only_itself = torch.zeros(49152, dtype=torch.bool)
+    only_itself[search(max_steps=0).triggers[0]] = True
+    found = search(allowed=only_itself, candidates=1)
+    assert found.ended and len(found.triggers) == 1
 
 
 def test_the_estimate_of_a_swap_is_the_slope_of_the_loss(lm, labelled):
@@ -194,6 +218,31 @@ def test_fine_tuning_moves_copies_of_the_upper_layers_only(lm):
     assert not torch.equal(network.backbone.layers[-1].mlp.up_proj.weight, before)
 
 
+def test_the_vectors_of_a_text_are_its_own_however_it_is_batched(lm, monkeypatch):
+    templates = [TEMPLATE, "{x} is a kind of", "Definition: {x} is a kind of"]
+    monkeypatch.setattr(prompts, "AT_A_TIME", 2)
+    bare, after = prompts.text_hidden(*lm, TEXTS), prompts.hidden_after(*lm, TEXTS, templates)
+    tokenizer, model = lm
+    for row, text in enumerate(TEXTS):
+        states = model.model(token_ids(tokenizer, model, text)[None]).last_hidden_state[0]
+        assert torch.allclose(bare["last"][row], states[-1], atol=2e-2) and torch.allclose(
+            bare["mean"][row], states.mean(0), atol=2e-2
+        )
+        for template in templates:
+            ids = token_ids(tokenizer, model, template.replace("{x}", text))
+            assert torch.allclose(after[template][row], model.model(ids[None]).last_hidden_state[0, -1], atol=2e-2)
+
+
+def test_unlabelled_texts_are_drawn_without_their_labels_and_without_the_labelled_ones():
+    task = glosses.task()
+    labelled = task.rows(16, 0)
+    rows = task.unlabelled_rows(100, 0, without=labelled)
+    assert len(set(rows.tolist())) == 100 and not torch.isin(rows, labelled).any()
+    assert torch.equal(rows, task.unlabelled_rows(100, 0, without=labelled))
+    counts = [task.train_labels[task.unlabelled_rows(100, seed, without=labelled)].bincount() for seed in range(5)]
+    assert any((count != 20).any() for count in counts), "a draw that ignores labels is not balanced by them"
+
+
 def test_a_head_pulled_to_the_prompt_starts_there_and_learns():
     generator = torch.Generator().manual_seed(0)
     like, start = torch.randn(50, 8, generator=generator), torch.randn(3, 8, generator=generator)
@@ -203,6 +252,8 @@ def test_a_head_pulled_to_the_prompt_starts_there_and_learns():
     features = 3 * torch.eye(8)[labels] + 0.1 * torch.randn(30, 8, generator=generator)
     learned = prompts.fit_head(features, labels, 3, unlabelled=features)
     assert (learned(features).argmax(1) == labels).all()
+    held = prompts.fit_head(features, labels, 3, unlabelled=features, variance=1e-6)
+    assert held(features).abs().max() < 1e-2 < learned(features).abs().max(), "a small variance holds the head at its start"
 
 
 def test_the_explorer_answers_to_template_words_and_calibration_and_says_what_is_wrong(lm):
