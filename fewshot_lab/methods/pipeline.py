@@ -17,6 +17,7 @@ docs/decisions.md says how the verdict depends on the number of steps.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -30,21 +31,33 @@ from ..training import Loss, accuracy, hits_by_picture, outputs, sweep, train
 from .adversarial import adversarial_examples
 from .attacks import cross_entropy_of
 from .contrastive import FEATURES, simclr
-from .distillation import TEMPERATURE, mixed_loss
+from .distillation import mixed_loss
 from .generated_instances import fit_generated_set, images_and_labels
-from .generation import small_task
+from .generation import GAMES, small_task
 from .prototypes import prototype_rule, simple_shot
 
 STAGES = (
     *("self-supervision", "augmentation", "adversarial training"),
     *("few-shot head", "distillation", "instance generation"),
 )  # in the article's order
-RIGHT = ("affine", 0.25)  # the right policy of chapter 02, at the strength that was chosen for the digits
-EPSILON = {"glyphs": 0.025, "digits": 0.075, "fashion": 0.025}  # of the attack in training, as in chapter 07
+RIGHT = "affine"  # the right policy of chapter 02
 SCALE = 10.0  # of the prototypes' logits, so that their softmax is neither flat nor hard
 PER_CLASS = 40  # generated images
 
 Order = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of the stages, which the chapters of each stage chose.
+
+    strength: of the right policy. epsilon: of the attack in training. temperature, alpha: of the student's loss (`mixed_loss`).
+    """
+
+    strength: float
+    epsilon: float
+    temperature: float
+    alpha: float
 
 
 class Prototypical(nn.Module):
@@ -77,18 +90,26 @@ def rounds(order: Order) -> tuple[frozenset | None, frozenset]:
     return teacher, last
 
 
-def fit_start(dataset: str, *, seed: int, steps: int, device: str = "auto") -> dict[str, object]:
-    """SimCLR on all training images, without labels; returns start (the backbone's weights, on the CPU) and seconds."""
+def fit_start(dataset: str, *, seed: int, steps: int, strength: float, device: str = "auto") -> dict[str, object]:
+    """SimCLR on all training images, without labels; returns start (the backbone's weights, on the CPU) and seconds.
+
+    strength: of the right policy, which makes the views.
+    """
     images = small_task(dataset).train_images
-    f, history = simclr(images, [RIGHT], steps=steps, batch_size=64, seed=seed, device=device)
+    f, history = simclr(images, [(RIGHT, strength)], steps=steps, batch_size=64, seed=seed, device=device)
     start = {name: value.detach().cpu() for name, value in f.state_dict().items()}
     return {"start": start, "seconds": history.seconds}
 
 
-def fit_generated(dataset: str, *, shots: int, seed: int, steps: int, device: str = "auto") -> dict[str, object]:
-    """A conditional GAN of the K labelled images per class; returns generated (classes, PER_CLASS, 1, H, W) and seconds."""
+def fit_generated(
+    dataset: str, *, shots: int, seed: int, steps: int, game: str = "R1", device: str = "auto"
+) -> dict[str, object]:
+    """A conditional GAN of the K labelled images per class; returns generated (classes, PER_CLASS, 1, H, W) and seconds.
+
+    game: a name in generation.GAMES.
+    """
     # half=False: the pipeline draws its K labels from all training images, and the GAN must learn from the same ones.
-    options = {"half": False, "per_class": PER_CLASS, "steps": steps, "device": device}
+    options = {"half": False, "per_class": PER_CLASS, "steps": steps, "device": device, **GAMES[game]}
     row = fit_generated_set(dataset, kind="gan", shots=shots, seed=seed, **options)
     return {"generated": row["generated"], "seconds": row["seconds"]}
 
@@ -100,6 +121,7 @@ def fit_round(
     shots: int,
     seed: int,
     steps: int,
+    recipe: Recipe,
     start: Mapping[str, Tensor] | None = None,
     generated: Tensor | None = None,
     teacher: nn.Module | None = None,
@@ -113,6 +135,7 @@ def fit_round(
         shots: labels per class.
         seed: equal seeds draw equal labels, batches and first weights.
         steps: of the training, with batches of 32.
+        recipe: the settings of the stages.
         start: the backbone's weights for the stage "self-supervision".
         generated: the generated set for the stage "instance generation", uint8 (classes, per_class, 1, H, W).
         teacher: a network in evaluation mode, or None.
@@ -136,9 +159,8 @@ def fit_round(
         y,
         steps=steps,
         batch_size=32,
-        learning_rate=5e-3,
-        augment=as_augment(*RIGHT) if "augmentation" in stages else None,
-        loss=round_loss(teacher, EPSILON[dataset] if "adversarial training" in stages else 0.0),
+        augment=as_augment(RIGHT, recipe.strength) if "augmentation" in stages else None,
+        loss=round_loss(teacher, recipe.epsilon if "adversarial training" in stages else 0.0, recipe.temperature, recipe.alpha),
         seed=seed,
         device=device,
     )
@@ -159,7 +181,7 @@ def _tested(network: nn.Module, task: ImageTask) -> dict:
     }
 
 
-def round_loss(teacher: nn.Module | None, epsilon: float) -> Loss:
+def round_loss(teacher: nn.Module | None, epsilon: float, temperature: float = 1.0, alpha: float = 0.5) -> Loss:
     """The loss of a round for `training.train`; labels are class numbers, or -1 for an image that has no label.
 
     Adversarial examples are made by one step of 1.25 epsilon from a random start (Wong et al. 2020, ICLR), away from the label
@@ -179,7 +201,7 @@ def round_loss(teacher: nn.Module | None, epsilon: float) -> Loss:
         logits = model(images)
         if teacher is None:
             return F.cross_entropy(logits, labels)
-        return mixed_loss(logits, teacher_logits, labels, TEMPERATURE, 0.5)
+        return mixed_loss(logits, teacher_logits, labels, temperature, alpha)
 
     return loss
 
@@ -190,6 +212,7 @@ def measure(
     dataset: str,
     shots: int,
     seeds: Sequence[int],
+    recipe: Recipe,
     starts: Sequence[dict],
     generated_sets: Sequence[dict] = (),
     steps: int,
@@ -202,6 +225,7 @@ def measure(
         dataset: a name in data.TASKS.
         shots: labels per class.
         seeds: one training of each pipeline per seed.
+        recipe: the settings of the stages.
         starts: rows of `fit_start`, one per seed.
         generated_sets: rows of `fit_generated`, one per seed; empty when no pipeline has the stage "instance generation".
         steps: of the first round.
@@ -222,7 +246,7 @@ def measure(
     def trained(keys: Collection[tuple], teachers: Mapping[tuple, nn.Module], steps: int, description: str) -> dict:
         grid = [
             {
-                **{"dataset": dataset, "shots": shots, "stages": stages, "seed": seeds[i], "steps": steps},
+                **{"dataset": dataset, "shots": shots, "stages": stages, "seed": seeds[i], "steps": steps, "recipe": recipe},
                 "teacher": teachers.get((stages, teacher, i)),
                 "start": starts[i]["start"] if "self-supervision" in stages else None,
                 "generated": generated_sets[i]["generated"] if "instance generation" in stages else None,

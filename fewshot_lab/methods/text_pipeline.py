@@ -15,30 +15,29 @@ from ..data import glosses
 from ..data.synonyms import Thesaurus
 from ..files import cached_on_disk
 from ..models.language import sentence_features, smollm2
-from ..training import accuracy
+from ..training import accuracy, hits_by_picture
 from .prompts import label_scores, mean_logit_calibration
 from .text_augmentation import copy_maker, first_test_texts, linear_head
 
 TEMPLATE = "Dictionary definition: {x}\nType:"
 COPIES = 3
-ARMS = {"nothing": (), "augmentation": ("augmentation",), "prompting": ("prompting",), "all": ("augmentation", "prompting")}
+ARMS = {"nothing": (), "augmentation": ("augmentation",), "prompting": ("prompting",), "both": ("augmentation", "prompting")}
 
 
 def prompted_scores(texts: Sequence[str], classes: Sequence[str], *, device: str = "auto") -> Tensor:
-    """SmolLM2's calibrated scores for the classes' names, (texts, classes); uses no label; kept in the cache folder."""
+    """SmolLM2's scores for the classes' names, (texts, classes); uses no label; kept in the cache folder."""
 
     def compute() -> Tensor:
         tokenizer, model = smollm2(device)
         return label_scores(tokenizer, model, texts, TEMPLATE, list(classes))
 
-    scores = cached_on_disk("smollm2-scores", json.dumps([TEMPLATE, list(classes), list(texts)]).encode(), compute)
-    return mean_logit_calibration(scores, scores)
+    return cached_on_disk("smollm2-scores", json.dumps([TEMPLATE, list(classes), list(texts)]).encode(), compute)
 
 
 def measure(
     *, shots: int, seeds: Sequence[int], unlabelled: int, per_class: int, device: str = "auto", progress=iter
-) -> dict[str, list[float]]:
-    """The test accuracy of every arm of ARMS, one per seed, on five classes of glosses; "prompt alone" is the prompt's own.
+) -> dict[str, list[dict]]:
+    """Tests every arm of ARMS on five classes of glosses; "prompt alone" are the prompt's own answers about the same glosses.
 
     Args:
         shots: labelled glosses per class.
@@ -47,6 +46,10 @@ def measure(
         per_class: test glosses per class.
         device: where the language model and the encoder run.
         progress: progress(batches) is a bar around the encoder's loop.
+
+    Returns:
+        {arm: rows}, one row per seed with seed, test_accuracy and its hits by gloss. The prompt learns nothing, so its rows
+        are alike.
     """
     task = glosses.task(glosses.FIVE)
     # A pool of twice as many for all seeds, which the language model labels once; each seed draws its half. Not `task.rows`,
@@ -55,8 +58,10 @@ def measure(
     pool_rows = torch.randperm(len(task.train_texts), generator=generator)[: 2 * unlabelled]
     pool = [task.train_texts[row] for row in pool_rows]
     scores = prompted_scores(pool, task.classes, device=device)
-    pseudo_labels = scores.argmax(dim=1)
+    pseudo_labels = mean_logit_calibration(scores, scores).argmax(dim=1)
     test_texts, test_labels = first_test_texts("five", per_class)
+    # Calibrated by the pool's mean: the test glosses are as many of each class, and to use that would be to use their labels.
+    prompted = mean_logit_calibration(prompted_scores(test_texts, task.classes, device=device), scores)
     make_copy = copy_maker("synonyms", synonyms=Thesaurus(), round_trips={})
 
     sets = {}
@@ -84,8 +89,12 @@ def measure(
     def z(texts: Sequence[str]) -> Tensor:
         return features[[row_of[text] for text in texts]]
 
-    def test_accuracy(texts: list[str], labels: Tensor, labelled: int) -> float:
-        return accuracy(linear_head(z(texts), labels, labelled)(z(test_texts)), test_labels)
+    def tested(logits: Tensor, seed: int) -> dict:
+        hits = hits_by_picture(logits, test_labels, torch.arange(len(test_labels)))
+        return {"seed": seed, "test_accuracy": accuracy(logits, test_labels), **hits}
 
-    by_arm = {name: [test_accuracy(*sets[name, seed]) for seed in seeds] for name in ARMS}
-    return by_arm | {"prompt alone": [accuracy(scores, task.train_labels[pool_rows])]}
+    def answers(texts: list[str], labels: Tensor, labelled: int) -> Tensor:
+        return linear_head(z(texts), labels, labelled)(z(test_texts))
+
+    by_arm = {name: [tested(answers(*sets[name, seed]), seed) for seed in seeds] for name in ARMS}
+    return by_arm | {"prompt alone": [tested(prompted, seed) for seed in seeds]}

@@ -25,9 +25,10 @@ from fewshot_lab.evidence.runs import Run
 from fewshot_lab.exercises.chapter_11 import few_shot_method
 from fewshot_lab.methods import leaderboard, pipeline, text_pipeline
 from fewshot_lab.models import conv_net
-from fewshot_lab.training import Estimate, paired_difference, sweep
+from fewshot_lab.training import Arms, Estimate, paired_difference, sweep
 
 STAGES = pipeline.STAGES
+RECIPE = pipeline.Recipe(strength=0.25, epsilon=0.0375, temperature=1.0, alpha=0.5)
 seeds = st.integers(0, 10**6)
 
 # the plan of a pipeline
@@ -69,13 +70,15 @@ def test_gains_that_add_up_have_no_interaction(gains, seed):
 
 @pytest.fixture(scope="module")
 def start():
-    [row] = sweep(pipeline.fit_start, [{"dataset": "digits", "seed": 0, "steps": 60, "device": "cpu"}], jobs=1)
+    [row] = sweep(
+        pipeline.fit_start, [{"dataset": "digits", "seed": 0, "steps": 60, "strength": 0.25, "device": "cpu"}], jobs=1
+    )
     return row
 
 
 def fitted(**options):
     """A round trained as `measure` does, in a sweep: on one thread, so that the margins hold on every machine."""
-    common = {"dataset": "digits", "shots": 2, "seed": 0, "steps": 40, "device": "cpu"}
+    common = {"dataset": "digits", "shots": 2, "seed": 0, "steps": 40, "recipe": RECIPE, "device": "cpu"}
     [row] = sweep(pipeline.fit_round, [{**common, "stages": frozenset(), **options}], jobs=1)
     return row
 
@@ -156,7 +159,8 @@ def test_pipelines_share_their_rounds_and_each_is_what_it_would_be_alone(start, 
     original = pipeline.sweep
     monkeypatch.setattr(pipeline, "sweep", lambda f, grid, **options: trained.append(len(grid)) or original(f, grid, jobs=1))
     arms = {"nothing": (), "head": ("few-shot head",), "taught": ("few-shot head", "distillation"), "late": ("distillation",)}
-    options = {"dataset": "digits", "shots": 2, "seeds": [0, 1], "starts": [start, start], "steps": 5, "distilling_steps": 5}
+    options = {"dataset": "digits", "shots": 2, "seeds": [0, 1], "recipe": RECIPE}
+    options |= {"starts": [start, start], "steps": 5, "distilling_steps": 5}
     together = pipeline.measure(arms, **options)
     assert trained == [2, 4]  # both heads come from one training; the two students have different teachers
     for name, order in arms.items():
@@ -173,10 +177,10 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
     """The language model is replaced by one that knows the answer, then by one that always says the same."""
     task = glosses.task()
     truth = dict(zip(task.train_texts, task.train_labels.tolist(), strict=True))
+    known = truth | dict(zip(task.test_texts, task.test_labels.tolist(), strict=True))
 
     def features(texts, **_):
         """Noisy features whose class is in them."""
-        known = {**truth, **dict(zip(task.test_texts, task.test_labels.tolist(), strict=True))}
         rows = []
         for text in texts:
             generator = torch.Generator().manual_seed(len(text) * 7919 + sum(map(ord, text)))
@@ -188,14 +192,15 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
     monkeypatch.setattr(text_pipeline, "copy_maker", lambda *a, **k: lambda text, r: text)
     options = {"shots": 1, "seeds": [0, 1, 2, 3], "unlabelled": 200, "per_class": 40}
     found = {}
-    for name, says in (("knows", lambda t: truth[t]), ("parrot", lambda t: 0)):
+    for name, says in (("knows", lambda t: known[t]), ("parrot", lambda t: 0)):
         scores = lambda texts, classes, says=says, **_: torch.eye(5)[[says(text) for text in texts]]  # noqa: E731
         monkeypatch.setattr(text_pipeline, "prompted_scores", scores)
-        found[name] = text_pipeline.measure(**options)
-    assert found["knows"]["prompt alone"] == [1.0]
-    assert 0.1 < found["parrot"]["prompt alone"][0] < 0.3, "about a fifth: the pool is drawn without a look at the labels"
-    assert paired_difference(found["knows"]["prompting"], found["knows"]["nothing"]).mean > 0.05
-    assert paired_difference(found["parrot"]["prompting"], found["parrot"]["nothing"]).mean < 0
+        found[name] = Arms(text_pipeline.measure(**options), unit="accuracy", clusters="glosses")
+    asked = {name: arms.mean("prompt alone") for name, arms in found.items()}
+    assert asked == {"knows": 1.0, "parrot": pytest.approx(0.2)}, "of five classes with as many test glosses each"
+    assert found["knows"].gain("prompting", over="nothing").mean > 0.05
+    assert found["parrot"].gain("prompting", over="nothing").mean < 0
+    assert "4 seeds x 200 glosses" in found["knows"].interval("both").over
 
 
 # what a budget buys
@@ -293,6 +298,14 @@ def test_a_method_that_fails_is_told_how_and_changes_nothing(board_home, method,
     with pytest.raises(CourseError, match=words):
         lab.enter(method, "broken")
     assert not (board_home / "leaderboard.json").exists()
+
+
+def test_a_board_of_ones_own_neither_shows_nor_changes_that_of_the_machine(board_home, tmp_path):
+    lab.enter(lambda *episode: leaderboard.nearest_prototype(*episode), "mine")
+    with kernel_environment("quick", "cpu", board=tmp_path / "empty.json"):
+        assert "mine" not in lab.leaderboard().entries
+        assert "other" in lab.enter(lambda *episode: leaderboard.nearest_prototype(*episode), "other").mine
+    assert lab.leaderboard().mine == {"mine"}
 
 
 def test_names_of_built_in_entries_and_odd_ones_are_refused_and_a_damaged_file_counts_as_empty(board_home):
