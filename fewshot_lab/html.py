@@ -18,7 +18,8 @@ GOOD, BAD, OPEN, QUIET = "#348279", "#d9365f", "#80690d", "#6b6b6b"
 _COLOURS = dict.fromkeys(("supported", "passed", "ok", "marked"), GOOD)
 _COLOURS |= dict.fromkeys(("refuted", "failed", "stopped"), BAD)
 _COLOURS |= dict.fromkeys(
-    ("inconclusive", "still learning", "no relevant effect", "mixed", "running", "own code", "by hand"), OPEN
+    ("inconclusive", "still learning", "no relevant effect", "supported in part", "mixed", "running", "own code", "by hand"),
+    OPEN,
 )
 _joined = Markup("").join
 

@@ -149,12 +149,18 @@ def as_markdown() -> str:
 
 _HEAD = f"""# What was chosen, from what, on what
 
-Every setting that the experiments depend on was chosen before them, on data that no verdict rests on, by one rule: of the
+These settings were chosen before the experiments, on data that no verdict rests on, by one rule: of the
 candidates whose mean score is within {MARGIN:g} of the best (or as far off as is said below), the first in the list, which
 begins with the mildest, cheapest or most usual. The seeds are not those of a verdict (quick profile: 0 and up, full profile:
 1000 and up). `fewshot-lab choose` repeats all of it or, with a name, one choice; the chapters read what it wrote,
 `fewshot_lab/evidence/chosen/`, through `lab.chosen("...")`. This page is written from these files by
-`fewshot-lab tables --write`."""
+`fewshot-lab tables --write`.
+
+**At rest** is the share of a candidate's trainings whose loss no longer fell; their accuracy may still rise.
+
+**Set by hand** is everything that is not listed, such as batch sizes and most networks' sizes; how many images are made of each
+class (60 in chapter 08, 40 in chapter 11); in chapter 11 the steps of SimCLR (160), the scale of the prototypes' logits (10) and
+that a student's round is a third longer."""
 
 
 def _value(value) -> str:

@@ -16,7 +16,8 @@ from .runs import read_run
 from .verdicts import as_badge, in_words
 
 _ORDER = (
-    *(Outcome.SUPPORTED, Outcome.MIXED, Outcome.NO_EFFECT, Outcome.STILL_LEARNING, Outcome.INCONCLUSIVE, Outcome.REFUTED),
+    *(Outcome.SUPPORTED, Outcome.IN_PART, Outcome.MIXED, Outcome.NO_EFFECT, Outcome.STILL_LEARNING, Outcome.INCONCLUSIVE),
+    Outcome.REFUTED,
     *(Outcome.NOT_TESTABLE, Outcome.UNTESTED),
 )
 
@@ -73,7 +74,11 @@ class Ledger:
 
     @property
     def overall(self) -> dict[str, Outcome]:
-        """One outcome per claim of the article: its sentences', MIXED when they differ, UNTESTED when one is missing."""
+        """One outcome per claim of the article: its sentences', UNTESTED when one is missing.
+
+        When they differ it is IN_PART where some are supported and the others are not decided yet, and else MIXED; of
+        sentences that are all undecided, STILL_LEARNING.
+        """
         # No vote is taken: the sentences are about different halves of a claim, or other data.
         return {name: _shared([row.outcome for row in self.rows if row.claim.article == name]) for name in RULES.article}
 
@@ -179,7 +184,12 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def _shared(outcomes: list[Outcome]) -> Outcome:
     if Outcome.UNTESTED in outcomes:
         return Outcome.UNTESTED
-    return outcomes[0] if len(set(outcomes)) == 1 else Outcome.MIXED
+    if len(set(outcomes)) == 1:
+        return outcomes[0]
+    decided = set(outcomes) - {Outcome.STILL_LEARNING, Outcome.INCONCLUSIVE}
+    if not decided:
+        return Outcome.STILL_LEARNING
+    return Outcome.IN_PART if decided == {Outcome.SUPPORTED} else Outcome.MIXED
 
 
 def _shown(outcome: Outcome) -> str:

@@ -16,7 +16,7 @@ CHECK = "application/vnd.fewshot-lab.check+json"
 
 
 class Outcome(StrEnum):
-    """What the evidence says about a claim, in the words of the records; MIXED and UNTESTED are for the ledger.
+    """What the evidence says about a claim, in the words of the records; IN_PART, MIXED and UNTESTED are the ledger's.
 
     INCONCLUSIVE means too few repetitions, STILL_LEARNING that trainings had not come to rest, NO_EFFECT that the effect is
     smaller than the smallest one of interest.
@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     STILL_LEARNING = "still learning"
     INCONCLUSIVE = "inconclusive"
     NOT_TESTABLE = later("not testable here")
+    IN_PART = later("supported in part")
     MIXED = later("mixed")
     UNTESTED = later("not yet tested")
 

@@ -21,6 +21,7 @@ SYMBOLS = {
     Outcome.STILL_LEARNING: "…",
     Outcome.INCONCLUSIVE: "?",
     Outcome.NOT_TESTABLE: "–",
+    Outcome.IN_PART: "◐",
     Outcome.MIXED: "±",
 }
 # One part refutes a claim that needs all of them; and an effect that is known to be too small needs no further trial.

@@ -20,8 +20,10 @@ def of_estimates(title: str, measure: str, estimates: Mapping[str, object], digi
     """Each name with its mean and, where there is one, its 95 % interval or what else its ends are."""
     values = []
     for name, e in estimates.items():
-        interval = "" if math.isnan(e.low + e.high) else f" [{written(e.low, digits)}, {written(e.high, digits)}]"
-        values.append(f"{name} {written(e.mean, digits)}{interval}")
+        low = ("<= " if e.bound == "<=" or "low" in e.open else "") + written(e.low, digits)
+        high = (">= " if e.bound == ">=" or "high" in e.open else "") + written(e.high, digits)
+        interval = "" if math.isnan(e.low + e.high) else f" [{low}, {high}]"
+        values.append(f"{name} {e.bound} {written(e.mean, digits)}{interval}".replace("  ", " "))
     kinds = dict.fromkeys(e.kind or "95 % interval" for e in estimates.values() if not math.isnan(e.low + e.high))
     with_intervals = ", with " + " or ".join(f"{kind}s" for kind in kinds) if kinds else ""
     return _sentences(title, f"{measure}{with_intervals}: " + ", ".join(values))

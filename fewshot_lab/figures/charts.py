@@ -85,12 +85,20 @@ def bars(
 
 
 def draw_estimates(axes, estimates: Iterable, digits: int, series: int = 0) -> None:
-    """Estimates under each other: a point with its number on the line of its interval, in the colour of a series."""
+    """Estimates under each other: a point with its number on the line of its interval, in the colour of a series.
+
+    An end that was cut off where the measured range ends is an arrow, and a number that is only a bound is written as one.
+    """
     colour, marker = COLOURS[series % len(COLOURS)], MARKERS[series % len(MARKERS)]
     for row, estimate in enumerate(estimates):
         axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2)
-        axes.plot(estimate.mean, row, marker, color=colour, markerfacecolor="white" if still_learning(estimate) else colour)
-        text = alternative.written(estimate.mean, digits)
+        face = "white" if still_learning(estimate) else colour
+        axes.plot(estimate.mean, row, marker, color=colour, markerfacecolor=face)
+        # An arrow where the number, or an end of its interval, is only known to lie beyond the measured range.
+        for end, bound, arrow in (("low", "<=", "<"), ("high", ">=", ">")):
+            if estimate.bound == bound or end in estimate.open:
+                axes.plot(getattr(estimate, end), row, arrow, color=colour, markersize=9)
+        text = f"{estimate.bound} {alternative.written(estimate.mean, digits)}".strip()
         axes.annotate(text, (estimate.mean, row), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
 
 

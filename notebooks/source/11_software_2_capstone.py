@@ -31,6 +31,9 @@ DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
 DATASET = "digits"  # "glyphs", "digits" or "fashion"
 
 # %%
+from dataclasses import replace
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -45,9 +48,14 @@ task = generation.small_task(DATASET)  # at most 16 x 16 pixels, as chapter 08's
 SEEDS = lab.seeds(5, 10)
 SHOTS = 5  # labels per class: the budget of every pipeline
 # Of the first round of training; chosen on validation images (docs/choices.md).
-STEPS = lab.chosen("pipeline-steps") * lab.quick_or_full(1, 4)
+STEPS = lab.chosen("pipeline-steps") * lab.quick_or_full(1, 2)
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
+RECIPE = pipeline.Recipe(  # what the stages' chapters chose on validation images
+    strength=lab.chosen(f"affine-strength-{DATASET}"),
+    epsilon=lab.chosen(f"attack-radius-{DATASET}") * lab.chosen(f"few-shot-radius-{DATASET}"),
+    **lab.chosen("self-training-loss"),
+)
 print(
     f"{SHOTS * len(task.classes)} labels, {len(task.train_labels):,} images without, "
     f"{len(task.test_labels)} to test on."
@@ -93,6 +101,10 @@ lab.predict(
 # has all of them. All pipelines see the same K labels of each class, and all run the loop of chapter 02: a stage changes
 # its start, its `augment`, its `loss` or its labels (`pipeline.fit_round`). A teacher that knew more labels would be smuggling them in.
 #
+# The policy's strength, the attack's radius, the student's loss and the GAN's game are those that the stages' chapters chose on
+# validation images. Set by hand are SimCLR's 160 steps, the 40 images that the GAN makes of each class, and the scale of the
+# prototypes' logits.
+#
 # ## Derive: what "add up" means
 #
 # Let $a(S)$ be the test accuracy with the stages $S$. A stage $s$ has two gains: **alone** and as the **last** one of all $A$,
@@ -127,15 +139,15 @@ def interaction(nothing, alone, joint):
 
 # %%
 common = {"dataset": DATASET}
-starts = lab.sweep(
-    pipeline.fit_start,
-    [{**common, "seed": s, "steps": lab.quick_or_full(160, 2000)} for s in SEEDS],
-    description="encoders",
-)
-generated_sets = lab.sweep(
-    pipeline.fit_generated,
-    [{**common, "seed": s, "shots": SHOTS, "steps": lab.quick_or_full(300, 2000)} for s in SEEDS],
-    description="generators",
+simclr = {"steps": lab.quick_or_full(160, 1000), "strength": RECIPE.strength}
+game, steps = lab.chosen(f"gan-{DATASET}")
+gan = {"shots": SHOTS, "game": game, "steps": lab.quick_or_full(steps, 3 * steps, smoke=2)}
+starts, generated_sets = (
+    lab.sweep(fit, [{**common, "seed": s, **options} for s in SEEDS], description=description)
+    for fit, options, description in (
+        (pipeline.fit_start, simclr, "encoders"),
+        (pipeline.fit_generated, gan, "generators"),
+    )
 )
 
 # %% [markdown]
@@ -165,43 +177,48 @@ arms = {"nothing": (), "all": STAGES, **{stage: (stage,) for stage in STAGES}, *
 arms |= {f"without {stage}": but(stage) for stage in STAGES}
 
 # %% [markdown]
-# A student has more images to learn from than its teacher, and gets more steps.
+# A student has more images to learn from than its teacher, and gets more steps. So **a pipeline with distillation takes 2.3 times the
+# steps of one without**. Every comparison between two such pipelines is also one of short and long training, and says so.
 
 # %%
+TWICE = f"Pipelines with distillation take {STEPS} + {PATIENCE} steps, those without {STEPS}."
 settings = {
     **common,
     "seeds": SEEDS,
+    "recipe": RECIPE,
     "starts": starts,
     "steps": STEPS,
     "distilling_steps": PATIENCE,
 }
 rows = pipeline.measure(arms, shots=SHOTS, generated_sets=generated_sets, **settings)
 pipelines = lab.training.Arms(rows, unit="accuracy")
+print(TWICE)
 
 
 # %% [markdown]
 # ## Read it
 #
 # For each stage: what it gains alone, what it gains as the last one of six, and what it costs there. Is a stage that is good alone
-# still good among the others?
+# still good among the others? Distillation's two gains hold its longer training, too.
 
 # %%
 alone = {stage: pipelines.gain(stage, over="nothing") for stage in STAGES}
 last = {stage: pipelines.gain("all", over=f"without {stage}") for stage in STAGES}
-costs = {
-    stage: pipelines.gain("all", over=f"without {stage}", of="seconds", unit="s")
+costs = {  # a time is not still learning, so rest says nothing here
+    stage: replace(pipelines.gain("all", over=f"without {stage}", of="seconds", unit="s"), rest=())
     for stage in STAGES
 }
 
 # %% folded=true
-helpful = [stage for stage in STAGES if last[stage].low > 0]
+above = [stage for stage in STAGES if last[stage].low > 0]
 lab.figures.panels(
     {"gain alone": alone, "gain as the last of six": last, "seconds that it costs": costs},
-    title="Among the others these help significantly: " + (", ".join(helpful) or "none"),
+    title=f"Gains as the last of six, after {STEPS} + {PATIENCE} steps; wholly above 0: "
+    + (", ".join(above) or "none"),
     line=0.0,
     digits=3,
     caption=f"{task.name}, {SHOTS} labels per class. Paired differences in test accuracy and "
-    f"time, 95 % intervals over {len(SEEDS)} seeds.",
+    f"time, 95 % intervals over {len(SEEDS)} seeds; accuracies also over the test pictures.",
 )
 
 # %% [markdown]
@@ -209,11 +226,18 @@ lab.figures.panels(
 
 # %%
 together = lab.yours_or_ours(interaction)
+ARMS = ("nothing", *STAGES, "all")
+# Not of accuracies but of the hits about each test picture, so that pictures are drawn anew too.
 nothing, *singles, joint = (
-    torch.tensor(pipelines.values(arm), dtype=torch.float64) for arm in ("nothing", *STAGES, "all")
+    torch.as_tensor(pipelines.hits(arm)[0]).double().flatten() for arm in ARMS
 )
-apart = lab.mean_interval(
-    together(nothing, torch.stack(singles, dim=1), joint).tolist(), unit="accuracy"
+pictures = pipelines.hits("all")[1]
+apart = lab.crossed_interval(
+    together(nothing, torch.stack(singles, dim=1), joint).reshape(len(SEEDS), -1),
+    pictures,
+    unit="accuracy",
+    over=f"{len(SEEDS)} seeds x {len(pictures)} pictures",
+    rest=sum((pipelines.rest(arm) for arm in ARMS), ()),
 )
 joint_gain = pipelines.gain("all", over="nothing")
 best_stage = max(alone, key=lambda stage: alone[stage].mean)
@@ -222,6 +246,18 @@ lab.recall(
     "stack",
     f"together {joint_gain.mean:+.3f}; the sum {summed:+.3f}; "
     f"the best alone ({best_stage}) {alone[best_stage].mean:+.3f}; interaction {apart}",
+)
+
+# %% [markdown]
+# An interaction is a sum of seven numbers, and one of them can make it. Which single gain differs most from the same stage's gain as the
+# last of six?
+
+# %%
+odd = max(STAGES, key=lambda stage: abs(last[stage].mean - alone[stage].mean))
+print(
+    f"{odd}: alone {alone[odd].short(True)}, as the last of six {last[odd].short(True)}. "
+    f"Without its gain alone the sum would be {summed - alone[odd].mean:+.3f} and the interaction "
+    f"{apart.mean + alone[odd].mean:+.3f}."
 )
 
 # %% [markdown]
@@ -239,8 +275,8 @@ lab.figures.bars(
     x="difference in test accuracy",
     line=0.0,
     digits=3,
-    caption=f"Paired differences and 95 % intervals over {len(SEEDS)} seeds. Right of the dashed "
-    "line the article's order is better.",
+    caption=f"Paired differences, 95 % intervals over {len(SEEDS)} seeds and the test pictures. "
+    "Right of the dashed line the article's order is better. All orders take equally many steps.",
 )
 
 # %%
@@ -263,26 +299,25 @@ texts = text_pipeline.measure(
     device=DEVICE,
     progress=lambda batches: lab.progress_bar(batches, "batches of texts"),
 )
-text_arms = lab.training.Arms(
-    {
-        arm: [{"seed": seed, "test_accuracy": value} for seed, value in zip(SEEDS, texts[arm])]
-        for arm in text_pipeline.ARMS
-    },
-    unit="accuracy",
-)
-prompting_last = text_arms.gain("all", over="augmentation")
+text_arms = lab.training.Arms(texts, unit="accuracy", clusters="glosses")
+prompting_last = text_arms.gain("both", over="augmentation")
 prompting_alone = text_arms.gain("prompting", over="nothing")
 
 # %% folded=true
 lab.figures.bars(
-    {arm: text_arms.interval(arm) for arm in text_pipeline.ARMS},
-    title=f"On texts, prompting gains {prompting_alone.mean:+.2f} alone and "
-    f"{prompting_last.mean:+.2f} after augmentation",
+    {arm: text_arms.interval(arm) for arm in texts},
+    title=f"On texts, prompting gains {prompting_alone.mean:+.3f} alone and "
+    f"{prompting_last.mean:+.3f} after augmentation",
     x="test accuracy",
-    line=texts["prompt alone"][0],
-    caption=f"{TEXT_SHOTS} labels per class, mean and 95 % interval over {len(SEEDS)} draws. "
-    "Dashed: the prompt's own accuracy, with no label at all.",
+    line=text_arms.mean("prompt alone"),
+    digits=3,
+    caption=f"{TEXT_SHOTS} labels per class, 95 % intervals over {len(SEEDS)} draws of the labels "
+    "and the test glosses. Dashed: the prompt's own answers about these glosses, with no label.",
 )
+
+# %%
+asked = text_arms.gain("both", over="prompt alone")
+print(f"Both stages - the prompt alone: {asked}.")
 
 # %% [markdown]
 # Compare the arms with the dashed line. Where they stay below it, the head has learned the prompt's answers and made them worse: to
@@ -293,7 +328,7 @@ lab.figures.bars(
 # ## Verdict
 #
 # "The stages add up when applied in the stated order" is three sentences, and each has its own verdict: **every stage adds** to the
-# others ($g_{\\text{last}} > 0$, also for prompting on texts), **gains add up** ($I$ is not below zero), and **the stated order**
+# others ($g_{\text{last}} > 0$, also for prompting on texts), **gains add up** ($I$ is not below zero), and **the stated order**
 # beats the others. One part that fails refutes its sentence. A verdict on stages is one *for so many steps*: a stage that
 # makes the task harder needs longer training (chapter 06).
 
@@ -313,7 +348,8 @@ lab.verdict(
 )
 
 # %% [markdown]
-# A weaker claim is worth a test of its own: is the whole pipeline better than no pipeline, and than augmentation alone?
+# A weaker claim is worth a test of its own: is the whole pipeline better than no pipeline, and than augmentation alone? The whole one
+# trains for 2.3 times as many steps as either, so what it gains is not due to its stages alone.
 
 # %%
 lab.verdict(
@@ -321,8 +357,8 @@ lab.verdict(
 )
 
 # %% [markdown]
-# And the question of the course, asked of the stages themselves: **when do you stop adding them?** Three stages, without the three
-# that come last in the article's order, beside all six:
+# And the question of the course, asked of the stages themselves: **when do you stop adding them?** Three stages, without adversarial
+# training, distillation and instance generation, beside all six, which train for 2.3 times as many steps:
 
 # %%
 three = pipelines.gain("+ few-shot head", over="all")
@@ -333,12 +369,26 @@ print(f"Three stages - six: {three}. The other three cost {spared}.")
 lab.verdict("three-are-enough", three=three)
 
 # %%
+MATTERS = 0.01  # the smallest effect of interest of an accuracy
+kept = [stage for stage in STAGES if last[stage].low > MATTERS]
+spare = [stage for stage in STAGES if last[stage].high < MATTERS]
+open_ = [stage for stage in STAGES if stage not in kept + spare]
+print("Gains more than 0.01 as the last of six:", ", ".join(kept) or "none")
+print("Gains less than that:", ", ".join(spare) or "none")
+print("Cannot be told yet:", ", ".join(open_) or "none")
+
+# %% [markdown]
+# So stop at the stage whose gain *on top of the others* lies below what would matter to you with its whole interval. One that cannot be
+# told asks for more seeds, or longer training where its arms still learn, before it asks for a place in the pipeline. What these lists
+# say, they say after so many steps: where the verdicts read "still learning", longer training may move a stage from one to another.
+
+# %%
 lab.record(
     pipeline_nothing_k5=pipelines.interval("nothing"),
     pipeline_all_k5=pipelines.interval("all"),
     pipeline_interaction_k5=apart,
     pipeline_seconds=pipelines.interval("all", of="seconds", unit="s"),
-    texts_all_k2=text_arms.interval("all"),
+    texts_all_k2=text_arms.interval("both"),
     headline="pipeline_all_k5",
 )
 
@@ -346,7 +396,8 @@ lab.record(
 # ## Spend your budget
 #
 # A stage costs machine time, a label costs a person's. Five packages, in the article's order and without adversarial training and
-# instance generation, are now measured with fewer and with more labels as well.
+# instance generation, are now measured with fewer and with more labels as well. The last one distils, and its seconds say that it
+# takes 2.3 times the steps.
 
 # %%
 COUNTS = [2, SHOTS, 20]
@@ -377,11 +428,15 @@ packages = {package: measured_arm(package) for package in PACKAGES}
 lab.widgets.BudgetExplorer(packages, len(task.classes))
 
 # %% [markdown]
-# The same in the unit of this course. How many labels is one label worth once the last package is run?
+# The same in the unit of this course. How many labels is one label worth once the last package is run, for 2.3 times the steps of the
+# training on labels only?
 
 # %%
-curve = list(zip(*(bought[k].values("labels only") for k in COUNTS)))  # (seeds, numbers of labels)
-worth = lab.exchange_rate(COUNTS, curve, SHOTS, bought[SHOTS].values("+ distillation"))
+curve = np.stack([bought[k].hits("labels only")[0] for k in COUNTS], axis=1)  # seeds, K, pictures
+reached, sizes = bought[SHOTS].hits("+ distillation")
+learning = sum((bought[k].rest("labels only") for k in COUNTS), ())
+learning += bought[SHOTS].rest("+ distillation")
+worth = lab.exchange_rate(COUNTS, curve, SHOTS, reached, sizes, rest=learning)
 lab.record(exchange_rate_pipeline=worth)
 
 # %% [markdown]
@@ -389,8 +444,8 @@ lab.record(exchange_rate_pipeline=worth)
 #
 # Every claim of the course, with the verdicts that the chapters computed: in the run that this notebook is a part of, else in the latest
 # run on this machine, else in the notebooks as they were stored; the line below says which. Nothing is typed. Of what the article says,
-# the course tests one or more sentences. If their verdicts differ the overall one is *mixed*: no vote is taken, for they are about
-# different halves of a claim. With so many verdicts some are luck. **Holm's** procedure (1979) multiplies the smallest p value of $m$ tests by
+# the course tests one or more sentences, about different halves of it. No vote is taken: if their verdicts disagree the overall one is
+# *mixed*, and if some are supported and the others not decided yet, *supported in part*. With so many verdicts some are luck. **Holm's** procedure (1979) multiplies the smallest p value of $m$ tests by
 # $m$, the next by $m - 1$ and so on; a verdict *stands* if its p value stays below 0.05 then.
 
 # %%
@@ -404,26 +459,37 @@ claims
 # And what everything was worth in labels. At 1 a method changes nothing, below 1 it costs labels.
 
 # %% folded=true
-rates = {
-    f"{name.removeprefix('exchange_rate_').replace('_', ' ')} ({chapter})": rate
-    for chapter, name, rate in lab.exchange_rates(records)
+WORDS = {
+    "right": "right policy, digits",
+    "wrong": "wrong policy, digits",
+    "right_glyphs": "right policy, glyphs",
+    "right_fashion": "right policy, clothes",
+    "prompt_worth_k1": "prompt, 1 label per class",
+    "prompt_worth_k4": "prompt, 4 labels per class",
 }
+rates = {}
+for chapter, name, rate in lab.exchange_rates(records):
+    name = name.removeprefix("exchange_rate_")
+    rates[f"{WORDS.get(name, name.replace('_', ' '))} ({chapter})"] = rate
 rates["pipeline (11)"] = worth
 ordered = dict(sorted(rates.items(), key=lambda item: -item[1].mean))
 names = list(ordered)
 lab.figures.bars(
     ordered,
-    title=f"From {ordered[names[-1]].mean:.2g} (“{names[-1]}”) to {ordered[names[0]].mean:.2g} "
+    title=f"From {ordered[names[-1]].mean:.2f} (“{names[-1]}”) to {ordered[names[0]].mean:.2f} "
     f"labels per label (“{names[0]}”)",
     x="exchange rate (labels per label)",
     line=1.0,
     caption="In brackets the chapter: 02 policies on images, 03 edits of texts, 09 prompts, 11 "
-    "the last package above. 95 % bootstrap intervals.",
+    "the last package above. 95 % bootstrap intervals; an arrow where one leaves the measured "
+    "range, and ≥ or ≤ where the rate itself does.",
 )
 
 # %% [markdown]
-# Look for what lies above 1 with its whole interval, and for what it has in common. Does it *know* something that the labels do not say: which changes
-# leave a letter the same, what words mean? A method that only reshuffles what is in the labelled examples has nothing to pay with.
+# Look for what lies above 1 with its whole interval, and for what it has in common: each *knows* something that the labels do not say,
+# such as which changes leave a digit the same. But look also for methods that know something and are not there: synonyms know what
+# words mean, and a policy that is right for digits may be worth little elsewhere. **Knowledge is needed and not enough**: it must be
+# knowledge that the labels lack and the task asks for. A method that only reshuffles the labelled examples has nothing to pay with.
 #
 # ## Software 2.0
 #
@@ -559,20 +625,21 @@ def box_overlap(angle, seed):
     return scenes.iou(moved, tight)[whole].mean().item()
 
 
-overlaps = {
-    angle: [box_overlap(angle, seed) for seed in range(SEED, SEED + 20)] for angle in ANGLES
+SCENES = lab.seeds(20, 20)
+overlaps = {angle: [box_overlap(angle, seed) for seed in SCENES] for angle in ANGLES}
+by_angle = {
+    angle: lab.mean_interval(overlaps[angle], over=f"{len(SCENES)} scenes") for angle in ANGLES
 }
-by_angle = {angle: lab.mean_interval(overlaps[angle]) for angle in ANGLES}
 
 # %% folded=true
 lab.figures.curves(
     {"moved boxes": (ANGLES, list(by_angle.values()))},
-    title=f"A turn by {ANGLES[-1]} degrees leaves an overlap of {by_angle[ANGLES[-1]].mean:.2f}",
+    title=f"A turn by {ANGLES[-1]} degrees leaves an overlap of {by_angle[ANGLES[-1]].mean:.3f}",
     x="angle of the turn (degrees)",
     y="overlap with the tight box",
     ticks=ANGLES,
     limits=(0, 1.02),
-    caption="20 scenes of three things. Band: 95 % interval. A detector trained on such boxes "
+    caption=f"{len(SCENES)} scenes of three things. Band: 95 % interval. A detector trained on such boxes "
     "learns to draw them too large.",
 )
 
@@ -674,6 +741,15 @@ lab.enter(
 # **Questions.** 1. Two stages gain 0.05 each alone and 0.05 together. What can be the reason, and how would you find out which? 2. A stage
 # has a negative gain as the last one and a positive gain alone. Should it be removed? 3. In 95 % of cases an interval holds the truth. How
 # many of a ledger's verdicts would you expect to be luck, and which ones would you repeat first?
+#
+# <details><summary>Short answers</summary>
+#
+# 1. Both supply the same thing, so that the second finds it there (leave each out of the pair: neither costs anything), or one undoes
+# half of the other (look at pairs with weaker settings). 2. For its accuracy here, yes, if the interval lies wholly below zero after
+# training to rest; it may be kept for something else that you measure, such as robustness. 3. One in twenty of those whose
+# effect is none, so of 20 such verdicts about one; repeat first those with the largest p value that decided something.
+#
+# </details>
 #
 # **Going further.** Karpathy 2017 (“Software 2.0”); Sculley et al. 2015 (NeurIPS), hidden technical debt in machine learning systems; Chen et
 # al. 2020 (NeurIPS), big self-supervised models are strong semi-supervised learners; Xie et al. 2020 (CVPR), noisy student; Goldblum et al.

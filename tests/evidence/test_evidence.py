@@ -306,6 +306,22 @@ def test_the_ledger_groups_the_tested_sentences_under_the_articles_words(tmp_pat
     assert "gain &lt;= 3" in table._repr_html_() and "✗ refuted" in table._repr_html_()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "overall"),
+    [
+        ("supported", "inconclusive", "supported in part"),
+        ("still learning", "supported", "supported in part"),
+        ("supported", "no relevant effect", "mixed"),
+        ("refuted", "inconclusive", "mixed"),
+        ("inconclusive", "still learning", "still learning"),
+        ("refuted", "refuted", "refuted"),
+    ],
+)
+def test_sentences_of_one_claim_are_mixed_only_where_they_disagree(tmp_path, first, second, overall):
+    run = recorded_run(tmp_path / "results.json", C1a=decided("C1a", first, 0.01), C1b=decided("C1b", second, 0.01))
+    assert ledger(run).overall["C1"] == overall
+
+
 def test_a_verdict_on_another_sentence_is_none_on_the_claim_and_one_under_earlier_rules_says_so(tmp_path):
     earlier = decided("C2", "supported", 0.01)
     run = recorded_run(tmp_path / "results.json", C2=earlier | {"rule": "abc"}, C4a=earlier | {"sentence": "Another one."})

@@ -141,6 +141,9 @@ def test_a_figure_without_alternative_text_says_its_title_and_its_numbers():
         "Printed. F1, with rounding ranges: a 0.92 [0.91, 0.93].": lab.figures.bars(
             {"a": Estimate(0.92, 0.91, 0.93, 9, kind="rounding range")}, title="Printed", x="F1", caption=""
         ),
+        "Rate. x, with 95 % intervals: a >= 2.00 [1.50, >= 2.00].": lab.figures.bars(
+            {"a": Estimate(2.0, 1.5, 2.0, 3, bound=">=")}, title="Rate", x="x", caption=""
+        ),
         "Alone. gain: a 0.30.": lab.figures.bars({"a": mean_interval([0.3])}, title="Alone", x="gain", caption=""),
         "Kept. a: c 0.25, d 1.00.": lab.figures.matrix([[0.25, 1.0]], ["a"], ["c", "d"], title="Kept", caption=""),
         "Shown. 3 images: a, b.": lab.figures.images(
