@@ -158,9 +158,9 @@ begins with the mildest, cheapest or most usual. The seeds are not those of a ve
 
 **At rest** is the share of a candidate's trainings whose loss no longer fell; their accuracy may still rise.
 
-**Set by hand** is everything that is not listed, such as batch sizes and most networks' sizes; how many images are made of each
-class (60 in chapter 08, 40 in chapter 11); in chapter 11 the steps of SimCLR (160), the scale of the prototypes' logits (10) and
-that a student's round is a third longer."""
+**Set by hand** is everything that is not listed, such as batch sizes and most networks' sizes; how many images are made of
+each class (60 in chapter 08, 40 in chapter 11); in chapter 11 the steps of SimCLR (160), the scale of the prototypes'
+logits (10) and that a student's round is a third longer."""
 
 
 def _value(value) -> str:
