@@ -210,7 +210,7 @@ print(f"The article: {QUOTED}.")
 #
 # Put the line of the tagger that finds *nothing* beside the article's number: with padding counted, a tagger that never finds a
 # name comes as far as the article's BERT. So it does on the article's own test: filled up to 64 or 128 places, a usual range, it has
-# between 0.963 and 0.982 there (the second cell below computes both), so a tagger that finds nothing can reach 0.973. Was padding
+# between 0.963 and 0.982 there (computed below, beside its table), so a tagger that finds nothing can reach 0.973. Was padding
 # counted there? Its table, which comes next, counts none, and how much padding adds depends on the length to which sentences are filled. So this is a suspicion that cannot be proved; but a number that such a tagger
 # reaches says nothing about names, whoever reports it.
 #
