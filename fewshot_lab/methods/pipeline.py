@@ -1,6 +1,6 @@
 """The whole pipeline as one experiment: six stages, each switched on or off, in any order, under one budget of labels.
 
-A pipeline trains in one round, or in two when it distils. A stage takes effect from its position in the order onwards:
+A pipeline trains in one round, or in two, of as many steps together, when it distils. A stage takes effect from its position in the order onwards:
 
     self-supervision      the backbone starts from SimCLR's weights, trained on the unlabelled images (chapter 04)
     augmentation          every batch is changed by the right policy of chapter 02
@@ -220,6 +220,8 @@ def measure(
 ) -> dict[str, list[dict]]:
     """Trains every pipeline for every seed; a round that several pipelines have in common is trained once.
 
+    All pipelines take equally many steps: one that does not distil takes those of both rounds in its only one.
+
     Args:
         orders: the pipelines, {name: stages in order}.
         dataset: a name in data.TASKS.
@@ -228,8 +230,8 @@ def measure(
         recipe: the settings of the stages.
         starts: rows of `fit_start`, one per seed.
         generated_sets: rows of `fit_generated`, one per seed; empty when no pipeline has the stage "instance generation".
-        steps: of the first round.
-        distilling_steps: of the second round, for pipelines that distil.
+        steps: of the first round of a pipeline that distils.
+        distilling_steps: of its second round.
 
     Returns:
         {name: rows}, one row per seed with seed, test_accuracy, its hits by picture, validation_accuracy, at_rest (of all
@@ -238,43 +240,46 @@ def measure(
     plans = {name: rounds(order) for name, order in orders.items()}
     every = range(len(seeds))
 
-    # A round is known by (its stages, its teacher's stages or None, its seed's position). The few-shot head is no part of it:
-    # it is put on after the training.
-    def key(stages: frozenset, teacher: frozenset | None, i: int) -> tuple:
-        return stages - {"few-shot head"}, teacher, i
+    # A round is known by (its stages, its teacher's stages or None, its steps, its seed's position). The few-shot head is no part
+    # of it: it is put on after the training.
+    def key(stages: frozenset, teacher: frozenset | None, length: int, i: int) -> tuple:
+        return stages - {"few-shot head"}, teacher, length, i
 
-    def trained(keys: Collection[tuple], teachers: Mapping[tuple, nn.Module], steps: int, description: str) -> dict:
+    def trained(keys: Collection[tuple], teachers: Mapping[tuple, nn.Module], description: str) -> dict:
         grid = [
             {
-                **{"dataset": dataset, "shots": shots, "stages": stages, "seed": seeds[i], "steps": steps, "recipe": recipe},
-                "teacher": teachers.get((stages, teacher, i)),
+                **{"dataset": dataset, "shots": shots, "stages": stages, "seed": seeds[i], "steps": length, "recipe": recipe},
+                "teacher": teachers.get((stages, teacher, length, i)),
                 "start": starts[i]["start"] if "self-supervision" in stages else None,
                 "generated": generated_sets[i]["generated"] if "instance generation" in stages else None,
             }
-            for stages, teacher, i in keys
+            for stages, teacher, length, i in keys
         ]
         return dict(zip(keys, sweep(fit_round, grid, description=description), strict=True))
 
     # First every round without a teacher, of all pipelines and seeds in one sweep: the rounds of pipelines that do not distil
     # and those of the teachers. Only then can the second rounds start. A dict keeps the order and drops what comes twice.
-    firsts = {teacher if teacher is not None else last for teacher, last in plans.values()}
-    first_keys = dict.fromkeys(key(stages, None, i) for stages in _sorted(firsts) for i in every)
-    rows = trained(first_keys, {}, steps, "first rounds")
+    only = {last for teacher, last in plans.values() if teacher is None}
+    of_teachers = {teacher for teacher, _ in plans.values() if teacher is not None}
+    lengths = (only, steps + distilling_steps), (of_teachers, steps)
+    first_keys = dict.fromkeys(key(stages, None, n, i) for some, n in lengths for stages in _sorted(some) for i in every)
+    rows = trained(first_keys, {}, "first rounds")
     distilling = [(teacher, last) for teacher, last in plans.values() if teacher is not None]
-    second_keys = dict.fromkeys(key(last, teacher, i) for teacher, last in distilling for i in every)
-    teachers = {k: rows[key(k[1], None, k[2])]["networks"][_head(k[1])] for k in second_keys}
+    second_keys = dict.fromkeys(key(last, teacher, distilling_steps, i) for teacher, last in distilling for i in every)
+    teachers = {k: rows[key(k[1], None, steps, k[3])]["networks"][_head(k[1])] for k in second_keys}
     if second_keys:
-        rows |= trained(second_keys, teachers, distilling_steps, "second rounds")
+        rows |= trained(second_keys, teachers, "second rounds")
 
     def row(teacher: frozenset | None, last: frozenset, i: int) -> dict:
         used = last | (teacher or frozenset())
-        final = rows[key(last, teacher, i)]
+        first = rows[key(teacher, None, steps, i)] if teacher is not None else None
+        final = rows[key(last, teacher, distilling_steps if first else steps + distilling_steps, i)]
         # What was trained once for several pipelines counts in each: a reader who runs one of them pays for all its parts.
         seconds = final["seconds"]
-        seconds += rows[key(teacher, None, i)]["seconds"] if teacher is not None else 0.0
+        seconds += first["seconds"] if first else 0.0
         seconds += starts[i]["seconds"] if "self-supervision" in used else 0.0
         seconds += generated_sets[i]["seconds"] if "instance generation" in used else 0.0
-        at_rest = final["at_rest"] and (teacher is None or rows[key(teacher, None, i)]["at_rest"])
+        at_rest = final["at_rest"] and (first is None or first["at_rest"])
         return {"seed": seeds[i], **final["tested"][_head(last)], "at_rest": at_rest, "seconds": seconds}
 
     return {name: [row(*plan, i) for i in every] for name, plan in plans.items()}

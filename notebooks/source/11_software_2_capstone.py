@@ -47,7 +47,7 @@ lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
 task = generation.small_task(DATASET)  # at most 16 x 16 pixels, as chapter 08's generator makes
 SEEDS = lab.seeds(5, 10)
 SHOTS = 5  # labels per class: the budget of every pipeline
-# Of the first round of training; chosen on validation images (docs/choices.md).
+# Of the first of two rounds of training; chosen on validation images (docs/choices.md).
 STEPS = lab.chosen("pipeline-steps") * lab.quick_or_full(1, 2)
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
@@ -97,8 +97,8 @@ lab.predict(
 # | prompt learning | on a text task, further down: images have no words | 09 |
 #
 # The article does not say what "in that order" means. This is our reading: **a stage is in force from its place on**. Without
-# distillation there is one round of training. With it there are two, and the order says which stages the *teacher* had; the student
-# has all of them. All pipelines see the same K labels of each class, and all run the loop of chapter 02: a stage changes
+# distillation there is one round of training. With it there are two, of as many steps together, and the order says which stages the
+# *teacher* had; the student has all of them. All pipelines see the same K labels of each class, and all run the loop of chapter 02: a stage changes
 # its start, its `augment`, its `loss` or its labels (`pipeline.fit_round`). A teacher that knew more labels would be smuggling them in.
 #
 # The policy's strength, the attack's radius, the student's loss and the GAN's game are those that the stages' chapters chose on
@@ -177,11 +177,10 @@ arms = {"nothing": (), "all": STAGES, **{stage: (stage,) for stage in STAGES}, *
 arms |= {f"without {stage}": but(stage) for stage in STAGES}
 
 # %% [markdown]
-# A student has more images to learn from than its teacher, and gets more steps. So **a pipeline with distillation takes 2.3 times the
-# steps of one without**. Every comparison between two such pipelines is also one of short and long training, and says so.
+# A student has more images to learn from than its teacher, and gets more steps. A pipeline without distillation takes the steps of both
+# in its only round, so that **all pipelines train equally long**. SimCLR's steps and the GAN's come on top, and count in the seconds.
 
 # %%
-TWICE = f"Pipelines with distillation take {STEPS} + {PATIENCE} steps, those without {STEPS}."
 settings = {
     **common,
     "seeds": SEEDS,
@@ -192,14 +191,14 @@ settings = {
 }
 rows = pipeline.measure(arms, shots=SHOTS, generated_sets=generated_sets, **settings)
 pipelines = lab.training.Arms(rows, unit="accuracy")
-print(TWICE)
+print(f"With distillation {STEPS} + {PATIENCE} steps, without it {STEPS + PATIENCE}.")
 
 
 # %% [markdown]
 # ## Read it
 #
 # For each stage: what it gains alone, what it gains as the last one of six, and what it costs there. Is a stage that is good alone
-# still good among the others? Distillation's two gains hold its longer training, too.
+# still good among the others?
 
 # %%
 alone = {stage: pipelines.gain(stage, over="nothing") for stage in STAGES}
@@ -213,7 +212,7 @@ costs = {  # a time is not still learning, so rest says nothing here
 above = [stage for stage in STAGES if last[stage].low > 0]
 lab.figures.panels(
     {"gain alone": alone, "gain as the last of six": last, "seconds that it costs": costs},
-    title=f"Gains as the last of six, after {STEPS} + {PATIENCE} steps; wholly above 0: "
+    title=f"Gains as the last of six after {STEPS + PATIENCE} steps, wholly above 0: "
     + (", ".join(above) or "none"),
     line=0.0,
     digits=3,
@@ -276,7 +275,7 @@ lab.figures.bars(
     line=0.0,
     digits=3,
     caption=f"Paired differences, 95 % intervals over {len(SEEDS)} seeds and the test pictures. "
-    "Right of the dashed line the article's order is better. All orders take equally many steps.",
+    "Right of the dashed line the article's order is better.",
 )
 
 # %%
@@ -348,8 +347,7 @@ lab.verdict(
 )
 
 # %% [markdown]
-# A weaker claim is worth a test of its own: is the whole pipeline better than no pipeline, and than augmentation alone? The whole one
-# trains for 2.3 times as many steps as either, so what it gains is not due to its stages alone.
+# A weaker claim is worth a test of its own: is the whole pipeline better than no pipeline, and than augmentation alone?
 
 # %%
 lab.verdict(
@@ -358,7 +356,7 @@ lab.verdict(
 
 # %% [markdown]
 # And the question of the course, asked of the stages themselves: **when do you stop adding them?** Three stages, without adversarial
-# training, distillation and instance generation, beside all six, which train for 2.3 times as many steps:
+# training, distillation and instance generation, beside all six, which train for as many steps:
 
 # %%
 three = pipelines.gain("+ few-shot head", over="all")
@@ -396,8 +394,7 @@ lab.record(
 # ## Spend your budget
 #
 # A stage costs machine time, a label costs a person's. Five packages, in the article's order and without adversarial training and
-# instance generation, are now measured with fewer and with more labels as well. The last one distils, and its seconds say that it
-# takes 2.3 times the steps.
+# instance generation, are now measured with fewer and with more labels as well.
 
 # %%
 COUNTS = [2, SHOTS, 20]
@@ -428,8 +425,7 @@ packages = {package: measured_arm(package) for package in PACKAGES}
 lab.widgets.BudgetExplorer(packages, len(task.classes))
 
 # %% [markdown]
-# The same in the unit of this course. How many labels is one label worth once the last package is run, for 2.3 times the steps of the
-# training on labels only?
+# The same in the unit of this course. How many labels is one label worth once the last package is run?
 
 # %%
 curve = np.stack([bought[k].hits("labels only")[0] for k in COUNTS], axis=1)  # seeds, K, pictures

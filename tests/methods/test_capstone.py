@@ -157,12 +157,18 @@ def test_the_worst_images_are_looked_for_around_the_teachers_class_where_no_labe
 def test_pipelines_share_their_rounds_and_each_is_what_it_would_be_alone(start, monkeypatch):
     trained = []
     original = pipeline.sweep
-    monkeypatch.setattr(pipeline, "sweep", lambda f, grid, **options: trained.append(len(grid)) or original(f, grid, jobs=1))
+
+    def noted(f, grid, **options):
+        trained.append([one["steps"] for one in grid])
+        return original(f, grid, jobs=1)
+
+    monkeypatch.setattr(pipeline, "sweep", noted)
     arms = {"nothing": (), "head": ("few-shot head",), "taught": ("few-shot head", "distillation"), "late": ("distillation",)}
     options = {"dataset": "digits", "shots": 2, "seeds": [0, 1], "recipe": RECIPE}
-    options |= {"starts": [start, start], "steps": 5, "distilling_steps": 5}
+    options |= {"starts": [start, start], "steps": 5, "distilling_steps": 7}
     together = pipeline.measure(arms, **options)
-    assert trained == [2, 4]  # both heads come from one training; the two students have different teachers
+    # Both heads come from one training of as many steps as a teacher and its student take; the students have two teachers.
+    assert trained == [[12, 12, 5, 5], [7] * 4]
     for name, order in arms.items():
         alone = pipeline.measure({name: order}, **options)[name]
         assert [row["test_accuracy"] for row in alone] == [row["test_accuracy"] for row in together[name]], name
