@@ -1,6 +1,7 @@
 """The whole pipeline as one experiment: six stages, each switched on or off, in any order, under one budget of labels.
 
-A pipeline trains in one round, or in two, of as many steps together, when it distils. A stage takes effect from its position in the order onwards:
+A pipeline trains in one round or, when it distils, in two of as many steps together. A stage takes effect from its position in
+the order onwards:
 
     self-supervision      the backbone starts from SimCLR's weights, trained on the unlabelled images (chapter 04)
     augmentation          every batch is changed by the right policy of chapter 02
@@ -240,8 +241,8 @@ def measure(
     plans = {name: rounds(order) for name, order in orders.items()}
     every = range(len(seeds))
 
-    # A round is known by (its stages, its teacher's stages or None, its steps, its seed's position). The few-shot head is no part
-    # of it: it is put on after the training.
+    # A round is known by (its stages, its teacher's stages or None, its steps, its seed's position). The few-shot head is no
+    # part of it: it is put on after the training.
     def key(stages: frozenset, teacher: frozenset | None, length: int, i: int) -> tuple:
         return stages - {"few-shot head"}, teacher, length, i
 
