@@ -142,12 +142,11 @@ common = {"dataset": DATASET}
 simclr = {"steps": lab.quick_or_full(160, 1000), "strength": RECIPE.strength}
 game, steps = lab.chosen(f"gan-{DATASET}")
 gan = {"shots": SHOTS, "game": game, "steps": lab.quick_or_full(steps, 3 * steps, smoke=2)}
-starts, generated_sets = (
-    lab.sweep(fit, [{**common, "seed": s, **options} for s in SEEDS], description=description)
-    for fit, options, description in (
-        (pipeline.fit_start, simclr, "encoders"),
-        (pipeline.fit_generated, gan, "generators"),
-    )
+starts = lab.sweep(
+    pipeline.fit_start, [{**common, "seed": s, **simclr} for s in SEEDS], description="encoders"
+)
+generated_sets = lab.sweep(
+    pipeline.fit_generated, [{**common, "seed": s, **gan} for s in SEEDS], description="generators"
 )
 
 # %% [markdown]
@@ -635,8 +634,8 @@ lab.figures.curves(
     y="overlap with the tight box",
     ticks=ANGLES,
     limits=(0, 1.02),
-    caption=f"{len(SCENES)} scenes of three things. Band: 95 % interval. A detector trained on such boxes "
-    "learns to draw them too large.",
+    caption=f"{len(SCENES)} scenes of three things. Band: 95 % interval. A detector trained on such "
+    "boxes learns to draw them too large.",
 )
 
 # %%
