@@ -634,8 +634,8 @@ lab.figures.curves(
     y="overlap with the tight box",
     ticks=ANGLES,
     limits=(0, 1.02),
-    caption=f"{len(SCENES)} scenes of three things. Band: 95 % interval. A detector trained on such "
-    "boxes learns to draw them too large.",
+    caption=f"{len(SCENES)} scenes of three things. Band: 95 % interval. A detector trained on "
+    "such boxes learns to draw them too large.",
 )
 
 # %%
