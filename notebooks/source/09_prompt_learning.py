@@ -1015,8 +1015,8 @@ tuned = arms({"fine-tuned": [tuned_row(seed) for seed in lab.progress_bar(DRAWS,
 # %% [markdown]
 # ## Read it
 #
-# All ways to spend the same K labels per class, and the two that spend none. Which of them is it worth to learn? Which cost a
-# second, which minutes?
+# All ways to spend the same K labels per class, and the two that spend none. Which of them is worth its time? In context and fine-tuned
+# were tested on fewer texts than the rest; the dashed line of *these* texts is in the figure of the orders.
 
 # %% folded=true
 at_k = without_labels | {f"head: {name}": heads.interval(name, K) for name in HEADS}
@@ -1047,7 +1047,8 @@ lab.record(
 
 # %% [markdown]
 # **How many labels is a prompt worth?** (Le Scao & Rush 2021.) On the curve of the head that sees the text alone: how many times the
-# labels does it need to reach what the head with template and label names reaches? It is the exchange rate of chapter 02.
+# labels does it need to reach what the head with template and label names reaches? It is the exchange rate of chapter 02. A bound (>=)
+# says that it did not get there with as many labels as were measured.
 
 # %%
 baseline, sizes = heads.hits("text alone")
