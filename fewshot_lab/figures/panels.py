@@ -16,10 +16,13 @@ def panels(
     alt: str = "",
     line: float | None = None,
     digits: int = 2,
+    shared: bool = False,
+    limits: tuple[float | None, float | None] = (None, None),
 ) -> Picture:
     """One panel per measure: {measure: {name: Estimate}}, the same names in each; the measure is its horizontal axis.
 
-    line: a vertical line to compare with; digits: of the numbers written at the points.
+    line: a vertical line to compare with; digits: of the numbers written at the points; shared: one scale for all panels, for
+    measures of one quantity; limits: the ends of that scale.
     """
     names = list(next(iter(measures.values())))
     with style():
@@ -33,6 +36,11 @@ def panels(
             if line is not None:
                 axes.axvline(line, color=GREY, linestyle="--", linewidth=1)
             axes.set_xlabel(measure)
+        if shared:
+            lows, highs = zip(*(axes.get_xlim() for axes in grid.flat), strict=True)
+            for axes in grid.flat:
+                axes.set_xlim(min(lows), max(highs))
+                axes.set_xlim(*limits)
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(
             figure,

@@ -67,9 +67,10 @@ def rotation_prediction(
     device: str = "auto",
     progress: bool = False,
 ) -> tuple[nn.Sequential, History]:
-    """Trains an encoder to predict by how much an image was turned; returns it and the history of the loss.
+    """Trains an encoder to predict by how much an image was turned; returns it with its head, and the loss's history.
 
-    The loss is the cross-entropy over the four turns (Gidaris et al. 2018, ICLR, equation 3).
+    The first part of what is returned is the encoder, the second the head. The loss is the cross-entropy over the four turns
+    (Gidaris et al. 2018, ICLR, equation 3).
 
     Args:
         images: uint8 (N, C, S, S).
@@ -83,8 +84,7 @@ def rotation_prediction(
         progress: show a bar.
     """
     seed_everything(seed)
-    f = encoder(images.shape[-1], channels=images.shape[1])
-    head = nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, 4))
+    model = nn.Sequential(encoder(images.shape[-1], channels=images.shape[1]), nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, 4)))
 
     # The labels are made together with the images, so the task is an `augment` like any other.
     def augment(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -92,7 +92,7 @@ def rotation_prediction(
         return copies, turns.to(x.device)
 
     how = {"learning_rate": learning_rate, "optimizer": optimizer, "seed": seed, "device": device, "progress": progress}
-    return f, _train(f, head, images, augment, cross_entropy, steps=steps, batch_size=batch_size, **how)
+    return model, _train(model, images, augment, cross_entropy, steps=steps, batch_size=batch_size, **how)
 
 
 # --- SimCLR
@@ -145,10 +145,10 @@ def simclr(
     device: str = "auto",
     progress: bool = False,
 ) -> tuple[nn.Sequential, History]:
-    """Trains an encoder to predict which two views come from one image; returns it and the history of the loss.
+    """Trains an encoder to predict which two views come from one image; returns it with its head, and the loss's history.
 
-    The loss sees g(f(x)): f is the encoder, g a projection head that is thrown away afterwards (Chen et al. 2020, ICML,
-    section 2.1).
+    The first part of what is returned is the encoder f, the second the projection head g. The loss sees g(f(x)); the head is
+    thrown away afterwards (Chen et al. 2020, ICML, section 2.1).
 
     Args:
         images: uint8 (N, C, S, S).
@@ -172,8 +172,7 @@ def simclr(
             "choose another batch_size."
         )
     seed_everything(seed)
-    f = encoder(images.shape[-1], channels=images.shape[1])
-    g = nn.Sequential(nn.Linear(FEATURES, 128), nn.ReLU(), nn.Linear(128, 64))
+    model = _with_projection(images)
 
     def two_views(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return torch.cat([view(x, views, generator), view(x, views, generator)]), y  # (2 B, C, S, S)
@@ -185,14 +184,19 @@ def simclr(
         return loss(z, temperature)
 
     how = {"learning_rate": learning_rate, "optimizer": optimizer, "seed": seed, "device": device, "progress": progress}
-    return f, _train(f, g, images, two_views, contrast, steps=steps, batch_size=batch_size, **how)
+    return model, _train(model, images, two_views, contrast, steps=steps, batch_size=batch_size, **how)
 
 
-def _train(f, head, images, augment, loss, *, steps, optimizer, **how) -> History:
+def _with_projection(images: Tensor) -> nn.Sequential:
+    f = encoder(images.shape[-1], channels=images.shape[1])
+    return nn.Sequential(f, nn.Sequential(nn.Linear(FEATURES, 128), nn.ReLU(), nn.Linear(128, 64)))
+
+
+def _train(model, images, augment, loss, *, steps, optimizer, **how) -> History:
     # Labels are asked for by the loop, and there are none here: both tasks make their own.
     none = torch.zeros(len(images))
     how |= {"steps": steps, "warmup": steps // 10, "optimizer": OPTIMIZERS[optimizer], "augment": augment, "loss": loss}
-    return train(nn.Sequential(f, head), images, none, **how)
+    return train(model, images, none, **how)
 
 
 # --- Several encoders
@@ -206,15 +210,17 @@ def pretrain(
     Args:
         dataset: a name in data.TASKS.
         seed: of the first weights and the training. All methods start from the same weights.
-        method: `simclr` or `rotation_prediction`; None: the encoder stays untrained.
+        method: `simclr` or `rotation_prediction`; None: encoder and head stay untrained.
         settings: of the method.
 
     Returns:
-        encoder (on the CPU) and, after a training, its losses (one a step) and at_rest (whether it came to rest).
+        encoder and head (on the CPU; of an untrained one that of SimCLR) and, after a training, its losses (one a step) and
+        at_rest (whether it came to rest).
     """
     images = unlabelled(dataset)
     if method is None:
         seed_everything(seed)
-        return {"encoder": encoder(images.shape[-1], channels=images.shape[1])}
-    f, history = method(images, seed=seed, **settings)
-    return {"encoder": f.cpu(), "losses": history.losses, "at_rest": history.at_rest}
+        f, head = _with_projection(images)
+        return {"encoder": f, "head": head}
+    (f, head), history = method(images, seed=seed, **settings)
+    return {"encoder": f.cpu(), "head": head.cpu(), "losses": history.losses, "at_rest": history.at_rest}

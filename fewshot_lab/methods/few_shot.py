@@ -182,6 +182,28 @@ def accuracies_by_draw(features: Tensor, tasks: list[Episodes], shots: int, rule
     return torch.stack([episode_accuracies(features, task.with_shots(shots), rule) for task in tasks])
 
 
+def distances_from_middle(features: Tensor, pool: Pool, task: Episodes) -> Tensor:
+    """How far the labelled images of each draw lie from the middle of their classes, a mean over the classes: (draws,).
+
+    The middle is the mean feature of a class's pictures that are neither queries nor the label of that draw: neither the test
+    nor the label itself has a share in it.
+
+    Args:
+        features: of all images of the pool (rows, D).
+        pool: where the task comes from.
+        task: one of `draw_tasks`; the first support image of each class counts.
+    """
+    by_picture = features.unflatten(0, (len(pool.labels), pool.versions)).mean(1)
+    found = []
+    for place, label in enumerate(task.classes[0]):
+        free = pool.labels == label
+        free[task.queries[0, place] // pool.versions] = False
+        labelled = task.support[:, place, 0]  # (draws,)
+        middle = (by_picture[free].sum(0) - by_picture[labelled // pool.versions]) / (free.sum() - 1)
+        found.append((features[labelled] - middle).norm(dim=1))
+    return torch.stack(found).mean(0)
+
+
 def accuracies_on(task: ImageTask, encoder: nn.Module, *, shots: list[int], draws: int, seed: int) -> Tensor:
     """The accuracy of prototypes on a whole data set under several draws of its labels: (shots, draws).
 

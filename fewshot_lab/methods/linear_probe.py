@@ -190,7 +190,7 @@ def fit_views(dataset: str, *, views: Views, shots: int, seed: int, on_validatio
     Returns:
         what `probe` returns, loss (mean of the last tenth of the steps) and at_rest.
     """
-    f, history = simclr(unlabelled(dataset), views, seed=seed, **settings)
+    (f, _), history = simclr(unlabelled(dataset), views, seed=seed, **settings)
     task = data.load(dataset)
     last = history.losses[-max(1, history.steps // 10) :]
     measured = probe(task.on_validation() if on_validation else task, f, shots=shots, seed=seed)

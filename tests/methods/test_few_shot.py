@@ -94,6 +94,24 @@ def test_the_accuracies_of_draws_on_a_data_set_are_those_of_its_own_draws():
     assert found[1, 1] == pytest.approx((nearest == task.test_labels).float().mean().item(), abs=2e-3)
 
 
+def test_the_middle_of_a_class_has_neither_queries_nor_the_label_of_the_draw():
+    pool = ep.glyph_pool("test", jitter="mild", versions=2)
+    task = ep.draw_tasks(pool, 6, way=5, shots=5, seed=0)[0]
+    features = torch.randn(len(pool.images), 3, generator=torch.Generator().manual_seed(0))
+    found = few_shot.distances_from_middle(features, pool, task)
+    queried = set((task.queries[0] // pool.versions).flatten().tolist())
+    for draw in range(6):
+        far = []
+        for place, label in enumerate(task.classes[0].tolist()):
+            row = task.support[draw, place, 0].item()
+            pictures = [p for p, its in enumerate(pool.labels.tolist()) if its == label]
+            others = [p for p in pictures if p not in queried and p != row // pool.versions]
+            assert len(others) == len(pictures) - 5
+            middle = torch.cat([features[2 * p : 2 * p + 2] for p in others]).mean(0)
+            far.append((features[row] - middle).norm())
+        assert found[draw] == pytest.approx(torch.stack(far).mean().item(), rel=1e-4)
+
+
 def test_a_deeper_net_has_more_convolutions_and_the_same_input_and_output():
     nets = [conv_net(7, size=8, width=4, depth=depth) for depth in (3, 9)]
     count = [sum(isinstance(layer, torch.nn.Conv2d) for layer in net) for net in nets]

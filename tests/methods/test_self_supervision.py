@@ -122,10 +122,13 @@ def test_unlabelled_images_hold_no_test_image_and_no_test_alphabet():
 def test_an_untrained_encoder_has_the_first_weights_of_a_trained_one(monkeypatch):
     seen = []
     monkeypatch.setattr(contrastive, "train", lambda model, *_, **__: seen.append(model) or lab.training.History([1.0]))
-    start = contrastive.pretrain("digits", seed=3)["encoder"]
+    untrained = contrastive.pretrain("digits", seed=3)
+    start = untrained["encoder"]
     for method, options in ((contrastive.simclr, {"views": AFFINE}), (contrastive.rotation_prediction, {})):
         contrastive.pretrain("digits", seed=3, method=method, **options)
     assert all(torch.equal(a, b) for model in seen for a, b in zip(model[0].parameters(), start.parameters(), strict=True))
+    # The loss of SimCLR sees what comes out of its head.
+    assert all(torch.equal(a, b) for a, b in zip(seen[0][1].parameters(), untrained["head"].parameters(), strict=True))
 
 
 @pytest.mark.slow
@@ -149,7 +152,7 @@ def test_rotation_prediction_learns_its_task():
 @pytest.mark.slow
 def test_a_start_helps_and_stays_as_it_is_and_probes_use_the_copies():
     pool, task = contrastive.unlabelled("digits"), lab.data.load("digits")
-    encoder, _ = contrastive.simclr(pool, AFFINE, steps=60, device="cpu")
+    (encoder, _), _ = contrastive.simclr(pool, AFFINE, steps=60, device="cpu")
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     options = {"shots": 2, "steps": 20, "device": "cpu", "optimizer": "AdamW", "learning_rate": 5e-3}
     scratch, helped = (

@@ -106,13 +106,24 @@ TUNING_RATES = [
 ]
 
 
-@choice("fine-tuning-rate", TUNING_RATES, data=VALIDATION.replace("linear probe", "fine-tuned"), **FEW)
-@timed
-def tuning_rate(candidate, seed):
-    """The optimizer and learning rate of fine-tuning"""
+def _fine_tuned(candidate: dict, seed: int, *, augmented: bool) -> dict:
     settings = {"shots": 5, "seed": seed, "steps": 100, "batch_size": BATCHES["labels"], "on_validation": True, **candidate}
     rows = []
     for dataset in DATASETS:
-        policy = {"policy": "affine", "strength": chosen(f"affine-strength-{dataset}")}
+        policy = {"policy": "affine", "strength": chosen(f"affine-strength-{dataset}")} if augmented else {}
         rows.append(linear_probe.fit_from(dataset, start=_encoder(dataset, seed), **policy, **settings))
     return _score(*rows)
+
+
+@choice("fine-tuning-rate", TUNING_RATES, data=VALIDATION.replace("linear probe", "fine-tuned"), **FEW)
+@timed
+def tuning_rate(candidate, seed):
+    """The optimizer and learning rate of fine-tuning with augmentation"""
+    return _fine_tuned(candidate, seed, augmented=True)
+
+
+@choice("fine-tuning-rate-plain", TUNING_RATES, data=VALIDATION.replace("linear probe", "fine-tuned"), **FEW)
+@timed
+def tuning_rate_plain(candidate, seed):
+    """The optimizer and learning rate of fine-tuning without augmentation"""
+    return _fine_tuned(candidate, seed, augmented=False)

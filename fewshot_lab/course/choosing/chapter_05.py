@@ -99,14 +99,30 @@ def inner_loop(candidate, seed):
     return {"validation_accuracy": score, "seconds": time.process_time() - began}
 
 
+def _meta_trained(candidate: float, seed: int, **options) -> dict:
+    began = time.process_time()
+    inner = chosen("inner-loop")
+    start = _encoder("classes", seed).state_dict()
+    fitted = few_shot.meta_train(start, steps=META, seed=seed, learning_rate=candidate, **inner, **options)
+    score = _adapted(few_shot.learner_of(fitted["weights"]), inner["inner_steps"], seed)
+    return {"validation_accuracy": score, "seconds": time.process_time() - began}
+
+
 @choice("outer-rate", [0.001, 0.0003, 0.0001], data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
 def outer_rate(candidate, seed):
     """The learning rate of MAML's outer loop"""
-    began = time.process_time()
-    options = chosen("inner-loop") | {"learning_rate": candidate}
-    fitted = few_shot.meta_train(_encoder("classes", seed).state_dict(), steps=META, seed=seed, **options)
-    score = _adapted(few_shot.learner_of(fitted["weights"]), options["inner_steps"], seed)
-    return {"validation_accuracy": score, "seconds": time.process_time() - began}
+    return _meta_trained(candidate, seed)
+
+
+@choice(
+    "outer-rate-first-order",
+    [0.001, 0.0003, 0.0001, 0.00003, 0.00001],
+    data="the Cyrillic letters, mild jitter, 1 shot",
+    seeds=SEEDS,
+)
+def outer_rate_first_order(candidate, seed):
+    """The learning rate of the outer loop of first-order MAML"""
+    return _meta_trained(candidate, seed, first_order=True)
 
 
 @choice("draw-features", ["pixels", "prototypes"], data="the validation parts of digits and fashion, 1 shot", seeds=SEEDS)
