@@ -425,7 +425,7 @@ def trained(name):
     }
     points = dict.fromkeys(arms, [5])
     if name == DATASET:
-        points |= {"plain": SHOTS, "augmented": lab.quick_or_full([5], SHOTS)}
+        points |= {"plain": SHOTS}
     grid = {"axis": "shots", "at": points, "seeds": ENCODERS, "unit": "accuracy"}
     return lab.arms(linear_probe.fit_from, arms, dataset=name, **grid)
 
@@ -482,7 +482,7 @@ except lab.CourseError as error:
 # ## Read it
 #
 # Compare the probes at 1 label per class, where labels alone can do least. Then see what 10 labels change, and where augmentation
-# alone stands at 5 (the quick profile measures it nowhere else).
+# alone stands at 5 (it is measured nowhere else).
 
 # %% folded=true
 here = probes[DATASET]

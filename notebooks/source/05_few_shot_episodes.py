@@ -296,7 +296,7 @@ lab.source(prototypes.episode_loss)
 # Where their losses still fall, what follows is about encoders after a *short* training, and points are hollow.
 
 # %%
-STEPS = lab.quick_or_full(240, 1200)
+STEPS = lab.quick_or_full(240, 1000)
 KINDS = ("prototypes", "matching", "classes")
 TRAININGS = {kind: {"method": kind, **lab.chosen(f"encoder-{kind}")} for kind in KINDS}
 trained = lab.arms(few_shot.fit, TRAININGS, seeds=SEEDS, steps=STEPS, device=DEVICE)
@@ -621,7 +621,7 @@ lab.figures.curves(
 # its first-order version were each chosen on Cyrillic; for the latter a rate so small was best that it hardly leaves its start.
 
 # %%
-META, EPISODES = lab.quick_or_full((16, 100), (120, 300))
+META, EPISODES = lab.quick_or_full((16, 100), (80, 200))
 INNER = lab.chosen("inner-loop")  # steps and their sizes, tuned *without* meta-training
 starts = {row["seed"]: row["weights"] for row in trained.rows["classes"]}
 FROM = {

@@ -1,6 +1,7 @@
 """Explorers answer to their controls, show a still picture without a front end, and figures carry their text."""
 
 import json
+import sys
 from dataclasses import replace
 from itertools import combinations
 
@@ -176,6 +177,17 @@ def test_points_whose_trainings_were_still_learning_are_hollow_and_the_caption_s
     hollow = lab.figures.curves({name: ([1, 2], [rested, learning]) for name in "ab"}, **words)
     assert plain.caption == "c." and hollow.caption == "c. Hollow: still learning."
     assert plain.png != lab.figures.curves({"a": ([1, 2], [rested, learning])}, **words).png
+
+
+def test_panels_of_one_quantity_have_one_scale(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(sys.modules["fewshot_lab.figures.panels"], "Picture", lambda figure, **_: drawn.append(figure))
+    measures = {"x": {"a": lab.mean_interval([0.1, 0.2])}, "y": {"a": lab.mean_interval([0.7, 0.9])}}
+    for options in ({}, {"shared": True}, {"shared": True, "limits": (0, 1)}):
+        lab.figures.panels(measures, title="t", caption="c", alt="a", **options)
+    own, shared, limited = ([axes.get_xlim() for axes in figure.axes] for figure in drawn)
+    assert own[0] != own[1] and shared[0] == shared[1]
+    assert shared[0] == (min(own)[0], max(high for _, high in own)) and limited == [(0, 1), (0, 1)]
 
 
 def test_bars_and_panels_hollow_them_too():
