@@ -32,7 +32,7 @@ def panels(
             axes.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.margins(x=0.12)
-            axes.locator_params(axis="x", nbins=4)
+            axes.locator_params(axis="x", nbins=2 if shared else 4)
             if line is not None:
                 axes.axvline(line, color=GREY, linestyle="--", linewidth=1)
             axes.set_xlabel(measure)

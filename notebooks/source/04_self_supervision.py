@@ -30,6 +30,7 @@ DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
 DATASET = "glyphs"  # "glyphs", "digits" or "fashion": the one that figures show
 
 # %%
+import copy
 import math
 
 import torch
@@ -297,7 +298,10 @@ views = torch.cat([contrastive.view(eight, VIEWS, generator) for _ in range(2)])
 def similarities(kind):
     """The cosine similarities (16, 16) of the views after the head, by the first encoder of a kind."""
     row = encoders[kind].rows[DATASET][0]
-    z = lab.training.outputs(torch.nn.Sequential(row["encoder"], row["head"]), views)
+    model = torch.nn.Sequential(row["encoder"], row["head"])
+    # As in training, batch norm takes its statistics from these views; a copy, as it keeps them.
+    with torch.no_grad():
+        z = copy.deepcopy(model).train()(views)
     return F.cosine_similarity(z[:, None], z[None], dim=2)
 
 
@@ -322,8 +326,8 @@ lab.figures.images(
 )
 
 # %% [markdown]
-# An untrained network maps images that look alike to points that lie close together, and two views of one image look more alike
-# than two images. So the right answer is ahead before any training, and the first loss is below $\log(2B - 1)$.
+# An untrained network, too, maps images that look alike to points that lie close together, and two views of one image look more
+# alike than two images. So the right answer is ahead before any training, and the first loss is below $\log(2B - 1)$.
 
 # %% [markdown]
 # ## See: the map before and after
@@ -603,6 +607,7 @@ lab.figures.bars(
     title="Which views make features, and which break them?",
     x="test accuracy of a linear probe, 5 labels per class, less that of the untrained encoder",
     line=0.0,
+    digits=3,
     caption=f"{task.name}, {SHORT['steps']} steps each; untrained "
     f"{here.mean('untrained', 5):.2f}. Mean and 95 % interval of the paired difference over "
     f"{len(ENCODERS)} trainings, draws of the labels and test pictures.",
