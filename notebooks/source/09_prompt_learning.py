@@ -135,7 +135,8 @@ lab.widgets.PromptExplorer(tokenizer, model, task, TEMPLATE)
 # %%
 labelled = {seed: task.rows(max(SHOTS), seed) for seed in SEEDS}
 nobody = torch.empty(0, dtype=torch.long)
-heap = task.unlabelled_rows(lab.quick_or_full(3 * UNLABELLED, 1000), SEEDS[0], without=nobody)
+heap_size = lab.quick_or_full(3 * UNLABELLED, 1000, smoke=90)
+heap = task.unlabelled_rows(heap_size, SEEDS[0], without=nobody)
 unlabelled = {}
 for seed in SEEDS:
     order = torch.randperm(len(heap), generator=torch.Generator().manual_seed(seed))
