@@ -40,7 +40,8 @@ class Difference:
 def difference(got, expected, tolerance: float) -> Difference | None:
     """None when `got` equals `expected` (numbers within `tolerance`, absolute and relative), else what is wrong with it.
 
-    Floats of any type count by their value, whole numbers also where they equal what is expected. Numbers may come in a list,
+    Floats of any type count by their value, whole numbers also in place of floats, though not floats in place of whole numbers,
+    which index and which losses read. Numbers may come in a list,
     a tuple, a NumPy array or a tensor; only where a tensor of floats is expected, a tensor is needed, because the code that
     uses it calls its methods.
     """
@@ -94,6 +95,8 @@ def _tensors(got, expected: torch.Tensor, tolerance: float) -> Difference | None
         if expected.is_floating_point() or (found := _as_tensor(got)) is None:
             return _no_tensor(got)
         got = found
+    if got.is_floating_point() and not expected.is_floating_point():
+        return Difference("type", say("The result holds floats; whole numbers are needed: .long() converts them."))
     if got.shape != expected.shape:
         words = say("The shape is {got}; {needed} is needed.", got=tuple(got.shape), needed=tuple(expected.shape))
         return Difference("shape", words)

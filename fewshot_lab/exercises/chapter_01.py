@@ -167,7 +167,7 @@ def pushed_forward(image, matrix):
 
 @exercise(
     "The flip as a matrix",
-    cases=[(2,), (28,)],
+    cases=[(2,), (28,), (300,)],
     fresh=lambda generator: (3 + int(torch.randint(60, (1,), generator=generator)),),
 )
 def flip_matrix(width):
@@ -203,7 +203,15 @@ def _random_d4(generator):
 
 @exercise(
     "Composition in D4",
-    cases=[((1, False), (2, False)), ((1, False), (0, True)), ((3, True), (2, True)), ((0, True), (1, False))],
+    cases=[
+        ((1, False), (2, False)),
+        ((1, False), (0, True)),
+        ((3, True), (2, True)),
+        ((0, True), (1, False)),
+        ((1, False), (1, True)),
+        ((0, False), (1, True)),
+        ((1, True), (0, False)),
+    ],
     fresh=_random_d4,
 )
 def d4_compose(first, then):

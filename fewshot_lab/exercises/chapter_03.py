@@ -29,6 +29,10 @@ def _random_words(generator, count=7):
         (["the", "big", "dog"], SYNONYMS, [0.1, 0.9, 0.4], 1),
         (["big", "big", "cat", "and"], SYNONYMS, [0.5, 0.7, 0.9, 0.2], 1),
         (WORDS, SYNONYMS, [0.3, 0.8, 0.2, 0.9, 0.5, 0.7, 0.6, 0.1, 0.4, 0.15, 0.85], 3),
+        (["the", "dog"], SYNONYMS, [0.1, 0.4], 2),
+        (["of", "the"], SYNONYMS, [0.1, 0.4], 1),
+        (["big", "dog"], SYNONYMS, [0.1, 0.4], 0),
+        (["the", "Big", "cat"], SYNONYMS | {"cat": "house cat"}, [0.3, 0.1, 0.2], 2),
     ],
     fresh=lambda generator: (_random_words(generator), SYNONYMS, _draws(generator, 7), 2),
 )
@@ -78,6 +82,8 @@ def _random_pairs(generator):
     cases=[
         (["a", "small", "dog"], [(0, 2)]),
         (["a", "small", "dog"], [(0, 1), (1, 2)]),
+        (["a", "small", "dog"], [(1, 1)]),
+        (["a", "small", "dog"], []),
         (WORDS, [(1, 5), (5, 9), (0, 2)]),
     ],
     fresh=_random_pairs,
@@ -139,6 +145,9 @@ def _random_deletions(generator):
         (["the", "dog", "the", "cat"], [0.05, 0.1, 0.9, 0.4], 0.1),
         (["the", "dog", "sees"], [0.7, 0.5, 0.9], 0.3),
         (["the", "dog", "sees"], [0.2, 0.1, 0.4], 0.5),
+        (["and", "dog", "and"], [0.9, 0.5, 0.05], 0.1),
+        (["and", "dog", "and", "cat"], [0.05, 0.5, 0.9, 0.7], 0.1),
+        (["a", "dog"], [0.1, 0.6], 0.1),
     ],
     fresh=_random_deletions,
 )
@@ -190,6 +199,9 @@ def _random_copies(generator):
         (["a dog", "a tree"], [1, 0], Exclamations(3), 4),
         (["a dog", "a tree", "a cat"], [1, 0, 2], Exclamations(3), 3),
         (["a dog", "a tree"], [0, 1], Exclamations(4), 2),
+        (["a dog", "a dog!"], [0, 1], Exclamations(3), 2),
+        (["a dog", "a dog"], [0, 1], Exclamations(4), 2),
+        (["a dog"], [0], Exclamations(9, held=2), 2),
     ],
     fresh=_random_copies,
 )

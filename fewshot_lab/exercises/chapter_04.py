@@ -285,6 +285,8 @@ _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7,
         (torch.tensor([[1.0, 0.1], [1.0, 0.2], [1.0, -0.2]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
         (torch.tensor([[1.0, 0.0], [9.0, 9.0]]), torch.tensor([0, 1]), torch.tensor([[1.0, 0.2]]), 1, 2),
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.1, 1.0]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
+        (torch.tensor([[1.0, 0.0], [1.0, 0.2], [1.0, -0.2]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 1, 2),
+        (torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([2, 0]), torch.tensor([[0.9, 0.2], [0.1, 0.5]]), 1, 4),
     ],
     fresh=_random_search,
 )

@@ -115,6 +115,36 @@ def _varied(function, generator):
         return say("A class always has the same support images. Draw its images at random too.")
 
 
+@draw_episode.property("All classes are drawn equally often, and any of them gets any label.", mistake="uneven_classes")
+def _classes_are_equal(function, generator):
+    # A frequent class beside three rare ones. In 200 episodes of two classes each is drawn about 100 times (deviation 7).
+    labels = torch.cat([torch.full((60,), 7), torch.arange(3).repeat_interleave(3)])
+    times, first = dict.fromkeys([0, 1, 2, 7], 0), 0
+    for _ in range(200):
+        support, known, *_ = function(labels, 2, 1, 1, generator)
+        chosen = labels[support[known.argsort()].long()].tolist()
+        first += chosen[0] < chosen[1]
+        for label in chosen:
+            times[label] += 1
+    if max(times.values()) > 145 or min(times.values()) < 55:
+        return say(
+            "Of 200 episodes the classes are in {times}: draw classes, not images, so that a frequent one counts as one.",
+            times=times,
+        )
+    if not 50 < first < 150:
+        return say(
+            "The chosen classes stand in the order of their numbers, so label 0 tells something. Keep the order of the draw."
+        )
+
+
+@draw_episode.property("torch's global generator stays as it was.", mistake="global_generator")
+def _keeps_the_global_generator(function, generator):
+    before = torch.get_rng_state()
+    _draws(function, generator, 1)
+    if not torch.equal(torch.get_rng_state(), before):
+        return say("Your function moves torch's global generator: pass `generator=generator` to every draw.")
+
+
 @draw_episode.property("The same generator gives the same episode.", mistake="generator_not_used")
 def _repeats(function, generator):
     one, other = (_draws(function, torch.Generator().manual_seed(5), 3) for _ in range(2))

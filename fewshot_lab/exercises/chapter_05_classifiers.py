@@ -19,6 +19,7 @@ def _random_features(generator):
     cases=[
         (torch.tensor([[1.0, 0.0], [3.0, 2.0]]), torch.tensor([0, 0]), 1),
         (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1, 0, 1]), 2),
+        (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0], [2.0, 3.0]]), torch.tensor([0, 1, 0, 0]), 2),
     ],
     fresh=_random_features,
     gradient=("features",),
@@ -202,4 +203,15 @@ def _second_order(function, generator):
         return say(
             "The outer gradient misses the second derivative: your step counts its own gradient as a constant (first-order "
             "MAML). Use torch.func.grad, or torch.autograd.grad(..., create_graph=True)."
+        )
+
+
+@inner_step.property("The old weight's .grad stays as it was.", mistake="gradient_left_behind")
+def _leaves_no_gradient(function, generator):
+    weight, features, labels, rate = _random_step(generator)
+    function(weight, features, labels, rate)
+    if weight.grad is not None:
+        return say(
+            "Your step leaves a gradient in the weight's .grad, where that of the next task is added to it. torch.func.grad "
+            "and torch.autograd.grad return the gradient instead."
         )

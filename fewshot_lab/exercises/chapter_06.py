@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from ..languages import say
 from ..methods import distillation
 from .declare import exercise
-from .inspectors import Noise
+from .inspectors import Noise, Shuffled
 
 
 def _random_logits(generator):
@@ -250,7 +250,11 @@ def _random_images(generator):
 
 @exercise(
     "Views drawn again from their seeds",
-    cases=[(torch.zeros(1, 1, 1, 2), Noise(1.0), 2, 0), (torch.ones(2, 1, 2, 2), Noise(0.1), 3, 5)],
+    cases=[
+        (torch.zeros(1, 1, 1, 2), Noise(1.0), 2, 0),
+        (torch.ones(2, 1, 2, 2), Noise(0.1), 3, 5),
+        (torch.arange(8, dtype=torch.uint8).view(1, 1, 2, 4), Shuffled(), 2, 3),
+    ],
     fresh=_random_images,
 )
 def replayed_copies(images, change, copies, seed):
@@ -299,6 +303,7 @@ def _keeps_the_global_generator(function, generator):
     cases=[
         (torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])),
         (torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]), torch.tensor([[3.0, 1.0, 0.0], [0.0, 1.0, 2.0]])),
+        (torch.tensor([[0.0, 1.0, 2.0]]), torch.tensor([[200.0, 0.0, 0.0]])),
     ],
     fresh=lambda generator: (torch.randn(5, 4, generator=generator), torch.randn(5, 4, generator=generator)),
 )

@@ -143,7 +143,11 @@ def _projects_into_the_linf_ball(function, generator):
 
 @exercise(
     "Projection onto the L2 ball",
-    cases=[(PAIR + torch.tensor([0.3, 0.4]), PAIR, 0.25), (PAIR + torch.tensor([[[[0.03]]], [[[0.5]]]]), PAIR, 0.2)],
+    cases=[
+        (PAIR + torch.tensor([0.3, 0.4]), PAIR, 0.25),
+        (PAIR + torch.tensor([[[[0.03]]], [[[0.5]]]]), PAIR, 0.2),
+        (torch.full((1, 2, 1, 1), 0.5) + torch.tensor([[[[0.3]], [[0.4]]]]), torch.full((1, 2, 1, 1), 0.5), 0.25),
+    ],
     fresh=_random_moved,
 )
 def project_l2(moved, images, epsilon):

@@ -12,7 +12,7 @@ REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0, 1.5])
 
 @exercise(
     "The discriminator's loss",
-    cases=[(torch.tensor([1.0]), torch.tensor([-1.0])), (REAL, FAKE)],
+    cases=[(torch.tensor([1.0]), torch.tensor([-1.0])), (REAL, FAKE), (torch.tensor([-60.0]), torch.tensor([90.0, 1.0]))],
     fresh=lambda generator: (2 * torch.randn(4, generator=generator), 2 * torch.randn(3, generator=generator)),
     gradient=("real_scores", "fake_scores"),
 )

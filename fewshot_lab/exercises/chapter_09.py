@@ -17,6 +17,7 @@ def _random_sequence(generator):
     cases=[
         (torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.0, 3.0]]), torch.tensor([0, 1, 0]), 1),
         (torch.tensor([[0.0, 1.0, 0.5], [2.0, 0.0, 1.0], [0.0, 3.0, 0.0], [1.0, 1.0, 4.0]]), torch.tensor([2, 1, 0, 2]), 2),
+        (torch.tensor([[0.0, 200.0], [0.0, 300.0], [1.0, 0.0]]), torch.tensor([1, 0, 0]), 1),
     ],
     fresh=_random_sequence,
 )
@@ -75,6 +76,7 @@ def _random_words(generator):
     cases=[
         (torch.tensor([[0.5, 0.2, 0.3]]).log(), [[0, 2], [1]]),
         (torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]]).log(), [[0], [1, 2, 3]]),
+        (torch.tensor([[-30.0, -40.0, 0.0], [-0.5, -2.0, -3.0]]), [[0, 1], [2]]),
     ],
     fresh=_random_words,
 )
@@ -124,6 +126,7 @@ def _random_scores(generator):
     cases=[
         (torch.tensor([[0.4, 0.1]]).log(), torch.tensor([[0.3, 0.1]]).log()),
         (torch.tensor([[0.2, 0.1, 0.1], [0.1, 0.3, 0.1]]).log(), torch.tensor([[0.02, 0.01, 0.01], [0.1, 0.5, 0.2]]).log()),
+        (torch.tensor([[-200.0, -210.0], [-300.0, -250.0]]), torch.tensor([[-220.0, -221.0]])),
     ],
     fresh=_random_scores,
 )
@@ -231,6 +234,7 @@ def _random_demonstrations(generator):
     "A prompt of demonstrations",
     cases=[
         (["a small bird"], torch.tensor([1]), ["food", "animal"], "{x} ->", torch.tensor([0])),
+        (["a set {x} of {1}", "a bird"], torch.tensor([1, 0]), ["animal", "shape"], "{x} {is}", torch.tensor([0, 1])),
         (
             ["a red fruit", "a small bird", "one who bakes"],
             torch.tensor([2, 0, 1]),

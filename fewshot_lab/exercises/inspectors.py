@@ -25,6 +25,14 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Shuffled:
+    """A change for `replayed_copies` that puts the columns into another order and keeps the type of the pixels."""
+
+    def __call__(self, images, generator):
+        return images[..., torch.randperm(images.shape[-1], generator=generator)]
+
+
+@dataclass(frozen=True)
 class Bent:
     """A loss for attacks: a curved function of the pixels, drawn from `seed`. The first pixel has no gradient."""
 
@@ -41,15 +49,22 @@ class Bent:
 
 @dataclass(frozen=True)
 class Exclamations:
-    """A change for `augmented_set`: appends (r + 1) % period exclamation marks, so some copies are alike or unchanged."""
+    """A change for `augmented_set`: appends exclamation marks, so that some copies are alike or unchanged.
+
+    `held` copies in a row have the same number, which then grows by one, modulo `period`.
+    """
 
     period: int
+    held: int = 1
 
     def __call__(self, text: str, r: int) -> str:
-        return text + "!" * ((r + 1) % self.period)
+        return text + "!" * ((r // self.held + 1) % self.period)
+
+    def __repr__(self) -> str:
+        return "a change of which r = 0, 1, 2, 3 make " + ", ".join(repr(self("a dog", r)) for r in range(4)) + " of 'a dog'"
 
 
-THINGS = (Noise, Bent, Exclamations)  # what the wire to the sandbox may carry
+THINGS = (Noise, Shuffled, Bent, Exclamations)  # what the wire to the sandbox may carry
 
 
 # Chapter 02: the parts of a training script
