@@ -569,7 +569,8 @@ def more_for_scratch(name):
     on_frozen = hits - head.hits("none", 5)[0]
     from_nothing = (network.hits("synonyms", 5)[0] - network.hits("none", 5)[0])[: len(FEW)]
     over = f"{len(FEW)} seeds x {len(sizes)} glosses"
-    rest = network.rest("synonyms", 5) + network.rest("none", 5)
+    rested = min(network.at_rest(operation, 5) for operation in ("synonyms", "none"))
+    rest = [("scratch", rested)]  # a head is fitted to the end
     return lab.crossed_interval(from_nothing - on_frozen, sizes, "accuracy", over, rest)
 
 
