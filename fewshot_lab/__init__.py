@@ -18,7 +18,6 @@ _HOME_OF = {
     "yours_or_ours": "checking",
     "record": "evidence",
     "verdict": "evidence",
-    "Evidence": "evidence",
     "exchange_rate": "evidence",
     "chosen": "evidence",
     "ledger": "evidence",

@@ -8,7 +8,7 @@ from .ledger import Entry, Ledger, holm, ledger
 from .records import Check, CheckStatus, Outcome, Part, Records, Result, Verdict, recorded
 from .results import Results, record
 from .rules import RULES, Claim, Rules, read_rules
-from .verdicts import Evidence, Judgement, verdict
+from .verdicts import Judgement, verdict
 
 __all__ = [
     "RULES",
@@ -18,7 +18,6 @@ __all__ = [
     "Claim",
     "Entry",
     "Estimate",
-    "Evidence",
     "Judgement",
     "Ledger",
     "Outcome",

@@ -12,7 +12,7 @@ from ..languages import later, say
 from ..training.metrics import Estimate
 from .full_profile import full_profile_says
 from .records import VERDICT, Outcome, Part, Verdict, band
-from .rules import RELATIONS, RULES, Claim, still_learning
+from .rules import RULES, Claim, still_learning
 
 SYMBOLS = {
     Outcome.SUPPORTED: "✓",
@@ -26,29 +26,6 @@ SYMBOLS = {
 }
 # One part refutes a claim that needs all of them; and an effect that is known to be too small needs no further trial.
 _DECIDES_FIRST = (Outcome.REFUTED, Outcome.NO_EFFECT, Outcome.STILL_LEARNING, Outcome.INCONCLUSIVE)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One part of the case for a claim: `estimate` should lie above (">") or below ("<") `threshold`.
-
-    Only for chapters that do not take their parts from the rules file yet; it goes when the last of them does.
-    """
-
-    statement: str
-    estimate: Estimate
-    relation: str = ">"
-    threshold: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.relation not in RELATIONS:
-            raise ValueError(f"relation is {self.relation!r}; it must be '>' or '<'.")
-        _needs_estimate(self.statement, self.estimate)
-
-    @property
-    def verdict(self) -> Outcome:
-        """What the interval says: supported, refuted or inconclusive."""
-        return outcome_of(self.estimate, self.relation, self.threshold)
 
 
 @dataclass(frozen=True)
@@ -93,8 +70,6 @@ class Judgement(Verdict):
 
 def verdict(
     claim: str,
-    text: str | None = None,
-    evidence: Sequence[Evidence] | None = None,
     *,
     exploring: str = "",
     **estimates: Estimate,
@@ -106,15 +81,11 @@ def verdict(
 
     Args:
         claim: its name in the rules file.
-        text: with `evidence`, for chapters that do not take both from the rules file yet; it goes when the last of them does.
-        evidence: likewise.
         exploring: which parameter was changed, such as "DATASET=digits"; the verdict is then recorded under a name of its own.
         estimates: an Estimate for each part, by its name.
 
     Raises ValueError for a claim that is not in the rules file, and for parts that are missing or unknown.
     """
-    if text is not None:
-        return _as_before(claim, text, evidence or ())
     if claim not in RULES.claims:
         raise ValueError(f"There is no claim {claim!r} in rules.toml; there are {', '.join(RULES.claims)}.")
     rule = RULES.claims[claim]
@@ -207,15 +178,6 @@ def _needs_estimate(name: str, estimate) -> None:
             f"{name} needs an estimate with an interval, not {type(estimate).__name__}: "
             "make one with mean_interval(values), paired_difference(a, b) or share_interval(successes, n)."
         )
-
-
-def _as_before(claim: str, text: str, evidence: Sequence[Evidence]) -> Judgement:
-    """The verdict of a chapter that does not take its parts from the rules file yet; it goes when the last of them does."""
-    if claim not in RULES.article and not claim.islower():
-        raise ValueError(f"There is no claim {claim!r}; the ledger has {', '.join(RULES.article)}.")
-    parts = tuple(_part(one.statement, one.estimate, one.relation, one.threshold, 0.0, False, one.verdict) for one in evidence)
-    outcome = _overall([part.outcome for part in parts]) if parts else Outcome.INCONCLUSIVE
-    return Judgement(claim, outcome, _why(parts, outcome) or "no evidence was given", text, parts)
 
 
 def with_symbol(outcome: Outcome) -> str:

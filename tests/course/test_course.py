@@ -214,7 +214,7 @@ def finished(tmp_path_factory):
         "show('check', exercise='x', status='failed'); show('check', exercise='y', status='not attempted')\n"
         "show('check', exercise='x', status='passed')",
         "import fewshot_lab as lab\nlab.record(ours=[0.1, 0.2, 0.3], unit='accuracy')",
-        "lab.verdict('warm-up', 'It is so.', [lab.Evidence('a - b', lab.mean_interval([0.1, 0.2, 0.3]), '>', 0.0)])",
+        "lab.verdict('warm-up', more_labels=lab.mean_interval([0.1, 0.2, 0.3]))",
     )
     write_chapter(root, "02_wrong", PARAMETERS, "print('before')", "1 / 0", "print('never')")
     write_chapter(root, "03_dead", PARAMETERS, "import os\nos.kill(os.getpid(), 9)")
@@ -262,7 +262,10 @@ def test_results_verdicts_and_the_last_status_of_each_check_are_recorded_with_nu
     assert entry["results"]["ours"]["mean"] == pytest.approx(0.2) and entry["results"]["ours"]["n"] == 3
     assert entry["headline"] == ["a"]
     assert entry["checks"] == {"passed": 1, "failed": 0, "not_attempted": 1}
-    assert entry["verdicts"]["warm-up"]["verdict"] == "inconclusive" and "a - b" in entry["verdicts"]["warm-up"]["why"]
+    assert (
+        entry["verdicts"]["warm-up"]["verdict"] == "inconclusive"
+        and "accuracy with 10 labels" in entry["verdicts"]["warm-up"]["why"]
+    )
 
 
 def test_a_cell_that_fails_is_recorded_with_its_place_and_no_output_from_before_counts(finished):

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot_lab.errors import CourseError
-from fewshot_lab.evidence import RULES, Evidence, exchange_rate, holm, ledger, rate_ratio, record, verdict
+from fewshot_lab.evidence import RULES, exchange_rate, holm, ledger, rate_ratio, record
+from fewshot_lab.evidence.verdicts import outcome_of
 from fewshot_lab.training import Estimate, mean_interval
 
-RESULT, VERDICT = (f"application/vnd.fewshot-lab.{kind}+json" for kind in ("result", "verdict"))
+RESULT = "application/vnd.fewshot-lab.result+json"
 
 ABOVE, BELOW, ACROSS = Estimate(0.11, 0.08, 0.14, 5), Estimate(-0.11, -0.14, -0.08, 5), Estimate(0.0, -0.1, 0.1, 5)
 estimates = st.builds(
@@ -24,8 +25,8 @@ estimates = st.builds(
 )
 
 
-def judged(*estimates: Estimate, relation: str = ">") -> str:
-    return verdict("C1", "a claim", [Evidence("gain", estimate, relation) for estimate in estimates]).verdict
+def judged(estimate: Estimate, relation: str = ">") -> str:
+    return outcome_of(estimate, relation, 0.0)
 
 
 # records
@@ -100,7 +101,7 @@ def test_the_interval_decides_and_not_the_mean():
 @given(estimates, st.floats(-1, 1))
 def test_flipping_the_relation_swaps_supported_and_refuted(estimate, threshold):
     swapped = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
-    there, back = (Evidence("x", estimate, relation, threshold).verdict for relation in "><")
+    there, back = (outcome_of(estimate, relation, threshold) for relation in "><")
     assert back == swapped[there]
 
 
@@ -111,41 +112,8 @@ def test_one_repetition_is_never_enough():
 
 def test_a_bound_never_decides_about_its_open_side():
     beyond = Estimate(4.0, 3.0, 4.0, 5, bound=">=")
-    assert Evidence("rate", beyond, ">", 1.0).verdict == "supported"
-    assert Evidence("rate", beyond, "<", 5.0).verdict == "inconclusive"
-
-
-def test_a_claim_needs_all_parts_and_falls_with_one():
-    assert judged(ABOVE, ABOVE) == "supported"
-    assert judged(ABOVE, ACROSS) == "inconclusive"
-    assert judged(ABOVE, ACROSS, BELOW) == "refuted"
-    assert judged() == "inconclusive"
-
-
-def test_why_quotes_the_numbers_that_decided():
-    parts = [Evidence("right - none at 5 labels per class", ABOVE), Evidence("wrong - none", BELOW)]
-    result = verdict("C1", "Augmentation helps.", parts)
-    assert result.why == "wrong - none = -0.110 [-0.140, -0.080], n = 5, needed > 0"
-    assert "right - none" in verdict("C1", "Augmentation helps.", parts[:1]).why
-
-
-def test_a_verdict_shows_words_and_symbol_and_carries_json():
-    result = verdict("C3", "Too much <harms>.", [Evidence("gain", ABOVE)])
-    bundle = result._repr_mimebundle_()
-    content = json.loads(json.dumps(bundle[VERDICT], allow_nan=False))
-    assert (content["claim"], content["verdict"], content["why"]) == ("C3", "supported", result.why)
-    assert content["sentence"] == "Too much <harms>." and content["parts"][0]["outcome"] == "supported"
-    assert "✓ supported" in bundle["text/html"] and "&lt;harms&gt;" in bundle["text/html"]
-    assert "✓ C3 supported" in bundle["text/plain"]
-
-
-def test_unknown_claims_relations_and_bare_numbers_are_refused():
-    with pytest.raises(ValueError, match=list(RULES.article)[-1]):
-        verdict("C0", "?", [])
-    with pytest.raises(ValueError, match="'>' or '<'"):
-        Evidence("x", ABOVE, ">=")
-    with pytest.raises(ValueError, match="mean_interval"):
-        Evidence("x", 0.3)
+    assert outcome_of(beyond, ">", 1.0) == "supported"
+    assert outcome_of(beyond, "<", 5.0) == "inconclusive"
 
 
 # exchange rate
@@ -196,7 +164,7 @@ def test_an_end_of_the_interval_that_is_cut_at_the_measured_range_is_open():
     result = exchange_rate(SHOTS, CURVE + SPREAD, 4, 0.76 + noise)
     assert result.bound == "" and result.high == 4.0 and result.open == ("high",)
     assert result.limits == (result.low, math.inf) and "[" in str(result) and ">= 4.000]" in str(result)
-    assert Evidence("rate", result, "<", 5.0).verdict == "inconclusive"
+    assert outcome_of(result, "<", 5.0) == "inconclusive"
 
 
 def test_two_seeds_are_too_few_for_the_interval_of_a_rate_and_pictures_may_be_drawn_anew_too():

@@ -80,8 +80,6 @@ testable = false
 reason = "No laptop trains that; 76.13 % is usual."
 """
 MARGIN = 0.01
-# Chapters that still give sentence and thresholds themselves. A chapter that takes them from rules.toml leaves this list.
-NOT_MOVED: set[str] = set()
 
 
 def spread(low: float, high: float, **more) -> Estimate:
@@ -155,6 +153,13 @@ def test_a_claim_is_judged_by_the_sentence_and_the_parts_of_the_rules_alone():
     assert result.parts[0].needed == f"> {MARGIN:g}" and "strong: 40% at rest" in result.why and "none:" not in result.why
     for shown in (str(result), result._repr_mimebundle_()["text/html"]):
         assert rule.sentence in shown and "inconclusive: still learning" in shown and "none 100%, strong 40%" in shown
+
+
+def test_why_quotes_the_numbers_that_decided_and_the_cell_shows_words_and_symbol():
+    result = judged(WELL_ABOVE, WELL_BELOW)
+    assert result.why.startswith("both - two = ") and "needed > 0.01" in result.why and "both - one" not in result.why
+    bundle = result._repr_mimebundle_()
+    assert "✗ refuted" in bundle["text/html"] and "✗ C6 refuted" in bundle["text/plain"]
 
 
 def test_what_is_drawn_anew_stands_beside_every_part():
@@ -338,11 +343,7 @@ def verdict_calls(source: str) -> list[tuple[str, set[str]]]:
     return calls
 
 
-def of_chapter(chapter) -> list:
-    return [pytest.mark.xfail(strict=True, reason="not moved yet")] if chapter.id in NOT_MOVED else []
-
-
-@pytest.mark.parametrize("chapter", [pytest.param(one, marks=of_chapter(one), id=one.id) for one in chapters()])
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda one: one.id)
 def test_a_chapter_judges_the_claims_of_the_rules_and_all_of_its_own(chapter):
     calls = verdict_calls(chapter.source.read_text(encoding="utf-8"))
     assert all(arguments == 1 for *_, arguments in calls), "sentence and thresholds stand in rules.toml"

@@ -161,7 +161,11 @@ def test_a_right_answer_is_praised_in_chinese_and_properties_are_named(chinese, 
 
 
 def test_a_law_that_fails_keeps_its_numbers(chinese):
-    failed = exercises()["rotation_matrix"].properties[1].fails(lambda a: torch.ones(2, 2).double(), torch.Generator().manual_seed(0))
+    failed = (
+        exercises()["rotation_matrix"]
+        .properties[1]
+        .fails(lambda a: torch.ones(2, 2).double(), torch.Generator().manual_seed(0))
+    )
     number = re.search(r"R\(([\d.]+)\)", failed).group(1)
     assert CHINESE.search(failed) and failed.english == f"R({number}) times its transpose is not the identity."
 
