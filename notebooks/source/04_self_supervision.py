@@ -301,7 +301,7 @@ def similarities(kind):
     model = torch.nn.Sequential(row["encoder"], row["head"])
     # As in training, batch norm takes its statistics from these views; a copy, as it keeps them.
     with torch.no_grad():
-        z = copy.deepcopy(model).train()(views)
+        z = copy.deepcopy(model).train()(views.float() / 255)
     return F.cosine_similarity(z[:, None], z[None], dim=2)
 
 
