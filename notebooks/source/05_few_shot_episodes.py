@@ -618,7 +618,7 @@ lab.figures.curves(
 # It starts from the classifier's encoder, because from random weights MAML needs many more steps than this chapter has time for. It
 # learns its step sizes too, one for the encoder and one for the head (Meta-SGD, Li et al. 2017, arXiv 1707.09835, learns one for
 # each weight). And its batch norm keeps the statistics of the start. Say so when you quote it. Its outer learning rate and that of
-# its first-order version were each chosen on Cyrillic; for the latter a rate so small was best that it hardly leaves its start.
+# its first-order version were each chosen on Cyrillic; for the latter the smallest rates were best.
 
 # %%
 META, EPISODES = lab.quick_or_full((16, 100), (80, 200))
