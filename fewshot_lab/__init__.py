@@ -28,6 +28,7 @@ _HOME_OF = {
     "mean_interval": "training",
     "paired_difference": "training",
     "share_interval": "training",
+    "crossed_difference": "training",
     "crossed_interval": "training",
     "hits_by_picture": "training",
     "progress_bar": "training",

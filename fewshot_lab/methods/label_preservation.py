@@ -1,7 +1,8 @@
 """Does a turn or a flip keep the label? Readers answer, trained with and without turns, and so do the pictures themselves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from ..training import Arms, outputs, train
 
 Transformation = Callable[[Tensor], Tensor]
 ShareKept = Callable[[Tensor, Tensor, int], Tensor]
+Classes = Sequence[int | Sequence[int]]
 
 # Elements of D4, which move pixels without resampling: a changed answer is due to the transformation, not to blur.
 TRANSFORMATIONS: dict[str, Transformation] = {
@@ -122,7 +124,7 @@ def fit_reader(dataset: str, *, degrees: float, seed: int, steps: int, device: s
 
 
 def correct_by_turn(
-    rows: dict[str, Sequence[dict]], task: ImageTask, share_kept: ShareKept, classes: Sequence[int] | None = None
+    rows: dict[str, Sequence[dict]], task: ImageTask, share_kept: ShareKept, classes: Classes | None = None
 ) -> Arms:
     """The accuracy of readers over the turn, as arms whose intervals draw trainings and classes anew.
 
@@ -131,16 +133,17 @@ def correct_by_turn(
         task: the data set, capped as for `fit_reader`.
         share_kept: the exercise of chapter 01, here with the labels themselves as the classes before: an image that is
             misclassified upright counts as wrong from the start, so that all readers are tested on the same images.
-        classes: the numbers of the classes that count; None for all.
+        classes: the numbers of the classes that count, those of one cluster in a bracket, as in [[0, 1], 2]; None for all.
     """
     labels = task.test_labels.repeat(2)
-    every = _numbers(task, classes)
-    sizes = torch.bincount(labels, minlength=len(task.classes))[every]
+    counts = torch.bincount(labels, minlength=len(task.classes))
+    clusters = _clusters(task, classes)
+    sizes = _by_cluster(counts, clusters)
     by_turn: dict[str, list[dict]] = {reader: [] for reader in rows}
     for reader, of_reader in rows.items():
         for row in of_reader:
             for turn, answers in row["answers"].items():
-                hits = share_kept(labels, answers, len(task.classes))[every] * sizes
+                hits = _by_cluster(share_kept(labels, answers, len(task.classes)) * counts, clusters)
                 found = {
                     "test_hits": hits.numpy(),
                     "test_sizes": sizes.numpy(),
@@ -164,31 +167,41 @@ def classify_or_decline(
 
 
 def outcomes(
-    rows: Sequence[dict], task: ImageTask, change: Transformation, classes: Sequence[int] | None = None, *, device: str = "auto"
+    rows: Sequence[dict],
+    task: ImageTask,
+    change: Transformation,
+    classes: Classes | None = None,
+    *,
+    partners: Mapping[int, int] = MappingProxyType({}),
+    device: str = "auto",
 ) -> Arms:
     """What readers that may decline say of changed test images: one arm, "reader", with these results, each also by class.
 
-    "own", "another", "none": the shares of images that get their class, get another one, are declined. "forced": the share that
-    would get another one if the reader had to answer. "spared": forced - another.
+    "own", "partner", "another", "none": the shares of images that get their class, that of its partner, any other one, or are
+    declined. "forced": the share that would get another class than their own if the reader had to answer. "spared": the share
+    that would, but is declined.
 
     Args:
         rows: of `fit_reader`, all of one kind of reader.
         task: the data set, capped as for `fit_reader`.
         change: such as one of TRANSFORMATIONS.
-        classes: the numbers of the classes that count; None for all.
+        classes: the numbers of the classes that count, those of one cluster in a bracket, as in [[0, 1], 2]; None for all.
+        partners: {class: the one that the change makes of it}, as from the function of this name.
         device: where to compute.
     """
-    every = _numbers(task, classes)
     images, labels = change(task.test_images), task.test_labels
-    sizes = torch.bincount(labels, minlength=len(task.classes))[every]
+    clusters = _clusters(task, classes)
+    sizes = _by_cluster(torch.bincount(labels, minlength=len(task.classes)), clusters)
+    partner = torch.tensor([partners.get(label, -1) for label in range(len(task.classes))])[labels]
     found = []
     for row in rows:
         answers, stands = classify_or_decline(row["model"], task, images, device=device)
         wrong = answers != labels
-        kinds = {"own": stands & ~wrong, "another": stands & wrong, "none": ~stands, "forced": wrong, "spared": wrong & ~stands}
+        kinds = {"own": stands & ~wrong, "partner": stands & (answers == partner), "none": ~stands}
+        kinds |= {"another": stands & wrong & (answers != partner), "forced": wrong, "spared": wrong & ~stands}
         found.append({"seed": row["seed"], "at_rest": row["at_rest"], "test_sizes": sizes.numpy()})
         for name, kind in kinds.items():
-            hits = torch.bincount(labels[kind], minlength=len(task.classes))[every]
+            hits = _by_cluster(torch.bincount(labels[kind], minlength=len(task.classes)), clusters)
             found[-1] |= {name: (hits.sum() / sizes.sum()).item(), f"{name}_by_picture": hits.numpy()}
     return Arms({"reader": found}, result="own", clusters="classes")
 
@@ -199,36 +212,53 @@ def training_pictures(dataset: str) -> tuple[Tensor, Tensor]:
     return task.train_images[:MOST_PICTURES].float() / 255, task.train_labels[:MOST_PICTURES]
 
 
-def nearest_classes(pictures: Tensor, labels: Tensor, change: Transformation, classes: int) -> Tensor:
+def nearest_classes(
+    pictures: Tensor, labels: Tensor, change: Transformation, classes: int, *, accept: float = 0.9
+) -> Tensor:
     """Which class each class's pictures lie near once they are changed: shares (classes, classes + 1).
 
-    A changed picture is counted for the class of the picture nearest to it, if it lies as near as half of the pictures lie to
-    another one of their own class; else in the last column, for none. No classifier is asked.
+    A changed picture is counted for the class of the nearest of the *other* pictures, if it lies within that class's reach; else
+    in the last column, for none. A class's reach is the distance within which a share of `accept` of its own pictures, unchanged,
+    find another one of the class. So without a change the diagonal says how many pictures of a class are found to be of it.
 
     Args:
         pictures: (N, 1, H, W), float.
         labels: (N,).
         change: such as one of TRANSFORMATIONS.
         classes: how many there are.
+        accept: a share.
     """
+    unchanged = _distances(pictures, pictures).fill_diagonal_(torch.inf)
     same_class = labels[:, None] == labels
-    same_class.fill_diagonal_(False)
-    reach = _distances(pictures, pictures).masked_fill(~same_class, torch.inf).amin(1).quantile(0.5)
-    distance, nearest = _distances(change(pictures), pictures).min(1)
-    found = labels[nearest].masked_fill(distance > reach, classes)
+    to_own = unchanged.masked_fill(~same_class, torch.inf).amin(1)
+    # "higher": of 12 pictures 11 pass and not 10.
+    reach = torch.stack([to_own[labels == label].quantile(accept, interpolation="higher") for label in range(classes)])
+    distance, nearest = _distances(change(pictures), pictures).fill_diagonal_(torch.inf).min(1)
+    found = labels[nearest].masked_fill(distance > reach[labels[nearest]], classes)
     return torch.stack(
         [torch.bincount(found[labels == label], minlength=classes + 1) / (labels == label).sum() for label in range(classes)]
     )
 
 
 def partners(shares: Tensor) -> dict[int, int]:
-    """{class: the other class that at least half of its changed pictures lie near}, of the shares of `nearest_classes`."""
+    """{class: its partner}, both ways, of the shares of `nearest_classes`.
+
+    Two classes are partners if of each at least half of the changed pictures lie near the other. One side alone is not enough: a
+    flip or a half turn done twice leaves a picture as it was, so if it makes a 6 of a 9, it makes a 9 of a 6.
+    """
     others = shares[:, :-1].clone().fill_diagonal_(0)
-    return {label: int(row.argmax()) for label, row in enumerate(others) if row.max() >= 0.5}
+    nearest = {label: int(row.argmax()) for label, row in enumerate(others) if row.max() >= 0.5}
+    return {label: other for label, other in nearest.items() if nearest.get(other) == label}
 
 
-def _numbers(task: ImageTask, classes: Sequence[int] | None) -> Tensor:
-    return torch.arange(len(task.classes)) if classes is None else torch.tensor(list(classes), dtype=torch.long)
+def _clusters(task: ImageTask, classes: Classes | None) -> list[list[int]]:
+    chosen = range(len(task.classes)) if classes is None else classes
+    return [[some] if isinstance(some, int) else list(some) for some in chosen]
+
+
+def _by_cluster(values: Tensor, clusters: Sequence[Sequence[int]]) -> Tensor:
+    """Sums of one value per class."""
+    return torch.stack([values[list(cluster)].sum() for cluster in clusters])
 
 
 def _distances(first: Tensor, second: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class Estimate:
         """The interval's ends; an open end is infinite, because the truth may lie anywhere beyond the measured range."""
         low = -math.inf if self.bound == "<=" or "low" in self.open else self.low
         return low, math.inf if self.bound == ">=" or "high" in self.open else self.high
+
+    def within(self, least: float, most: float) -> "Estimate":
+        """The estimate with its interval cut at the ends of what is possible, such as 0 and 1 for a share."""
+        return replace(self, low=max(self.low, least), high=min(self.high, most))
 
     def p_value(self, null: float) -> float:
         """The two-sided p value of "the number is `null`"; below 0.05 exactly where the interval leaves `null` out.
@@ -168,20 +172,52 @@ def crossed_interval(hits, sizes, unit: str = "", over: str = "", rest: Rest = (
         return Estimate(mean, math.nan, math.nan, seeds, **kept)
     from scipy.special import stdtrit
 
-    # What each seed and each picture adds to the mean, and what is left: Var(mean) = seeds + pictures - left, each as estimated
-    # from its own sum of squares, because both of the former contain the latter.
-    residuals = hits - mean * sizes
-    by_seed, by_picture = residuals.sum(axis=1) / total, residuals.sum(axis=0) / seeds
-    left = residuals - np.outer(by_seed, sizes) - by_picture
-    of_seeds = (by_seed**2).sum() / (seeds * (seeds - 1))
-    of_pictures = (by_picture**2).sum() / total**2 * pictures / (pictures - 1)
-    of_both = (left**2).sum() / (seeds * total) ** 2 * seeds / (seeds - 1) * pictures / (pictures - 1)
-    of_pictures = max(of_pictures - of_both, 0.0)
+    of_seeds = values.var(ddof=1) / seeds
+    of_pictures = _variance_of_pictures(hits, sizes)
     half = math.sqrt(stdtrit(seeds - 1, 0.975) ** 2 * of_seeds + stdtrit(pictures - 1, 0.975) ** 2 * of_pictures)
     # Satterthwaite (1946, Biometrics), for p values alone.
     weight = of_seeds**2 / (seeds - 1) + of_pictures**2 / (pictures - 1)
     df = (of_seeds + of_pictures) ** 2 / weight if weight else seeds - 1
     return Estimate(mean, mean - half, mean + half, seeds, df=float(df), **kept)
+
+
+def crossed_difference(first: tuple, second: tuple, unit: str = "", over: str = "", rest: Rest = ()) -> Estimate:
+    """The mean about some test pictures less that about others, from the same seeds, with its 95 % interval.
+
+    As in `crossed_interval`, seeds and pictures are drawn anew; the luck of a seed, which both sides share, cancels.
+
+    Args:
+        first, second: (hits (seeds, pictures), sizes (pictures,)) as there; each side has its own pictures.
+        unit: of the number.
+        over: what is drawn anew, in words.
+        rest: the arms and their shares of trainings at rest, as in `Estimate`.
+
+    Raises ValueError as `crossed_interval` does, and for unequal numbers of seeds.
+    """
+    one, other = (crossed_interval(*side) for side in (first, second))
+    pictures = [len(side[1]) for side in (first, second)]
+    over = over or f"{one.n} seeds x {pictures[0]} and {pictures[1]} pictures"
+    between = paired_difference(one.values, other.values, unit, over, rest)
+    if not (one.has_interval and other.has_interval):
+        return replace(between, low=math.nan, high=math.nan)
+    from scipy.special import stdtrit
+
+    sides = [(np.asarray(hits, dtype=float), np.asarray(sizes, dtype=float)) for hits, sizes in (first, second)]
+    squares = [stdtrit(len(sizes) - 1, 0.975) ** 2 * _variance_of_pictures(hits, sizes) for hits, sizes in sides]
+    half = math.sqrt((between.high - between.mean) ** 2 + sum(squares))
+    return replace(between, low=between.mean - half, high=between.mean + half)
+
+
+def _variance_of_pictures(hits: np.ndarray, sizes: np.ndarray) -> float:
+    """What the choice of pictures adds to the variance of a mean over seeds and pictures."""
+    # Var(mean) = seeds + pictures - left, each as estimated from its own sum of squares: both of the former contain the latter.
+    (seeds, pictures), total = hits.shape, sizes.sum()
+    residuals = hits - hits.sum() / seeds / total * sizes
+    by_seed, by_picture = residuals.sum(axis=1) / total, residuals.sum(axis=0) / seeds
+    left = residuals - np.outer(by_seed, sizes) - by_picture
+    of_pictures = (by_picture**2).sum() / total**2 * pictures / (pictures - 1)
+    of_both = (left**2).sum() / (seeds * total) ** 2 * seeds / (seeds - 1) * pictures / (pictures - 1)
+    return max(of_pictures - of_both, 0.0)
 
 
 def share_interval(successes: int, n: int, unit: str = "share", over: str = "") -> Estimate:
