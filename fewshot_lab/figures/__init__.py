@@ -1,6 +1,6 @@
 """Figures in one style, with captions and alternative text."""
 
-from .charts import bars, curves, images, matrix, scatter
+from .charts import bars, curve_panels, curves, images, matrix, scatter
 from .panels import panels, tiled
 from .scenes import scenes
 from .style import Picture, new_figure, style
@@ -9,6 +9,7 @@ from .texts import texts
 __all__ = [
     "Picture",
     "bars",
+    "curve_panels",
     "curves",
     "images",
     "matrix",

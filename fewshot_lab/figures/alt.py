@@ -8,11 +8,13 @@ def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, S
     """Every line's values at each of its points; of a line with more than six points the first, the highest and the last."""
     lines = []
     for name, (places, estimates) in series.items():
-        points = list(zip(places, (estimate.mean for estimate in estimates), strict=True))
+        points = list(zip(places, ((estimate.mean, estimate.bound) for estimate in estimates), strict=True))
         if len(points) > 6:
-            points = sorted({0: points[0], 1: max(points, key=lambda point: point[1]), 2: points[-1]}.items())
+            points = sorted({0: points[0], 1: max(points, key=lambda point: point[1][0]), 2: points[-1]}.items())
             points = list(dict.fromkeys(point for _, point in points))
-        lines.append(f"{name}: " + ", ".join(f"{value:.2f} at {_short(place)}" for place, value in points))
+        lines.append(
+            f"{name}: " + ", ".join(f"{f'{bound} {value:.2f}'.strip()} at {_short(place)}" for place, (value, bound) in points)
+        )
     return _sentences(title, f"{y} over {x}", *lines)
 
 
@@ -40,7 +42,7 @@ def of_matrix(title: str, values, rows: Sequence[str], columns: Sequence[str]) -
 
 def of_points(title: str, x: str, y: str, colour: str, points: Mapping[str, tuple[float, float, float]]) -> str:
     """Each named point with its place and its value."""
-    lines = (f"{name}: {place:.2f}, {height:.2f}, {value:+.2f}" for name, (place, height, value) in points.items())
+    lines = (f"{name}: {place:.2f}, {height:.2g}, {value:+.2f}" for name, (place, height, value) in points.items())
     return _sentences(title, f"{x}, {y}, {colour}", *lines)
 
 

@@ -23,41 +23,84 @@ def curves(
 ) -> Picture:
     """Lines with their 95 % intervals: series maps a name to (x values, Estimates).
 
-    A point is hollow where too few of its trainings came to rest (share_at_rest of the rules); the caption then says so.
-    Options: log_x, log_y, ticks, limits; levels: {name: value}, horizontal lines to compare with; notes: {name: words}, what
+    A point is hollow where too few of its trainings came to rest (share_at_rest of the rules), and has an arrow where the number
+    is only known to lie beyond it (a bound); the caption then says so.
+    Options: log_x, log_y, ticks, y_ticks, limits; levels: {name: value}, horizontal lines to compare with; notes: {name: words}, what
     stands at each point of that line.
     """
     with style():
         figure, axes = new_figure()
-        for number, (name, (places, estimates)) in enumerate(series.items()):
-            means = [estimate.mean for estimate in estimates]
-            low, high = ([getattr(estimate, end) for estimate in estimates] for end in ("low", "high"))
-            colour = COLOURS[number % len(COLOURS)]
-            marker = MARKERS[number % len(MARKERS)]
-            axes.plot(places, means, marker=marker, color=colour, label=name)
-            learning = [i for i, estimate in enumerate(estimates) if still_learning(estimate)]
-            if learning:
-                spots = [places[i] for i in learning], [means[i] for i in learning]
-                axes.plot(*spots, marker, color=colour, markerfacecolor="white", zorder=3)
-            axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
-            for place, mean, words in zip(places, means, options.get("notes", {}).get(name, ()), strict=False):
-                axes.annotate(words, (place, mean), xytext=(4, 4), textcoords="offset points", fontsize=8, color=colour)
-        for name, value in options.get("levels", {}).items():
-            axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
-            axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
-        if options.get("log_x"):
-            axes.set_xscale("log", base=2)
-        if options.get("log_y"):
-            axes.set_yscale("log")
-        if ticks := options.get("ticks"):
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.minorticks_off()
-        if limits := options.get("limits"):
-            axes.set_ylim(*limits)
+        _draw_curves(axes, series, options)
         axes.set(title=title, xlabel=x, ylabel=y)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-        caption = with_hollow(caption, (estimate for _, estimates in series.values() for estimate in estimates))
+        caption = with_marks(caption, (estimate for _, estimates in series.values() for estimate in estimates))
         return Picture(figure, caption=caption, alt=alt or alternative.of_curves(title, x, y, series))
+
+
+def curve_panels(
+    panels: dict[str, dict[str, tuple[Sequence, Sequence]]],
+    *,
+    title: str,
+    x: str,
+    y: str,
+    caption: str,
+    alt: str = "",
+    **options,
+) -> Picture:
+    """One panel of `curves` beside another on the same vertical scale: {panel: series}, with the same names in each."""
+    with style():
+        figure, grid = new_figure(1, len(panels), size=(1.8 + 2.2 * len(panels), 3.2), squeeze=False, sharey=True)
+        for axes, (name, series) in zip(grid.flat, panels.items(), strict=True):
+            _draw_curves(axes, series, options)
+            axes.set(title=name, xlabel=x, ylabel=y if axes is grid.flat[0] else "")
+        grid.flat[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        every = (estimate for series in panels.values() for _, estimates in series.values() for estimate in estimates)
+        flat = {f"{panel}, {name}": points for panel, series in panels.items() for name, points in series.items()}
+        return Picture(figure, caption=with_marks(caption, every), alt=alt or alternative.of_curves(title, x, y, flat))
+
+
+def _draw_curves(axes, series: dict[str, tuple[Sequence, Sequence]], options: dict) -> None:
+    for number, (name, (places, estimates)) in enumerate(series.items()):
+        means = [estimate.mean for estimate in estimates]
+        low, high = ([getattr(estimate, end) for estimate in estimates] for end in ("low", "high"))
+        colour = COLOURS[number % len(COLOURS)]
+        marker = MARKERS[number % len(MARKERS)]
+        axes.plot(places, means, marker=marker, color=colour, label=name)
+        learning = [i for i, estimate in enumerate(estimates) if still_learning(estimate)]
+        if learning:
+            spots = [places[i] for i in learning], [means[i] for i in learning]
+            axes.plot(*spots, marker, color=colour, markerfacecolor="white", zorder=3)
+        axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+        for place, estimate in zip(places, estimates, strict=True):
+            if estimate.bound:
+                away = 26 if estimate.bound == ">=" else -26  # points
+                arrow = {"arrowstyle": "<-", "color": colour, "linewidth": 1.5}
+                axes.annotate("", (place, estimate.mean), xytext=(0, away), textcoords="offset points", arrowprops=arrow)
+        for place, mean, words in zip(places, means, options.get("notes", {}).get(name, ()), strict=False):
+            axes.annotate(words, (place, mean), xytext=(4, 4), textcoords="offset points", fontsize=8, color=colour)
+    for name, value in options.get("levels", {}).items():
+        axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
+        axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+    if options.get("log_x"):
+        axes.set_xscale("log", base=2)
+    if options.get("log_y"):
+        axes.set_yscale("log")
+    if ticks := options.get("ticks"):
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    if ticks := options.get("y_ticks"):
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    if limits := options.get("limits"):
+        axes.set_ylim(*limits)
+
+
+def with_marks(caption: str, estimates: Iterable) -> str:
+    """The caption, which says what hollow points and arrows mean where there are some."""
+    estimates = list(estimates)
+    bounds = f" {say('Arrow: the number lies somewhere beyond the point.')}" if any(one.bound for one in estimates) else ""
+    return with_hollow(caption, estimates) + bounds
 
 
 def with_hollow(caption: str, estimates: Iterable) -> str:
@@ -133,13 +176,13 @@ def scatter(
     alt: str = "",
     log_y: bool = False,
 ) -> Picture:
-    """Named points (x, y, value); the value is the colour, on a scale that is white at 0 and named `colour`."""
+    """Named points (x, y, value); the value is the colour, on a scale that is grey at 0 and named `colour`."""
     with style():
         figure, axes = new_figure()
         largest = max(abs(value) for *_, value in points.values()) or 1.0
         places, heights, values = zip(*points.values(), strict=True)
         drawn = axes.scatter(
-            places, heights, c=values, cmap="PuOr_r", vmin=-largest, vmax=largest, s=70, edgecolors="#333333", zorder=3
+            places, heights, c=values, cmap="coolwarm", vmin=-largest, vmax=largest, s=70, edgecolors="#333333", zorder=3
         )
         figure.colorbar(drawn, label=colour)
         axes.margins(x=0.2, y=0.15)
