@@ -23,10 +23,10 @@ def curves(
 ) -> Picture:
     """Lines with their 95 % intervals: series maps a name to (x values, Estimates).
 
-    A point is hollow where too few of its trainings came to rest (share_at_rest of the rules), and has an arrow where the number
-    is only known to lie beyond it (a bound); the caption then says so.
-    Options: log_x, log_y, ticks, y_ticks, limits; levels: {name: value}, horizontal lines to compare with; notes: {name: words}, what
-    stands at each point of that line.
+    A point is hollow where too few of its trainings came to rest (share_at_rest of the rules), and has an arrow where the
+    number is only known to lie beyond it (a bound); the caption then says so.
+    Options: log_x, log_y, ticks, y_ticks, limits; levels: {name: value}, horizontal lines to compare with; notes: {name:
+    words}, what stands at each point of that line.
     """
     with style():
         figure, axes = new_figure()

@@ -173,9 +173,10 @@ def outcomes(
     classes: Classes | None = None,
     *,
     partners: Mapping[int, int] = MappingProxyType({}),
+    reader: str = "reader",
     device: str = "auto",
 ) -> Arms:
-    """What readers that may decline say of changed test images: one arm, "reader", with these results, each also by class.
+    """What readers that may decline say of changed test images: one arm with these results, each also by class.
 
     "own", "partner", "another", "none": the shares of images that get their class, that of its partner, any other one, or are
     declined. "forced": the share that would get another class than their own if the reader had to answer. "spared": the share
@@ -187,6 +188,7 @@ def outcomes(
         change: such as one of TRANSFORMATIONS.
         classes: the numbers of the classes that count, those of one cluster in a bracket, as in [[0, 1], 2]; None for all.
         partners: {class: the one that the change makes of it}, as from the function of this name.
+        reader: the name of the arm.
         device: where to compute.
     """
     images, labels = change(task.test_images), task.test_labels
@@ -203,7 +205,7 @@ def outcomes(
         for name, kind in kinds.items():
             hits = _by_cluster(torch.bincount(labels[kind], minlength=len(task.classes)), clusters)
             found[-1] |= {name: (hits.sum() / sizes.sum()).item(), f"{name}_by_picture": hits.numpy()}
-    return Arms({"reader": found}, result="own", clusters="classes")
+    return Arms({reader: found}, result="own", clusters="classes")
 
 
 def training_pictures(dataset: str) -> tuple[Tensor, Tensor]:
@@ -212,14 +214,12 @@ def training_pictures(dataset: str) -> tuple[Tensor, Tensor]:
     return task.train_images[:MOST_PICTURES].float() / 255, task.train_labels[:MOST_PICTURES]
 
 
-def nearest_classes(
-    pictures: Tensor, labels: Tensor, change: Transformation, classes: int, *, accept: float = 0.9
-) -> Tensor:
+def nearest_classes(pictures: Tensor, labels: Tensor, change: Transformation, classes: int, *, accept: float = 0.9) -> Tensor:
     """Which class each class's pictures lie near once they are changed: shares (classes, classes + 1).
 
-    A changed picture is counted for the class of the nearest of the *other* pictures, if it lies within that class's reach; else
-    in the last column, for none. A class's reach is the distance within which a share of `accept` of its own pictures, unchanged,
-    find another one of the class. So without a change the diagonal says how many pictures of a class are found to be of it.
+    A changed picture is counted for the class of the nearest of the *other* pictures, if it lies within that class's reach;
+    else in the last column, for none. A class's reach is the distance within which a share of `accept` of its own pictures,
+    unchanged, find another one of the class. So without a change the diagonal says what share is found to be of its class.
 
     Args:
         pictures: (N, 1, H, W), float.
@@ -243,8 +243,8 @@ def nearest_classes(
 def partners(shares: Tensor) -> dict[int, int]:
     """{class: its partner}, both ways, of the shares of `nearest_classes`.
 
-    Two classes are partners if of each at least half of the changed pictures lie near the other. One side alone is not enough: a
-    flip or a half turn done twice leaves a picture as it was, so if it makes a 6 of a 9, it makes a 9 of a 6.
+    Two classes are partners if of each at least half of the changed pictures lie near the other. One side alone is not enough:
+    a flip or a half turn done twice leaves a picture as it was, so if it makes a 6 of a 9, it makes a 9 of a 6.
     """
     others = shares[:, :-1].clone().fill_diagonal_(0)
     nearest = {label: int(row.argmax()) for label, row in enumerate(others) if row.max() >= 0.5}

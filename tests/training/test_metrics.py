@@ -13,6 +13,7 @@ from fewshot_lab.training import (
     Estimate,
     accuracy,
     bootstrap_interval,
+    crossed_difference,
     crossed_interval,
     hits_by_picture,
     mean_interval,
@@ -177,6 +178,31 @@ def test_one_seed_or_one_picture_has_no_crossed_interval_and_shapes_must_match()
         crossed_interval([[1], [2]], [3, 3])
     with pytest.raises(ValueError, match="at least once"):
         crossed_interval([[1, 0], [2, 0]], [3, 0])
+
+
+def test_a_difference_between_pictures_covers_the_truth_and_forgets_the_seeds_luck():
+    draw = np.random.default_rng(0)
+
+    def experiment(spread_of_seeds):
+        seeds = spread_of_seeds * draw.normal(size=(4, 1))  # shared by both sides
+        return [
+            (truth + seeds + 0.3 * draw.normal(size=(1, n)) + 0.1 * draw.normal(size=(4, n)), np.ones(n))
+            for truth, n in ((0.5, 4), (0.2, 8))
+        ]
+
+    found = [crossed_difference(*experiment(1.0)) for _ in range(400)]
+    assert 0.92 < np.mean([one.low <= 0.3 <= one.high for one in found]) <= 1
+    quiet = crossed_difference(*experiment(0.0))
+    assert found[0].high - found[0].low < 3 * (quiet.high - quiet.low)
+    assert quiet.over == "4 seeds x 4 and 8 pictures" and len(quiet.values) == 4
+    hits, sizes = experiment(1.0)[0]
+    assert not crossed_difference((hits, sizes), (hits[:, :1], sizes[:1])).has_interval
+
+
+def test_a_share_is_cut_at_what_is_possible_and_zero_has_no_sign():
+    cut = mean_interval([0.0, 0.0, 0.1]).within(0, 1)
+    assert cut.low == 0 and cut.high == mean_interval([0.0, 0.0, 0.1]).high
+    assert mean_interval([-1e-5, -1e-5, 0.02, -0.02]).short().startswith("0.000 [")
 
 
 def test_hits_are_counted_per_picture_in_the_order_of_their_numbers():
