@@ -80,15 +80,15 @@ lab.ledger([])
 #
 # | data | used in chapters | real or made |
 # |---|---|---|
-# | `digits`: 1,797 handwritten digits, 8 x 8 pixels | 00 to 02, 04, 06 to 08, 11 | real |
-# | `fashion` (Fashion-MNIST): photographs of clothes, 28 x 28 | 01, 02 and others | real |
+# | `digits`: 1,797 handwritten digits, 8 x 8 pixels | 00 to 02, 04 to 08, 11 | real |
+# | `fashion` (Fashion-MNIST): photographs of clothes, 28 x 28 | 01, 02, 05 and others | real |
 # | `glyphs`: letters and digits, 28 x 28 | 00 to 08, 11 | **made**: rendered from typefaces, then turned, moved and sheared at random |
 # | glosses: WordNet's definitions of nouns | 03, 09, 11 | real |
 # | news-like sentences | 10 | **made** by a grammar, because the real corpus must not be passed on |
 #
 # Made data let us know the truth and train in seconds. They also let a result be built in: the test glyphs were distorted by
-# random maps of the kind that some policies use, so such a policy *must* help there. The chapters say so where it counts, and
-# show claims about images on real data too.
+# random maps of the kind that some policies use, which gives such a policy an advantage there. The chapters say so where it
+# counts, and show claims about images on real data too.
 #
 # Each data set has a training part, from which you *draw* K labelled images per class, a validation part, on which settings
 # are chosen, and a test part, which is used for nothing but the final numbers.
@@ -272,8 +272,9 @@ lab.record(
 )
 
 # %% [markdown]
-# With few values $s$ itself is uncertain and often too small. Student's t makes up for that, which is why the course never
-# writes 1.96. (It assumes values that are roughly normal. Those of five seeds mostly are.)
+# With few values $s$ itself is uncertain and often too small. Student's t makes up for that, so for means of few values the
+# course uses t. (It assumes that the values are roughly normal, as those of this simulation are; five values are too few to
+# tell whether they are.)
 #
 # The band in the figure is another kind of interval. A **share** of yes and no answers, $k$ of $n$ independent cases, needs no
 # $s$: its spread follows from $k$ and $n$. `lab.share_interval` computes **Wilson's** interval, which stays within 0 and 1.
@@ -377,16 +378,21 @@ print("10 - 5 labels, other draws and pictures:", more_labels)
 # A claim is tested by evidence: a number with an interval, and the side of a threshold on which it must lie. Sentence,
 # threshold and number of draws are written down **before** the experiment runs.
 #
+# For "the difference is above 0", with 0.01 as the smallest effect of interest:
+#
 # | verdict | when |
 # |---|---|
-# | supported | the whole interval lies on the right side of the threshold |
-# | refuted | the whole interval lies on the wrong side |
-# | no relevant effect | the whole interval lies so close to 0 that nobody would care |
-# | inconclusive | the interval is too long to tell, or trainings had not come to rest |
+# | supported | the whole interval lies above +0.01 |
+# | refuted | the whole interval lies below -0.01 |
+# | no relevant effect | the whole interval lies between the two |
+# | inconclusive: too few | the interval reaches across one of them |
+# | inconclusive: still learning | fewer than four of five trainings had come to rest, whatever the interval |
 # | not testable here | the data or the model that the claim is about are not here |
 #
-# The threshold is not 0 but the smallest effect of interest: with enough draws an interval excludes 0 for differences that
-# nobody would care about. For accuracies it is 0.01, one test image in a hundred.
+# With enough draws an interval excludes 0 for differences that nobody would care about, hence the 0.01: one test image in a
+# hundred. Other units have their own smallest effect. A training is **at rest** when its loss has all but stopped falling; its
+# accuracy may still rise a little. Under a verdict stands a line "full profile": what the same rule said in a longer run, with
+# more draws or steps and with seeds that nothing was tuned on.
 
 # %%
 lab.verdict(
