@@ -692,13 +692,25 @@ lab.verdict("others-pay-nothing", **{name: costs[f"{name} without"] for name in 
 
 
 # %%
-def half_turned(name, classes):
-    rows, partner_of = rows_of(name)["never saw turns"], half_turns[name]
-    return preservation.outcomes(rows, tasks[name], half_turn, classes, partners=partner_of)
+NEVER = "never saw turns"
+
+
+def answers_of(name, change, classes=None):
+    """What readers without turns say of changed test images, as one arm."""
+    return preservation.outcomes(
+        rows_of(name)[NEVER],
+        tasks[name],
+        change,
+        classes,
+        partners=half_turns[name],
+        reader=NEVER,
+    )
 
 
 asked = {"with a partner": pairs[DATASET], "without a partner": others[DATASET]}
-found = {group: half_turned(DATASET, classes) for group, classes in asked.items() if classes}
+found = {
+    group: answers_of(DATASET, half_turn, classes) for group, classes in asked.items() if classes
+}
 answers = {
     "its own class": "own",
     "its partner": "partner",
@@ -706,7 +718,7 @@ answers = {
     "none of these": "none",
 }
 outcomes = {
-    words: {group: arms.interval("reader", of=answer) for group, arms in found.items()}
+    words: {group: arms.interval(NEVER, of=answer) for group, arms in found.items()}
     for words, answer in answers.items()
 }
 
@@ -727,13 +739,11 @@ lab.figures.panels(
 # so it is for a class without. A reader that knew what it does not know would decline where there is no partner, and there alone.
 
 # %%
-upright = preservation.outcomes(
-    rows_of(DATASET)["never saw turns"], tasks[DATASET], lambda images: images
-)
+upright = answers_of(DATASET, lambda images: images)
 declined = {group: share.mean for group, share in outcomes["none of these"].items()}
 for group, share in declined.items():
     print(f"Half-turned {DATASET} {group}: {share:.0%} declined.")
-print(f"Upright ones: {upright.mean('reader', of='none'):.0%}. It was set to decline 5 % of these.")
+print(f"Upright ones: {upright.mean(NEVER, of='none'):.0%}. It was set to decline 5 % of these.")
 
 # %% [markdown]
 # Compare the three numbers: a reader that declines hardly more turned images than upright ones is *sure* of answers about
@@ -742,7 +752,10 @@ print(f"Upright ones: {upright.mean('reader', of='none'):.0%}. It was set to dec
 # %%
 lab.verdict(
     "none-of-these",
-    **{name: half_turned(name, others[name]).interval("reader", of="spared") for name in SETS},
+    **{
+        name: answers_of(name, half_turn, others[name]).interval(NEVER, of="spared")
+        for name in SETS
+    },
 )
 
 # %% [markdown]
