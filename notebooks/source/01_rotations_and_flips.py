@@ -587,7 +587,7 @@ lab.figures.panels(
         }
         for name in SETS
     },
-    same_scale=True,
+    shared=True,
     title="The same turn on rendered glyphs, handwritten digits and photographed clothes",
     caption=f"Test images turned by 30° either way, after {STEPS} "
     "steps. 95 % intervals over trainings and classes.",
@@ -728,7 +728,7 @@ lab.figures.panels(
         words: {group: share.within(0, 1) for group, share in of_group.items()}
         for words, of_group in outcomes.items()
     },
-    same_scale=True,
+    shared=True,
     title=f"Half-turned {DATASET}: what a reader answers that may say “none of these”",
     caption="Shares of the half-turned test images, by classes with and without a partner. "
     "95 % intervals over trainings and classes, partners as one, cut at 0 and 1.",
