@@ -94,7 +94,8 @@ def examine(
     details = [f"{'✗' if words else '✓'} {say(prop.statement)}" for prop, words in examined]
     for prop, words in examined:
         if words:
-            return Feedback(task, CheckStatus.FAILED, say(words), details=details, mistake=prop.mistake)
+            mistake, words = words if isinstance(words, tuple) else (prop.mistake, words)
+            return Feedback(task, CheckStatus.FAILED, say(words), details=details, mistake=mistake)
     agree = say("All {count} cases agree with the reference.", count=len(cases))
     message = agree if cases else say("Every requirement holds.")
     return Feedback(task, CheckStatus.PASSED, message, details=details)
@@ -296,8 +297,10 @@ def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: li
     return True
 
 
-def _violation(prop: Property, function: Callable, generator: torch.Generator, in_double: Callable | None = None) -> str | None:
-    """How the function violates a property, in words; None when the property holds."""
+def _violation(
+    prop: Property, function: Callable, generator: torch.Generator, in_double: Callable | None = None
+) -> str | tuple[str, str] | None:
+    """How the function violates a property, in words or as (mistake, words); None when the property holds."""
     inspector = prop.inspector
     try:
         with _guarded(function):

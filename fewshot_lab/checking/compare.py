@@ -134,8 +134,11 @@ def _no_tensor(got) -> Difference:
         words = say("Your function returns a NumPy array; a torch tensor is needed: torch.from_numpy converts it.")
         return Difference("type", words)
     if isinstance(got, list | tuple):
-        makes = "Your function returns a {kind}; a torch tensor is needed: torch.tensor or torch.stack makes one."
-        return Difference("type", say(makes, kind=type(got).__name__))
+        words = say(
+            "Your function returns a {kind}; a torch tensor is needed: torch.tensor or torch.stack makes one.",
+            kind=type(got).__name__,
+        )
+        return Difference("type", words)
     return _type(say("a torch tensor"), got)
 
 

@@ -22,45 +22,70 @@ def listing_transforms(size):
 
 
 @listing_transforms.property(
-    "Pictures smaller than the crop work.", mistake="crop_without_resize", inspector=inspectors.small_pictures
+    "Pictures of every size become (3, size, size).", mistake="crop_without_resize", inspector=inspectors.picture_shapes
 )
-def _small_pictures_work(shapes, generator):
-    if isinstance(shapes, str):
-        return say("A picture of 28 x 28 stops it ({seen}). Resize while cropping: RandomResizedCrop does both.", seen=shapes)
-    for shape in shapes:
+def _all_sizes_work(seen, generator):
+    if isinstance(seen, str):
+        return say("A picture of 28 x 28 stops it ({seen}). Resize while cropping: RandomResizedCrop does both.", seen=seen)
+    for shape, dtype in seen:
+        if isinstance(shape, str):
+            return "no_tensor", say("A picture becomes a {kind}; a tensor is needed. ToTensor makes one.", kind=shape)
         if shape != (3, 32, 32):
-            return say(
-                "With size 32 a picture becomes {shape}; (3, 32, 32) is needed: use `size`, not a fixed 224.",
-                shape=shape,
-            )
+            size = say("With size 32 a picture becomes {shape}; (3, 32, 32) is needed.", shape=shape)
+            return "fixed_size" if 224 in shape else "not_square", size
+        if not dtype.startswith("float"):
+            return "bytes", say("The pixels are {dtype}; floats are needed. ToTensor makes them, from 0 to 1.", dtype=dtype)
 
 
 @listing_transforms.property(
-    "Training and test see things at the same scale.", mistake="scales_differ", inspector=inspectors.object_sizes
+    "Training and test see things at the same scale.", mistake="scales_differ", inspector=inspectors.picture_scales
 )
-def _same_scale(sizes, generator):
-    train, test = sizes
-    if not 0.5 < train / max(test, 1e-6) < 2.2:
+def _same_scale(seen, generator):
+    train, test = seen
+    if not 0.5 < train["share"] / max(test["share"], 1e-6) < 2.2:
         return say(
-            "The same object fills {train:.0%} of a training image and {test:.0%} of a test image. Both must be resized: "
-            "training sees things at another scale than the test.",
-            train=train,
-            test=test,
+            "The same object fills {train:.0%} of a training image and {test:.0%} of a test image.",
+            train=train["share"],
+            test=test["share"],
+        )
+    if not 0.65 < train["aspect"] / max(test["aspect"], 1e-6) < 1.5:
+        return "distorted", say(
+            "A square in a picture that is twice as wide as high is {train:.2f} times as wide as high in training and "
+            "{test:.2f} times in the test.",
+            train=train["aspect"],
+            test=test["aspect"],
+        )
+    if not 0.6 < train["range"] / max(test["range"], 1e-6) < 1.6:
+        return "normalised_once", say(
+            "From black to white it is {train:.2f} in training and {test:.2f} in the test: both need the same normalisation.",
+            train=train["range"],
+            test=test["range"],
         )
 
 
 @listing_transforms.property(
     "The test transform does not depend on chance.", mistake="random_test", inspector=inspectors.passes
 )
-def _test_transform_is_fixed(differ, generator):
-    if differ["test"]:
-        return say("Two passes of the test transform differ. A test image must not be drawn at random.")
+def _test_transform_is_fixed(seen, generator):
+    if seen["test"]:
+        return say("Passes of the test transform differ. A test image must not be drawn at random.")
 
 
-@listing_transforms.property("The training transform does.", mistake="nothing_augmented", inspector=inspectors.passes)
-def _augments_training(differ, generator):
-    if not differ["training"]:
-        return say("Twenty passes of the training transform are all alike: nothing is augmented. Crop or flip at random.")
+@listing_transforms.property(
+    "The training transform crops at random, and no picture stands on its head.",
+    mistake="nothing_augmented",
+    inspector=inspectors.passes,
+)
+def _augments_training(seen, generator):
+    if not seen["training"]:
+        return say("Forty passes of the training transform are all alike: nothing is augmented.")
+    if not seen["moved"]:
+        return "no_crop", say("Forty passes of the training transform show the same section of a picture: crop at random.")
+    if seen["upside_down"] > 0.25:
+        return "upside_down", say(
+            "{share:.0%} of the training images stand on their heads. The printed script mirrors left and right.",
+            share=seen["upside_down"],
+        )
 
 
 @exercise("Listing: the model")
@@ -71,17 +96,40 @@ def listing_model(classes, device):
 
 
 @listing_model.property(
-    "The model is built without a warning.", mistake="pretrained_is_deprecated", inspector=inspectors.model_warnings
+    "The model is built without a warning, and without weights that were trained before.",
+    mistake="pretrained_is_deprecated",
+    inspector=inspectors.model_warnings,
 )
-def _no_deprecated_argument(warnings, generator):
-    if any("pretrained" in words for words in warnings):
+def _no_deprecated_argument(seen, generator):
+    if any("pretrained" in words for words in seen["warnings"]):
         return say("torchvision warns: `pretrained=` is deprecated since version 0.13. Say weights=None for random weights.")
+    if seen["asked"]:
+        return "trained_before", say(
+            "The model asks for weights that were trained before; random ones are wanted: weights=None."
+        )
 
 
 @listing_model.property("It gives one logit per class.", mistake="wrong_number_of_classes", inspector=inspectors.model_logits)
-def _one_logit_per_class(shape, generator):
-    if shape != (2, 3):
-        return say("For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed.", shape=shape)
+def _one_logit_per_class(seen, generator):
+    if seen["shape"] != (2, 3):
+        words = say("For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed.", shape=seen["shape"])
+        return words
+    if not seen["linear"]:
+        return "no_logits", say(
+            "The last layer is not linear: a softmax, sigmoid or ReLU follows it. cross_entropy wants the logits themselves."
+        )
+
+
+@listing_model.property(
+    "Its weights are random, and all are trained.", mistake="same_weights", inspector=inspectors.model_weights
+)
+def _random_weights(seen, generator):
+    if not seen["differ"]:
+        return say(
+            "Two models have the same first filters: they are copies of one, or read from a file. weights=None draws them."
+        )
+    if not seen["trained"]:
+        return "frozen", say("Some weights have requires_grad=False, so training leaves them as they are.")
 
 
 @listing_model.property("It is a ResNet-18.", mistake="another_model", inspector=inspectors.model_parameters)
@@ -106,20 +154,36 @@ def listing_loader(dataset, training):
 
 @listing_loader.property("Batches hold 64 items.", mistake="batch_size", inspector=inspectors.loaders)
 def _batches_of_64(seen, generator):
-    if seen["batches"] != [64, 64]:
-        return say("The batches for training and for the test hold {batches} items; 64 are asked for.", batches=seen["batches"])
+    sizes = [len(passes[0][0]) for passes in seen["rows"]]
+    if sizes != [64, 64]:
+        return say("The first batches for training and for the test hold {sizes} items; 64 are asked for.", sizes=sizes)
 
 
 @listing_loader.property("Pictures are read while the model trains.", mistake="one_process", inspector=inspectors.loaders)
 def _loads_in_parallel(seen, generator):
-    if seen["workers"] < 1:
-        return say("num_workers is 0: the training waits while one process reads pictures. Give it two.")
+    if min(seen["workers"]) < 1:
+        return say(
+            "num_workers is {workers} for training and test: at 0 all waits while one process reads pictures.",
+            workers=seen["workers"],
+        )
 
 
-@listing_loader.property("Only the training data are shuffled.", mistake="shuffled_test", inspector=inspectors.loaders)
+@listing_loader.property(
+    "Only the training data are shuffled, anew in each pass.", mistake="shuffled_test", inspector=inspectors.loaders
+)
 def _shuffles_training(seen, generator):
-    if seen["samplers"] != ["RandomSampler", "SequentialSampler"]:
-        return say("Shuffle the training data, and only these: shuffle=training.")
+    training, test = ([sum(batches, []) for batches in passes] for passes in seen["rows"])
+    if any(rows != sorted(rows) for rows in test):
+        return say("The test data are shuffled: only the training data need it.")
+    if training[0] == sorted(training[0]) or training[0] == training[1]:
+        return "not_shuffled", say("Two passes over the training data come in the same order: shuffle them anew in each.")
+
+
+@listing_loader.property("Every test item comes, once.", mistake="test_items_lost", inspector=inspectors.loaders)
+def _keeps_all_test_items(seen, generator):
+    for rows in (sum(batches, []) for batches in seen["rows"][1]):
+        if sorted(rows) != list(range(150)):
+            return say("Of 150 test items {count} come: the last, smaller batch counts too.", count=len(set(rows)))
 
 
 @exercise("Listing: the evaluation")
@@ -162,18 +226,30 @@ def _without_gradients(seen, generator):
     inspector=inspectors.evaluation,
 )
 def _mean_over_images(seen, generator):
-    if not math.isclose(seen["accuracy"], 0.6, abs_tol=1e-4):
-        return say(
-            "The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {accuracy:.3f}.",
-            accuracy=seen["accuracy"],
+    accuracy, loss, right = seen["accuracy"], seen["loss"], inspectors.EVALUATION_LOSS
+    if _near(accuracy, right) and _near(loss, 0.6):
+        return "order_swapped", say("Loss and accuracy have changed places: the loss comes first.")
+    if not _near(accuracy, 0.6):
+        told = say(
+            "The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {accuracy:.3f}.", accuracy=accuracy
         )
-    if not math.isclose(seen["loss"], inspectors.EVALUATION_LOSS, abs_tol=1e-4):
-        return say(
-            "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}. Weight each batch by its "
-            "size; the last one is often smaller.",
-            loss=inspectors.EVALUATION_LOSS,
-            yours=seen["loss"],
+        return {60.0: "percent", 3.0: "hits_counted", 0.5: "batches_weigh_the_same"}.get(round(accuracy, 4), "accuracy"), told
+    if not _near(loss, right):
+        told = say(
+            "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}.", loss=right, yours=loss
         )
+        by_batch = inspectors.EVALUATION_LOSSES
+        if _near(loss, sum(by_batch) / 2):
+            return "batches_weigh_the_same", say(
+                "{told} Weight each batch by its size; the last one is often smaller.", told=told
+            )
+        if _near(loss, 5 * right) or _near(loss, sum(by_batch)):
+            return "loss_summed", say("{told} It is a sum: divide it.", told=told)
+        return "another_loss", say("{told} Is it the cross-entropy of the logits, without a softmax before it?", told=told)
+
+
+def _near(number, other):
+    return math.isclose(number, other, abs_tol=1e-4)
 
 
 @exercise("Listing: the learning rate")
@@ -182,16 +258,52 @@ def listing_schedule(optimizer, steps):
 
 
 @listing_schedule.property("The learning rate falls towards the end.", mistake="constant_rate", inspector=inspectors.rates)
-def _rate_falls(rates, generator):
-    if rates[-1] > 0.1 * max(rates):
+def _rate_falls(seen, generator):
+    for rates in seen:
+        if isinstance(rates, str):
+            return "wants_a_metric", say(
+                "The loop calls schedule.step() alone, and this schedule wants more: {error}", error=rates
+            )
+        if rates[-1] > 0.15 * max(rates):
+            return say(
+                "After {steps} steps the learning rate ends at {last:.3g} of {most:.3g}. Let it fall towards 0 by then.",
+                steps=len(rates),
+                last=rates[-1],
+                most=max(rates),
+            )
+
+
+@listing_schedule.property("It follows the number of steps.", mistake="steps_ignored", inspector=inspectors.rates)
+def _rate_follows_steps(seen, generator):
+    if any(isinstance(rates, str) for rates in seen):
+        return None
+    halves = [sum(rate > max(rates) / 2 for rate in rates) / len(rates) for rates in seen]
+    if abs(halves[0] - halves[1]) > 0.1:
         return say(
-            "The learning rate ends at {last:.3g} of {most:.3g}. Let it fall towards 0, for example by a cosine.",
-            last=rates[-1],
-            most=max(rates),
+            "Of 50 steps {short:.0%} are taken at more than half of the largest rate, of 173 steps {long:.0%}. The schedule "
+            "must stretch with `steps`.",
+            short=halves[0],
+            long=halves[1],
         )
 
 
-@listing_schedule.property("It starts near the optimizer's own rate.", mistake="rate_too_small", inspector=inspectors.rates)
-def _rate_starts(rates, generator):
-    if max(rates[:25]) < 0.05:
-        return say("The learning rate never comes near the optimizer's 0.1 (at most {most:.3g}).", most=max(rates[:25]))
+@listing_schedule.property(
+    "It starts near the optimizer's own rate and comes down once.", mistake="rate_too_small", inspector=inspectors.rates
+)
+def _rate_is_the_optimizers(seen, generator):
+    for rates in seen:
+        if isinstance(rates, str):
+            continue
+        if min(rates) < -1e-9 or max(rates) > 0.101:
+            ends = {"low": min(rates), "high": max(rates)}
+            return "rate_out_of_range", say(
+                "The learning rate goes from {low:.3g} to {high:.3g}; from 0 to 0.1 it may.", **ends
+            )
+        if max(rates[: len(rates) // 2]) < 0.05 or sum(rates) / len(rates) < 0.01:
+            return say(
+                "The learning rate hardly comes near the optimizer's 0.1 (its mean is {mean:.3g}).",
+                mean=sum(rates) / len(rates),
+            )
+        after = rates[rates.index(max(rates)) :]
+        if any(later > earlier + 1e-9 for earlier, later in zip(after, after[1:], strict=False)):
+            return "rises_again", say("The learning rate rises again after it has fallen.")

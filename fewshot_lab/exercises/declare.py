@@ -20,7 +20,7 @@ import torch
 
 from ..errors import CourseError
 
-Fails = Callable[[Callable, torch.Generator], str | None]
+Fails = Callable[[Callable, torch.Generator], str | tuple[str, str] | None]
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Mistake:
 class Property:
     """Something that must hold for every right answer: `fails(function, generator)` says in words how it fails, or None.
 
-    `mistake` names the mistake that a failure reveals. A function whose arguments or results are more than numbers, words and
-    tensors is looked at by an inspector: `fails` then gets what `inspector(function)` saw (see inspectors.py).
+    `mistake` names the mistake that a failure reveals; where it can reveal several, `fails` returns (mistake, words). A
+    function whose arguments or results are more than numbers, words and tensors is looked at by an inspector: `fails` then
+    gets what `inspector(function)` saw (see inspectors.py).
     """
 
     statement: str

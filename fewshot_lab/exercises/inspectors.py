@@ -4,9 +4,11 @@ An inspector calls the learner's function and returns what it saw as plain numbe
 the sandbox beside the function and judges outside what it returns.
 """
 
+import contextlib
 import functools
 import math
 import string
+import unittest.mock
 import warnings
 from dataclasses import dataclass
 
@@ -70,49 +72,117 @@ THINGS = (Noise, Shuffled, Bent, Exclamations)  # what the wire to the sandbox m
 # Chapter 02: the parts of a training script
 
 
-def _square_picture(side):
-    """A black picture with a white square in the middle, half as wide as the picture."""
+def _square_picture(width, height, background=(0, 0, 0), square=(255, 255, 255)):
+    """A picture with a square in the middle, half as wide as the shorter side."""
     from PIL import Image
 
-    picture = Image.new("RGB", (side, side))
-    picture.paste((255, 255, 255), (side // 4, side // 4, side - side // 4, side - side // 4))
+    picture, half = Image.new("RGB", (width, height), background), min(width, height) // 4
+    picture.paste(square, (width // 2 - half, height // 2 - half, width // 2 + half, height // 2 + half))
     return picture
 
 
-def small_pictures(function):
-    """The shapes that the transforms of size 32 make of a picture of 28 x 28, or the text of the ValueError that stops them."""
+def picture_shapes(function):
+    """What the transforms of size 32 make of pictures of 28 x 28 and of 56 x 40: (shape, type of number), or what else it is.
+
+    Or the text of the ValueError that stops them.
+    """
+
+    def seen(image):
+        if not isinstance(image, torch.Tensor):
+            return (type(image).__name__, "")
+        return tuple(image.shape), str(image.dtype).removeprefix("torch.")
+
     try:
-        return [tuple(transform(_square_picture(28)).shape) for transform in function(32)]
+        return [seen(transform(_square_picture(*sides))) for transform in function(32) for sides in ((28, 28), (56, 40))]
     except ValueError as error:
         return str(error)
 
 
-def object_sizes(function):
-    """The share of an image that the same object fills: the mean of 30 training images, and that of a test image."""
-    train, test = function(32)
-    return [torch.stack([transform(_square_picture(120)) for _ in range(30)]).mean().item() for transform in (train, test)]
+def picture_scales(function):
+    """What both transforms do to a picture of 160 x 80 with a white square, means of 30 passes.
+
+    share: how much of the image the square fills. aspect: its width over its height. range: from black to white. Measured
+    against an all black and an all white picture, so that colours that are moved or scaled do not count.
+    """
+    seen = []
+    for transform in function(32):
+        dark, light, square = (
+            torch.stack([transform(picture) for _ in range(30)])
+            for picture in (
+                _square_picture(160, 80, square=(0, 0, 0)),
+                _square_picture(160, 80, background=(255, 255, 255)),
+                _square_picture(160, 80),
+            )
+        )
+        span = (light.mean() - dark.mean()).item()
+        shown = (square.mean(dim=1) - dark.mean()) / (span or 1) > 0.5  # (passes, rows, columns)
+        whole = [
+            s for s in shown if s.any() and not s[0].any() and not s[-1].any() and not s[:, 0].any() and not s[:, -1].any()
+        ]
+        aspects = [s.any(dim=0).sum().item() / s.any(dim=1).sum().item() for s in whole]
+        aspect = sum(aspects) / len(aspects) if aspects else 0.0
+        seen.append({"share": shown.float().mean().item(), "aspect": aspect, "range": span})
+    return seen
 
 
 def passes(function):
-    """Whether results for one picture differ: of 20 passes through the training transform, of 2 through the test transform."""
-    picture = _square_picture(40)
-    picture.paste((255, 0, 0), (0, 0, 10, 30))
+    """What differs between 40 passes of one picture, whose upper half is lighter and whose left half is redder.
+
+    training, test: whether passes differ. moved: whether the training passes show other sections of it. upside_down: the share
+    of them with the light half below.
+    """
+    from PIL import Image
+
+    picture = Image.new("RGB", (40, 40), (40, 40, 40))
+    picture.paste((200, 200, 200), (0, 0, 40, 18))
+    picture.paste((255, 60, 60), (0, 18, 15, 40))
     train, test = function(32)
-    images = {"training": [train(picture) for _ in range(20)], "test": [test(picture) for _ in range(2)]}
-    return {name: any(not torch.equal(several[0], image) for image in several) for name, several in images.items()}
+    images = {name: torch.stack([t(picture) for _ in range(40)]) for name, t in (("training", train), ("test", test))}
+    seen = {name: any(not torch.equal(several[0], image) for image in several) for name, several in images.items()}
+    grey = images["training"].mean(dim=1)
+    light = (grey > grey.mean(dim=(1, 2), keepdim=True)).float().mean(dim=(1, 2))
+    seen["moved"] = light.std().item() > 0.005
+    seen["upside_down"] = (grey[:, :16].mean(dim=(1, 2)) < grey[:, 16:].mean(dim=(1, 2))).float().mean().item()
+    return seen
 
 
 def model_warnings(function):
-    """The texts of the warnings while the model is built."""
-    with warnings.catch_warnings(record=True) as caught:
+    """The texts of the warnings while the model is built, and whether it asks for weights that were trained before."""
+    asked = []
+    with warnings.catch_warnings(record=True) as caught, _no_download(asked):
         warnings.simplefilter("always")
         function(3, "cpu")
-    return [str(warning.message) for warning in caught]
+    return {"warnings": [str(warning.message) for warning in caught], "asked": bool(asked)}
+
+
+@contextlib.contextmanager
+def _no_download(asked):
+    """Gives random weights to a model that asks for trained ones, which are 45 MB away, and notes in `asked` that it did."""
+    from torchvision.models import WeightsEnum, resnet18
+
+    def instead(weights, *arguments, **names):
+        asked.append(weights)
+        return resnet18(weights=None).state_dict()
+
+    with unittest.mock.patch.object(WeightsEnum, "get_state_dict", instead):
+        yield
 
 
 def model_logits(function):
-    """The shape of the logits for 2 pictures and 3 classes."""
-    return tuple(_quietly(function, 3, "cpu").eval()(torch.zeros(2, 3, 32, 32)).shape)
+    """The shape of the logits for 2 pictures and 3 classes, and whether the last layer is linear, as no softmax or ReLU is."""
+    model = _quietly(function, 3, "cpu").eval()
+    one = 10 * torch.randn(1, 512, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        shape = tuple(model(torch.zeros(2, 3, 32, 32)).shape)
+        middle, ends = model.fc(0 * one), (model.fc(one) + model.fc(-one)) / 2
+    return {"shape": shape, "linear": middle.shape == ends.shape and torch.allclose(middle, ends, atol=1e-4)}
+
+
+def model_weights(function):
+    """Whether two models have different first filters, and whether all weights can be trained."""
+    one, other = (_quietly(function, 3, "cpu") for _ in range(2))
+    filters = [next(model.parameters()).detach() for model in (one, other)]
+    return {"differ": not torch.equal(*filters), "trained": all(weight.requires_grad for weight in one.parameters())}
 
 
 def model_devices(function):
@@ -126,19 +196,25 @@ def model_parameters(function):
 
 
 def _quietly(function, *arguments):
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _no_download([]):
         warnings.simplefilter("ignore")
         return function(*arguments)
 
 
 def loaders(function):
-    """The number of workers of the training loader; the batch sizes and the samplers of both loaders, training first."""
+    """Of both loaders, training first: the workers, and the rows of the batches in two passes over 150 items.
+
+    The rows are read from the loader's sampler: to read the items themselves would start its processes.
+    """
     from torch.utils.data import TensorDataset
 
-    ten = TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
-    both = [function(ten, training) for training in (True, False)]
-    samplers = [type(loader.sampler).__name__ for loader in both]
-    return {"workers": both[0].num_workers, "batches": [loader.batch_size for loader in both], "samplers": samplers}
+    items = TensorDataset(torch.arange(150.0)[:, None], torch.arange(150))
+    both = [function(items, training) for training in (True, False)]
+    return {
+        "workers": [loader.num_workers for loader in both],
+        "rows": [[[list(batch) for batch in loader.batch_sampler] for _ in range(2)] for loader in both],
+        "count": [len(loader.dataset) for loader in both],
+    }
 
 
 class _WatchedModel(nn.Module):
@@ -175,6 +251,13 @@ def _watched(tensor, part):
     return tensor
 
 
+class _Loader(list):
+    """Batches with the data set's length, as a DataLoader has them."""
+
+    dataset = range(5)
+    batch_size = 3
+
+
 def evaluation(function):
     """How a model was evaluated on a batch of 3 hits and one of 2 misses, and the loss and accuracy that came out."""
     model = _WatchedModel().train()
@@ -183,7 +266,7 @@ def evaluation(function):
         (torch.tensor([[4.0], [4.0], [-4.0]]), torch.tensor([0, 0, 1])),
         (torch.tensor([[4.0], [-4.0]]), torch.tensor([1, 0])),
     ]
-    watched = [(_watched(images, "images"), _watched(labels, "labels")) for images, labels in batches]
+    watched = _Loader((_watched(images, "images"), _watched(labels, "labels")) for images, labels in batches)
     loss, accuracy = function(model, watched, "cpu")
     sent = {part for part in ("images", "labels", "logits") if _Watched.sent.count(part) >= len(batches)}
     seen = {"training": any(model.modes), "gradients": any(model.gradients), "images sent": "images" in sent}
@@ -191,17 +274,25 @@ def evaluation(function):
     return seen | {"loss": float(loss), "accuracy": float(accuracy)}
 
 
-EVALUATION_LOSS = (3 * math.log1p(math.exp(-4)) + 2 * math.log1p(math.exp(4))) / 5  # the mean over the images of `evaluation`
+EVALUATION_LOSSES = (math.log1p(math.exp(-4)), math.log1p(math.exp(4)))  # of an image in the two batches of `evaluation`
+EVALUATION_LOSS = (3 * EVALUATION_LOSSES[0] + 2 * EVALUATION_LOSSES[1]) / 5  # the mean over the images
 
 
 def rates(function):
-    """The learning rate of each of 50 steps under the schedule of an optimizer with rate 0.1."""
+    """The learning rates under the schedule of an optimizer with rate 0.1, for 50 and for 173 steps; or an error's text."""
+    return [_rates(function, steps) for steps in (50, 173)]
+
+
+def _rates(function, steps):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule, rates = function(optimizer, 50), []
-    for _ in range(50):
+    schedule, rates = function(optimizer, steps), []
+    for _ in range(steps):
         rates.append(float(optimizer.param_groups[0]["lr"]))
         optimizer.step()
-        schedule.step()
+        try:
+            schedule.step()
+        except TypeError as error:  # ReduceLROnPlateau wants a metric
+            return str(error)
     return rates
 
 

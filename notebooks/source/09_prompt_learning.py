@@ -1054,7 +1054,9 @@ lab.record(
 # %%
 baseline, sizes = heads.hits("text alone")
 worth = {
-    k: lab.exchange_rate(SHOTS, baseline, k, heads.hits("template, names", k)[0], sizes)
+    k: lab.exchange_rate(
+        SHOTS, baseline, k, heads.hits("template, names", k)[0], sizes, clusters="texts"
+    )
     for k in (1, K)
 }
 lab.record(prompt_worth_k1=worth[1], prompt_worth_k4=worth[K])
