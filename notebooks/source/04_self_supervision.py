@@ -296,7 +296,7 @@ views = torch.cat([contrastive.view(eight, VIEWS, generator) for _ in range(2)])
 
 
 def similarities(kind):
-    """The cosine similarities (16, 16) of the views after the head, by the first encoder of a kind."""
+    """The cosine similarities (16, 16) of the views after the head, first encoder of a kind."""
     row = encoders[kind].rows[DATASET][0]
     model = torch.nn.Sequential(row["encoder"], row["head"])
     # As in training, batch norm takes its statistics from these views; a copy, as it keeps them.
