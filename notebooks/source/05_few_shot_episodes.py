@@ -926,14 +926,14 @@ differences = {
 }
 lab.figures.panels(
     {
-        "test accuracy, best rates": {
+        "accuracy, best rates": {
             label: fits[name].gain(large, over=small)
             for label, (name, large, small) in differences.items()
         },
-        "overconfidence, smaller net's rate": {
+        "too sure, smaller net's rate": {
             label: more_confident(*which, which[2]) for label, which in differences.items()
         },
-        "overconfidence, larger net's rate": {
+        "too sure, larger net's rate": {
             label: more_confident(*which, which[1]) for label, which in differences.items()
         },
     },
@@ -942,8 +942,8 @@ lab.figures.panels(
     digits=3,
     shared=True,
     caption=f"From scratch, 5 labels per class, {FIT['steps']} steps. Overfitting would be left "
-    "of the line in the left panel and right of it in the others. Mean and 95 % interval of the "
-    f"paired differences over {len(LABELLED)} draws of the labels and the test pictures.",
+    "of the line in the left panel and right of it in the others (overconfidence). Mean and 95 % "
+    f"interval of paired differences over {len(LABELLED)} draws of labels and the test pictures.",
 )
 
 # %% folded=true
