@@ -978,7 +978,10 @@ lab.record(
 )
 
 # %% [markdown]
-# Size alone is not one thing. A wide net has many ways to fit the same images, and gradient descent tends to find a smooth one: past
+# Look back at the two panels of overconfidence. Where they disagree about a pair, its sureness is a matter of the learning rate as
+# much as of size: nets that are each tuned for accuracy cannot tell the two apart.
+#
+# Size alone is not one thing either. A wide net has many ways to fit the same images, and gradient descent tends to find a smooth one: past
 # the size at which a model just fits its data, test error often falls again (*double descent*, Belkin et al. 2019; Nakkiran et
 # al. 2020). A deep net without shortcuts is also harder to train, so what the verdict says about depth holds for such nets. Two pairs of
 # small convolutional nets do not settle the claim for all "complex models"; a large *pretrained* one is another case (chapter 04).
