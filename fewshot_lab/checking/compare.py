@@ -174,7 +174,8 @@ def _numbers(got, expected, tolerance: float) -> Difference | None:
 
 def _sequences(got, expected, tolerance: float) -> Difference | None:
     numbers = all(isinstance(part, Number) for part in expected)
-    if numbers and isinstance(got, torch.Tensor | np.ndarray) and got.ndim == 1:
+    # A few numbers may come in anything; a list whose length depends on the input is changed and joined by those who use it.
+    if numbers and isinstance(expected, tuple) and isinstance(got, torch.Tensor | np.ndarray) and got.ndim == 1:
         got = got.tolist()
     if not isinstance(got, tuple | list):
         return _type(say("a {kind}", kind=type(expected).__name__), got)
@@ -182,6 +183,9 @@ def _sequences(got, expected, tolerance: float) -> Difference | None:
         words = say("The result has {count} parts; {needed} are needed.", count=len(got), needed=len(expected))
         return Difference("shape", words)
     for position, (part, expected_part) in enumerate(zip(got, expected, strict=True)):
-        if problem := difference(part, expected_part, tolerance):
+        problem = difference(part, expected_part, tolerance)
+        if not problem and isinstance(expected_part, tuple) and isinstance(part, list):
+            problem = _type(say("a {kind}", kind="tuple"), part)  # of which sets are made, as cannot be of lists
+        if problem:
             return replace(problem, path=((position, len(expected)), *problem.path))
     return None

@@ -83,6 +83,7 @@ def _random_sentences(generator):
         ([["B-LOC", "O", "B-PER"], ["O", "O", "O"]], [["O", "O", "B-PER"], ["B-LOC", "O", "O"]]),
         ([["B-LOC", "O", "B-PER", "I-PER"], ["B-ORG", "O", "O"]], [["B-LOC", "O", "B-PER", "O"], ["O", "B-LOC", "B-ORG"]]),
         ([["O", "O"]], [["O", "O"]]),
+        ([["O", "B-PER"], ["I-PER", "O"]], [["O", "B-PER"], ["O", "O"]]),
     ],
     fresh=_random_sentences,
 )

@@ -25,6 +25,8 @@ def _random_pieces(generator):
         ([None, 0, 1, 1, None], [0, 3]),
         ([None, 0, 0, 0, 1, None, None, None], [1, 0]),
         ([None, 0, 1, 2, 2, None, None], [5, 6, 0, 4]),
+        ([None, 0, 2, 2, None], [5, 6, 7]),
+        ([None, 0, None, 0, 1, 1, None], [5, 6]),
     ],
     fresh=_random_pieces,
 )
@@ -124,6 +126,11 @@ def _nothing_labelled(function, generator):
             "A batch without any labelled piece gives {shown}. Its loss is a tensor of 0: return 0.0 * logits.sum().",
             shown=shown,
         )
+    if not loss.requires_grad:
+        return say(
+            "The 0 of a batch without any labelled piece has no gradient, so loss.backward() stops there: return "
+            "0.0 * logits.sum()."
+        )
 
 
 def _random_mention(generator):
@@ -142,6 +149,7 @@ def _random_mention(generator):
         (["in", "Oslo", "today"], ["O", "B-LOC", "O"], 1, 2, ["New", "York"]),
         (["Jane", "M.", "Doe", "said"], ["B-PER", "I-PER", "I-PER", "O"], 0, 3, ["Bo"]),
         (["at", "Red", "Star"], ["O", "B-ORG", "I-ORG"], 1, 3, ["Bank", "of", "Oslo"]),
+        (["said", "Doe"], ["O", "I-PER"], 1, 2, ["Jane", "Doe"]),
     ],
     fresh=_random_mention,
 )

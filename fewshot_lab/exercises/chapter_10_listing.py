@@ -138,9 +138,15 @@ def _class_exists(error, generator):
 
 
 @listing_network.property("It gives one logit per tag.", mistake="wrong_number_of_tags", inspector=inspectors.tag_logits)
-def _one_logit_per_tag(shape, generator):
-    if shape != (1, 3, 9):
-        return say("Three pieces give logits {shape}; (1, 3, 9) is needed: num_labels is the number of tags.", shape=shape)
+def _one_logit_per_tag(shapes, generator):
+    for shape, count in zip(shapes, (9, 3), strict=True):
+        if shape != (1, 3, count):
+            return say(
+                "With {count} tags three pieces give logits {shape}; {needed} is needed: num_labels is the number of tags.",
+                count=count,
+                shape=shape,
+                needed=(1, 3, count),
+            )
 
 
 @listing_network.property(
@@ -172,7 +178,7 @@ def _optimizer_exists(seen, generator):
 
 @listing_optimizer.property("All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=inspectors.optimizer_seen)
 def _learns_all(seen, generator):
-    if seen["count"] != 2:
+    if seen["count"] != 4:
         return say("Some parameters of the model do not learn: give model.parameters().")
     if any(rate != 5e-5 for rate in seen["rates"]):
         return say("The learning rate is {rate:g}; BERT is fine-tuned with a small one, here 5e-5.", rate=seen["rates"][0])
@@ -206,10 +212,18 @@ def _o_does_not_count(function, generator):
 
 @listing_score.property("Entities count when they are whole.", mistake="tokens_counted")
 def _whole_entities(function, generator):
-    half = [["B-PER", "O", "O", "B-PER"], ["O", "O", "B-LOC", "O", "O", "O"]]
-    if abs((score := function(TAGS, half)) - 1 / 3) > 0.01:
-        return say(
-            "One of three entities is whole, the others are only half found: entity F1 is 0.333, yours {score:.3f}. Count "
-            "entities.",
-            score=score,
+    # Two of three entities are found, and three that are none. Precision is 2/5, recall 2/3; sentences that are joined make one
+    # name of the end of the first and the beginning of the second. Strict readers count no name that begins with I-.
+    found = [["B-PER", "O", "B-PER", "B-PER"], ["I-PER", "O", "B-LOC", "I-LOC", "O", "O"]]
+    score = function(TAGS, found)
+    if min(abs(score - 1 / 2), abs(score - 4 / 7)) > 0.01:
+        told = say(
+            "Two of three entities are found, and three that are none: entity F1 is 0.5, yours {score:.3f}.", score=score
         )
+        if abs(score - 2 / 5) < 0.01:
+            return "precision", say("{told} That is the precision.", told=told)
+        if abs(score - 2 / 3) < 0.01:
+            return "recall", say("{told} That is the recall.", told=told)
+        if abs(score - 2 / 7) < 0.01:
+            return "sentences_joined", say("{told} Sentences stand apart: a name never goes on in the next one.", told=told)
+        return say("{told} Count whole entities.", told=told)

@@ -321,7 +321,7 @@ def _device_error(function, *more) -> str:
 
 # Chapter 10: the parts of a script that trains a tagger
 
-WORDS = [["jane", "doe", "met", "bo"], ["so", "a", "new", "york", "bank", "said"]]
+WORDS = [["jane", "doe", "met", "bo"], ["so", "a", "u.s.", "york", "bank", "said"]]
 TAGS = [["B-PER", "I-PER", "O", "B-PER"], ["O", "O", "B-LOC", "I-LOC", "O", "O"]]
 CONLL_TYPES = ("LOC", "MISC", "ORG", "PER")
 CONLL_TAGS = {tag: n for n, tag in enumerate(["O", *(f"{edge}-{kind}" for kind in CONLL_TYPES for edge in "BI")])}
@@ -363,8 +363,10 @@ def network_error(function):
 
 
 def tag_logits(function):
-    """The shape of the logits for three pieces."""
-    return tuple(function(SMALL_BERT, CONLL_TAGS, "cpu")(torch.tensor([[2, 5, 3]])).logits.shape)
+    """The shapes of the logits for three pieces, with nine tags and with three."""
+    pieces = torch.tensor([[2, 5, 3]])
+    few = {"O": 0, "B-PER": 1, "I-PER": 2}
+    return [tuple(function(SMALL_BERT, tags, "cpu")(pieces).logits.shape) for tags in (CONLL_TAGS, few)]
 
 
 def network_hidden_size(function):
@@ -378,10 +380,11 @@ def network_devices(function):
 
 
 def optimizer_seen(function):
-    """The optimizer's class, how many of a model's two parameters it has, and its rates; or the text of an ImportError."""
-    if error := _import_error(function, nn.Linear(2, 2)):
+    """The optimizer's class, how many of a model's four parameters it has, and its rates; or the text of an ImportError."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    if error := _import_error(function, model):
         return error
-    optimizer = function(nn.Linear(2, 2))
+    optimizer = function(model)
     count = sum(len(group["params"]) for group in optimizer.param_groups)
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     return {
