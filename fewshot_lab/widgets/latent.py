@@ -88,15 +88,17 @@ class LatentExplorer(Explorer):
     def still(self) -> Picture:
         with style():
             figure, axes = new_figure(1, 2, size=(6.2, 3.6), width_ratios=(1, 2))
-            for ax, image in zip(axes, (self.chosen(), self.walks()), strict=True):
+            walks = self.walks()
+            for ax, image in zip(axes, (self.chosen(), walks), strict=True):
                 ax.imshow(image[0].numpy(), vmin=0, vmax=1)
                 ax.set(xticks=[], yticks=[])
                 ax.grid(False)
             axes[0].set_title("one image", fontweight="normal")
             axes[1].set_title("and the walks around it", fontweight="normal")
-            axes[1].set(
-                xlabel=f"class: from {self['a']} to {self['b']}", ylabel=f"noise: from {self['seed_b']} to {self['seed_a']}"
-            )
+            ends = [walks.shape[-1] / STEPS / 2, walks.shape[-1] * (1 - 0.5 / STEPS)]  # the middles of the first and last image
+            axes[1].set_xticks(ends, [self["a"], self["b"]])
+            axes[1].set_yticks(ends, [self["seed_a"], self["seed_b"]])
+            axes[1].set(xlabel="class", ylabel="noise")
         alt = say(
             "A generated image, and {steps} by {steps} images {a} to {b}, two noise vectors.", steps=STEPS, **self._ends()
         )

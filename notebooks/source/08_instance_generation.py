@@ -342,7 +342,8 @@ lab.verdict("recognisable", intended=intended, worst=lowest, exploring=EXPLORING
 #
 # A generator that knows more than its training images draws something sensible *between* them. Walk from class to class and
 # from noise to noise. The **temperature** multiplies the noise (Kingma & Dhariwal 2018): at 1 it is the noise of the
-# training, nearer to 0 all images come nearer to the class's most typical one. Turn it down to 0: what is left? (BigGAN's
+# training, nearer to 0 all images come nearer to the class's most typical one. Turn it down to 0: what is left? And where the
+# rows hardly differ, turn it up to 2: in some classes the noise changes images of 8 pixels a side only a little. (BigGAN's
 # *truncation* is a relative: it draws every value beyond a threshold again, Brock et al. 2019.)
 
 # %%
@@ -807,8 +808,9 @@ lab.verdict("no-copies", near=share, exploring=EXPLORING)
 
 # %% [markdown]
 # And the GANs that matter for a few-shot task, of 5 labels per class, on all data sets. Two controls copy nothing by way of a GAN: the
-# augmented copies, and the mean image of each class. (The glyphs' held-out images are of other typefaces, so they lie farther off, and
-# more of everything counts as near there.)
+# augmented copies, and the mean image of each class. So where a control lies as near as the GAN's images, or nearer, their nearness is
+# no proof of copying. (The glyphs' held-out images are of other typefaces, so they lie farther off, and more of everything counts as
+# near there.)
 
 
 # %%
@@ -838,6 +840,7 @@ lab.figures.panels(
     title="Which share lies nearer to the 5 labels per class than 95 % of new images?",
     line=0.05,
     digits=3,
+    shared=True,
     caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: new real "
     "images. Copies: augmented ones.",
 )
@@ -979,6 +982,7 @@ lab.figures.panels(
     title="What do made images add to the accuracy of K labels?",
     line=0,
     digits=3,
+    shared=True,
     caption=f"{DATASET}. Test accuracy minus that of the K labels alone; 95 % intervals over "
     f"{len(SEEDS)} seeds (labels, GANs, classifiers) and the test pictures.",
 )
