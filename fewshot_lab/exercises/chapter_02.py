@@ -56,7 +56,16 @@ def _random_box(generator):
 
 @exercise(
     "The label of a CutMix image",
-    cases=[(0, 0, 2, 4, 4), (-1, -1, 2, 4, 4), (1, 3, 4, 4, 4), (5, 5, 2, 4, 4), (1, 6, 2, 4, 4), (5, 1, 2, 4, 4)],
+    cases=[
+        (0, 0, 2, 4, 4),
+        (-1, -1, 2, 4, 4),
+        (1, 3, 4, 4, 4),
+        (5, 5, 2, 4, 4),
+        (1, 6, 2, 4, 4),
+        (5, 1, 2, 4, 4),
+        (0, 4, 3, 4, 10),
+        (2, 0, 4, 4, 10),
+    ],
     fresh=_random_box,
 )
 def cutmix_share(top, left, side, height, width):

@@ -221,6 +221,7 @@ def _random_loop(generator):
         (Bent(0), IMAGE, IMAGE, 0.2, 0.15, 2),
         (Bent(2), PAIR, project_linf(PAIR + 0.1, PAIR, 0.1), 0.3, 0.12, 4),
         (Bent(3), IMAGE.flip(3), IMAGE.flip(3), 0.3, 0.08, 6),
+        (Bent(4), IMAGE, IMAGE, 0.3, 0.25, 3),  # the third step goes too far
     ],
     fresh=_random_loop,
     detached=True,
