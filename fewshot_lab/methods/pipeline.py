@@ -97,7 +97,7 @@ def fit_start(dataset: str, *, seed: int, steps: int, strength: float, device: s
     strength: of the right policy, which makes the views.
     """
     images = small_task(dataset).train_images
-    f, history = simclr(images, [(RIGHT, strength)], steps=steps, batch_size=64, seed=seed, device=device)
+    (f, _), history = simclr(images, [(RIGHT, strength)], steps=steps, batch_size=64, seed=seed, device=device)
     start = {name: value.detach().cpu() for name, value in f.state_dict().items()}
     return {"start": start, "seconds": history.seconds}
 
