@@ -100,10 +100,12 @@ def test_equal_seeds_train_equal_networks_and_every_stage_changes_them(start):
 
 
 @pytest.mark.slow
-def test_a_backbone_that_saw_no_label_helps_when_labels_are_few(start):
-    rows = [[fitted(stages=frozenset(s), seed=seed, start=start["start"]) for seed in range(4)] for s in ((), STAGES[:1])]
+def test_a_backbone_that_saw_no_label_is_ahead_at_the_start(start):
+    rows = [
+        [fitted(stages=frozenset(s), seed=seed, start=start["start"], steps=2) for seed in range(4)] for s in ((), STAGES[:1])
+    ]
     plain, started = ([row["tested"]["few-shot head"]["test_accuracy"] for row in some] for some in rows)
-    assert paired_difference(started, plain).mean > 0.02
+    assert paired_difference(started, plain).mean > 0.05
 
 
 def test_prototypes_answer_with_the_nearest_class_mean_of_centred_features():
@@ -483,7 +485,6 @@ def test_the_ledger_links_its_chapters_escapes_reasons_and_counts_verdicts(cours
     assert claims.counts() == "3 supported, 1 not testable here, 10 not yet tested"
 
 
-@pytest.mark.xfail(strict=True, reason="the stored notebooks are from before rules.toml; they are built anew at the end")
 def test_the_stored_notebooks_of_the_course_have_tested_every_other_claim():
     found = course_records(course_root() / "notebooks", chapter="11", here=[says("C12", 0.1, 0.2)])
     claims = ledger(found)
