@@ -40,10 +40,9 @@ class Difference:
 def difference(got, expected, tolerance: float) -> Difference | None:
     """None when `got` equals `expected` (numbers within `tolerance`, absolute and relative), else what is wrong with it.
 
-    Floats of any type count by their value, whole numbers also in place of floats, though not floats in place of whole numbers,
-    which index and which losses read. Numbers may come in a list,
-    a tuple, a NumPy array or a tensor; only where a tensor of floats is expected, a tensor is needed, because the code that
-    uses it calls its methods.
+    Floats of any type count by their value. A single number may be whole where it equals; a tensor must hold floats where floats
+    are expected and whole numbers where these are, since the code that uses it multiplies or indexes with it. Whole numbers may
+    come in a list, a tuple, a NumPy array or a tensor, and so may a few numbers that are asked for one by one.
     """
     if got is None and expected is not None:
         return Difference("missing", say("Your function returns nothing (None). Does its last line begin with `return`?"))
@@ -106,7 +105,10 @@ def _tensors(got, expected: torch.Tensor, tolerance: float) -> Difference | None
     if (wrong := yours.isinf() & ~right.isinf()).any():
         return _not_finite(_places(wrong), infinite=True)
     if torch.allclose(yours, right, atol=tolerance, rtol=tolerance, equal_nan=True):
-        return None
+        if got.is_floating_point() or not expected.is_floating_point():
+            return None
+        # The cells below multiply it with matrices of floats, which torch refuses.
+        return Difference("type", say("The numbers are right, but whole; floats are needed: write 1.0 for 1, or .float()."))
     wrong = ~torch.isclose(yours, right, atol=tolerance, rtol=tolerance, equal_nan=True)
     largest = (yours - right).abs().nan_to_num(nan=math.inf).max().item()
     numbers = {"wrong": int(wrong.sum()), "count": wrong.numel(), "largest": largest}
