@@ -40,7 +40,7 @@ class Difference:
 def difference(got, expected, tolerance: float) -> Difference | None:
     """None when `got` equals `expected` (numbers within `tolerance`, absolute and relative), else what is wrong with it.
 
-    Floats of any type count by their value. A single number may be whole where it equals; a tensor must hold floats where floats
+    Floats of any type count by their value. A single number may be whole where it equals; a tensor must hold floats where they
     are expected and whole numbers where these are, since the code that uses it multiplies or indexes with it. Whole numbers may
     come in a list, a tuple, a NumPy array or a tensor, and so may a few numbers that are asked for one by one.
     """

@@ -935,7 +935,7 @@ for name, runs in listing.items():
     accuracies = " and ".join(
         f"{np.mean([run[part] for run in runs]):.3f} on {part}" for part in runs[0]
     )
-    print(f"{name}, {len(runs)} x trained: {accuracies}")
+    print(f"{name}, {len(runs)} runs: {accuracies}")
 
 # %%
 lab.record(listing_validation_accuracy=validated["with augmentation"], unit="accuracy")
