@@ -39,7 +39,8 @@ def test_an_attack_earns_nothing_and_stops_nobody(graded, name):
     if name in LOOKS_AROUND:  # their cells stop with an AssertionError when they find something
         assert "Error" not in marks["accuracy"].message, marks["accuracy"].message
     assert len(result.output) <= 20_000 and time.monotonic() - started < 40
-    assert graded("00").score == 2, "the next submission is graded as ever"
+    whole = graded("00")
+    assert whole.score == whole.max_score, "the next submission is graded as ever"
 
 
 def test_no_process_of_a_submission_is_left_when_it_is_graded(graded, sandbox):

@@ -79,7 +79,8 @@ def test_a_learners_own_calls_of_the_course_in_an_answer_cell_do_no_harm(graded)
         assignment("00").solved["accuracy"]
         + "\nimport fewshot_lab as lab\nlab.check(accuracy)\nlab.figures.bars([1])\n%time 1\n"
     )
-    assert graded("00", accuracy=text).score == 2
+    result = graded("00", accuracy=text)
+    assert result.score == result.max_score
 
 
 def test_a_helper_that_ends_its_process_only_when_it_is_alone_costs_the_grader_nothing(graded):
