@@ -33,16 +33,16 @@ def handed_in(tmp_path, notebook, request):
     with the scores that each may get.
     """
     thorough = request.config.getoption("--thorough")
-    solved, stubs, deserved = assignment("00").solved, assignment("00").stubs, {}
+    solved, stubs, points, deserved = assignment("00").solved, assignment("00").stubs, assignment("00").points, {}
     trouble = sorted(ATTACKS.glob("*.txt")) if thorough else [ATTACKS / f"{name}.txt" for name in SOME_TROUBLE]
     for number in range(500 if thorough else 30):
         student, kind = f"student {number:03d}", number % 5
         answers = [solved, solved | {"interval": stubs["interval"]}, stubs, None, None][kind]
-        deserved[student] = [{2}, {1}, {0}, {0}, {1}][kind]
+        deserved[student] = [{points}, {points - 1}, {0}, {0}, {points - 1}][kind]  # each question has one point
         if kind == 4:
             attack = trouble[number // 5 % len(trouble)]
             answers = solved | {"accuracy": attack.read_text()}
-            deserved[student] = {0, 1} if attack.stem in HARMS_ITSELF else {1}
+            deserved[student] = set(range(int(points))) if attack.stem in HARMS_ITSELF else {points - 1}
         folder = tmp_path / "in" / student
         folder.mkdir(parents=True)
         text = nbformat.writes(notebook("00", answers)) if answers else '{"cells": ['
