@@ -86,7 +86,8 @@ def examine(
         if feedback := _graph_is_wrong(task, function, drawn or cases, results):
             return feedback
         # Only when all cases agree: a property's message would distract from a plain wrong result.
-        violations = [_violation(prop, function, generator, _in_double(task, function)) for prop in task.properties]
+        in_double = _in_double(task, function)
+        violations = [_violation(prop, function, generator, in_double) for prop in task.properties]
     except _NotAttempted:
         words = say("Write the body of the function, run its cell, then run this one again.")
         return Feedback(task, CheckStatus.NOT_ATTEMPTED, words)
@@ -140,16 +141,12 @@ def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | No
     try:
         with _guarded(function):
             result = function(*copied)
-    except NotImplementedError as error:
-        if is_blank(error):
-            raise _NotAttempted from error
-        return None, Difference("exception", explained(error, function))
     except RemoteEnded:
         raise
-    except TimeoutError as error:
-        return None, Difference("timeout", explained(error, function))
     except Exception as error:
-        return None, Difference("exception", explained(error, function))
+        if is_blank(error):
+            raise _NotAttempted from error
+        return None, Difference("timeout" if isinstance(error, TimeoutError) else "exception", explained(error, function))
     for after, before in zip(copied, arguments, strict=True):
         if difference(after, before, 0.0):
             words = say("Your function changes its input. Work on a copy: {how}.", how=_copying(before))

@@ -90,10 +90,9 @@ def explained(error: Exception, function: Callable) -> str:
     if isinstance(error, RemoteError):
         return str(error)
     kind, text = type(error).__name__, str(error)
-    if isinstance(function, RemoteAnswer):
-        return say("What your function returns does not fit ({kind}: {error}).", kind=kind, error=error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_learners(frame.filename)]
-    if not frames and not isinstance(error, TimeoutError | RecursionError) and error.__traceback__.tb_next is not None:
+    deeper = error.__traceback__.tb_next is not None and not isinstance(error, TimeoutError | RecursionError)
+    if isinstance(function, RemoteAnswer) or not frames and deeper:
         # Not a line of the learner's is at fault, but what it gave back, or the arguments that it takes.
         return say("What your function returns does not fit ({kind}: {error}).", kind=kind, error=error)
     return said(kind, text, *(_place(frames[-1], function) if frames else (None, "", "")))
@@ -123,10 +122,10 @@ def meaning(kind: str, text: str) -> str:
 
 def _is_learners(filename: str) -> bool:
     """Whether a frame's file is the learner's: no library, no part of the course."""
-    path = str(Path(filename).resolve()) if not filename.startswith("<") else filename
     if filename.startswith("<"):
         return filename.startswith("<ipython")
-    return not path.startswith(_LIBRARIES) and not Path(path).is_relative_to(_PACKAGE)
+    path = Path(filename).resolve()
+    return not str(path).startswith(_LIBRARIES) and not path.is_relative_to(_PACKAGE)
 
 
 def _place(frame: traceback.FrameSummary, function: Callable) -> tuple[int, str, str]:

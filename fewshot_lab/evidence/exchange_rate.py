@@ -108,9 +108,8 @@ def rate_ratio(
         rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
         clusters: what the pictures are, in the plural, if they are none.
     """
-    rates = [
-        exchange_rate(shots, baseline, *one, sizes, clusters=clusters) for one in (first, last)
-    ]  # checks shapes and finds bounds
+    # This checks the shapes and finds bounds.
+    rates = [exchange_rate(shots, baseline, *one, sizes, clusters=clusters) for one in (first, last)]
     shots, baseline, sizes = (np.asarray(values, dtype=float) for values in (shots, baseline, sizes))
     order, seeds = np.argsort(shots), len(baseline)
     labels, (few, many) = np.log2(shots[order]), (float(np.log2(k)) for k, _ in (first, last))

@@ -131,15 +131,11 @@ def _judged(name: str, rule: Claim, estimate: Estimate) -> Part:
     limit = RULES.thresholds.get(part.margin)
     margin, ratio = (limit.value, limit.ratio) if limit else (0.0, False)
     outcome = outcome_of(estimate, part.relation, part.threshold, margin, ratio, rule.short)
-    return _part(part.statement, estimate, part.relation, part.threshold, margin, ratio, outcome, name)
-
-
-def _part(statement, estimate, relation, threshold, margin, ratio, outcome, name="") -> Part:
-    least, most = band(threshold, margin, ratio)
-    beyond, opposite = (most, least) if relation == ">" else (least, most)
+    least, most = band(part.threshold, margin, ratio)
+    beyond, opposite = (most, least) if part.relation == ">" else (least, most)
     nulls = {Outcome.SUPPORTED: [beyond], Outcome.REFUTED: [opposite], Outcome.NO_EFFECT: [least, most]}.get(outcome, [])
     p = max((estimate.p_value(null) for null in nulls), default=math.nan)
-    return Part(statement, estimate, relation, threshold, margin, ratio, outcome, p, name)
+    return Part(part.statement, estimate, part.relation, part.threshold, margin, ratio, outcome, p, name)
 
 
 def _overall(outcomes: Sequence[Outcome]) -> Outcome:
