@@ -79,7 +79,6 @@ def share_of_errors(parts: Tensor, errors: Tensor, *, less: Tensor | None = None
     share = (parts.sum() / errors.sum()).item()
     around = crossed_interval((parts - share * errors) / errors.mean(), torch.ones(errors.shape[1]), rest=rest)
     low, high = share + around.low, share + around.high
-    if less is None:
-        low, high = max(low, 0.0), min(high, 1.0)
     values = tuple(share + value for value in around.values)
-    return replace(around, mean=share, low=low, high=high, values=values, unit="share of errors")
+    moved = replace(around, mean=share, low=low, high=high, values=values, unit="share of errors")
+    return moved.within(0.0, 1.0) if less is None else moved

@@ -34,7 +34,6 @@ DATASET = "digits"  # "digits", "glyphs" or "fashion"; images of more than 16 pi
 
 # %%
 import math
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -482,13 +481,7 @@ print(f"{EQUAL} images in each set, {len(task.test_labels)} test images.")
 # Follow each line from point to point. A dial *trades* when one number rises as the other falls. Where both fall, turning
 # it further gains nothing. Which settings are worse at both than another one?
 
-
 # %%
-def within_0_and_1(share):
-    """A share's estimate, its interval cut where no share can be."""
-    return replace(share, low=max(share.low, 0.0), high=min(share.high, 1.0))
-
-
 DIALS = {
     "real images": ["real"],
     "GAN: temperature": [f"GAN, temperature {t:g}" for t in TEMPERATURES],
@@ -501,7 +494,7 @@ lab.figures.curves(
     {
         dial: (
             [table.mean(name, of="recall") for name in names],
-            [within_0_and_1(table.interval(name, of="precision")) for name in names],
+            [table.interval(name, of="precision").within(0, 1) for name in names],
         )
         for dial, names in DIALS.items()
     },
@@ -621,7 +614,7 @@ lab.figures.panels(
         title: {
             name: games.interval(name, of=measure)
             if measure == "frechet"
-            else within_0_and_1(games.interval(name, of=measure))
+            else games.interval(name, of=measure).within(0, 1)
             for name in RECIPES
         }
         for title, measure in SHOWN.items()
@@ -775,7 +768,7 @@ def curve_of(queries, training):
             for q, t in zip(queries, training, strict=True)
         ]
     )
-    return marks.tolist(), [within_0_and_1(lab.mean_interval(column)) for column in within.T]
+    return marks.tolist(), [lab.mean_interval(column).within(0, 1) for column in within.T]
 
 
 lab.figures.curves(
@@ -834,7 +827,7 @@ nearness = {
 # %% folded=true
 lab.figures.panels(
     {
-        name: {kind: within_0_and_1(share) for kind, share in kinds.items()}
+        name: {kind: share.within(0, 1) for kind, share in kinds.items()}
         for name, kinds in nearness.items()
     },
     title="Which share lies nearer to the 5 labels per class than 95 % of new images?",
