@@ -296,7 +296,7 @@ lab.source(prototypes.episode_loss)
 # Where their losses still fall, what follows is about encoders after a *short* training, and points are hollow.
 
 # %%
-STEPS = lab.quick_or_full(240, 1000)
+STEPS = lab.quick_or_full(200, 1000)
 KINDS = ("prototypes", "matching", "classes")
 TRAININGS = {kind: {"method": kind, **lab.chosen(f"encoder-{kind}")} for kind in KINDS}
 trained = lab.arms(few_shot.fit, TRAININGS, seeds=SEEDS, steps=STEPS, device=DEVICE)
@@ -890,7 +890,7 @@ for pair in PAIRS.values():  # and each with the rate of the other
         NETS[f"{net}, rate of {other}"] = NETS[net] | {"learning_rate": RATE[other]}
 FIT = {"shots": 5, "steps": lab.quick_or_full(100, 200), "device": DEVICE}
 TASKS = ("glyphs", "digits", "fashion")
-LABELLED = lab.seeds(5, 10)  # draws of the labels
+LABELLED = lab.seeds(4, 10)  # draws of the labels
 fits = {
     name: lab.arms(model_size.fit_size, NETS, seeds=LABELLED, dataset=name, unit="accuracy", **FIT)
     for name in TASKS

@@ -597,7 +597,7 @@ def demonstration_prompt(texts, labels, words, template, order):
 # %%
 show = lab.yours_or_ours(demonstration_prompt)
 DEMONSTRATION = lab.chosen("demonstration-template")
-N_SHOWN = lab.quick_or_full(30, 100)  # test texts per class, for what takes long
+N_SHOWN = lab.quick_or_full(24, 100)  # test texts per class, for what takes long
 shown = torch.cat([(labels["test"] == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
 shown_texts, labels["shown"] = [texts["test"][i] for i in shown], labels["test"][shown]
 
@@ -729,7 +729,7 @@ def searched(seed, start, candidates, **more):
 
 # %%
 blank = kv_cache.token_ids(tokenizer, model, " the" * len(ending))
-from_blank = searched(SEEDS[0], blank, lab.quick_or_full(3, 24, smoke=2))
+from_blank = searched(SEEDS[0], blank, lab.quick_or_full(2, 24))
 ways = {seed: searched(seed, ending, CANDIDATES) for seed in lab.progress_bar(DRAWS, "triggers")}
 for trigger, loss in zip(from_blank.triggers, from_blank.losses):
     print(f"loss {loss:.3f}  {tokenizer.decode(trigger)!r}")
