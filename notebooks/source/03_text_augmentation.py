@@ -769,6 +769,18 @@ print(
 # convolutional network? 2. The judge and the encoder are the same model. What does that do to the flip rate? 3. You may
 # back-translate *test* glosses and average the answers. Is that augmentation, and what could it gain?
 #
+# <details><summary>Short answers</summary>
+#
+# 1. The convolutional network reads windows of neighbouring words. A swap gives its filters other neighbours, hundreds of words it
+# never saw side by side, and that can teach it to rely on single words, or spoil the pairs that matter. 2. What the encoder does
+# not see of an edit, the judge does not see either, so such flips are missed. And an edit that confuses this model, though people read
+# the same in it, counts as a flip and spoils the encoder's training for one and the same reason. A judge of another kind, or people,
+# would tell the two apart. 3. It changes no training, so it is test-time
+# averaging (chapter 02 does it with views of a picture). It can gain where a round trip changes the words and not the meaning, since
+# errors of single wordings then average out; where the translator loses the meaning it costs. And it is as dear as the translator.
+#
+# </details>
+#
 # **Going further.** Wei & Zou 2019 (EMNLP), EDA; Sennrich, Haddow & Birch 2016 (ACL), back-translation; Longpre et al. 2020 (Findings of
 # EMNLP), how effective is task-agnostic augmentation for pretrained transformers; Kobayashi 2018 (NAACL), contextual augmentation; Xie et al.
 # 2020 (NeurIPS), consistency training with back-translation; Kim 2014 (EMNLP), convolutional networks for sentences; Wang et al. 2020

@@ -1116,6 +1116,17 @@ lab.verdict(
 # unlabelled texts are of one class, and most of the texts to classify too. What does mean-logit calibration do? 3. A swap's estimate is
 # negative, and the true change of the loss is positive. How can both be correct?
 #
+# <details><summary>Short answers</summary>
+#
+# 1. A causal model's key and value at a place depend on that place and those before it. With $P$ after the text they do not depend on
+# $P$, so they are computed once for all prompts; with $P$ before it, every other $P$ changes all of them. 2. It subtracts each class's mean
+# score, and the frequent class has a high mean because it is frequent, not only because the model likes its word. So a part of the
+# right answers is subtracted too, and the frequent class is named too rarely. Calibrate on texts drawn evenly, or on none that
+# have a class. 3. The estimate is the slope at the present word's vector times the step to the other word's, a straight line. The
+# step is long and the loss is curved, so after it the loss may lie anywhere. The estimate only says what to try first.
+#
+# </details>
+#
 # **The article's formula.** The article that this course examines (chapter 00) writes prompt learning as: maximise
 # $\sum_{(x,y)} E_{p(x|y)}[P(T \mid p(x), \theta_t)]$. Its $p$ is at once a distribution of texts and a prompt, $T$ a task and what is
 # predicted; $y$ does not occur in what is maximised, and the expectation over $x$ is inside a sum over $x$. The two formulas
