@@ -87,7 +87,8 @@ lab.widgets.PolicyExplorer(DATASET, policy="affine", strength=0.25)
 
 # %%
 RIGHT = {name: lab.chosen(f"affine-strength-{name}") for name in DATASETS}
-STEPS = {name: lab.chosen(f"steps-{name}") * lab.quick_or_full(1, 2) for name in DATASETS}
+STEPS = {name: lab.chosen(f"steps-{name}") for name in DATASETS}
+STEPS = {name: lab.quick_or_full(steps, 2 * steps) for name, steps in STEPS.items()}
 POLICIES = {
     name: {
         "none": {"policy": "none", "strength": 0.0},

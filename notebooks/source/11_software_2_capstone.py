@@ -47,7 +47,8 @@ lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
 task = generation.small_task(DATASET)  # at most 16 x 16 pixels, as chapter 08's generator makes
 SEEDS = lab.seeds(5, 10)
 SHOTS = 5  # labels per class: the budget of every pipeline
-STEPS = lab.chosen("pipeline-steps") * lab.quick_or_full(1, 2)  # of the first of two trainings
+STEPS = lab.chosen("pipeline-steps")  # of the first of two trainings
+STEPS = lab.quick_or_full(STEPS, 2 * STEPS)
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
 RECIPE = pipeline.Recipe(  # what the stages' chapters chose on validation images
