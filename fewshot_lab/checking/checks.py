@@ -24,6 +24,15 @@ from .feedback import Feedback, describe
 FRESH_CASES = 5
 SECONDS_A_CALL = 10
 
+# Mistakes that every exercise knows, by the kind of the difference; a wrong value or an error alone says too little.
+_NAMES = {
+    "missing": "nothing_returned",
+    "type": "wrong_type",
+    "shape": "wrong_shape",
+    "nan": "not_finite",
+    "in place": "input_changed",
+    "timeout": "never_ends",
+}
 _WRONG_ON_OTHERS = later("The function is right on the cases that you can see, but not on others like them.")
 
 
@@ -146,7 +155,7 @@ def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | No
     except Exception as error:
         if is_blank(error):
             raise _NotAttempted from error
-        return None, Difference("timeout" if isinstance(error, TimeoutError) else "exception", explained(error, function))
+        return None, _stopped(error, function)
     for after, before in zip(copied, arguments, strict=True):
         if difference(after, before, 0.0):
             words = say("Your function changes its input. Work on a copy: {how}.", how=_copying(before))
@@ -155,6 +164,11 @@ def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | No
             words = say("Your function sets requires_grad on its input. Work on a copy: x = x.detach().clone().")
             return result, Difference("in place", words)
     return result, None
+
+
+def _stopped(error: Exception, function: Callable) -> Difference:
+    kind = "timeout" if isinstance(error, TimeoutError) else "exception"
+    return Difference(kind, explained(error, function), raised=getattr(error, "kind", "") or type(error).__name__)
 
 
 def _copying(value) -> str:
@@ -277,21 +291,29 @@ def _failed(task: Exercise, cases: list[tuple], results: list, failures: list[_F
     details += describe(task, smallest.arguments, smallest.expected, smallest.got, problem, expected_told=bool(shown))
     message = say(mistake.hint) if mistake else problem.words
     share = say("{right} of {count} cases are right.", right=len(cases) - len(failures), count=len(cases))
-    return Feedback(task, CheckStatus.FAILED, message, details=[*details, share], mistake=mistake and mistake.name)
+    name = mistake.name if mistake else _NAMES.get(smallest.problem.kind)
+    return Feedback(task, CheckStatus.FAILED, message, details=[*details, share], mistake=name)
 
 
 def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: list) -> bool:
-    """Whether the learner's results equal those of this mistake on every case, even where the mistake changes nothing."""
+    """Whether the learner's results equal those of this mistake on every case, even where the mistake changes nothing.
+
+    Where the learner's function stops, the mistake must stop with an error of the same type; on one case at least both must
+    return something, or every crash would get the name.
+    """
+    returned = False
     for arguments, (got, problem) in zip(cases, results, strict=True):
-        if problem and problem.kind in ("exception", "timeout"):
-            return False
+        raised = problem.raised if problem else ""
         try:
             wrong = mistaken(*copy.deepcopy(arguments))
-        except Exception:
+        except Exception as error:
+            if type(error).__name__ != raised:
+                return False
+            continue
+        if raised or difference(got, wrong, task.tolerance):
             return False
-        if difference(got, wrong, task.tolerance):
-            return False
-    return True
+        returned = True
+    return returned
 
 
 def _violation(

@@ -21,11 +21,13 @@ class Difference:
         kind: its kind.
         sentence: what is wrong, about the part of the result that is.
         path: where that part stands: (position, length) in the result, then in that part, and so on.
+        raised: the type of the error that ended the call.
     """
 
     kind: Kind
     sentence: str
     path: tuple[tuple[int, int], ...] = ()
+    raised: str = ""
 
     @property
     def words(self) -> str:

@@ -73,7 +73,14 @@ class RemoteEnded(Exception):
 
 
 class RemoteError(Exception):
-    """A remote answer raised an error, or returned a value that cannot be sent back; the text is for the learner."""
+    """A remote answer raised an error, or returned a value that cannot be sent back; the text is for the learner.
+
+    `kind` is the error's type, "" where there was none.
+    """
+
+    def __init__(self, words: str, kind: str = ""):
+        super().__init__(words)
+        self.kind = kind
 
 
 def is_blank(error: BaseException) -> bool:

@@ -50,6 +50,61 @@ def error_rate(logits, labels):
     return 1 - accuracy(logits, labels)
 
 
+@accuracy.mistake("You take the best image of each class. Each row is an image, which has its best class: argmax(dim=1).")
+def over_the_images(logits, labels):
+    return (logits.argmax(dim=0) == labels).float().mean().item()
+
+
+@accuracy.mistake("You compare largest logits with class numbers. The position of the largest is the class: argmax, not max.")
+def values_for_classes(logits, labels):
+    return (logits.max(dim=1).values == labels).float().mean().item()
+
+
+@accuracy.mistake("Your argmax has no dim, so it gives one number for the whole table. Each row needs its own: argmax(dim=1).")
+def one_argmax(logits, labels):
+    return (logits.argmax() == labels).float().mean().item()
+
+
+@accuracy.mistake("`//` rounds down to a whole number, here 0 or 1. Divide with `/`.")
+def whole_division(logits, labels):
+    return (logits.argmax(1) == labels).sum().item() // len(labels)
+
+
+@accuracy.mistake("You round. The result is compared digit by digit, and others compute with it: return it as it is.")
+def rounded(logits, labels):
+    return round(accuracy(logits, labels), 1)
+
+
+@accuracy.mistake("You divide by the number of classes. Accuracy is a share of the rows: divide by len(labels).")
+def divided_by_classes(logits, labels):
+    return (logits.argmax(1) == labels).sum().item() / logits.shape[1]
+
+
+@accuracy.mistake(
+    "You average over the classes, so that a rare class counts as much as a frequent one. Every row counts the same."
+)
+def mean_over_classes(logits, labels):
+    predicted = logits.argmax(1)
+    return torch.stack([(predicted[labels == c] == c).float().mean() for c in labels.unique()]).mean().item()
+
+
+@accuracy.mistake(
+    "That is the mean probability of the right class. A row counts 1 when its largest logit is the label's, else 0."
+)
+def mean_probability(logits, labels):
+    return logits.softmax(1)[torch.arange(len(labels)), labels].mean().item()
+
+
+@accuracy.mistake("A row counts as right when the label is among its two largest logits. Only the largest is the prediction.")
+def top_two(logits, labels):
+    return (logits.topk(2, dim=1).indices == labels[:, None]).any(1).float().mean().item()
+
+
+@accuracy.mistake("Your counter is one byte, so it begins anew after 255 hits. Add up as floats or with .sum() alone.")
+def byte_overflow(logits, labels):
+    return (logits.argmax(1) == labels).to(torch.uint8).sum(dtype=torch.uint8).item() / len(labels)
+
+
 def _random_values(generator):
     return (0.5 + 0.1 * torch.randn(3 + int(torch.randint(6, (1,), generator=generator)), generator=generator),)
 
@@ -96,6 +151,52 @@ def divided_by_n(values):
 @interval.mistake("The quantile 0.95 leaves 5 % on each side, 10 % in all. Two sides of 2.5 % need the quantile 0.975.")
 def one_sided(values):
     return _interval_with(values, factor=stats.t.ppf(0.95, len(values) - 1))
+
+
+@interval.mistake("You use the variance. The standard error is made of its root, the standard deviation: values.std().")
+def variance(values):
+    return _interval_with(values, spread=values.var().item())
+
+
+@interval.mistake(
+    "You divide by the root of n - 1. The standard deviation has its n - 1 already; a mean of n divides by the root of n."
+)
+def root_of_n_minus_1(values):
+    return _interval_with(values, root=math.sqrt(len(values) - 1))
+
+
+@interval.mistake("Those are the half widths. The ends of the interval are mean - half and mean + half.")
+def halves_for_ends(values):
+    mean, low, high = interval(values)
+    return mean, low - mean, high - mean
+
+
+@interval.mistake("You look where single values lie. The question is how far their mean would move with other values.")
+def quantiles_of_values(values):
+    return values.mean().item(), values.quantile(0.025).item(), values.quantile(0.975).item()
+
+
+@interval.mistake("That is the interval around the median. It belongs around the mean.")
+def around_the_median(values):
+    mean, low, high = interval(values)
+    return values.median().item(), low - mean + values.median().item(), high - mean + values.median().item()
+
+
+@interval.mistake("You cut the interval at 0 and 1. Not every mean is one of shares; return the ends as they come out.")
+def cut_at_0_and_1(values):
+    mean, low, high = interval(values)
+    return mean, max(low, 0), min(high, 1)
+
+
+@interval.mistake("The quantile has n degrees of freedom; the mean has used up one: n - 1.")
+def n_degrees_of_freedom(values):
+    return _interval_with(values, factor=stats.t.ppf(0.975, len(values)))
+
+
+@interval.mistake("The order is mean, low, high.")
+def low_first(values):
+    mean, low, high = interval(values)
+    return low, mean, high
 
 
 def _random_samples(generator):

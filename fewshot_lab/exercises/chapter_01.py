@@ -33,6 +33,25 @@ def sin_and_cos_swapped(theta):
     return rotation_matrix(math.pi / 2 - theta)
 
 
+@rotation_matrix.mistake(
+    "That is a mirror image: the determinant is -1. The two cosines have the same sign, the two sines have not."
+)
+def mirror_image(theta):
+    return rotation_matrix(theta) @ torch.diag(torch.tensor([1.0, -1.0]))
+
+
+@rotation_matrix.mistake("The sine from the root of 1 - cos^2 is never negative. Take math.sin(theta).")
+def positive_sine(theta):
+    cosine = math.cos(theta)
+    sine = math.sqrt(max(0.0, 1 - cosine * cosine))
+    return torch.tensor([[cosine, -sine], [sine, cosine]])
+
+
+@rotation_matrix.mistake("You take the angle without its sign, so turns to the right become turns to the left.")
+def sign_of_the_angle_lost(theta):
+    return rotation_matrix(abs(theta))
+
+
 @rotation_matrix.mistake("Both sines have the same sign. A rotation needs a minus before the one in the upper right corner.")
 def reflection(theta):
     return rotation_matrix(theta) * torch.tensor([[1.0, -1.0], [1.0, 1.0]])
@@ -70,7 +89,9 @@ def compose(first, then):
     return torch.cat([linear, shift[:, None]], dim=1)
 
 
-@compose.mistake("You do the second map first. Matrices act from the right: `then` stands on the left of `first`.")
+@compose.mistake(
+    "You do the second map first. Matrices act on what stands on their right: `then` belongs on the left of `first`."
+)
 def wrong_order(first, then):
     return compose(then, first)
 
@@ -83,6 +104,16 @@ def shifts_added(first, then):
 @compose.mistake("You multiply entry by entry. Maps compose by the matrix product @ of the linear parts.")
 def elementwise(first, then):
     return then * first
+
+
+@compose.mistake("The linear parts are in the wrong order: the first map stands on the right, then[:, :2] @ first[:, :2].")
+def linear_parts_exchanged(first, then):
+    return torch.cat([first[:, :2] @ then[:, :2], compose(first, then)[:, 2:]], 1)
+
+
+@compose.mistake("The shift is that of the other order. It is the first shift that the second map turns: A2 @ b1 + b2.")
+def shift_of_the_other_order(first, then):
+    return torch.cat([compose(first, then)[:, :2], compose(then, first)[:, 2:]], 1)
 
 
 @compose.mistake("The shift of the second map is missing: add then[:, 2] at the end.")
@@ -129,6 +160,14 @@ def _random_warp(generator):
             return image, matrix
 
 
+def _read(image, row, column):
+    """The image at the points nearest to these, which may have any shape of height * width; 0 outside."""
+    height, width = image.shape
+    row, column = row.round().long().reshape(image.shape), column.round().long().reshape(image.shape)
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    return torch.where(inside, image[row.clamp(0, height - 1), column.clamp(0, width - 1)], 0.0)
+
+
 @exercise(
     "The inverse warp",
     cases=[
@@ -152,6 +191,59 @@ def matrix_not_inverted(image, matrix):
 )
 def around_the_corner(image, matrix):
     return _nearest_warp(image, torch.linalg.inv(matrix), centred=False)
+
+
+@inverse_warp.mistake("The centre of W columns, 0 to W - 1, is (W - 1) / 2, and not W / 2. So it is for the rows.")
+def centre_half_a_pixel_off(image, matrix):
+    height, width = image.shape
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    points = torch.stack([(column - width / 2).flatten(), (height / 2 - row).flatten()])
+    x, y = torch.linalg.inv(matrix) @ points
+    return _read(image, height / 2 - y, x + width / 2)
+
+
+@inverse_warp.mistake(
+    "You use the transpose. It is the inverse of a rotation alone; here the map may stretch too: torch.linalg.inv."
+)
+def transposed(image, matrix):
+    return _nearest_warp(image, matrix.T)
+
+
+@inverse_warp.mistake("What lies outside repeats the border. Nothing is known there: the value is 0.")
+def border_repeated(image, matrix):
+    row, column = (points.round().long() for points in _source_points(image, torch.linalg.inv(matrix)))
+    height, width = image.shape
+    return image[row.clamp(0, height - 1), column.clamp(0, width - 1)]
+
+
+@inverse_warp.mistake(
+    "You cut off the decimals, which reads the pixel to the left or above. The nearest one is found by round()."
+)
+def cut_off(image, matrix):
+    row, column = (points.floor() for points in _source_points(image, torch.linalg.inv(matrix)))
+    return _read(image, row, column)
+
+
+@inverse_warp.mistake("x and y have changed places: x belongs to the column, y to the row.")
+def x_and_y_exchanged(image, matrix):
+    back = torch.linalg.inv(matrix)
+    return _nearest_warp(image, back.flip(0).flip(1))
+
+
+@inverse_warp.mistake("Row 0 and column 0 are lost: a point is inside from 0 on, >= and not >.")
+def first_row_lost(image, matrix):
+    row, column = (points.round() for points in _source_points(image, torch.linalg.inv(matrix)))
+    return torch.where((row > 0) & (column > 0), inverse_warp(image, matrix), 0.0)
+
+
+@inverse_warp.mistake("Negative indices count from the other end in Python: ask for >= 0 too.")
+def wrapped_around(image, matrix):
+    row, column = (points.round().long() for points in _source_points(image, torch.linalg.inv(matrix)))
+    height, width = image.shape
+    inside = (row >= -height) & (row < height) & (column >= -width) & (column < width)
+    result = torch.zeros_like(image)
+    result[inside] = image[row[inside], column[inside]]
+    return result
 
 
 @inverse_warp.mistake("Rows are counted downwards but y points up: y = middle_row - row, and back again at the end.")
@@ -188,6 +280,21 @@ def off_by_one(width):
 @flip_matrix.mistake("x -> -x puts the image to the left of column 0. Move it back by W - 1.")
 def shift_forgotten(width):
     return flip_matrix(1)
+
+
+@flip_matrix.mistake("You wrote it for row vectors. Points are columns here, so the shift stands in the last column.")
+def transposed(width):
+    return flip_matrix(width).T
+
+
+@flip_matrix.mistake("The image moves by half of its width only. Column 0 must come to W - 1.")
+def half_the_shift(width):
+    return torch.tensor([[-1.0, 0.0, (width - 1) / 2], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+@flip_matrix.mistake("You mirror both ways, which is a half turn. A horizontal flip leaves the rows alone.")
+def both_ways(width):
+    return torch.tensor([[-1.0, 0.0, width - 1.0], [0.0, -1.0, width - 1.0], [0.0, 0.0, 1.0]])
 
 
 @flip_matrix.mistake("You mirror top and bottom. A horizontal flip changes the column, x.")
@@ -234,6 +341,33 @@ def flip_ignored(first, then):
 @d4_compose.mistake("You do `then` first. D4 is not commutative: the order matters as soon as a flip is there.")
 def wrong_order(first, then):
     return d4_compose(then, first)
+
+
+@d4_compose.mistake(
+    "You look at the first map's flip. The turn that is done already changes its direction when the second map flips."
+)
+def sign_by_the_first_flip(first, then):
+    return (then[0] + (-first[0] if first[1] else first[0])) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake("You turn the second turn around. It is the first turn that a flip after it changes: then + (-first).")
+def sign_on_the_second_turn(first, then):
+    return (first[0] + (-then[0] if then[1] else then[0])) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake("You turn the sum of both turns around. Only the first turn changes its direction.")
+def sign_on_the_sum(first, then):
+    return (-(first[0] + then[0]) if then[1] else first[0] + then[0]) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake("The result is flipped in your function only when both are. It is when exactly one is.")
+def flips_and(first, then):
+    return d4_compose(first, then)[0], first[1] and then[1]
+
+
+@d4_compose.mistake("In Python -1 ** g is -(1 ** g), always -1. Write (-1) ** g.")
+def power_before_minus(first, then):
+    return (then[0] - first[0]) % 4, first[1] != then[1]
 
 
 @d4_compose.mistake("Four quarter turns are none: take the number of turns modulo 4.")
@@ -289,3 +423,34 @@ def counts(before, after, classes):
 @label_kept.mistake("You divide by the number of all images. Divide by the number that had this class before.")
 def divided_by_all(before, after, classes):
     return torch.stack([((before == label) & (after == label)).float().mean() for label in range(classes)])
+
+
+@label_kept.mistake("That is the share that changed. What is asked is the share that kept its class.")
+def share_that_changed(before, after, classes):
+    kept = label_kept(before, after, classes)
+    return torch.where(torch.bincount(before, minlength=classes) > 0, 1 - kept, 0.0)
+
+
+@label_kept.mistake("A class without images has 1 in your table. Nothing was kept there: the task asks for 0.")
+def one_for_an_empty_class(before, after, classes):
+    return torch.where(torch.bincount(before, minlength=classes) > 0, label_kept(before, after, classes), 1.0)
+
+
+@label_kept.mistake("You divide by all images that had the class before or after. Only those before count.")
+def divided_by_the_union(before, after, classes):
+    both = [((before == c) & (after == c)).sum() / ((before == c) | (after == c)).sum().clamp(min=1) for c in range(classes)]
+    return torch.stack(both)
+
+
+@label_kept.mistake(
+    "You add one to the number of images, which makes every share too small. Treat a class without images on its own."
+)
+def one_added(before, after, classes):
+    return torch.stack([((before == c) & (after == c)).sum() / ((before == c).sum() + 1) for c in range(classes)])
+
+
+@label_kept.mistake("The last class is missing: range(classes) ends at classes - 1 by itself.")
+def last_class_missing(before, after, classes):
+    kept = label_kept(before, after, classes)
+    kept[-1] = 0
+    return kept

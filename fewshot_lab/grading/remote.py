@@ -72,7 +72,7 @@ class RemoteFunction(RemoteAnswer):
             case "absent":
                 raise RemoteError(words)
             case "raised":
-                raise RemoteError(_explained(answer, words, self.__name__))
+                raise RemoteError(_explained(answer, words, self.__name__), str(answer.get("kind", ""))[:80])
         raise Ended("nonsense")
 
 
