@@ -42,19 +42,17 @@ def _all_sizes_work(seen, generator):
 )
 def _same_scale(seen, generator):
     train, test = seen
+    aspects = train["aspect"], test["aspect"]  # 0 where the square is never seen whole
+    if min(aspects) > 0 and not 0.65 < aspects[0] / aspects[1] < 1.5:
+        return "distorted", _aspects_differ(*aspects)
     if not 0.5 < train["share"] / max(test["share"], 1e-6) < 2.2:
         return say(
             "The same object fills {train:.0%} of a training image and {test:.0%} of a test image.",
             train=train["share"],
             test=test["share"],
         )
-    if not 0.65 < train["aspect"] / max(test["aspect"], 1e-6) < 1.5:
-        return "distorted", say(
-            "A square in a picture that is twice as wide as high is {train:.2f} times as wide as high in training and "
-            "{test:.2f} times in the test.",
-            train=train["aspect"],
-            test=test["aspect"],
-        )
+    if not 0.65 < aspects[0] / max(aspects[1], 1e-6) < 1.5:
+        return "distorted", _aspects_differ(*aspects)
     if not 0.6 < train["range"] / max(test["range"], 1e-6) < 1.6:
         return "normalised_once", say(
             "From black to white it is {train:.2f} in training and {test:.2f} in the test: both need the same normalisation.",
@@ -63,10 +61,23 @@ def _same_scale(seen, generator):
         )
 
 
+def _aspects_differ(train, test):
+    return say(
+        "A square in a picture that is twice as wide as high is {train:.2f} times as wide as high in training and "
+        "{test:.2f} times in the test.",
+        train=train,
+        test=test,
+    )
+
+
 @listing_transforms.property(
     "The test transform does not depend on chance.", mistake="random_test", inspector=inspectors.passes
 )
 def _test_transform_is_fixed(seen, generator):
+    if seen["test"] and not seen["training"]:
+        return "order_swapped", say(
+            "The first transform does not depend on chance and the second does: training comes first, then the test."
+        )
     if seen["test"]:
         return say("Passes of the test transform differ. A test image must not be drawn at random.")
 
@@ -233,7 +244,12 @@ def _mean_over_images(seen, generator):
         told = say(
             "The accuracy of 3 hits in a batch of 3 and none in one of 2 is 0.6; yours is {accuracy:.3f}.", accuracy=accuracy
         )
-        return {60.0: "percent", 3.0: "hits_counted", 0.5: "batches_weigh_the_same"}.get(round(accuracy, 4), "accuracy"), told
+        by_batch = inspectors.EVALUATION_LOSSES
+        if any(_near(accuracy, a) and _near(loss, one) for a, one in zip((1.0, 0.0), by_batch, strict=True)):
+            return "one_batch_only", say("{told} It is that of one batch: add up over all batches.", told=told)
+        if _near(accuracy, 0) and _near(loss, right):
+            return "whole_division", say("{told} `//` rounds down to a whole number: divide with `/`.", told=told)
+        return _ACCURACIES.get(round(accuracy, 4), "accuracy"), told
     if not _near(loss, right):
         told = say(
             "Batches of 3 and 2 images: the mean loss over images is {loss:.3f}, yours {yours:.3f}.", loss=right, yours=loss
@@ -243,9 +259,28 @@ def _mean_over_images(seen, generator):
             return "batches_weigh_the_same", say(
                 "{told} Weight each batch by its size; the last one is often smaller.", told=told
             )
+        if _near(loss, 5 * right / 2):
+            return "divided_by_batches", say("{told} You divide by the number of batches; divide by the images.", told=told)
+        if _near(loss, sum(by_batch) / 5):
+            return "batch_means_summed", say(
+                "{told} You add the means of the batches and divide by the images: add sums instead.", told=told
+            )
+        if _near(loss, by_batch[0]) or _near(loss, by_batch[1]):
+            return "one_batch_only", say("{told} It is the mean of one batch: add up over all batches.", told=told)
         if _near(loss, 5 * right) or _near(loss, sum(by_batch)):
             return "loss_summed", say("{told} It is a sum: divide it.", told=told)
         return "another_loss", say("{told} Is it the cross-entropy of the logits, without a softmax before it?", told=told)
+
+
+# What the accuracy of 3 hits in a batch of 3 and none in one of 2 is after some mistakes.
+_ACCURACIES = {
+    60.0: "percent",
+    3.0: "hits_counted",
+    0.5: "batches_weigh_the_same",
+    1.5: "divided_by_batches",
+    0.4: "errors_for_hits",
+    round(3 / 128, 4): "batch_size_assumed",
+}
 
 
 def _near(number, other):
@@ -265,7 +300,10 @@ def _rate_falls(seen, generator):
                 "The loop calls schedule.step() alone, and this schedule wants more: {error}", error=rates
             )
         if rates[-1] > 0.15 * max(rates):
-            return say(
+            if min(rates) < 0.5 * rates[-1]:
+                return "rises_again", say("The learning rate rises again after it has fallen.")
+            slow = "constant_rate" if max(rates) - min(rates) < 1e-6 else "ends_too_high"
+            return slow, say(
                 "After {steps} steps the learning rate ends at {last:.3g} of {most:.3g}. Let it fall towards 0 by then.",
                 steps=len(rates),
                 last=rates[-1],

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from scipy.stats import binomtest
 
 from ..augment import text
 from ..languages import say
@@ -31,6 +32,7 @@ def _random_words(generator, count=7):
         (WORDS, SYNONYMS, [0.3, 0.8, 0.2, 0.9, 0.5, 0.7, 0.6, 0.1, 0.4, 0.15, 0.85], 3),
         (["the", "dog"], SYNONYMS, [0.1, 0.4], 2),
         (["of", "the"], SYNONYMS, [0.1, 0.4], 1),
+        (["dog", "cat"], SYNONYMS, [0.8, 0.9], 1),
         (["big", "dog"], SYNONYMS, [0.1, 0.4], 0),
         (["the", "Big", "cat"], SYNONYMS | {"cat": "house cat"}, [0.3, 0.1, 0.2], 2),
     ],
@@ -70,6 +72,76 @@ def all_replaced(words, synonyms, draws, count):
 )
 def from_the_left(words, synonyms, draws, count):
     return synonym_replacement(words, synonyms, list(range(len(words))), count)
+
+
+@synonym_replacement.mistake(
+    "You look a drawn word up by its name, so its first occurrence changes. Change the place whose draw is small."
+)
+def first_occurrence(words, synonyms, draws, count):
+    changed = list(words)
+    for _, word in sorted((draw, word) for draw, word in zip(draws, words, strict=True) if word in synonyms)[:count]:
+        changed[changed.index(word)] = synonyms[word]
+    return changed
+
+
+@synonym_replacement.mistake(
+    "You replace the words whose draw is below count / len(words), which are `count` on average only. Take the `count` "
+    "smallest draws."
+)
+def below_a_share(words, synonyms, draws, count):
+    return [synonyms.get(w, w) if draw < count / len(words) else w for w, draw in zip(words, draws, strict=True)]
+
+
+@synonym_replacement.mistake("Your function stops when fewer words than `count` have a synonym. Replace all of them then.")
+def stops_at_too_few(words, synonyms, draws, count):
+    known = sorted((i for i, word in enumerate(words) if word in synonyms), key=lambda i: draws[i])
+    chosen = [known[k] for k in range(count)]
+    return [synonyms[word] if i in chosen else word for i, word in enumerate(words)]
+
+
+@synonym_replacement.mistake(
+    "Your limit is found among the draws of all words. First find the words that have a synonym, then choose among them."
+)
+def limit_among_all_draws(words, synonyms, draws, count):
+    limit = sorted(draws)[min(count, len(draws)) - 1]
+    return [synonyms.get(word, word) if draw <= limit else word for word, draw in zip(words, draws, strict=True)]
+
+
+@synonym_replacement.mistake("Your function replaces one word at least. When `count` is 0 none is wanted.")
+def one_at_least(words, synonyms, draws, count):
+    return synonym_replacement(words, synonyms, draws, max(1, count))
+
+
+@synonym_replacement.mistake("You look the words up in lower case. Take them as they are: “Big” has no entry here.")
+def lower_case(words, synonyms, draws, count):
+    known = synonyms | {word: synonyms[word.lower()] for word in words if word.lower() in synonyms}
+    return synonym_replacement(words, known, draws, count)
+
+
+@synonym_replacement.mistake("You split a synonym of two words. It takes the place of one word and stays one entry.")
+def synonym_split(words, synonyms, draws, count):
+    chosen = {old: "|".join(new.split()) for old, new in synonyms.items()}
+    changed = synonym_replacement(words, chosen, draws, count)
+    return [part for word in changed for part in word.split("|")]
+
+
+@synonym_replacement.mistake(
+    "The draws are counted among the words that have a synonym. draws[i] belongs to words[i], whether it has one or not."
+)
+def draws_shifted(words, synonyms, draws, count):
+    known = [i for i, word in enumerate(words) if word in synonyms]
+    shifted = list(draws)
+    for draw, i in zip(draws, known, strict=False):
+        shifted[i] = draw
+    return synonym_replacement(words, synonyms, shifted, count)
+
+
+@synonym_replacement.mistake(
+    "You replace the words that were not chosen. Those with the smallest draws change, the others stay."
+)
+def the_others(words, synonyms, draws, count):
+    changed = synonym_replacement(words, synonyms, draws, count)
+    return [synonyms.get(word, word) if word == new else word for word, new in zip(words, changed, strict=True)]
 
 
 def _random_pairs(generator):
@@ -125,7 +197,50 @@ def moved(words, pairs):
     return words
 
 
-@random_swap.property("Every word is still there.")
+@random_swap.mistake("`return` stands inside the loop: only the first pair is swapped, and without a pair nothing returns.")
+def returned_in_the_loop(words, pairs):
+    return random_swap(words, pairs[:1]) if pairs else None
+
+
+@random_swap.mistake("Only the last pair is swapped, because you begin with the original words each time. Copy them once.")
+def last_pair_only(words, pairs):
+    return random_swap(words, pairs[-1:])
+
+
+@random_swap.mistake("Your indices are one too small. Python counts from 0, and so do the pairs.")
+def counted_from_one(words, pairs):
+    return random_swap(words, [(i - 1, j - 1) for i, j in pairs])
+
+
+@random_swap.mistake("You begin with the last pair. When two pairs share a word, the order matters: the first pair first.")
+def pairs_backwards(words, pairs):
+    return random_swap(words, pairs[::-1])
+
+
+@random_swap.mistake("You swap a word with the one after it. The second index of the pair says which word it is.")
+def with_the_next_word(words, pairs):
+    return random_swap(words, [(i, min(i + 1, len(words) - 1)) for i, _ in pairs])
+
+
+@random_swap.mistake("When both indices of a pair are the same your text gets longer. Then nothing changes.")
+def longer_at_equal_indices(words, pairs):
+    words = list(words)
+    for i, j in map(sorted, pairs):
+        words = words[:i] + [words[j]] + words[i + 1 : j] + [words[i]] + words[j + 1 :]
+    return words
+
+
+@random_swap.mistake(
+    "The word at the first index is there twice and the other is lost: the first assignment overwrites it. Change both at once."
+)
+def second_overwritten(words, pairs):
+    changed = list(words)
+    for i, j in pairs:
+        changed[j] = changed[i]
+    return changed
+
+
+@random_swap.property("Every word is still there.", mistake="word_lost")
 def _keeps_every_word(function, generator):
     if sorted(function(list(WORDS), [(0, 4), (2, 9), (4, 2)])) != sorted(WORDS):
         return say("A swap must keep every word: yours loses some or repeats some.")
@@ -148,6 +263,7 @@ def _random_deletions(generator):
         (["and", "dog", "and"], [0.9, 0.5, 0.05], 0.1),
         (["and", "dog", "and", "cat"], [0.05, 0.5, 0.9, 0.7], 0.1),
         (["a", "dog"], [0.1, 0.6], 0.1),
+        (["the", "small", "dog"], [0.001, 0.6, 0.7], 0.3),
     ],
     fresh=_random_deletions,
 )
@@ -184,6 +300,106 @@ def by_name(words, draws, share):
 def a_fixed_number(words, draws, share):
     deleted = sorted(range(len(words)), key=lambda i: draws[i])[: max(1, round(share * len(words)))]
     return [word for i, word in enumerate(words) if i not in deleted] or random_deletion(words, draws, share)
+
+
+@random_deletion.mistake(
+    "You keep the words that should go. A draw below the share deletes; only when no word is left the largest draw stays."
+)
+def the_comparison_inverted(words, draws, share):
+    kept = [word for word, draw in zip(words, draws, strict=True) if draw < share]
+    return kept or [words[draws.index(max(draws))]]
+
+
+@random_deletion.mistake("You keep what should go, and sometimes nothing. A draw below the share deletes: turn the comparison.")
+def the_others_or_nothing(words, draws, share):
+    return [word for word, draw in zip(words, draws, strict=True) if draw < share]
+
+
+@random_deletion.mistake("A draw that equals the share deletes in your function. Only a smaller one does.")
+def equal_draw_deleted(words, draws, share):
+    return random_deletion(words, draws, share + 1e-9)
+
+
+@random_deletion.mistake("When every draw is small you keep all words. Keep only the one with the largest draw.")
+def all_kept(words, draws, share):
+    return nothing_left(words, draws, share) or list(words)
+
+
+@random_deletion.mistake("When nothing is left you keep the word with the smallest draw. Keep the one with the largest.")
+def smallest_kept(words, draws, share):
+    return nothing_left(words, draws, share) or [words[draws.index(min(draws))]]
+
+
+@random_deletion.mistake("When nothing is left you keep the last word. Keep the one with the largest draw.")
+def last_kept(words, draws, share):
+    return nothing_left(words, draws, share) or list(words[-1:])
+
+
+def _without_the_smallest(words, draws, count):
+    deleted = sorted(range(len(words)), key=lambda i: draws[i])[:count]
+    return [word for i, word in enumerate(words) if i not in deleted] or [words[draws.index(max(draws))]]
+
+
+@random_deletion.mistake(
+    "You delete share * len(words) words, rounded. Decide each on its own: deleted when its draw is below the share."
+)
+def a_rounded_number(words, draws, share):
+    return _without_the_smallest(words, draws, round(share * len(words)))
+
+
+@random_deletion.mistake(
+    "You delete share * len(words) words, rounded down. Decide each on its own: deleted when its draw is below the share."
+)
+def a_number_rounded_down(words, draws, share):
+    return _without_the_smallest(words, draws, int(share * len(words)))
+
+
+@random_deletion.mistake(
+    "You delete from the list that you walk through, so the word after a deleted one is skipped. Build a new list instead."
+)
+def deleted_while_walking(words, draws, share):
+    words, draws = list(words), list(draws)
+    for i, _ in enumerate(words):
+        if draws[i] < share and len(words) > 1:
+            words.pop(i)
+            draws.pop(i)
+    return words
+
+
+@random_deletion.mistake(
+    "You remove a word by its name, which takes its first occurrence. Delete the place with the small draw."
+)
+def first_occurrence(words, draws, share):
+    left = list(words)
+    for word, draw in zip(words, draws, strict=True):
+        if draw < share:
+            left.remove(word)
+    return left or random_deletion(words, draws, share)
+
+
+@random_deletion.mistake(
+    "You put an empty word in the place of a deleted one. A deleted word leaves the list, which gets shorter."
+)
+def empty_words_left(words, draws, share):
+    return [word if draw >= share else "" for word, draw in zip(words, draws, strict=True)]
+
+
+@random_deletion.mistake("Nothing is ever deleted. Keep only the words whose draw is at least the share.")
+def nothing_deleted(words, draws, share):
+    return list(words)
+
+
+@random_deletion.mistake("You divide the share by 100. It goes from 0 to 1 already, like the draws.")
+def share_as_percent(words, draws, share):
+    return random_deletion(words, draws, share / 100)
+
+
+@random_deletion.mistake(
+    "Equal words become one, because a dictionary holds each word once. Walk through words and draws together."
+)
+def equal_words_merged(words, draws, share):
+    kept = [word for word, draw in dict(zip(words, draws, strict=True)).items() if draw >= share]
+    return kept or random_deletion(words, draws, share)
 
 
 def _random_copies(generator):
@@ -260,6 +476,141 @@ def without_originals(texts, labels, change, copies):
     return more[len(texts) :], more_labels[len(texts) :]
 
 
+def _augmented(texts, labels, change, numbers, left_out):
+    """The texts and then the copies of these numbers, without those for which left_out(copy, text, copies before) is true."""
+    more, more_labels = list(texts), list(labels)
+    for original, label in zip(texts, labels, strict=True):
+        before = []
+        for r in numbers:
+            copy = change(original, r)
+            if not left_out(copy, original, before):
+                more.append(copy)
+                more_labels.append(label)
+            before.append(copy)
+    return more, more_labels
+
+
+def _known(copy, original, before):
+    return copy == original or copy in before
+
+
+@augmented_set.mistake("Each text is followed by its copies in your set. First come all texts, then the copies.")
+def interleaved(texts, labels, change, copies):
+    more, more_labels = [], []
+    for original, label in zip(texts, labels, strict=True):
+        some, some_labels = augmented_set([original], [label], change, copies)
+        more += some
+        more_labels += some_labels
+    return more, more_labels
+
+
+@augmented_set.mistake(
+    "Copies that came out alike are in your set more than once. Leave out a copy that equals an earlier one of the same text."
+)
+def alike_copies_kept(texts, labels, change, copies):
+    return _augmented(texts, labels, change, range(copies), lambda copy, original, before: copy == original)
+
+
+@augmented_set.mistake("Copies that equal their own text are in your set. They only repeat it: leave them out too.")
+def unchanged_copies_kept(texts, labels, change, copies):
+    return _augmented(texts, labels, change, range(copies), lambda copy, original, before: copy in before)
+
+
+@augmented_set.mistake(
+    "You also leave out copies that equal something of another text. A copy goes only when it equals its own text or an "
+    "earlier copy of it."
+)
+def removed_across_texts(texts, labels, change, copies):
+    known = set(texts)
+    return _augmented(texts, labels, change, range(copies), lambda copy, *_: copy in known or known.add(copy))
+
+
+@augmented_set.mistake(
+    "You leave out copies that equal a copy of another text. Begin anew for each text: only its own copies count."
+)
+def removed_across_copies(texts, labels, change, copies):
+    known = set()
+    return _augmented(
+        texts, labels, change, range(copies), lambda copy, text, _: copy == text or copy in known or known.add(copy)
+    )
+
+
+@augmented_set.mistake("You count the copies from 1. They are r = 0 to copies - 1.")
+def counted_from_one(texts, labels, change, copies):
+    return _augmented(texts, labels, change, range(1, copies + 1), _known)
+
+
+@augmented_set.mistake("The copy with r = 0 is missing. The copies are r = 0 to copies - 1.")
+def first_copy_missing(texts, labels, change, copies):
+    return _augmented(texts, labels, change, range(1, copies), _known)
+
+
+@augmented_set.mistake("You make one copy too many. The copies are r = 0 to copies - 1.")
+def one_copy_too_many(texts, labels, change, copies):
+    return augmented_set(texts, labels, change, copies + 1)
+
+
+@augmented_set.mistake("Your copies come in rounds. All copies of the first text come first, then those of the second.")
+def round_by_round(texts, labels, change, copies):
+    more, more_labels, known = list(texts), list(labels), [{text} for text in texts]
+    for r in range(copies):
+        for original, label, seen in zip(texts, labels, known, strict=True):
+            if (copy := change(original, r)) not in seen:
+                seen.add(copy)
+                more.append(copy)
+                more_labels.append(label)
+    return more, more_labels
+
+
+@augmented_set.mistake(
+    "You go on until there are `copies` different copies. Make those with r = 0 to copies - 1, even when fewer are left."
+)
+def tried_until_enough(texts, labels, change, copies):
+    return _augmented(
+        texts,
+        labels,
+        change,
+        range(copies + 20),
+        lambda copy, text, before: len({text, *before}) > copies or _known(copy, text, before),
+    )
+
+
+@augmented_set.mistake(
+    "You compare a copy with its text and the copy before it. Compare it with all earlier copies of the text."
+)
+def compared_with_previous(texts, labels, change, copies):
+    return _augmented(texts, labels, change, range(copies), lambda copy, text, before: copy in [text, *before[-1:]])
+
+
+@augmented_set.mistake("You compare a copy with the one before it only. Compare it with the text and all its earlier copies.")
+def compared_with_last_only(texts, labels, change, copies):
+    return _augmented(texts, labels, change, range(copies), lambda copy, text, before: copy == [text, *before][-1])
+
+
+@augmented_set.mistake(
+    "Equal texts become one, because a dictionary holds each text once. They may have different labels: go through both lists."
+)
+def equal_texts_merged(texts, labels, change, copies):
+    merged = dict(zip(texts, labels, strict=True))
+    more, more_labels = augmented_set(list(merged), list(merged.values()), change, copies)
+    return list(texts) + more[len(merged) :], list(labels) + more_labels[len(merged) :]
+
+
+@augmented_set.mistake("Every copy is made with r = 0, so all copies of a text are the same. Pass r on: change(text, r).")
+def always_the_first_copy(texts, labels, change, copies):
+    return augmented_set(texts, labels, change, min(copies, 1))
+
+
+@augmented_set.mistake("You return pairs of a text and its label. Two lists are asked for: the texts, then the labels.")
+def pairs_returned(texts, labels, change, copies):
+    return list(zip(*augmented_set(texts, labels, change, copies), strict=True))
+
+
+@augmented_set.mistake("Your copies have no labels: there are more texts than labels. A copy carries the label of its text.")
+def labels_forgotten(texts, labels, change, copies):
+    return augmented_set(texts, labels, change, copies)[0], list(labels)
+
+
 def _random_predictions(generator):
     labels = torch.randint(3, (12,), generator=generator)
     before, after = labels.clone(), labels.clone()
@@ -310,7 +661,101 @@ def normal_interval(before, after, labels):
     return share, share - half, share + half
 
 
-@flip_rate.property("The interval stays within 0 and 1 and has a width.")
+def _wilson(flipped, n, **options):
+    low, high = binomtest(int(flipped), int(n)).proportion_ci(**{"method": "wilson"} | options)
+    return int(flipped) / int(n), low, high
+
+
+def _flipped(before, after, labels):
+    """How many glosses lost their label, and how many had it."""
+    return int(((before == labels) & (after != labels)).sum()), int((before == labels).sum())
+
+
+@flip_rate.mistake(
+    "You divide by the number of all glosses. Only those that the judge classified correctly could lose their label."
+)
+def divided_by_all(before, after, labels):
+    return _wilson(_flipped(before, after, labels)[0], len(labels))
+
+
+@flip_rate.mistake('That is the exact interval, which binomtest gives without a word. Wilson\'s needs method="wilson".')
+def exact_interval(before, after, labels):
+    return _wilson(*_flipped(before, after, labels), method="exact")
+
+
+@flip_rate.mistake(
+    "You subtract two accuracies, so that a copy that became right makes up for a label that was lost. Count the labels lost."
+)
+def net_change(before, after, labels):
+    n = int((before == labels).sum())
+    return _wilson(max(0, n - int((after == labels).sum())), n)
+
+
+@flip_rate.mistake("Your interval is the 90 % one, which is too narrow. Take 95 %.")
+def interval_of_90(before, after, labels):
+    return _wilson(*_flipped(before, after, labels), confidence_level=0.9)
+
+
+@flip_rate.mistake("Your interval is the 99 % one, which is too wide. Take 95 %.")
+def interval_of_99(before, after, labels):
+    return _wilson(*_flipped(before, after, labels), confidence_level=0.99)
+
+
+@flip_rate.mistake("Your share is the middle of the interval. Wilson's interval is not centred on the share: return flips / n.")
+def middle_for_share(before, after, labels):
+    _, low, high = flip_rate(before, after, labels)
+    return (low + high) / 2, low, high
+
+
+@flip_rate.mistake("You round. The results are compared digit by digit: return them as they are.")
+def rounded(before, after, labels):
+    return tuple(round(number, 3) for number in flip_rate(before, after, labels))
+
+
+@flip_rate.mistake("You round to two digits. The results are compared digit by digit: return them as they are.")
+def rounded_to_hundredths(before, after, labels):
+    return tuple(round(number, 2) for number in flip_rate(before, after, labels))
+
+
+@flip_rate.mistake(
+    "That is the number of labels lost. The exercise asks for a share: divide by the glosses that could lose one."
+)
+def flips_counted(before, after, labels):
+    return float(_flipped(before, after, labels)[0]), *flip_rate(before, after, labels)[1:]
+
+
+@flip_rate.mistake("Your numbers are percent. A share goes from 0 to 1.")
+def percent(before, after, labels):
+    return tuple(100 * number for number in flip_rate(before, after, labels))
+
+
+@flip_rate.mistake("The order is share, low, high.")
+def low_first(before, after, labels):
+    share, low, high = flip_rate(before, after, labels)
+    return low, share, high
+
+
+@flip_rate.mistake("The two ends have changed places: the order is share, low, high.")
+def high_before_low(before, after, labels):
+    share, low, high = flip_rate(before, after, labels)
+    return share, high, low
+
+
+@flip_rate.mistake("Those are the distances from the share. The interval is given by its two ends.")
+def distances_for_ends(before, after, labels):
+    share, low, high = flip_rate(before, after, labels)
+    return share, share - low, high - share
+
+
+@flip_rate.mistake(
+    "Your interval is the normal one, cut at 0 and 1. It has no width at 0: take Wilson's, which scipy.stats.binomtest gives."
+)
+def normal_interval_cut(before, after, labels):
+    share, low, high = normal_interval(before, after, labels)
+    return share, max(0.0, low), min(1.0, high)
+
+
+@flip_rate.property("The interval stays within 0 and 1 and has a width.", mistake="interval_without_width")
 def _stays_within_one(function, generator):
     labels = torch.zeros(4, dtype=torch.long)
     for after in (labels, labels + 1):
