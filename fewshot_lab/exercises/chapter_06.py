@@ -1,5 +1,7 @@
 """Chapter 06: softened probabilities, the distillation loss and its gradient, mixed targets, replayed views, fidelity."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -50,6 +52,57 @@ def over_the_images(logits, temperature):
 @softened.mistake("The temperature does nothing in your function: divide the logits by it before the softmax.")
 def temperature_ignored(logits, temperature):
     return softened(logits, 1.0)
+
+
+@softened.mistake("You take the sigmoid of each logit on its own. The classes of an image share one total of 1: softmax.")
+def sigmoid(logits, temperature):
+    return (logits / temperature).sigmoid()
+
+
+@softened.mistake("Your division drops the decimals (//). Divide with /.")
+def floor_division(logits, temperature):
+    return softened(logits // temperature, 1.0)
+
+
+@softened.mistake(
+    "Your sum runs over the whole batch, so that all images share a total of 1. Each image has its own sum: dim=1."
+)
+def one_sum_for_all(logits, temperature):
+    return (logits / temperature).flatten().softmax(0).view_as(logits)
+
+
+@softened.mistake("Those are the logarithms of the probabilities. The probabilities themselves are wanted: softmax.")
+def log_probabilities(logits, temperature):
+    return (logits / temperature).log_softmax(1)
+
+
+@softened.mistake("Those are logits divided by the temperature. The softmax, which makes probabilities of them, is missing.")
+def softmax_missing(logits, temperature):
+    return logits / temperature
+
+
+@softened.mistake("You take the exponential alone. Divide by its sum over the classes, so that each image has a total of 1.")
+def not_normalised(logits, temperature):
+    return (logits / temperature).exp()
+
+
+@softened.mistake(
+    "You take the softmax first and soften its probabilities. The temperature divides the logits: one softmax at the end."
+)
+def softmax_twice(logits, temperature):
+    return softened(softened(logits, 1.0), temperature)
+
+
+@softened.mistake(
+    "You raise the probabilities to the power 1/T, which is right so far. Their sum is no longer 1: divide by it."
+)
+def power_not_normalised(logits, temperature):
+    return softened(logits, 1.0) ** (1 / temperature)
+
+
+@softened.mistake("You divide by the square of the temperature. T^2 belongs to the loss; here it is T.")
+def squared(logits, temperature):
+    return softened(logits, temperature**2)
 
 
 @softened.property("The probabilities of an image sum to one.")
@@ -136,6 +189,80 @@ def student_not_softened(s, t, T):
     return T**2 * _kl(softened(t, T), softened(s, 1.0)).mean()
 
 
+@distillation_loss.mistake(
+    "Only the student is softened. Both must be compared at the same temperature: divide the teacher's logits too."
+)
+def teacher_not_softened(s, t, T):
+    return T**2 * _kl(softened(t, 1.0), softened(s, T)).mean()
+
+
+@distillation_loss.mistake(
+    "You compare both at temperature 1. Divide the logits of both by T before the softmax; T^2 comes after that."
+)
+def not_softened(s, t, T):
+    return T**2 * distillation_loss(s, t, 1.0)
+
+
+@distillation_loss.mistake(
+    "The temperature does nothing in your function. It divides the logits, and its square multiplies the result."
+)
+def temperature_ignored(s, t, T):
+    return distillation_loss(s, t, 1.0)
+
+
+@distillation_loss.mistake(
+    "The student's probabilities stand where their logarithms belong. F.kl_div takes log-probabilities first: log_softmax."
+)
+def log_forgotten(s, t, T):
+    p_t, p_s = softened(t, T), softened(s, T)
+    return T**2 * (p_t * (p_t.log() - p_s)).sum(dim=1).mean()
+
+
+@distillation_loss.mistake("Your softmax runs over the images. It belongs to the classes of one image: dim=1.")
+def over_the_images(s, t, T):
+    return T**2 * _kl((t / T).softmax(0), (s / T).softmax(0)).mean()
+
+
+@distillation_loss.mistake(
+    "That is the squared distance of the logits. The loss compares the softened probabilities, by a KL divergence."
+)
+def squared_logits(s, t, T):
+    return F.mse_loss(s, t)
+
+
+@distillation_loss.mistake(
+    "That is the squared distance of the probabilities. What is asked is the KL divergence, p_t (log p_t - log p_s)."
+)
+def squared_probabilities(s, t, T):
+    return T**2 * F.mse_loss(softened(s, T), softened(t, T))
+
+
+@distillation_loss.mistake(
+    "You keep only the teacher's first choice, as a hard label. Its other probabilities are what a student learns from."
+)
+def hard_teacher(s, t, T):
+    return T**2 * F.cross_entropy(s / T, t.argmax(dim=1))
+
+
+@distillation_loss.mistake(
+    "That is the cross-entropy to the teacher, without T^2. KL also has + sum p_t log p_t, and T^2 multiplies it."
+)
+def cross_entropy_alone(s, t, T):
+    return -(softened(t, T) * softened(s, T).log()).sum(dim=1).mean()
+
+
+@distillation_loss.mistake(
+    "Your loss has the wrong sign: a divergence is never negative. log p_t comes first, log p_s is taken from it."
+)
+def wrong_sign(s, t, T):
+    return -distillation_loss(s, t, T)
+
+
+@distillation_loss.mistake("You divide by T^2. The gradient is small by 1/T^2 already: multiply, to undo it.")
+def divided_by_t_squared(s, t, T):
+    return distillation_loss(s, t, T) / T**4
+
+
 @distillation_loss.property("A student that answers like the teacher has no loss.")
 def _nothing_to_learn_from_oneself(function, generator):
     logits = torch.randn(3, 4, generator=generator)
@@ -182,6 +309,75 @@ def not_softened(s, t, T):
     return T * distillation_gradient(s, t, 1.0)
 
 
+@distillation_gradient.mistake(
+    "You left out T. The factor T^2 of the loss times the inner derivative 1/T leaves one T before the difference."
+)
+def t_forgotten(s, t, T):
+    return distillation_gradient(s, t, T) / T
+
+
+@distillation_gradient.mistake(
+    "That is p_s - p_t alone. The loss is a mean over the images, and T^2 times the inner derivative 1/T is T."
+)
+def plain_difference(s, t, T):
+    return distillation_gradient(s, t, T) * len(s) / T
+
+
+@distillation_gradient.mistake(
+    "(p_s - p_t) / T is the gradient of the divergence of one image. The loss has T^2 before it and is a mean over the images."
+)
+def one_divergence(s, t, T):
+    return distillation_gradient(s, t, T) * len(s) / T**2
+
+
+@distillation_gradient.mistake(
+    "You divide by the number of classes too. The loss adds up the classes; it is a mean over the images."
+)
+def divided_by_classes(s, t, T):
+    return distillation_gradient(s, t, T) / s.shape[1]
+
+
+@distillation_gradient.mistake(
+    "That is the limit for a very large T, where the centred logits take the place of the probabilities. Here T may be "
+    "small: use the softened probabilities."
+)
+def limit_of_large_t(s, t, T):
+    difference = s - t
+    return (difference - difference.mean(dim=1, keepdim=True)) / s.numel()
+
+
+@distillation_gradient.mistake("You subtract the logits. The gradient is made of the softened probabilities of both.")
+def difference_of_logits(s, t, T):
+    return (s - t) / len(s)
+
+
+@distillation_gradient.mistake("Your softmax runs over the images. It belongs to the classes of one image: dim=1.")
+def over_the_images(s, t, T):
+    return T * ((s / T).softmax(0) - (t / T).softmax(0)) / len(s)
+
+
+def _by_autograd(loss, logits):
+    logits = logits.detach().clone().requires_grad_()
+    return torch.autograd.grad(loss(logits), logits)[0]
+
+
+@distillation_gradient.mistake(
+    "That is the gradient towards the teacher's logits. It is the student that learns: differentiate by its logits."
+)
+def towards_the_teacher(s, t, T):
+    return _by_autograd(lambda teacher: distillation_loss(s, teacher, T), t)
+
+
+@distillation_gradient.mistake("That is the gradient of KL(student || teacher). The loss is KL(teacher || student).")
+def of_the_reverse_divergence(s, t, T):
+    return _by_autograd(lambda student: distillation_loss(t, student, T), s)
+
+
+@distillation_gradient.mistake("Only the teacher is softened. Divide the student's logits by T too.")
+def student_not_softened(s, t, T):
+    return T * (softened(s, 1.0) - softened(t, T)) / len(s)
+
+
 @distillation_gradient.property("The pushes on the classes of an image sum to zero.")
 def _pushes_balance(function, generator):
     student, teacher = torch.randn(2, 3, 4, generator=generator)
@@ -195,12 +391,16 @@ def _random_mixed(generator):
     return _random_logits(generator), _random_logits(generator), labels, _random_temperature(generator), alpha
 
 
+THREE = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 1.5]])
+
+
 @exercise(
     "Hard and soft targets mixed",
     cases=[
         (torch.tensor([[0.0, 0.0]]), torch.tensor([[2.0, 0.0]]), torch.tensor([0]), 2.0, 0.25),
         (torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 2.0]]), torch.tensor([0, -1]), 4.0, 0.3),
         (torch.tensor([[1.0, 0.0, -1.0]]), torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([-1]), 3.0, 0.6),
+        (THREE, THREE.flip(1), torch.tensor([1, 0, -1]), 2.0, 0.4),
     ],
     fresh=_random_mixed,
     gradient=("student_logits",),
@@ -241,6 +441,90 @@ def mean_over_the_labelled(s, t, y, T, a):
 @mixed_loss.mistake("The soft part lacks its factor T^2: changing T would change what alpha means.")
 def no_t_squared(s, t, y, T, a):
     return a * distillation_loss(s, t, T) / T**2 + (1 - a) * _hard(s, y)
+
+
+@mixed_loss.mistake(
+    "You divide the hard part by the number of labelled images, and take 0 where there are none. The fewer there are, the "
+    "more each then weighs: divide by the number of all images."
+)
+def labelled_mean_or_zero(s, t, y, T, a):
+    return a * distillation_loss(s, t, T) + (1 - a) * _hard(s, y, reduction="labelled").nan_to_num()
+
+
+@mixed_loss.mistake("T^2 is in your soft part twice. The distillation loss holds it already.")
+def t_squared_twice(s, t, y, T, a):
+    return a * T**2 * distillation_loss(s, t, T) + (1 - a) * _hard(s, y)
+
+
+@mixed_loss.mistake("You add both parts whole. Weight them: alpha for the soft part, 1 - alpha for the hard one.")
+def no_weights(s, t, y, T, a):
+    return distillation_loss(s, t, T) + _hard(s, y)
+
+
+@mixed_loss.mistake("You take both parts half and half. Their weights are alpha and 1 - alpha.")
+def half_and_half(s, t, y, T, a):
+    return mixed_loss(s, t, y, T, 0.5)
+
+
+@mixed_loss.mistake("Your hard part has its whole weight. Only 1 - alpha is left for it.")
+def hard_part_whole(s, t, y, T, a):
+    return a * distillation_loss(s, t, T) + _hard(s, y)
+
+
+@mixed_loss.mistake("Your soft part has its whole weight. alpha belongs before it.")
+def soft_part_whole(s, t, y, T, a):
+    return distillation_loss(s, t, T) + (1 - a) * _hard(s, y)
+
+
+@mixed_loss.mistake(
+    "An image without a label has its soft loss whole in your function. alpha weights the soft part of every image."
+)
+def unlabelled_soft_part_whole(s, t, y, T, a):
+    soft = torch.stack([distillation_loss(s[i : i + 1], t[i : i + 1], T) for i in range(len(s))])
+    hard = F.cross_entropy(s, y, ignore_index=-1, reduction="none")
+    return torch.where(y >= 0, a * soft + (1 - a) * hard, soft).mean()
+
+
+def _soft_of(rows, s, t, T):
+    """The part of the distillation loss that these rows of the batch have."""
+    return distillation_loss(s[rows], t[rows], T) * rows.sum() / len(s) if rows.any() else torch.zeros(())
+
+
+@mixed_loss.mistake("Only the images without a label have a soft part in your function. Every image has one.")
+def soft_for_unlabelled_only(s, t, y, T, a):
+    return a * _soft_of(y < 0, s, t, T) + (1 - a) * _hard(s, y)
+
+
+@mixed_loss.mistake("Only the labelled images have a soft part in your function. The teacher answers for every image.")
+def soft_for_labelled_only(s, t, y, T, a):
+    return a * _soft_of(y >= 0, s, t, T) + (1 - a) * _hard(s, y)
+
+
+@mixed_loss.mistake("You add up the images. Take the mean over all of them in both parts.")
+def summed(s, t, y, T, a):
+    return mixed_loss(s, t, y, T, a) * len(y)
+
+
+@mixed_loss.mistake(
+    "Your hard part is a sum over the images, your soft part a mean. Divide the hard part by the number of all images."
+)
+def hard_part_summed(s, t, y, T, a):
+    return a * distillation_loss(s, t, T) + (1 - a) * _hard(s, y) * len(y)
+
+
+@mixed_loss.mistake("You read the label -1 as class 0. It means that there is no label: such an image has no hard part.")
+def class_0(s, t, y, T, a):
+    return a * distillation_loss(s, t, T) + (1 - a) * _hard(s, y.clamp(min=0))
+
+
+@mixed_loss.mistake("The labels do nothing in your function. Add 1 - alpha times the cross-entropy to them.")
+def hard_part_missing(s, t, y, T, a):
+    return a * distillation_loss(s, t, T)
+
+
+@mixed_loss.mistake("Your hard part is multiplied by T^2 too. That factor belongs to the softened part alone.")
+def hard_part_times_t_squared(s, t, y, T, a):
+    return a * distillation_loss(s, t, T) + (1 - a) * T**2 * _hard(s, y)
 
 
 def _random_images(generator):
@@ -286,6 +570,46 @@ def chained(images, change, copies, seed):
 @replayed_copies.mistake("You join the copies into one long batch. Stack them: (copies, n, channels, height, width).")
 def joined(*arguments):
     return replayed_copies(*arguments).flatten(0, 1)
+
+
+def _seeded(images, change, seeds):
+    return torch.stack([change(images, torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+@replayed_copies.mistake("Your first copy has the seed seed + 1. Copies are counted from 0: copy r has seed + r.")
+def seeds_from_1(images, change, copies, seed):
+    return replayed_copies(images, change, copies, seed + 1)
+
+
+@replayed_copies.mistake(
+    "You multiply the seed by r, so copy 0 always has the seed 0, and all copies have it where seed is 0. Add: seed + r."
+)
+def seed_times_r(images, change, copies, seed):
+    return _seeded(images, change, [seed * r for r in range(copies)])
+
+
+@replayed_copies.mistake("Your seeds are 0, 1, 2 and so on, whatever seed is. Copy r has the seed seed + r.")
+def seed_ignored(images, change, copies, seed):
+    return replayed_copies(images, change, copies, 0)
+
+
+@replayed_copies.mistake("Your copy 0 is the original. Every copy is changed, copy 0 with the seed itself.")
+def first_copy_unchanged(images, change, copies, seed):
+    later = replayed_copies(images, change, copies, seed)[1:]
+    return torch.cat([images[None].to(later.dtype), later])
+
+
+@replayed_copies.mistake(
+    "You change the images one by one, each with a new generator of the same seed, so that all get the same draws. Change the "
+    "whole batch with one generator."
+)
+def generator_per_image(images, change, copies, seed):
+    return torch.cat([replayed_copies(image[None], change, copies, seed) for image in images], 1)
+
+
+@replayed_copies.mistake("Your copies are the originals. Call change(images, generator) for each.")
+def unchanged(images, change, copies, seed):
+    return images.expand(copies, *images.shape)
 
 
 @replayed_copies.property("torch's global generator stays as it was.", mistake="global_generator")
@@ -334,3 +658,57 @@ def counted(s, t):
 @fidelity.mistake("Your argmax runs over the images. Each image has its class: argmax(dim=1).")
 def best_image_of_a_class(s, t):
     return (s.argmax(dim=0) == t.argmax(dim=0)).float().mean().item(), fidelity(s, t)[1]
+
+
+@fidelity.mistake("Both results are right, but their order is not: first the share of agreement, then the divergence.")
+def results_exchanged(s, t):
+    return fidelity(s, t)[::-1]
+
+
+@fidelity.mistake("That is the share of images on which they disagree. Count those with the same class: ==.")
+def disagreement(s, t):
+    return 1 - fidelity(s, t)[0], fidelity(s, t)[1]
+
+
+@fidelity.mistake("Your agreement is in percent. A share lies between 0 and 1.")
+def percent(s, t):
+    return 100 * fidelity(s, t)[0], fidelity(s, t)[1]
+
+
+@fidelity.mistake(
+    "Your agreement is 1 only when all images agree, and else 0. Compare image by image with ==, then take the mean."
+)
+def all_or_none(s, t):
+    return float(torch.equal(s.argmax(dim=1), t.argmax(dim=1))), fidelity(s, t)[1]
+
+
+@fidelity.mistake(
+    "Your second number is the cross-entropy to the teacher. It holds the teacher's own entropy too: KL also has "
+    "+ sum p_t log p_t."
+)
+def cross_entropy(s, t):
+    return fidelity(s, t)[0], F.cross_entropy(s, t.softmax(dim=1)).item()
+
+
+@fidelity.mistake("Your divergence is in bits, with the logarithm to base 2. Nats are wanted: the natural logarithm.")
+def in_bits(s, t):
+    return fidelity(s, t)[0], fidelity(s, t)[1] / math.log(2)
+
+
+@fidelity.mistake("Your divergence has the wrong sign: it is never negative. log p_t comes first, log p_s is taken from it.")
+def wrong_sign(s, t):
+    return fidelity(s, t)[0], -fidelity(s, t)[1]
+
+
+@fidelity.mistake(
+    "The student's probabilities stand where their logarithms belong. F.kl_div takes log-probabilities first: log_softmax."
+)
+def log_forgotten(s, t):
+    p_t = t.softmax(dim=1)
+    return fidelity(s, t)[0], (torch.special.xlogy(p_t, p_t) - p_t * s.softmax(dim=1)).sum(dim=1).mean().item()
+
+
+@fidelity.mistake("Your softmax runs over the images. It belongs to the classes of one image: dim=1.")
+def softmax_over_images(s, t):
+    log_t, log_s = t.log_softmax(dim=0), s.log_softmax(dim=0)
+    return fidelity(s, t)[0], (log_t.exp() * (log_t - log_s)).sum(dim=1).mean().item()

@@ -10,6 +10,8 @@ from .declare import exercise
 from .inspectors import Bent
 
 IMAGE = torch.tensor([[[[0.5, 0.2], [0.0, 1.0]]]])
+CHANGE = torch.tensor([[[[0.3, 0.1], [0.2, -0.2]], [[0.0, 0.4], [-0.1, 0.1]]]])
+START = torch.tensor([[[[0.4, 0.3], [0.2, 0.8]]]])  # at most 0.2 away
 PAIR = torch.tensor([[[[0.5, 0.4]]], [[[0.9, 0.1]]]])
 
 
@@ -61,6 +63,61 @@ def not_clamped(loss, images, epsilon):
 @fgsm.mistake("You return the perturbation alone. Add it to the images.")
 def only_the_perturbation(loss, images, epsilon):
     return epsilon * input_gradient(loss, images).sign()
+
+
+def _stepped(loss, images, epsilon):
+    """`fgsm` before the clamp."""
+    return images + epsilon * input_gradient(loss, images).sign()
+
+
+@fgsm.mistake("Some pixels fall below 0 in your function. These images lie in 0..1, not in -1..1: clamp at 0 too.")
+def below_0_allowed(loss, images, epsilon):
+    return _stepped(loss, images, epsilon).clamp(-1, 1)
+
+
+@fgsm.mistake("Some pixels rise above 1 in your function. These images lie in 0..1: clamp at 1 too.")
+def above_1_allowed(loss, images, epsilon):
+    return _stepped(loss, images, epsilon).clamp(min=0)
+
+
+@fgsm.mistake("You divide epsilon by 255. It is given in the unit of the images, 0..1, already.")
+def epsilon_in_255ths(loss, images, epsilon):
+    return fgsm(loss, images, epsilon / 255)
+
+
+@fgsm.mistake("A pixel without any gradient moves up in your function. Its sign is 0, and it stays: .sign() does so.")
+def zero_counts_as_positive(loss, images, epsilon):
+    gradient = input_gradient(loss, images)
+    return (images + epsilon * torch.where(gradient >= 0, 1.0, -1.0)).clamp(0, 1)
+
+
+@fgsm.mistake("A pixel without any gradient moves down in your function. Its sign is 0, and it stays: .sign() does so.")
+def zero_counts_as_negative(loss, images, epsilon):
+    gradient = input_gradient(loss, images)
+    return (images + epsilon * torch.where(gradient > 0, 1.0, -1.0)).clamp(0, 1)
+
+
+@fgsm.mistake("You add up the gradients of all images, so that all take the same step. Each image has its own gradient.")
+def gradient_of_the_batch(loss, images, epsilon):
+    return (images + epsilon * input_gradient(loss, images).sum(0, keepdim=True).sign()).clamp(0, 1)
+
+
+@fgsm.mistake("You clamp the step and return it alone. Add it to the images, then clamp their sum.")
+def clamped_perturbation(loss, images, epsilon):
+    return (epsilon * input_gradient(loss, images).sign()).clamp(0, 1)
+
+
+@fgsm.mistake("Your step has the size 1. Multiply the sign by epsilon.")
+def epsilon_ignored(loss, images, epsilon):
+    return fgsm(loss, images, 1.0)
+
+
+@fgsm.mistake(
+    "You divide the gradient by its largest value, so only one pixel of an image moves by epsilon. All may: take the sign."
+)
+def scaled_by_the_largest(loss, images, epsilon):
+    gradient = input_gradient(loss, images)
+    return (images + epsilon * gradient / _linf_norm(gradient)).clamp(0, 1)
 
 
 def _random_moved(generator):
@@ -124,6 +181,65 @@ def scaled(moved, images, epsilon):
     return _scaled(moved, images, epsilon, _linf_norm)
 
 
+@project_linf.mistake("You return the difference, cut to -epsilon..epsilon. Add it to the original images, then clamp to 0..1.")
+def clamped_difference(moved, images, epsilon):
+    return (moved - images).clamp(-epsilon, epsilon)
+
+
+@project_linf.mistake("Your ball has half the radius. Epsilon is the distance from the centre on either side.")
+def half_the_radius(moved, images, epsilon):
+    return project_linf(moved, images, epsilon / 2)
+
+
+@project_linf.mistake("Your ball has twice the radius. Epsilon is the distance from the centre, to either side.")
+def twice_the_radius(moved, images, epsilon):
+    return project_linf(moved, images, 2 * epsilon)
+
+
+@project_linf.mistake(
+    "A pixel that went too far goes back to the original. The nearest point of the ball is its border: images ± epsilon."
+)
+def back_to_the_original(moved, images, epsilon):
+    return torch.where((moved - images).abs() > epsilon, images, moved).clamp(0, 1)
+
+
+@project_linf.mistake(
+    "Your min and max have changed places, so that the result is always images - epsilon. Take the smaller of moved and the "
+    "upper border, and the larger of that and the lower one."
+)
+def min_and_max_exchanged(moved, images, epsilon):
+    return torch.min(torch.max(moved, images + epsilon), images - epsilon).clamp(0, 1)
+
+
+@project_linf.mistake("You only bound the pixels from above. They may also be too dark: at least images - epsilon.")
+def upper_border_only(moved, images, epsilon):
+    return torch.min(moved, images + epsilon).clamp(0, 1)
+
+
+@project_linf.mistake("You only bound the pixels from below. They may also be too bright: at most images + epsilon.")
+def lower_border_only(moved, images, epsilon):
+    return torch.max(moved, images - epsilon).clamp(0, 1)
+
+
+@project_linf.mistake("You move every pixel by epsilon, even those that were nearer. What is inside the ball stays.")
+def always_to_the_border(moved, images, epsilon):
+    return (images + epsilon * (moved - images).sign()).clamp(0, 1)
+
+
+@project_linf.mistake(
+    "You take the difference away from the original, so every pixel goes the other way. Add moved - images, once it is cut."
+)
+def mirrored(moved, images, epsilon):
+    return (images - (moved - images).clamp(-epsilon, epsilon)).clamp(0, 1)
+
+
+@project_linf.mistake(
+    "You scale by the Euclidean length, which is the L2 ball. In L-inf each pixel is bounded on its own: clamp."
+)
+def l2_ball(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, _l2_norm)
+
+
 def _projects_into_the_ball(function, generator, norm):
     images = torch.rand(3, 1, 2, 3, generator=generator)
     moved = images + torch.randn(images.shape, generator=generator)
@@ -147,6 +263,7 @@ def _projects_into_the_linf_ball(function, generator):
         (PAIR + torch.tensor([0.3, 0.4]), PAIR, 0.25),
         (PAIR + torch.tensor([[[[0.03]]], [[[0.5]]]]), PAIR, 0.2),
         (torch.full((1, 2, 1, 1), 0.5) + torch.tensor([[[[0.3]], [[0.4]]]]), torch.full((1, 2, 1, 1), 0.5), 0.25),
+        (torch.full((1, 2, 2, 2), 0.5) + CHANGE, torch.full((1, 2, 2, 2), 0.5), 0.25),
     ],
     fresh=_random_moved,
 )
@@ -204,6 +321,86 @@ def clamped_to_linf(moved, images, epsilon):
     return project_linf(moved, images, epsilon)
 
 
+@project_l2.mistake(
+    "You measure the length of every channel. The length of an image runs over all its channels too: flatten(1) first."
+)
+def norm_of_channels(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, lambda d: d.flatten(2).norm(dim=2)[:, :, None, None])
+
+
+@project_l2.mistake(
+    "You measure the length of each pixel over its channels. The length of an image runs over all its pixels: flatten(1)."
+)
+def norm_across_channels(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, lambda d: d.norm(dim=1, keepdim=True))
+
+
+@project_l2.mistake("You take the root of the mean square. The Euclidean length is the root of the sum.")
+def root_mean_square(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, lambda d: _l2_norm(d) / d[0].numel() ** 0.5)
+
+
+@project_l2.mistake(
+    "You measure the length by the sum of the absolute values. The Euclidean length is the root of the sum of squares."
+)
+def l1_norm(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, lambda d: d.flatten(1).abs().sum(1)[:, None, None, None])
+
+
+@project_l2.mistake("You measure the largest pixel of the difference. The Euclidean length is the root of the sum of squares.")
+def largest_pixel(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, _linf_norm)
+
+
+@project_l2.mistake(
+    "You measure the length of the moved image. It is its distance from the original that counts: moved - images."
+)
+def length_of_the_image(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, lambda d: _l2_norm(moved))
+
+
+@project_l2.mistake("You shrink the moved image itself, towards black. Pull it towards its original: scale moved - images.")
+def image_shrunk(moved, images, epsilon):
+    return _scaled(moved, torch.zeros_like(images), epsilon, _l2_norm)
+
+
+@project_l2.mistake(
+    "You clamp to 0..1 before you measure, which bends the way back. Pull straight to the original first, clamp at the end."
+)
+def clamped_first(moved, images, epsilon):
+    return _scaled(moved.clamp(0, 1), images, epsilon, _l2_norm)
+
+
+@project_l2.mistake("You return the perturbation. The projected image is wanted: add the original.")
+def only_the_perturbation(moved, images, epsilon):
+    delta = moved - images
+    return (epsilon / _l2_norm(delta).clamp_min(1e-12)).clamp(max=1) * delta
+
+
+@project_l2.mistake("You only clamp to 0..1. Each image must also be at most epsilon away from its original.")
+def range_only(moved, images, epsilon):
+    return moved.clamp(0, 1)
+
+
+@project_l2.mistake("An image outside the ball goes back to its original. Pull it to the border: epsilon away.")
+def back_to_the_original(moved, images, epsilon):
+    return torch.where(_l2_norm(moved - images) > epsilon, images, moved).clamp(0, 1)
+
+
+@project_l2.mistake("Your factor is the wrong way up: length / epsilon. It must be epsilon / length, at most 1.")
+def factor_inverted(moved, images, epsilon):
+    delta = moved - images
+    return (images + (_l2_norm(delta) / epsilon).clamp(max=1) * delta).clamp(0, 1)
+
+
+@project_l2.mistake(
+    "Your lengths have the shape (n,), which torch lays along the last axis, the columns. Give each image one: "
+    "[:, None, None, None]."
+)
+def lengths_along_the_columns(moved, images, epsilon):
+    return _scaled(moved, images, epsilon, lambda d: d.flatten(1).norm(dim=1))
+
+
 @project_l2.property("The result is in the ball and in 0..1.")
 def _projects_into_the_l2_ball(function, generator):
     return _projects_into_the_ball(function, generator, _l2_norm)
@@ -222,6 +419,8 @@ def _random_loop(generator):
         (Bent(2), PAIR, project_linf(PAIR + 0.1, PAIR, 0.1), 0.3, 0.12, 4),
         (Bent(3), IMAGE.flip(3), IMAGE.flip(3), 0.3, 0.08, 6),
         (Bent(4), IMAGE, IMAGE, 0.3, 0.25, 3),  # the third step goes too far
+        (Bent(8), IMAGE, START, 0.3, 0.25, 4),
+        (Bent(33), IMAGE, START, 0.2, 0.25, 4),  # a single step leads out of the ball
     ],
     fresh=_random_loop,
     detached=True,
@@ -309,3 +508,91 @@ def one_step_too_few(loss, images, start, epsilon, step_size, steps):
 @pgd.mistake("Your steps have the size epsilon. They must have the size step_size.")
 def steps_of_epsilon(loss, images, start, epsilon, step_size, steps):
     return pgd(loss, images, start, epsilon, epsilon, steps)
+
+
+def _into_the_ball(moved, images, epsilon):
+    return moved.clamp(images - epsilon, images + epsilon)
+
+
+@pgd.mistake("You make one step too many.")
+def one_step_too_many(loss, images, start, epsilon, step_size, steps):
+    return pgd(loss, images, start, epsilon, step_size, steps + 1)
+
+
+@pgd.mistake("You make only one step. Go on until all `steps` are made, and return after the loop.")
+def only_one_step(loss, images, start, epsilon, step_size, steps):
+    return pgd(loss, images, start, epsilon, step_size, 1)
+
+
+@pgd.mistake("You take the gradient at the start in every step. Take it where the image is now.")
+def gradient_at_the_start(loss, images, start, epsilon, step_size, steps):
+    step = step_size * input_gradient(loss, start).sign()
+    moved = start
+    for _ in range(steps):
+        moved = project_linf(moved + step, images, epsilon)
+    return moved
+
+
+@pgd.mistake("Every step of yours begins at the same image again. Go on from where the last step led.")
+def every_step_from_start(loss, images, start, epsilon, step_size, steps):
+    moved = start
+    for _ in range(steps):
+        moved = project_linf(start + step_size * input_gradient(loss, moved).sign(), images, epsilon)
+    return moved
+
+
+@pgd.mistake("You divide the step size by the number of steps. step_size is the size of a single step already.")
+def step_size_divided(loss, images, start, epsilon, step_size, steps):
+    return pgd(loss, images, start, epsilon, step_size / steps, steps)
+
+
+@pgd.mistake(
+    "Your steps have the size epsilon / steps. They must have the size step_size; the projection keeps them in the ball."
+)
+def epsilon_divided(loss, images, start, epsilon, step_size, steps):
+    return pgd(loss, images, start, epsilon, epsilon / steps, steps)
+
+
+@pgd.mistake("Your steps have the size 1. Multiply the sign by step_size.")
+def step_size_ignored(loss, images, start, epsilon, step_size, steps):
+    return pgd(loss, images, start, epsilon, 1.0, steps)
+
+
+@pgd.mistake("Your ball has the radius step_size. It is epsilon; step_size is how far a single step goes.")
+def ball_of_step_size(loss, images, start, epsilon, step_size, steps):
+    return pgd(loss, images, start, step_size, step_size, steps)
+
+
+@pgd.mistake("You return the step with the largest loss. The result is where the last step leads.")
+def best_of_all_steps(loss, images, start, epsilon, step_size, steps):
+    made = [pgd(loss, images, start, epsilon, step_size, count) for count in range(steps + 1)]
+    return max(made, key=lambda moved: loss(moved).item())
+
+
+@pgd.mistake("You only clamp to 0..1. After each step go back into the ball, at most epsilon from the original images.")
+def range_only(*arguments):
+    return _loop(*arguments, project=lambda moved, images, epsilon: moved.clamp(0, 1))
+
+
+@pgd.mistake("You go back into the ball, but not into 0..1. The projection does both, after each step.")
+def range_forgotten(*arguments):
+    return _loop(*arguments, project=_into_the_ball)
+
+
+@pgd.mistake("Your step has the Euclidean length step_size, as for the L2 ball. In L-inf it is step_size times the sign.")
+def unit_gradient(loss, images, start, epsilon, step_size, steps):
+    moved = start
+    for _ in range(steps):
+        direction = F.normalize(input_gradient(loss, moved).flatten(1), dim=1).view_as(images)
+        moved = project_linf(moved + step_size * direction, images, epsilon)
+    return moved
+
+
+@pgd.mistake("You project onto the L2 ball. This attack lives in the L-inf ball: each pixel may move by epsilon.")
+def l2_ball(*arguments):
+    return _loop(*arguments, project=attacks.project_l2)
+
+
+@pgd.mistake("You return the perturbation. The attacked images are wanted: add the originals.")
+def only_the_perturbation(loss, images, *rest):
+    return pgd(loss, images, *rest) - images

@@ -7,6 +7,10 @@ from ..methods import adversarial, attacks
 from .declare import exercise
 
 
+def _survivors(*rows):
+    return tuple(torch.tensor([digit == "1" for digit in row]) for row in rows)
+
+
 def _random_survivors(generator):
     return (torch.rand(3, 12, generator=generator) < 0.7,)
 
@@ -16,6 +20,7 @@ def _random_survivors(generator):
     cases=[
         (torch.tensor([[True, False, True, True]]),),
         (torch.tensor([[True, False, True, True], [True, True, False, True], [True, True, True, True]]),),
+        (torch.stack(_survivors("11010101", "10111101", "01010100", "11100110")),),
     ],
     fresh=_random_survivors,
 )
@@ -51,6 +56,68 @@ def attack_success(right):
 @surviving_share.mistake("You count images. A share is wanted: divide by their number.")
 def counted(right):
     return int(right.all(dim=0).sum())
+
+
+@surviving_share.mistake(
+    "You multiply the shares of the attacks, as if an image fell to each by chance. They hit the same images: combine image "
+    "by image, all(dim=0)."
+)
+def product_of_shares(right):
+    return right.float().mean(dim=1).prod().item()
+
+
+@surviving_share.mistake(
+    "An image survives in your function when it survives most attacks. One attack that works is enough: it must survive all."
+)
+def majority(right):
+    return (right.float().mean(dim=0) > 0.5).float().mean().item()
+
+
+@surviving_share.mistake("You look at the last attack alone. The attacker may choose any of them: an image must survive all.")
+def last_attack(right):
+    return right[-1].float().mean().item()
+
+
+@surviving_share.mistake("You look at the first attack alone. The attacker may choose any of them: an image must survive all.")
+def first_attack(right):
+    return right[0].float().mean().item()
+
+
+@surviving_share.mistake("Your result is in percent. A share lies between 0 and 1.")
+def percent(right):
+    return 100 * surviving_share(right)
+
+
+@surviving_share.mistake(
+    "You ask whether every image survives every attack. Ask it for each image, all(dim=0), then take the share."
+)
+def all_images_at_once(right):
+    return float(right.all())
+
+
+@surviving_share.mistake(
+    "You combine the images of an attack, and take the share of attacks. Combine the attacks of an image, all(dim=0), and "
+    "take the share of images."
+)
+def wrong_axis(right):
+    return right.all(dim=1).float().mean().item()
+
+
+@surviving_share.mistake(
+    "You take the attack that most images survive. The attacker has the others too: an image must survive all."
+)
+def weakest_attack(right):
+    return right.float().mean(dim=1).max().item()
+
+
+@surviving_share.mistake("You divide by the number of attacks. A share of the images is wanted: divide by their number.")
+def divided_by_attacks(right):
+    return int(right.all(dim=0).sum()) / len(right)
+
+
+@surviving_share.mistake("That is the share of images that fall to every attack. Count those that survive every one.")
+def fall_to_all(right):
+    return 1 - right.any(dim=0).float().mean().item()
 
 
 def _random_answers(generator):
@@ -124,8 +191,80 @@ def softmax_twice(c, w, y, beta):
     return F.cross_entropy(c, y) + beta * _kl(c.softmax(dim=1), w.softmax(dim=1)).mean()
 
 
-def _survivors(*rows):
-    return tuple(torch.tensor([digit == "1" for digit in row]) for row in rows)
+@trades_loss.mistake(
+    "Your second part is the cross-entropy of the attacked images to the labels. TRADES compares them with the answer to the "
+    "clean images: KL(p_clean || p_worst)."
+)
+def two_cross_entropies(c, w, y, beta):
+    return F.cross_entropy(c, y) + beta * F.cross_entropy(w, y)
+
+
+@trades_loss.mistake(
+    "Your second part is the cross-entropy to the clean answer. It holds that answer's own entropy too: KL also has "
+    "+ sum p log p of the clean images."
+)
+def cross_entropy_to_clean(c, w, y, beta):
+    return F.cross_entropy(c, y) + beta * F.cross_entropy(w, c.softmax(dim=1))
+
+
+@trades_loss.mistake("You divide the divergence by beta. Multiply: a larger beta asks for more robustness.")
+def divided_by_beta(c, w, y, beta):
+    return trades_loss(c, w, y, 1 / beta)
+
+
+@trades_loss.mistake(
+    "The probabilities of the attacked images stand where their logarithms belong. F.kl_div takes log-probabilities first: "
+    "log_softmax."
+)
+def log_forgotten(c, w, y, beta):
+    p = c.softmax(dim=1)
+    return F.cross_entropy(c, y) + beta * (p * (p.log() - w.softmax(dim=1))).sum(dim=1).mean()
+
+
+@trades_loss.mistake("You subtract the divergence, so that training makes both answers differ. Add it.")
+def subtracted(c, w, y, beta):
+    return trades_loss(c, w, y, -beta)
+
+
+@trades_loss.mistake("The cross-entropy of the clean images is missing: without it nothing is learned from the labels.")
+def divergence_alone(c, w, y, beta):
+    return beta * _kl(c, w).mean()
+
+
+@trades_loss.mistake("The divergence is missing: add beta times KL(p_clean || p_worst).")
+def divergence_missing(c, w, y, beta):
+    return F.cross_entropy(c, y)
+
+
+@trades_loss.mistake("beta weights both parts in your function. It belongs to the divergence alone.")
+def beta_on_both_parts(c, w, y, beta):
+    return beta * trades_loss(c, w, y, 1.0)
+
+
+@trades_loss.mistake("You mix the parts with 1 - beta and beta. The cross-entropy keeps its whole weight.")
+def beta_as_a_share(c, w, y, beta):
+    return (1 - beta) * F.cross_entropy(c, y) + beta * _kl(c, w).mean()
+
+
+@trades_loss.mistake("Your cross-entropy takes probabilities. F.cross_entropy makes them itself: give it the logits.")
+def cross_entropy_of_probabilities(c, w, y, beta):
+    return F.cross_entropy(c.softmax(dim=1), y) + beta * _kl(c, w).mean()
+
+
+@trades_loss.mistake("Your softmax runs over the images. It belongs to the classes of one image: dim=1.")
+def over_the_images(c, w, y, beta):
+    log_c, log_w = c.log_softmax(dim=0), w.log_softmax(dim=0)
+    return F.cross_entropy(c, y) + beta * (log_c.exp() * (log_c - log_w)).sum(dim=1).mean()
+
+
+@trades_loss.mistake("Both parts are sums over the images. Take their means.")
+def both_summed(c, w, y, beta):
+    return trades_loss(c, w, y, beta) * len(y)
+
+
+@trades_loss.mistake("Your second part is the squared distance of the logits. What is asked is KL(p_clean || p_worst).")
+def squared_logits(c, w, y, beta):
+    return F.cross_entropy(c, y) + beta * F.mse_loss(w, c)
 
 
 def _random_signs(generator):
@@ -171,3 +310,72 @@ def first_two_changed_places(*rights):
 @warning_signs.mistake("You compare numbers of images. Shares are wanted, so that test sets of any size can be compared.")
 def counted(*rights):
     return tuple(len(rights[0]) * gap for gap in warning_signs(*rights))
+
+
+@warning_signs.mistake("Your first number has the other sign. It is the accuracy under many steps minus that under transfer.")
+def first_turned(*rights):
+    transferred, single_step, unbounded = warning_signs(*rights)
+    return -transferred, single_step, unbounded
+
+
+@warning_signs.mistake("Your second number has the other sign. It is the accuracy under many steps minus that under one step.")
+def second_turned(*rights):
+    transferred, single_step, unbounded = warning_signs(*rights)
+    return transferred, -single_step, unbounded
+
+
+@warning_signs.mistake(
+    "Your third number is the share that falls. It is the accuracy without a bound: the share that survives."
+)
+def third_falls(*rights):
+    transferred, single_step, unbounded = warning_signs(*rights)
+    return transferred, single_step, 1 - unbounded
+
+
+@warning_signs.mistake("Your third number is a difference too. It is the accuracy without a bound as it is, which should be 0.")
+def third_is_a_difference(one, many, transfer, unbounded):
+    first, second, third = warning_signs(one, many, transfer, unbounded)
+    return first, second, third - many.float().mean().item()
+
+
+@warning_signs.mistake("You divide the accuracies. The signs are differences: subtract.")
+def ratios(one, many, transfer, unbounded):
+    shares = [right.float().mean().item() for right in (one, many, transfer, unbounded)]
+    return shares[1] / max(shares[2], 1e-9), shares[1] / max(shares[0], 1e-9), shares[3]
+
+
+@warning_signs.mistake("You take the differences without their sign. The sign is what tells whether there is an alarm.")
+def absolute(*rights):
+    transferred, single_step, unbounded = warning_signs(*rights)
+    return abs(transferred), abs(single_step), unbounded
+
+
+@warning_signs.mistake("Your numbers are in percent. Shares are wanted, between 0 and 1.")
+def percent(*rights):
+    return tuple(100 * number for number in warning_signs(*rights))
+
+
+@warning_signs.mistake("You return the alarms, 1 or 0. The numbers themselves are wanted, from which the alarms are read.")
+def alarms(*rights):
+    transferred, single_step, unbounded = warning_signs(*rights)
+    return float(transferred > 0), float(single_step >= 0), float(unbounded > 0)
+
+
+@warning_signs.mistake(
+    "Your first number compares the one-step attack with transfer. Take the accuracy under many steps there."
+)
+def one_step_minus_transfer(one, many, transfer, unbounded):
+    return (warning_signs(one, one, transfer, unbounded)[0], *warning_signs(one, many, transfer, unbounded)[1:])
+
+
+@warning_signs.mistake(
+    "You return the accuracies themselves. The first two numbers are differences: many steps minus the other attack."
+)
+def not_subtracted(one, many, transfer, unbounded):
+    return tuple(right.float().mean().item() for right in (transfer, one, unbounded))
+
+
+@warning_signs.mistake("You return the third number first. The order is transfer, one step, without a bound.")
+def unbounded_first(*rights):
+    transferred, single_step, unbounded = warning_signs(*rights)
+    return unbounded, transferred, single_step
