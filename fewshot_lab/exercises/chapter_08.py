@@ -12,7 +12,7 @@ REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0, 1.5])
 
 @exercise(
     "The discriminator's loss",
-    cases=[(torch.tensor([1.0]), torch.tensor([-1.0])), (REAL, FAKE), (torch.tensor([-60.0]), torch.tensor([90.0, 1.0]))],
+    cases=[(torch.tensor([1.0]), torch.tensor([-1.0])), (REAL, FAKE)],
     fresh=lambda generator: (2 * torch.randn(4, generator=generator), 2 * torch.randn(3, generator=generator)),
     gradient=("real_scores", "fake_scores"),
 )
@@ -66,19 +66,97 @@ def hinge(real, fake):
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def _finite_when_sure(function, sides):
-    """`fails` of the finite loss, for a function of the scores of one side or of both."""
+@discriminator_loss.mistake("You halve the loss. It is the sum of the two means: nothing divides it by 2.")
+def halved(real, fake):
+    return discriminator_loss(real, fake) / 2
+
+
+@discriminator_loss.mistake(
+    "You take the mean of the scores first and then the loss of that mean. Every image has its own loss; average those."
+)
+def mean_inside(real, fake):
+    return F.softplus(-real.mean()) + F.softplus(fake.mean())
+
+
+@discriminator_loss.mistake(
+    "You add real and fake losses element by element, which fits only where their numbers do. Take each side's mean first, "
+    "then add."
+)
+def added_before_the_mean(real, fake):
+    return (F.softplus(-real) + F.softplus(fake)).mean()
+
+
+@discriminator_loss.mistake("The real images are missing. A discriminator that says “fake” to everything would have no loss.")
+def only_fake(real, fake):
+    return F.softplus(fake).mean()
+
+
+@discriminator_loss.mistake("Your discriminator wants high scores for the fakes too. Their sign is the other one: softplus(s).")
+def fakes_taken_for_real(real, fake):
+    return F.softplus(-real).mean() + F.softplus(-fake).mean()
+
+
+@discriminator_loss.mistake(
+    "Your discriminator wants low scores for the real images too. Their sign is the other one: softplus(-s)."
+)
+def real_taken_for_fakes(real, fake):
+    return F.softplus(real).mean() + F.softplus(fake).mean()
+
+
+@discriminator_loss.mistake("You subtract one side from the other. The discriminator must do well on both: add the two means.")
+def subtracted(real, fake):
+    return F.softplus(-real).mean() - F.softplus(fake).mean()
+
+
+@discriminator_loss.mistake(
+    "You use the probabilities of being wrong, without their logarithm. The cross-entropy is -log of the right probability."
+)
+def logarithm_forgotten(real, fake):
+    return real.neg().sigmoid().mean() + fake.sigmoid().mean()
+
+
+@discriminator_loss.mistake(
+    "That is the difference of the mean scores, the critic's loss of a Wasserstein GAN. Here the cross-entropy is asked for: "
+    "softplus."
+)
+def difference_of_scores(real, fake):
+    return fake.mean() - real.mean()
+
+
+@discriminator_loss.mistake("That is the loss of least squares. Here the cross-entropy is asked for: softplus.")
+def least_squares(real, fake):
+    return (real - 1).square().mean() + fake.square().mean()
+
+
+def _right_when_sure(function, reference, sides):
+    """`fails` of the loss at scores that are far from 0, for a function of the scores of one side or of both."""
     scores = torch.tensor([-200.0, 200.0])
     if not torch.isfinite(function(*[scores] * sides)):
-        return say(
-            "For scores of ±200 your loss is not finite: sigmoid rounds to 0 or 1, and log(0) is infinite. F.softplus(-s) "
-            "is -log sigmoid(s), computed so that this cannot happen."
+        return "log_of_zero", say(
+            "For scores of ±200 your loss is not finite: exp overflows, or sigmoid rounds to 0 or 1, and log(0) is infinite. "
+            "F.softplus(-s) is -log sigmoid(s), computed so that this cannot happen."
         )
+    for score in (60.0, 200.0):
+        arguments = [torch.tensor([-score, score])] * sides
+        yours, right = float(function(*arguments)), float(reference(*arguments))
+        if yours < 0.99 * right:
+            return "capped", say(
+                "For scores of ±{score:.0f} the loss is {right:.1f}, yours {found:.1f}: it stops growing, by a clamp or by a "
+                "small number inside the logarithm, and there its gradient is 0. F.softplus(-s) is -log sigmoid(s) and needs "
+                "neither.",
+                score=score,
+                right=right,
+                found=yours,
+            )
+        if abs(yours - right) > 0.01 * right:
+            return say(
+                "For scores of ±{score:.0f} the loss is {right:.1f}, yours {found:.1f}.", score=score, right=right, found=yours
+            )
 
 
-@discriminator_loss.property("Sure scores give a finite loss.", mistake="log_of_zero")
-def _discriminator_loss_is_finite(function, generator):
-    return _finite_when_sure(function, sides=2)
+@discriminator_loss.property("Sure scores give a finite loss, and the right one.")
+def _discriminator_loss_of_sure_scores(function, generator):
+    return _right_when_sure(function, discriminator_loss, sides=2)
 
 
 @exercise(
@@ -123,14 +201,52 @@ def summed(fake):
     return F.softplus(-fake).sum()
 
 
-@generator_loss.mistake("That is the generator's side of the hinge loss. Here -log sigmoid(s) is asked for.")
-def hinge(fake):
+@generator_loss.mistake(
+    "That is minus the mean score, the generator's side of the hinge loss and of Wasserstein's. Here -log sigmoid(s) is asked "
+    "for."
+)
+def minus_mean_score(fake):
     return -fake.mean()
 
 
-@generator_loss.property("Sure scores give a finite loss.", mistake="log_of_zero")
-def _generator_loss_is_finite(function, generator):
-    return _finite_when_sure(function, sides=1)
+@generator_loss.mistake(
+    "You take the mean of the scores first and then the loss of that mean. Every image has its own loss; average those."
+)
+def mean_inside(fake):
+    return F.softplus(-fake.mean())
+
+
+@generator_loss.mistake(
+    "You use the probabilities of being seen through, without a logarithm: where the discriminator is sure of the fake, their "
+    "gradient is nearly 0. Minimise -log sigmoid(s)."
+)
+def logarithm_forgotten(fake):
+    return fake.neg().sigmoid().mean()
+
+
+@generator_loss.mistake("That is minus the mean of the probabilities. Its logarithm is missing: -log sigmoid(s).")
+def minus_probability(fake):
+    return -fake.sigmoid().mean()
+
+
+@generator_loss.mistake("That is the loss of least squares. Here -log sigmoid(s) is asked for.")
+def least_squares(fake):
+    return (fake - 1).square().mean()
+
+
+@generator_loss.mistake("You halve the loss. It is the mean over the fakes, no less.")
+def halved(fake):
+    return generator_loss(fake) / 2
+
+
+@generator_loss.mistake("That is a hinge, max(0, 1 - s). Here -log sigmoid(s) is asked for.")
+def hinge(fake):
+    return F.relu(1 - fake).mean()
+
+
+@generator_loss.property("Sure scores give a finite loss, and the right one.")
+def _generator_loss_of_sure_scores(function, generator):
+    return _right_when_sure(function, generator_loss, sides=1)
 
 
 @generator_loss.property("A fake that is seen through pushes harder than one that is believed.")
@@ -144,7 +260,7 @@ def _pushes_hardest_where_it_fails(function, generator):
 PHI, V, ROWS = (
     torch.tensor([[1.0, 2.0], [0.5, -1.0], [3.0, 1.0]]),
     torch.tensor([[1.0, 0.0], [2.0, 1.0]]),
-    torch.tensor([1, 0, 1]),
+    torch.tensor([1, 1, 0]),
 )
 
 
@@ -196,3 +312,56 @@ def one_score_for_each_class(phi, v, V, y):
 @projection_score.mistake("You add up V_y itself, which knows nothing of the image. Multiply it by the features first.")
 def features_forgotten(phi, v, V, y):
     return phi @ v + V[y].sum(dim=1)
+
+
+@projection_score.mistake("A dot product adds up the products over the features; you average them, in both parts.")
+def mean_in_both_parts(phi, v, V, y):
+    return projection_score(phi, v, V, y) / phi.shape[1]
+
+
+@projection_score.mistake("You take columns of V. Each class has a row of it: V[labels], not V.T[labels] or V[:, labels].")
+def columns_for_rows(phi, v, V, y):
+    return phi @ v + (phi * V.T[y]).sum(dim=1)
+
+
+@projection_score.mistake("You use the row before the class's own. Classes are counted from 0: V[labels].")
+def classes_from_1(phi, v, V, y):
+    return phi @ v + (phi * V[y - 1]).sum(dim=1)
+
+
+@projection_score.mistake("All images get the class of the first one. Each has its own: V[labels] has a row for each image.")
+def class_of_the_first(phi, v, V, y):
+    return phi @ (v + V[y[0]])
+
+
+@projection_score.mistake(
+    "You multiply every image by the rows of all images' classes and add that up. Image i meets row i of V[labels] only: "
+    "element by element, then sum(dim=1)."
+)
+def classes_of_all_images(phi, v, V, y):
+    return phi @ v + (phi @ V[y].T).sum(dim=1)
+
+
+@projection_score.mistake("You subtract the part that looks at the class. The score is the sum of the two parts.")
+def subtracted(phi, v, V, y):
+    return phi @ v - (phi * V[y]).sum(dim=1)
+
+
+@projection_score.mistake("You multiply the two parts. The score is their sum.")
+def multiplied(phi, v, V, y):
+    return (phi @ v) * (phi * V[y]).sum(dim=1)
+
+
+@projection_score.mistake("You end with a sigmoid. The losses have one inside and need the score as it is.")
+def sigmoid_at_the_end(phi, v, V, y):
+    return projection_score(phi, v, V, y).sigmoid()
+
+
+@projection_score.mistake("v does not meet the features: you add up v itself. Multiply it by the features first.")
+def v_without_features(phi, v, V, y):
+    return v.sum() + (phi * V[y]).sum(dim=1)
+
+
+@projection_score.mistake("You add up the images. Each image has its own score: sum over the features only, (n,).")
+def one_score(phi, v, V, y):
+    return projection_score(phi, v, V, y).sum()

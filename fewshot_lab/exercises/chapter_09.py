@@ -1,5 +1,7 @@
 """Chapter 09: log-probability of a sequence, label words that compete, two calibrations, demonstrations, trigger candidates."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -18,6 +20,7 @@ def _random_sequence(generator):
         (torch.tensor([[0.0, 1.0], [2.0, 0.0], [0.0, 3.0]]), torch.tensor([0, 1, 0]), 1),
         (torch.tensor([[0.0, 1.0, 0.5], [2.0, 0.0, 1.0], [0.0, 3.0, 0.0], [1.0, 1.0, 4.0]]), torch.tensor([2, 1, 0, 2]), 2),
         (torch.tensor([[0.0, 200.0], [0.0, 300.0], [1.0, 0.0]]), torch.tensor([1, 0, 0]), 1),
+        (torch.tensor([[0.0, 2.0], [1.0, 0.0], [3.0, 0.0], [0.0, 0.5], [1.0, 1.5]]), torch.tensor([1, 1, 0, 1, 0]), 3),
     ],
     fresh=_random_sequence,
 )
@@ -67,6 +70,64 @@ def raw_logits(logits, tokens, prompt_length):
     return logits[prompt_length - 1 : -1].gather(1, tokens[prompt_length:, None]).sum()
 
 
+@sequence_log_probability.mistake(
+    "You count the prompt's last token too. Token number `prompt_length`, counted from 0, is the first one of the answer."
+)
+def one_too_early(logits, tokens, prompt_length):
+    return _summed(logits, tokens, max(prompt_length - 1, 1), 1)
+
+
+@sequence_log_probability.mistake("The last token of the answer is missing. Row T - 2 predicts it.")
+def last_token_missed(logits, tokens, prompt_length):
+    return torch.as_tensor(_summed(logits, tokens[:-1], prompt_length, 1), dtype=torch.float32)
+
+
+@sequence_log_probability.mistake(
+    "You return the probability. Its logarithm is asked for, which does not vanish for long answers."
+)
+def probability(*arguments):
+    return sequence_log_probability(*arguments).exp()
+
+
+@sequence_log_probability.mistake("You add up probabilities. Those of a sequence multiply: add up their logarithms.")
+def probabilities_added(logits, tokens, prompt_length):
+    return logits[prompt_length - 1 : -1].softmax(dim=-1).gather(1, tokens[prompt_length:, None]).sum()
+
+
+@sequence_log_probability.mistake(
+    "Your softmax runs over the places in the text. The probabilities of all words at one place sum to one: dim=-1."
+)
+def over_the_places(logits, tokens, prompt_length):
+    return logits.log_softmax(dim=0)[prompt_length - 1 : -1].gather(1, tokens[prompt_length:, None]).sum()
+
+
+@sequence_log_probability.mistake(
+    "Your sign is the other one: a cross-entropy is minus the log-probability. A log-probability is never above 0."
+)
+def sign_turned(*arguments):
+    return -sequence_log_probability(*arguments)
+
+
+@sequence_log_probability.mistake(
+    "That is the mean cross-entropy. The sum of the log-probabilities is asked for, with their sign."
+)
+def mean_cross_entropy(logits, tokens, prompt_length):
+    return -mean(logits, tokens, prompt_length)
+
+
+@sequence_log_probability.mistake("Your logarithm has the base 2. The natural one is asked for, which log_softmax gives.")
+def base_two(*arguments):
+    return sequence_log_probability(*arguments) / math.log(2)
+
+
+@sequence_log_probability.mistake(
+    "You take every token from every row and add all of that up. Each row predicts one token only: gather, or pair the rows "
+    "with torch.arange."
+)
+def every_row_every_token(logits, tokens, prompt_length):
+    return logits.log_softmax(dim=-1)[prompt_length - 1 : -1, tokens[prompt_length:]].sum()
+
+
 def _random_words(generator):
     return (2 * torch.randn(4, 8, generator=generator)).log_softmax(dim=1), [[0, 3, 5], [1, 6], [2]]
 
@@ -76,7 +137,8 @@ def _random_words(generator):
     cases=[
         (torch.tensor([[0.5, 0.2, 0.3]]).log(), [[0, 2], [1]]),
         (torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]]).log(), [[0], [1, 2, 3]]),
-        (torch.tensor([[-30.0, -40.0, 0.0], [-0.5, -2.0, -3.0]]), [[0, 1], [2]]),
+        (torch.tensor([[-3.0, -4.0, -1.0], [-0.5, -2.0, -3.0]]), [[0, 1], [2]]),
+        (torch.tensor([[0.4, 0.2, 0.1, 0.2, 0.1]]).log(), [[0, 3], [1, 2]]),
     ],
     fresh=_random_words,
 )
@@ -117,6 +179,67 @@ def no_logarithm(log_p, words):
     return class_log_probabilities(log_p, words).exp()
 
 
+@class_log_probabilities.mistake(
+    "You average the probabilities of a class's words. A class with several words then loses: add them up."
+)
+def mean_of_probabilities(log_p, words):
+    return torch.stack([log_p[:, ids].exp().mean(dim=1).log() for ids in words], dim=1)
+
+
+@class_log_probabilities.mistake(
+    "You normalise over the classes. What is asked is how much probability each class's words have; other words have some too."
+)
+def normalised(log_p, words):
+    return class_log_probabilities(log_p, words).log_softmax(dim=1)
+
+
+@class_log_probabilities.mistake(
+    "You normalise the rows first. They hold log-probabilities already, and need not hold the whole vocabulary: take them as "
+    "they are."
+)
+def vocabulary_renormalised(log_p, words):
+    return class_log_probabilities(log_p.log_softmax(dim=1), words)
+
+
+@class_log_probabilities.mistake(
+    "Your function needs as many words in each class. Their numbers may differ: treat one class after the other."
+)
+def equal_numbers_needed(log_p, words):
+    return log_p[:, torch.tensor(words)].logsumexp(dim=-1)
+
+
+@class_log_probabilities.mistake("You add up over the texts. Each text keeps its row; add up over the words of a class: dim=1.")
+def over_the_texts(log_p, words):
+    return torch.stack([log_p[:, ids].logsumexp(dim=0) for ids in words], dim=1)
+
+
+@class_log_probabilities.mistake("You take the last word of each class only. The probability of the others belongs to it too.")
+def last_word(log_p, words):
+    return torch.stack([log_p[:, ids[-1]] for ids in words], dim=1)
+
+
+@class_log_probabilities.mistake("You return minus the logarithm. A log-probability is never above 0.")
+def sign_turned(log_p, words):
+    return -class_log_probabilities(log_p, words)
+
+
+@class_log_probabilities.property("Rare words keep their probability.")
+def _rare_words_count(function, generator):
+    log_p = torch.tensor([[-30.0, -40.0, 0.0]])
+    found, right = float(function(log_p, [[0, 1], [2]])[0, 0]), float(class_log_probabilities(log_p, [[0, 1], [2]])[0, 0])
+    if found > right + 0.01:
+        return "small_number_added", say(
+            "For words of log-probability -30 and -40 the result is {right:.2f}, yours {found:.2f}: a small number inside the "
+            "logarithm, or a clamp, weighs more than rare words do. torch.logsumexp needs neither.",
+            right=right,
+            found=found,
+        )
+    if not abs(found - right) < 0.01:
+        return say(
+            "For words of log-probability -30 and -40 the result is {right:.2f}, yours {found:.2f}.", right=right, found=found
+        )
+
+
 def _random_scores(generator):
     return 3 * torch.randn(4, 3, generator=generator) - 6, 3 * torch.randn(5, 3, generator=generator) - 6
 
@@ -125,7 +248,10 @@ def _random_scores(generator):
     "Contextual calibration",
     cases=[
         (torch.tensor([[0.4, 0.1]]).log(), torch.tensor([[0.3, 0.1]]).log()),
-        (torch.tensor([[0.2, 0.1, 0.1], [0.1, 0.3, 0.1]]).log(), torch.tensor([[0.02, 0.01, 0.01], [0.1, 0.5, 0.2]]).log()),
+        (
+            torch.tensor([[0.2, 0.1, 0.1], [0.1, 0.3, 0.1]]).log(),
+            torch.tensor([[0.02, 0.01, 0.01], [0.1, 0.5, 0.2], [0.1, 0.1, 0.3]]).log(),
+        ),
         (torch.tensor([[-200.0, -210.0], [-300.0, -250.0]]), torch.tensor([[-220.0, -221.0]])),
     ],
     fresh=_random_scores,
@@ -160,14 +286,65 @@ def mean_of_logarithms(s, c):
     return (s - c.mean(dim=0)).log_softmax(dim=1)
 
 
-@contextual_calibration.mistake("Your softmax runs over the texts. The probabilities of one text's labels sum to one: dim=1.")
-def over_the_texts(s, c):
+@contextual_calibration.mistake(
+    "Your content-free texts change nothing: they give every label the same share, as a softmax over the texts does. The "
+    "probabilities of one text's labels sum to one: dim=1."
+)
+def no_effect(s, c):
     return (s - c.softmax(dim=0).mean(dim=0).log()).log_softmax(dim=1)
 
 
 @contextual_calibration.mistake("You return probabilities. Log-probabilities are asked for.")
 def probabilities(s, c):
     return contextual_calibration(s, c).exp()
+
+
+@contextual_calibration.mistake(
+    "You stop after the subtraction, so the probabilities do not sum to one. Renormalise over the labels: log_softmax."
+)
+def last_step_missing(s, c):
+    return s - c.softmax(dim=1).mean(dim=0).log()
+
+
+@contextual_calibration.mistake(
+    "You put probabilities into the last softmax, which takes exp of them once more. It needs logarithms: subtract log p_cf."
+)
+def softmax_of_probabilities(s, c):
+    return (s.softmax(dim=1) / c.softmax(dim=1).mean(dim=0)).log_softmax(dim=1)
+
+
+@contextual_calibration.mistake(
+    "You subtract the content-free probability from a logarithm. Dividing by it is subtracting its logarithm."
+)
+def logarithm_forgotten(s, c):
+    return (s - c.softmax(dim=1).mean(dim=0)).log_softmax(dim=1)
+
+
+@contextual_calibration.mistake(
+    "You average the content-free probabilities over the labels, which gives the same number for each. Average over the texts: "
+    "dim=0."
+)
+def mean_over_labels(s, c):
+    return (s - c.softmax(dim=1).mean(dim=1, keepdim=True).log()).log_softmax(dim=1)
+
+
+@contextual_calibration.mistake("You use the first content-free text only. Take the mean of all.")
+def first_text_only(s, c):
+    return contextual_calibration(s, c[:1])
+
+
+@contextual_calibration.mistake(
+    "Your last softmax runs over the texts. The probabilities of one text's labels must sum to one: dim=1."
+)
+def normalised_over_texts(s, c):
+    return (s - c.softmax(dim=1).mean(dim=0).log()).log_softmax(dim=0)
+
+
+@contextual_calibration.mistake(
+    "You take p_cf from the scores that are to be calibrated. It comes from the content-free texts."
+)
+def scores_for_content_free(s, c):
+    return contextual_calibration(s, s)
 
 
 @contextual_calibration.property("A text that says nothing comes out even.")
@@ -181,8 +358,11 @@ def _content_free_becomes_even(function, generator):
 @exercise(
     "Calibration by unlabelled texts",
     cases=[
-        (torch.tensor([[-1.0, -4.0]]), torch.tensor([[-1.0, -6.0], [-2.0, -4.0]])),
-        (torch.tensor([[-1.0, -4.0, -2.0], [-3.0, -3.0, -5.0]]), torch.tensor([[-2.0, -6.0, -1.0], [-1.0, -2.0, -3.0]])),
+        (torch.tensor([[-1.0, -4.0]]), torch.tensor([[-1.0, -6.0], [-2.0, -4.0], [-6.0, -2.0]])),
+        (
+            torch.tensor([[-1.0, -4.0, -2.0], [-3.0, -3.0, -5.0]]),
+            torch.tensor([[-2.0, -6.0, -1.0], [-1.0, -2.0, -3.0], [-6.0, -3.0, -8.0]]),
+        ),
     ],
     fresh=_random_scores,
 )
@@ -214,6 +394,78 @@ def added(s, u):
 )
 def standardised(s, u):
     return (s - u.mean(dim=0)) / u.std(dim=0)
+
+
+@mean_logit_calibration.mistake(
+    "You average probabilities and take the logarithm of that. Here the mean is taken of the scores as they are."
+)
+def logarithm_of_the_mean(s, u):
+    return s - u.logsumexp(dim=0) + math.log(len(u))
+
+
+@mean_logit_calibration.mistake(
+    "You subtract one number from all scores, which changes no answer. Each class has its own mean: mean(dim=0)."
+)
+def one_mean_for_all(s, u):
+    return s - u.mean()
+
+
+@mean_logit_calibration.mistake("You subtract the median. The mean is asked for.")
+def median(s, u):
+    return s - u.median(dim=0).values
+
+
+@mean_logit_calibration.mistake(
+    "Your mean takes in the scores to be calibrated, and those are the test set. Use the unlabelled texts alone."
+)
+def pooled(s, u):
+    return s - torch.cat([s, u]).mean(dim=0)
+
+
+@mean_logit_calibration.mistake("You average over the classes. Each class needs its mean over the unlabelled texts: dim=0.")
+def mean_over_classes(s, u):
+    return s - u.mean(dim=1, keepdim=True)
+
+
+@mean_logit_calibration.mistake("You subtract the sum over the unlabelled texts. Take their mean, whatever their number.")
+def summed(s, u):
+    return s - u.sum(dim=0)
+
+
+@mean_logit_calibration.mistake(
+    "You subtract the scores from the mean, so the worst class wins. Subtract the mean from the scores."
+)
+def other_way_round(s, u):
+    return u.mean(dim=0) - s
+
+
+@mean_logit_calibration.mistake("You use the first unlabelled text only. Take the mean of all.")
+def first_text_only(s, u):
+    return s - u[0]
+
+
+@mean_logit_calibration.mistake("You renormalise at the end. The scores minus the means are asked for, no more.")
+def renormalised(s, u):
+    return (s - u.mean(dim=0)).log_softmax(dim=1)
+
+
+@mean_logit_calibration.mistake("You divide by the mean. These are logarithms: subtract it.")
+def divided(s, u):
+    return s / u.mean(dim=0)
+
+
+@mean_logit_calibration.mistake(
+    "You turn the unlabelled scores into log-probabilities first. Take the mean of the scores as they are."
+)
+def unlabelled_normalised(s, u):
+    return s - u.log_softmax(dim=1).mean(dim=0)
+
+
+@mean_logit_calibration.mistake(
+    "You also subtract each text's own mean. Subtract each class's mean over the unlabelled texts, no more."
+)
+def centred_twice(s, u):
+    return (s - u.mean(dim=0)) - (s - u.mean(dim=0)).mean(dim=1, keepdim=True)
 
 
 @mean_logit_calibration.property("Calibrated by itself every class has mean zero.")
@@ -288,6 +540,89 @@ def template_left_out(texts, labels, words, template, order):
     return _demonstrations(texts, labels, words, template, order, filled=lambda i: texts[i])
 
 
+@demonstration_prompt.mistake(
+    "You read `order` the other way: as the place to which each text goes. It gives the text for each place: texts[i] for i in "
+    "order."
+)
+def inverse_order(texts, labels, words, template, order):
+    return demonstration_prompt(texts, labels, words, template, order.argsort())
+
+
+@demonstration_prompt.mistake(
+    "Your demonstrations come in the reverse of the order that is wanted. Read `order` from its beginning."
+)
+def reversed_(texts, labels, words, template, order):
+    return demonstration_prompt(texts, labels, words, template, order.flip(0))
+
+
+@demonstration_prompt.mistake(
+    "You reorder the labels but not the texts, so most demonstrations are wrong. Take texts[i] with labels[i]."
+)
+def texts_not_moved(texts, labels, words, template, order):
+    return "".join(f"{template.replace('{x}', texts[k])} {words[labels[i]]}\n" for k, i in enumerate(order.tolist()))
+
+
+@demonstration_prompt.mistake("There is an empty line after each demonstration. One line end is enough.")
+def empty_lines(*arguments):
+    return _demonstrations(*arguments, end="\n\n")
+
+
+@demonstration_prompt.mistake("A space stands between the word and the line end. The line end follows the word at once.")
+def space_after_the_word(*arguments):
+    return _demonstrations(*arguments, end=" \n")
+
+
+@demonstration_prompt.mistake("The last demonstration has no line end. The question follows it, so it needs one too.")
+def last_line_end_missing(*arguments):
+    return demonstration_prompt(*arguments)[:-1]
+
+
+@demonstration_prompt.mistake("The demonstrations follow each other without anything between. End each with a line end.")
+def no_line_end(*arguments):
+    return _demonstrations(*arguments, end="")
+
+
+@demonstration_prompt.mistake("A line end stands between the question and its word. A space belongs there.")
+def word_on_its_own_line(*arguments):
+    return _demonstrations(*arguments, joint="\n")
+
+
+@demonstration_prompt.mistake("Two spaces stand before the word. One is enough.")
+def two_spaces(*arguments):
+    return _demonstrations(*arguments, joint="  ")
+
+
+@demonstration_prompt.mistake("str.format stumbles over every other brace of a template. Only {x} is to be filled: replace.")
+def str_format(texts, labels, words, template, order):
+    return _demonstrations(texts, labels, words, template, order, filled=lambda i: template.format(x=texts[i]))
+
+
+@demonstration_prompt.mistake(
+    "You fill the texts in when the templates are joined already, so a text that holds {x} is filled too. Fill each template "
+    "on its own."
+)
+def filled_at_the_end(texts, labels, words, template, order):
+    prompt = _demonstrations(texts, labels, words, template, order, filled=lambda i: template)
+    for i in order.tolist():
+        prompt = prompt.replace("{x}", texts[i], 1)
+    return prompt
+
+
+@demonstration_prompt.mistake("The template stays as it is, with {x} in it. Put the text in its place.")
+def not_filled(texts, labels, words, template, order):
+    return _demonstrations(texts, labels, words, template, order, filled=lambda i: template)
+
+
+@demonstration_prompt.mistake("The words are missing: a demonstration is a question with its answer.")
+def words_missing(*arguments):
+    return _demonstrations(*arguments, joint="", answer=lambda i: "")
+
+
+@demonstration_prompt.mistake("You take word number i for text number i. A text's word is that of its class: words[labels[i]].")
+def words_in_turn(texts, labels, words, template, order):
+    return _demonstrations(texts, labels, words, template, order, answer=lambda i: words[i])
+
+
 def _random_swaps(generator):
     current = torch.randperm(7, generator=generator)[:3]
     return torch.randn(3, 4, generator=generator), current, torch.randn(7, 4, generator=generator)
@@ -336,3 +671,92 @@ def cosine(g, t, e):
 @swap_estimates.mistake("You add up the positions. One token is swapped at a time: every position keeps its own row.")
 def summed_over_places(g, t, e):
     return swap_estimates(g, t, e).sum(dim=0, keepdim=True).expand(len(t), -1)
+
+
+@swap_estimates.mistake("A dot product adds up the products over the features; you average them.")
+def mean_over_features(g, t, e):
+    return swap_estimates(g, t, e) / e.shape[1]
+
+
+@swap_estimates.mistake(
+    "You subtract the largest value of each row. Subtract that of the current word: keeping the word must change nothing."
+)
+def largest_subtracted(g, t, e):
+    return g @ e.T - (g @ e.T).max(dim=1, keepdim=True).values
+
+
+@swap_estimates.mistake(
+    "You subtract the smallest value of each row. Subtract that of the current word: keeping the word must change nothing."
+)
+def smallest_subtracted(g, t, e):
+    return g @ e.T - (g @ e.T).min(dim=1, keepdim=True).values
+
+
+@swap_estimates.mistake(
+    "You subtract the mean of each row. Subtract the value of the current word: keeping the word must change nothing."
+)
+def mean_subtracted(g, t, e):
+    return g @ e.T - (g @ e.T).mean(dim=1, keepdim=True)
+
+
+@swap_estimates.mistake(
+    "You compare distances from the gradient to the words. The gradient is a direction and no place: take the dot product with "
+    "the step."
+)
+def distance_from_the_gradient(g, t, e):
+    return torch.cdist(g, e) - (g - e[t]).norm(dim=1, keepdim=True)
+
+
+@swap_estimates.mistake(
+    "You bring the gradient to length 1. Where it is longer, the same step changes the loss more: keep its length."
+)
+def gradient_normalised(g, t, e):
+    return swap_estimates(F.normalize(g, dim=1), t, e)
+
+
+@swap_estimates.mistake(
+    "You take differences of cosines. The first-order change is the plain dot product with the step, lengths included."
+)
+def cosines_subtracted(g, t, e):
+    return swap_estimates(F.normalize(g, dim=1), t, F.normalize(e, dim=1))
+
+
+@swap_estimates.mistake("You add up the gradients of all places. Each place has its own gradient and its own row.")
+def gradients_added(g, t, e):
+    return swap_estimates(g.sum(dim=0).expand_as(g), t, e)
+
+
+@swap_estimates.mistake("You average the gradients of all places. Each place has its own gradient and its own row.")
+def gradients_averaged(g, t, e):
+    return swap_estimates(g.mean(dim=0).expand_as(g), t, e)
+
+
+@swap_estimates.mistake(
+    "Place j gets row j of the embeddings for its current word. Its word is current[j]: embeddings[current]."
+)
+def rows_of_places(g, t, e):
+    return swap_estimates(g, torch.arange(len(t)), e)
+
+
+@swap_estimates.mistake("You take the size without the sign. The sign says whether the loss falls: negative is better.")
+def sign_lost(g, t, e):
+    return swap_estimates(g, t, e).abs()
+
+
+@swap_estimates.mistake("You add the current word's value. The step goes from it to the other word: subtract.")
+def current_added(g, t, e):
+    return g @ e.T + (g * e[t]).sum(dim=1, keepdim=True)
+
+
+@swap_estimates.mistake(
+    "All places get the first one's current word. Each has its own: embeddings[current] has a row for each."
+)
+def word_of_the_first(g, t, e):
+    return swap_estimates(g, t[:1].expand_as(t), e)
+
+
+@swap_estimates.mistake(
+    "You divide by the length of the step. The first-order change is the plain dot product: a longer step changes more."
+)
+def step_normalised(g, t, e):
+    return (F.normalize(e - e[t][:, None], dim=2) * g[:, None]).sum(dim=2)
