@@ -202,7 +202,7 @@ def vocabulary_renormalised(log_p, words):
 
 
 @class_log_probabilities.mistake(
-    "Your function needs as many words in each class. Their numbers may differ: treat one class after the other."
+    "Your function needs the same number of words in each class. Their numbers may differ: treat one class after the other."
 )
 def equal_numbers_needed(log_p, words):
     return log_p[:, torch.tensor(words)].logsumexp(dim=-1)
