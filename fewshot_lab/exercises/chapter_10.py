@@ -66,6 +66,46 @@ def type_not_compared(tags):
     return entity_spans(changed)
 
 
+@entity_spans.mistake("Your order is (start, end, type). The type comes first: (type, start, end).")
+def type_last(tags):
+    return [(start, end, kind) for kind, start, end in entity_spans(tags)]
+
+
+@entity_spans.mistake("Every word is an entity of its own. An I- of the same type continues the entity before it.")
+def every_word_alone(tags):
+    return [(tag[2:], i, i + 1) for i, tag in enumerate(tags) if tag != "O"]
+
+
+@entity_spans.mistake("Only the words with B- are found, each with the length 1. The I- that follow belong to the entity.")
+def first_word_only(tags):
+    return [(tag[2:], i, i + 1) for i, tag in enumerate(tags) if tag[0] == "B"]
+
+
+@entity_spans.mistake("You count words from 1. In Python the first word is number 0, for start and for end.")
+def counted_from_1(tags):
+    return [(kind, start + 1, end + 1) for kind, start, end in entity_spans(tags)]
+
+
+@entity_spans.mistake("Your start is one word too late: it is the entity's own first word.")
+def start_too_late(tags):
+    return [(kind, start + 1, end) for kind, start, end in entity_spans(tags)]
+
+
+@entity_spans.mistake("The third number is the entity's length. It should say where the entity ends: the first word after it.")
+def length_for_end(tags):
+    return [(kind, start, end - start) for kind, start, end in entity_spans(tags)]
+
+
+@entity_spans.mistake("Your type still has B- or I- before it. The type is what stands after the hyphen.")
+def prefix_kept(tags):
+    return [(tags[start], start, end) for _, start, end in entity_spans(tags)]
+
+
+@entity_spans.mistake("Only the first entity comes back. Go on to the end of the sentence, and return the list after the loop.")
+def first_entity_only(tags):
+    return entity_spans(tags)[:1]
+
+
 def _random_sentences(generator):
     gold = [_random_tags(generator, words=5 + row) for row in range(3)]
     predicted = [list(tags) for tags in gold]
@@ -155,6 +195,85 @@ def precision(gold, predicted):
     return _share_of(predicted, gold)
 
 
+def _counts(gold, predicted):
+    """The numbers of right, of true and of predicted entities."""
+    true, answer = _entities(gold), _entities(predicted)
+    return len(true & answer), len(true), len(answer)
+
+
+@entity_score.mistake("Where neither side has an entity, you divide 0 by 0. Ask for that first: the score is 0 then.")
+def zero_by_zero(gold, predicted):
+    right, true, answer = _counts(gold, predicted)
+    return 2 * right / (true + answer)
+
+
+@entity_score.mistake(
+    "Where nothing is right, your precision and recall lead to a division by 0. 2 right / (true + predicted) needs no such "
+    "care, except where both sides have no entity."
+)
+def nothing_right_divides_by_0(gold, predicted):
+    right, true, answer = _counts(gold, predicted)
+    precision, recall = right / answer, right / true
+    return 2 * precision * recall / (precision + recall)
+
+
+@entity_score.mistake("Where neither side has an entity, your score is 1. In this exercise it is 0: nothing was found.")
+def one_for_nothing(gold, predicted):
+    return entity_score(gold, predicted) if sum(_counts(gold, predicted)) else 1.0
+
+
+@entity_score.mistake(
+    "You divide by the union of true and predicted entities, which is the Jaccard index. F1 is 2 right / (true + predicted)."
+)
+def jaccard(gold, predicted):
+    right, true, answer = _counts(gold, predicted)
+    return right / (true + answer - right) if true + answer else 0.0
+
+
+@entity_score.mistake(
+    "Your score is half of F1: a perfect tagger would have 0.5. The 2 of 2 right / (true + predicted) is missing."
+)
+def factor_2_missing(gold, predicted):
+    return entity_score(gold, predicted) / 2
+
+
+def _mean_over(types, gold, predicted):
+    """The mean of the F1 of these types alone."""
+    scores = []
+    for kind in types:
+        true, answer = ({span for span in _entities(side) if span[1] == kind} for side in (gold, predicted))
+        scores.append(_f1(len(true & answer), len(true), len(answer)))
+    return sum(scores) / len(scores) if scores else 0.0
+
+
+@entity_score.mistake("You take the mean of the true types' F1, a macro average. Count the entities of all types together.")
+def mean_over_true_types(gold, predicted):
+    return _mean_over({span[1] for span in _entities(gold)}, gold, predicted)
+
+
+@entity_score.mistake("You take the mean of F1 over the types, a macro average. Count the entities of all types together.")
+def mean_over_types(gold, predicted):
+    return _mean_over({span[1] for span in _entities(gold) | _entities(predicted)}, gold, predicted)
+
+
+@entity_score.mistake(
+    "You join the sentences, so that an I- at the beginning of one continues the name before it. Take each sentence alone."
+)
+def sentences_joined(gold, predicted):
+    return entity_score([[tag for tags in gold for tag in tags]], [[tag for tags in predicted for tag in tags]])
+
+
+@entity_score.mistake("Type and first word suffice in your function. The end must be right too.")
+def end_ignored(gold, predicted):
+    true, answer = ({(row, kind, start) for row, kind, start, _ in _entities(side)} for side in (gold, predicted))
+    return _f1(len(true & answer), len(true), len(answer))
+
+
+@entity_score.mistake("That is the share of sentences without any error. Count entities, over all sentences.")
+def whole_sentences(gold, predicted):
+    return sum(entity_spans(one) == entity_spans(other) for one, other in zip(gold, predicted, strict=True)) / len(gold)
+
+
 TABLE = {"B-LOC": (0.9, 0.8, 0.847, 100), "I-LOC": (0.7, 0.6, 0.646, 20), "O": (0.98, 0.99, 0.985, 900)}
 
 
@@ -168,7 +287,11 @@ def _random_table(generator):
 
 @exercise(
     "Three averages of one table",
-    cases=[(TABLE,), ({"B-PER": (0.5, 0.4, 0.444, 10), "I-PER": (0.9, 0.9, 0.9, 50), "O": (0.95, 0.97, 0.96, 500)},)],
+    cases=[
+        (TABLE,),
+        ({"B-PER": (0.5, 0.4, 0.444, 10), "I-PER": (0.9, 0.9, 0.9, 50), "O": (0.95, 0.97, 0.96, 500)},),
+        ({"O": (0.9, 0.8, 0.847, 300), "B-ORG": (0.8, 0.5, 0.615, 31), "I-ORG": (0.6, 0.7, 0.646, 44)},),
+    ],
     fresh=_random_table,
 )
 def three_averages(table):
@@ -229,3 +352,89 @@ def swapped(t):
 def entities_recall(t):
     inside = [row for name, row in t.items() if name != "O"]
     return _with(t, 2, sum(row[1] * row[3] for row in inside) / sum(row[3] for row in inside))
+
+
+@three_averages.mistake(
+    "Your micro average weights precision by support. Precision is a share of the *predicted* tokens: take recall."
+)
+def micro_weighted_precision(t):
+    return _with(t, 0, sum(row[0] * row[3] for row in t.values()) / sum(row[3] for row in t.values()))
+
+
+@three_averages.mistake("Your micro average leaves O out. The first number counts the tokens of all classes.")
+def micro_without_o(t):
+    return _with(t, 0, entities_recall(t)[2])
+
+
+@three_averages.mistake("Your macro average leaves O out. The second number is the mean over all classes.")
+def macro_without_o(t):
+    return _with(t, 1, _entities_only(t, lambda row: 1))
+
+
+@three_averages.mistake("Your macro average weights each F1 by its class's support. In it every class counts the same.")
+def macro_weighted_f1(t):
+    return _with(t, 1, micro_weighted_f1(t)[0])
+
+
+@three_averages.mistake(
+    "You compute F1 anew from precision and recall, which the table has rounded. Your macro average should take the table's F1."
+)
+def f1_computed_anew(t):
+    return _with(t, 1, sum(2 * row[0] * row[1] / (row[0] + row[1]) for row in t.values()) / len(t))
+
+
+@three_averages.mistake(
+    "Your macro average is the F1 of the mean precision and the mean recall. Take the mean of the F1 themselves."
+)
+def f1_of_means(t):
+    precision, recall = (sum(row[i] for row in t.values()) / len(t) for i in (0, 1))
+    return _with(t, 1, 2 * precision * recall / (precision + recall))
+
+
+def _inside(rows, factor=2.0, predicted=lambda row: row[1] * row[3] / row[0]):
+    """F1 over the tokens of these rows."""
+    right = sum(row[1] * row[3] for row in rows)
+    return factor * right / sum(predicted(row) + row[3] for row in rows)
+
+
+def _without_o(table):
+    return [row for name, row in table.items() if name != "O"]
+
+
+@three_averages.mistake("Your third number adds up the class O too. Leave its row out of all three sums.")
+def o_added_up(t):
+    return _with(t, 2, _inside(list(t.values())))
+
+
+@three_averages.mistake("You leave out the last class, which is not always O. Ask for the name.")
+def last_left_out(t):
+    return _with(t, 2, _inside(list(t.values())[:-1]))
+
+
+@three_averages.mistake("You leave out the first class in the third number, which is not always O. Ask for the name.")
+def first_left_out(t):
+    return _with(t, 2, _inside(list(t.values())[1:]))
+
+
+@three_averages.mistake(
+    "In your third number precision and recall have changed places. Precision is a share of the predicted tokens."
+)
+def predicted_upside_down(t):
+    return _with(t, 2, _inside(_without_o(t), predicted=lambda row: row[0] * row[3] / row[1]))
+
+
+@three_averages.mistake("Your third number is half of F1: the 2 of 2 right / (true + predicted) is missing.")
+def factor_2_missing(t):
+    return _with(t, 2, _inside(_without_o(t), factor=1.0))
+
+
+@three_averages.mistake("Your third number is precision. F1 asks for the true tokens too: 2 right / (true + predicted).")
+def entities_precision(t):
+    rows = _without_o(t)
+    return _with(t, 2, sum(row[1] * row[3] for row in rows) / sum(row[1] * row[3] / row[0] for row in rows))
+
+
+@three_averages.mistake("In your third number the right tokens are rounded to whole numbers. Compute on with all decimals.")
+def right_rounded(t):
+    right = sum(round(row[1] * row[3]) for row in _without_o(t))
+    return _with(t, 2, 2 * right / sum(row[1] * row[3] / row[0] + row[3] for row in _without_o(t)))

@@ -71,6 +71,85 @@ def o_on_continuations(word_ids, labels):
     ]
 
 
+@aligned_labels.mistake("Word 0 gets no label: 0 counts as false in Python. Ask `word is None`.")
+def word_0_lost(word_ids, labels):
+    return [label if word else IGNORED for word, label in zip(word_ids, aligned_labels(word_ids, labels), strict=True)]
+
+
+@aligned_labels.mistake(
+    "You take the next label at each new word. A tokenizer may leave a word out or take one up again: look up labels[word]."
+)
+def next_label(word_ids, labels):
+    following = iter(labels)
+    return [IGNORED if label == IGNORED else next(following) for label in aligned_labels(word_ids, labels)]
+
+
+@aligned_labels.mistake(
+    "You count the words yourself, and the count is not always the word's number: look up labels[word], as word_ids says."
+)
+def counted_words(word_ids, labels):
+    count, aligned = 0, []
+    for label in aligned_labels(word_ids, labels):
+        aligned.append(IGNORED if label == IGNORED else labels[count])
+        count += label != IGNORED
+    return aligned
+
+
+@aligned_labels.mistake(
+    "A word that comes once more after a special piece has no label in your list. Compare with the piece just before, which "
+    "may be None."
+)
+def seen_before(word_ids, labels):
+    seen: set = set()
+    aligned = []
+    for word in word_ids:
+        aligned.append(IGNORED if word is None or word in seen else labels[word])
+        seen.add(word)
+    return aligned
+
+
+@aligned_labels.mistake(
+    "Each word has the label of the word before it. word_ids counts words from 0 and has no number for [CLS]: labels[word]."
+)
+def label_of_word_before(word_ids, labels):
+    return aligned_labels(word_ids, [*labels[-1:], *labels[:-1]])
+
+
+@aligned_labels.mistake("Each word has the label of the next one. word_ids counts words from 0, as Python does: labels[word].")
+def label_of_next_word(word_ids, labels):
+    return [
+        IGNORED if label == IGNORED else labels[word + 1]
+        for word, label in zip(word_ids, aligned_labels(word_ids, labels), strict=True)
+    ]
+
+
+def _instead_of_ignored(value):
+    """The labels with another value for what is ignored."""
+    return lambda word_ids, labels: [value if label == IGNORED else label for label in aligned_labels(word_ids, labels)]
+
+
+@aligned_labels.mistake("What has no label is -1 in your list. F.cross_entropy leaves out -100, and stops at -1.")
+def minus_1(word_ids, labels):
+    return _instead_of_ignored(-1)(word_ids, labels)
+
+
+@aligned_labels.mistake("What has no label is None in your list, of which no tensor can be made. It gets -100.")
+def none_for_ignored(word_ids, labels):
+    return _instead_of_ignored(None)(word_ids, labels)
+
+
+@aligned_labels.mistake(
+    "Special pieces, padding and later pieces have label 0 (O): they would be trained on and counted. They get -100."
+)
+def all_others_o(word_ids, labels):
+    return _instead_of_ignored(0)(word_ids, labels)
+
+
+@aligned_labels.mistake("Special pieces and padding are left out. Each piece needs a label, also where it is -100.")
+def special_left_out(word_ids, labels):
+    return [label for word, label in zip(word_ids, aligned_labels(word_ids, labels), strict=True) if word is not None]
+
+
 def _random_batch(generator):
     labels = torch.randint(0, 4, (3, 5), generator=generator)
     labels[0, 3:], labels[1, 2:], labels[2, 4:] = IGNORED, IGNORED, IGNORED
@@ -82,6 +161,7 @@ def _random_batch(generator):
     cases=[
         (torch.tensor([[[2.0, 0.0], [0.0, 1.0]]]), torch.tensor([[0, IGNORED]])),
         (torch.tensor([[[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [3.0, 0.0]]]), torch.tensor([[0, 1], [1, IGNORED]])),
+        (torch.tensor([[[2.0, 0.0], [0.0, 1.0], [1.0, 3.0]]]), torch.tensor([[1, IGNORED, IGNORED]])),
     ],
     fresh=_random_batch,
     gradient=("logits",),
@@ -116,18 +196,62 @@ def softmax_over_pieces(logits, labels):
     return -logits.log_softmax(dim=1)[kept].gather(1, labels[kept][:, None]).mean()
 
 
+@loss_of_labelled.mistake(
+    "reshape cuts the numbers into new rows, so that classes and pieces are mixed. Exchange the axes: transpose(1, 2)."
+)
+def reshaped(logits, labels):
+    return loss_of_labelled(logits.reshape(len(logits), logits.shape[2], -1).transpose(1, 2), labels)
+
+
+@loss_of_labelled.mistake("You divide by the number of sentences. Divide by the number of labelled pieces.")
+def divided_by_sentences(logits, labels):
+    return summed(logits, labels) / len(labels)
+
+
+@loss_of_labelled.mistake("The sign is the other way: the loss is *minus* the log-probability, so it is never negative.")
+def sign(logits, labels):
+    return -loss_of_labelled(logits, labels)
+
+
+@loss_of_labelled.mistake("You take the softmax twice: F.cross_entropy does it itself. Hand it the logits as they are.")
+def softmax_twice(logits, labels):
+    return loss_of_labelled(logits.softmax(dim=2), labels)
+
+
+@loss_of_labelled.mistake("You leave out label 0 too. O is a class like the others; only -100 is ignored.")
+def o_left_out(logits, labels):
+    return loss_of_labelled(logits, labels.where(labels > 0, IGNORED))
+
+
+@loss_of_labelled.mistake(
+    "You add one to the number of labelled pieces, so every loss is too small. Treat a batch without a label on its own."
+)
+def one_added(logits, labels):
+    count = (labels != IGNORED).sum()
+    return loss_of_labelled(logits, labels) * count / (count + 1)
+
+
+@loss_of_labelled.mistake("That is 1 minus the mean probability of the right class. The loss is minus its logarithm.")
+def no_logarithm(logits, labels):
+    kept = labels != IGNORED
+    return 1 - logits.softmax(dim=2)[kept].gather(1, labels[kept][:, None]).mean()
+
+
 @loss_of_labelled.property("The loss of a batch without a label is 0.")
 def _nothing_labelled(function, generator):
     logits = torch.randn(2, 3, 4, generator=generator, requires_grad=True)
     loss = function(logits, torch.full((2, 3), IGNORED))
     if not isinstance(loss, torch.Tensor) or loss != 0:
         shown = loss.item() if isinstance(loss, torch.Tensor) else f"the number {loss}"
-        return say(
+        name = "no_tensor_without_labels"
+        if isinstance(loss, torch.Tensor):
+            name = "nan_without_labels" if loss.isnan().any() else "not_0_without_labels"
+        return name, say(
             "A batch without any labelled piece gives {shown}. Its loss is a tensor of 0: return 0.0 * logits.sum().",
             shown=shown,
         )
     if not loss.requires_grad:
-        return say(
+        return "no_gradient_without_labels", say(
             "The 0 of a batch without any labelled piece has no gradient, so loss.backward() stops there: return "
             "0.0 * logits.sum()."
         )
@@ -207,3 +331,66 @@ def one_word_only(words, tags, start, end, mention):
 @swapped_mention.mistake("The word after the mention is gone too: end is already the first word after it.")
 def one_too_many(words, tags, start, end, mention):
     return _cut(words, tags, start, end, mention, end + 1)
+
+
+@swapped_mention.mistake(
+    "You keep the tag of the old first word. Where it was I-, the new mention begins with I- too: its first word has B-."
+)
+def old_first_tag(words, tags, start, end, mention):
+    changed, new_tags = swapped_mention(words, tags, start, end, mention)
+    return changed, [*new_tags[:start], tags[start], *new_tags[start + 1 :]]
+
+
+@swapped_mention.mistake("Every new word has the tag of the old first word. Only the first has B-, the others I-.")
+def first_tag_repeated(words, tags, start, end, mention):
+    changed, _ = swapped_mention(words, tags, start, end, mention)
+    return changed, [*tags[:start], *[tags[start]] * len(mention), *tags[end:]]
+
+
+@swapped_mention.mistake("There are as many new tags as the old mention had words. Count the words of the new one.")
+def old_length(words, tags, start, end, mention):
+    changed, _ = swapped_mention(words, tags, start, end, mention)
+    return changed, swapped_mention(words, tags, start, end, words[start:end])[1]
+
+
+@swapped_mention.mistake("The new mention became one word with spaces in it. Put its words in one by one, each with a tag.")
+def joined(words, tags, start, end, mention):
+    return swapped_mention(words, tags, start, end, [" ".join(mention)])
+
+
+@swapped_mention.mistake(
+    "The words of the new mention became one word with spaces in it, while each has a tag. Put them in one by one."
+)
+def joined_words(words, tags, start, end, mention):
+    return joined(words, tags, start, end, mention)[0], swapped_mention(words, tags, start, end, mention)[1]
+
+
+@swapped_mention.mistake("The old mention is still there, behind the new one. Go on from `end`, in words and in tags.")
+def inserted(words, tags, start, end, mention):
+    return _cut(words, tags, start, end, mention, start)
+
+
+@swapped_mention.mistake("You mark last words by E- and single words by S-. In this course there are B- and I- alone.")
+@_retagged
+def bioes(kind, count):
+    return [f"S-{kind}"] if count == 1 else [f"B-{kind}", *[f"I-{kind}"] * (count - 2), f"E-{kind}"]
+
+
+@swapped_mention.mistake("The order is words, tags.")
+def tags_first(words, tags, start, end, mention):
+    return swapped_mention(words, tags, start, end, mention)[::-1]
+
+
+@swapped_mention.mistake(
+    "Your new tags have two prefixes, such as B-B-PER. The type is what stands after the old tag's hyphen."
+)
+def two_prefixes(words, tags, start, end, mention):
+    changed, _ = swapped_mention(words, tags, start, end, mention)
+    new_tags = [f"B-{tags[start]}", *[f"I-{tags[start]}"] * (len(mention) - 1)]
+    return changed, [*tags[:start], *new_tags, *tags[end:]]
+
+
+@swapped_mention.mistake("Your new tags are the type alone. The first has B- before it, the others I-.")
+@_retagged
+def no_prefix(kind, count):
+    return [kind] * count

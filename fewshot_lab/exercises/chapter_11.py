@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from ..augment import targets
-from ..augment.geometry import invert, rotation, scaling, shearing, translation, warp
+from ..augment.geometry import invert, rotation, scaling, shearing, square, translation, warp
+from ..languages import say
 from ..methods import pipeline
 from ..methods.leaderboard import WAY, held_out, nearest_prototype, significantly_better
 from .declare import exercise
@@ -21,6 +22,7 @@ def _random_accuracies(generator):
     cases=[
         (torch.tensor([0.5, 0.6]), torch.tensor([[0.6, 0.7], [0.65, 0.6]]), torch.tensor([0.8, 0.7])),
         (torch.tensor([0.4]), torch.tensor([[0.5, 0.3, 0.45]]), torch.tensor([0.45])),
+        (torch.tensor([0.5]), torch.tensor([[0.6, 0.65]]), torch.tensor([0.7])),
     ],
     fresh=_random_accuracies,
 )
@@ -58,6 +60,43 @@ def joint_gain_only(nothing, alone, joint):
     return joint - nothing
 
 
+@interaction.mistake("You add up along the wrong axis: the stages stand side by side in a row of `alone`, dim 1.")
+def wrong_axis(nothing, alone, joint):
+    return (joint - nothing) - (alone - nothing[:, None]).sum(0)
+
+
+@interaction.mistake(
+    "You subtract the single gains from the joint *accuracy*. Subtract them from the joint gain, joint - nothing."
+)
+def joint_accuracy(nothing, alone, joint):
+    return joint - (alone - nothing[:, None]).sum(1)
+
+
+@interaction.mistake("That is the sum of the single gains alone. Subtract it from the joint gain.")
+def sum_of_gains_only(nothing, alone, joint):
+    return (alone - nothing[:, None]).sum(1)
+
+
+@interaction.mistake("You divide the joint gain by the sum of the single gains. What is asked is their difference.")
+def ratio(nothing, alone, joint):
+    return (joint - nothing) / (alone - nothing[:, None]).sum(1)
+
+
+@interaction.mistake("You lose the sign: below 0 the stages together gain less than one by one, and that must be seen.")
+def sign_lost(nothing, alone, joint):
+    return interaction(nothing, alone, joint).abs()
+
+
+@interaction.mistake("A stage that harms counts as 0 in your sum. Its gain is negative; add it up as it is.")
+def losses_left_out(nothing, alone, joint):
+    return (joint - nothing) - (alone - nothing[:, None]).clamp(min=0).sum(1)
+
+
+@interaction.mistake("You return the mean of all rows. Each row has its own interaction.")
+def mean_over_rows(nothing, alone, joint):
+    return interaction(nothing, alone, joint).mean()
+
+
 def _map(degrees, factor=1.0, lean=0.0, right=0.0, up=0.0):
     turned = rotation(torch.tensor(degrees).deg2rad())
     return translation(right, up) @ turned @ shearing(lean) @ scaling(factor)
@@ -87,6 +126,7 @@ _MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 3, 0], [0, 1, 1, 3, 0], [0, 0, 
         (torch.full((4, 4), 2), _map(0.0, right=-1.0)),
         (torch.full((4, 4), 2), _map(0.0, up=-1.0)),
         (torch.full((3, 3), 200), _map(0.0)),
+        (torch.tensor([[1, 1], [2, 2], [3, 3]]), _map(0.0, up=-1.0)),
         (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4)),
     ],
     fresh=_random_mask,
@@ -134,6 +174,130 @@ def edge_repeated(mask, matrix):
     return warp(mask[None].double(), matrix.double(), mode="nearest", padding="border")[0].round().to(mask.dtype)
 
 
+def _around(right, up, matrix):
+    """The matrix, about the centre, of the map that is `matrix` about the point (right, up)."""
+    there = translation(right, up).to(matrix)
+    return there @ matrix @ invert(there)
+
+
+@warp_mask.mistake("The centre of W columns, 0 to W - 1, is (W - 1) / 2, and not W / 2. So it is for the rows.")
+def centre_half_a_pixel_off(mask, matrix):
+    return warp_mask(mask, _around(0.5, -0.5, matrix))
+
+
+def _sources(mask, matrix):
+    """The row and the column, not rounded, from which each output pixel comes: two tensors (H, W)."""
+    height, width = mask.shape
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    points = torch.stack([column - (width - 1) / 2, (height - 1) / 2 - row, torch.ones(height, width)]).double()
+    x, y = torch.einsum("ij,jhw->ihw", invert(matrix.double())[:2], points)
+    return (height - 1) / 2 - y, x + (width - 1) / 2
+
+
+def _read(mask, row, column):
+    """The mask at these whole rows and columns, 0 outside."""
+    height, width = mask.shape
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    return torch.where(inside, mask[row.long().clamp(0, height - 1), column.long().clamp(0, width - 1)], 0)
+
+
+@warp_mask.mistake("You cut off the decimals, which reads the pixel to the left or above. The nearest one is found by round().")
+def cut_off(mask, matrix):
+    row, column = _sources(mask, matrix)
+    return _read(mask, (row + 1e-4).floor(), (column + 1e-4).floor())
+
+
+@warp_mask.mistake(
+    ".long() cuts towards 0, so what comes from just outside the image is read from row or column 0. Round or floor first."
+)
+def cut_towards_0(mask, matrix):
+    row, column = _sources(mask, matrix)
+    return _read(mask, (row + 0.5).trunc(), (column + 0.5).trunc())
+
+
+@warp_mask.mistake("The two indices have changed places: mask[row, column], and the row comes from y.")
+def row_and_column_exchanged(mask, matrix):
+    row, column = (points.round().long() for points in _sources(mask, matrix))
+    height, width = mask.shape
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    return torch.where(inside, mask[column.clamp(0, height - 1), row.clamp(0, width - 1)], 0)
+
+
+@warp_mask.mistake("x and y have changed places: x belongs to the column, y to the row.")
+def x_and_y_exchanged(mask, matrix):
+    exchange = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]).to(matrix)
+    return warp_mask(mask, exchange @ square(matrix) @ exchange)
+
+
+@warp_mask.mistake(
+    "You carry each pixel to its new place, so some places are met twice and others never: holes. Ask for every *output* pixel "
+    "where it came from."
+)
+def pushed_forward(mask, matrix):
+    moved = torch.zeros_like(mask)
+    height, width = mask.shape
+    rows, columns = (points.round().long().tolist() for points in _sources(mask, invert(matrix)))
+    for i in range(height):
+        for j in range(width):
+            if 0 <= rows[i][j] < height and 0 <= columns[i][j] < width:
+                moved[rows[i][j], columns[i][j]] = mask[i, j]
+    return moved
+
+
+@warp_mask.mistake(
+    "You use the transpose. It is the inverse of a pure rotation alone; this map may stretch and shift: torch.linalg.inv."
+)
+def transposed(mask, matrix):
+    rows = square(matrix).mT
+    return _read_at(mask, rows, rows[2])
+
+
+@warp_mask.mistake(
+    "In place of the inverse you use the transpose, which fits a rotation without a shift alone: torch.linalg.inv."
+)
+def transposed_not_divided(mask, matrix):
+    return _read_at(mask, square(matrix).mT, torch.tensor([0.0, 0.0, 1.0]))
+
+
+def _read_at(mask, rows, divisor):
+    """The mask read at the points (rows q) / (divisor q) of the output pixels q."""
+    height, width = mask.shape
+    row, column = _sources(mask, torch.eye(3))
+    q = torch.stack([column - (width - 1) / 2, (height - 1) / 2 - row, torch.ones_like(row)])
+    x, y = torch.einsum("ij,jhw->ihw", rows[:2].double(), q) / torch.einsum("j,jhw->hw", divisor.double(), q)
+    return _read(mask, ((height - 1) / 2 - y).round(), (x + (width - 1) / 2).round())
+
+
+@warp_mask.mistake("The map's shift is lost: its last column belongs to it. Give each point a third coordinate, 1.")
+def shift_lost(mask, matrix):
+    matrix = square(matrix).clone()
+    matrix[:2, 2] = 0
+    return warp_mask(mask, matrix)
+
+
+@warp_mask.mistake(
+    "align_corners=True stretches the coordinates: -1 and 1 are the edges of the image here, so it must be False."
+)
+def corners_aligned(mask, matrix):
+    height, width = mask.shape
+    row, column = _sources(mask, matrix)
+    row, column = (row + 0.5) * (height - 1) / height, (column + 0.5) * (width - 1) / width
+    return _read(mask, row.round(), column.round())
+
+
+@warp_mask.mistake("Class numbers above 127 come out negative: they do not fit into int8. Keep the mask's own type.")
+def one_byte(mask, matrix):
+    return warp_mask(mask, matrix).to(torch.int8)
+
+
+@warp_mask.mistake("Negative indices count from the other end in Python: ask for >= 0 too.")
+def wrapped_around(mask, matrix):
+    row, column = (points.round().long() for points in _sources(mask, matrix))
+    height, width = mask.shape
+    inside = (row >= -height) & (row < height) & (column >= -width) & (column < width)
+    return torch.where(inside, mask[row.clamp(-height, height - 1), column.clamp(-width, width - 1)], 0)
+
+
 def _random_boxes(generator):
     corner = torch.rand(3, 2, generator=generator) * torch.tensor([14.0, 9.0])
     size = 4 + 4 * torch.rand(3, 2, generator=generator)
@@ -144,10 +308,12 @@ def _random_boxes(generator):
 @exercise(
     "Boxes move with their image",
     cases=[
+        (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(0.0, lean=0.5), 8, 8),  # a quarter turn's inverse is its transpose
         (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(90.0), 8, 8),
         (torch.tensor([[2.0, 1.0, 4.0, 3.0]]), _map(90.0), 5, 7),
         (torch.tensor([[2.0, 1.0, 5.0, 3.0], [0.0, 0.0, 6.0, 4.0]]), _map(30.0, 1.2, 0.2, 1.0, 0.5), 8, 12),
         (torch.tensor([[0.0, 0.0, 2.0, 2.0], [4.0, 4.0, 6.0, 6.0]]), _map(0.0, right=4.0), 8, 8),
+        (torch.tensor([[6.0, 1.0, 9.0, 3.0]]), _map(0.0, right=0.5), 6, 10),
         (torch.tensor([[6.0, 1.0, 8.0, 3.0], [1.0, 4.0, 3.0, 6.0]]), _map(0.0, right=4.0), 8, 8),
     ],
     fresh=_random_boxes,
@@ -199,6 +365,90 @@ def backwards(boxes, matrix, height, width):
 @warp_boxes.mistake("Your corners have changed places: (x0, y0, x1, y1) with x0 <= x1 and y0 <= y1.")
 def corners_swapped(boxes, matrix, height, width):
     return warp_boxes(boxes, matrix, height, width)[:, [2, 3, 0, 1]]
+
+
+@warp_boxes.mistake("The limits have changed places: x ends at the width, y at the height.")
+def limits_exchanged(boxes, matrix, height, width):
+    return not_cut(boxes, matrix, height, width).clamp(min=0).minimum(torch.tensor([height, width, height, width]).to(boxes))
+
+
+@warp_boxes.mistake(
+    "You cut at width - 1 and height - 1. Those are the last pixels' numbers; a box may reach to their far edges."
+)
+def cut_one_too_early(boxes, matrix, height, width):
+    limits = torch.tensor([width - 1, height - 1, width - 1, height - 1]).to(boxes)
+    return not_cut(boxes, matrix, height, width).clamp(min=0).minimum(limits)
+
+
+@warp_boxes.mistake("You cut at 0 only. Cut at the right and the lower edge too: width and height.")
+def cut_at_0_only(boxes, matrix, height, width):
+    return not_cut(boxes, matrix, height, width).clamp(min=0)
+
+
+@warp_boxes.mistake("You cut at 1. Boxes are in pixels: x ends at the width, y at the height.")
+def cut_at_1(boxes, matrix, height, width):
+    return not_cut(boxes, matrix, height, width).clamp(0, 1)
+
+
+@warp_boxes.mistake(
+    "Your origin is (W - 1) / 2, as for pixel numbers. Boxes are measured from the image's edge: its centre is width / 2."
+)
+def pixel_centres(boxes, matrix, height, width):
+    return warp_boxes(boxes, _around(-0.5, 0.5, matrix), height, width)
+
+
+@warp_boxes.mistake("y0 and y1 have changed places: y0 is the upper edge, the smaller number.")
+def upper_and_lower_exchanged(boxes, matrix, height, width):
+    return warp_boxes(boxes, matrix, height, width)[:, [0, 3, 2, 1]]
+
+
+@warp_boxes.mistake("Your last two numbers are width and height of the box. They are its lower right corner, x1 and y1.")
+def width_and_height(boxes, matrix, height, width):
+    moved = warp_boxes(boxes, matrix, height, width)
+    return torch.cat([moved[:, :2], moved[:, 2:] - moved[:, :2]], dim=1)
+
+
+@warp_boxes.mistake("You round. A box may end between two pixels: return the numbers as they are.")
+def rounded(boxes, matrix, height, width):
+    return warp_boxes(boxes, matrix, height, width).round()
+
+
+@warp_boxes.mistake(
+    "Boxes that have left the image are gone, and the others no longer stand beside their labels. Return every box."
+)
+def empty_boxes_dropped(boxes, matrix, height, width):
+    moved = warp_boxes(boxes, matrix, height, width)
+    return moved[(moved[:, 2] > moved[:, 0]) & (moved[:, 3] > moved[:, 1])]
+
+
+@warp_boxes.mistake("You move the box's centre and keep its size. A turn or a stretch changes the size: move all four corners.")
+def size_kept(boxes, matrix, height, width):
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
+    centre = _moved_corners((boxes[:, :2] + half).repeat(1, 2), matrix, height, width)[:, :2]
+    return torch.cat([centre - half, centre + half], dim=1).clamp(min=0).minimum(torch.tensor([width, height] * 2).to(boxes))
+
+
+@warp_boxes.mistake("The map's shift is lost: its last column belongs to it. Give each corner a third coordinate, 1.")
+def shift_lost(boxes, matrix, height, width):
+    matrix = square(matrix).clone()
+    matrix[:2, 2] = 0
+    return warp_boxes(boxes, matrix, height, width)
+
+
+@warp_boxes.mistake("You multiply by the transposed matrix. For points in rows it is points @ matrix.T.")
+def transposed(boxes, matrix, height, width):
+    matrix = square(matrix).mT.clone()
+    matrix[:2, 2] = 0
+    return warp_boxes(boxes, matrix, height, width)
+
+
+@warp_boxes.mistake("Your matrix is transposed, and its shift becomes a divisor. For points in rows it is points @ matrix.T.")
+def transposed_and_divided(boxes, matrix, height, width):
+    x, y = boxes[:, [0, 2, 2, 0]] - width / 2, height / 2 - boxes[:, [1, 1, 3, 3]]
+    moved = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ square(matrix)
+    x, y = moved[..., 0] / moved[..., 2] + width / 2, height / 2 - moved[..., 1] / moved[..., 2]
+    x, y = x.clamp(0, width), y.clamp(0, height)
+    return torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], dim=1)
 
 
 # What few_shot_method returns is judged on episodes that it never saw.
@@ -264,12 +514,33 @@ def _episodes(generator, count):
     return held_out(count, int(torch.randint(2**31 - 1, (1,), generator=generator)))
 
 
-@few_shot_method.property("It returns one label for each query.", mistake="scores_returned")
+@few_shot_method.property("It returns one label for each query.", mistake="stops_with_error")
 def _returns_labels(function, generator):
     [(support, labels, queries, answers)] = _episodes(generator, 1)
     predicted = function(support, labels, queries)
-    fits = isinstance(predicted, torch.Tensor) and predicted.shape == answers.shape and not predicted.is_floating_point()
-    return None if fits and predicted.dtype != torch.bool else NO_LABELS
+    if predicted is None:
+        return "nothing_returned", say("Your function returns nothing (None). Does its last line begin with `return`?")
+    if not isinstance(predicted, torch.Tensor):
+        return "wrong_type", say(
+            "Your function returns a value of type {kind}; {needed} is needed.",
+            kind=type(predicted).__name__,
+            needed=say("a torch tensor"),
+        )
+    if predicted.shape != answers.shape:
+        return "scores_returned" if predicted.shape == (len(queries), WAY) else "wrong_shape", NO_LABELS
+    if predicted.is_floating_point() or predicted.dtype == torch.bool:
+        return "no_whole_numbers", NO_LABELS
+    if predicted.min() < 0 or predicted.max() >= WAY:
+        return "no_class_numbers", say(
+            "Your answers go from {smallest} to {largest}; the classes are 0 to {last}. If they are the positions of support "
+            "images, look up their labels: labels[position].",
+            smallest=int(predicted.min()),
+            largest=int(predicted.max()),
+            last=WAY - 1,
+        )
+    if (predicted == predicted[0]).all():
+        return "one_answer", say("Every query gets the same answer. Compare each one with the support images of each class.")
+    return None
 
 
 @few_shot_method.property("It uses the labels: when they are renumbered, so are the answers.", mistake="labels_ignored")
@@ -287,8 +558,19 @@ def _accuracies(function, episodes):
 
 @few_shot_method.property("Held-out episodes: better than guessing.", mistake="farthest")
 def _beats_chance(function, generator):
-    accuracies = _accuracies(function, _episodes(generator, JUDGED))
-    return None if sum(accuracies) / JUDGED > 1 / WAY else GUESSES
+    episodes = _episodes(generator, JUDGED)
+    accuracies, guessed = _accuracies(function, episodes), [1 / WAY] * JUDGED
+    if significantly_better(accuracies, guessed):
+        return None
+    if significantly_better(guessed, accuracies):
+        return "farthest", GUESSES
+    support, labels, queries, _ = episodes[0]
+    if not torch.equal(function(support, labels, queries), function(support, labels, queries)):
+        return "random_answers", say(
+            "Your answers are no better than guessing, and they change from call to call. Compare the query with the support "
+            "images and choose the most similar class."
+        )
+    return "no_better_than_guessing", GUESSES
 
 
 @few_shot_method.property(
