@@ -1,5 +1,7 @@
 """Chapter 04: the rotation batch, pairs of views, cosine similarities, the NT-Xent loss, nearest neighbours on features."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -20,6 +22,7 @@ def _random_images(generator):
         (torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]),),
         (torch.arange(8.0).reshape(2, 1, 2, 2),),
         (torch.arange(36.0).reshape(2, 2, 3, 3),),
+        (torch.arange(16.0).reshape(2, 2, 2, 2),),  # a cube: a turn about the wrong axes has the right shape
     ],
     fresh=_random_images,
 )
@@ -68,6 +71,67 @@ def wrong_axes(images):
     )
 
 
+def _copies(images, one_copy):
+    """The batch whose copy of each turn is `one_copy(images, turn)`."""
+    return torch.cat([one_copy(images, turn) for turn in range(4)]), torch.arange(4).repeat_interleave(len(images))
+
+
+@rotation_batch.mistake(
+    "The four copies of one image stand side by side, and the labels with them. Put all copies of turn 0 first, then all of "
+    "turn 1, and so on."
+)
+def image_by_image(images):
+    copies, labels = rotation_batch(images)
+    order = torch.arange(len(copies)).reshape(4, len(images)).T.flatten()
+    return copies[order], labels[order]
+
+
+@rotation_batch.mistake(
+    "Your quarter turns are mirror images: to exchange rows and columns is not yet to turn. A flip must follow."
+)
+def transposed(images):
+    return _copies(images, lambda x, turn: torch.rot90(x, turn, (-2, -1)) if turn in (0, 2) else x.mT.rot90(turn - 1, (-2, -1)))
+
+
+@rotation_batch.mistake(
+    "Your half turn mirrors left and right. A half turn exchanges top and bottom too: it is two quarter turns."
+)
+def half_turn_left_right(images):
+    return _copies(images, lambda x, turn: x.flip(-1) if turn == 2 else torch.rot90(x, turn, (-2, -1)))
+
+
+@rotation_batch.mistake(
+    "Your half turn mirrors top and bottom. A half turn exchanges left and right too: it is two quarter turns."
+)
+def half_turn_upside_down(images):
+    return _copies(images, lambda x, turn: x.flip(-2) if turn == 2 else torch.rot90(x, turn, (-2, -1)))
+
+
+@rotation_batch.mistake(
+    "You turn what is turned already, so the turns add up to 0, 1, 3 and 6 quarters. Turn the images as they came."
+)
+def turns_add_up(images):
+    return _copies(images, lambda x, turn: torch.rot90(x, turn * (turn + 1) // 2, (-2, -1)))
+
+
+@rotation_batch.mistake("Your labels begin at 1. A label is the number of quarter turns: 0 for the images as they are.")
+def labels_from_one(images):
+    copies, labels = rotation_batch(images)
+    return copies, labels + 1
+
+
+@rotation_batch.mistake(
+    "You turn in the plane of images and channels, where rot90 turns by default. Rows and columns are the last two axes."
+)
+def images_and_channels_turned(images):
+    return _copies(images, torch.rot90)
+
+
+@rotation_batch.mistake("You turn in the plane of channels and rows. Of (B, C, S, S), rows and columns are the last two axes.")
+def channels_and_rows_turned(images):
+    return _copies(images, lambda x, turn: torch.rot90(x, turn, (1, 2)))
+
+
 def _random_size(generator):
     return (3 + int(torch.randint(30, (1,), generator=generator)),)
 
@@ -109,6 +173,45 @@ def out_of_range(batch):
     return torch.arange(2 * batch) + batch
 
 
+@positive_pairs.mistake("The second half gets negative numbers. Cross-entropy needs row numbers from 0 on: modulo 2 * batch.")
+def negative_rows(batch):
+    return torch.arange(2 * batch) - batch
+
+
+@positive_pairs.mistake(
+    "All rows point into the first views, and those to themselves. There are 2 * batch rows to come around in, not batch."
+)
+def only_first_views(batch):
+    return torch.arange(batch).repeat(2)
+
+
+@positive_pairs.mistake(
+    "All rows point into the second views, and those to themselves. The second views belong to the first ones."
+)
+def only_second_views(batch):
+    return torch.arange(batch, 2 * batch).repeat(2)
+
+
+@positive_pairs.mistake("You go one row too far: row 0 belongs to row `batch`, not to the one after it.")
+def one_too_far(batch):
+    return (torch.arange(2 * batch) + batch + 1) % (2 * batch)
+
+
+@positive_pairs.mistake("You stop one row too early: row 0 belongs to row `batch`, not to the one before it.")
+def one_too_early(batch):
+    return (torch.arange(2 * batch) + batch - 1) % (2 * batch)
+
+
+@positive_pairs.mistake("Each row points to the next one. The other view stands `batch` rows away.")
+def next_row(batch):
+    return (torch.arange(2 * batch) + 1) % (2 * batch)
+
+
+@positive_pairs.mistake("You count with a batch of 128 images, whatever comes. Use the argument `batch`.")
+def always_128(batch):
+    return (torch.arange(2 * batch) + 128) % (2 * batch)
+
+
 @positive_pairs.property("The partner of the partner is the row itself.")
 def _own_inverse(function, generator):
     batch = _random_size(generator)[0]
@@ -126,6 +229,7 @@ def _random_features(generator):
     cases=[
         (torch.tensor([[3.0, 0.0], [0.0, 2.0]]),),
         (torch.tensor([[1.0, 0.0], [2.0, 2.0], [0.0, -3.0]]),),
+        (torch.tensor([[1.0, 2.0], [3.0, 1.0]]),),  # square: a division by the wrong lengths runs
     ],
     fresh=_random_features,
     gradient=("z",),
@@ -163,6 +267,56 @@ def normalised_along_the_batch(z):
     return _similarities(F.normalize(z, dim=0), normalise=False)
 
 
+@similarity_matrix.mistake("You divide by the length of the whole matrix. Each row has a length of its own: dim=1.")
+def one_length_for_all(z):
+    return _similarities(z / z.norm(), normalise=False)
+
+
+@similarity_matrix.mistake("Only the rows on the left have length 1. The cosine divides by both lengths.")
+def left_normalised_only(z):
+    return (F.normalize(z, dim=1) @ z.T).fill_diagonal_(-torch.inf)
+
+
+@similarity_matrix.mistake("Only the rows on the right have length 1. The cosine divides by both lengths.")
+def right_normalised_only(z):
+    return (z @ F.normalize(z, dim=1).T).fill_diagonal_(-torch.inf)
+
+
+@similarity_matrix.mistake("The diagonal is plus infinity: every row would find itself. It needs the other sign.")
+def plus_infinity(z):
+    return _similarities(z, diagonal=torch.inf)
+
+
+@similarity_matrix.mistake("The diagonal is a large negative number. Minus infinity is asked for: -torch.inf or -math.inf.")
+def large_negative_diagonal(z):
+    return _similarities(z, diagonal=-1e9)
+
+
+@similarity_matrix.mistake(
+    "You divide by the sums of the absolute values. The length of a row is the root of the sum of its squares."
+)
+def absolute_values_for_length(z):
+    return _similarities(F.normalize(z, p=1, dim=1), normalise=False)
+
+
+@similarity_matrix.mistake("You divide by the squared length. The length is its root.")
+def root_forgotten(z):
+    return _similarities(z / z.square().sum(1, keepdim=True), normalise=False)
+
+
+@similarity_matrix.mistake(
+    "You divide the columns by the lengths of the rows. The lengths need the shape (rows, 1) to divide the rows: keepdim=True."
+)
+def keepdim_forgotten(z):
+    return _similarities(z / z.norm(dim=1), normalise=False)
+
+
+@similarity_matrix.mistake("You compare the features with one another. Compare the rows: z @ z.T, not z.T @ z.")
+def columns_compared(z):
+    z = F.normalize(z, dim=1)
+    return (z.T @ z).masked_fill(torch.eye(len(z), dtype=torch.bool), -torch.inf)
+
+
 def _random_views(generator):
     batch = 2 + int(torch.randint(3, (1,), generator=generator))
     return torch.randn(2 * batch, 4, generator=generator), 0.2 + 0.5 * torch.rand(1, generator=generator).item()
@@ -173,6 +327,7 @@ def _random_views(generator):
     cases=[
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [0.0, 3.0]]), 1.0),
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 1.0]]), 0.5),
+        (torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0], [1.0, 2.0], [-1.0, 3.0]]), 0.5),
     ],
     fresh=_random_views,
     gradient=("z",),
@@ -232,6 +387,80 @@ def sum_instead_of_mean(z, temperature):
     return _loss(z, temperature, reduction="sum")
 
 
+@nt_xent.mistake("You add up all 2 B rows and divide by B. Each of the two views asks for its partner: divide by 2 B.")
+def divided_by_images(z, temperature):
+    return 2 * nt_xent(z, temperature)
+
+
+@nt_xent.mistake("The sign is wrong: the more probable the partner, the smaller the loss must be.")
+def sign(z, temperature):
+    return -nt_xent(z, temperature)
+
+
+@nt_xent.mistake("The partner is missing from the sum below. It runs over all rows but i, the partner among them.")
+def partner_not_in_sum(z, temperature):
+    s = similarity_matrix(z) / temperature
+    rows, pairs = torch.arange(len(z)), positive_pairs(len(z) // 2)
+    others = s.index_put((rows, pairs), torch.tensor(-torch.inf, dtype=s.dtype))
+    return (others.logsumexp(1) - s[rows, pairs]).mean()
+
+
+@nt_xent.mistake("You divide by the mean of the other rows' exponentials. The loss has their sum there.")
+def mean_below(z, temperature):
+    return nt_xent(z, temperature) - math.log(len(z) - 1)
+
+
+def _probabilities(z, temperature):
+    """Of each row's partner."""
+    s = similarity_matrix(z) / temperature
+    return s.softmax(1)[torch.arange(len(z)), positive_pairs(len(z) // 2)]
+
+
+@nt_xent.mistake("You take the softmax twice: cross_entropy does it itself. Give it the similarities over the temperature.")
+def softmax_twice(z, temperature):
+    return F.cross_entropy((similarity_matrix(z) / temperature).softmax(1), positive_pairs(len(z) // 2))
+
+
+@nt_xent.mistake("You average the probabilities and take the logarithm then. Take each row's logarithm first, then average.")
+def log_of_the_mean(z, temperature):
+    return -_probabilities(z, temperature).mean().log()
+
+
+@nt_xent.mistake("The logarithm is missing: the loss of a row is minus the logarithm of its partner's probability.")
+def log_forgotten(z, temperature):
+    return -_probabilities(z, temperature).mean()
+
+
+@nt_xent.mistake("You set the similarity of a row with itself to 0, and exp(0) = 1 counts in the sum. Minus infinity does not.")
+def diagonal_zero(z, temperature):
+    return _loss(z, temperature, diagonal=0.0)
+
+
+def _across(z, temperature):
+    """The similarities of the first views with the second ones, and the pairs among them."""
+    half = len(z) // 2
+    return similarity_matrix(z)[:half, half:] / temperature, torch.arange(half)
+
+
+@nt_xent.mistake(
+    "You compare first views with second views only. The other images' views of the same half belong in the sum too."
+)
+def only_across_views(z, temperature):
+    s, pairs = _across(z, temperature)
+    return (F.cross_entropy(s, pairs) + F.cross_entropy(s.T, pairs)) / 2
+
+
+@nt_xent.mistake("Only the first views ask, and only among the second ones. All 2 B rows ask, each among all rows but itself.")
+def first_among_second(z, temperature):
+    return F.cross_entropy(*_across(z, temperature))
+
+
+@nt_xent.mistake("Only the second views ask for their partner. Average over all 2 B rows.")
+def second_views_only(z, temperature):
+    half = len(z) // 2
+    return F.cross_entropy(similarity_matrix(z)[half:] / temperature, positive_pairs(half)[half:])
+
+
 @nt_xent.property("Only the directions of the vectors count.")
 def _scale_free(function, generator):
     z, temperature = _random_views(generator)
@@ -249,27 +478,40 @@ def _on_its_device(words, generator):
         )
 
 
-def _vote(features, labels, queries, k, classes, *, normalise=True, weigh=True, largest=True, temperature=0.1):
+def _cosines(features, queries):
+    return F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T
+
+
+def _count(nearest, rows, labels, classes, weight):
+    """The classes with the most votes, of neighbours with these similarities and row numbers."""
+    return (F.one_hot(labels[rows], classes) * weight(nearest)[:, :, None]).sum(1).argmax(1)
+
+
+def _weight(similarities, temperature=0.1):
+    return (similarities / temperature).exp()
+
+
+def _vote(features, labels, queries, k, classes, *, compare=_cosines, largest=True, weight=_weight):
     """`nearest_labels` with one step changed."""
-    if normalise:
-        features, queries = F.normalize(features, dim=1), F.normalize(queries, dim=1)
-    nearest, rows = (queries @ features.T).topk(k, dim=1, largest=largest)
-    weights = (nearest / temperature).exp() if weigh else torch.ones_like(nearest)
-    return (F.one_hot(labels[rows], classes) * weights[:, :, None]).sum(1).argmax(1)
+    return _count(*compare(features, queries).topk(k, dim=1, largest=largest), labels, classes, weight)
 
 
-def _random_search(generator):
+def _vote_at(temperature, *arguments):
+    return _vote(*arguments, weight=lambda similarities: _weight(similarities, temperature))
+
+
+def _random_search(generator, asked=8):
     """Labelled features and queries that tell temperatures apart, without near ties, which rounding would decide."""
     while True:
         features = torch.randn(12, 3, generator=generator) * (0.2 + 3 * torch.rand(12, 1, generator=generator))
-        queries = torch.randn(8, 3, generator=generator)
+        queries = torch.randn(asked, 3, generator=generator) * (0.2 + 3 * torch.rand(asked, 1, generator=generator))
         labels = torch.arange(12) % 3
         similarities = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T
         ranked = similarities.sort(dim=1).values
         arguments = features, labels, queries, 5, 3
         voted = _vote(*arguments)
-        near = [not torch.equal(voted, _vote(*arguments, temperature=0.1 + by)) for by in (1e-4, -1e-4)]
-        far = [not torch.equal(voted, _vote(*arguments, temperature=0.1 + by)) for by in (0.02, -0.02)]
+        near = [not torch.equal(voted, _vote_at(0.1 + by, *arguments)) for by in (1e-4, -1e-4)]
+        far = [not torch.equal(voted, _vote_at(0.1 + by, *arguments)) for by in (0.02, -0.02)]
         if (ranked[:, 1:] - ranked[:, :-1]).min() > 1e-3 and any(far) and not any(near):
             return arguments
 
@@ -287,6 +529,7 @@ _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7,
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.1, 1.0]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
         (torch.tensor([[1.0, 0.0], [1.0, 0.2], [1.0, -0.2]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 1, 2),
         (torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([2, 0]), torch.tensor([[0.9, 0.2], [0.1, 0.5]]), 1, 4),
+        _random_search(torch.Generator().manual_seed(94), asked=30),  # so many that no two mistakes below coincide
     ],
     fresh=_random_search,
 )
@@ -303,12 +546,12 @@ def one_neighbour(features, labels, queries, k, classes):
     "All k votes weigh the same here. Weight each by exp(s / 0.1): a near neighbour counts more than a far one."
 )
 def votes_weigh_the_same(*arguments):
-    return _vote(*arguments, weigh=False)
+    return _vote(*arguments, weight=torch.ones_like)
 
 
 @nearest_labels.mistake("You compare inner products, so long vectors win. Normalise features and queries: cosine similarity.")
 def not_normalised(*arguments):
-    return _vote(*arguments, normalise=False)
+    return _vote(*arguments, compare=lambda features, queries: queries @ features.T)
 
 
 @nearest_labels.mistake("You take the k least similar images. The similarity of near images is large.")
@@ -319,3 +562,83 @@ def farthest(*arguments):
 @nearest_labels.mistake("These are row numbers of the labelled images. Look up their labels: labels[rows].")
 def rows_for_labels(features, labels, queries, k, classes):
     return (F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T).argmax(1)
+
+
+@nearest_labels.mistake("All labelled images vote. Let only the k nearest.")
+def everybody_votes(features, labels, queries, k, classes):
+    return _vote(features, labels, queries, len(features), classes)
+
+
+@nearest_labels.mistake(
+    "Of several neighbours of one class only one counts: where an index stands twice, the last value replaces the others. "
+    "Their weights must be added, as with scatter_add_, or one-hot votes and a sum."
+)
+def class_counted_once(features, labels, queries, k, classes):
+    nearest, rows = _cosines(features, queries).topk(k, dim=1)
+    votes = torch.zeros(len(queries), classes)
+    return votes.scatter_reduce(1, labels[rows], _weight(nearest), "amin", include_self=False).argmax(1)
+
+
+@nearest_labels.mistake("You average the weights of a class's neighbours. Add them: two near neighbours count twice.")
+def mean_weight(features, labels, queries, k, classes):
+    nearest, rows = _cosines(features, queries).topk(k, dim=1)
+    votes = F.one_hot(labels[rows], classes)
+    return ((votes * _weight(nearest)[:, :, None]).sum(1) / votes.sum(1).clamp(min=1)).argmax(1)
+
+
+@nearest_labels.mistake(
+    "You compare distances, in which the vectors' lengths count. Give features and queries length 1: cosine similarities."
+)
+def distances(*arguments):
+    return _vote(*arguments, compare=lambda features, queries: -torch.cdist(queries, features))
+
+
+@nearest_labels.mistake("Only the queries have length 1, so long features win. Normalise the features too.")
+def features_not_normalised(*arguments):
+    return _vote(*arguments, compare=lambda features, queries: F.normalize(queries, dim=1) @ features.T)
+
+
+@nearest_labels.mistake("Only the features have length 1, so a query's length changes the weights. Normalise the queries too.")
+def queries_not_normalised(*arguments):
+    return _vote(*arguments, compare=lambda features, queries: queries @ F.normalize(features, dim=1).T)
+
+
+@nearest_labels.mistake("You normalise columns, each feature over all images. Normalise rows, each image's vector: dim=1.")
+def columns_normalised(*arguments):
+    return _vote(*arguments, compare=lambda features, queries: F.normalize(queries, dim=0) @ F.normalize(features, dim=0).T)
+
+
+@nearest_labels.mistake("The weight is exp(s) here. Divide s by 0.1 first: only then a near neighbour counts far more.")
+def temperature_forgotten(*arguments):
+    return _vote_at(1.0, *arguments)
+
+
+@nearest_labels.mistake("You multiply s by 0.1, so that all votes weigh nearly the same. Divide: exp(s / 0.1).")
+def temperature_multiplied(*arguments):
+    return _vote_at(10.0, *arguments)
+
+
+@nearest_labels.mistake("Your temperature is 0.07, which others use. Here it is 0.1: exp(s / 0.1).")
+def another_temperature(*arguments):
+    return _vote_at(0.07, *arguments)
+
+
+@nearest_labels.mistake("A vote weighs s itself here. Its weight is exp(s / 0.1).")
+def exponential_forgotten(*arguments):
+    return _vote(*arguments, weight=lambda similarities: similarities)
+
+
+@nearest_labels.mistake(
+    "You leave out the nearest of the k images, as if it were the query itself. No query is among the labelled images."
+)
+def nearest_left_out(features, labels, queries, k, classes):
+    nearest, rows = _cosines(features, queries).topk(k, dim=1)
+    return _count(nearest[:, 1:], rows[:, 1:], labels, classes, _weight)
+
+
+@nearest_labels.mistake(
+    "You take k + 1 images and leave out the nearest, as if it were the query itself. No query is among the labelled images."
+)
+def from_the_second_on(features, labels, queries, k, classes):
+    nearest, rows = _cosines(features, queries).topk(k + 1, dim=1)
+    return _count(nearest[:, 1:], rows[:, 1:], labels, classes, _weight)

@@ -3,8 +3,9 @@
 import math
 
 import torch
+from scipy import stats
 
-from ..languages import say
+from ..languages import later, say
 from .declare import exercise
 
 
@@ -39,6 +40,21 @@ def _right_sizes(function, generator):
         return say("Four tensors are needed: support rows, their labels, query rows, their labels.")
     sizes = [tuple(part.shape) for part in episode]
     needed = [(_WAY * _SHOTS,)] * 2 + [(_WAY * _QUERIES,)] * 2
+    if sizes != needed and sorted(sizes) == sorted(needed):
+        return "order_exchanged", say(
+            "Your four tensors stand in another order. It is: support rows, their labels, query rows, their labels."
+        )
+    # With too few classes the sizes differ between episodes, as long as some have all of them.
+    several = [sizes, *([tuple(part.shape) for part in episode] for episode in _draws(function, generator))]
+    fewer = [(_SHOTS * classes, _QUERIES * classes) for classes in range(_WAY)]
+    short = [(rows, asked) for (rows, *_), _, (asked, *_), _ in several if (rows, asked) in fewer]
+    if short and len({(rows, asked) for (rows, *_), _, (asked, *_), _ in several}) > 1:
+        return "too_few_classes", say(
+            "An episode has images of only {classes} classes, not of {way}. Not every number up to the largest is a class: "
+            "draw from labels.unique(), none twice.",
+            classes=short[0][0] // _SHOTS,
+            way=_WAY,
+        )
     if sizes != needed:
         return say(
             "For {way}-way {shots}-shot with {queries} queries a class the shapes are {needed}; yours are {sizes}.",
@@ -50,9 +66,43 @@ def _right_sizes(function, generator):
         )
 
 
+_LARGEST = int(_LABELS.bincount().max())
+_TWICE = later("Two labels of one episode stand for the same class: draw the classes without replacement.")
+
+
+def _places_for_rows(draws):
+    """Whether all rows could be places within a class, and within each class none stands twice.
+
+    Rows of the data set cannot: an episode has more of them than the largest class.
+    """
+    rows = torch.stack([torch.cat([support, asked]) for support, _, asked, _ in draws])
+    news = torch.stack([torch.cat([known, wanted]) for _, known, _, wanted in draws])
+    if rows.min() < 0 or rows.max() >= _LARGEST:
+        return False
+    return all(len(set(zip(row, new, strict=True))) == len(row) for row, new in zip(rows.tolist(), news.tolist(), strict=True))
+
+
+def _same_class_twice(rows, news):
+    """Whether each label of the episode stands for one class, and two of them for the same."""
+    if rows.min() < 0 or rows.max() >= len(_LABELS):
+        return False
+    pairs = set(zip(news.tolist(), _LABELS[rows.long()].tolist(), strict=True))
+    new, old = zip(*pairs, strict=True)
+    return len(set(new)) == len(pairs) > len(set(old))
+
+
 @draw_episode.property("No image is drawn twice; support and queries share none.", mistake="support_among_queries")
 def _nothing_shared(function, generator):
-    for support, _, asked, _ in _draws(function, generator):
+    draws = _draws(function, generator)
+    if _places_for_rows(draws):
+        return "places_in_the_class", say(
+            "Your rows are all below {count}, the size of the largest class: they look like places within a class. Look up "
+            "which rows of `labels` these are: (labels == c).nonzero() lists a class's rows.",
+            count=_LARGEST,
+        )
+    for support, known, asked, wanted in draws:
+        if _same_class_twice(torch.cat([support, asked]), torch.cat([known, wanted])):
+            return "classes_with_replacement", say(_TWICE)
         if shared := set(support.tolist()) & set(asked.tolist()):
             return say(
                 "Rows {rows} are in the support set and among the queries: the answer is given away.",
@@ -87,7 +137,7 @@ def _labels_fit(function, generator):
                 old=old,
             )
         if len(set.union(*old.values())) < _WAY:
-            return say("Two labels of one episode stand for the same class: draw the classes without replacement.")
+            return "classes_with_replacement", say(_TWICE)
 
 
 @draw_episode.property("Every class has its share.", mistake="unbalanced")
@@ -132,7 +182,7 @@ def _classes_are_equal(function, generator):
             times=times,
         )
     if not 50 < first < 150:
-        return say(
+        return "labels_in_class_order", say(
             "The chosen classes stand in the order of their numbers, so label 0 tells something. Keep the order of the draw."
         )
 
@@ -154,7 +204,7 @@ def _repeats(function, generator):
 
 @exercise(
     "The interval over episodes",
-    cases=[(torch.tensor([0.4, 0.8]),), (torch.tensor([0.5, 0.7, 0.9, 0.6]),)],
+    cases=[(torch.tensor([0.5, 0.7, 0.9, 0.6]),), (torch.tensor([0.4, 0.8, 0.6, 0.9, 0.7]),)],
     fresh=lambda generator: (torch.rand(8, generator=generator),),
 )
 def episode_interval(accuracies):
@@ -189,3 +239,65 @@ def coin_flips(a):
 @episode_interval.mistake("That is one standard error, which holds the mean in 68 % of cases. 95 % take 1.96 of them.")
 def standard_error_only(a):
     return a.mean().item(), (a.std() / math.sqrt(len(a))).item()
+
+
+def _interval_with(accuracies, factor=1.96, unbiased=True, root=None):
+    """`episode_interval` with one step changed."""
+    root = math.sqrt(len(accuracies)) if root is None else root
+    return accuracies.mean().item(), (factor * accuracies.std(unbiased=unbiased) / root).item()
+
+
+@episode_interval.mistake(
+    "Your standard deviation divides by n, as NumPy's does: too small for a sample. Divide by n - 1, as accuracies.std() does."
+)
+def population_deviation(a):
+    return _interval_with(a, unbiased=False)
+
+
+@episode_interval.mistake("You divide by the root of n - 1. The standard deviation has its n - 1 already: take the root of n.")
+def root_of_n_minus_1(a):
+    return _interval_with(a, root=math.sqrt(len(a) - 1))
+
+
+@episode_interval.mistake("That is the whole width of the interval. Return the half width, as in mean ± half width.")
+def whole_width(a):
+    return _interval_with(a, factor=2 * 1.96)
+
+
+@episode_interval.mistake("Those are the two ends of the interval. Return its mean and its half width.")
+def ends_of_the_interval(a):
+    mean, half = episode_interval(a)
+    return mean - half, mean + half
+
+
+@episode_interval.mistake("Those are the half width and the mean: return the mean first.")
+def order_exchanged(a):
+    return episode_interval(a)[::-1]
+
+
+@episode_interval.mistake("Those are percent. The accuracies are shares, and so are their mean and half width.")
+def percent(a):
+    mean, half = episode_interval(a)
+    return 100 * mean, 100 * half
+
+
+@episode_interval.mistake("You take two standard errors, about the right number. The exact one is 1.96.")
+def two_standard_errors(a):
+    return _interval_with(a, factor=2.0)
+
+
+@episode_interval.mistake("1.645 standard errors hold the mean in 90 % of cases. 95 % take 1.96 of them.")
+def factor_of_90_percent(a):
+    return _interval_with(a, factor=1.645)
+
+
+@episode_interval.mistake(
+    "That is Student's interval, better for few values. Of many episodes the papers give 1.96 standard errors."
+)
+def students_t(a):
+    return _interval_with(a, factor=stats.t.ppf(0.975, len(a) - 1))
+
+
+@episode_interval.mistake("That is the median, the episode in the middle. The interval is around the mean.")
+def median_for_mean(a):
+    return a.median().item(), episode_interval(a)[1]

@@ -20,6 +20,7 @@ def _random_features(generator):
         (torch.tensor([[1.0, 0.0], [3.0, 2.0]]), torch.tensor([0, 0]), 1),
         (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1, 0, 1]), 2),
         (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0], [2.0, 3.0]]), torch.tensor([0, 1, 0, 0]), 2),
+        (torch.tensor([[1.0, 0.0], [0.0, 4.0], [3.0, 1.0]]), torch.tensor([1, 0, 1]), 2),
     ],
     fresh=_random_features,
     gradient=("features",),
@@ -48,6 +49,63 @@ def divided_by_all(features, labels, way):
     return torch.stack([features[labels == k].sum(0) for k in range(way)]) / len(labels)
 
 
+@class_prototypes.mistake("You divide as if all classes had equally many images. Divide each class by its own number.")
+def divided_by_equal_shares(features, labels, way):
+    return torch.stack([features[labels == k].sum(0) for k in range(way)]) / (len(labels) / way)
+
+
+@class_prototypes.mistake("You divide by the number of classes. Divide each class by the number of its images.")
+def divided_by_classes(features, labels, way):
+    return torch.stack([features[labels == k].sum(0) for k in range(way)]) / way
+
+
+@class_prototypes.mistake(
+    "Your prototypes stand in the order in which the classes appear. Row k belongs to class k, wherever its images stand."
+)
+def order_of_appearance(features, labels, way):
+    return torch.stack([features[labels == k].mean(0) for k in dict.fromkeys(labels.tolist())])
+
+
+@class_prototypes.mistake("You make the prototypes' length 1. A prototype is the mean as it is: distances need its length.")
+def normalised(features, labels, way):
+    return F.normalize(class_prototypes(features, labels, way), dim=1)
+
+
+@class_prototypes.mistake("You make the features' length 1 before averaging. Average them as they are.")
+def features_normalised(features, labels, way):
+    return class_prototypes(F.normalize(features, dim=1), labels, way)
+
+
+@class_prototypes.mistake("That is the median of each feature. A prototype is the mean.")
+def median(features, labels, way):
+    return torch.stack([features[labels == k].median(0).values for k in range(way)])
+
+
+@class_prototypes.mistake(
+    "Of each class only one image is added: where an index stands twice, `c[labels] += features` adds once. "
+    "index_add_ adds all, or go through the classes."
+)
+def added_once(features, labels, way):
+    return torch.stack([features[labels == k][-1] / (labels == k).sum() for k in range(way)])
+
+
+@class_prototypes.mistake("You take the last image of each class. A prototype is the mean of all of them.")
+def last_only(features, labels, way):
+    return torch.stack([features[labels == k][-1] for k in range(way)])
+
+
+@class_prototypes.mistake("All your prototypes are the mean of all images. Each class has its own: the rows where labels == k.")
+def mean_of_all(features, labels, way):
+    return features.mean(0).expand(way, -1)
+
+
+@class_prototypes.mistake(
+    "You cut the sorted rows into blocks of one size. Classes may have different numbers of images: choose by `labels == k`."
+)
+def equal_blocks(features, labels, way):
+    return features[labels.argsort(stable=True)].reshape(way, -1, features.shape[1]).mean(1)
+
+
 def _random_distances(generator):
     return torch.randn(4, 3, generator=generator), torch.randn(2, 3, generator=generator)
 
@@ -70,9 +128,7 @@ def sign(q, c):
     return -prototype_logits(q, c)
 
 
-@prototype_logits.mistake(
-    "That is the distance. Square it: for squared distances the mean is the best prototype (section 2.3)."
-)
+@prototype_logits.mistake("That is the distance. Square it: for squared distances the mean is the best prototype.")
 def not_squared(q, c):
     return -torch.cdist(q, c)
 
@@ -89,6 +145,68 @@ def dot_product(q, c):
 )
 def mean_over_features(q, c):
     return prototype_logits(q, c) / q.shape[1]
+
+
+@prototype_logits.mistake("That is the distance itself. Square it, and mind the sign: the farther, the smaller the logit.")
+def plain_distance(q, c):
+    return torch.cdist(q, c)
+
+
+@prototype_logits.mistake("That is half of the squared distance. Take all of it: half makes a flatter softmax.")
+def halved(q, c):
+    return prototype_logits(q, c) / 2
+
+
+@prototype_logits.mistake("Those are cosine similarities, which leave out all lengths. Take squared distances, negated.")
+def cosine(q, c):
+    return F.normalize(q, dim=1) @ F.normalize(c, dim=1).T
+
+
+@prototype_logits.mistake("You make queries and prototypes unit vectors first. Their distances as they are count.")
+def normalised_first(q, c):
+    return prototype_logits(F.normalize(q, dim=1), F.normalize(c, dim=1))
+
+
+@prototype_logits.mistake("Those are probabilities. Return the logits, before the softmax: the loss does it itself.")
+def softmaxed(q, c):
+    return prototype_logits(q, c).softmax(1)
+
+
+@prototype_logits.mistake("Those are the logarithms of probabilities. Return the logits, before the softmax.")
+def log_softmaxed(q, c):
+    return prototype_logits(q, c).log_softmax(1)
+
+
+@prototype_logits.mistake("You square the sum of the differences, in which they may cancel. Square each, then add.")
+def square_of_the_sum(q, c):
+    return -(q[:, None] - c[None]).sum(2).square()
+
+
+@prototype_logits.mistake("You add the absolute differences. Add their squares.")
+def absolute_differences(q, c):
+    return -(q[:, None] - c[None]).abs().sum(2)
+
+
+@prototype_logits.mistake(
+    "The term |q|^2 is missing. It changes no prediction, but the result is to be the squared distance, negated."
+)
+def query_lengths_missing(q, c):
+    return prototype_logits(q, c) + q.square().sum(1, keepdim=True)
+
+
+@prototype_logits.mistake("The term |c|^2 is missing: |q - c|^2 = |q|^2 - 2 q c + |c|^2.")
+def prototype_lengths_missing(q, c):
+    return prototype_logits(q, c) + c.square().sum(1)
+
+
+@prototype_logits.mistake("The sign of 2 q c is wrong: |q - c|^2 = |q|^2 - 2 q c + |c|^2.")
+def sign_of_the_product(q, c):
+    return prototype_logits(q, -c)
+
+
+@prototype_logits.mistake("The 2 before q c is missing: |q - c|^2 = |q|^2 - 2 q c + |c|^2.")
+def two_forgotten(q, c):
+    return prototype_logits(q, c) - q @ c.T
 
 
 def _random_centring(generator):
@@ -130,6 +248,63 @@ def own_mean(f, m):
 @simple_shot.mistake("You normalise columns. Each row is an image: dim=1.")
 def columns(f, m):
     return F.normalize(f - m, dim=0)
+
+
+@simple_shot.mistake("You add the mean. Subtract it.")
+def mean_added(f, m):
+    return F.normalize(f + m, dim=1)
+
+
+@simple_shot.mistake("You subtract the features from the mean, so that all directions are turned round. Features minus mean.")
+def sign(f, m):
+    return F.normalize(m - f, dim=1)
+
+
+@simple_shot.mistake("You make both lengths 1, then subtract. Subtract the mean as it is, and make the length 1 at the end.")
+def both_normalised_first(f, m):
+    return F.normalize(f, dim=1) - F.normalize(m, dim=0)
+
+
+@simple_shot.mistake("You make the features' length 1 before you centre them, too. Centre them as they are.")
+def normalised_twice(f, m):
+    return F.normalize(F.normalize(f, dim=1) - m, dim=1)
+
+
+@simple_shot.mistake("You divide by the length of the whole matrix. Each row has a length of its own: dim=1.")
+def one_length_for_all(f, m):
+    return (f - m) / (f - m).norm()
+
+
+@simple_shot.mistake("You divide by the sum of the absolute values. The length of a row is the root of the sum of its squares.")
+def absolute_values_for_length(f, m):
+    return F.normalize(f - m, p=1, dim=1)
+
+
+@simple_shot.mistake("You divide by the largest absolute value. The length of a row is the root of the sum of its squares.")
+def largest_value_for_length(f, m):
+    return F.normalize(f - m, p=torch.inf, dim=1)
+
+
+@simple_shot.mistake("You divide by the squared length. The length is its root.")
+def root_forgotten(f, m):
+    return (f - m) / (f - m).square().sum(1, keepdim=True)
+
+
+@simple_shot.mistake(
+    "You divide the columns by the lengths of the rows. The lengths need the shape (rows, 1) to divide the rows: keepdim=True."
+)
+def keepdim_forgotten(f, m):
+    return (f - m) / (f - m).norm(dim=1)
+
+
+@simple_shot.mistake("You subtract one number, the mean of all numbers in `mean`. Each feature has a mean of its own.")
+def one_number_for_mean(f, m):
+    return F.normalize(f - m.mean(), dim=1)
+
+
+@simple_shot.mistake("You subtract each row's own mean. Subtract `mean`, which holds one number for each feature.")
+def mean_of_each_row(f, m):
+    return F.normalize(f - f.mean(1, keepdim=True), dim=1)
 
 
 def _random_step(generator):
@@ -174,6 +349,41 @@ def sum_of_losses(w, x, y, rate):
 @inner_step.mistake("That is the gradient. Return the new weight.")
 def gradient_only(w, x, y, rate):
     return _loss_gradient(w, x, y)
+
+
+@inner_step.mistake("That is the step alone. Add the old weight: weight - rate * gradient.")
+def step_only(w, x, y, rate):
+    return -rate * _loss_gradient(w, x, y)
+
+
+@inner_step.mistake("That is the gradient times the rate. The new weight is the old one minus that.")
+def rate_times_gradient(w, x, y, rate):
+    return rate * _loss_gradient(w, x, y)
+
+
+@inner_step.mistake("You divide the gradient by the rate. Multiply: a small rate makes a small step.")
+def divided_by_rate(w, x, y, rate):
+    return w - _loss_gradient(w, x, y) / rate
+
+
+@inner_step.mistake("You take the softmax twice: cross_entropy does it itself. Give it features @ weight as it is.")
+def softmax_twice(w, x, y, rate):
+    return w - rate * grad(lambda v: F.cross_entropy((x @ v).softmax(1), y))(w)
+
+
+@inner_step.mistake("Your loss is the mean square between logits and one-hot labels. Here it is the cross-entropy.")
+def squared_error(w, x, y, rate):
+    return w - rate * grad(lambda v: F.mse_loss(x @ v, F.one_hot(y, w.shape[1]).to(w.dtype)))(w)
+
+
+@inner_step.mistake("You go two steps. One is asked for.")
+def two_steps(w, x, y, rate):
+    return inner_step(inner_step(w, x, y, rate), x, y, rate)
+
+
+@inner_step.mistake("The logarithm is missing: nll_loss takes logarithms of probabilities. Use cross_entropy.")
+def log_forgotten(w, x, y, rate):
+    return w - rate * grad(lambda v: F.nll_loss((x @ v).softmax(1), y))(w)
 
 
 def _outer_gradient(step, generator):
