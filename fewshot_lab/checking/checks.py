@@ -36,6 +36,9 @@ _NAMES = {
 _WRONG_ON_OTHERS = later("The function is right on the cases that you can see, but not on others like them.")
 
 
+_Violation = str | tuple[str | None, str] | None
+
+
 class _NotAttempted(Exception):
     """The body of the function is still blank: it raises NotImplementedError."""
 
@@ -95,12 +98,10 @@ def examine(
         if feedback := _graph_is_wrong(task, function, drawn or cases, results):
             return feedback
         # Only when all cases agree: a property's message would distract from a plain wrong result.
-        in_double = _in_double(task, function)
-        violations = [_violation(prop, function, generator, in_double) for prop in task.properties]
+        examined = _violations(task, function, generator)
     except _NotAttempted:
         words = say("Write the body of the function, run its cell, then run this one again.")
         return Feedback(task, CheckStatus.NOT_ATTEMPTED, words)
-    examined = list(zip(task.properties, violations, strict=True))
     details = [f"{'✗' if words else '✓'} {say(prop.statement)}" for prop, words in examined]
     for prop, words in examined:
         if words:
@@ -316,10 +317,23 @@ def _is_made(mistaken: Callable, task: Exercise, cases: list[tuple], results: li
     return returned
 
 
-def _violation(
-    prop: Property, function: Callable, generator: torch.Generator, in_double: Callable | None = None
-) -> str | tuple[str, str] | None:
-    """How the function violates a property, in words or as (mistake, words); None when the property holds."""
+def _violations(task: Exercise, function: Callable, generator: torch.Generator) -> list[tuple[Property, _Violation]]:
+    """Each property and how the function violates it; the list ends with the first that takes too long."""
+    in_double = _in_double(task, function)
+    examined = []
+    for prop in task.properties:
+        examined.append((prop, _violation(prop, function, generator, in_double)))
+        violation = examined[-1][1]
+        if isinstance(violation, tuple) and violation[0] == _NAMES["timeout"]:  # all others would be waited for too
+            break
+    return examined
+
+
+def _violation(prop: Property, function: Callable, generator: torch.Generator, in_double: Callable | None = None) -> _Violation:
+    """How the function violates a property, in words or as (mistake, words); None when the property holds.
+
+    An error is no sign of the property's mistake, so it is told and gets no name, unless the function took too long.
+    """
     inspector = prop.inspector
     try:
         with _guarded(function):
@@ -333,7 +347,8 @@ def _violation(
     except Exception as error:
         if is_blank(error):
             raise _NotAttempted from error
-        return explained(error, function)
+        stopped = _stopped(error, function)
+        return _NAMES.get(stopped.kind), stopped.sentence
 
 
 def _size(value) -> int:

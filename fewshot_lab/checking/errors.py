@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ..languages import later, say
 
+_OUTSIDE = later("an index is outside the sequence that it picks from")
 # What an error's text tells, tried in this order before its kind alone.
 _TELLING = (
+    (r"out of bounds for (dimension|axis)", _OUTSIDE),
     (
         r"doesn't require grad|does not require grad|does not have a grad_fn|backward through the graph a second time|"
         r"leaf Variable that requires grad|appears to not have been used in the graph|modified by an inplace operation|"
@@ -41,7 +43,7 @@ _ADVICE = {
     "NameError": later("a name is used that has no value here: check its spelling, or whether its cell has been run"),
     "UnboundLocalError": later("a name is used before it gets its value"),
     "TypeError": later("a function or operator was given something of the wrong type, or too many or too few arguments"),
-    "IndexError": later("an index is outside the sequence that it picks from"),
+    "IndexError": _OUTSIDE,
     "KeyError": later("a dictionary has no such key"),
     "AttributeError": later("the object before the dot has no attribute of that name"),
     "ValueError": later("the type is right but the value cannot be used"),

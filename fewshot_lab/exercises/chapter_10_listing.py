@@ -80,14 +80,14 @@ def listing_items(tokenizer, sentences, tags, numbers):
     return Sentences()
 
 
-@listing_items.property("It is a data set of the sentences.", mistake="stops_with_error", inspector=inspectors.tagged_items)
+@listing_items.property("It is a data set of the sentences.", mistake="wrong_length", inspector=inspectors.tagged_items)
 def _is_a_data_set(seen, generator):
     if isinstance(seen, str):
         if "'Dataset'" not in seen:
             return "name_not_defined", say("{seen}: is it spelled right, and imported?", seen=seen)
         return "dataset_not_imported", say("{seen}: import it, from torch.utils.data import Dataset.", seen=seen)
     if seen["count"] != len(seen["pieces"]):
-        return "wrong_length", say(
+        return say(
             "There are {sentences} sentences, and len() gives {count}.",
             sentences=len(seen["pieces"]),
             count=seen["count"],
@@ -149,10 +149,10 @@ def listing_network(sizes, numbers, device):
     return BertForTokenClassification(BertConfig(**sizes, num_labels=len(numbers))).to(device)
 
 
-@listing_network.property("The class exists.", mistake="stops_with_error", inspector=inspectors.network_error)
+@listing_network.property("The class exists.", mistake="no_such_class", inspector=inspectors.network_error)
 def _class_exists(error, generator):
     if error:
-        return "no_such_class", say("{error}. The class for tagging is BertForTokenClassification.", error=error)
+        return say("{error}. The class for tagging is BertForTokenClassification.", error=error)
 
 
 @listing_network.property("It gives one logit per tag.", mistake="wrong_number_of_tags", inspector=inspectors.tag_logits)
@@ -192,12 +192,12 @@ def listing_optimizer(model):
     return torch.optim.AdamW(model.parameters(), lr=5e-5)
 
 
-@listing_optimizer.property("It is an AdamW that exists.", mistake="stops_with_error", inspector=inspectors.optimizer_seen)
+@listing_optimizer.property("It is an AdamW that exists.", mistake="another_optimizer", inspector=inspectors.optimizer_seen)
 def _optimizer_exists(seen, generator):
     if isinstance(seen, str):
         return "adamw_removed", say("{seen}. It was removed from transformers: use torch.optim.AdamW.", seen=seen)
     if not seen["torch"]:
-        return "another_optimizer", say("A {kind} is returned; torch.optim.AdamW is needed.", kind=seen["class"])
+        return say("A {kind} is returned; torch.optim.AdamW is needed.", kind=seen["class"])
 
 
 @listing_optimizer.property("All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=inspectors.optimizer_seen)

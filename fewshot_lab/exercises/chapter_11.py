@@ -514,7 +514,7 @@ def _episodes(generator, count):
     return held_out(count, int(torch.randint(2**31 - 1, (1,), generator=generator)))
 
 
-@few_shot_method.property("It returns one label for each query.", mistake="stops_with_error")
+@few_shot_method.property("It returns one label for each query.", mistake="one_answer")
 def _returns_labels(function, generator):
     [(support, labels, queries, answers)] = _episodes(generator, 1)
     predicted = function(support, labels, queries)
@@ -539,7 +539,7 @@ def _returns_labels(function, generator):
             last=WAY - 1,
         )
     if (predicted == predicted[0]).all():
-        return "one_answer", say("Every query gets the same answer. Compare each one with the support images of each class.")
+        return say("Every query gets the same answer. Compare each one with the support images of each class.")
     return None
 
 

@@ -117,6 +117,35 @@ def test_an_endless_loop_is_ended(monkeypatch):
     assert "never ends" in lab.check(rotation_matrix).message
 
 
+def test_the_first_timeout_ends_a_check_by_properties_alone(monkeypatch):
+    monkeypatch.setattr(checking, "SECONDS_A_CALL", 0.2)
+    calls = []
+
+    def draw_episode(labels, way, shots, queries, generator):
+        calls.append(way)
+        while True:
+            pass
+
+    feedback = lab.check(draw_episode)
+    assert "never ends" in feedback.message and feedback.mistake == "never_ends"
+    assert len(calls) == 1 and len(feedback.details) == 1
+
+
+def test_an_error_in_a_property_is_told_and_names_no_mistake():
+    def listing_loader(dataset, training):
+        raise ValueError("three words only")
+
+    def frechet_distance(a, b):
+        if len(a) < a.shape[1]:
+            raise ValueError("three words only")
+        return get_exercise("frechet_distance").reference(a, b)
+
+    for function in (listing_loader, frechet_distance):
+        feedback = lab.check(function)
+        assert feedback.status == "failed" and "three words only" in feedback.message, feedback
+        assert feedback.mistake is None
+
+
 def test_the_smallest_failing_case_is_shown_and_printing_is_swallowed(capsys):
     def inverse_warp(image, matrix):
         print("noise")
