@@ -22,6 +22,7 @@ def _random_logits(generator):
         (torch.tensor([[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]), torch.tensor([2, 0])),
         (torch.tensor([[-1.0, -2.0], [-4.0, -3.0], [-9.0, -8.0], [-1.0, -7.0]]), torch.tensor([1, 1, 0, 0])),
         (torch.tensor([[0.2, 0.5]]), torch.tensor([1])),
+        (torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.6, 0.1], [0.5, 0.4, 0.1]]), torch.tensor([1, 1, 0])),
         (torch.tensor([[1.0, 0.0]]).repeat(400, 1), torch.cat([torch.zeros(300), torch.ones(100)]).long()),
     ],
     fresh=_random_logits,
@@ -210,6 +211,7 @@ def _random_samples(generator):
         (torch.tensor([[1.0, 3.0], [4.0, 7.0]]), 2.5, 1.0),
         (torch.tensor([[1.0, 2.0, 3.0], [2.0, 2.5, 3.0], [0.0, 1.0, 5.0], [3.0, 3.5, 7.0]]), 2.8, 1.5),
         (torch.tensor([[0.7, 0.9, 0.8, 0.8], [0.6, 0.7, 0.6, 0.7], [0.9, 0.8, 0.7, 1.0]]), 0.74, 2.0),
+        (torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.5, 2.5], [4.0, 6.0]]), 1.9, 1.0),  # one interval lies below, one above
     ],
     fresh=_random_samples,
 )

@@ -11,7 +11,7 @@ from .declare import exercise
 
 @exercise(
     "The rotation matrix",
-    cases=[(0.0,), (math.pi / 2,), (math.pi / 6,), (-1.0,)],
+    cases=[(0.0,), (math.pi / 2,), (math.pi / 6,), (-1.0,), (4.0,)],
     fresh=lambda generator: ((6.28 * torch.rand(1, generator=generator)).item(),),
 )
 def rotation_matrix(theta):
@@ -80,6 +80,7 @@ def _random_affine(generator):
     cases=[
         (torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]), torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])),
         (torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), torch.tensor([[1.0, 0.5, -1.0], [0.0, 1.0, 3.0]])),
+        (torch.tensor([[1.0, 2.0, 1.0], [0.0, 1.0, -1.0]]), torch.tensor([[0.0, -1.0, 3.0], [1.0, 0.0, 2.0]])),
     ],
     fresh=lambda generator: (_random_affine(generator), _random_affine(generator)),
 )
@@ -174,6 +175,7 @@ def _read(image, row, column):
         (torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]), rotation_matrix(math.pi / 2).round()),
         (torch.eye(4), torch.tensor([[-1.0, 0.0], [0.0, 1.0]])),
         (torch.arange(25.0).reshape(5, 5), rotation_matrix(0.7) @ torch.diag(torch.tensor([0.8, 0.8]))),
+        _random_warp(torch.Generator().manual_seed(1)),  # on which every two mistakes below differ
     ],
     fresh=_random_warp,
 )

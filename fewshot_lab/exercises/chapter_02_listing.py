@@ -154,6 +154,10 @@ def _is_a_resnet(parameters, generator):
 
 @listing_model.property("The model is on the device.", mistake="model_not_moved", inspector=inspectors.model_devices)
 def _model_moved(devices, generator):
+    if "meta" in devices and len(devices) > 1:
+        return "partly_moved", say(
+            "Only a part of the model is on the device: what is replaced later stays behind. Move it last."
+        )
     if devices != ["meta"]:
         return say("The model stays on the device where it was built. Return model.to(device), or a GPU is never used.")
 

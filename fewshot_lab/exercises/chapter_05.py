@@ -109,7 +109,7 @@ def _nothing_shared(function, generator):
                 rows=sorted(shared),
             )
         if len({*support.tolist(), *asked.tolist()}) < len(support) + len(asked):
-            return say("A row is drawn twice in one episode. Draw without replacement (torch.randperm).")
+            return "row_drawn_twice", say("A row is drawn twice in one episode. Draw without replacement (torch.randperm).")
 
 
 @draw_episode.property("The labels are 0 to way - 1.", mistake="labels_not_renumbered")

@@ -317,6 +317,7 @@ def _random_step(generator):
     cases=[
         (torch.zeros(2, 2, requires_grad=True), torch.eye(2), torch.tensor([0, 1]), 1.0),
         (torch.ones(1, 2, requires_grad=True), torch.tensor([[2.0], [1.0]]), torch.tensor([0, 0]), 0.5),
+        (torch.tensor([[1.0, -1.0], [0.0, 2.0]], requires_grad=True), torch.eye(2), torch.tensor([0, 0]), 1.0),
     ],
     fresh=_random_step,
 )
