@@ -562,14 +562,15 @@ def _beats_chance(function, generator):
     accuracies, guessed = _accuracies(function, episodes), [1 / WAY] * JUDGED
     if significantly_better(accuracies, guessed):
         return None
-    if significantly_better(guessed, accuracies):
-        return "farthest", GUESSES
     support, labels, queries, _ = episodes[0]
     if not torch.equal(function(support, labels, queries), function(support, labels, queries)):
         return "random_answers", say(
             "Your answers are no better than guessing, and they change from call to call. Compare the query with the support "
             "images and choose the most similar class."
         )
+    accuracies += _accuracies(function, _episodes(generator, 2 * JUDGED))  # it is not much worse than guessing
+    if significantly_better(guessed * 3, accuracies):
+        return "farthest", GUESSES
     return "no_better_than_guessing", GUESSES
 
 
