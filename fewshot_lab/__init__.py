@@ -16,6 +16,7 @@ _HOME_OF = {
     "glossary": "languages.glossary",
     "check": "checking",
     "yours_or_ours": "checking",
+    "hint": "course.hints",
     "record": "evidence",
     "verdict": "evidence",
     "exchange_rate": "evidence",

@@ -25,13 +25,14 @@ class Attempt:
     """The history of one exercise.
 
     last: the status of the last try. tried: when that was (ISO format, UTC). tries: how many there were. passed: when one first
-    passed.
+    passed. hints: how far help went, from 0 to 3 (see `lab.hint`).
     """
 
     last: str
     tried: str
     tries: int = 1
     passed: str | None = None
+    hints: int = 0
 
 
 def file() -> Path:
@@ -58,11 +59,31 @@ def note(exercise: str, status: str) -> None:
 
     Prints one line when the file cannot be written: a check must not fail for that.
     """
+    _add(exercise, Attempt(status, _now(), passed=_now() if status == "passed" else None))
+
+
+def note_hint(exercise: str, rung: int) -> None:
+    """Notes how far help with an exercise went, as `note` notes a try."""
+    _add(exercise, Attempt("not attempted", _now(), tries=0, hints=rung))
+
+
+def hints(exercise: str) -> int:
+    """How far help with an exercise went, from 0 to 3; 0 where nothing is noted."""
+    if not run_by_a_person():
+        return 0
+    try:
+        kept = noted().get(exercise)
+    except CourseError:  # note_hint, which follows, says so
+        return 0
+    return kept.hints if kept else 0
+
+
+def _add(exercise: str, now: Attempt) -> None:
+    """Adds to an exercise's history, if a person works here."""
     if not run_by_a_person():
         return
     try:
         with _changing() as (attempts, _):
-            now = Attempt(status, _now(), passed=_now() if status == "passed" else None)
             attempts[exercise] = _merged(attempts.get(exercise), now)
     except CourseError as error:
         print(say("Your progress was not noted. {error}", error=error), file=sys.stderr)
@@ -104,7 +125,9 @@ def _merged(before: Attempt | None, after: Attempt | None) -> Attempt:
     """Two parts of an exercise's history as one: what was passed once stays passed."""
     if before is None or after is None:
         return before or after
-    return Attempt(after.last, after.tried, before.tries + after.tries, before.passed or after.passed)
+    last = after.last if after.tries else before.last  # help is no try
+    tries, passed = before.tries + after.tries, before.passed or after.passed
+    return Attempt(last, after.tried, tries, passed, max(before.hints, after.hints))
 
 
 @contextmanager
@@ -159,6 +182,6 @@ def _attempts(stored: dict) -> dict[str, Attempt]:
     for attempt in attempts.values():
         for when in filter(None, (attempt.tried, attempt.passed)):
             datetime.fromisoformat(when)
-        if not isinstance(attempt.last, str) or not isinstance(attempt.tries, int):
-            raise TypeError("an attempt has a status and a number of tries")
+        if not isinstance(attempt.last, str) or not isinstance(attempt.tries, int) or not isinstance(attempt.hints, int):
+            raise TypeError("an attempt has a status, a number of tries and how far help went")
     return attempts

@@ -125,11 +125,12 @@ def build(
 def release(
     chapters: Chapters = None,
     out: Annotated[Path, typer.Option(help="Folder for what is handed out.")] = Path("handout"),
+    hints: Annotated[int, typer.Option(help="How far lab.hint goes: 0 is off, 1 the idea, 2 the steps, 3 a solution.")] = 3,
 ) -> None:
     """Write what an instructor hands out: learners' notebooks, solved ones, sources for nbgrader, a manifest."""
     from .grading.release import release
 
-    print(*release(chapters or [], out), sep="\n")
+    print(*release(chapters or [], out, hints), sep="\n")
 
 
 @app.command()

@@ -28,6 +28,7 @@ class Setting:
     profile: str = "quick"
     seed: int = 0
     device: str = "cpu"
+    hints: int = 3
 
     def __str__(self) -> str:
         where = describe_device(self.device)
@@ -43,7 +44,7 @@ class Setting:
 _current = Setting()
 
 
-def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: str = "auto") -> None:
+def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: str = "auto", hints: int = 3) -> None:
     """Prepares a notebook: checks its parameters, seeds all generators, chooses the device and prints both in one line.
 
     In another language than English a box with the chapter's title, aims and terms follows. Raises CourseError for a parameter
@@ -54,13 +55,16 @@ def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: st
         profile: one of PROFILES; None for the environment's FEWSHOT_LAB_PROFILE, else "quick".
         seed: a whole number from 0 to 2**31 - 1.
         device: "auto", "cpu", "cuda" or "mps".
+        hints: how far `lab.hint` may go: 0 is off, 1 the idea, 2 the steps, 3 a solution.
     """
     global _current
     profile = profile or os.environ.get("FEWSHOT_LAB_PROFILE", "quick")
     if profile not in PROFILES:
         raise CourseError(f"PROFILE is {profile!r}; choose one of {', '.join(PROFILES)}.")
+    if hints not in range(4):
+        raise CourseError(f"hints is {hints!r}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).")
     seed_everything(seed)
-    _current = Setting(chapter, profile, seed, choose_device(device))
+    _current = Setting(chapter, profile, seed, choose_device(device), hints)
     _give_memory_back_after_every_cell()
     print(_current)
     if language() != "en":

@@ -8,12 +8,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from .. import attempts
+from .. import attempts, runtime
 from ..evidence.records import CheckStatus
 from ..exercises import Exercise, Property, get_exercise
 from ..languages import later, say
@@ -66,6 +66,9 @@ def check(function: Callable) -> Feedback:
     """
     feedback = _checked(function)
     attempts.note(feedback.exercise.name, feedback.status)
+    if feedback.status == CheckStatus.FAILED and runtime.current().hints:
+        stuck = say("Stuck? lab.hint({name}) helps, step by step.", name=feedback.exercise.name)
+        feedback = replace(feedback, details=[*feedback.details, stuck])
     if feedback.status != CheckStatus.PASSED and os.environ.get("NBGRADER_EXECUTION") == "autograde":
         raise CheckFailed(str(feedback))  # nbgrader gives a cell's points when nothing is raised
     return feedback

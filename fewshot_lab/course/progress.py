@@ -28,6 +28,11 @@ class Progress:
         return tuple(name for name, attempt in self.tries.items() if attempt.passed)
 
     @property
+    def helped(self) -> tuple[str, ...]:
+        """The exercises with which `lab.hint` helped, in the chapter's order."""
+        return tuple(name for name, attempt in self.tries.items() if attempt.hints)
+
+    @property
     def open(self) -> tuple[str, ...]:
         """The exercises that have not passed yet, in the chapter's order."""
         return tuple(name for name in self.chapter.exercises if name not in self.passed)
@@ -82,11 +87,11 @@ def print_progress(console: Console | None = None) -> None:
     if not console.is_terminal:  # rich would assume 80 columns, too few for the table
         console = Console(width=120)
     course = progress()
-    table = Table(say("chapter"), say("passed"), say("next check"), say("last try"))
+    table = Table(say("chapter"), say("passed"), say("with hints"), say("next check"), say("last try"))
     for one in course:
         name = f"{one.chapter.id} {title(one.chapter)}"
         count = say("{passed} of {total}", passed=len(one.passed), total=len(one.chapter.exercises))
-        table.add_row(name, count, "".join(one.open[:1]), last_in_words(one))
+        table.add_row(name, count, str(len(one.helped) or ""), "".join(one.open[:1]), last_in_words(one))
     console.print(table)
     passed, total = sum(len(one.passed) for one in course), sum(len(one.chapter.exercises) for one in course)
     to_open = following(course)

@@ -54,7 +54,8 @@ class Exercise:
     cases: tuples of arguments that the learner may see. fresh(generator): one more tuple, drawn anew at every check.
     A result is right when it equals the reference's within `tolerance` and every property holds. `gradient` names the
     arguments towards which its gradient must equal the reference's too: a loss that has the right value and no gradient
-    trains nothing. A `detached` result must carry none: the graph of an attack would grow with every step.
+    trains nothing. A `detached` result must carry none: the graph of an attack would grow with every step. `lab.hint` tells
+    the `idea` (two sentences at most) and then the `steps`, none of which gives the code away.
     """
 
     reference: Callable
@@ -64,6 +65,8 @@ class Exercise:
     tolerance: float = 1e-4
     gradient: tuple[str, ...] = ()
     detached: bool = False
+    idea: str = ""
+    steps: tuple[str, ...] = ()
     mistakes: list[Mistake] = field(default_factory=list)
     properties: list[Property] = field(default_factory=list)
 
@@ -114,6 +117,8 @@ def exercise(
     tolerance: float = 1e-4,
     gradient: tuple[str, ...] = (),
     detached: bool = False,
+    idea: str = "",
+    steps: tuple[str, ...] = (),
 ) -> Callable[[Callable], Exercise]:
     """Turns the decorated function, a reference solution, into an Exercise of the same name."""
 
@@ -121,7 +126,7 @@ def exercise(
         # The module's name now holds the exercise. Pickle, which sends the reference to worker processes, looks a function
         # up by this path.
         reference.__qualname__ = f"{reference.__name__}.reference"
-        return Exercise(reference, title, tuple(cases), fresh, tolerance, gradient, detached)
+        return Exercise(reference, title, tuple(cases), fresh, tolerance, gradient, detached, idea, steps)
 
     return declare
 

@@ -14,15 +14,19 @@ from .assignment import assignment
 NBGRADER_CONFIG = Path(__file__).with_name("nbgrader_config.py")  # runs in nbgrader only: it is copied, never imported
 
 
-def release(names: Sequence[str], out: Path) -> list[Path]:
+def release(names: Sequence[str], out: Path, hints: int = 3) -> list[Path]:
     """Writes what is handed out for these chapters (all by default) into a folder, and returns the paths.
 
     release/: the learners' notebooks with their outputs, except those of answers and checks. solved/: the instructors'
     notebooks, not executed. nbgrader/: a course folder for `nbgrader generate_assignment`; its notebooks hold both versions,
-    separated by solution marks. manifest.json: points, and the sha256 of each released notebook. Raises CourseError when a
-    stored notebook is older than its source.
+    separated by solution marks. manifest.json: points, and the sha256 of each released notebook. hints: how far `lab.hint` goes
+    in them, from 0 (off) to 3 (a solution). Raises CourseError when a stored notebook is older than its source, and for other
+    hints.
     """
     import nbformat
+
+    if hints not in range(4):
+        raise CourseError(f"--hints is {hints}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).")
 
     written, rows = [], []
     for chapter in choose(list(names)):
@@ -34,8 +38,10 @@ def release(names: Sequence[str], out: Path) -> list[Path]:
             if cell.cell_type == "code" and "nbgrader" in cell.metadata:
                 cell.outputs, cell.execution_count = [], None
         name, task = chapter.notebook.name, assignment(chapter.id)
-        content = nbformat.writes(nb) + "\n"
         marked = with_marks(chapter)
+        for one in (nb, marked) if hints < 3 else ():
+            _limit_hints(one, chapter.id, hints)
+        content = nbformat.writes(nb) + "\n"
         for path, text in (
             (Path(out) / "release" / name, content),
             (Path(out) / "solved" / name, nbformat.writes(build(chapter, solved=True)) + "\n"),
@@ -55,3 +61,10 @@ def release(names: Sequence[str], out: Path) -> list[Path]:
         write_atomically(path, text)
         written.append(path)
     return written
+
+
+def _limit_hints(nb, chapter: str, hints: int) -> None:
+    """Writes into a notebook's call of `lab.setup` how far its hints go."""
+    call = f'lab.setup("{chapter}", '
+    [cell] = [cell for cell in nb.cells if call in cell.source]
+    cell.source = cell.source.replace(call, f"{call}hints={hints}, ")

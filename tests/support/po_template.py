@@ -38,7 +38,8 @@ def needed() -> dict[Key, str]:
         for kind, text in zip(("title", "aims"), opening(chapter), strict=True):
             texts[f"chapter {chapter.id} {kind}", text] = f"The opening of chapter {chapter.id}"
     for task in exercises().values():
-        of_task = [task.title, *(it.hint for it in task.mistakes), *(it.statement for it in task.properties)]
+        of_task = [task.title, task.idea, *task.steps]
+        of_task += [*(it.hint for it in task.mistakes), *(it.statement for it in task.properties)]
         texts |= {(None, text): f"Exercises of chapter {task.chapter}" for text in of_task}
     of_policies = [text for name, policy in POLICIES.items() for text in (name, policy.what)]
     texts |= {(None, text): "Policies and edits" for text in (*of_policies, *NAMES)}
