@@ -26,6 +26,22 @@ def _random_logits(generator):
         (torch.tensor([[1.0, 0.0]]).repeat(400, 1), torch.cat([torch.zeros(300), torch.ones(100)]).long()),
     ],
     fresh=_random_logits,
+    idea=(
+        "A row's prediction is the class with its largest logit, so what counts is the position of that logit and not its "
+        "value. Accuracy is the share of rows whose prediction is their label."
+    ),
+    steps=(
+        (
+            "For each row find the position of its largest logit, for example with argmax along dim 1: n class numbers. "
+            "Without a dim, argmax gives one position for the whole table."
+        ),
+        "Compare the n predictions with the n labels, row by row. This gives n truth values.",
+        (
+            "Turn the truth values into numbers and take their mean over the rows: a share from 0 to 1, not a count and not a "
+            "percentage."
+        ),
+        "Return an ordinary number; item() takes it out of a tensor with one entry. Do not round it.",
+    ),
 )
 def accuracy(logits, labels):
     return (logits.argmax(dim=1) == labels).float().mean().item()
@@ -114,6 +130,29 @@ def _random_values(generator):
     "The 95 % interval of a mean",
     cases=[(torch.tensor([0.5, 0.7]),), (torch.tensor([0.81, 0.84, 0.78, 0.85, 0.82]),)],
     fresh=_random_values,
+    idea=(
+        "A mean of n values varies less than a single value, by a factor of the square root of n. The interval reaches to each "
+        "side of the mean by that spread times a quantile of Student's t, which allows for how uncertain s is when there are "
+        "few values."
+    ),
+    steps=(
+        (
+            "Compute the mean of the values and their standard deviation s. It divides by n - 1, as a tensor's std does unless "
+            "told otherwise."
+        ),
+        (
+            "Get the quantile from scipy.stats.t.ppf with n - 1 degrees of freedom. Of the 5 % outside, half lie on each side, "
+            "so ask for 0.975."
+        ),
+        (
+            "The half width is the quantile times s, divided by the square root of n. Dividing by n itself would make it too "
+            "small."
+        ),
+        (
+            "Return three numbers in the order mean, low end, high end. The ends are the mean minus and plus the half width, "
+            "even where they lie below 0 or above 1."
+        ),
+    ),
 )
 def interval(values):
     mean = values.mean().item()
@@ -214,6 +253,25 @@ def _random_samples(generator):
         (torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.5, 2.5], [4.0, 6.0]]), 1.9, 1.0),  # one interval lies below, one above
     ],
     fresh=_random_samples,
+    idea=(
+        "The promise is about the recipe: repeat the experiment many times and see how often the interval holds the true mean. "
+        "An interval holds it when the sample's mean lies no farther from it than half the interval's width."
+    ),
+    steps=(
+        (
+            "Each row is one experiment. Take the mean of each row and its standard deviation, which divides by n - 1: along "
+            "dim 1, so that both have one entry for each experiment."
+        ),
+        (
+            "Divide the standard deviations by the square root of n and multiply by the quantile: the half widths. Here n is "
+            "how many values a row has, not how many rows there are."
+        ),
+        (
+            "For each experiment ask whether `truth` lies between the two ends of its interval. Both ends count, and it is the "
+            "true mean that has to lie there, not the sample's values."
+        ),
+        "Return the share of experiments for which it does: a number from 0 to 1.",
+    ),
 )
 def coverage(samples, truth, quantile):
     means, errors = samples.mean(dim=1), samples.std(dim=1) / math.sqrt(samples.shape[1])

@@ -13,6 +13,22 @@ from .declare import exercise
     "The rotation matrix",
     cases=[(0.0,), (math.pi / 2,), (math.pi / 6,), (-1.0,), (4.0,)],
     fresh=lambda generator: ((6.28 * torch.rand(1, generator=generator)).item(),),
+    idea=(
+        "A linear map is known by what it does to the points (1, 0) and (0, 1): where they land are the columns of its matrix. "
+        "Turn both counter-clockwise by theta, and their new coordinates are made of its cosine and its sine."
+    ),
+    steps=(
+        (
+            "Take the cosine and the sine of theta; the module math has both. The angle is in radians already, so do not "
+            "convert it."
+        ),
+        (
+            "The columns are the two turned points, so the first row holds their x. One entry has a minus, since (0, 1) is "
+            "turned to the left: which of the four?"
+        ),
+        "The second row holds their y. For a small positive angle neither is negative.",
+        "Build a float tensor of shape (2, 2) from the two rows. Test it at theta = 0, where it must be the identity.",
+    ),
 )
 def rotation_matrix(theta):
     return torch.tensor([[math.cos(theta), -math.sin(theta)], [math.sin(theta), math.cos(theta)]])
@@ -83,6 +99,22 @@ def _random_affine(generator):
         (torch.tensor([[1.0, 2.0, 1.0], [0.0, 1.0, -1.0]]), torch.tensor([[0.0, -1.0, 3.0], [1.0, 0.0, 2.0]])),
     ],
     fresh=lambda generator: (_random_affine(generator), _random_affine(generator)),
+    idea=(
+        "Two affine maps, one after the other, are again one affine map with a linear part and a shift. The order goes from "
+        "right to left, and the first shift is itself turned by the second map."
+    ),
+    steps=(
+        "Split each map into its linear part, which is the first two columns, and its shift, the last column.",
+        (
+            "Multiply the two linear parts as matrices, not entry by entry. A matrix acts on what stands on its right, so the "
+            "part of `first` stands there."
+        ),
+        "Send the first shift through the linear part of `then`, and only then add the second shift, which stays as it is.",
+        (
+            "Join both into a tensor of shape (2, 3). A shift of shape (2,) needs a second dimension before cat takes it as "
+            "the last column."
+        ),
+    ),
 )
 def compose(first, then):
     linear = then[:, :2] @ first[:, :2]
@@ -178,6 +210,29 @@ def _read(image, row, column):
         _random_warp(torch.Generator().manual_seed(1)),  # on which every two mistakes below differ
     ],
     fresh=_random_warp,
+    idea=(
+        "Pixels that are pushed to their new places leave holes. So ask for each output pixel where its value comes from: the "
+        "inverse of the matrix leads there, and the nearest input pixel gives the value."
+    ),
+    steps=(
+        (
+            "Give each output pixel its x and y, counted from the centre of the image. Rows are counted downwards and y points "
+            "up, so y changes its sign; torch.meshgrid lists all rows and columns."
+        ),
+        (
+            "Stack x and y into a tensor (2, H * W) and multiply it from the left by the inverse of the matrix: "
+            "torch.linalg.inv, because the transpose undoes rotations only."
+        ),
+        (
+            "Turn the points back into rows and columns: add the centre again, and mind the sign of y. Then round to the "
+            "nearest whole number; cutting off the decimals reads another pixel."
+        ),
+        (
+            "Mark the points that lie inside: row from 0 to H - 1, column from 0 to W - 1. Without the test for 0, negative "
+            "indices read from the other end."
+        ),
+        "Begin with zeros in the shape of the image, and give only the marked output pixels the values read at their points.",
+    ),
 )
 def inverse_warp(image, matrix):
     return _nearest_warp(image, torch.linalg.inv(matrix))
@@ -269,6 +324,25 @@ def pushed_forward(image, matrix):
     "The flip as a matrix",
     cases=[(2,), (28,), (300,)],
     fresh=lambda generator: (3 + int(torch.randint(60, (1,), generator=generator)),),
+    idea=(
+        "Counted from 0, column c goes to column W - 1 - c, and the row stays. Mirroring alone would put the image to the left "
+        "of column 0; a shift brings it back, and for this the points have a third coordinate, 1."
+    ),
+    steps=(
+        (
+            "Write the new column as a factor times the old column plus a shift. Both numbers belong in the first row: which "
+            "of column, row and 1 does each of them multiply?"
+        ),
+        (
+            "Find the shift from both ends: column 0 has to become the last one, and the last one column 0. With W columns the "
+            "last is not column W."
+        ),
+        "The second row must give the old row back, and the third the 1.",
+        (
+            "Return a float tensor of shape (3, 3). Points are columns here, so the shift stands in the last column and not in "
+            "the last row."
+        ),
+    ),
 )
 def flip_matrix(width):
     return torch.tensor([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -328,6 +402,22 @@ def _random_d4(generator):
         ((1, True), (0, False)),
     ],
     fresh=_random_d4,
+    idea=(
+        "Mirrored, every turn goes the other way round: a flip that is done after a turn may be done before it instead, if the "
+        "turn changes its direction. Then the turns add up, and two flips undo each other."
+    ),
+    steps=(
+        "Take both pairs apart into quarter turns and flip. Each map flips before it turns.",
+        (
+            "If the second map flips, the turns of the first count with a minus, otherwise as they are. Whether the first map "
+            "flips does not matter here."
+        ),
+        (
+            "Add the turns of the second map, which never change their sign, and take the sum modulo 4, so that it lies from 0 "
+            "to 3."
+        ),
+        "The result is flipped when exactly one of the two maps is. Return a pair: the turns, then True or False.",
+    ),
 )
 def d4_compose(first, then):
     return geometry.d4_compose(first, then)
@@ -393,6 +483,19 @@ def _random_predictions(generator):
         (torch.tensor([2, 2, 2, 0]), torch.tensor([2, 0, 1, 0]), 4),
     ],
     fresh=_random_predictions,
+    idea=(
+        "For each class on its own: of the images that were given it before the change, which share is still given it? A mean "
+        "over all images would hide a class that is lost entirely."
+    ),
+    steps=(
+        "Begin with a float tensor of zeros, one for each class. A class without images then has its 0 already.",
+        "For each class mark its images. Group by the class before the change, not by the one after it.",
+        (
+            "Of the marked images take the share whose class after the change is still the same: divide by their number, not "
+            "by that of all images."
+        ),
+        "Skip a class without images: a mean of nothing is nan, and the task asks for 0.",
+    ),
 )
 def label_kept(before, after, classes):
     kept = torch.zeros(classes)

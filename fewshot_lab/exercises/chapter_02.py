@@ -21,6 +21,22 @@ def _random_batch(generator):
         (torch.arange(8.0).reshape(4, 1, 2, 1) ** 2, torch.eye(4), 0.25, torch.tensor([2, 0, 3, 1])),
     ],
     fresh=_random_batch,
+    idea=(
+        "Mixup adds an image and its partner in every pixel, weighted by shares that add up to one, and blends their labels "
+        "with the same shares. An image that is 60 % cat has a label that is 60 % cat."
+    ),
+    steps=(
+        (
+            "Put the images in the order of their partners, so that image i stands beside image partner[i]: indexing with "
+            "`partner` gives a tensor of the same shape."
+        ),
+        "Blend both: `share` is the weight of the image itself, and its partner has the rest, so that the two add up to one.",
+        (
+            "Blend the labels in the same order and with the same weights. They stay shares: no rounding, and no largest one "
+            "alone."
+        ),
+        "Return both, the images first.",
+    ),
 )
 def mixup_batch(images, labels, share, partner):
     mixed = share * images + (1 - share) * images[partner]
@@ -138,6 +154,25 @@ def _random_box(generator):
         (2, 0, 4, 4, 10),
     ],
     fresh=_random_box,
+    idea=(
+        "The label keeps the share of the area that is still the image's own. The square may reach over the border, and only "
+        "the part of it that lies inside was really pasted."
+    ),
+    steps=(
+        (
+            "Look at the rows alone. Where does the part inside the image begin when `top` may be negative, and where does it "
+            "end when the square may reach below the last row?"
+        ),
+        (
+            "The end is the first row that no longer belongs to this part, so the number of rows is end minus beginning, "
+            "without adding one. If the square lies outside it is negative: take 0."
+        ),
+        (
+            "Do the same for the columns with `left` and `width`. Make each number at least 0 before you multiply, because two "
+            "negative ones give a positive area."
+        ),
+        "Divide the pasted area by that of the whole image. That share of the label is lost; what is left up to one stays.",
+    ),
 )
 def cutmix_share(top, left, side, height, width):
     rows = max(0, min(height, top + side) - max(0, top))
@@ -283,6 +318,23 @@ def _random_curve(generator):
         ([1, 2, 4, 8, 32], [0.2, 0.3, 0.5, 0.6, 0.9], 0.55),
     ],
     fresh=_random_curve,
+    idea=(
+        "The learning curve is read the other way round here: from an accuracy back to a number of labels. Between two "
+        "measured points accuracy grows about linearly in the logarithm of the number of labels, so interpolate there."
+    ),
+    steps=(
+        (
+            "Settle the ends first: up to the first accuracy the answer is the first number of labels, above the last accuracy "
+            "it is the last one. The line does not go on there."
+        ),
+        "Find the two neighbouring points between whose accuracies `reached` lies.",
+        (
+            "Compute how far it has come from the lower to the upper accuracy, as a share of the way: 0 at the lower point, 1 "
+            "at the upper. Accuracies need no logarithm."
+        ),
+        "Go the same share of the way from the logarithm of the smaller number of labels to that of the larger.",
+        "The result is a logarithm. Turn it back into a number of labels with the same base, and do not round it.",
+    ),
 )
 def labels_needed(labels, accuracies, reached):
     return _interpolated(labels, accuracies, reached, math.log2, lambda value: 2**value)

@@ -12,7 +12,31 @@ from . import inspectors
 from .declare import exercise
 
 
-@exercise("Listing: what happens to a picture")
+@exercise(
+    "Listing: what happens to a picture",
+    idea=(
+        "Training and test pictures have to reach the network at the size that was asked for, and with things at about the "
+        "same scale. Chance belongs in training alone."
+    ),
+    steps=(
+        (
+            "Symptom: a picture of 28 x 28 stops the training transform, and test images do not come out at `size`. Look for "
+            "numbers that are hard-coded."
+        ),
+        (
+            "Then follow one object through both transforms. Which of them resizes a picture before it crops, and which one "
+            "only crops? How large is the object in the end?"
+        ),
+        (
+            "See where chance comes in: training needs a section that is drawn anew each time, the test a section that never "
+            "changes. This part of the listing is sound; keep it so."
+        ),
+        (
+            "Mend: derive every side from `size`, and let the training transform resize too, before the crop or while "
+            "cropping, as RandomResizedCrop does."
+        ),
+    ),
+)
 def listing_transforms(size):
     train = transforms.Compose(
         [transforms.RandomResizedCrop(size, scale=(0.5, 1.0)), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
@@ -99,7 +123,22 @@ def _augments_training(seen, generator):
         )
 
 
-@exercise("Listing: the model")
+@exercise(
+    "Listing: the model",
+    idea=(
+        "A network that begins with random weights needs one logit for each class, and it has to be on the device that does "
+        "the computing. The printed lines warn of an old argument and leave another unused."
+    ),
+    steps=(
+        "Build a model once and read the warning: which argument is deprecated, and which one has taken its place?",
+        "Look at the last layer. It gives one logit for each class and nothing follows it: this line is sound.",
+        (
+            "Ask the returned model on which device its parameters are. Which argument of the function should decide that, and "
+            "is it used anywhere?"
+        ),
+        "Mend: ask for random weights with weights=None, and return the model after it has moved to the device.",
+    ),
+)
 def listing_model(classes, device):
     model = models.resnet18(weights=None)
     model.fc = nn.Linear(model.fc.in_features, classes)
@@ -162,7 +201,25 @@ def _model_moved(devices, generator):
         return say("The model stays on the device where it was built. Return model.to(device), or a GPU is never used.")
 
 
-@exercise("Listing: the data loader")
+@exercise(
+    "Listing: the data loader",
+    idea=(
+        "One function makes the loader for training and the one for the test, and they differ: only training data come in a "
+        "new order in each pass. For both, other processes should read the next pictures while the model computes."
+    ),
+    steps=(
+        (
+            "Symptom: two passes over the test data come in different orders. Which argument does that, and what ought it to "
+            "depend on?"
+        ),
+        (
+            "Symptom: the model waits while one process reads pictures. Look up in DataLoader's arguments how many others "
+            "help; unless told otherwise it is none."
+        ),
+        "What is sound stays: batches of 64, and a last batch that is smaller, because every test item counts.",
+        "Mend: let `training` decide whether the data are shuffled, and set num_workers to 1 or more.",
+    ),
+)
 def listing_loader(dataset, training):
     return DataLoader(dataset, batch_size=64, shuffle=training, num_workers=2)
 
@@ -201,7 +258,31 @@ def _keeps_all_test_items(seen, generator):
             return say("Of 150 test items {count} come: the last, smaller batch counts too.", count=len(set(rows)))
 
 
-@exercise("Listing: the evaluation")
+@exercise(
+    "Listing: the evaluation",
+    idea=(
+        "Loss and accuracy are means over all images, and a mean of the batches' means gives those of a smaller last batch too "
+        "much weight. The model has to be judged as it will be used: in evaluation mode and without gradients."
+    ),
+    steps=(
+        (
+            "Symptom: the answer for an image depends on the other images of its batch. In which mode is the model, and what "
+            "do batch norm and dropout do in that mode?"
+        ),
+        (
+            "Symptom: on a GPU it stops at the first batch, and everywhere it takes more memory than it needs. Where are "
+            "images and labels, and what is still recording gradients?"
+        ),
+        (
+            "Symptom: batches of 3 and 2 images give wrong means. What weight does one image have in the larger batch, and "
+            "what weight in the smaller one?"
+        ),
+        (
+            "Mend: evaluation mode, no gradients, images and labels on the device. Add up losses (cross_entropy gives a "
+            "batch's mean), hits and images over all batches; divide once at the end."
+        ),
+    ),
+)
 def listing_evaluate(model, loader, device):
     model.eval()
     loss = hits = count = 0
@@ -291,7 +372,31 @@ def _near(number, other):
     return math.isclose(number, other, abs_tol=1e-4)
 
 
-@exercise("Listing: the learning rate")
+@exercise(
+    "Listing: the learning rate",
+    idea=(
+        "Training begins with large steps and ends with small ones, so the learning rate comes down from the optimizer's own "
+        "towards 0. How fast it does so follows from the number of steps."
+    ),
+    steps=(
+        (
+            "Symptom: the rate after the last step is the same as before the first; print both to see it. What does the "
+            "argument `steps` do in the listing?"
+        ),
+        (
+            "Write down what you want: near the optimizer's own rate early on, never above it, close to 0 at the end, and no "
+            "rise after the fall, for 50 steps as for 173."
+        ),
+        (
+            "Mind how it is called: step() after each training step, without arguments. A schedule that waits for a metric "
+            "does not fit, nor does one of a fixed length."
+        ),
+        (
+            "Mend: take a schedule that is told `steps` and falls over all of them, such as CosineAnnealingLR, or LinearLR "
+            "with 0 as its last factor."
+        ),
+    ),
+)
 def listing_schedule(optimizer, steps):
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 

@@ -37,6 +37,24 @@ def _random_words(generator, count=7):
         (["the", "Big", "cat"], SYNONYMS | {"cat": "house cat"}, [0.3, 0.1, 0.2], 2),
     ],
     fresh=lambda generator: (_random_words(generator), SYNONYMS, _draws(generator, 7), 2),
+    idea=(
+        "The choice is made among the words that have a synonym, since the others would use up the count, and those with the "
+        "smallest draws change. Places are chosen and not words, so that one “big” may change while another stays."
+    ),
+    steps=(
+        (
+            "List the places whose word has an entry in `synonyms`, looked up exactly as written. A place keeps its number in "
+            "the whole text, because its draw stands there."
+        ),
+        (
+            "Order these places by their draws, and keep the first `count`. When they are fewer all of them are chosen, and "
+            "none when `count` is 0; a slice does both."
+        ),
+        (
+            "Build a new list: the synonym at a chosen place, the word itself everywhere else. A synonym of two words stays "
+            "one entry."
+        ),
+    ),
 )
 def synonym_replacement(words, synonyms, draws, count):
     return text.synonym_replacement(words, synonyms, draws, count)
@@ -159,6 +177,19 @@ def _random_pairs(generator):
         (WORDS, [(1, 5), (5, 9), (0, 2)]),
     ],
     fresh=_random_pairs,
+    idea=(
+        "Two words change places, pair after pair, and no word is lost. Each pair works on what the pairs before it left, so "
+        "their order counts."
+    ),
+    steps=(
+        "Copy the words into a new list, once and before the loop. The list that was handed in stays as it is.",
+        "Go through the pairs in their order, and read and write in your copy, not in the original.",
+        (
+            "Exchange the two words at once, or put one of them aside first: an assignment to one place overwrites the word "
+            "that the other place needs."
+        ),
+        "Return the list after the loop and not inside it. Without any pair it holds the words in their old order.",
+    ),
 )
 def random_swap(words, pairs):
     return text.random_swap(words, pairs)
@@ -266,6 +297,21 @@ def _random_deletions(generator):
         (["the", "small", "dog"], [0.001, 0.6, 0.7], 0.3),
     ],
     fresh=_random_deletions,
+    idea=(
+        "The draw of each place decides on its own whether the word goes, so how many words go is left to chance. Even when "
+        "all draws are small one word has to stay: the one with the largest draw."
+    ),
+    steps=(
+        (
+            "Walk through words and draws together, and collect the words that stay in a new list. Deleting from the list that "
+            "you walk through skips words."
+        ),
+        (
+            "A word goes when its draw is below the share; a draw that equals the share keeps the word. Decide by place: each "
+            "“the” has its own draw."
+        ),
+        "If the new list is empty, find the place of the largest draw and return a list with the word of that place alone.",
+    ),
 )
 def random_deletion(words, draws, share):
     return text.random_deletion(words, draws, share)
@@ -420,6 +466,26 @@ def _random_copies(generator):
         (["a dog"], [0], Exclamations(9, held=2), 2),
     ],
     fresh=_random_copies,
+    idea=(
+        "Copies inherit the label of their text, so texts and labels have to grow together. A copy that equals its text, or an "
+        "earlier copy of it, would count one text twice and is left out."
+    ),
+    steps=(
+        "Begin two new lists, one with all texts and one with all labels, in their order. The copies will follow at the end.",
+        (
+            "Go through texts and labels together. For each text start a new record of what you have of it: at first only the "
+            "text itself."
+        ),
+        (
+            "Make its copies with r = 0 to copies - 1, all of them from the text and none from another copy. If some come out "
+            "alike there are fewer in the end."
+        ),
+        (
+            "Append a copy if it is new for this text, and add it to the record. What other texts or their copies look like "
+            "does not matter."
+        ),
+        "With every copy append its text's label, so that both lists keep the same length. Return the texts, then the labels.",
+    ),
 )
 def augmented_set(texts, labels, change, copies):
     return text.augmented_set(texts, labels, change, copies)
@@ -626,6 +692,25 @@ def _random_predictions(generator):
         (torch.tensor([0, 1, 2, 0, 1]), torch.tensor([0, 1, 0, 1, 1]), torch.tensor([0, 1, 2, 0, 2])),
     ],
     fresh=_random_predictions,
+    idea=(
+        "Only a gloss that the judge classified correctly has a label to lose, so the share of flips is taken among those. It "
+        "is a share of independent glosses, hence Wilson's interval."
+    ),
+    steps=(
+        "Mark the glosses that were classified as their label before the edit; n is how many there are.",
+        (
+            "Among them count those whose copy is no longer classified as the label. A copy that became right makes up for "
+            "nothing, so do not subtract accuracies."
+        ),
+        (
+            "Convert both counts to Python integers, and ask binomtest for the interval with Wilson's method; if you name no "
+            "method it gives the exact one."
+        ),
+        (
+            "Return share, low end, high end, all from 0 to 1 and not rounded. The share is the number of flips divided by n, "
+            "not the middle of the interval."
+        ),
+    ),
 )
 def flip_rate(before, after, labels):
     return text_augmentation.flip_rate(before, after, labels)
