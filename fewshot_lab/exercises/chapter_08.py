@@ -15,6 +15,19 @@ REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0, 1.5])
     cases=[(torch.tensor([1.0]), torch.tensor([-1.0])), (REAL, FAKE)],
     fresh=lambda generator: (2 * torch.randn(4, generator=generator), 2 * torch.randn(3, generator=generator)),
     gradient=("real_scores", "fake_scores"),
+    idea=(
+        "The discriminator is a classifier with two classes, real and generated, so its loss is a cross-entropy: the mean over "
+        "the real images plus the mean over the fakes. Written with softplus, it stays finite however sure the scores are."
+    ),
+    steps=(
+        "A real image with the score s costs -log sigmoid(s): read off above which softplus that is. One cost per image, (n,).",
+        "A fake costs -log(1 - sigmoid(s)), which is softplus with the other sign: (m,).",
+        (
+            "Work from the scores as they are: F.softplus has the sigmoid inside, and a sigmoid of your own rounds to 0 or 1 "
+            "where a score is very sure."
+        ),
+        "Take the mean of each side on its own and add the two means: both sides weigh the same even where n and m differ.",
+    ),
 )
 def discriminator_loss(real_scores, fake_scores):
     return generation.discriminator_loss(real_scores, fake_scores)
@@ -164,6 +177,23 @@ def _discriminator_loss_of_sure_scores(function, generator):
     cases=[(torch.tensor([-1.0]),), (FAKE,)],
     fresh=lambda generator: (2 * torch.randn(4, generator=generator),),
     gradient=("fake_scores",),
+    idea=(
+        "The generator wins when its images are taken for real, so each image costs -log sigmoid(s). Unlike the "
+        "discriminator's own term with its sign turned, this loss pushes hardest where a fake is seen through, which is where "
+        "a bad generator begins."
+    ),
+    steps=(
+        (
+            "Each fake costs what a real image with the same score costs the discriminator: you have written that half "
+            "already, (n,)."
+        ),
+        (
+            "Check the sign: the loss must fall as a score rises; towards very low scores it must keep growing and not become "
+            "flat."
+        ),
+        "Use the scores as they are: a sigmoid of very low scores rounds to 0, and the logarithm of that is infinite.",
+        "Take the mean over the images: a scalar that does not depend on the size of the batch.",
+    ),
 )
 def generator_loss(fake_scores):
     return generation.generator_loss(fake_scores)
@@ -274,6 +304,23 @@ PHI, V, ROWS = (
         torch.randint(3, (6,), generator=generator),
     ),
     gradient=("features", "v", "V"),
+    idea=(
+        "The score asks two things: is this a good image at all, and is it a good image of its class? Both answers are dot "
+        "products with the features, one with a vector that all classes share, the other with the vector of the image's own "
+        "class."
+    ),
+    steps=(
+        "The part that does not look at the class is a product of all features with v: one number per image, (n,).",
+        (
+            "For the other part, image i needs the row of V that its label names, not row i: for all images together that is "
+            "(n, d)."
+        ),
+        (
+            "Let each image meet its own row only: multiply element by element and add up over the features, not over the "
+            "images, (n,)."
+        ),
+        "Add the two parts and leave the score as it is: the losses have a sigmoid inside.",
+    ),
 )
 def projection_score(features, v, V, labels):
     return generation.projection_score(features, v, V, labels)

@@ -23,6 +23,19 @@ def _random_sequence(generator):
         (torch.tensor([[0.0, 2.0], [1.0, 0.0], [3.0, 0.0], [0.0, 0.5], [1.0, 1.5]]), torch.tensor([1, 1, 0, 1, 0]), 3),
     ],
     fresh=_random_sequence,
+    idea=(
+        "The probability of a continuation is a product over its tokens, each given all tokens before it, so its logarithm is "
+        "a sum. Row t of the logits speaks about token t + 1, and the prompt's own tokens do not count."
+    ),
+    steps=(
+        "Turn each row of logits into log-probabilities over the vocabulary, dim 1: still (T, V).",
+        (
+            "Choose the rows that speak about the continuation: the first of them belongs to the prompt's last token, and the "
+            "last row of all is not needed."
+        ),
+        "From each of these rows take one entry only, that of the token that really follows, as with gather along dim 1.",
+        "Add these numbers up: no mean, and no change of sign, so the result is never above 0.",
+    ),
 )
 def sequence_log_probability(logits, tokens, prompt_length):
     return prompts.sequence_log_probability(logits, tokens, prompt_length)
@@ -141,6 +154,25 @@ def _random_words(generator):
         (torch.tensor([[0.4, 0.2, 0.1, 0.2, 0.1]]).log(), [[0, 3], [1, 2]]),
     ],
     fresh=_random_words,
+    idea=(
+        "Words of the same meaning take probability from one another, so a class is credited with the probability of all its "
+        "words. Words are alternatives: their probabilities are added, not their logarithms."
+    ),
+    steps=(
+        (
+            "Treat one class after the other, since they may have different numbers of words: its columns of the table are (n, "
+            "number of its words)."
+        ),
+        "Along the words, dim 1, you need the logarithm of the sum of the probabilities: one number per text, (n,).",
+        (
+            "torch.logsumexp does this safely; by hand, exp underflows for very rare words, and a small number added against "
+            "that outweighs them."
+        ),
+        (
+            "Put the classes side by side as columns, (n, classes), and do not normalise over them: other words have "
+            "probability too."
+        ),
+    ),
 )
 def class_log_probabilities(log_probabilities, words):
     return prompts.class_log_probabilities(log_probabilities, words)
@@ -255,6 +287,22 @@ def _random_scores(generator):
         (torch.tensor([[-200.0, -210.0], [-300.0, -250.0]]), torch.tensor([[-220.0, -221.0]])),
     ],
     fresh=_random_scores,
+    idea=(
+        "What the model answers to texts that say nothing is its bias. Dividing by that answer, which is a subtraction of "
+        "logarithms, and renormalising over the classes makes such texts come out about even."
+    ),
+    steps=(
+        (
+            "Turn the row of each content-free text into probabilities that sum to one over the classes, so that every text "
+            "counts alike: (m, classes)."
+        ),
+        "Average these probabilities, not their logarithms, over the texts: p_cf has one number per class, (classes,).",
+        (
+            "The scores are logarithms, so dividing by p_cf is subtracting its logarithm from every row; exp of the scores "
+            "could round to 0."
+        ),
+        "Renormalise at the end over the classes, dim 1, and stay with logarithms: (n, classes).",
+    ),
 )
 def contextual_calibration(scores, content_free):
     return prompts.contextual_calibration(scores, content_free)
@@ -365,6 +413,18 @@ def _content_free_becomes_even(function, generator):
         ),
     ],
     fresh=_random_scores,
+    idea=(
+        "Some words are likely whatever the text, and a class's mean score over unlabelled texts shows how likely. Subtracting "
+        "each class's own mean removes this bias, as long as the classes are about equally frequent among those texts."
+    ),
+    steps=(
+        "Take the mean of the unlabelled scores, as they are, over the texts and not over the classes: (classes,).",
+        "Subtract it from every row of `scores`: each text keeps its row, (n, classes).",
+        (
+            "Stop there: no softmax, no division by the spread, and no mean of `scores`, which belong to the texts to be "
+            "classified."
+        ),
+    ),
 )
 def mean_logit_calibration(scores, unlabelled):
     return prompts.mean_logit_calibration(scores, unlabelled)
@@ -496,6 +556,16 @@ def _random_demonstrations(generator):
         ),
     ],
     fresh=_random_demonstrations,
+    idea=(
+        "Solved examples in the prompt show the model a pattern that it continues, without any change of its weights. So every "
+        "demonstration must look like the question that will follow, with the answer written behind it."
+    ),
+    steps=(
+        "Follow `order` from its beginning: each entry is the number of the text that comes next, and its label goes with it.",
+        "Fill the template for one text at a time, by replacing the slot; str.format would stumble over any other brace in it.",
+        "The answer is a word and not a number: look up the label in `words`, and put one space before it.",
+        "Each demonstration ends with a single line end, the last one too; join them with nothing else between them.",
+    ),
 )
 def demonstration_prompt(texts, labels, words, template, order):
     return in_context.demonstration_prompt(texts, labels, words, template, order)
@@ -639,6 +709,26 @@ def _random_swaps(generator):
         ),
     ],
     fresh=_random_swaps,
+    idea=(
+        "To first order, a swap changes the loss by a dot product: the step from the current word's vector to the new one's, "
+        "times the gradient at that position. So a single gradient ranks all words at all positions."
+    ),
+    steps=(
+        (
+            "The product with a difference is a difference of products, so the new words and the current ones can be treated "
+            "apart."
+        ),
+        "Every position's gradient meets the vector of every word: one matrix product, (m, V).",
+        (
+            "For the current words, position j meets the vector of its own word only, which `current` names: one number per "
+            "position."
+        ),
+        "Subtract that number from the whole row of its position, so it needs the shape (m, 1); do not add up the positions.",
+        (
+            "Check two things: keeping the current word changes nothing, so its entry is 0, and a negative entry promises a "
+            "lower loss."
+        ),
+    ),
 )
 def swap_estimates(gradient, current, embeddings):
     return triggers.swap_estimates(gradient, current, embeddings)

@@ -31,6 +31,20 @@ def _random_tags(generator, words=9):
         (["O", "O"],),
     ],
     fresh=lambda generator: (_random_tags(generator),),
+    idea=(
+        "A B- always begins an entity, and so does an I- that continues nothing. An entity goes on while I- of its own type "
+        "follows, and its end is the first word after it."
+    ),
+    steps=(
+        "Go through the tags from left to right and remember whether an entity is open: its first word and its type.",
+        (
+            "Ask of each tag whether it continues the open entity: only I- of the same type does. B-, O and an I- of another "
+            "type end it."
+        ),
+        "When an entity ends, note its type without B- or I-, its start, and the present place as its end.",
+        "A tag that continues nothing opens a new entity unless it is O, be it B- or I-.",
+        "Do not lose an entity that is still open after the last tag: its end is the length of the list.",
+    ),
 )
 def entity_spans(tags):
     return entity_scores.spans(tags)
@@ -126,6 +140,20 @@ def _random_sentences(generator):
         ([["O", "B-PER"], ["I-PER", "O"]], [["O", "B-PER"], ["O", "O"]]),
     ],
     fresh=_random_sentences,
+    idea=(
+        "A name is right only as a whole: first word, last word and type. F1 weighs the right names against the true and the "
+        "predicted ones, counted over all sentences together but compared sentence by sentence."
+    ),
+    steps=(
+        "Go through the sentences in pairs, true and predicted, and get the entities of both with `spans_of`.",
+        (
+            "The right names of a sentence are those that both lists share, with type, start and end alike: intersect them as "
+            "sets."
+        ),
+        "Add up three counts over all sentences: right, true and predicted names.",
+        "Make one F1 of the three sums at the end, not a mean over sentences or types.",
+        "Where neither side has any name the formula would divide by 0: the score is 0 then.",
+    ),
 )
 def entity_score(gold, predicted):
     return entity_scores.entity_f1(gold, predicted)
@@ -293,6 +321,22 @@ def _random_table(generator):
         ({"O": (0.9, 0.8, 0.847, 300), "B-ORG": (0.8, 0.5, 0.615, 31), "I-ORG": (0.6, 0.7, 0.646, 44)},),
     ],
     fresh=_random_table,
+    idea=(
+        "The table's shares give counts back: recall times support are a tag's right tokens, and these divided by precision "
+        "its predicted tokens. The three averages differ in what weighs the same, tokens or tags, and in whether O takes part."
+    ),
+    steps=(
+        (
+            "For each tag compute its right tokens and its predicted tokens, and keep all decimals: the table is rounded, your "
+            "counts need not be whole."
+        ),
+        "First number: the right tokens of all tags over all tokens, O included.",
+        "Second number: the mean of the table's own F1, in which every tag counts the same.",
+        (
+            "Third number: drop the tag O by its name, wherever its row stands, and add up right, predicted and true tokens of "
+            "the others; then one F1 of the sums."
+        ),
+    ),
 )
 def three_averages(table):
     return entity_scores.f1_averages(table)

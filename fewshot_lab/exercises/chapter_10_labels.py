@@ -29,6 +29,19 @@ def _random_pieces(generator):
         ([None, 0, None, 0, 1, 1, None], [5, 6]),
     ],
     fresh=_random_pieces,
+    idea=(
+        "BERT reads pieces, but a tag belongs to a word, so the word's first piece carries its label. All other pieces get "
+        "-100, the number that the loss ignores, and a word that is cut into many pieces weighs no more than a whole one."
+    ),
+    steps=(
+        "Go through `word_ids` and add one number to your list for every piece, special pieces and padding included.",
+        "A piece without a word gets -100: ask whether it is None, since word 0 counts as false in Python too.",
+        (
+            "A piece is the first of its word when the piece just before it has another word or none, so remember the entry "
+            "before."
+        ),
+        "A first piece gets the label at its word's number; labels taken in turn go wrong where a tokenizer leaves a word out.",
+    ),
 )
 def aligned_labels(word_ids, labels):
     return tagging.align_labels(word_ids, labels)
@@ -165,6 +178,19 @@ def _random_batch(generator):
     ],
     fresh=_random_batch,
     gradient=("logits",),
+    idea=(
+        "Later pieces of a word, special pieces and padding have no label, so there is nothing to learn from them. The loss is "
+        "the mean cross-entropy over the labelled pieces of the whole batch, however much padding stands beside them."
+    ),
+    steps=(
+        "Find the pieces whose label is not -100, a table of truth values (sentences, pieces); 0 is the tag O and stays.",
+        "Without any such piece a mean is NaN: return a zero that is computed from the logits, so that backward() still runs.",
+        (
+            "F.cross_entropy wants one row of logits per piece, as they are, without a softmax: (pieces, tags) and labels "
+            "(pieces,). A reshape must not mix tags and pieces."
+        ),
+        "Its mean runs over all labelled pieces at once: no mean for each sentence, no division by the number of all pieces.",
+    ),
 )
 def loss_of_labelled(logits, labels):
     return tagging.masked_loss(logits, labels)
@@ -276,6 +302,19 @@ def _random_mention(generator):
         (["said", "Doe"], ["O", "I-PER"], 1, 2, ["Jane", "Doe"]),
     ],
     fresh=_random_mention,
+    idea=(
+        "When the words of a sentence change, its tags must change with them: the new mention may be longer or shorter than "
+        "the old one. It has the old one's type, its first word has B-, and all that stands around it stays as it was."
+    ),
+    steps=(
+        "Read the type from the old mention's first tag: what stands after the hyphen.",
+        (
+            "Make one tag for each word of the new mention: B- for the first, even where the old one began with I-, and I- for "
+            "the rest."
+        ),
+        "Cut words and tags at the same two places: what comes before `start` stays, and so does everything from `end` on.",
+        "Put the new words and the new tags in between, word by word, and return two lists of equal length, words first.",
+    ),
 )
 def swapped_mention(words, tags, start, end, mention):
     return mentions.replace_mention(words, tags, start, end, mention)

@@ -9,7 +9,18 @@ from .declare import exercise
 from .inspectors import CONLL_TAGS, CONLL_TYPES, TAGS
 
 
-@exercise("Listing: the tags")
+@exercise(
+    "Listing: the tags",
+    idea=(
+        "A tagger can answer only with tags that have a number, and each number is the place of a logit. So the dictionary "
+        "must hold every tag of the corpus, numbered from 0 without a gap."
+    ),
+    steps=(
+        "The check names what is missing: compare the dictionary, tag by tag, with the article's printed table further up.",
+        "Look at the numbers too: every whole number from 0 on, each once, one for each tag.",
+        "CoNLL-2003 has a fourth type, MISC: give its B- and its I- a number each.",
+    ),
+)
 def listing_tags():
     return dict(CONLL_TAGS)
 
@@ -59,7 +70,29 @@ def _numbers_from_zero(function, generator):
         )
 
 
-@exercise("Listing: the data set")
+@exercise(
+    "Listing: the data set",
+    idea=(
+        "An item holds the pieces of one sentence and the labels that belong to exactly these pieces. The printed class takes "
+        "its labels from elsewhere, so the network would learn tags that do not belong to the pieces beside them."
+    ),
+    steps=(
+        "It stops with a NameError first: which name has nobody defined, and from where could it come?",
+        (
+            "Look at the length of an item's input_ids when the sentence is long: padding lengthens the short ones, but what "
+            "cuts the long ones?"
+        ),
+        "Print the labels of two items: where in the loop that collects them does i occur?",
+        (
+            "Print the pieces of an item beside its labels: what stands at [CLS], [SEP] and padding, and at the second piece "
+            "of a word?"
+        ),
+        (
+            "The mend: import Dataset, let the tokenizer split lists of words and truncate at 32, and align the tags of "
+            "sentence i as in aligned_labels, -100 elsewhere."
+        ),
+    ),
+)
 def listing_items(tokenizer, sentences, tags, numbers):
     from torch.utils.data import Dataset
 
@@ -142,7 +175,28 @@ def _aligned(seen, generator):
         )
 
 
-@exercise("Listing: the network")
+@exercise(
+    "Listing: the network",
+    idea=(
+        "A tagger needs a network that answers for every piece, with one logit for each tag, on the device where the batches "
+        "will be. The printed one asks the library for a class that it does not have."
+    ),
+    steps=(
+        (
+            "Read the error's last line: the class does not exist. The library names its classes after what they classify; "
+            "look for the one that classifies tokens."
+        ),
+        (
+            "Then look at the shape of the logits: its last number should be that of the tags. Does the configuration know how "
+            "many there are?"
+        ),
+        "Look at the arguments: which of the three does your function still not use?",
+        (
+            "The mend: BertForTokenClassification, num_labels in its configuration beside the sizes, and the finished network "
+            "moved to the device."
+        ),
+    ),
+)
 def listing_network(sizes, numbers, device):
     from transformers import BertConfig, BertForTokenClassification
 
@@ -187,7 +241,18 @@ def _moved(devices, generator):
         return say("The model is not on the device that was asked for: model.to(device).")
 
 
-@exercise("Listing: the optimizer")
+@exercise(
+    "Listing: the optimizer",
+    idea=(
+        "AdamW is the right optimizer, imported from a place where it no longer is. Libraries remove old parts, so a script "
+        "can stop although its idea was never wrong."
+    ),
+    steps=(
+        "Read the error's last line: which name could not be imported, and from which library?",
+        "Look at what must stay: all parameters of the model, and the small learning rate of fine-tuning.",
+        "The mend: the same optimizer is in torch.optim.",
+    ),
+)
 def listing_optimizer(model):
     return torch.optim.AdamW(model.parameters(), lr=5e-5)
 
@@ -210,7 +275,22 @@ def _learns_all(seen, generator):
         )
 
 
-@exercise("Listing: the score")
+@exercise(
+    "Listing: the score",
+    idea=(
+        "Entity F1 counts whole names, and O is no name. The printed line uses a report that is made for flat labels and "
+        "counts single tags, O among them: its accuracy is the token accuracy."
+    ),
+    steps=(
+        "It stops at lists of lists: sentences stand apart here, and scikit-learn's report wants one flat list of labels.",
+        "Flattening would make it run, but try a tagger that finds nothing: what does the entry “accuracy” give it?",
+        (
+            "Ask of any other measure what it counts: half of a name counts for nothing, and no name may go on in the next "
+            "sentence."
+        ),
+        "The mend: the F1 of seqeval.metrics takes sentences as they are and counts whole names.",
+    ),
+)
 def listing_score(gold, predicted):
     from seqeval.metrics import f1_score
 

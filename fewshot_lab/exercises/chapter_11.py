@@ -25,6 +25,19 @@ def _random_accuracies(generator):
         (torch.tensor([0.5]), torch.tensor([[0.6, 0.65]]), torch.tensor([0.7])),
     ],
     fresh=_random_accuracies,
+    idea=(
+        "If gains add up, all stages together gain the sum of what each gains alone, and the interaction is zero. Below zero "
+        "they do the same work twice or harm each other, above zero they need each other."
+    ),
+    steps=(
+        (
+            "Every gain is an accuracy minus the accuracy with nothing: subtract that from `joint` once, and from each stage "
+            "of `alone`."
+        ),
+        "`nothing` has the shape (n,) and `alone` (n, stages): give `nothing` a second axis, so that row meets row.",
+        "Add the single gains up over the stages, dim 1, negative ones as well: one sum per seed, (n,).",
+        "Subtract this sum from the joint gain, seed by seed, and keep the sign: (n,).",
+    ),
 )
 def interaction(nothing, alone, joint):
     return pipeline.interaction(nothing, alone, joint)
@@ -130,6 +143,26 @@ _MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 3, 0], [0, 1, 1, 3, 0], [0, 0, 
         (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4)),
     ],
     fresh=_random_mask,
+    idea=(
+        "A mask moves as its image does: each output pixel looks up, through the inverse matrix, where it came from. Class "
+        "numbers cannot be averaged, so it takes the class of the nearest pixel there."
+    ),
+    steps=(
+        (
+            "Give each output pixel its coordinates from the image's centre, x to the right and y up: the centre of W columns, "
+            "0 to W - 1, is (W - 1) / 2."
+        ),
+        (
+            "Add a third coordinate, 1, for the shift, and multiply by the inverse of the matrix; the transpose is the inverse "
+            "only of a pure rotation."
+        ),
+        (
+            "Go back from x and y to columns and rows, with y turned round again, and round to the nearest whole number; "
+            ".long() alone only cuts."
+        ),
+        "Ask which sources lie inside, on all four sides: a negative index would count from the other end.",
+        "Read the mask there by row and column, put 0 everywhere else, and keep its shape and type.",
+    ),
 )
 def warp_mask(mask, matrix):
     return targets.warp_mask(mask, matrix)
@@ -317,6 +350,23 @@ def _random_boxes(generator):
         (torch.tensor([[6.0, 1.0, 8.0, 3.0], [1.0, 4.0, 3.0, 6.0]]), _map(0.0, right=4.0), 8, 8),
     ],
     fresh=_random_boxes,
+    idea=(
+        "A turned box is no longer upright, so its four corners are moved and the upright hull around them is the new box. "
+        "Boxes are counted from the upper left corner with y down, the matrix from the centre with y up."
+    ),
+    steps=(
+        "Write out the four corners of each box, each x with each y: x and y are (n, 4) then.",
+        (
+            "Count them from the centre, width / 2 and height / 2, with y pointing up. A box is measured from the image's "
+            "edge, so no 1 is taken off width or height."
+        ),
+        (
+            "Multiply the corners, with a third coordinate 1, by the matrix itself: the inverse is for looking up pixels. "
+            "Points that stand in rows need its transpose."
+        ),
+        "Go back to the upper left corner with y down, and cut x at 0 and width, y at 0 and height.",
+        "Take the smallest and the largest x and y over the corners, in the order x0, y0, x1, y1, and keep every box, (n, 4).",
+    ),
 )
 def warp_boxes(boxes, matrix, height, width):
     return targets.warp_boxes(boxes, matrix, height, width)
@@ -471,7 +521,29 @@ FLOOR = (
 )
 
 
-@exercise("A few-shot method of your own")
+@exercise(
+    "A few-shot method of your own",
+    idea=(
+        "Pixel by pixel, a letter that is shifted, turned or noisy looks like another one. Describe every image so that such "
+        "differences matter less, or allow for them when you compare, and the most similar class is the right one more often."
+    ),
+    steps=(
+        (
+            "Begin with the floor: choose the images of each class by `labels == k`, since they come in any order, and give "
+            "each query the class whose mean is nearest, (m,)."
+        ),
+        "Look at some support images of one class: what differs between them although the letter is the same?",
+        (
+            "Treat support and queries alike so that one of these differences goes: where in the image the ink lies is a good "
+            "one to begin with."
+        ),
+        (
+            "Noise goes by a threshold or a little blur, and cosine similarity compares shapes whatever the amount of ink; "
+            "take the largest similarity or the smallest distance."
+        ),
+        "Change one thing at a time and run the check again: it judges by alphabets that you have not seen.",
+    ),
+)
 def few_shot_method(support, labels, queries):
     def features(images):
         ink = (images - 0.3).clamp(min=0)
