@@ -7,11 +7,13 @@ the sandbox beside the function and judges outside what it returns.
 import contextlib
 import functools
 import math
+import numbers
 import string
 import unittest.mock
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -294,6 +296,113 @@ def _rates(function, steps):
         except TypeError as error:  # ReduceLROnPlateau wants a metric
             return str(error)
     return rates
+
+
+# Chapter 02: one step of training
+
+
+class _SmallNet(nn.Module):
+    """Two linear layers and a batch norm, always with the same weights; it keeps what it was shown, and in which mode."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            self.first, self.norm, self.last = nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)
+        generator = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for weight in self.parameters():
+                weight.copy_(1.5 * torch.randn(weight.shape, generator=generator))
+        self.shown: list[torch.Tensor] = []
+        self.modes: list[bool] = []
+
+    def forward(self, images):
+        self.shown.append(images.detach().clone())
+        self.modes.append(self.training)
+        return self.last(self.norm(self.first(images.flatten(1))).relu())
+
+
+class _Change:
+    """An augmentation that changes a batch in another way at every call, and keeps what it was given and what it made of it."""
+
+    def __init__(self):
+        self.given, self.made = [], []
+
+    def __call__(self, images):
+        self.given.append(images.detach().clone())
+        count = len(self.given)
+        changed = (0.6 * images + 0.3 * count).roll(count, dims=-1)
+        self.made.append(changed.detach().clone())
+        return changed
+
+
+def training_steps(function):
+    """What three steps of training did to a small network and to their arguments.
+
+    all: of an optimizer with momentum that has all weights, which hold gradients from before. head: of one that has the last
+    layer alone.
+    """
+    model = _SmallNet()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    seen = {"all": _trained(function, model, optimizer)}
+    model = _SmallNet()
+    return seen | {"head": _trained(function, model, torch.optim.Adam(model.last.parameters(), lr=0.05))}
+
+
+def _trained(function, model, optimizer):
+    """A list with what each of three steps did. shown: "augmented", "given" or "other" for every batch that the network saw."""
+    generator, change, steps = torch.Generator().manual_seed(7), _Change(), []
+    model.train()
+    for count in (5, 4, 3):
+        images, labels = torch.rand(count, 1, 2, 3, generator=generator), torch.arange(count) % 3
+        before = images.clone(), labels.clone()
+        change.made.clear()
+        model.shown.clear()
+        model.modes.clear()
+        calls = len(change.given)
+        loss = function(model, optimizer, images, labels, change)
+        steps.append(
+            {
+                "given": [tuple(batch.shape) for batch in change.given[calls:]],
+                "shown": [_origin(batch, change.made, before[0]) for batch in model.shown],
+                "training": all(model.modes),
+                "left training": all(part.training for part in model.modules()),
+                "weights": torch.cat([weight.detach().flatten() for weight in model.parameters()]),
+                "means": model.norm.running_mean.clone(),
+                "holds gradients": any(weight.grad is not None and bool(weight.grad.any()) for weight in model.parameters()),
+                "trainable": all(weight.requires_grad for weight in model.parameters()),
+                "unchanged": torch.equal(images, before[0]) and torch.equal(labels, before[1]) and not images.requires_grad,
+                "loss": _number(loss),
+            }
+        )
+    return steps
+
+
+def _origin(batch, made, given):
+    """Whether a batch is what the augmentation made last, what the function was given, or something else."""
+    if made and _same_images(batch, made[-1]):
+        return "augmented"
+    return "given" if _same_images(batch, given) else "other"
+
+
+def _same_images(batch, other):
+    """Whether two batches hold the same images, in whatever order: the mean loss does not depend on it."""
+    if batch.shape != other.shape:
+        return False
+    one, two = (images[images.flatten(1)[:, 0].argsort()] for images in (batch.float(), other.float()))
+    return torch.allclose(one, two, atol=1e-5)
+
+
+def _number(value):
+    """What a function returned: ("number", it), ("graph", it) for a tensor that still needs a gradient, or (type's name, 0)."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return ("graph" if value.requires_grad else "number"), float(value.detach())
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, numbers.Number) and not isinstance(value, bool):
+        return "number", float(value)
+    return type(value).__name__, 0.0
 
 
 # Chapter 04: on which device new tensors are made
