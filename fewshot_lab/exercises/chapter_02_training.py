@@ -211,8 +211,8 @@ def cleared_after_the_step(model, optimizer, images, labels, augment):
 
 
 @training_step.mistake(
-    "The weights do not move, because the optimizer finds no gradients when it steps: they are cleared after the backward pass, or "
-    "never computed."
+    "The weights do not move, because the optimizer finds no gradients when it steps. They are cleared after the backward pass "
+    "or never computed."
 )
 def no_gradients_at_the_step(model, optimizer, images, labels, augment):
     loss = F.cross_entropy(model(augment(images)), labels)
@@ -278,8 +278,9 @@ def gradients_clipped(model, optimizer, images, labels, augment):
 
 
 @training_step.mistake(
-    "All weights move by the rate times the gradient. The given optimizer has a momentum and weights of its own: call its step, "
-    "and neither make a new one nor move the weights yourself."
+    "All weights move by the rate times the gradient. The given optimizer has a momentum and weights of its own: call its "
+    "step; "
+    "make no new one, and do not move the weights yourself."
 )
 def another_optimizer(model, optimizer, images, labels, augment):
     new = torch.optim.SGD(model.parameters(), lr=optimizer.param_groups[0]["lr"])
@@ -438,7 +439,8 @@ def _gives_rows(function, generator):
             return "no_such_row", say("There are {count} rows, counted from 0; you name {rows}.", count=len(labels), rows=rows)
     if all(set(_counts(labels, train).values()) == {per_class} for labels, per_class, train, _ in found):
         return "order_swapped", say(
-            "In every class per_class rows train and the others validate: the two have changed places. Those that train come first."
+            "In every class per_class rows train and the others validate: the two have changed places. Those that train come "
+            "first."
         )
 
 

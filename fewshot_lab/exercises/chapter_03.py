@@ -1,8 +1,9 @@
-"""Chapter 03: synonym replacement, random swap and deletion, the augmented training set, the rate of flipped labels."""
+"""Chapter 03: synonym replacement, random deletion, the augmented training set, what an edit leaves of meaning and label."""
 
 import math
 
 import torch
+import torch.nn.functional as F
 from scipy.stats import binomtest
 
 from ..augment import text
@@ -160,121 +161,6 @@ def draws_shifted(words, synonyms, draws, count):
 def the_others(words, synonyms, draws, count):
     changed = synonym_replacement(words, synonyms, draws, count)
     return [synonyms.get(word, word) if word == new else word for word, new in zip(words, changed, strict=True)]
-
-
-def _random_pairs(generator):
-    order = torch.randperm(7, generator=generator).tolist()
-    return _random_words(generator), [(order[0], order[1]), (order[1], order[2])]
-
-
-@exercise(
-    "Random swap",
-    cases=[
-        (["a", "small", "dog"], [(0, 2)]),
-        (["a", "small", "dog"], [(0, 1), (1, 2)]),
-        (["a", "small", "dog"], [(1, 1)]),
-        (["a", "small", "dog"], []),
-        (WORDS, [(1, 5), (5, 9), (0, 2)]),
-    ],
-    fresh=_random_pairs,
-    idea=(
-        "Two words change places, pair after pair, and no word is lost. Each pair works on what the pairs before it left, so "
-        "their order counts."
-    ),
-    steps=(
-        "Copy the words into a new list, once and before the loop. The list that was handed in stays as it is.",
-        "Go through the pairs in their order, and read and write in your copy, not in the original.",
-        (
-            "Exchange the two words at once, or put one of them aside first: an assignment to one place overwrites the word "
-            "that the other place needs."
-        ),
-        "Return the list after the loop and not inside it. Without any pair it holds the words in their old order.",
-    ),
-)
-def random_swap(words, pairs):
-    return text.random_swap(words, pairs)
-
-
-@random_swap.mistake("Your second pair swaps the original words. It must start from what the first pair left.")
-def both_from_the_original(words, pairs):
-    changed = list(words)
-    for i, j in pairs:
-        changed[i], changed[j] = words[j], words[i]
-    return changed
-
-
-@random_swap.mistake(
-    "One word is lost and the other appears twice: the first assignment overwrites it. Write words[i], words[j] = "
-    "words[j], words[i]."
-)
-def overwritten(words, pairs):
-    changed = list(words)
-    for i, j in pairs:
-        changed[i] = changed[j]
-        changed[j] = changed[i]
-    return changed
-
-
-@random_swap.mistake("Only the first pair is swapped. Is `return` inside the loop?")
-def first_pair_only(words, pairs):
-    return random_swap(words, pairs[:1])
-
-
-@random_swap.mistake("You take a word out and insert it elsewhere, so all words in between move. Only the two change places.")
-def moved(words, pairs):
-    words = list(words)
-    for i, j in pairs:
-        words.insert(j, words.pop(i))
-    return words
-
-
-@random_swap.mistake("`return` stands inside the loop: only the first pair is swapped, and without a pair nothing returns.")
-def returned_in_the_loop(words, pairs):
-    return random_swap(words, pairs[:1]) if pairs else None
-
-
-@random_swap.mistake("Only the last pair is swapped, because you begin with the original words each time. Copy them once.")
-def last_pair_only(words, pairs):
-    return random_swap(words, pairs[-1:])
-
-
-@random_swap.mistake("Your indices are one too small. Python counts from 0, and so do the pairs.")
-def counted_from_one(words, pairs):
-    return random_swap(words, [(i - 1, j - 1) for i, j in pairs])
-
-
-@random_swap.mistake("You begin with the last pair. When two pairs share a word, the order matters: the first pair first.")
-def pairs_backwards(words, pairs):
-    return random_swap(words, pairs[::-1])
-
-
-@random_swap.mistake("You swap a word with the one after it. The second index of the pair says which word it is.")
-def with_the_next_word(words, pairs):
-    return random_swap(words, [(i, min(i + 1, len(words) - 1)) for i, _ in pairs])
-
-
-@random_swap.mistake("When both indices of a pair are the same your text gets longer. Then nothing changes.")
-def longer_at_equal_indices(words, pairs):
-    words = list(words)
-    for i, j in map(sorted, pairs):
-        words = words[:i] + [words[j]] + words[i + 1 : j] + [words[i]] + words[j + 1 :]
-    return words
-
-
-@random_swap.mistake(
-    "The word at the first index is there twice and the other is lost: the first assignment overwrites it. Change both at once."
-)
-def second_overwritten(words, pairs):
-    changed = list(words)
-    for i, j in pairs:
-        changed[j] = changed[i]
-    return changed
-
-
-@random_swap.property("Every word is still there.", mistake="word_lost")
-def _keeps_every_word(function, generator):
-    if sorted(function(list(WORDS), [(0, 4), (2, 9), (4, 2)])) != sorted(WORDS):
-        return say("A swap must keep every word: yours loses some or repeats some.")
 
 
 def _random_deletions(generator):
@@ -675,6 +561,170 @@ def pairs_returned(texts, labels, change, copies):
 @augmented_set.mistake("Your copies have no labels: there are more texts than labels. A copy carries the label of its text.")
 def labels_forgotten(texts, labels, change, copies):
     return augmented_set(texts, labels, change, copies)[0], list(labels)
+
+
+def _random_features(generator):
+    """Texts of which about two thirds keep their nearest name; names and copies have other lengths than 1."""
+    before, change = torch.randn(2, 12, 5, generator=generator)
+    names = torch.randn(4, 5, generator=generator) * torch.tensor([[0.3], [1.0], [2.0], [4.0]])
+    lengths = 0.5 + 2 * torch.rand(2, 12, 1, generator=generator)
+    return lengths[0] * before, lengths[1] * (before + 0.7 * change), names
+
+
+_CORNER = torch.eye(2)
+
+
+@exercise(
+    "Meaning kept",
+    cases=[
+        (torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 2.0]]), _CORNER),
+        (torch.tensor([[2.0, 1.0], [1.0, 3.0]]), torch.tensor([[6.0, 1.0], [3.0, 2.0]]), _CORNER),
+        # The second name is long: by the product alone it is the nearest of nearly all texts.
+        (
+            torch.tensor([[2.0, 1.0], [1.0, 2.0], [3.0, 1.0]]),
+            torch.tensor([[1.0, 2.0], [1.0, 3.0], [4.0, 1.0]]),
+            torch.tensor([[1.0, 0.0], [0.0, 9.0]]),
+        ),
+        # The copies are ten times as long as their texts, and in the other order: three texts exchange their names.
+        (
+            torch.tensor([[3.0, 1.0, 0.0], [0.0, 3.0, 1.0], [1.0, 0.0, 3.0], [3.0, 0.0, 1.0], [-3.0, -2.0, -1.0]]),
+            torch.tensor([[0.0, 30.0, 10.0], [10.0, 0.0, 30.0], [30.0, 10.0, 0.0], [20.0, 0.0, 10.0], [-30.0, -20.0, -10.0]]),
+            torch.eye(3) * torch.tensor([[1.0], [2.0], [0.5]]),
+        ),
+        # Each of the mistakes below gives another share.
+        (
+            torch.tensor([[0.0, -1.0, 1.0], [1.0, 3.0, 3.0], [1.0, 0.0, -2.0], [-3.0, -1.0, 0.0], [-3.0, 3.0, 0.0]]),
+            torch.tensor([[0.0, -2.0, 2.0], [-2.0, -3.0, 3.0], [2.0, -1.0, -2.0], [-3.0, -1.0, -1.0], [-4.0, 3.0, -1.0]]),
+            torch.tensor([[-3.0, 1.0, -3.0], [-4.0, 4.0, 4.0], [0.5, -1.5, 0.5]]),
+        ),
+    ],
+    fresh=_random_features,
+    idea=(
+        "An encoder puts texts and names of classes into one space, where the nearest name tells what a text is about. If that "
+        "name is the same after an edit, so much of the meaning was kept, and no label is needed to see it."
+    ),
+    steps=(
+        "Compute the cosine similarity of every text with every name: products of rows whose lengths are 1. That is (n, C).",
+        "For each text find the name that it is most similar to: one number from 0 to C - 1 for each row.",
+        "Do the same for the copies, with the same names.",
+        "The share of rows in which the two numbers agree is the result, a number from 0 to 1.",
+    ),
+)
+def meaning_kept(before, after, names):
+    return (_nearest(before, names) == _nearest(after, names)).float().mean().item()
+
+
+def _nearest(features, names):
+    """The number of the name with the largest cosine similarity, for each row."""
+    return _similarity(features, names).argmax(1)
+
+
+def _similarity(features, names):
+    return F.normalize(features, dim=1) @ F.normalize(names, dim=1).T
+
+
+def _agreeing(one, other):
+    return (one == other).float().mean().item()
+
+
+@meaning_kept.mistake(
+    "The names' lengths count: a long one is the nearest of all texts. Divide each name by its length before you multiply."
+)
+def product_for_cosine(before, after, names):
+    return _agreeing((before @ names.T).argmax(1), (after @ names.T).argmax(1))
+
+
+@meaning_kept.mistake(
+    "You look for the smallest distance between rows of different lengths. Cosine similarity compares directions alone."
+)
+def distance_for_cosine(before, after, names):
+    return _agreeing(torch.cdist(before, names).argmin(1), torch.cdist(after, names).argmin(1))
+
+
+@meaning_kept.mistake("That is the share of texts whose nearest name changes. The share of those that keep it is 1 minus it.")
+def share_that_changes(before, after, names):
+    return 1 - meaning_kept(before, after, names)
+
+
+@meaning_kept.mistake("That is how many texts keep their name. The exercise asks for a share: divide by the number of texts.")
+def texts_counted(before, after, names):
+    return meaning_kept(before, after, names) * len(before)
+
+
+@meaning_kept.mistake("Your share is in percent. It goes from 0 to 1.")
+def percent(before, after, names):
+    return 100 * meaning_kept(before, after, names)
+
+
+@meaning_kept.mistake("You take the name that is least similar. The nearest has the largest cosine similarity.")
+def farthest_name(before, after, names):
+    return _agreeing(_similarity(before, names).argmin(1), _similarity(after, names).argmin(1))
+
+
+@meaning_kept.mistake("For each name you look for the nearest text. Ask the other way: for each text (a row) the nearest name.")
+def nearest_text_of_a_name(before, after, names):
+    return _agreeing(_similarity(before, names).argmax(0), _similarity(after, names).argmax(0))
+
+
+@meaning_kept.mistake("You leave the sign out: a text that points away from a name is not near it.")
+def sign_left_out(before, after, names):
+    return _agreeing(_similarity(before, names).abs().argmax(1), _similarity(after, names).abs().argmax(1))
+
+
+@meaning_kept.mistake(
+    "That is the mean similarity of the texts with their copies. Ask which name is the nearest of each, and whether it stays."
+)
+def mean_similarity(before, after, names):
+    return F.cosine_similarity(before, after).mean().item()
+
+
+@meaning_kept.mistake(
+    "You compare which feature is the largest. Features have no meaning alone: compare each text with the names."
+)
+def largest_feature(before, after, names):
+    return _agreeing(before.argmax(1), after.argmax(1))
+
+
+@meaning_kept.mistake(
+    "You compare how often each name is the nearest. Two texts that exchange their names have both changed: compare row by row."
+)
+def names_counted(before, after, names):
+    one, other = (torch.bincount(_nearest(features, names), minlength=len(names)) for features in (before, after))
+    return (torch.minimum(one, other).sum() / len(before)).item()
+
+
+@meaning_kept.mistake("You ask whether all texts keep their name. The exercise asks for the share that does.")
+def all_or_nothing(before, after, names):
+    return float(torch.equal(_nearest(before, names), _nearest(after, names)))
+
+
+@meaning_kept.mistake(
+    "You ask whether the copy nearest to a text is its own. The names decide: the nearest one of the text, and of its copy."
+)
+def nearest_copy(before, after, names):
+    return _agreeing(_similarity(before, after).argmax(1), torch.arange(len(before)))
+
+
+@meaning_kept.mistake("You divide each feature by its length over the texts. The length of a text's own row is meant: dim=1.")
+def lengths_over_the_texts(before, after, names):
+    one, other, names = (F.normalize(features, dim=0) for features in (before, after, names))
+    return _agreeing((one @ names.T).argmax(1), (other @ names.T).argmax(1))
+
+
+@meaning_kept.property("Only directions count: rows may be longer or shorter.", mistake="lengths_count")
+def _only_directions_count(function, generator):
+    before, after, names = _random_features(generator)
+    scales = 0.1 + 3 * torch.rand(12, 1, generator=generator)
+    longer = function(before, scales * after, torch.tensor([[5.0], [0.2], [1.0], [3.0]]) * names)
+    if abs(function(before, after, names) - longer) > 1e-6:
+        return say("When rows are made longer or shorter your share changes. Cosine similarity divides by their lengths.")
+
+
+@meaning_kept.property("An edit that changes nothing keeps everything.", mistake="nothing_kept")
+def _nothing_changes(function, generator):
+    before, _, names = _random_features(generator)
+    if abs(function(before, before.clone(), names) - 1) > 1e-6:
+        return say("Copies that equal their texts keep every name: the share is 1.")
 
 
 def _random_predictions(generator):

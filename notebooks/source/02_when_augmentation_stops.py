@@ -18,10 +18,11 @@
 # nothing, or cost you labels. This chapter measures which, in a unit that people understand: **the exchange rate**, how many
 # labels without the policy one label with it is worth.
 #
-# **After this chapter you can** ask first whether a network is trained, choose a policy's strength on validation images, state
-# a policy's exchange rate and its cost, and repair a printed training script.
+# **After this chapter you can** write a training step that augments its batch, ask first whether a network is trained, hold
+# pictures out and choose a policy's strength on them, state a policy's exchange rate and its cost, and repair a printed training
+# script.
 #
-# **Time:** 75 minutes. **Claims under test:** C1 (augmentation helps generalisation, for some data it does little, it never
+# **Time:** 85 minutes. **Claims under test:** C1 (augmentation helps generalisation, for some data it does little, it never
 # replaces labels), C2 (it costs time and compute), C3 (too much of it hurts, by overfitting).
 
 # %% tags=["parameters"]
@@ -114,6 +115,63 @@ lab.source(lab.training.train, "for step in")
 # %% [markdown]
 # The policy enters at `augment`: with one, an image is changed anew every time it comes back.
 #
+# ## Write it: a training step
+#
+# Without what long runs and several processes need, a step of this loop is a few lines of PyTorch. Two things in it go wrong easily.
+# Images that were changed once, before the training, are soon known by heart like any others; so change the batch in every
+# step anew, as Krizhevsky et al. (2012) did. And `backward` *adds* to the gradients that the weights still hold.
+
+
+# %% exercise="training_step"
+def training_step(model, optimizer, images, labels, augment):
+    """One step of training, on a batch that is augmented anew.
+
+    model: a network in training mode, images -> logits. optimizer: has its own weights of the
+    model. images: float tensor (n, C, H, W). labels: class numbers (n,). augment(images): returns
+    the whole batch, changed at random. The network sees what augment returns, once; the optimizer
+    takes one step by the gradients of that batch's mean cross-entropy, whatever gradients the
+    weights hold from before. Returns this loss as a number, without its graph.
+    """
+    ### BEGIN SOLUTION
+    loss = F.cross_entropy(model(augment(images)), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# That is all of a training. Here it runs on 5 labels per class, once with the right policy and once without one. Which of the two
+# networks has little left to learn after so few steps, and why?
+
+# %%
+from fewshot_lab.augment import get_policy
+from fewshot_lab.models import conv_net
+
+step = lab.yours_or_ours(training_step)
+STEPS_HERE = lab.quick_or_full(60, 200, smoke=2)
+
+
+def trained(images, labels, strength):
+    """A small network after some steps at this strength of the right policy, and its losses."""
+    lab.runtime.seed_everything(SEED)
+    model = conv_net(len(task.classes), size=images.shape[-1])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    generator = torch.Generator().manual_seed(SEED)
+
+    def augment(batch):
+        return get_policy("affine")(batch, strength, generator)
+
+    return model, [step(model, optimizer, images, labels, augment) for _ in range(STEPS_HERE)]
+
+
+images, labels = task.draw(5, SEED)
+for strength in (0.0, RIGHT[DATASET]):
+    _, losses = trained(images.float() / 255, labels, strength)
+    print(f"strength {strength}: the loss falls from {losses[0]:.2f} to {losses[-1]:.3f}")
+
+# %% [markdown]
 # ## Measure it: is it trained?
 #
 # Before you compare two policies, ask whether their networks have finished learning. A small convolutional net, trained from
@@ -393,6 +451,50 @@ lab.verdict(
 #
 # Now only the strength changes. You could look at the test pictures and take the best strength, but then the same pictures
 # would choose and judge. So **choose on validation pictures**: at which strength is *their* curve highest?
+#
+# The data sets of this course bring a validation part. Your own pictures will not: hold some of the labelled ones out before
+# anything is trained, equally many of every class, drawn at random.
+#
+# ## Write it: rows that are held out
+
+
+# %% exercise="validation_split"
+def validation_split(labels, per_class, generator):
+    """Which rows of a data set train, and which are held out for validation.
+
+    labels: class numbers (n,), in any order; the numbers may have gaps. per_class: how many rows of
+    every class validate; each class has more. generator: a torch.Generator, from which all draws
+    come. Returns two tensors of row numbers, those that train and those that validate, in any
+    order. No row is in both, none is left out, and any rows of a class may be the ones held out.
+    """
+    ### BEGIN SOLUTION
+    train, validate = [], []
+    for label in labels.unique():
+        rows = (labels == label).nonzero()[:, 0]
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        validate.append(rows[:per_class])
+        train.append(rows[per_class:])
+    return torch.cat(train), torch.cat(validate)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# Suppose that 8 labels per class are all you have. Three of them choose the strength, your own step trains on the other five. Look
+# at the intervals: what can so few pictures decide, and what not?
+
+# %%
+split = lab.yours_or_ours(validation_split)
+all_images, all_labels = task.draw(8, SEED)
+train_rows, held_out = split(all_labels, 3, torch.Generator().manual_seed(SEED))
+for strength in (0.0, RIGHT[DATASET], 1.0):
+    model, _ = trained(all_images[train_rows].float() / 255, all_labels[train_rows], strength)
+    answers = lab.training.outputs(model, all_images[held_out]).argmax(1)
+    hits = int((answers == all_labels[held_out]).sum())
+    print(f"strength {strength}: {lab.share_interval(hits, len(held_out))} of those held out")
+
+# %% [markdown]
+# Intervals this wide can show that a setting fails, as strength 1 does after so few steps. They cannot rank two that work. So the
+# validation parts of the course are larger, and its choices are means over several draws of the labels.
 
 # %%
 STRENGTHS = lab.quick_or_full([0.1, 0.25, 0.5, 1.0], [0.1, 0.25, 0.5, 0.75, 1.0])
@@ -894,7 +996,7 @@ def loaders_of(folder, augmented, size=32):
 
 
 # %% [markdown]
-# Batch, loss, backward and step as in the course's own loop; here the rate is set after the step.
+# The step is the one that you wrote above. The loader has augmented the batch already, and the rate is set after the step.
 
 
 # %%
@@ -909,10 +1011,8 @@ def run_listing(folder, augmented, seed):
     for _ in lab.progress_bar(range(EPOCHS), "epochs"):
         model.train()
         for images, labels in loaders["train"]:
-            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            batch = images.to(device), labels.to(device)
+            step(model, optimizer, *batch, augment=lambda images: images)
             schedule.step()
     return {
         part: parts["listing_evaluate"](model, loader, device)[1]
