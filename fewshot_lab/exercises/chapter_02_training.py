@@ -85,10 +85,6 @@ def _told(seen, words, *parts, tells=()):
 )
 def _sees_the_augmented_batch(seen, generator):
     shown, given = _of(seen, "shown")[0], _of(seen, "given")[0]
-    if given and len(given[0]) < 4:
-        return "one_image_at_a_time", say(
-            "augment was given a tensor of shape {shape}: give it the whole batch.", shape=given[0]
-        )
     words = say(
         "In the first step the network saw {count} batches, {right} of them as augment returned them, and augment was called "
         "{calls} times. Once each is right.",

@@ -591,6 +591,8 @@ _CORNER = torch.eye(2)
             torch.tensor([[0.0, 30.0, 10.0], [10.0, 0.0, 30.0], [30.0, 10.0, 0.0], [20.0, 0.0, 10.0], [-30.0, -20.0, -10.0]]),
             torch.eye(3) * torch.tensor([[1.0], [2.0], [0.5]]),
         ),
+        # The first name is the nearest by its length as the root of a sum of squares, not as a sum of absolute values.
+        (torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 3.0]]), torch.tensor([[3.0, 3.0], [2.0, 0.0]])),
         # Each of the mistakes below gives another share.
         (
             torch.tensor([[0.0, -1.0, 1.0], [1.0, 3.0, 3.0], [1.0, 0.0, -2.0], [-3.0, -1.0, 0.0], [-3.0, 3.0, 0.0]]),
@@ -709,6 +711,28 @@ def nearest_copy(before, after, names):
 def lengths_over_the_texts(before, after, names):
     one, other, names = (F.normalize(features, dim=0) for features in (before, after, names))
     return _agreeing((one @ names.T).argmax(1), (other @ names.T).argmax(1))
+
+
+@meaning_kept.mistake("You divide by the sum of absolute values. The length of a row is the root of the sum of its squares.")
+def sum_for_length(before, after, names):
+    names = F.normalize(names, p=1, dim=1)
+    return _agreeing((before @ names.T).argmax(1), (after @ names.T).argmax(1))
+
+
+@meaning_kept.mistake("You divide by the squared length of a name. Its length is the root of that.")
+def squared_length(before, after, names):
+    names = names / (names**2).sum(dim=1, keepdim=True)
+    return _agreeing((before @ names.T).argmax(1), (after @ names.T).argmax(1))
+
+
+@meaning_kept.mistake("argmax without a dim gives one place in the whole table. Each row has a nearest name: dim=1.")
+def one_place_of_the_table(before, after, names):
+    return float(_similarity(before, names).argmax() == _similarity(after, names).argmax())
+
+
+@meaning_kept.mistake("You divide by the number of names. The share is one of texts: divide by their number.")
+def divided_by_names(before, after, names):
+    return meaning_kept(before, after, names) * len(before) / len(names)
 
 
 @meaning_kept.property("Only directions count: rows may be longer or shorter.", mistake="lengths_count")
