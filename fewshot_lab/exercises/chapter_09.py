@@ -279,12 +279,14 @@ def _random_scores(generator):
 @exercise(
     "Contextual calibration",
     cases=[
-        (torch.tensor([[0.4, 0.1]]).log(), torch.tensor([[0.3, 0.1]]).log()),
+        # In each the prompt prefers a word, and the answer to some text changes: but not where p_cf is multiplied, subtracted
+        # without a logarithm, or the same for all classes, nor, in the second, where texts count by their mass.
+        (torch.tensor([[0.01, 0.05]]).log(), torch.tensor([[0.001, 0.04]]).log()),
         (
-            torch.tensor([[0.2, 0.1, 0.1], [0.1, 0.3, 0.1]]).log(),
-            torch.tensor([[0.02, 0.01, 0.01], [0.1, 0.5, 0.2], [0.1, 0.1, 0.3]]).log(),
+            torch.tensor([[0.4, 0.1, 0.05], [0.4, 0.02, 0.3], [0.3, 0.25, 0.2]]).log(),
+            torch.tensor([[0.4, 0.02, 0.001], [0.02, 0.005, 0.02], [0.001, 0.001, 0.02]]).log(),
         ),
-        (torch.tensor([[-200.0, -210.0], [-300.0, -250.0]]), torch.tensor([[-220.0, -221.0]])),
+        (torch.tensor([[-200.0, -210.0], [-300.0, -250.0]]), torch.tensor([[-220.0, -240.0]])),
     ],
     fresh=_random_scores,
     idea=(
@@ -403,10 +405,35 @@ def _content_free_becomes_even(function, generator):
         return say("A text that says nothing must come out with equal probabilities for all labels, and they must sum to one.")
 
 
+def _answers_under_a_bias(function, generator, biased):
+    """`fails` of a calibration: the answers to texts whose classes are plain, under a prompt that prefers one word.
+
+    biased(bias): what the calibration learns the bias from. Without calibration every answer is that word.
+    """
+    y = torch.arange(3).repeat(4)
+    bias = torch.zeros(3)
+    bias[int(torch.randint(3, (1,), generator=generator))] = 5.0
+    scores = (3 * torch.eye(3)[y] + bias).log_softmax(dim=1) - 2
+    right = int((function(scores, biased(bias)).argmax(dim=1) == y).sum())
+    if right < len(y):
+        return "bias_left", say(
+            "A prompt prefers one word: without a calibration it classifies 4 of 12 texts correctly, with yours {right}. All "
+            "12 are possible.",
+            right=right,
+        )
+
+
+@contextual_calibration.property("A prompt that prefers one word classifies correctly after it.")
+def _contextual_changes_answers(function, generator):
+    return _answers_under_a_bias(
+        function, generator, lambda bias: bias + 0.3 * torch.randn(4, 3, generator=generator) - torch.arange(4.0)[:, None]
+    )
+
+
 @exercise(
     "Calibration by unlabelled texts",
     cases=[
-        (torch.tensor([[-1.0, -4.0]]), torch.tensor([[-1.0, -6.0], [-2.0, -4.0], [-6.0, -2.0]])),
+        (torch.tensor([[-1.0, -4.0]]), torch.tensor([[-1.0, -6.0], [-2.0, -9.0], [-0.6, -8.0]])),
         (
             torch.tensor([[-1.0, -4.0, -2.0], [-3.0, -3.0, -5.0]]),
             torch.tensor([[-2.0, -6.0, -1.0], [-1.0, -2.0, -3.0], [-6.0, -3.0, -8.0]]),
@@ -526,6 +553,13 @@ def unlabelled_normalised(s, u):
 )
 def centred_twice(s, u):
     return (s - u.mean(dim=0)) - (s - u.mean(dim=0)).mean(dim=1, keepdim=True)
+
+
+@mean_logit_calibration.property("A prompt that prefers one word classifies correctly after it.")
+def _mean_logit_changes_answers(function, generator):
+    return _answers_under_a_bias(
+        function, generator, lambda bias: (3 * torch.eye(3).repeat(2, 1) + bias).log_softmax(dim=1) - torch.arange(6.0)[:, None]
+    )
 
 
 @mean_logit_calibration.property("Calibrated by itself every class has mean zero.")

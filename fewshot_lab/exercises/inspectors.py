@@ -519,3 +519,212 @@ def _import_error(function, *arguments) -> str:
     except ImportError as error:
         return str(error).partition(" (")[0]
     return ""
+
+
+# Chapters 08 and 10: one step of a training
+
+
+class _Thinned(nn.Module):
+    """Dropout that drops the same features every time: passes in training mode agree, those in evaluation mode differ."""
+
+    def forward(self, features):
+        return 1.5 * features * (torch.arange(features.shape[-1]) % 3 > 0) if self.training else features
+
+
+class _SmallGenerator(nn.Module):
+    """Noise (n, noise) and classes (n, classes), one-hot, to images (n, 1, side, side). Keeps the noise that it was given."""
+
+    def __init__(self, classes, noise, side):
+        super().__init__()
+        self.classes, self.noise, self.given = classes, noise, []
+        self.layers = nn.Sequential(
+            *(nn.Linear(noise + classes, 6), nn.BatchNorm1d(6), nn.LeakyReLU(0.2)),
+            *(nn.Linear(6, side * side), nn.Sigmoid(), nn.Unflatten(1, (1, side, side))),
+        )
+
+    def forward(self, z, y):
+        self.given.append(z.detach().clone())
+        return self.layers(torch.cat([z, y], dim=1))
+
+
+class _SmallDiscriminator(nn.Module):
+    """Images (n, 1, side, side) and class numbers (n,) to scores (n,)."""
+
+    def __init__(self, classes, side):
+        super().__init__()
+        self.phi = nn.Sequential(nn.Flatten(), nn.Linear(side * side, 7), nn.LeakyReLU(0.2), _Thinned())
+        self.v, self.V = nn.Linear(7, 1), nn.Linear(7, classes, bias=False)
+
+    def forward(self, x, y):
+        phi = self.phi(x)
+        return self.v(phi)[:, 0] + (phi * self.V.weight[y]).sum(dim=1)
+
+
+class _SmallTagger(nn.Module):
+    """Ids of pieces (n, T), 0 for padding, to logits (n, T, tags); a piece sees its sentence's mean. Embeddings are frozen."""
+
+    def __init__(self, ids, tags):
+        super().__init__()
+        self.embeddings, self.hidden = nn.Embedding(ids, 6).requires_grad_(False), nn.Linear(12, 8)
+        self.thinned, self.head = _Thinned(), nn.Linear(8, tags)
+
+    def forward(self, tokens):
+        real = (tokens != 0)[..., None].float()
+        h = self.embeddings(tokens) * real
+        mean = h.sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True)
+        return self.head(self.thinned(self.hidden(torch.cat([h, mean.expand_as(h)], dim=2)).tanh()))
+
+
+def _with_weights(generator, network, *arguments):
+    """A network of this class whose weights come from the generator; the global one stays where it was."""
+    with torch.random.fork_rng(devices=[]):
+        made = network(*arguments)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.copy_(torch.randn(weight.shape, generator=generator))
+    return made.train()
+
+
+def _flat(network):
+    """All its weights in a row."""
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
+
+
+def _gradients(network):
+    """All its gradients in a row, 0 where there is none."""
+    kept = [torch.zeros_like(w) if w.grad is None else w.grad.detach() for w in network.parameters()]
+    return torch.cat([gradient.flatten() for gradient in kept])
+
+
+def _noted_gradients(network):
+    """A list of the gradients that reach a weight from now on, even if they are cleared again: whether each is other than 0."""
+    noted = []
+    for weight in network.parameters():
+        if weight.requires_grad:
+            weight.register_hook(lambda gradient: noted.append(bool(gradient.any())))
+    return noted
+
+
+def _reached(noted):
+    """ "no" where no gradient came, "0" where each was 0, else "yes"."""
+    return "no" if not noted else "yes" if any(noted) else "0"
+
+
+def _leave_gradients(*networks):
+    """Leaves gradients in the weights, as an earlier step does."""
+    for network in networks:
+        for weight in network.parameters():
+            if weight.requires_grad:
+                weight.grad = torch.full_like(weight, 0.3)
+
+
+def _settings(*networks):
+    """Whether each part of the networks is in training mode, and whether each weight may learn."""
+    modes = [part.training for network in networks for part in network.modules()]
+    return modes + [weight.requires_grad for network in networks for weight in network.parameters()]
+
+
+def _number(value):
+    """What a step returned: its kind and its number. The kind is "" for a number, and "graph" for one that holds its graph."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return "graph" if value.requires_grad else "", float(value.detach())
+    try:
+        return "", float(value)
+    except (TypeError, ValueError):
+        return type(value).__name__, 0.0
+
+
+def discriminator_steps(function):
+    """What three steps of the discriminator do in two games: see `_played`."""
+    return [_played(function, "discriminator", *game) for game in _GAMES]
+
+
+def generator_steps(function):
+    """What three steps of the generator do in two games: see `_played`."""
+    return [_played(function, "generator", *game) for game in _GAMES]
+
+
+_GAMES = ((2, 4, 2, 6), (3, 2, 3, 5))  # classes, noise, side, images
+
+
+def _played(function, player, classes, noise, side, count):
+    """Three steps of one player. The second and the third find gradients that are not theirs.
+
+    discriminator, generator: the weights after each step. before: those of the player before the first one. gradients: the
+    player's after each step. left: whether any of these is other than 0. reached: whether it ever got one, see `_reached`.
+    leaked: whether the other's gradients changed. losses: what was returned, see `_number`. noise: whether every generated
+    image came from the noise that was handed over. settings, data: whether they stayed.
+    """
+    generator = torch.Generator().manual_seed(10 * classes)
+    G = _with_weights(generator, _SmallGenerator, classes, noise, side)
+    D = _with_weights(generator, _SmallDiscriminator, classes, side)
+    own, other = (D, G) if player == "discriminator" else (G, D)
+    optimizer = torch.optim.SGD(own.parameters(), lr=0.3, momentum=0.8)
+    seen = {"discriminator": [], "generator": [], "before": _flat(own), "gradients": [], "leaked": [], "losses": []}
+    seen |= {"noise": True, "settings": True, "data": True}
+    reached = _noted_gradients(own)
+    settings = _settings(G, D)
+    for step in range(3):
+        real = torch.rand(count, 1, side, side, generator=generator)
+        labels = torch.randint(classes, (count,), generator=generator)
+        z = torch.randn(count, noise, generator=generator)
+        if step > 0:
+            _leave_gradients(G, D)
+        given = (real, labels, z) if player == "discriminator" else (labels, z)
+        copies, left = [one.clone() for one in given], _gradients(other)
+        G.given.clear()
+        value = function(G, D, optimizer, *copies)
+        after = _gradients(other)
+        seen["leaked"].append(bool((after != left).any() and after.any()))  # to clear them does no harm
+        seen["gradients"].append(_gradients(own))
+        seen["discriminator"].append(_flat(D))
+        seen["generator"].append(_flat(G))
+        seen["losses"].append(_number(value))
+        seen["noise"] &= all(one.shape == z.shape and bool((one == z).all()) for one in G.given)
+        seen["settings"] &= _settings(G, D) == settings
+        seen["data"] &= all(
+            one.shape == copy.shape and bool((one == copy).all()) and not copy.requires_grad
+            for one, copy in zip(given, copies, strict=True)
+        )
+    left = [bool(gradients.any()) for gradients in seen["gradients"]]
+    return seen | {"reached": _reached(reached), "left": left}
+
+
+def tagger_steps(function):
+    """What three steps do to two taggers; the gradients of the first are longer than 1, those of the second shorter.
+
+    before: the weights before the first step. weights, gradients: after each step. left: whether any of these is other than 0.
+    reached: whether there ever was one, see `_reached`. losses: what was returned, see `_number`. settings, data: whether they
+    stayed. The second and the third step find gradients that are not theirs.
+    """
+    return [_tagged(function, scale) for scale in (1.3, 0.15)]
+
+
+def _tagged(function, scale):
+    generator = torch.Generator().manual_seed(3)
+    tagger = _with_weights(generator, _SmallTagger, 12, 4)
+    with torch.no_grad():
+        for weight in tagger.parameters():
+            weight.mul_(scale)
+    weights = [weight for weight in tagger.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(weights, lr=0.3, momentum=0.8)
+    seen = {"before": _flat(tagger), "weights": [], "gradients": [], "losses": [], "settings": True, "data": True}
+    reached, settings = _noted_gradients(tagger), _settings(tagger)
+    for step, lengths in enumerate(((8, 3), (4, 7, 3), (6, 6))):  # pieces of each sentence, [CLS] and [SEP] among them
+        tokens = torch.zeros(len(lengths), max(lengths) + 1, dtype=torch.long)
+        labels = torch.full_like(tokens, -100)
+        for row, length in enumerate(lengths):
+            tokens[row, :length] = torch.randint(1, 12, (length,), generator=generator)
+            labels[row, 1 : length - 1] = torch.randint(4, (length - 2,), generator=generator)
+        labels[0, 2] = -100  # a later piece of its word
+        if step > 0:
+            _leave_gradients(tagger)
+        copies = tokens.clone(), labels.clone()
+        value = function(tagger, optimizer, *copies)
+        seen["gradients"].append(_gradients(tagger))
+        seen["weights"].append(_flat(tagger))
+        seen["losses"].append(_number(value))
+        seen["settings"] &= _settings(tagger) == settings
+        seen["data"] &= torch.equal(tokens, copies[0]) and torch.equal(labels, copies[1])
+    left = [bool(gradients.any()) for gradients in seen["gradients"]]
+    return seen | {"reached": _reached(reached), "left": left}

@@ -18,9 +18,9 @@
 # (实例生成) promises exactly that: a **generative adversarial network** (生成对抗网络, GAN) learns to draw new images of each class.
 # Does a classifier with few labels gain from them?
 #
-# **After this chapter you can** write both losses of a conditional GAN, read its training loop, catch **mode collapse**
-# (模式崩溃) by a number, measure quality and diversity apart, tell a copyist from an artist, and test whether generated images
-# help.
+# **After this chapter you can** write both losses of a conditional GAN and a step of each player, read its training loop, catch
+# **mode collapse** (模式崩溃) by a number, measure quality and diversity apart, tell a copyist from an artist, and test whether
+# generated images help.
 #
 # **Time:** 90 minutes. **Claim under test:** C8 (generated instances supply the diversity that augmentation lacks). It is
 # tested on *this* GAN: two small fully connected networks, trained from scratch on images of 8 to 14 pixels a side. They
@@ -249,12 +249,103 @@ def collapse_alarm(generated, labels, real, real_labels):
 
 
 # %% [markdown]
+# ## Derive: a step of each player
+#
+# The players take turns, a step each (Goodfellow et al. 2014, algorithm 1): two networks, two losses, two optimisers. Whose
+# weights move in a step?
+#
+# * In the **discriminator's** step a generated image is data, like a real one. Its gradient ends at the images: the graph
+#   that leads back into the generator is cut off there.
+# * In the **generator's** step the gradient comes *through* the discriminator: from the score to the image, from there to
+#   the generator's weights. The discriminator's weights do not move. But `backward` leaves gradients in them, which must not
+#   be added to those of its next step.
+#
+# ## Write it
+
+
+# %% exercise="discriminator_step"
+def discriminator_step(generator, discriminator, optimizer, real, labels, noise):
+    """One step of the discriminator. Returns its loss before the step, a plain float.
+
+    The two are networks in training mode: generator(noise, one-hot classes as floats) makes images
+    of generator.classes classes, discriminator(images, labels) gives scores (n,). optimizer: has
+    the discriminator's weights. real: images (n, 1, H, W). labels: class numbers (n,), of the real
+    images and of those to be made. noise: (n, d). The loss is that of the game, loss_d.
+
+    Only the discriminator's weights move, by this step's gradient alone, whatever gradients they
+    hold before. The generator's weights get no gradient.
+    """
+    ### BEGIN SOLUTION
+    fake = generator(noise, F.one_hot(labels, generator.classes).float()).detach()
+    loss = loss_d(discriminator(real, labels), discriminator(fake, labels))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# The generator's answer is shorter: it needs no real image.
+
+
+# %% exercise="generator_step"
+def generator_step(generator, discriminator, optimizer, labels, noise):
+    """One step of the generator. Returns its loss before the step, a plain float.
+
+    optimizer: has the generator's weights. The rest is as in discriminator_step, the loss loss_g.
+    Only the generator's weights move, by this step's gradient alone, whatever gradients they hold
+    before; the discriminator can learn afterwards as it could before.
+    """
+    ### BEGIN SOLUTION
+    fake = generator(noise, F.one_hot(labels, generator.classes).float())
+    loss = loss_g(discriminator(fake, labels))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# That is a GAN. Here your two steps play a short game.
+
+# %%
+step_d, step_g = lab.yours_or_ours(discriminator_step), lab.yours_or_ours(generator_step)
+TURNS = lab.quick_or_full(400, 1000, smoke=5)
+torch.manual_seed(SEED)
+size = {"size": task.train_images.shape[-1]}
+player_g = generation.Generator(len(task.classes), **size)
+player_d = generation.Discriminator(len(task.classes), score=generation.projection_score, **size)
+adam_g, adam_d = (
+    torch.optim.Adam(player.parameters(), lr=2e-3, betas=(0.0, 0.99))
+    for player in (player_g, player_d)
+)
+for _ in range(TURNS):
+    turn = torch.randint(len(task.train_labels), (64,))
+    batch = task.train_images[turn] / 255, task.train_labels[turn], torch.randn(64, 32)
+    value_d = step_d(player_g, player_d, adam_d, *batch)
+    value_g = step_g(player_g, player_d, adam_g, *batch[1:])
+print(f"After {TURNS} turns of each player: L_D {value_d:.2f}, L_G {value_g:.2f}.")
+
+# %% folded=true
+drawn_soon, _ = generation.sample(player_g, 2, seed=SEED)
+lab.figures.images(
+    drawn_soon,
+    [name[:6] for name in task.classes for _ in range(2)],
+    columns=len(task.classes),
+    title=f"Your game after {TURNS} turns of each player: which classes can you see?",
+    caption="Two images of each class. This game has no R1, no average of the weights and a fixed "
+    "learning rate.",
+)
+
+# %% [markdown]
 # ## See: the game
 #
-# The players take turns, a step each: two networks, two losses, two optimisers. Find the line that hides the generator from
-# the discriminator's step (`detach`), and the two that say whose weights move. A term is added to $L_D$ which keeps the
-# game stable, $\frac{\gamma}{2} |\partial D / \partial x|^2$ at the real images, called **R1** (Mescheder et al. 2018): it
-# makes a steep discriminator pay.
+# The course's game takes the same two steps, with fewer calls: the images that are made once serve both players. Find the
+# line that hides the generator from the discriminator's step (`detach`), and the two that say whose weights move. A term is
+# added to $L_D$ which keeps the game stable, $\frac{\gamma}{2} |\partial D / \partial x|^2$ at the real images, called **R1**
+# (Mescheder et al. 2018): it makes a steep discriminator pay.
 
 # %%
 lab.source(generation.train_gan, "for step in")

@@ -352,9 +352,29 @@ def class_log_probabilities(log_probabilities, words):
 
 
 # %% [markdown]
+# ## See: why calibrate
+#
+# Count the answers that each template gives to the validation texts, raw, and compare with the correct labels. A word that is likely
+# whatever the text takes texts of the other classes. Which template has a favourite?
+
+# %%
+given_answers = {"correct": labels["validation"]} | {
+    f"… {asked_in[template]}": raw["validation", template].argmax(dim=1) for template in TEMPLATES
+}
+wide = max(map(len, given_answers))
+print(" " * wide, *(f"{word:>9}" for word in WORDS))
+for name, classes in given_answers.items():
+    counted = classes.bincount(minlength=len(WORDS)).tolist()
+    print(f"{name:>{wide}}", *(f"{count:9d}" for count in counted))
+
+# %% [markdown]
 # ## Derive: calibration
 #
-# Some words are likely whatever the text. Three ways to remove that bias, each a vector that is subtracted from the scores:
+# Such a bias can be measured and taken out. Say that after a text *food* has the probability 0.01 and *person* 0.05, so the raw answer is
+# *person*. But after a text that says nothing, food has 0.02 of what the label words have together, and person 0.98. Divided by that, food
+# has 0.5 and person about 0.05: the answer is *food*. Only what differs between the classes can change an answer. Subtracting the same
+# number from all scores of a text, its own mean for instance, changes none. Three ways to measure the bias, each a vector that is
+# subtracted from the scores:
 #
 # * **contextual** (上下文校准, Zhao et al. 2021): the log of $p_{cf}$, the answer to texts that say nothing, such as “N/A”;
 # * **domain** ($\text{PMI}_{DC}$, Holtzman et al. 2021): $\log P(y \mid \text{the template without a text})$;

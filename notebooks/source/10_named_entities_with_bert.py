@@ -19,7 +19,7 @@
 # two ways, and find out what that number is.
 #
 # **After this chapter you can** read CoNLL files in three tag schemes, align word labels with pieces of words, ignore padding, tell
-# entity F1 from token accuracy, augment tagged sentences so that the tags keep in step, and repair a printed script.
+# entity F1 from token accuracy, write a training step, augment tagged sentences so that the tags keep in step, and repair a printed script.
 #
 # **Time:** 90 minutes. **Claim under test:** C14 (a fine-tuned BERT tags named entities at the quoted F1).
 
@@ -451,16 +451,48 @@ lab.recall(
 lab.verdict("accuracy-flatters", gap=gap, exploring=EXPLORING)
 
 # %% [markdown]
+# ## Write it: a training step
+#
+# What happens in each step of such a training? Logits, loss, gradients, a change of the weights. Two things go wrong easily: gradients
+# that are left from the step before are added to the new ones, and one odd batch with a huge gradient throws pretrained weights far
+# away. Against the second, gradients are **clipped** (梯度裁剪, Pascanu et al. 2013): where all of them together, as one long vector, have
+# a norm above 1, they are divided by it. BERT's own code does so, and most scripts do.
+
+
+# %% exercise="tagger_step"
+def tagger_step(tagger, optimizer, tokens, labels):
+    """One training step of a tagger. Returns the batch's loss before the step, a plain float.
+
+    tagger: a network in training mode; tagger(tokens) gives logits (sentences, pieces, tags) and
+    looks past padding by itself. optimizer: has its weights. tokens: the pieces' ids (sentences,
+    pieces). labels: whole numbers of the same shape, -100 where there is none; at least one piece
+    has a label. The loss is the mean over the labelled pieces.
+
+    The weights move by this batch's gradient alone, whatever gradients they hold before. Its norm,
+    over all weights together, is clipped to 1: torch.nn.utils.clip_grad_norm_.
+    """
+    ### BEGIN SOLUTION
+    value = loss(tagger(tokens), labels)
+    optimizer.zero_grad()
+    value.backward()
+    torch.nn.utils.clip_grad_norm_(tagger.parameters(), 1.0)
+    optimizer.step()
+    return value.item()
+    ### END SOLUTION
+
+
+# %% [markdown]
 # ## See: the whole loop, and a sentence of yours
 #
-# This is what `fit_tagger` does with your two functions: draw sentences, forward, backward, one step, and again. Long gradients
-# are clipped here, as in most scripts. Half of the sentences and a quarter of the steps are enough for a tagger to play with.
+# This is what `fit_tagger` does, but for the clipping: draw sentences, take a step, and again. Here the steps are yours. Half of the
+# sentences and a quarter of the steps are enough for a tagger to play with.
 
 # %%
 import copy
 
 from transformers import get_cosine_schedule_with_warmup
 
+step = lab.yours_or_ours(tagger_step)
 layers = {name: value for name, value in MODEL.items() if name != "learning_rate"}
 tagger = tagging.Tagger(copy.deepcopy(encoder), len(task.tags), **layers).train()
 tokens, labels = tagging.encode(tokenizer, task.draw(COUNT // 2, SEED), task.tags, align)
@@ -471,13 +503,8 @@ generator, losses = torch.Generator().manual_seed(SEED), []
 for _ in range(STEPS // 4 + 1):
     drawn = torch.randint(len(tokens), (16,), generator=generator)
     length = int((tokens[drawn] != tagging.PAD).sum(dim=1).max())  # the longest sentence's
-    value = loss(tagger(tokens[drawn, :length]), labels[drawn, :length])
-    optimizer.zero_grad()
-    value.backward()
-    torch.nn.utils.clip_grad_norm_(weights, 1.0)  # no step longer than the others by far
-    optimizer.step()
+    losses.append(step(tagger, optimizer, tokens[drawn, :length], labels[drawn, :length]))
     schedule.step()
-    losses.append(value.item())
 print(f"The loss fell from {losses[0]:.2f} to {losses[-1]:.3f}.")
 
 # %% [markdown]
