@@ -312,20 +312,26 @@ def generator_step(generator, discriminator, optimizer, labels, noise):
 
 # %%
 step_d, step_g = lab.yours_or_ours(discriminator_step), lab.yours_or_ours(generator_step)
-TURNS = lab.quick_or_full(400, 1000, smoke=5)
+TURNS = lab.quick_or_full(300, 1000, smoke=5)
 torch.manual_seed(SEED)
-size = {"size": task.train_images.shape[-1]}
-player_g = generation.Generator(len(task.classes), **size)
-player_d = generation.Discriminator(len(task.classes), score=generation.projection_score, **size)
+shape = {"classes": len(task.classes), "size": task.train_images.shape[-1]}
+player_g = generation.Generator(**shape)
+player_d = generation.Discriminator(**shape, score=generation.projection_score)
 adam_g, adam_d = (
     torch.optim.Adam(player.parameters(), lr=2e-3, betas=(0.0, 0.99))
     for player in (player_g, player_d)
 )
+
+# %%
+threads = torch.get_num_threads()
+torch.set_num_threads(1)  # networks this small only wait for a second thread
 for _ in range(TURNS):
     turn = torch.randint(len(task.train_labels), (64,))
-    batch = task.train_images[turn] / 255, task.train_labels[turn], torch.randn(64, 32)
+    z = torch.randn(64, player_g.noise)
+    batch = task.train_images[turn] / 255, task.train_labels[turn], z
     value_d = step_d(player_g, player_d, adam_d, *batch)
     value_g = step_g(player_g, player_d, adam_g, *batch[1:])
+torch.set_num_threads(threads)
 print(f"After {TURNS} turns of each player: L_D {value_d:.2f}, L_G {value_g:.2f}.")
 
 # %% folded=true
