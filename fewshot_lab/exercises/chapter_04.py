@@ -25,6 +25,25 @@ def _random_images(generator):
         (torch.arange(16.0).reshape(2, 2, 2, 2),),  # a cube: a turn about the wrong axes has the right shape
     ],
     fresh=_random_images,
+    idea=(
+        "The label is free: you turn every image yourself by 0, 1, 2 or 3 quarter turns, so you know the answer to the "
+        "question by how much it was turned. These are turns of the group D4, and no pixel is resampled."
+    ),
+    steps=(
+        (
+            "Turn the whole batch by 0, 1, 2 and 3 quarter turns, each time from the original images. A positive k of "
+            "torch.rot90 turns counter-clockwise, as is wanted here."
+        ),
+        (
+            "Rows and columns, the last two axes, are the plane to turn in. Left to itself, rot90 takes the first two axes: "
+            "images and channels."
+        ),
+        "Join the four batches along the first axis in the order of the turns: (4 n, C, S, S).",
+        (
+            "Write the labels in the order of the copies: n zeros first, then n ones, and so on. They are whole numbers, "
+            "(4 n,), and not degrees."
+        ),
+    ),
 )
 def rotation_batch(images):
     return contrastive.rotation_batch(images)
@@ -136,7 +155,27 @@ def _random_size(generator):
     return (3 + int(torch.randint(30, (1,), generator=generator)),)
 
 
-@exercise("Where the other view stands", cases=[(2,), (3,)], fresh=_random_size)
+@exercise(
+    "Where the other view stands",
+    cases=[(2,), (3,)],
+    fresh=_random_size,
+    idea=(
+        "Both halves of the batch show the images in the same order, so the other view always stands B rows away. From the "
+        "first half that is B rows on, from the second half B rows back."
+    ),
+    steps=(
+        (
+            "The result holds one whole number for each of the 2 B rows: at place i stands the number of the row that is the "
+            "partner of row i."
+        ),
+        "Begin with the row numbers themselves, counted from 0; torch.arange gives them.",
+        (
+            "Move on by B rows. The first views then name their partners, but the second views point past the last row: they "
+            "must come round to the first ones, as they do modulo 2 B."
+        ),
+        "Check with B = 2: rows 0 and 2 must name each other, and so must rows 1 and 3.",
+    ),
+)
 def positive_pairs(batch):
     return contrastive.positive_pairs(batch)
 
@@ -233,6 +272,25 @@ def _random_features(generator):
     ],
     fresh=_random_features,
     gradient=("z",),
+    idea=(
+        "A cosine compares directions, so once every row has length 1, a single matrix product compares all rows with all "
+        "rows. Minus infinity on the diagonal takes each row out of its own sum, because its exponential is 0."
+    ),
+    steps=(
+        (
+            "Divide each row of z by its own Euclidean length. F.normalize does so along dim 1; by hand the lengths need the "
+            "shape (n, 1) to go with the rows."
+        ),
+        (
+            "Multiply these rows by their transpose: (n, n), where row i and column j hold the cosine of rows i and j. In the "
+            "other order you would compare features."
+        ),
+        (
+            "Replace the diagonal by minus infinity, for instance with masked_fill and a mask from torch.eye. Do not multiply "
+            "a mask by infinity: 0 times infinity is nan."
+        ),
+        "Make the mask on z.device, and do not detach anything: the loss will need the gradient with respect to z.",
+    ),
 )
 def similarity_matrix(z):
     return contrastive.similarity_matrix(z)
@@ -331,6 +389,25 @@ def _random_views(generator):
     ],
     fresh=_random_views,
     gradient=("z",),
+    idea=(
+        "Finding the other view is a classification: every one of the 2 B rows is asked which row is its partner, and its "
+        "similarities, divided by the temperature, are the logits. The mask on the diagonal leaves 2 B - 1 candidates."
+    ),
+    steps=(
+        (
+            "Get the similarities of all rows from similarities_of, (2 B, 2 B), and divide them by the temperature. The "
+            "diagonal is minus infinity already and stays so."
+        ),
+        (
+            "The right answers are the row numbers from pairs_of. It takes the number of images, B, which is half the number "
+            "of rows of z."
+        ),
+        "Move these numbers to z.device: where z is on a GPU and they are on the CPU, the loss stops with an error.",
+        (
+            "Take the mean cross-entropy over all 2 B rows. F.cross_entropy does the softmax, the logarithm and the mean "
+            "itself, so give it logits."
+        ),
+    ),
 )
 def nt_xent(z, temperature):
     return contrastive.nt_xent(z, temperature)
@@ -532,6 +609,26 @@ _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7,
         _random_search(torch.Generator().manual_seed(94), asked=30),  # so many that no two mistakes below coincide
     ],
     fresh=_random_search,
+    idea=(
+        "The k labelled images that are most similar to a query decide on its class: each votes for its own class with the "
+        "weight exp(s / 0.1). So a near neighbour can outweigh several that are less similar."
+    ),
+    steps=(
+        (
+            "Compare every query with every labelled image by cosine similarity: (m, n). The cosine divides by both lengths; "
+            "without that, long vectors win."
+        ),
+        "Keep the k largest of each row. topk along dim 1 gives them and their places, both (m, k).",
+        (
+            "A place is a row of the labelled images and not yet a class: look up its label. From the similarities make the "
+            "weights exp(s / 0.1)."
+        ),
+        (
+            "Add the weights up by class, (m, classes), with one-hot votes and a sum, or scatter_add. An assignment by index "
+            "keeps only one of two neighbours of a class."
+        ),
+        "For each query the class with the largest sum wins: whole numbers, (m,).",
+    ),
 )
 def nearest_labels(features, labels, queries, k, classes):
     return linear_probe.nearest_labels(features, labels, queries, k, classes)

@@ -9,7 +9,36 @@ from ..languages import later, say
 from .declare import exercise
 
 
-@exercise("Draw an episode")
+@exercise(
+    "Draw an episode",
+    idea=(
+        "An episode stays honest by three rules: support and queries share no picture, the classes are numbered anew, and "
+        "everything is drawn at random. So first draw the classes, then rows of each class, and deal these out to the two "
+        "sets."
+    ),
+    steps=(
+        (
+            "Draw `way` different classes from labels.unique(); torch.randperm shuffles without repeating. Keep the order of "
+            "the draw: in sorted order, label 0 would tell something."
+        ),
+        (
+            "For each drawn class, find the rows of the data set that belong to it and shuffle them. Rows of `labels` are "
+            "wanted, not places within the class."
+        ),
+        (
+            "Give the first `shots` of the shuffled rows to the support set and the next `queries` to the queries: so no row "
+            "can be in both."
+        ),
+        (
+            "The new labels are 0 to way - 1 by the order of the draw, the same for support and queries. Each is repeated as "
+            "often as its class has rows there."
+        ),
+        (
+            "Return four tensors in the order of the docstring. Give the generator to every random draw: the same generator "
+            "must give the same episode."
+        ),
+    ),
+)
 def draw_episode(labels, way, shots, queries, generator):
     classes = labels.unique()
     chosen = classes[torch.randperm(len(classes), generator=generator)[:way]]
@@ -206,6 +235,25 @@ def _repeats(function, generator):
     "The interval over episodes",
     cases=[(torch.tensor([0.5, 0.7, 0.9, 0.6]),), (torch.tensor([0.4, 0.8, 0.6, 0.9, 0.7]),)],
     fresh=lambda generator: (torch.rand(8, generator=generator),),
+    idea=(
+        "An episode's accuracy depends on which classes and pictures it drew, and the spread of the accuracies shows by how "
+        "much. The mean over episodes varies less than a single one, by a factor of the square root of their number."
+    ),
+    steps=(
+        "The first number is the mean of all accuracies.",
+        (
+            "Measure their spread by the standard deviation that divides by n - 1, as std in torch does. NumPy's divides by n "
+            "and comes out too small."
+        ),
+        (
+            "Divide it by the square root of the number of episodes. That is the standard error of the mean; the n - 1 is in "
+            "the deviation already."
+        ),
+        (
+            "The second number is 1.96 standard errors: half the width of the interval, neither its whole width nor an end. "
+            "Return plain numbers."
+        ),
+    ),
 )
 def episode_interval(accuracies):
     mean = accuracies.mean()

@@ -24,6 +24,22 @@ def _random_features(generator):
     ],
     fresh=_random_features,
     gradient=("features",),
+    idea=(
+        "The prototype of a class is the mean of its support features. The labels alone say which rows belong together: they "
+        "come in any order, and classes may have different numbers of images."
+    ),
+    steps=(
+        (
+            "For class k, choose the rows of features where the label is k; a comparison gives a mask for that. Do not cut the "
+            "rows into blocks."
+        ),
+        (
+            "Take the mean of these rows over the images, not over the features: (D,). Each class is divided by its own number "
+            "of images."
+        ),
+        "Row k of the result belongs to class k, from 0 to way - 1: (way, D). torch.stack makes it of a list of vectors.",
+        "Do not change the features' lengths, and do not detach: training sends a gradient through the prototypes.",
+    ),
 )
 def class_prototypes(features, labels, way):
     return torch.stack([features[labels == k].mean(0) for k in range(way)])
@@ -118,6 +134,22 @@ def _random_distances(generator):
     ],
     fresh=_random_distances,
     gradient=("queries", "prototypes"),
+    idea=(
+        "A query is compared with all prototypes by squared distance. The nearest prototype must get the largest logit, so the "
+        "distance has a minus sign, and the softmax of the logits is the probability of each class."
+    ),
+    steps=(
+        (
+            "Every query meets every prototype. With an axis of length 1 put into each, (M, 1, D) and (1, way, D), torch takes "
+            "all differences at once: (M, way, D)."
+        ),
+        (
+            "Square the differences, then add them up over the features: (M, way). Added first, they may cancel; a mean "
+            "instead of the sum makes the softmax flatter."
+        ),
+        "The square is wanted, without a root. torch.cdist gives the distance itself, so its result still has to be squared.",
+        "Change the sign, so that the nearest prototype has the largest number. Return these logits before any softmax.",
+    ),
 )
 def prototype_logits(queries, prototypes):
     return -(queries[:, None, :] - prototypes[None, :, :]).square().sum(2)
@@ -220,6 +252,24 @@ def _random_centring(generator):
         (torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([1.0, 0.5])),
     ],
     fresh=_random_centring,
+    idea=(
+        "Features after a ReLU all point in roughly the same direction. Take away the mean feature of the training classes, "
+        "and what is left tells images apart; with length 1 only its direction counts."
+    ),
+    steps=(
+        (
+            "Subtract the given mean, (D,), from every row of features, (n, D). Use it as it is; the mean of these very "
+            "features would come from one small episode."
+        ),
+        (
+            "Then get the Euclidean length of each centred row, one for each image. With the shape (n, 1) it divides rows, "
+            "with (n,) it would not."
+        ),
+        (
+            "Divide the rows by their lengths. The order matters: rows that are brought to length 1 before they are centred no "
+            "longer have it afterwards."
+        ),
+    ),
 )
 def simple_shot(features, mean):
     return prototypes.simple_shot(features, mean)
@@ -320,6 +370,28 @@ def _random_step(generator):
         (torch.tensor([[1.0, -1.0], [0.0, 2.0]], requires_grad=True), torch.eye(2), torch.tensor([0, 0]), 1.0),
     ],
     fresh=_random_step,
+    idea=(
+        "In the inner loop a task adapts the weight by a plain step of gradient descent. The outer loop differentiates through "
+        "this step, so the new weight must stay a function of the old one, the second derivative included."
+    ),
+    steps=(
+        (
+            "Compute the logits, features times weight, (n, classes), and their mean cross-entropy with the labels. It takes "
+            "logits, not probabilities."
+        ),
+        (
+            "Ask torch.autograd.grad or torch.func.grad for its gradient with respect to weight. backward() would leave it in "
+            "weight.grad, where that of the next task is added."
+        ),
+        (
+            "torch.autograd.grad returns a tuple and needs create_graph=True: without it the step takes its own gradient for a "
+            "constant, and the second derivative is lost."
+        ),
+        (
+            "Go downhill: the new weight is the old one less the rate times the gradient. Make a new tensor of it, without "
+            ".data, detach or no_grad, and change nothing in place."
+        ),
+    ),
 )
 def inner_step(weight, features, labels, rate):
     def loss(w):

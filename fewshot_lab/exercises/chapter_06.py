@@ -27,6 +27,18 @@ def _random_temperature(generator):
         (torch.tensor([[12.0, 5.0, 0.0], [-3.0, 8.0, 6.0]]), 4.0),
     ],
     fresh=lambda generator: (_random_logits(generator), _random_temperature(generator)),
+    idea=(
+        "Dividing the logits by a temperature above 1 brings them closer together, so the softmax is flatter and shows what "
+        "the teacher finds similar. The order of the classes stays, and so does the total of 1."
+    ),
+    steps=(
+        "Divide the logits by the temperature. Probabilities divided by it would no longer sum to one.",
+        (
+            "Take the softmax over the classes of each image, dim 1: (n, classes). Over dim 0 the images would compete with "
+            "one another."
+        ),
+        "Check: every row sums to one, and a larger temperature makes it flatter. If it becomes sharper, you multiplied.",
+    ),
 )
 def softened(logits, temperature):
     return distillation.softened(logits, temperature)
@@ -125,6 +137,28 @@ def _random_pair(generator):
     ],
     fresh=_random_pair,
     gradient=("student_logits",),
+    idea=(
+        "The student is to give the teacher's softened answers, and KL(teacher || student) is zero when it does. At large "
+        "temperatures the gradient shrinks with the square of T; the factor T squared undoes that."
+    ),
+    steps=(
+        (
+            "Divide both logits by the same temperature and take log-probabilities over dim 1, (n, classes). log_softmax stays "
+            "finite where the logarithm of a softmax may not."
+        ),
+        (
+            "For each class, weight log p of the teacher minus log p of the student by the teacher's p. With the two "
+            "exchanged, it is the reverse divergence."
+        ),
+        (
+            "Sum over the classes, (n,), then average over the images. F.kl_div does so with reduction='batchmean'; it takes "
+            "the student's log-probabilities first."
+        ),
+        (
+            "Multiply the mean by the square of the temperature. The temperature itself would undo only one of the two factors "
+            "1/T."
+        ),
+    ),
 )
 def distillation_loss(student_logits, teacher_logits, temperature):
     return distillation.distillation_loss(student_logits, teacher_logits, temperature)
@@ -277,6 +311,24 @@ def _nothing_to_learn_from_oneself(function, generator):
         (torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), torch.tensor([[3.0, 1.0, 0.0], [0.0, 4.0, 2.0]]), 4.0),
     ],
     fresh=_random_pair,
+    idea=(
+        "The gradient of the softened KL divergence is the student's probabilities minus the teacher's, divided by T: where "
+        "the student gives a class too much, training lowers its logit. The loss adds its factor T squared and a mean over the "
+        "images."
+    ),
+    steps=(
+        "Soften both answers with the temperature: two tensors of probabilities, (n, classes).",
+        (
+            "Take their difference. Mind the sign: the loss grows with a logit where the student gives this class more than "
+            "the teacher does."
+        ),
+        (
+            "Gather the factors: the chain rule brings 1/T, and the loss has T squared. What is left of the two multiplies the "
+            "difference."
+        ),
+        "The loss is a mean over the images, so divide by their number. Over the classes it is a sum: do not divide by theirs.",
+        "Check: the gradient of an image sums to zero over its classes, and torch.autograd.grad of the loss gives the same.",
+    ),
 )
 def distillation_gradient(student_logits, teacher_logits, temperature):
     return distillation.distillation_gradient(student_logits, teacher_logits, temperature)
@@ -404,6 +456,29 @@ THREE = torch.tensor([[1.0, 0.0], [0.0, 3.0], [2.0, 1.5]])
     ],
     fresh=_random_mixed,
     gradient=("student_logits",),
+    idea=(
+        "The teacher has the share alpha of the loss, and the labels have 1 - alpha. An image without a label has no hard "
+        "part, and as both parts are means over all images, the labelled ones do not weigh more because of that."
+    ),
+    steps=(
+        (
+            "For the soft part call soft_loss with both logits and the temperature. It holds T squared and the mean over all "
+            "images already."
+        ),
+        (
+            "The hard part is the cross-entropy of the student's logits to the labels, at temperature 1: use the logits as "
+            "they are."
+        ),
+        (
+            "An image with the label -1 adds nothing to it; ignore_index=-1 of F.cross_entropy leaves it out. As an index, -1 "
+            "would mean the last class."
+        ),
+        (
+            "Divide the sum of the hard part by the number of all images. The mean of F.cross_entropy divides by the labelled "
+            "ones, which is 0/0 without any."
+        ),
+        "Weight the soft part by alpha and the hard part by 1 - alpha, and add them: a scalar tensor.",
+    ),
 )
 def mixed_loss(student_logits, teacher_logits, labels, temperature, alpha):
     return distillation.mixed_loss(student_logits, teacher_logits, labels, temperature, alpha)
@@ -540,6 +615,25 @@ def _random_images(generator):
         (torch.arange(8, dtype=torch.uint8).view(1, 1, 2, 4), Shuffled(), 2, 3),
     ],
     fresh=_random_images,
+    idea=(
+        "Views that are drawn from seeds need not be kept: any process can draw them again when a cached answer is to be used. "
+        "This takes a generator for each copy, so that copy r does not depend on the others."
+    ),
+    steps=(
+        "Make a changed batch for each r from 0 to copies - 1, always from the original images and never from the copy before.",
+        (
+            "For each copy make a new torch.Generator and seed it with seed + r. torch.manual_seed would seed the global "
+            "generator instead."
+        ),
+        (
+            "Call change with the whole batch and this generator. Image by image, each with a new generator of that seed, all "
+            "images would get the same draws."
+        ),
+        (
+            "Stack the batches along a new first axis: (copies, n, C, H, W). Joined along the old one, they would be one long "
+            "batch."
+        ),
+    ),
 )
 def replayed_copies(images, change, copies, seed):
     return distillation.replayed_copies(images, change, copies, seed)
@@ -630,6 +724,23 @@ def _keeps_the_global_generator(function, generator):
         (torch.tensor([[0.0, 1.0, 2.0]]), torch.tensor([[200.0, 0.0, 0.0]])),
     ],
     fresh=lambda generator: (torch.randn(5, 4, generator=generator), torch.randn(5, 4, generator=generator)),
+    idea=(
+        "Fidelity asks how well the student imitates the teacher, and needs no label: how often both give the same class, and "
+        "how far the student's probabilities are from the teacher's. A faithful student repeats the teacher's errors too."
+    ),
+    steps=(
+        "Find the class of each image for both, the largest logit over dim 1, and compare image by image: (n,), true or false.",
+        "The share of agreement is the mean of that, between 0 and 1. torch averages floats, not bools.",
+        (
+            "For the divergence take the log-probabilities of both at temperature 1. log_softmax stays finite, where the "
+            "logarithm of a tiny probability may not."
+        ),
+        (
+            "Weight log p_t - log p_s by the teacher's p_t, sum over the classes and average over the images. There is no "
+            "factor T squared here."
+        ),
+        "Return two plain numbers: first the share, then the divergence.",
+    ),
 )
 def fidelity(student_logits, teacher_logits):
     return distillation.fidelity(student_logits, teacher_logits)

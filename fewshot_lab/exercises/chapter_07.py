@@ -29,6 +29,25 @@ def _random_step(generator):
     cases=[(Bent(0), IMAGE, 0.1), (Bent(1), torch.linspace(0, 1, 12).reshape(2, 1, 2, 3), 0.25)],
     fresh=_random_step,
     detached=True,
+    idea=(
+        "To first order a change adds its inner product with the gradient to the loss. In the L-inf ball every pixel has a "
+        "budget of its own, so each moves by epsilon with the sign of its gradient, and the small gains add up."
+    ),
+    steps=(
+        "Mark a copy of the images as requiring a gradient; the images that you were given stay as they are.",
+        (
+            "Compute the loss of this copy and its gradient with respect to it. torch.autograd.grad returns a tuple; its only "
+            "entry has the shape of the images."
+        ),
+        (
+            "Step uphill by epsilon times the sign of the gradient: an attack makes the loss larger, and the size of a pixel's "
+            "gradient does not matter."
+        ),
+        (
+            "Add the step to the original images: added to the marked copy, it carries the graph along, and no graph may stay. "
+            "Then clamp to 0..1, so that the result is an image."
+        ),
+    ),
 )
 def fgsm(loss, images, epsilon):
     return attacks.fgsm(loss, images, epsilon)
@@ -130,6 +149,24 @@ def _random_moved(generator):
     "Projection onto the L-inf ball",
     cases=[(IMAGE + 0.3, IMAGE, 0.1), (PAIR.flip(0), PAIR, 0.2), (IMAGE - 0.05, IMAGE, 0.3)],
     fresh=_random_moved,
+    idea=(
+        "In the L-inf ball every pixel has an interval of its own around the original, so the nearest allowed image is found "
+        "pixel by pixel. A pixel that went too far stops at the border, and one that is inside stays."
+    ),
+    steps=(
+        (
+            "A pixel may be at most epsilon away from its original in `images`, to either side. The ball is around the "
+            "originals, not around `moved` or 0."
+        ),
+        (
+            "Bound every pixel from below and from above by this interval; clamp also takes tensors as bounds. Do not scale: "
+            "what is inside must not move."
+        ),
+        (
+            "Clamp to 0..1 as well, so that the result is an image. Since the originals lie in 0..1, this leads no pixel out "
+            "of the ball."
+        ),
+    ),
 )
 def project_linf(moved, images, epsilon):
     return attacks.project_linf(moved, images, epsilon)
@@ -266,6 +303,26 @@ def _projects_into_the_linf_ball(function, generator):
         (torch.full((1, 2, 2, 2), 0.5) + CHANGE, torch.full((1, 2, 2, 2), 0.5), 0.25),
     ],
     fresh=_random_moved,
+    idea=(
+        "In the L2 ball all pixels of an image share one budget, the length of its whole change. An image that is too far "
+        "comes back on the straight line to its original until it is epsilon away; one that is inside stays."
+    ),
+    steps=(
+        (
+            "Take moved minus images and get its Euclidean length for each image, over all channels and pixels: flattened from "
+            "dim 1 on, it is one number per image, (n,)."
+        ),
+        (
+            "The change is multiplied by epsilon over its length, but by at most 1: without this bound, images inside the ball "
+            "would be pushed out to its border."
+        ),
+        "An image that has not moved has the length 0. A tiny lower bound on the length keeps the quotient finite.",
+        (
+            "Bring the factors to (n, 1, 1, 1), so that each multiplies the change of its own image, and add the result to the "
+            "originals."
+        ),
+        "Clamp to 0..1 at the end, not before the length is measured: that would bend the way back.",
+    ),
 )
 def project_l2(moved, images, epsilon):
     return attacks.project_l2(moved, images, epsilon)
@@ -424,6 +481,26 @@ def _random_loop(generator):
     ],
     fresh=_random_loop,
     detached=True,
+    idea=(
+        "A loss is not linear, so many small steps find more than a large one. Each goes uphill by the sign of the gradient, "
+        "and the projection brings the image back to the nearest one that is allowed."
+    ),
+    steps=(
+        "Begin at `start` and make as many steps as `steps` says, each from where the last one led.",
+        (
+            "In each step take the gradient of the loss where the image is now, with a new marked copy. On one and the same "
+            "leaf, backward() would add the gradients up."
+        ),
+        (
+            "Move uphill by step_size times the sign of the gradient. step_size is how far one step goes, epsilon how large "
+            "the ball is."
+        ),
+        (
+            "Project after every step, not only at the end. The ball is always around `images`, not around `start` or the "
+            "image of the step before."
+        ),
+        "Return the images after the last step, not their change. They must carry no graph, which would grow with every step.",
+    ),
 )
 def pgd(loss, images, start, epsilon, step_size, steps):
     return attacks.pgd(loss, images, start, epsilon, step_size, steps)

@@ -23,6 +23,18 @@ def _random_survivors(generator):
         (torch.stack(_survivors("11010101", "10111101", "01010100", "11100110")),),
     ],
     fresh=_random_survivors,
+    idea=(
+        "The attacker needs a single success per image and may choose a different attack for each. So an image survives only "
+        "if it is classified correctly under all attacks, and the robust accuracy is the share of such images."
+    ),
+    steps=(
+        (
+            "First combine the attacks of each image along dim 0: is it right under all of them? That leaves one truth value "
+            "per image, (n,)."
+        ),
+        "Do not take the accuracy of each attack first: even the lowest of these may count images that fall to another attack.",
+        "Then take the share of the images for which it is true, a plain number from 0 to 1. A mean needs floats, not bools.",
+    ),
 )
 def surviving_share(right):
     return attacks.surviving_share(right)
@@ -136,6 +148,29 @@ LABELS = torch.tensor([0, 2])
     ],
     fresh=_random_answers,
     gradient=("clean_logits", "worst_logits"),
+    idea=(
+        "TRADES keeps accuracy and robustness apart: clean images should be classified as their labels say, and attacked ones "
+        "should get the same answer as the clean ones. Beta says how much this second part weighs."
+    ),
+    steps=(
+        (
+            "For the first part take the mean cross-entropy of the clean logits to the labels. F.cross_entropy takes logits, "
+            "not probabilities."
+        ),
+        "For the second part get the log-probabilities of both answers by log_softmax over dim 1: (n, classes) each.",
+        (
+            "The clean answer is the one to keep to: its probabilities weight its own log-probabilities minus those of the "
+            "attacked images. Exchanged, it is the reverse divergence."
+        ),
+        (
+            "Sum over the classes and average over the images. F.kl_div does so with reduction='batchmean'; it takes the "
+            "attacked images' log-probabilities first."
+        ),
+        (
+            "Multiply only the divergence by beta and add it to the cross-entropy. Detach neither answer: the gradient must "
+            "flow into both."
+        ),
+    ),
 )
 def trades_loss(clean_logits, worst_logits, labels, beta):
     return adversarial.trades_loss(clean_logits, worst_logits, labels, beta)
