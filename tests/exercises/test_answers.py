@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from answers import judge, prepare, read
 
+from fewshot_lab.exercises import exercises
+
 FILE = os.environ.get("FEWSHOT_LAB_ANSWERS", "")
 pytestmark = [
     pytest.mark.slow,
@@ -28,7 +30,8 @@ DISAGREE = {
 @pytest.fixture(scope="module")
 def judged():
     prepare()
-    return {one.key: one for one in map(judge, read(Path(FILE)))}
+    answers = [one for one in read(Path(FILE)) if one["exercise"] in exercises()]  # without exercises that were replaced
+    return {one.key: one for one in map(judge, answers)}
 
 
 @pytest.mark.timeout(900)

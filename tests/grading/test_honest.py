@@ -61,6 +61,28 @@ def test_a_generator_a_gradient_and_a_changed_input_are_seen_through_the_sandbox
     )
 
 
+def test_a_training_step_and_a_split_are_judged_in_the_sandbox_by_what_they_do(graded):
+    step, split = (assignment("02").solved[name] for name in ("training_step", "validation_split"))
+    with_closure = """def training_step(model, optimizer, images, labels, augment):
+        from torch.nn.functional import cross_entropy
+        images = augment(images)
+        def closure():
+            model.zero_grad()
+            loss = cross_entropy(model(images), labels)
+            loss.backward()
+            return loss
+        return optimizer.step(closure).detach()"""
+    lists = split.replace(
+        "return torch.cat(train), torch.cat(validate)", "return [torch.cat(p).tolist() for p in (train, validate)]"
+    )
+    right = {mark.grade_id: mark for mark in graded("02", training_step=with_closure, validation_split=lists).marks}
+    assert right["training_step"].status == right["validation_split"].status == "passed"
+    adds = step.replace("optimizer.zero_grad()", "")
+    draws = split.replace(", generator=generator", "")
+    wrong = {mark.grade_id: mark.mistake for mark in graded("02", training_step=adds, validation_split=draws).marks}
+    assert (wrong["training_step"], wrong["validation_split"]) == ("gradients_added", "global_generator")
+
+
 @pytest.mark.parametrize(
     "text",
     [
