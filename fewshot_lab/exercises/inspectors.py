@@ -634,14 +634,27 @@ def _number(value):
         return type(value).__name__, 0.0
 
 
+@contextlib.contextmanager
+def _one_thread():
+    """Networks this small only wait for a second thread, on a busy machine for seconds."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def discriminator_steps(function):
     """What three steps of the discriminator do in two games: see `_played`."""
-    return [_played(function, "discriminator", *game) for game in _GAMES]
+    with _one_thread():
+        return [_played(function, "discriminator", *game) for game in _GAMES]
 
 
 def generator_steps(function):
     """What three steps of the generator do in two games: see `_played`."""
-    return [_played(function, "generator", *game) for game in _GAMES]
+    with _one_thread():
+        return [_played(function, "generator", *game) for game in _GAMES]
 
 
 _GAMES = ((2, 4, 2, 6), (3, 2, 3, 5))  # classes, noise, side, images
@@ -697,7 +710,8 @@ def tagger_steps(function):
     reached: whether there ever was one, see `_reached`. losses: what was returned, see `_number`. settings, data: whether they
     stayed. The second and the third step find gradients that are not theirs.
     """
-    return [_tagged(function, scale) for scale in (1.3, 0.15)]
+    with _one_thread():
+        return [_tagged(function, scale) for scale in (1.3, 0.15)]
 
 
 def _tagged(function, scale):
