@@ -853,8 +853,9 @@ from torchvision import transforms
 def listing_transforms(size):
     """The transforms of a PIL picture for training and for testing.
 
-    size: side of the square that the network sees, in pixels. Returns two functions: picture ->
-    tensor (3, size, size).
+    size: side of the square that the network sees, in pixels. Training shows a part of the picture,
+    drawn anew each time and mirrored left to right in half of them; the test shows the same middle
+    part each time. Returns two functions: picture -> tensor (3, size, size).
     """
     ### BEGIN PLANTED
     # train = transforms.Compose(

@@ -152,7 +152,7 @@ def fgsm(loss, images, epsilon):
 
     loss: a function of images that returns a scalar tensor. images: float tensor (n, C, H, W) in
     0..1. epsilon: how far every pixel may move. Returns images of the same shape, in 0..1, with a
-    larger loss (to first order).
+    larger loss (to first order), and without a graph.
     """
     ### BEGIN SOLUTION
     x = images.clone().requires_grad_()
@@ -265,7 +265,7 @@ def pgd(loss, images, start, epsilon, step_size, steps):
 
     loss: a function of images that returns a scalar tensor. images, start: float tensors (n, C, H,
     W) in 0..1; the ball is around `images`, the first step goes from `start`. epsilon, step_size:
-    numbers from 0. Returns a float tensor (n, C, H, W).
+    numbers from 0. Returns a float tensor (n, C, H, W) without a graph.
     """
     ### BEGIN SOLUTION
     moved = start

@@ -335,7 +335,6 @@ for word, others in SEVERAL.items():
     print(f"{word:>9}: {', '.join(others)}")
 
 # %% [markdown]
-#
 # ## Write it
 
 

@@ -341,7 +341,8 @@ def aligned_labels(word_ids, labels):
     """One label for each piece: the word's on its first piece, -100 on all others.
 
     word_ids: for each piece the place of its word, None for special pieces and padding. labels: a
-    whole number for each word. Returns a list of as many whole numbers as there are pieces.
+    whole number for each word. A piece is a word's first when the piece before it is of another
+    word or of none. Returns a list of as many whole numbers as there are pieces.
     """
     ### BEGIN SOLUTION
     before, aligned = None, []
