@@ -1,6 +1,7 @@
 """`hint`: help with an exercise that goes one step further at each request: the idea, the steps, the solution."""
 
 import ast
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -124,5 +125,11 @@ def _code(text: str, name: str) -> str:
 
 def _cell(task: Exercise, solved: bool) -> str:
     """The text of the exercise's cell in the learner's notebook or in the solved one."""
-    [chapter] = choose([task.chapter])
-    return next(c.source for c in build(chapter, solved).cells if c.metadata.get("nbgrader", {}).get("grade_id") == task.name)
+    return _cells(task.chapter, solved)[task.name]
+
+
+@functools.cache
+def _cells(number: str, solved: bool) -> dict[str, str]:
+    """The texts of a chapter's exercises by name, as they are handed out or solved."""
+    [chapter] = choose([number])
+    return {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in build(chapter, solved).cells}

@@ -911,7 +911,10 @@ from torch.utils.data import DataLoader
 
 
 def listing_loader(dataset, training):
-    """Batches of 64 from a data set, for training (True) or for the test (False)."""
+    """Batches of 64 from a data set, for training (True) or for the test (False).
+
+    The next pictures are read while the network computes.
+    """
     ### BEGIN PLANTED
     # return DataLoader(dataset, batch_size=64, shuffle=True)
     ### END PLANTED

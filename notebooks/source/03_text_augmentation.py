@@ -693,8 +693,8 @@ def flip_rate(before, after, labels):
     """The share of labels that flip: of the glosses classified correctly, those whose copy is not.
 
     before, after: the judge's class numbers for gloss and copy, whole numbers (n,). labels: the
-    true ones (n,). Returns three numbers: share, low and high end of Wilson's 95 % interval:
-    binomtest(flipped, n).proportion_ci(method="wilson").
+    true ones (n,); at least one gloss is classified correctly. Returns three numbers: share, low
+    and high end of Wilson's 95 % interval: binomtest(flipped, n).proportion_ci(method="wilson").
     """
     ### BEGIN SOLUTION
     right = before == labels
