@@ -577,22 +577,39 @@ def _vote_at(temperature, *arguments):
     return _vote(*arguments, weight=lambda similarities: _weight(similarities, temperature))
 
 
-def _random_search(generator, asked=8):
-    """Labelled features and queries that tell temperatures apart, without near ties, which rounding would decide."""
+def _random_search(generator, asked=20, k=None):
+    """Labelled features and queries that tell temperatures and numbers of neighbours apart.
+
+    Without near ties, which rounding would decide.
+    """
+    k = 3 + int(torch.randint(5, (1,), generator=generator)) if k is None else k  # two vote as one does: the nearer wins
     while True:
-        features = torch.randn(12, 3, generator=generator) * (0.2 + 3 * torch.rand(12, 1, generator=generator))
-        queries = torch.randn(asked, 3, generator=generator) * (0.2 + 3 * torch.rand(asked, 1, generator=generator))
+        features, queries = (_cone(count, generator) for count in (12, 4 * asked))
         labels = torch.arange(12) % 3
-        similarities = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T
-        ranked = similarities.sort(dim=1).values
-        arguments = features, labels, queries, 5, 3
+        ranked = _cosines(features, queries).sort(dim=1).values
+        clear = (ranked[:, 1:] - ranked[:, :-1]).amin(dim=1) > 1e-3
+        votes = [_vote_at(0.1 + by, features, labels, queries, k, 3) for by in (0.0, 1e-4, -1e-4)]
+        queries = queries[clear & (votes[0] == votes[1]) & (votes[0] == votes[2])][:asked]
+        arguments = features, labels, queries, k, 3
         voted = _vote(*arguments)
-        near = [not torch.equal(voted, _vote_at(0.1 + by, *arguments)) for by in (1e-4, -1e-4)]
-        far = [not torch.equal(voted, _vote_at(0.1 + by, *arguments)) for by in (0.02, -0.02)]
-        if (ranked[:, 1:] - ranked[:, :-1]).min() > 1e-3 and any(far) and not any(near):
+        same = [torch.equal(voted, _vote(features, labels, queries, other, 3)) for other in {1, 3, 5, k - 1, k + 1, 12} - {k}]
+        far = [torch.equal(voted, _vote_at(0.1 + by, *arguments)) for by in (0.02, -0.02)]
+        if not any(same) and not all(far):
             return arguments
 
 
+def _cone(count, generator):
+    """Vectors of many lengths whose directions differ so little that far neighbours have a voice."""
+    directions = torch.tensor([2.0, 0.0, 0.0]) + torch.randn(count, 3, generator=generator)
+    return directions * (0.2 + 3 * torch.rand(count, 1, generator=generator))
+
+
+# Two fans, one on each side, in which majorities come and go: asked in both directions, one neighbour answers (1, 0), three
+# (2, 1), five (2, 0) and six (0, 0).
+_FANS = torch.tensor([[side, 0.05 * n] for side in (1.0, -1.0) for n in range(1, 7)])
+_FAN_LABELS = torch.tensor([1, 2, 2, 0, 0, 0, 0, 1, 1, 0, 0, 2])
+_SIDES = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+_MIRRORED = torch.tensor([[1.0, 0.5], [1.0, -0.5], [-1.0, 0.1]])  # equally similar to (1, 0), down to the last bit
 _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7, 0.7]])
 
 
@@ -605,8 +622,10 @@ _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7,
         (torch.tensor([[1.0, 0.0], [9.0, 9.0]]), torch.tensor([0, 1]), torch.tensor([[1.0, 0.2]]), 1, 2),
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.1, 1.0]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
         (torch.tensor([[1.0, 0.0], [1.0, 0.2], [1.0, -0.2]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 1, 2),
+        *((_FANS, _FAN_LABELS, _SIDES, k, 3) for k in (1, 3, 5, 6)),
+        *((_MIRRORED, torch.tensor(labels), torch.tensor([[1.0, 0.0]]), 2, 3) for labels in ([2, 1, 0], [1, 2, 0])),
         (torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([2, 0]), torch.tensor([[0.9, 0.2], [0.1, 0.5]]), 1, 4),
-        _random_search(torch.Generator().manual_seed(94), asked=30),  # so many that no two mistakes below coincide
+        _random_search(torch.Generator().manual_seed(118), asked=30, k=5),  # so many that no two mistakes below coincide
     ],
     fresh=_random_search,
     idea=(
@@ -739,3 +758,42 @@ def nearest_left_out(features, labels, queries, k, classes):
 def from_the_second_on(features, labels, queries, k, classes):
     nearest, rows = _cosines(features, queries).topk(k + 1, dim=1)
     return _count(nearest[:, 1:], rows[:, 1:], labels, classes, _weight)
+
+
+@nearest_labels.mistake("You ask five neighbours, whatever k says. Let the k nearest vote.")
+def always_five(features, labels, queries, k, classes):
+    return _vote(features, labels, queries, 5, classes)
+
+
+@nearest_labels.mistake("You ask three neighbours, whatever k says. Let the k nearest vote.")
+def always_three(features, labels, queries, k, classes):
+    return _vote(features, labels, queries, min(3, len(features)), classes)
+
+
+@nearest_labels.mistake("You ask one neighbour too many: k + 1 of them vote.")
+def one_too_many(features, labels, queries, k, classes):
+    return _vote(features, labels, queries, min(k + 1, len(features)), classes)
+
+
+@nearest_labels.mistake("You ask one neighbour too few: only k - 1 of them vote.")
+def one_too_few(features, labels, queries, k, classes):
+    return _vote(features, labels, queries, k - 1, classes)
+
+
+@nearest_labels.mistake("Where two classes have equal votes, the larger number wins with you. The smallest one is asked for.")
+def largest_class_of_a_tie(features, labels, queries, k, classes):
+    return classes - 1 - _vote(features, classes - 1 - labels, queries, k, classes)
+
+
+@nearest_labels.mistake(
+    "Where two classes have equal votes, the one wins whose image you look at first. The smallest class number is asked for."
+)
+def first_image_of_a_tie(features, labels, queries, k, classes):
+    nearest, rows = _cosines(features, queries).sort(dim=1, descending=True, stable=True)
+    voted = []
+    for votes, own in zip(_weight(nearest[:, :k]), labels[rows[:, :k]], strict=True):
+        by_class = {}
+        for vote, label in zip(votes.tolist(), own.tolist(), strict=True):
+            by_class[label] = by_class.get(label, 0.0) + vote
+        voted.append(max(by_class, key=by_class.get))
+    return torch.tensor(voted)

@@ -428,6 +428,182 @@ def _device_error(function, *more) -> str:
     return ""
 
 
+# Chapters 04 and 07: one step of a training on images
+
+
+class _FixedDropout(nn.Module):
+    """Dropout with one mask for ever, so that two passes in training mode agree and one in evaluation mode does not."""
+
+    def forward(self, features):
+        return features * (1.5 * (torch.arange(features.shape[1]) % 3 > 0)) if self.training else features
+
+
+class _SmallNet(nn.Module):
+    """Images (n, 2, 2, 3) to outputs (n, 4). `modes` keeps the mode of every pass that is none of an attack."""
+
+    def __init__(self, generator, normed):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):  # layers draw their first weights, which are replaced
+            # Without running statistics: a pass more, to tell the clean loss for instance, is no mistake.
+            middle = [nn.BatchNorm1d(7, track_running_stats=False), _FixedDropout()] if normed else []
+            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), *middle, nn.Tanh(), nn.Linear(7, 4))
+        with torch.no_grad():
+            for weight in self.parameters():
+                weight.copy_(torch.randn(weight.shape, generator=generator))
+        self.modes = []
+
+    def forward(self, images):
+        self.modes.append(self.training)
+        return self.layers(images)
+
+    def row(self):
+        """All weights in a row."""
+        return torch.cat([weight.detach().flatten() for weight in self.parameters()])
+
+    def settings(self):
+        """The mode of every part, and whether each weight may learn."""
+        return [part.training for part in self.modules()] + [weight.requires_grad for weight in self.parameters()]
+
+
+class _Views:
+    """An `augment` that adds noise: the j-th view of an image is the same in whichever order and batches views are drawn."""
+
+    def __init__(self, images, generator):
+        self.images, self.drawn, self.strangers = images, [0] * len(images), 0
+        self.noise = 0.4 * torch.randn(4, *images.shape, generator=generator)
+
+    def __call__(self, images):
+        if images.ndim != 4:
+            raise ValueError(f"augment takes images (n, C, H, W), not {tuple(images.shape)}")
+        return torch.stack([self._view(image) for image in images])
+
+    def _view(self, image):
+        for row, own in enumerate(self.images):
+            if own.shape == image.shape and bool((own == image).all()):
+                self.drawn[row] += 1
+                return image + self.noise[min(self.drawn[row], 3) - 1, row]
+        self.strangers += 1
+        return image + self.noise[3, (self.strangers - 1) % len(self.images)]
+
+
+class _Attack:
+    """A careless attack: it leaves gradients in the weights, and its result holds the graph. It restores the model's modes."""
+
+    def __init__(self):
+        self.weights, self.images, self.labels = None, None, None
+
+    def __call__(self, model, images, labels):
+        self.weights, self.images, self.labels = model.row(), images.detach().clone(), labels.clone()
+        modes, passes = [part.training for part in model.modules()], len(model.modes)
+        model.eval()
+        with torch.enable_grad():
+            x = images.detach().clone().requires_grad_()
+            loss = nn.functional.cross_entropy(model(x), labels)
+            gradient = torch.autograd.grad(loss, x, create_graph=True)[0]
+            loss.backward(retain_graph=True)
+            moved = (x + 0.3 * (20 * gradient).tanh()).clamp(0, 1)
+        for part, training in zip(model.modules(), modes, strict=True):
+            part.training = training
+        del model.modes[passes:]
+        return moved
+
+
+def simclr_steps(function):
+    """What three steps of SimCLR do in two worlds, see `_stepped`; views: how often each image was augmented in each step.
+
+    strangers: whether something was augmented that is none of the images.
+    """
+    return [_stepped(function, normed, _contrasted) for normed in (False, True)]
+
+
+def adversarial_steps(function):
+    """What three steps on attacked images do in two worlds, see `_stepped`; attacked: whether `attack` was called in each.
+
+    as_it_is: whether it was last called with the weights from before the step. right_batch: and with images and labels as they
+    came.
+    """
+    return [_stepped(function, normed, _attacked) for normed in (False, True)]
+
+
+def _contrasted(function, model, optimizer, normed, count, generator, seen):
+    images = torch.rand(count, 2, 2, 3, generator=generator)
+    augment, copy = _Views(images, generator), images.clone()
+    value = function(model, optimizer, copy, augment, 0.2 if normed else 0.7)
+    seen.setdefault("views", []).append(augment.drawn)
+    seen["strangers"] = seen.get("strangers", False) or augment.strangers > 0
+    return value, _unchanged(images, copy)
+
+
+def _attacked(function, model, optimizer, normed, count, generator, seen):
+    images = torch.rand(count, 2, 2, 3, generator=generator)
+    labels = torch.randint(4, (count,), generator=generator)
+    attack, copies, weights = _Attack(), (images.clone(), labels.clone()), model.row()
+    value = function(model, optimizer, *copies, attack)
+    called = attack.weights is not None
+    seen.setdefault("attacked", []).append(called)
+    seen["as_it_is"] = seen.get("as_it_is", True) and called and torch.equal(attack.weights, weights)
+    same = called and _unchanged(images, attack.images) and _unchanged(labels, attack.labels)
+    seen["right_batch"] = seen.get("right_batch", True) and same
+    return value, _unchanged(images, copies[0]) and _unchanged(labels, copies[1])
+
+
+def _unchanged(before, after):
+    return before.shape == after.shape and bool((before == after).all()) and not after.requires_grad
+
+
+def _stepped(function, normed, step):
+    """Three steps on a small network, with momentum; the second and the third find gradients that are not theirs.
+
+    With `normed` it has batch norm and dropout, and the optimizer holds its last layer alone.
+
+    before: the weights before the first step. weights: after each. own: which of them the optimizer holds. losses, kinds: what
+    was returned, as numbers, and "" for a number, "graph" for one that holds its graph, or a type. training: whether every pass
+    was in training mode. data, settings: whether images, labels, modes and the optimizer's settings stayed. reseeded: whether
+    torch's seed was set.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        return _three_steps(function, normed, step)
+
+
+_SEED = 20_041
+
+
+def _three_steps(function, normed, step):
+    generator = torch.Generator().manual_seed(3 + normed)
+    model = _SmallNet(generator, normed).train()
+    held = list(model.layers[-1].parameters() if normed else model.parameters())
+    own = torch.cat([torch.full((w.numel(),), any(w is one for one in held)) for w in model.parameters()])
+    optimizer = torch.optim.SGD(held, lr=0.4, momentum=0.8)
+    seen = {"before": model.row(), "own": own, "weights": [], "losses": [], "kinds": [], "data": True, "settings": True}
+    settings, rates = model.settings(), _rates_of(optimizer)
+    for number, count in enumerate((5, 4, 6)):
+        if number:
+            for weight in model.parameters():
+                weight.grad = torch.full_like(weight, 0.3)
+        value, same = step(function, model, optimizer, normed, count, generator, seen)
+        kind, loss = _as_number(value)
+        seen["kinds"].append(kind)
+        seen["losses"].append(loss)
+        seen["weights"].append(model.row())
+        seen["data"] &= same
+        seen["settings"] &= model.settings() == settings and _rates_of(optimizer) == rates
+    return seen | {"training": all(model.modes), "reseeded": torch.initial_seed() != _SEED}
+
+
+def _rates_of(optimizer):
+    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+
+
+def _as_number(value):
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return "graph" if value.requires_grad else "", float(value.detach())
+    try:
+        return "", float(value)
+    except (TypeError, ValueError):
+        return type(value).__name__, 0.0
+
+
 # Chapter 10: the parts of a script that trains a tagger
 
 WORDS = [["jane", "doe", "met", "bo"], ["so", "a", "u.s.", "york", "bank", "said"]]

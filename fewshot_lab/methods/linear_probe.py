@@ -94,7 +94,7 @@ def probe(
     """
     features, classes = embedded(task, f), len(task.classes)
     rows = []
-    for draw in (seed + 10_000 * i for i in range(draws)):
+    for draw in _seeds(seed, draws):
         labelled, labels = features.draw(shots, draw)
         voted = neighbours(nearest, labelled, labels, features.test_images, classes)
         if policy == "none":
@@ -114,6 +114,35 @@ def probe(
         "by_neighbours": float(by_neighbours.sum() / images),
         "by_neighbours_by_picture": by_neighbours,
     }
+
+
+def vote(
+    features: ImageTask, *, k: int, shots: int, seed: int, draws: int = 5, nearest: Callable[..., Tensor] = nearest_labels
+) -> dict:
+    """What a vote of k neighbours classifies correctly, a mean over several draws of the labels, those of `probe`.
+
+    Args:
+        features: a task that holds features instead of images (`embedded`).
+        k: how many labelled images vote.
+        shots: labels per class.
+        seed: of the first draw.
+        draws: how many draws of the labels.
+        nearest: `nearest_labels`, or a learner's function.
+
+    Returns:
+        test_accuracy, test_hits and test_sizes (the test images by picture).
+    """
+    classes, hits = len(features.classes), []
+    for draw in _seeds(seed, draws):
+        labelled, labels = features.draw(shots, draw)
+        hits.append(_hits(nearest(labelled, labels, features.test_images, k, classes), features))
+    mean = np.mean([each["test_hits"] for each in hits], axis=0)
+    accuracy_of_vote = float(mean.sum() / len(features.test_labels))
+    return {"test_accuracy": accuracy_of_vote, "test_hits": mean, "test_sizes": hits[0]["test_sizes"]}
+
+
+def _seeds(seed: int, draws: int) -> list[int]:
+    return [seed + 10_000 * i for i in range(draws)]
 
 
 def fit_from(

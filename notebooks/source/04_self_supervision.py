@@ -261,19 +261,76 @@ def nt_xent(z, temperature):
 
 
 # %% [markdown]
+# ## Write it: one step
+#
+# A training step of SimCLR (Chen et al. 2020, algorithm 1) differs from any other in two places: the batch is made of two views
+# of each image, drawn independently, and the loss needs no labels. `loss_of` is your NT-Xent, or the course's. The rest is what
+# torch asks for everywhere: `backward()` *adds* to the gradients that the weights hold, so those of earlier steps must be
+# cleared before it.
+
+# %%
+loss_of = lab.yours_or_ours(nt_xent)
+
+
+# %% exercise="simclr_step"
+def simclr_step(encoder, optimizer, images, augment, temperature):
+    """One training step of SimCLR on a batch of images.
+
+    encoder: a module, images (n, C, H, W) to outputs (n, d), in training mode. optimizer: holds
+    the weights that learn; they may hold gradients from before, which must not count. images:
+    float tensor (B, C, H, W). augment: a function of images (n, C, H, W) that draws one random
+    view of each. temperature: above 0. The optimizer makes one step along the gradient of the
+    NT-Xent loss of two views of every image. Returns this loss, from before the step, as a number.
+    """
+    ### BEGIN SOLUTION
+    views = torch.cat([augment(images), augment(images)])  # (2 B, C, H, W)
+    loss = loss_of(encoder(views), temperature)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## See it: a few dozen of your steps
+#
+# This is a whole training loop: draw a batch, make a step. A small head follows the encoder, as below.
+
+# %%
+step = lab.yours_or_ours(simclr_step)
+
+
+def one_view(images):
+    return contrastive.view(images, VIEWS, draws)
+
+
+torch.manual_seed(SEED)  # of the first weights
+head = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(contrastive.FEATURES, 64))
+network = torch.nn.Sequential(contrastive.encoder(pool.shape[-1]), head)
+optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+draws, own_losses = torch.Generator().manual_seed(SEED), []
+for _ in range(lab.quick_or_full(40, 40)):
+    batch = pool[torch.randperm(len(pool), generator=draws)[:64]].float() / 255
+    own_losses.append(step(network, optimizer, batch, one_view, lab.chosen("simclr-temperature")))
+print(f"Loss of your first step {own_losses[0]:.2f}, of the last one {own_losses[-1]:.2f};")
+print(f"of a network that maps all views to one point {math.log(127):.2f}.")
+
+# %% [markdown]
+# Does it fall? Every step draws new views, so this is always the loss on views that were never seen before.
+#
 # ## Measure it
 #
-# Train with this loss, on 64 images and so 128 views a step. It is the loop of chapter 02 with two changes, which
+# Train longer with this loss, on 64 images and so 128 views a step. It is the loop of chapter 02 with two changes, which
 # `contrastive.simclr` holds: `augment` makes two views of every image, and `loss` is NT-Xent. The loss sees the encoder's
 # features through a small head, which is thrown away afterwards: what the loss wants ignored, the head can throw away, and the
 # features keep more (Chen et al. 2020 measured it).
 
 # %%
-loss = lab.yours_or_ours(nt_xent)
 SIMCLR = {"temperature": lab.chosen("simclr-temperature"), **lab.chosen("simclr-rate")}
 SIMCLR |= {"batch_size": 64}
 kinds = {
-    name: {"dataset": name, "views": [("affine", STRENGTHS[name])], "loss": loss, **SIMCLR}
+    name: {"dataset": name, "views": [("affine", STRENGTHS[name])], "loss": loss_of, **SIMCLR}
     for name in DATASETS
 }
 TRAINING |= {"method": contrastive.simclr}
@@ -349,6 +406,9 @@ lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], ta
 #
 # The simplest test of features asks the nearest labelled images. Each of the $k$ nearest votes for its own class with the
 # weight $\exp(s / 0.1)$, where $s$ is its cosine similarity (after Wu et al. 2018, who divide by 0.07).
+#
+# How many? The nearest image alone may be an odd one of its class. Several can outvote it, but the more are asked, the more of
+# them must be of other classes. So $k$ can decide, and you will measure what it does below.
 
 
 # %% exercise="nearest_labels"
@@ -356,7 +416,8 @@ def nearest_labels(features, labels, queries, k, classes):
     """The class of each query by a weighted vote of its k most similar labelled images.
 
     features: float tensor (n, d). labels: whole numbers (n,) from 0 to classes - 1. queries: (m,
-    d). Similarity is the cosine, a vote weighs exp(similarity / 0.1). Returns class numbers (m,).
+    d). k: how many images vote, 1 to n. Similarity is the cosine, a vote weighs exp(similarity /
+    0.1). Where classes have equal votes, the smallest number wins. Returns class numbers (m,).
     """
     ### BEGIN SOLUTION
     s = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T  # (m, n)
@@ -550,6 +611,52 @@ lab.figures.panels(
 
 # %%
 lab.record(neighbours_simclr_k5=here.interval("SimCLR", 5, of="by_neighbours", unit="accuracy"))
+
+# %% [markdown]
+# ## Measure it: how many neighbours?
+#
+# Five neighbours voted, as many as a class has labelled images. That was fixed before anything was measured, so what follows
+# chooses nothing: with the same five labels per class, ask one image, a few, or all of them.
+
+# %%
+NEIGHBOURS = [1, 3, 5, 15, 5 * len(task.classes)]
+
+
+def voting(kind):
+    """The features of each seed's encoder of this kind."""
+    of_seed = {
+        row["seed"]: linear_probe.embedded(task, row["encoder"])
+        for row in encoders[kind].rows[DATASET]
+    }
+    return lambda seed, k: {"features": of_seed[seed], "nearest": nearest}
+
+
+voters = {kind: voting(kind) for kind in encoders}
+by_k = lab.arms(linear_probe.vote, voters, axis="k", at=NEIGHBOURS, shots=5, **PROBING)
+
+# %% [markdown]
+# Look at the right end, where every labelled image votes: the weights still tell near from far. How much is lost there, and where
+# is the top? Is it in the same place for all three encoders?
+
+# %% folded=true
+votes = {kind: by_k.curve(kind) for kind in by_k.rows}
+one, five, everyone = (by_k.mean("SimCLR", k) for k in (1, 5, NEIGHBOURS[-1]))
+lab.figures.curves(
+    votes,
+    title=f"SimCLR: one neighbour {one:.2f}, five {five:.2f}, all {NEIGHBOURS[-1]} {everyone:.2f}",
+    x="neighbours that vote (k)",
+    y="test accuracy",
+    log_x=True,
+    ticks=NEIGHBOURS,
+    limits=(0, 1),
+    caption=f"{task.name}, 5 labels per class. Band: 95 % interval over {len(ENCODERS)} encoders, "
+    "draws of the labels and test pictures; the points of a curve share all three.",
+)
+
+# %%
+lab.record(
+    **{f"neighbours_simclr_{k}_of_{NEIGHBOURS[-1]}": by_k.interval("SimCLR", k) for k in (1, 5, 15)}
+)
 
 # %% [markdown]
 # A pretext task can be learned well and teach little: what is upright can be told without telling the classes apart. Does

@@ -31,6 +31,8 @@ DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
 DATASET = "glyphs"  # "glyphs", "digits" or "fashion"
 
 # %%
+import copy
+
 import torch
 import torch.nn.functional as F
 
@@ -472,7 +474,70 @@ lab.source(adversarial.adversarial_loss)
 # end in a corner of the ball wherever it starts, and the network would learn to withstand the corners alone: after a while
 # it falls to every attack of more steps, which is called catastrophic overfitting (Wong et al. 2020).
 #
-# Two variants:
+# ## Write it: one step
+#
+# Danskin's theorem says what may get into the step: the attacked images, as if they had always been there. The way to them may
+# not. An attack makes backward passes of its own, and a careless one leaves *their* gradients in the weights; its result may
+# still hold the graph of the computation. The attack of this exercise is careless.
+
+
+# %% exercise="adversarial_step"
+def adversarial_step(model, optimizer, images, labels, attack):
+    """One step of adversarial training (Madry et al. 2018).
+
+    model: a module, images (n, C, H, W) to logits (n, classes), in training mode. optimizer: holds
+    the weights that learn. images: float tensor in 0..1. labels: whole numbers (n,). attack: a
+    function (model, images, labels) that returns attacked images of the same shape; it may leave
+    gradients in the weights, and its result may hold the graph. The model is attacked as it is,
+    then the optimizer makes one step along the gradient of the mean cross-entropy of the attacked
+    images alone. Returns this loss, from before the step, as a number.
+    """
+    ### BEGIN SOLUTION
+    attacked = attack(model, images, labels).detach()
+    loss = F.cross_entropy(model(attacked), labels)
+    optimizer.zero_grad()  # after the attack, which has filled them
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## See it: a few dozen of your steps
+#
+# Take a clean network and train it on with your step, against PGD from a random start as in the source above.
+
+# %%
+step = lab.yours_or_ours(adversarial_step)
+PGD_LOOP = {"epsilon": EPSILON, "steps": INNER, "loop": loop}
+
+
+def pgd_attack(model, images, labels):
+    """The attack of a training step: PGD with the learner's loop."""
+    loss = attacks.cross_entropy_of(model, labels)
+    return adversarial.adversarial_examples(model, images, loss, **PGD_LOOP)
+
+
+torch.manual_seed(SEED)  # of the random starts
+hardening = copy.deepcopy(models["clean"]).train()
+optimizer = torch.optim.AdamW(hardening.parameters(), lr=1e-3)
+own_losses = []
+for _ in range(lab.quick_or_full(40, 40)):
+    rows = torch.randint(len(task.train_labels), (64,))
+    batch = task.train_images[rows].float().to(device) / 255
+    own = task.train_labels[rows].to(device)
+    own_losses.append(step(hardening, optimizer, batch, own, pgd_attack))
+
+# %%
+for name, model in {"before": models["clean"], "after": hardening}.items():
+    start = torch.Generator().manual_seed(SEED)
+    options = {"epsilon": EPSILON, "steps": TEST_STEPS, "generator": start, "loop": loop}
+    share = attacks.survives(model, images, labels, **options).float().mean()
+    print(f"{name:>6}: {share:.0%} of {len(labels)} test images survive PGD-{TEST_STEPS}.")
+print(f"Loss on attacked images: {own_losses[0]:.2f} at first, {own_losses[-1]:.2f} at last.")
+
+# %% [markdown]
+# Two variants of this step:
 #
 # * **TRADES** (Zhang et al. 2019) keeps accuracy and robustness apart. The attacked image should get the *same answer* as
 #   the clean one, and β says how much that weighs:
@@ -848,28 +913,9 @@ print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 # 2. **More steps** must do better than one.
 # 3. **Without a bound**, ε = 1, every image can become any other one: nothing may survive.
 #
-# ## Write it
-
-
-# %% exercise="warning_signs"
-def warning_signs(one_step, many_steps, transfer, unbounded):
-    """The three signs of masked gradients, in numbers.
-
-    Each argument: bool tensor (n,), whether each image survives an attack: one step, many steps,
-    adversarial examples of another model, many steps with epsilon 1. Returns three numbers: the
-    accuracy under many steps minus that under transfer (alarm above 0), the accuracy under many
-    steps minus that under one step (alarm unless below 0), and the accuracy without a bound (alarm
-    above 0).
-    """
-    ### BEGIN SOLUTION
-    one, many, other, left = (
-        right.float().mean().item() for right in (one_step, many_steps, transfer, unbounded)
-    )
-    return many - other, many - one, left
-    ### END SOLUTION
-
-
-# %% [markdown]
+# `attacks.warning_signs` makes three numbers of them: the accuracy under many steps minus that under transfer (alarm above 0), the
+# accuracy under many steps minus that under one step (alarm unless below 0), and the accuracy without a bound (alarm above 0).
+#
 # ## Measure it: three checks, for the defence and for robust models
 #
 # The other model is the clean one of the next seed. All attacks begin at the image itself, not at noise.
@@ -901,10 +947,9 @@ def survived_by(model, stranger):
 
 
 # %% [markdown]
-# Now your three signs, for each network, and their mean over the seeds.
+# Now the three signs, for each network, and their mean over the seeds.
 
 # %%
-signs = lab.yours_or_ours(warning_signs)
 strangers = networks["clean"][1:] + networks["clean"][:1]
 report = {
     name: [survived_by(*pair) for pair in zip(networks[name], strangers)]
@@ -912,7 +957,7 @@ report = {
 }
 ORDER = ("one step", "many steps", "transfer", "unbounded")
 for name, rows in report.items():
-    told = [signs(*(right[attack] for attack in ORDER)) for right in rows]
+    told = [attacks.warning_signs(*(right[attack] for attack in ORDER)) for right in rows]
     transfer, more, unbounded = (sum(values) / len(values) for values in zip(*told))
     print(
         f"{name:>7}: white box - transfer {transfer:+z.3f}, many - one {more:+z.3f}, "
