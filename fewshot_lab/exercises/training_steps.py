@@ -1,7 +1,8 @@
 """How an exercise on one step of a training is judged: by the weights and the loss that its inspector saw."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import torch
 
@@ -39,7 +40,7 @@ def judge_steps(
     def rights() -> list[list[World]]:
         return [inspector(function) for function in (task.reference, *others)]
 
-    def named(words: Iterator[Found], worlds: list[World]) -> Found:
+    def named(words: Iterable[Found], worlds: list[World]) -> Found:
         """The first of these words; the mistake's name and hint where a mistake does all that was seen.
 
         Else those of one that does the same in the plain world, where nothing depends on how images share a batch; else, where
@@ -77,11 +78,9 @@ def judge_steps(
             "The first step is right. The next ones, where the weights hold gradients from before, are not: are these cleared "
             "before backward()?"
         )
-        if not all(world["training"] for world in worlds):
-            words = "evaluation_mode", _in_evaluation_mode()
-        elif not any(_close(worlds, right, "weights", (0,)) for right in rights()):
+        if not any(_close(worlds, right, "weights", (0,)) for right in rights()):
             words = say("The later steps go wrong like the first one.")
-        return named(iter([words]), worlds)
+        return named(chain(map(_changed, worlds), [words]), worlds)  # what a step leaves changed may spoil the next one
 
     @task.property("Nothing else changes.", inspector=inspector)
     def _rest(worlds, generator):
