@@ -157,7 +157,10 @@ def _not_finite(where: str, infinite: bool) -> Difference:
     if infinite:
         words = say("The result is infinite{where}: look for a division by 0, log(0) or exp of a large number.", where=where)
     else:
-        words = say("The result is NaN (not a number){where}: look for 0/0, log or root of a negative number.", where=where)
+        words = say(
+            "The result is NaN (not a number){where}: look for 0/0, 0 times infinity, log or root of a negative number.",
+            where=where,
+        )
     return Difference("nan", words)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..languages import later, say
 
+_NONE = later("what stands before the dot is None: a function returned nothing, or no backward() has filled that .grad")
 _OUTSIDE = later("an index is outside the sequence that it picks from")
 # What an error's text tells, tried in this order before its kind alone.
 _TELLING = (
@@ -122,6 +123,8 @@ def said(kind: str, text: str, number: int | None, line: str, name: str) -> str:
 
 def meaning(kind: str, text: str) -> str:
     """What an error most often means, "" when nothing can be said."""
+    if kind == "AttributeError" and "'NoneType'" in text:
+        return _NONE
     if kind in _TOLD_BY_TEXT:
         for pattern, advice in _TELLING:
             if re.search(pattern, text):

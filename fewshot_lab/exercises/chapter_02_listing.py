@@ -195,7 +195,7 @@ def _is_a_resnet(parameters, generator):
 def _model_moved(devices, generator):
     if "meta" in devices and len(devices) > 1:
         return "partly_moved", say(
-            "Only a part of the model is on the device: what is replaced later stays behind. Move it last."
+            "Only a part of the model is on the device. Move all of it, when every layer is in its place."
         )
     if devices != ["meta"]:
         return say("The model stays on the device where it was built. Return model.to(device), or a GPU is never used.")

@@ -1,5 +1,6 @@
 """Answers that reviewers wrote, right and wrong: each is judged as they judged it. FEWSHOT_LAB_ANSWERS names their file."""
 
+import collections
 import os
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def judged():
 def test_every_answer_is_judged_as_reviewers_judged_it(judged):
     assert [(key, one.status, one.text) for key, one in judged.items() if not one.agrees and key not in DISAGREE] == []
     assert [key for key in DISAGREE if judged[key].agrees] == [], "no disagreement is left over"
+
+
+@pytest.mark.timeout(900)
+def test_most_wrong_answers_of_every_chapter_have_a_name(judged):
+    named = collections.defaultdict(list)
+    for key, one in judged.items():
+        if not one.answer["right"] and key not in DISAGREE:
+            named[one.answer["chapter"]].append(one.mistake is not None)
+    assert {chapter: sum(those) / len(those) for chapter, those in named.items() if sum(those) < 0.8 * len(those)} == {}
 
 
 @pytest.mark.timeout(900)
