@@ -609,7 +609,6 @@ def _cone(count, generator):
 _FANS = torch.tensor([[side, 0.05 * n] for side in (1.0, -1.0) for n in range(1, 7)])
 _FAN_LABELS = torch.tensor([1, 2, 2, 0, 0, 0, 0, 1, 1, 0, 0, 2])
 _SIDES = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-_MIRRORED = torch.tensor([[1.0, 0.5], [1.0, -0.5], [-1.0, 0.1]])  # equally similar to (1, 0), down to the last bit
 _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7, 0.7]])
 
 
@@ -623,7 +622,6 @@ _CLUSTERS = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.1, 1.0], [-0.2, 1.0], [0.7,
         (torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.1, 1.0]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 3, 2),
         (torch.tensor([[1.0, 0.0], [1.0, 0.2], [1.0, -0.2]]), torch.tensor([0, 1, 1]), torch.tensor([[1.0, 0.0]]), 1, 2),
         *((_FANS, _FAN_LABELS, _SIDES, k, 3) for k in (1, 3, 5, 6)),
-        *((_MIRRORED, torch.tensor(labels), torch.tensor([[1.0, 0.0]]), 2, 3) for labels in ([2, 1, 0], [1, 2, 0])),
         (torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([2, 0]), torch.tensor([[0.9, 0.2], [0.1, 0.5]]), 1, 4),
         _random_search(torch.Generator().manual_seed(118), asked=30, k=5),  # so many that no two mistakes below coincide
     ],
@@ -778,22 +776,3 @@ def one_too_many(features, labels, queries, k, classes):
 @nearest_labels.mistake("You ask one neighbour too few: only k - 1 of them vote.")
 def one_too_few(features, labels, queries, k, classes):
     return _vote(features, labels, queries, k - 1, classes)
-
-
-@nearest_labels.mistake("Where two classes have equal votes, the larger number wins with you. The smallest one is asked for.")
-def largest_class_of_a_tie(features, labels, queries, k, classes):
-    return classes - 1 - _vote(features, classes - 1 - labels, queries, k, classes)
-
-
-@nearest_labels.mistake(
-    "Where two classes have equal votes, the one wins whose image you look at first. The smallest class number is asked for."
-)
-def first_image_of_a_tie(features, labels, queries, k, classes):
-    nearest, rows = _cosines(features, queries).sort(dim=1, descending=True, stable=True)
-    voted = []
-    for votes, own in zip(_weight(nearest[:, :k]), labels[rows[:, :k]], strict=True):
-        by_class = {}
-        for vote, label in zip(votes.tolist(), own.tolist(), strict=True):
-            by_class[label] = by_class.get(label, 0.0) + vote
-        voted.append(max(by_class, key=by_class.get))
-    return torch.tensor(voted)

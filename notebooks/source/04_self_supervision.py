@@ -417,7 +417,7 @@ def nearest_labels(features, labels, queries, k, classes):
 
     features: float tensor (n, d). labels: whole numbers (n,) from 0 to classes - 1. queries: (m,
     d). k: how many images vote, 1 to n. Similarity is the cosine, a vote weighs exp(similarity /
-    0.1). Where classes have equal votes, the smallest number wins. Returns class numbers (m,).
+    0.1). Of classes with equal votes any may win. Returns class numbers (m,).
     """
     ### BEGIN SOLUTION
     s = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T  # (m, n)

@@ -19,11 +19,6 @@ DISAGREE = {
     ("00", "interval", "bayes_mvs"): "two values have an interval by Student's t; scipy's is infinite there",
     ("02", "listing_evaluate", "divide by len(loader.dataset) (breaks for lists)"): "another label calls this idiom right",
     ("03", "flip_rate", "tensors to binomtest (error)"): "scipy takes the tensors and the result is right",
-    (
-        "04",
-        "nearest_labels",
-        "python dict loop, list returned",
-    ): "of classes with equal votes the first one seen wins, and the task asks for the smallest",
     ("04", "nearest_labels", "labels int32 result"): "the cell holds four answers, of which the last never ends",
     (
         "10",
