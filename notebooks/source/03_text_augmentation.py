@@ -358,7 +358,7 @@ sets = {
 }
 STRENGTHS = [0.1, 0.3, 0.5]  # of the edits that the judge sees
 EDITED = ("synonyms", "insertion", "swap", "deletion")
-judged = task.rows(min(MOST // 2, 20 if CLASSES == "five" else 5), SEED).tolist()
+judged = task.rows(min(MOST // 2, 20 if CLASSES == "five" else 5), SEEDS[0]).tolist()
 judged_texts = [task.train_texts[row] for row in judged]
 altered = {
     (name, a): [copier(name, a)(gloss, 0) for gloss in judged_texts]
