@@ -408,7 +408,7 @@ lab.widgets.EmbeddingExplorer(task.test_images[some], task.test_labels[some], ta
 # weight $\exp(s / 0.1)$, where $s$ is its cosine similarity (after Wu et al. 2018, who divide by 0.07).
 #
 # How many? The nearest image alone may be an odd one of its class. Several can outvote it, but the more are asked, the more of
-# them must be of other classes. So $k$ can decide, and you will measure what it does below.
+# them must be of other classes. You will measure below what $k$ does, with these weights and without.
 
 
 # %% exercise="nearest_labels"
@@ -622,28 +622,37 @@ lab.record(neighbours_simclr_k5=here.interval("SimCLR", 5, of="by_neighbours", u
 NEIGHBOURS = [1, 3, 5, 15, 5 * len(task.classes)]
 
 
-def voting(kind):
-    """The features of each seed's encoder of this kind."""
+def equal_votes(features, labels, queries, k, classes):
+    """The vote in which every neighbour counts the same; of equal sums the first class wins."""
+    s = F.normalize(queries, dim=1) @ F.normalize(features, dim=1).T
+    return F.one_hot(labels[s.topk(k, dim=1).indices], classes).sum(1).argmax(1)
+
+
+def voting(kind, how):
+    """The features of each seed's encoder of this kind, and how its neighbours vote."""
     of_seed = {
         row["seed"]: linear_probe.embedded(task, row["encoder"])
         for row in encoders[kind].rows[DATASET]
     }
-    return lambda seed, k: {"features": of_seed[seed], "nearest": nearest}
+    return lambda seed, k: {"features": of_seed[seed], "nearest": how}
 
 
-voters = {kind: voting(kind) for kind in encoders}
+voters = {kind: voting(kind, nearest) for kind in encoders}
+voters["SimCLR, equal votes"] = voting("SimCLR", equal_votes)
 by_k = lab.arms(linear_probe.vote, voters, axis="k", at=NEIGHBOURS, shots=5, **PROBING)
 
 # %% [markdown]
-# Look at the right end, where every labelled image votes: the weights still tell near from far. How much is lost there, and where
-# is the top? Is it in the same place for all three encoders?
+# Look at the right end, where every labelled image votes. Equal votes are as many for every class there, so they say nothing. What
+# do the weights save? A neighbour that is less similar by 0.1 counts $e$ times less, so far ones hardly count however many are
+# asked. Where a curve with weights is flat, they do what a choice of $k$ would have to do.
 
 # %% folded=true
 votes = {kind: by_k.curve(kind) for kind in by_k.rows}
-one, five, everyone = (by_k.mean("SimCLR", k) for k in (1, 5, NEIGHBOURS[-1]))
+ends = {how: by_k.mean(how, NEIGHBOURS[-1]) for how in ("SimCLR", "SimCLR, equal votes")}
 lab.figures.curves(
     votes,
-    title=f"SimCLR: one neighbour {one:.2f}, five {five:.2f}, all {NEIGHBOURS[-1]} {everyone:.2f}",
+    title=f"All {NEIGHBOURS[-1]} vote: {ends['SimCLR']:.2f} with weights, "
+    f"{ends['SimCLR, equal votes']:.2f} without (SimCLR)",
     x="neighbours that vote (k)",
     y="test accuracy",
     log_x=True,
