@@ -34,7 +34,7 @@ class Hint:
     then: str
 
     def __str__(self) -> str:
-        lines = [say("Help with {title}.", title=say(self.exercise.title))]
+        lines = [say("Help: {title}.", title=say(self.exercise.title))]
         for head, text in self.parts:
             told = [f"{number}. {step}" for number, step in enumerate(text, 1)] if isinstance(text, tuple) else text.split("\n")
             lines += [f"{head}:", *(f"  {line}" for line in told)]
@@ -44,7 +44,7 @@ class Hint:
 
     def as_html(self) -> Markup:
         """The help as a box in HTML."""
-        content = Markup("<strong>{}</strong>").format(say("Help with {title}.", title=say(self.exercise.title)))
+        content = Markup("<strong>{}</strong>").format(say("Help: {title}.", title=say(self.exercise.title)))
         for head, text in self.parts:
             if isinstance(text, tuple):
                 steps = Markup("").join(Markup("<li>{}</li>").format(step) for step in text)
