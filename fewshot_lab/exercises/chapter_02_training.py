@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from ..languages import say
 from . import inspectors
 from .declare import exercise
+from .training_steps import SOFTMAX_TWICE, SUMMED, alike, declare_common_mistakes, declare_mistakes, judge_steps, take
 
 
 @exercise(
@@ -32,314 +33,101 @@ def training_step(model, optimizer, images, labels, augment):
     return loss.item()
 
 
-# What a step does is seen by an inspector, so a mistake is known by what its own step does there.
+def _step(batch=lambda augment, images: augment(images), loss=F.cross_entropy, half=take, ready=lambda *_: None):
+    """The step with another batch, another loss, another second half or something before the weights move."""
+
+    def step(model, optimizer, images, labels, augment):
+        images = batch(augment, images)
+        return half(optimizer, lambda: loss(model(images), labels), functools.partial(ready, model))
+
+    return step
 
 
-@functools.cache
-def _right():
-    """What the inspector sees of the right step."""
-    return inspectors.training_steps(training_step.reference)
+def _told(tell):
+    """The right step that returns something else: `tell(loss, logits, labels)`."""
+
+    def step(model, optimizer, images, labels, augment):
+        logits = model(augment(images))
+        loss = take(optimizer, lambda: F.cross_entropy(logits, labels))
+        return tell(loss, logits, labels)
+
+    return step
 
 
-@functools.cache
-def _known():
-    """What it sees of each mistake."""
-    return {mistake: inspectors.training_steps(mistake.function) for mistake in training_step.mistakes}
+def _unused(augment, images):
+    augment(images)
+    return images
 
 
-def _of(seen, *parts, runs=("all", "head")):
-    """These parts of every step, as one list."""
-    return [step[part] for run in runs for step in seen[run] for part in parts]
-
-
-def _alike(one, other):
-    """Whether two observations are the same but for rounding."""
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return one.shape == other.shape and torch.allclose(one.double(), other.double(), rtol=1e-4, atol=1e-4)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= 1e-4 * (1 + abs(other))
-    return one == other
-
-
-def _told(seen, words, *parts, tells=()):
-    """None where these parts are those of the right step; else the mistake that has the same ones, or these words.
-
-    tells: parts that are not judged and tell mistakes apart. Where all weights go wrong, what happens to the last layer alone
-    depends on how a mistake is written.
-    """
-    for runs in (["all"], ["head"]):
-        if not _alike(_of(seen, *parts, runs=runs), _of(_right(), *parts, runs=runs)):
-            for mistake, known in _known().items():
-                if _alike(_of(seen, *parts, *tells, runs=runs), _of(known, *parts, *tells, runs=runs)):
-                    return mistake.name, say(mistake.hint)
-            return words
-    return None
-
-
-@training_step.property(
-    "The network sees the batch once, as augment returns it.",
-    mistake="stops_with_error",
-    inspector=inspectors.training_steps,
+declare_mistakes(
+    training_step,
+    nothing_augmented=(
+        "The batch is not augmented: the network sees the images as they came. Give it augment(images).",
+        _step(lambda augment, images: images),
+    ),
+    augmented_images_not_used=(
+        "You call augment and do not use what it returns. It changes no images in place: it returns new ones.",
+        _step(_unused),
+    ),
+    augmented_twice=(
+        "You augment the batch twice. One call of augment changes it as strongly as was asked for.",
+        _step(lambda augment, images: augment(augment(images))),
+    ),
+    both_batches=(
+        "The network learns from the images as they came as well as from the augmented ones. Only the augmented batch counts.",
+        _step(
+            lambda augment, images: torch.cat([images, augment(images)]),
+            lambda logits, labels: F.cross_entropy(logits, labels.repeat(2)),
+        ),
+    ),
+    one_image_at_a_time=(
+        "Every picture is augmented on its own. Give augment the whole batch, (n, C, H, W).",
+        _step(lambda augment, images: torch.stack([augment(image) for image in images])),
+    ),
 )
-def _sees_the_augmented_batch(seen, generator):
-    shown, given = _of(seen, "shown")[0], _of(seen, "given")[0]
-    words = say(
+declare_common_mistakes(training_step, lambda half: _step(half=half))
+declare_mistakes(
+    training_step,
+    summed=(SUMMED, _step(loss=functools.partial(F.cross_entropy, reduction="sum"))),
+    softmax_twice=(SOFTMAX_TWICE, _step(loss=lambda logits, labels: F.cross_entropy(logits.softmax(1), labels))),
+    gradients_clipped=(
+        "You clip the gradients. That is a step of another method; follow them as they are.",
+        _step(ready=lambda model: torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)),
+    ),
+    loss_times_images=(
+        "You return the loss times the number of images. The mean itself is asked for.",
+        _told(lambda loss, logits, labels: loss * len(labels)),
+    ),
+    loss_divided_twice=(
+        "You divide the loss by the number of images once more: it is a mean already.",
+        _told(lambda loss, logits, labels: loss / len(labels)),
+    ),
+    accuracy_returned=(
+        "You return the accuracy. The loss is asked for: the mean cross-entropy of the augmented batch.",
+        _told(lambda loss, logits, labels: (logits.argmax(1) == labels).float().mean().item()),
+    ),
+)
+
+
+def _another_batch(world, right):
+    if alike([world["given"], world["shown"]], [right["given"], right["shown"]]):
+        return None
+    shown, calls = world["shown"][0], len(world["given"][0])
+    return "another_batch", say(
         "In the first step the network saw {count} batches, {right} of them as augment returned them, and augment was called "
         "{calls} times. Once each is right.",
         count=len(shown),
         right=shown.count("augmented"),
-        calls=len(given),
-    )
-    return _told(seen, ("another_batch", words), "given", "shown")
-
-
-@training_step.property(
-    "The network computes in training mode and stays in it.", mistake="mode_changed", inspector=inspectors.training_steps
-)
-def _in_training_mode(seen, generator):
-    words = say(
-        "The network came in training mode and was switched to evaluation mode. There batch norm no longer uses the batch, and "
-        "dropout drops nothing."
-    )
-    return _told(seen, words, "training", "left training")
-
-
-@training_step.property(
-    "The weights move as the optimizer moves them by the gradients of this batch alone.",
-    mistake="other_gradients",
-    inspector=inspectors.training_steps,
-)
-def _moves_the_weights(seen, generator):
-    words = say(
-        "After three steps the weights are not where the optimizer takes them by the gradients of the mean cross-entropy, each "
-        "batch's alone."
-    )
-    return _told(seen, words, "weights", tells=("holds gradients",))
-
-
-@training_step.property(
-    "Weights that the optimizer does not have stay, and so do the arguments.",
-    mistake="arguments_changed",
-    inspector=inspectors.training_steps,
-)
-def _leaves_the_rest(seen, generator):
-    if not all(_of(seen, "unchanged")):
-        return say("Your function changes its images or labels, or asks for gradients towards them. Work on a copy.")
-    if not all(_of(seen, "trainable")):
-        return "weights_frozen", say("After your step some weights no longer ask for a gradient: leave requires_grad alone.")
-    words = say("The batch norm's running mean moves otherwise than by one pass over the batch in each step.")
-    return _told(seen, words, "means")
-
-
-@training_step.property(
-    "It returns the loss of the batch as a number.", mistake="another_number", inspector=inspectors.training_steps
-)
-def _returns_the_loss(seen, generator):
-    right = _of(_right(), "loss")[0][1]
-    kind, number = _of(seen, "loss")[0]
-    if kind == "NoneType":
-        return "nothing_returned", say("Your function returns nothing (None). Does its last line begin with `return`?")
-    if kind not in ("number", "graph"):
-        needed = say("a number")
-        words = say("Your function returns a value of type {kind}; {needed} is needed.", kind=kind, needed=needed)
-        return "wrong_type", words
-    words = say(
-        "In the first step the mean cross-entropy of the augmented batch is {right:.4f}; your function returns {number:.4f}.",
-        right=right,
-        number=number,
-    )
-    return _told(seen, words, "loss")
-
-
-# The typical mistakes, each a whole step
-
-
-@training_step.mistake("The batch is not augmented: the network sees the images as they came. Give it augment(images).")
-def nothing_augmented(model, optimizer, images, labels, augment):
-    return training_step(model, optimizer, images, labels, lambda images: images)
-
-
-@training_step.mistake("You call augment and do not use what it returns. It changes no images in place: it returns new ones.")
-def augmented_images_not_used(model, optimizer, images, labels, augment):
-    augment(images)
-    return training_step(model, optimizer, images, labels, lambda images: images)
-
-
-@training_step.mistake("You augment the batch twice. One call of augment changes it as strongly as was asked for.")
-def augmented_twice(model, optimizer, images, labels, augment):
-    return training_step(model, optimizer, images, labels, lambda images: augment(augment(images)))
-
-
-@training_step.mistake(
-    "The network learns from the images as they came as well as from the augmented ones. Only the augmented batch counts."
-)
-def both_batches(model, optimizer, images, labels, augment):
-    return training_step(
-        model, optimizer, images, torch.cat([labels, labels]), lambda images: torch.cat([images, augment(images)])
+        calls=calls,
     )
 
 
-@training_step.mistake("Every picture is augmented on its own. Give augment the whole batch, (n, C, H, W).")
-def one_image_at_a_time(model, optimizer, images, labels, augment):
-    return training_step(model, optimizer, images, labels, lambda images: torch.stack([augment(image) for image in images]))
-
-
-@training_step.mistake(
-    "Gradients of earlier steps are still there, and backward adds to them. Clear them before the backward pass."
+judge_steps(
+    training_step,
+    inspectors.training_steps,
+    before=("The network sees the batch once, as augment returns it.", _another_batch, ("given", "shown")),
+    loss="It returns the loss of the batch as a number.",
 )
-def gradients_added(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-@training_step.mistake(
-    "You clear the gradients after the step, so those that the weights held before your function was called are in its first "
-    "step. Clear them before the backward pass."
-)
-def cleared_after_the_step(model, optimizer, images, labels, augment):
-    loss = gradients_added(model, optimizer, images, labels, augment)
-    optimizer.zero_grad()
-    return loss
-
-
-@training_step.mistake(
-    "The weights do not move, because the optimizer finds no gradients when it steps. They are cleared after the backward pass "
-    "or never computed."
-)
-def no_gradients_at_the_step(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    loss.backward()
-    optimizer.zero_grad()
-    optimizer.step()
-    return loss.item()
-
-
-@training_step.mistake("The weights follow gradients of zero. Clear the gradients before the backward pass and not after it.")
-def set_to_zero_before_the_step(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    loss.backward()
-    optimizer.zero_grad(set_to_none=False)
-    optimizer.step()
-    return loss.item()
-
-
-@training_step.mistake("The weights do not move, although gradients are there: the optimizer steps after the backward pass.")
-def step_missing(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss.item()
-
-
-@training_step.mistake(
-    "The weights follow the gradients that were there before your function was called: it computes none. Call backward."
-)
-def backward_missing(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    optimizer.step()
-    return loss.item()
-
-
-@training_step.mistake("The loss is the sum over the batch, so a larger batch takes a larger step. Take the mean.")
-def loss_summed(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels, reduction="sum")
-    return _followed(optimizer, loss).item()
-
-
-@training_step.mistake("A softmax stands before the cross-entropy, which has one of its own. Give it the logits.")
-def softmax_first(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)).softmax(1), labels)
-    return _followed(optimizer, loss).item()
-
-
-@training_step.mistake("Your step goes uphill: it follows the gradient of minus the loss. The optimizer itself goes down.")
-def uphill(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    _followed(optimizer, -loss)
-    return loss.item()
-
-
-@training_step.mistake("You clip the gradients. That is a step of another method; follow them as they are.")
-def gradients_clipped(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
-
-
-@training_step.mistake(
-    "All weights move by the rate times the gradient. The given optimizer has a momentum and weights of its own: call its "
-    "step; "
-    "make no new one, and do not move the weights yourself."
-)
-def another_optimizer(model, optimizer, images, labels, augment):
-    new = torch.optim.SGD(model.parameters(), lr=optimizer.param_groups[0]["lr"])
-    return training_step(model, new, images, labels, augment)
-
-
-@training_step.mistake(
-    "You switch the network to evaluation mode, in which batch norm ignores the batch and dropout drops nothing. Leave it "
-    "as it is."
-)
-def in_evaluation_mode(model, optimizer, images, labels, augment):
-    model.eval()
-    return training_step(model, optimizer, images, labels, augment)
-
-
-@training_step.mistake("You leave the network in evaluation mode, so its next step is no training step. Leave the mode.")
-def left_in_evaluation_mode(model, optimizer, images, labels, augment):
-    model.train()
-    loss = training_step(model, optimizer, images, labels, augment)
-    model.eval()
-    return loss
-
-
-@training_step.mistake(
-    "You return the tensor of the loss with its graph, which a list of losses would keep in memory. .item() gives the number."
-)
-def loss_with_graph(model, optimizer, images, labels, augment):
-    return _followed(optimizer, F.cross_entropy(model(augment(images)), labels))
-
-
-@training_step.mistake(
-    "The network computes twice: you return the loss after the step. The loss that is asked for is the one before it, whose "
-    "gradient the step follows."
-)
-def loss_after_the_step(model, optimizer, images, labels, augment):
-    images = augment(images)
-    training_step(model, optimizer, images, labels, lambda images: images)
-    return F.cross_entropy(model(images), labels).item()
-
-
-@training_step.mistake("You return the loss times the number of images. The mean itself is asked for.")
-def loss_times_images(model, optimizer, images, labels, augment):
-    return training_step(model, optimizer, images, labels, augment) * len(labels)
-
-
-@training_step.mistake("You divide the loss by the number of images once more: it is a mean already.")
-def loss_divided_twice(model, optimizer, images, labels, augment):
-    return training_step(model, optimizer, images, labels, augment) / len(labels)
-
-
-@training_step.mistake("You return the accuracy. The loss is asked for: the mean cross-entropy of the augmented batch.")
-def accuracy_returned(model, optimizer, images, labels, augment):
-    logits = model(augment(images))
-    _followed(optimizer, F.cross_entropy(logits, labels))
-    return (logits.argmax(1) == labels).float().mean().item()
-
-
-def _followed(optimizer, loss):
-    """The loss, after the optimizer has followed its gradient."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss
 
 
 # The rows that are held out

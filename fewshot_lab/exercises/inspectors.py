@@ -298,113 +298,6 @@ def _rates(function, steps):
     return rates
 
 
-# Chapter 02: one step of training
-
-
-class _SmallNet(nn.Module):
-    """Two linear layers and a batch norm, always with the same weights; it keeps what it was shown, and in which mode."""
-
-    def __init__(self):
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            self.first, self.norm, self.last = nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Linear(5, 3)
-        generator = torch.Generator().manual_seed(5)
-        with torch.no_grad():
-            for weight in self.parameters():
-                weight.copy_(1.5 * torch.randn(weight.shape, generator=generator))
-        self.shown: list[torch.Tensor] = []
-        self.modes: list[bool] = []
-
-    def forward(self, images):
-        self.shown.append(images.detach().clone())
-        self.modes.append(self.training)
-        return self.last(self.norm(self.first(images.flatten(1))).relu())
-
-
-class _Change:
-    """An augmentation that changes a batch in another way at every call, and keeps what it was given and what it made of it."""
-
-    def __init__(self):
-        self.given, self.made = [], []
-
-    def __call__(self, images):
-        self.given.append(images.detach().clone())
-        count = len(self.given)
-        changed = (0.6 * images + 0.3 * count).roll(count, dims=-1)
-        self.made.append(changed.detach().clone())
-        return changed
-
-
-def training_steps(function):
-    """What three steps of training did to a small network and to their arguments.
-
-    all: of an optimizer with momentum that has all weights, which hold gradients from before. head: of one that has the last
-    layer alone.
-    """
-    model = _SmallNet()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.01)
-    for weight in model.parameters():
-        weight.grad = torch.ones_like(weight)
-    seen = {"all": _trained(function, model, optimizer)}
-    model = _SmallNet()
-    return seen | {"head": _trained(function, model, torch.optim.Adam(model.last.parameters(), lr=0.05))}
-
-
-def _trained(function, model, optimizer):
-    """A list with what each of three steps did. shown: "augmented", "given" or "other" for every batch that the network saw."""
-    generator, change, steps = torch.Generator().manual_seed(7), _Change(), []
-    model.train()
-    for count in (5, 4, 3):
-        images, labels = torch.rand(count, 1, 2, 3, generator=generator), torch.arange(count) % 3
-        before = images.clone(), labels.clone()
-        change.made.clear()
-        model.shown.clear()
-        model.modes.clear()
-        calls = len(change.given)
-        loss = function(model, optimizer, images, labels, change)
-        steps.append(
-            {
-                "given": [tuple(batch.shape) for batch in change.given[calls:]],
-                "shown": [_origin(batch, change.made, before[0]) for batch in model.shown],
-                "training": all(model.modes),
-                "left training": all(part.training for part in model.modules()),
-                "weights": torch.cat([weight.detach().flatten() for weight in model.parameters()]),
-                "means": model.norm.running_mean.clone(),
-                "holds gradients": any(weight.grad is not None and bool(weight.grad.any()) for weight in model.parameters()),
-                "trainable": all(weight.requires_grad for weight in model.parameters()),
-                "unchanged": torch.equal(images, before[0]) and torch.equal(labels, before[1]) and not images.requires_grad,
-                "loss": _number(loss),
-            }
-        )
-    return steps
-
-
-def _origin(batch, made, given):
-    """Whether a batch is what the augmentation made last, what the function was given, or something else."""
-    if made and _same_images(batch, made[-1]):
-        return "augmented"
-    return "given" if _same_images(batch, given) else "other"
-
-
-def _same_images(batch, other):
-    """Whether two batches hold the same images, in whatever order: the mean loss does not depend on it."""
-    if batch.shape != other.shape:
-        return False
-    one, two = (images[images.flatten(1)[:, 0].argsort()] for images in (batch.float(), other.float()))
-    return torch.allclose(one, two, atol=1e-5)
-
-
-def _number(value):
-    """What a function returned: ("number", it), ("graph", it) for a tensor that still needs a gradient, or (type's name, 0)."""
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return ("graph" if value.requires_grad else "number"), float(value.detach())
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    if isinstance(value, numbers.Number) and not isinstance(value, bool):
-        return "number", float(value)
-    return type(value).__name__, 0.0
-
-
 # Chapter 04: on which device new tensors are made
 
 
@@ -426,182 +319,6 @@ def _device_error(function, *more) -> str:
         # A meta tensor holds no numbers, which stops some right answers too: only an error about two devices counts.
         return str(error) if "expected device" in str(error) or "same device" in str(error) else ""
     return ""
-
-
-# Chapters 04 and 07: one step of a training on images
-
-
-class _FixedDropout(nn.Module):
-    """Dropout with one mask for ever, so that two passes in training mode agree and one in evaluation mode does not."""
-
-    def forward(self, features):
-        return features * (1.5 * (torch.arange(features.shape[1]) % 3 > 0)) if self.training else features
-
-
-class _SmallNet(nn.Module):
-    """Images (n, 2, 2, 3) to outputs (n, 4). `modes` keeps the mode of every pass that is none of an attack."""
-
-    def __init__(self, generator, normed):
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):  # layers draw their first weights, which are replaced
-            # Without running statistics: a pass more, to tell the clean loss for instance, is no mistake.
-            middle = [nn.BatchNorm1d(7, track_running_stats=False), _FixedDropout()] if normed else []
-            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), *middle, nn.Tanh(), nn.Linear(7, 4))
-        with torch.no_grad():
-            for weight in self.parameters():
-                weight.copy_(torch.randn(weight.shape, generator=generator))
-        self.modes = []
-
-    def forward(self, images):
-        self.modes.append(self.training)
-        return self.layers(images)
-
-    def row(self):
-        """All weights in a row."""
-        return torch.cat([weight.detach().flatten() for weight in self.parameters()])
-
-    def settings(self):
-        """The mode of every part, and whether each weight may learn."""
-        return [part.training for part in self.modules()] + [weight.requires_grad for weight in self.parameters()]
-
-
-class _Views:
-    """An `augment` that adds noise: the j-th view of an image is the same in whichever order and batches views are drawn."""
-
-    def __init__(self, images, generator):
-        self.images, self.drawn, self.strangers = images, [0] * len(images), 0
-        self.noise = 0.4 * torch.randn(4, *images.shape, generator=generator)
-
-    def __call__(self, images):
-        if images.ndim != 4:
-            raise ValueError(f"augment takes images (n, C, H, W), not {tuple(images.shape)}")
-        return torch.stack([self._view(image) for image in images])
-
-    def _view(self, image):
-        for row, own in enumerate(self.images):
-            if own.shape == image.shape and bool((own == image).all()):
-                self.drawn[row] += 1
-                return image + self.noise[min(self.drawn[row], 3) - 1, row]
-        self.strangers += 1
-        return image + self.noise[3, (self.strangers - 1) % len(self.images)]
-
-
-class _Attack:
-    """A careless attack: it leaves gradients in the weights, and its result holds the graph. It restores the model's modes."""
-
-    def __init__(self):
-        self.weights, self.images, self.labels = None, None, None
-
-    def __call__(self, model, images, labels):
-        self.weights, self.images, self.labels = model.row(), images.detach().clone(), labels.clone()
-        modes, passes = [part.training for part in model.modules()], len(model.modes)
-        model.eval()
-        with torch.enable_grad():
-            x = images.detach().clone().requires_grad_()
-            loss = nn.functional.cross_entropy(model(x), labels)
-            gradient = torch.autograd.grad(loss, x, create_graph=True)[0]
-            loss.backward(retain_graph=True)
-            moved = (x + 0.3 * (20 * gradient).tanh()).clamp(0, 1)
-        for part, training in zip(model.modules(), modes, strict=True):
-            part.training = training
-        del model.modes[passes:]
-        return moved
-
-
-def simclr_steps(function):
-    """What three steps of SimCLR do in two worlds, see `_stepped`; views: how often each image was augmented in each step.
-
-    strangers: whether something was augmented that is none of the images.
-    """
-    return [_stepped(function, normed, _contrasted) for normed in (False, True)]
-
-
-def adversarial_steps(function):
-    """What three steps on attacked images do in two worlds, see `_stepped`; attacked: whether `attack` was called in each.
-
-    as_it_is: whether it was last called with the weights from before the step. right_batch: and with images and labels as they
-    came.
-    """
-    return [_stepped(function, normed, _attacked) for normed in (False, True)]
-
-
-def _contrasted(function, model, optimizer, normed, count, generator, seen):
-    images = torch.rand(count, 2, 2, 3, generator=generator)
-    augment, copy = _Views(images, generator), images.clone()
-    value = function(model, optimizer, copy, augment, 0.2 if normed else 0.7)
-    seen.setdefault("views", []).append(augment.drawn)
-    seen["strangers"] = seen.get("strangers", False) or augment.strangers > 0
-    return value, _unchanged(images, copy)
-
-
-def _attacked(function, model, optimizer, normed, count, generator, seen):
-    images = torch.rand(count, 2, 2, 3, generator=generator)
-    labels = torch.randint(4, (count,), generator=generator)
-    attack, copies, weights = _Attack(), (images.clone(), labels.clone()), model.row()
-    value = function(model, optimizer, *copies, attack)
-    called = attack.weights is not None
-    seen.setdefault("attacked", []).append(called)
-    seen["as_it_is"] = seen.get("as_it_is", True) and called and torch.equal(attack.weights, weights)
-    same = called and _unchanged(images, attack.images) and _unchanged(labels, attack.labels)
-    seen["right_batch"] = seen.get("right_batch", True) and same
-    return value, _unchanged(images, copies[0]) and _unchanged(labels, copies[1])
-
-
-def _unchanged(before, after):
-    return before.shape == after.shape and bool((before == after).all()) and not after.requires_grad
-
-
-def _stepped(function, normed, step):
-    """Three steps on a small network, with momentum; the second and the third find gradients that are not theirs.
-
-    With `normed` it has batch norm and dropout, and the optimizer holds its last layer alone.
-
-    before: the weights before the first step. weights: after each. own: which of them the optimizer holds. losses, kinds: what
-    was returned, as numbers, and "" for a number, "graph" for one that holds its graph, or a type. training: whether every pass
-    was in training mode. data, settings: whether images, labels, modes and the optimizer's settings stayed. reseeded: whether
-    torch's seed was set.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)
-        return _three_steps(function, normed, step)
-
-
-_SEED = 20_041
-
-
-def _three_steps(function, normed, step):
-    generator = torch.Generator().manual_seed(3 + normed)
-    model = _SmallNet(generator, normed).train()
-    held = list(model.layers[-1].parameters() if normed else model.parameters())
-    own = torch.cat([torch.full((w.numel(),), any(w is one for one in held)) for w in model.parameters()])
-    optimizer = torch.optim.SGD(held, lr=0.4, momentum=0.8)
-    seen = {"before": model.row(), "own": own, "weights": [], "losses": [], "kinds": [], "data": True, "settings": True}
-    settings, rates = model.settings(), _rates_of(optimizer)
-    for number, count in enumerate((5, 4, 6)):
-        if number:
-            for weight in model.parameters():
-                weight.grad = torch.full_like(weight, 0.3)
-        value, same = step(function, model, optimizer, normed, count, generator, seen)
-        kind, loss = _as_number(value)
-        seen["kinds"].append(kind)
-        seen["losses"].append(loss)
-        seen["weights"].append(model.row())
-        seen["data"] &= same
-        seen["settings"] &= model.settings() == settings and _rates_of(optimizer) == rates
-    return seen | {"training": all(model.modes), "reseeded": torch.initial_seed() != _SEED}
-
-
-def _rates_of(optimizer):
-    return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
-
-
-def _as_number(value):
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return "graph" if value.requires_grad else "", float(value.detach())
-    try:
-        return "", float(value)
-    except (TypeError, ValueError):
-        return type(value).__name__, 0.0
 
 
 # Chapter 10: the parts of a script that trains a tagger
@@ -697,7 +414,7 @@ def _import_error(function, *arguments) -> str:
     return ""
 
 
-# Chapters 08 and 10: one step of a training
+# Chapters 02, 04, 07, 08 and 10: one step of a training
 
 
 class _Thinned(nn.Module):
@@ -707,19 +424,31 @@ class _Thinned(nn.Module):
         return 1.5 * features * (torch.arange(features.shape[-1]) % 3 > 0) if self.training else features
 
 
+class _SmallNet(nn.Module):
+    """Images (n, 2, 2, 3) to outputs (n, 3)."""
+
+    def __init__(self, normed):
+        super().__init__()
+        # Without running statistics: a pass more, to tell the clean loss for instance, is no mistake.
+        middle = [nn.BatchNorm1d(7, track_running_stats=False), _Thinned()] if normed else []
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), *middle, nn.Tanh(), nn.Linear(7, 3))
+
+    def forward(self, images):
+        return self.layers(images)
+
+
 class _SmallGenerator(nn.Module):
-    """Noise (n, noise) and classes (n, classes), one-hot, to images (n, 1, side, side). Keeps the noise that it was given."""
+    """Noise (n, noise) and classes (n, classes), one-hot, to images (n, 1, side, side)."""
 
     def __init__(self, classes, noise, side):
         super().__init__()
-        self.classes, self.noise, self.given = classes, noise, []
+        self.classes, self.noise = classes, noise
         self.layers = nn.Sequential(
             *(nn.Linear(noise + classes, 6), nn.BatchNorm1d(6), nn.LeakyReLU(0.2)),
             *(nn.Linear(6, side * side), nn.Sigmoid(), nn.Unflatten(1, (1, side, side))),
         )
 
     def forward(self, z, y):
-        self.given.append(z.detach().clone())
         return self.layers(torch.cat([z, y], dim=1))
 
 
@@ -751,63 +480,304 @@ class _SmallTagger(nn.Module):
         return self.head(self.thinned(self.hidden(torch.cat([h, mean.expand_as(h)], dim=2)).tanh()))
 
 
+class _Change:
+    """An augmentation that changes a batch in another way at every call, and keeps what it was given and what it made of it."""
+
+    def __init__(self, count):
+        self.count, self.given, self.made = count, [], None
+
+    def __call__(self, images):
+        self.count += 1
+        self.given.append(tuple(images.shape))
+        changed = (0.6 * images + 0.3 * self.count).roll(self.count, dims=-1)
+        self.made = changed.detach().clone()
+        return changed
+
+
+class _Views:
+    """An `augment` that adds noise: the j-th view of an image is the same in whichever order and batches views are drawn."""
+
+    def __init__(self, images, generator):
+        self.images, self.drawn, self.strangers = images, [0] * len(images), 0
+        self.noise = 0.4 * torch.randn(4, *images.shape, generator=generator)
+
+    def __call__(self, images):
+        if images.ndim != 4:
+            raise ValueError(f"augment takes images (n, C, H, W), not {tuple(images.shape)}")
+        return torch.stack([self._view(image) for image in images])
+
+    def _view(self, image):
+        for row, own in enumerate(self.images):
+            if _same(own, image.detach()):
+                self.drawn[row] += 1
+                return image + self.noise[min(self.drawn[row], 3) - 1, row]
+        self.strangers += 1
+        return image + self.noise[3, (self.strangers - 1) % len(self.images)]
+
+
+class _Attack:
+    """A careless attack: it leaves gradients in the weights, and its result holds the graph. It restores the model's modes."""
+
+    def __init__(self):
+        self.met = None  # the weights, images and labels of its last call
+
+    def __call__(self, model, images, labels):
+        self.met = _row(model.parameters()), images.detach().clone(), labels.clone()
+        modes, passes = [part.training for part in model.modules()], len(model.passes)
+        model.eval()
+        with torch.enable_grad():
+            x = images.detach().clone().requires_grad_()
+            loss = nn.functional.cross_entropy(model(x), labels)
+            gradient = torch.autograd.grad(loss, x, create_graph=True)[0]
+            loss.backward(retain_graph=True)
+            moved = (x + 0.3 * (20 * gradient).tanh()).clamp(0, 1)
+        for part, training in zip(model.modules(), modes, strict=True):
+            part.training = training
+        del model.passes[passes:]  # its own are none of the step
+        return moved
+
+
+def training_steps(function):
+    """What three steps on augmented images do in two worlds, see `_steps`. given: the shapes that `augment` got in each.
+
+    shown: "augmented", "given" or "other" for every batch that the network saw.
+    """
+
+    def batches(model, generator):
+        for step, (images, labels) in enumerate(_pictures(generator)):
+            change = _Change(step)
+
+            def seen(images=images, change=change):
+                shown = [_origin(batch, change.made, images) for _, (batch,) in model.passes]
+                return {"given": change.given, "shown": shown}
+
+            yield (images, labels, change), seen
+
+    return [_steps(function, *_one_net(normed), batches) for normed in (False, True)]
+
+
+def simclr_steps(function):
+    """What three steps of SimCLR do in two worlds, see `_steps`; drawn: how often each image was augmented in each step.
+
+    strangers: of how many images something was augmented that is none of them.
+    """
+
+    def batches(model, generator, temperature):
+        for images, _ in _pictures(generator):
+            augment = _Views(images, generator)
+            given = images, augment, temperature
+            yield given, lambda augment=augment: {"drawn": augment.drawn, "strangers": augment.strangers}
+
+    worlds = ((False, 0.7), (True, 0.2))
+    return [_steps(function, *_one_net(normed), functools.partial(batches, temperature=t)) for normed, t in worlds]
+
+
+def adversarial_steps(function):
+    """What three steps on attacked images do in two worlds, see `_steps`; attacked: whether `attack` was called in each.
+
+    as_it_is: whether it was last called with the weights from before the step. right_batch: and with images and labels as they
+    came.
+    """
+
+    def batches(model, generator):
+        for images, labels in _pictures(generator):
+            attack, wanted = _Attack(), (_row(model.parameters()), images, labels)
+
+            def seen(attack=attack, wanted=wanted):
+                same = [_same(*pair) for pair in zip(wanted, attack.met or (), strict=False)] or [False] * 3
+                return {"attacked": attack.met is not None, "as_it_is": same[0], "right_batch": all(same[1:])}
+
+            yield (images, labels, attack), seen
+
+    return [_steps(function, *_one_net(normed), batches) for normed in (False, True)]
+
+
+def discriminator_steps(function):
+    """What three steps of the discriminator do in two games, see `_played`."""
+    return [_played(function, "discriminator", *game) for game in _GAMES]
+
+
+def generator_steps(function):
+    """What three steps of the generator do in two games, see `_played`."""
+    return [_played(function, "generator", *game) for game in _GAMES]
+
+
+_GAMES = ((2, 4, 2, 6), (3, 2, 3, 5))  # classes, noise, side, images
+
+
+def _played(function, player, classes, noise, side, count):
+    """What three steps of a player do, see `_steps`. noise: whether the generator ever got the noise that was handed over."""
+    generator = torch.Generator().manual_seed(10 * classes)
+    G = _with_weights(generator, _SmallGenerator, classes, noise, side)
+    D = _with_weights(generator, _SmallDiscriminator, classes, side)
+
+    def batches(G, D, generator):
+        for _ in range(3):
+            real = torch.rand(count, 1, side, side, generator=generator)
+            labels = torch.randint(classes, (count,), generator=generator)
+            z = torch.randn(count, noise, generator=generator)
+            given = (real, labels, z) if player == "discriminator" else (labels, z)
+            yield given, lambda z=z: {"noise": any(_same(z, one) for _, (one, *_) in G.passes)}
+
+    return _steps(function, (G, D), (D if player == "discriminator" else G).parameters(), generator, batches)
+
+
+def tagger_steps(function):
+    """What three steps do to two taggers, see `_steps`; the first one's gradients are longer than 1, the second's shorter."""
+    worlds = []
+    for scale in (1.3, 0.15):
+        generator = torch.Generator().manual_seed(3)
+        tagger = _with_weights(generator, _SmallTagger, 12, 4)
+        with torch.no_grad():
+            for weight in tagger.parameters():
+                weight.mul_(scale)
+        held = [weight for weight in tagger.parameters() if weight.requires_grad]
+        worlds.append(_steps(function, [tagger], held, generator, _sentences))
+    return worlds
+
+
+def _sentences(tagger, generator):
+    for lengths in ((8, 3), (4, 7, 3), (6, 6)):  # pieces of each sentence, [CLS] and [SEP] among them
+        tokens = torch.zeros(len(lengths), max(lengths) + 1, dtype=torch.long)
+        labels = torch.full_like(tokens, -100)
+        for row, length in enumerate(lengths):
+            tokens[row, :length] = torch.randint(1, 12, (length,), generator=generator)
+            labels[row, 1 : length - 1] = torch.randint(4, (length - 2,), generator=generator)
+        labels[0, 2] = -100  # a later piece of its word
+        yield (tokens, labels), dict
+
+
+def _pictures(generator):
+    """Three batches of images (n, 2, 2, 3) with labels (n,) of three classes."""
+    for count in (5, 4, 6):
+        yield torch.rand(count, 2, 2, 3, generator=generator), torch.randint(3, (count,), generator=generator)
+
+
+def _one_net(normed):
+    """A plain network, all of which learns; or one with batch norm and dropout, whose last layer learns alone.
+
+    Returns ([network], weights for the optimizer, generator).
+    """
+    generator = torch.Generator().manual_seed(3 + normed)
+    model = _with_weights(generator, _SmallNet, normed)
+    return [model], (model.layers[-1] if normed else model).parameters(), generator
+
+
 def _with_weights(generator, network, *arguments):
     """A network of this class whose weights come from the generator; the global one stays where it was."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # layers draw their first weights, which are replaced
         made = network(*arguments)
     with torch.no_grad():
         for weight in made.parameters():
             weight.copy_(torch.randn(weight.shape, generator=generator))
-    return made.train()
+    return made
 
 
-def _flat(network):
-    """All its weights in a row."""
-    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
+_SEED = 20_041
 
 
-def _gradients(network):
-    """All its gradients in a row, 0 where there is none."""
-    kept = [torch.zeros_like(w) if w.grad is None else w.grad.detach() for w in network.parameters()]
-    return torch.cat([gradient.flatten() for gradient in kept])
+def _steps(function, networks, held, generator, batches):
+    """What three steps do to networks in training mode; the optimizer, with momentum, holds the weights `held`.
 
+    `batches(*networks, generator)` yields a step's arguments after the networks and the optimizer, and a function that tells
+    what else it saw as a dictionary. The second and the third step find gradients that are not theirs.
 
-def _noted_gradients(network):
-    """A list of the gradients that reach a weight from now on, even if they are cleared again: whether each is other than 0."""
-    noted = []
-    for weight in network.parameters():
-        if weight.requires_grad:
-            weight.register_hook(lambda gradient: noted.append(bool(gradient.any())))
-    return noted
-
-
-def _reached(noted):
-    """ "no" where no gradient came, "0" where each was 0, else "yes"."""
-    return "no" if not noted else "yes" if any(noted) else "0"
-
-
-def _leave_gradients(*networks):
-    """Leaves gradients in the weights, as an earlier step does."""
+    Of each step a list. weights, gradients: of all networks in a row, 0 where there is no gradient. left: whether a held weight
+    has a gradient other than 0. leaked: whether those of other weights changed. losses: what was returned, see `_number`. And
+    what `batches` saw.
+    Of all steps. before: the weights before the first. own: which of them are held. reached: "no" where no gradient ever came
+    to these, even if it was cleared again, "0" where each was 0, else "yes". training: whether every pass was in training mode.
+    data, settings: whether arguments, modes, requires_grad and the optimizer's settings stayed. reseeded: whether torch's seed
+    was set.
+    """
+    held, weights = list(held), [weight for network in networks for weight in network.parameters()]
+    own = torch.cat([torch.full((w.numel(),), any(w is one for one in held)) for w in weights])
+    optimizer, reached = torch.optim.SGD(held, lr=0.4, momentum=0.8), []
     for network in networks:
-        for weight in network.parameters():
-            if weight.requires_grad:
-                weight.grad = torch.full_like(weight, 0.3)
+        network.register_forward_pre_hook(lambda seen, inputs: seen.passes.append((seen.training, [*map(_copy, inputs)])))
+        network.passes = []  # of this step: its mode, and what it was shown
+        network.train()
+    for weight in held:
+        weight.register_hook(lambda gradient: reached.append(bool(gradient.any())))
+    of_steps, settings = {}, _settings(networks, optimizer)
+    seen = {"before": _row(weights), "own": own, "training": True, "data": True, "settings": True}
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        for number, (given, others) in enumerate(batches(*networks, generator)):
+            for network in networks:
+                network.train()
+                network.passes.clear()
+            for weight in weights if number else ():
+                if weight.requires_grad:
+                    weight.grad = torch.full_like(weight, 0.3)
+            copies, left = [*map(_copy, given)], _gradients(weights)
+            value = function(*networks, optimizer, *copies)
+            gradients = _gradients(weights)
+            strange = gradients[~own]
+            step = {"weights": _row(weights), "gradients": gradients, "left": bool(gradients[own].any())}
+            # To clear the others' gradients does no harm.
+            step |= {"leaked": bool((strange != left[~own]).any() and strange.any()), "losses": _number(value)} | others()
+            for name, one in step.items():
+                of_steps.setdefault(name, []).append(one)
+            seen["training"] &= all(training for network in networks for training, _ in network.passes)
+            seen["data"] &= all(_same(*pair) for pair in zip(given, copies, strict=True) if isinstance(pair[0], torch.Tensor))
+            seen["settings"] &= _settings(networks, optimizer) == settings
+        seen["reseeded"] = torch.initial_seed() != _SEED
+    return seen | of_steps | {"reached": "no" if not reached else "yes" if any(reached) else "0"}
 
 
-def _settings(*networks):
-    """Whether each part of the networks is in training mode, and whether each weight may learn."""
+def _row(weights):
+    """All weights in a row."""
+    return torch.cat([weight.detach().flatten() for weight in weights])
+
+
+def _gradients(weights):
+    """All their gradients in a row, 0 where there is none."""
+    return _row([torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights])
+
+
+def _copy(value):
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+
+
+def _same(before, after):
+    """Whether a tensor is another one, and asks for no gradient."""
+    return before.shape == after.shape and bool((before == after).all()) and not after.requires_grad
+
+
+def _settings(networks, optimizer):
+    """The mode of every part, whether each weight may learn, and the optimizer's numbers."""
     modes = [part.training for network in networks for part in network.modules()]
-    return modes + [weight.requires_grad for network in networks for weight in network.parameters()]
+    learn = [weight.requires_grad for network in networks for weight in network.parameters()]
+    return (
+        modes,
+        learn,
+        [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups],
+    )
+
+
+def _origin(batch, made, given):
+    """Whether a batch is what the augmentation made last, what the function was given, or something else."""
+    return next((name for name, one in (("augmented", made), ("given", given)) if _same_images(batch, one)), "other")
+
+
+def _same_images(batch, other):
+    """Whether two batches hold the same images, in whatever order: the mean loss does not depend on it."""
+    if other is None or batch.shape != other.shape:
+        return False
+    one, two = (images[images.flatten(1)[:, 0].argsort()] for images in (batch.float(), other.float()))
+    return torch.allclose(one, two, atol=1e-5)
 
 
 def _number(value):
     """What a step returned: its kind and its number. The kind is "" for a number, and "graph" for one that holds its graph."""
     if isinstance(value, torch.Tensor) and value.numel() == 1:
         return "graph" if value.requires_grad else "", float(value.detach())
-    try:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return "", float(value)
-    except (TypeError, ValueError):
-        return type(value).__name__, 0.0
+    return type(value).__name__, 0.0
 
 
 @contextlib.contextmanager
@@ -819,102 +789,3 @@ def _one_thread():
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def discriminator_steps(function):
-    """What three steps of the discriminator do in two games: see `_played`."""
-    with _one_thread():
-        return [_played(function, "discriminator", *game) for game in _GAMES]
-
-
-def generator_steps(function):
-    """What three steps of the generator do in two games: see `_played`."""
-    with _one_thread():
-        return [_played(function, "generator", *game) for game in _GAMES]
-
-
-_GAMES = ((2, 4, 2, 6), (3, 2, 3, 5))  # classes, noise, side, images
-
-
-def _played(function, player, classes, noise, side, count):
-    """Three steps of one player. The second and the third find gradients that are not theirs.
-
-    discriminator, generator: the weights after each step. before: those of the player before the first one. gradients: the
-    player's after each step. left: whether any of these is other than 0. reached: whether it ever got one, see `_reached`.
-    leaked: whether the other's gradients changed. losses: what was returned, see `_number`. noise: whether every generated
-    image came from the noise that was handed over. settings, data: whether they stayed.
-    """
-    generator = torch.Generator().manual_seed(10 * classes)
-    G = _with_weights(generator, _SmallGenerator, classes, noise, side)
-    D = _with_weights(generator, _SmallDiscriminator, classes, side)
-    own, other = (D, G) if player == "discriminator" else (G, D)
-    optimizer = torch.optim.SGD(own.parameters(), lr=0.3, momentum=0.8)
-    seen = {"discriminator": [], "generator": [], "before": _flat(own), "gradients": [], "leaked": [], "losses": []}
-    seen |= {"noise": True, "settings": True, "data": True}
-    reached = _noted_gradients(own)
-    settings = _settings(G, D)
-    for step in range(3):
-        real = torch.rand(count, 1, side, side, generator=generator)
-        labels = torch.randint(classes, (count,), generator=generator)
-        z = torch.randn(count, noise, generator=generator)
-        if step > 0:
-            _leave_gradients(G, D)
-        given = (real, labels, z) if player == "discriminator" else (labels, z)
-        copies, left = [one.clone() for one in given], _gradients(other)
-        G.given.clear()
-        value = function(G, D, optimizer, *copies)
-        after = _gradients(other)
-        seen["leaked"].append(bool((after != left).any() and after.any()))  # to clear them does no harm
-        seen["gradients"].append(_gradients(own))
-        seen["discriminator"].append(_flat(D))
-        seen["generator"].append(_flat(G))
-        seen["losses"].append(_number(value))
-        seen["noise"] &= all(one.shape == z.shape and bool((one == z).all()) for one in G.given)
-        seen["settings"] &= _settings(G, D) == settings
-        seen["data"] &= all(
-            one.shape == copy.shape and bool((one == copy).all()) and not copy.requires_grad
-            for one, copy in zip(given, copies, strict=True)
-        )
-    left = [bool(gradients.any()) for gradients in seen["gradients"]]
-    return seen | {"reached": _reached(reached), "left": left}
-
-
-def tagger_steps(function):
-    """What three steps do to two taggers; the gradients of the first are longer than 1, those of the second shorter.
-
-    before: the weights before the first step. weights, gradients: after each step. left: whether any of these is other than 0.
-    reached: whether there ever was one, see `_reached`. losses: what was returned, see `_number`. settings, data: whether they
-    stayed. The second and the third step find gradients that are not theirs.
-    """
-    with _one_thread():
-        return [_tagged(function, scale) for scale in (1.3, 0.15)]
-
-
-def _tagged(function, scale):
-    generator = torch.Generator().manual_seed(3)
-    tagger = _with_weights(generator, _SmallTagger, 12, 4)
-    with torch.no_grad():
-        for weight in tagger.parameters():
-            weight.mul_(scale)
-    weights = [weight for weight in tagger.parameters() if weight.requires_grad]
-    optimizer = torch.optim.SGD(weights, lr=0.3, momentum=0.8)
-    seen = {"before": _flat(tagger), "weights": [], "gradients": [], "losses": [], "settings": True, "data": True}
-    reached, settings = _noted_gradients(tagger), _settings(tagger)
-    for step, lengths in enumerate(((8, 3), (4, 7, 3), (6, 6))):  # pieces of each sentence, [CLS] and [SEP] among them
-        tokens = torch.zeros(len(lengths), max(lengths) + 1, dtype=torch.long)
-        labels = torch.full_like(tokens, -100)
-        for row, length in enumerate(lengths):
-            tokens[row, :length] = torch.randint(1, 12, (length,), generator=generator)
-            labels[row, 1 : length - 1] = torch.randint(4, (length - 2,), generator=generator)
-        labels[0, 2] = -100  # a later piece of its word
-        if step > 0:
-            _leave_gradients(tagger)
-        copies = tokens.clone(), labels.clone()
-        value = function(tagger, optimizer, *copies)
-        seen["gradients"].append(_gradients(tagger))
-        seen["weights"].append(_flat(tagger))
-        seen["losses"].append(_number(value))
-        seen["settings"] &= _settings(tagger) == settings
-        seen["data"] &= torch.equal(tokens, copies[0]) and torch.equal(labels, copies[1])
-    left = [bool(gradients.any()) for gradients in seen["gradients"]]
-    return seen | {"reached": _reached(reached), "left": left}

@@ -1,4 +1,4 @@
-"""Answers to the exercises about training: every right way to write a step or a split passes, and wrong ones get their name."""
+"""Answers to exercises beside a training step: every right way to write them passes, and wrong ones get their name."""
 
 import textwrap
 
@@ -10,13 +10,6 @@ from torch import nn
 
 import fewshot_lab as lab
 
-STEP = """
-optimizer.zero_grad()
-loss = F.cross_entropy(model(augment(images)), labels)
-loss.backward()
-optimizer.step()
-return loss.item()
-"""
 SPLIT = """
 train, validate = [], []
 for label in labels.unique():
@@ -34,92 +27,8 @@ def written(name: str, parameters: str, body: str):
     return names[name]
 
 
-def step(body: str):
-    return written("training_step", "model, optimizer, images, labels, augment", body)
-
-
 def split(body: str):
     return written("validation_split", "labels, per_class, generator", body)
-
-
-RIGHT_STEPS = {
-    "written out, weights cleared one by one, a tensor without graph": """
-        for weight in model.parameters():
-            weight.grad = None
-        logits = model(augment(images.clone()))
-        loss = -torch.log_softmax(logits, dim=1)[torch.arange(len(labels)), labels].mean()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()""",
-    "cleared after the forward pass, to zero, in training mode once more": """
-        model.train()
-        loss = nn.CrossEntropyLoss(reduction="sum")(model(augment(images)), labels) / len(images)
-        optimizer.zero_grad(set_to_none=False)
-        loss.backward()
-        optimizer.step()
-        return np.float32(loss.item())""",
-    "a closure": """
-        images = augment(images)
-        def closure():
-            optimizer.zero_grad()
-            loss = F.cross_entropy(model(images), labels)
-            loss.backward()
-            return loss
-        return optimizer.step(closure).item()""",
-    "gradients from autograd, the batch in another order": """
-        order = torch.randperm(len(labels))
-        with torch.no_grad():
-            images = augment(images)
-        weights = list(model.parameters())
-        loss = F.nll_loss(model(images[order]).log_softmax(1), labels[order])
-        for weight, gradient in zip(weights, torch.autograd.grad(loss, weights)):
-            weight.grad = gradient
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.tolist()""",
-}
-
-
-@pytest.mark.parametrize("body", RIGHT_STEPS.values(), ids=RIGHT_STEPS)
-def test_a_right_step_passes_however_it_is_written(body):
-    feedback = lab.check(step(textwrap.dedent(body)))
-    assert feedback.status == "passed", feedback
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "mistake"),
-    [
-        ("augment(images)", "images", "nothing_augmented"),
-        ("optimizer.zero_grad()", "", "gradients_added"),
-        ("optimizer.step()", "model.zero_grad()\noptimizer.step()", "no_gradients_at_the_step"),
-        ("loss.backward()", "", "no_gradients_at_the_step"),
-        ("loss.backward()\noptimizer.step()", "optimizer.step()\nloss.backward()", "step_missing"),
-        ("optimizer.zero_grad()", "model.eval()\noptimizer.zero_grad()", "in_evaluation_mode"),
-        ("loss.item()", "loss", "loss_with_graph"),
-        ("return loss.item()", "loss.item()", "nothing_returned"),
-        ("loss.item()", "str(loss.item())", "wrong_type"),
-        ("loss.item()", "F.cross_entropy(model(images), labels).item()", "another_batch"),
-        ("loss.item()", "round(loss.item(), 2)", "another_number"),
-        ("optimizer.step()", "optimizer.step()\noptimizer.step()", "other_gradients"),
-        ("labels)", "labels, label_smoothing=0.1)", "other_gradients"),
-        (
-            "optimizer.step()",
-            "with torch.no_grad():\n    for weight in model.parameters():\n        weight -= 0.05 * weight.grad",
-            "another_optimizer",
-        ),
-        ("optimizer.zero_grad()", "model.first.requires_grad_(False)\noptimizer.zero_grad()", "other_gradients"),
-        (
-            "optimizer.zero_grad()",
-            "images += 1\nimages -= 1\nimages.requires_grad_()\noptimizer.zero_grad()",
-            "arguments_changed",
-        ),
-        ("loss = ", "with torch.no_grad():\n    loss = ", "stops_with_error"),
-    ],
-)
-def test_a_wrong_step_is_refused_with_a_name(old, new, mistake):
-    assert old in STEP
-    feedback = lab.check(step(STEP.replace(old, new, 1)))
-    assert feedback.status == "failed" and feedback.mistake == mistake, feedback
 
 
 RIGHT_SPLITS = {

@@ -80,7 +80,7 @@ def test_a_training_step_and_a_split_are_judged_in_the_sandbox_by_what_they_do(g
     adds = step.replace("optimizer.zero_grad()", "")
     draws = split.replace(", generator=generator", "")
     wrong = {mark.grade_id: mark.mistake for mark in graded("02", training_step=adds, validation_split=draws).marks}
-    assert (wrong["training_step"], wrong["validation_split"]) == ("gradients_added", "global_generator")
+    assert (wrong["training_step"], wrong["validation_split"]) == ("never_cleared", "global_generator")
 
 
 @pytest.mark.parametrize(
