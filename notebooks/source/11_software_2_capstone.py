@@ -47,8 +47,7 @@ lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
 task = generation.small_task(DATASET)  # at most 16 x 16 pixels, as chapter 08's generator makes
 SEEDS = lab.seeds(5, 10)
 SHOTS = 5  # labels per class: the budget of every pipeline
-STEPS = lab.chosen("pipeline-steps")  # of the first of two trainings
-STEPS = lab.quick_or_full(STEPS, 2 * STEPS)
+STEPS = lab.quick_or_full(steps := lab.chosen("pipeline-steps"), 2 * steps)  # of a first training
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
 RECIPE = pipeline.Recipe(  # what the stages' chapters chose on validation images
