@@ -329,6 +329,5 @@ def test_the_page_of_the_full_profile_says_what_its_record_says():
     assert compare([ROOT / "docs" / "full_profile"]) in (ROOT / "docs" / "full_profile.md").read_text()
 
 
-@pytest.mark.xfail(strict=True, reason="the published run is from before rules.toml; the full profile runs anew at the end")
 def test_the_published_run_has_tested_every_claim():
     assert ledger(ROOT / "docs" / "full_profile" / "results.json").complete
