@@ -66,8 +66,8 @@ def assignment(chapter_id: str) -> Assignment:
                 pieces.append((grade_id, ""))
         elif metadata.get("grade"):
             worth[grade_id.removeprefix("check_")] = metadata["points"]
-        elif released.cell_type == "code" and (kept := _kept(released.source, aliases)):
-            pieces.append((None, kept))
+        elif released.cell_type == "code":
+            pieces += [(None, kept) for kept in _kept(released.source, aliases)]
     graded = tuple(
         Question(grade_id, float(worth.get(grade_id, 1) if points is None else points), exercises().get(grade_id), cell_type)
         for grade_id, cell_type, points in questions
@@ -90,18 +90,22 @@ def helpers_of(task: Assignment, source: str) -> set[str]:
     return {task.aliases.get(name, name) for name in names} & set(task.solved)
 
 
-def _kept(source: str, aliases: dict[str, str]) -> str:
-    """The statements of a released cell that answers may need; notes its aliases in `aliases`."""
-    kept = []
+def _kept(source: str, aliases: dict[str, str]) -> list[str]:
+    """The statements of a released cell that answers may need, in pieces; notes its aliases in `aliases`.
+
+    Each alias is a piece of its own: where one answer is missing, the name of the other has to be there.
+    """
+    kept, named_ones = [], []
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
             kept.append(node)
         elif isinstance(node, ast.Assign) and (named := _helpers(node)):
-            kept += [ast.parse(f"{name} = {helper}") for name, helper in named.items()]
+            named_ones += [f"{name} = {helper}" for name, helper in named.items()]
             aliases |= named
         elif isinstance(node, ast.Assign) and _plain(node.value):
             kept.append(node)
-    return "\n".join(ast.unparse(node) for node in kept)
+    rest = "\n".join(ast.unparse(node) for node in kept)
+    return ([rest] if rest else []) + named_ones
 
 
 def _helpers(node: ast.Assign) -> dict[str, str]:

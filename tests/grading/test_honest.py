@@ -47,6 +47,13 @@ def test_an_answer_that_calls_a_wrong_helper_is_not_punished_for_it(graded):
     assert status["similarity_matrix"] == "failed" and status["nt_xent"] == "passed"
 
 
+def test_a_helper_has_its_name_where_the_other_one_of_its_line_is_not_called(graded):
+    """One line of the release names two answers, loss_d and loss_g, and generator_step calls loss_g alone."""
+    result = graded("08", generator_loss="def generator_loss(fake):\n    return fake.mean()")
+    status = {mark.grade_id: mark.status for mark in result.marks}
+    assert status["generator_loss"] == "failed" and status["generator_step"] == status["discriminator_step"] == "passed"
+
+
 def test_a_generator_a_gradient_and_a_changed_input_are_seen_through_the_sandbox(graded):
     first_order = assignment("05").solved["inner_step"].replace("rate * gradient", "rate * gradient.detach()")
     marks = {mark.grade_id: mark for mark in graded("05", inner_step=first_order).marks}
