@@ -61,8 +61,7 @@ def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: st
     profile = profile or os.environ.get("FEWSHOT_LAB_PROFILE", "quick")
     if profile not in PROFILES:
         raise CourseError(f"PROFILE is {profile!r}; choose one of {', '.join(PROFILES)}.")
-    if hints not in range(4):
-        raise CourseError(f"hints is {hints!r}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).")
+    check_hints(hints, "hints")
     seed_everything(seed)
     _current = Setting(chapter, profile, seed, choose_device(device), hints)
     _give_memory_back_after_every_cell()
@@ -84,6 +83,12 @@ def _give_memory_back_after_every_cell() -> None:
 def _give_memory_back(result) -> None:
     with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def check_hints(hints: int, name: str) -> None:
+    """Raises CourseError, which calls the value by this name, for what is no limit of `lab.hint` from 0 to 3."""
+    if hints not in range(4):
+        raise CourseError(f"{name} is {hints!r}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).")
 
 
 def current() -> Setting:

@@ -85,7 +85,7 @@ def hint(function: Callable, rung: int | None = None) -> Hint:
         then = say("A solution comes after an honest try: write the body, run its cell, and ask again.")
     _given[task.name] = max(before, rung)
     attempts.note_hint(task.name, rung)
-    texts = (say(task.idea), tuple(map(say, task.steps)), _solution(task) if rung == len(HEADS) else "")
+    texts = (say(task.idea), tuple(map(say, task.steps)), _cell(task, solved=True) if rung == len(HEADS) else "")
     return Hint(task, tuple((say(head), text) for head, text in list(zip(HEADS, texts, strict=True))[:rung]), then)
 
 
@@ -98,11 +98,6 @@ def _next(name: str, rung: int, most: int) -> str:
     if most < len(HEADS):
         return say("That is all the help that this notebook was handed out with.")
     return say("Close it, write it in your own words, and run the check.")
-
-
-def _solution(task: Exercise) -> str:
-    """The exercise's cell as the solved notebook has it."""
-    return _cell(task, solved=True)
 
 
 def _as_handed_out(function: Callable, task: Exercise) -> bool:

@@ -26,11 +26,7 @@ from .training_steps import SOFTMAX_TWICE, SUMMED, alike, declare_common_mistake
     ),
 )
 def training_step(model, optimizer, images, labels, augment):
-    loss = F.cross_entropy(model(augment(images)), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
+    return take(optimizer, lambda: F.cross_entropy(model(augment(images)), labels))
 
 
 def _step(batch=lambda augment, images: augment(images), loss=F.cross_entropy, half=take, ready=lambda *_: None):

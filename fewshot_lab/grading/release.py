@@ -9,6 +9,7 @@ from ..course.build import build, with_marks
 from ..course.chapters import choose, read_notebook
 from ..errors import CourseError
 from ..files import write_atomically
+from ..runtime import check_hints
 from .assignment import assignment
 
 NBGRADER_CONFIG = Path(__file__).with_name("nbgrader_config.py")  # runs in nbgrader only: it is copied, never imported
@@ -25,9 +26,7 @@ def release(names: Sequence[str], out: Path, hints: int = 3) -> list[Path]:
     """
     import nbformat
 
-    if hints not in range(4):
-        raise CourseError(f"--hints is {hints}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).")
-
+    check_hints(hints, "--hints")
     written, rows = [], []
     for chapter in choose(list(names)):
         nb = read_notebook(chapter)

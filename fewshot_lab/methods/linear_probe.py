@@ -1,6 +1,6 @@
 """What features are worth: linear probe and nearest neighbours on frozen features, and fine-tuning from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -105,15 +105,9 @@ def probe(
             z = torch.cat([labelled, outputs(f, copies)])
             classify = fit_linear(z, labels.repeat(COPIES + 1), features.train_images, 1 / (COPIES + 1))
         rows.append((_hits(classify(features.test_images), features), _hits(voted, features)))
-    linear, by_neighbours = (np.mean([hits["test_hits"] for hits in column], axis=0) for column in zip(*rows, strict=True))
-    images = len(features.test_labels)
-    return {
-        "test_accuracy": float(linear.sum() / images),
-        "test_hits": linear,
-        "test_sizes": rows[0][0]["test_sizes"],
-        "by_neighbours": float(by_neighbours.sum() / images),
-        "by_neighbours_by_picture": by_neighbours,
-    }
+    linear, by_neighbours = (_mean(column, features) for column in zip(*rows, strict=True))
+    voted = {"by_neighbours": by_neighbours["test_accuracy"], "by_neighbours_by_picture": by_neighbours["test_hits"]}
+    return linear | voted
 
 
 def vote(
@@ -136,9 +130,14 @@ def vote(
     for draw in _seeds(seed, draws):
         labelled, labels = features.draw(shots, draw)
         hits.append(_hits(nearest(labelled, labels, features.test_images, k, classes), features))
-    mean = np.mean([each["test_hits"] for each in hits], axis=0)
-    accuracy_of_vote = float(mean.sum() / len(features.test_labels))
-    return {"test_accuracy": accuracy_of_vote, "test_hits": mean, "test_sizes": hits[0]["test_sizes"]}
+    return _mean(hits, features)
+
+
+def _mean(hits: Sequence[dict], features: ImageTask) -> dict:
+    """test_accuracy, test_hits and test_sizes, the mean over several draws of `_hits`."""
+    mean = np.mean([of_draw["test_hits"] for of_draw in hits], axis=0)
+    share = float(mean.sum() / len(features.test_labels))
+    return {"test_accuracy": share, "test_hits": mean, "test_sizes": hits[0]["test_sizes"]}
 
 
 def _seeds(seed: int, draws: int) -> list[int]:
