@@ -31,7 +31,7 @@ def full_profile_says(claim: str) -> str:
         ]
     if verdict.sentence != RULES.claims[claim].sentence:
         return say("for an earlier wording and under earlier rules: {says}", says=say(verdict.verdict.words))
-    old = [] if verdict.rule == RULES.hash(claim) else [say("measured under earlier rules")]
+    old = [] if verdict.rule == RULES.hash(claim, "full") else [say("measured under earlier rules")]
     return ", ".join([say(verdict.verdict.words), *numbers, *old])
 
 

@@ -44,7 +44,8 @@ class Entry:
     def why(self) -> str:
         """The verdict's numbers, or why there can be none."""
         why = self.claim.reason if self.verdict is None else self.verdict.why
-        earlier = self.verdict is not None and self.verdict.rule != RULES.hash(self.claim.id)
+        now = {RULES.hash(self.claim.id, profile) for profile in RULES.profiles}  # a ledger is of either profile
+        earlier = self.verdict is not None and self.verdict.rule not in now
         return f"{why} ({say('measured under earlier rules')})" if earlier else why
 
     @property

@@ -67,6 +67,7 @@ class Claim:
         reason: why not.
         short: True where short trainings are the subject, so that they need not come to rest.
         budget: steps, labels and seeds, in words.
+        quick: in what the quick profile falls short of that budget, since it was shortened after a run of the full profile.
         parts: none where it cannot be tested.
     """
 
@@ -78,6 +79,7 @@ class Claim:
     reason: str = ""
     short: bool = False
     budget: str = ""
+    quick: str = ""
     parts: tuple[PartRule, ...] = ()
 
 
@@ -91,22 +93,26 @@ class Rules:
     claims: dict[str, Claim]
     content: dict[str, Any]
 
-    def hash(self, claim: str = "") -> str:
+    def hash(self, claim: str = "", profile: str = "quick") -> str:
         """The first 12 hex digits of the sha256 of the rules' content, or of what it says of one claim.
 
         A claim's hash covers its sentence, budget and parts, their margins, and the limits and seeds that all claims share, so
-        that a new claim makes no verdict on another look old. Raises KeyError when the file does not know the claim.
+        that a new claim makes no verdict on another look old. What is said of the quick profile alone does not make a verdict
+        of the full profile look old either. Raises KeyError when the file does not know the claim.
         """
-        content = self.content if not claim else self._about(claim)
+        content = self.content if not claim else self._about(claim, profile)
         # Canonical JSON: neither comments, spaces nor the order of the sections count.
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def _about(self, claim: str) -> dict[str, Any]:
+    def _about(self, claim: str, profile: str) -> dict[str, Any]:
         used = {part.margin for part in self.claims[claim].parts} - {""} | {"share_at_rest", "alpha"}
         thresholds = {name: asdict(self.thresholds[name]) for name in used}
         profiles = {name: asdict(profile) for name, profile in self.profiles.items()}
-        return {"claim": asdict(self.claims[claim]), "thresholds": thresholds, "profiles": profiles}
+        about = asdict(self.claims[claim])
+        if profile == "full" or not about["quick"]:
+            del about["quick"]
+        return {"claim": about, "thresholds": thresholds, "profiles": profiles}
 
     def of_chapter(self, chapter: str) -> list[Claim]:
         """The claims that a chapter tests."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from markupsafe import Markup
 
+from .. import runtime
 from ..html import badge, table
 from ..languages import later, say
 from ..training.metrics import Estimate
@@ -95,7 +96,7 @@ def verdict(
     ]:
         raise ValueError(f"{claim} needs the parts {', '.join(names) or '(none)'}, but {', '.join(wrong)}.")
     name = f"exploring {claim}, {exploring}" if exploring else claim
-    hashes = {"rules": RULES.hash(), "rule": RULES.hash(claim)}
+    hashes = {"rules": RULES.hash(), "rule": RULES.hash(claim, runtime.current().profile)}
     made = partial(Judgement, sentence=rule.sentence, **hashes, exploring=exploring)
     if not rule.testable:
         return made(name, Outcome.NOT_TESTABLE, rule.reason)

@@ -890,7 +890,7 @@ for pair in PAIRS.values():  # and each with the rate of the other
         NETS[f"{net}, rate of {other}"] = NETS[net] | {"learning_rate": RATE[other]}
 FIT = {"shots": 5, "steps": lab.quick_or_full(100, 200), "device": DEVICE}
 TASKS = ("glyphs", "digits", "fashion")
-LABELLED = lab.seeds(4, 10)  # draws of the labels
+LABELLED = lab.seeds(3, 10)  # draws of the labels
 fits = {
     name: lab.arms(model_size.fit_size, NETS, seeds=LABELLED, dataset=name, unit="accuracy", **FIT)
     for name in TASKS

@@ -46,7 +46,7 @@ lab.setup("08", profile=PROFILE, seed=SEED, device=DEVICE)
 evaluator_task, task = generation.halves(DATASET)
 DATASETS = list(dict.fromkeys([DATASET, "digits", "glyphs", "fashion"]))
 EXPLORING = "" if DATASET == "digits" else f"DATASET={DATASET}"
-SEEDS = lab.seeds(5, 10)
+SEEDS = lab.seeds(4, 10)
 STEPS = lab.quick_or_full(600, 2000, smoke=20)  # of every generator that learns from its whole half
 PER_CLASS = 60  # images that are made of each class
 
@@ -768,7 +768,7 @@ lab.record(
 # %%
 SHOTS = {"digits": [1, 5, 20], "glyphs": [1, 2, 5], "fashion": [1, 5, 20]}[DATASET]
 AT = {name: SHOTS if name == DATASET else [5] for name in DATASETS}
-FEWER = SEEDS[: lab.quick_or_full(4, 10)]
+FEWER = SEEDS[: lab.quick_or_full(3, 10)]
 DRAWS = {name: SEEDS if name == DATASET else FEWER for name in DATASETS}
 GANS = {}
 for name in DATASETS:

@@ -369,3 +369,10 @@ def test_arms_whose_rest_a_chapter_recorded_are_those_of_the_rule(chapter):
         arms = next(one.arms for one in rule.parts if one.name == part.name)
         names = {re.sub(r", \w+ = [^,]+$", "", name) for name, _ in part.estimate.rest}  # without the point on an axis
         assert names <= set(arms), f"{rule.id}, {part.name}: the rule names {arms}, the estimate is of {names}"
+
+
+def test_a_shorter_quick_profile_makes_only_quick_verdicts_look_old():
+    claim = RULES.claims["C6"]
+    shorter = replace(RULES, claims=RULES.claims | {"C6": replace(claim, quick="2 encoders")})
+    assert shorter.hash("C6", "full") == RULES.hash("C6", "full")
+    assert shorter.hash("C6") != RULES.hash("C6")
