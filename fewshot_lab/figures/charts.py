@@ -81,7 +81,8 @@ def _draw_curves(axes, series: dict[str, tuple[Sequence, Sequence]], options: di
             axes.annotate(words, (place, mean), xytext=(4, 4), textcoords="offset points", fontsize=8, color=colour)
     for name, value in options.get("levels", {}).items():
         axes.axhline(value, color=GREY, linestyle="--", linewidth=1)
-        axes.annotate(name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+        ends = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom", "fontsize": 8}
+        axes.annotate(name, (1, value), bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}, **ends)
     if options.get("log_x"):
         axes.set_xscale("log", base=2)
     if options.get("log_y"):
