@@ -1,0 +1,228 @@
+"""Your own tagged sentences as a `TaggingTask`: columns of words and tags, or JSON with spans of characters or with tokens."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import CourseError
+from ..languages import say
+from .conll import Sentence, Span, TaggingTask, bio, load_corpus, parse, spans
+from .own import LeftOut, check_counts, digest, existing, parts_of, readable, some
+from .own_tables import json_objects, read_text
+
+WANT = "a file with a word and its tag in each line (CoNLL), or JSON with spans such as doccano, Label Studio or spaCy write"
+FEWEST = 3  # sentences with each type: one in every part
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+# A run of letters and digits, or any other character. Chinese, Japanese and Thai have no blanks: there a character is a word.
+_WORD = re.compile(
+    r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]|_"
+)
+_END = re.compile(r"\n+|(?<=[.!?])\s+(?=[^a-z\s])|(?<=[。！？])")
+
+
+@dataclass(frozen=True)
+class TaggedSentences:
+    """Sentences as they were read, with the part of each and what was left out."""
+
+    name: str
+    sentences: tuple[Sentence, ...]
+    parts: tuple[str, ...]
+    left_out: LeftOut
+
+    def task(self) -> TaggingTask:
+        """The same as the course's data sets have it."""
+        by_part = {p: tuple(s for s, part in zip(self.sentences, self.parts, strict=True) if part == p) for p in SHARES}
+        return TaggingTask(self.name, by_part["train"], by_part["test"], by_part["validation"])
+
+    def report(self) -> str:
+        """What was read, into which parts, and what was left out and why."""
+        entities = Counter(kind for s in self.sentences for kind, *_ in spans(s.tags))
+        first = say(
+            "{name}: {n} sentences with {entities} entities ({counts}).",
+            name=self.name,
+            n=len(self.sentences),
+            entities=entities.total(),
+            counts=some([f"{kind} {count}" for kind, count in entities.most_common()], 8),
+        )
+        parts = say("{train} to learn from, {validation} for validation, {test} for the test.", **Counter(self.parts))
+        return "\n".join([first, parts, *self.left_out.lines()])
+
+
+def my_sentences(path: str | Path, **options) -> TaggingTask:
+    """Your own tagged sentences as a data set of the course; prints what was read and what was left out, and why.
+
+        task = lab.my_sentences("train.conll")     # BIO, IOB1 or BIOES
+        task = lab.my_sentences("export.jsonl")    # doccano; also the JSON of Label Studio, spaCy and Prodigy
+        task = lab.my_sentences("folder")          # with the files of CoNLL-2003 or WNUT-17, split by their publishers
+
+    Args and errors as those of `read_sentences`.
+    """
+    if existing(path, want=WANT).is_dir():
+        task = load_corpus(path)
+        counts = {"train": len(task.train), "validation": len(task.validation), "test": len(task.test)}
+        print(say("{train} to learn from, {validation} for validation, {test} for the test.", **counts))
+        return task
+    tagged = read_sentences(path, **options)
+    print(tagged.report())
+    return tagged.task()
+
+
+def read_sentences(path: str | Path, *, types: Collection[str] | None = None, encoding: str | None = None) -> TaggedSentences:
+    """Reads sentences and their entities.
+
+    A text with spans is cut into sentences at the ends of lines and sentences, never within an entity, and into words; an
+    entity that begins or ends within a word gets the whole word. The sentences of a text, and of texts of equal words, fall
+    into one part.
+
+    Args:
+        path: of a CoNLL file, or of JSON or JSON lines with "text" and spans, or with tokens and tags.
+        types: of the entities that are wanted; the words of others get the tag O.
+        encoding: of the file; None: UTF-8.
+
+    Raises CourseError, which says what to do, for what holds no tagged sentences.
+    """
+    path = existing(path, want=WANT)
+    where, left_out = readable(path.resolve().name), LeftOut()
+    text = read_text(path, encoding)
+    if not text.strip():
+        raise CourseError(f"{where} is empty. Give the path of {WANT}.")
+    if path.suffix.lower() in {".json", ".jsonl", ".ndjson"} or text.lstrip()[:1] in "[{":
+        found = [s for n, row in json_objects(text, where) for s in _from_object(row, n, where, left_out)]
+    else:
+        found = [replace(s, group=n) for n, s in enumerate(parse(text, where)[1])]
+    kinds = {kind for s in found for kind, *_ in spans(s.tags)}
+    if types is not None:
+        if missing := sorted(set(types) - kinds):
+            raise CourseError(f"{where} has no entity of type {', '.join(missing)}; it has {some(sorted(kinds), 10)}.")
+        found = [replace(s, tags=bio([e for e in spans(s.tags) if e[0] in types], len(s.words))) for s in found]
+        kinds = set(types)
+    if not kinds:
+        raise CourseError(f"{where} holds no entity: is the tag in its last column, or are its spans named otherwise?")
+    groups = _groups(found)
+    types_of: list[set[str]] = [{kind for kind, *_ in spans(s.tags)} for s in found]
+    by_kind = Counter(kind for kind, _ in {(kind, g) for g, of in zip(groups, types_of, strict=True) for kind in of})
+    count = {kind: by_kind[kind] for kind in sorted(kinds)}
+    check_counts(count, where, "different texts", fewest=FEWEST, name="a type of entity", option="types", least=1)
+    order = [digest(" ".join(s.words)) for s in found]
+    parts = parts_of(groups, types_of, order, SHARES)
+    sentences = tuple(replace(s, group=g) for s, g in zip(found, groups, strict=True))
+    return TaggedSentences(where, sentences, tuple(parts), left_out)
+
+
+def _groups(sentences: list[Sentence]) -> list[int]:
+    """The group of every sentence: its text, where texts of equal words are one."""
+    words_of: dict[int | None, tuple] = {}
+    for sentence in sentences:
+        words_of[sentence.group] = (*words_of.get(sentence.group, ()), sentence.words)
+    number = {words: index for index, words in enumerate(dict.fromkeys(words_of.values()))}
+    return [number[words_of[sentence.group]] for sentence in sentences]
+
+
+def _from_object(row: object, number: int, where: str, left_out: LeftOut) -> Iterator[Sentence]:
+    """The sentences of one JSON object."""
+    place = say("line {n}", n=number)
+    tokens = _tokens_of(row)
+    if tokens is not None:
+        words, tags = tokens
+        if len(words) != len(tags) or not words:
+            left_out.add(place, say("not as many tags as words"))
+            return
+        yield replace(
+            parse("\n".join(f"{w}\t{t}" for w, t in zip(words, tags, strict=True)), f"{where}, {number}")[1][0], group=number
+        )
+        return
+    text, found = _text_and_spans(row)
+    if text is None:
+        keys = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
+        raise CourseError(
+            f'{where}, line {number}: "text" and spans such as "label": [[0, 5, "PER"]] are needed, not {keys or "nothing"}.'
+        )
+    entities = []
+    for start, end, kind in found:
+        while start < end <= len(text) and text[start].isspace():
+            start += 1
+        while start < end <= len(text) and text[end - 1].isspace():
+            end -= 1
+        if not 0 <= start < end <= len(text):
+            left_out.add(f"{place} [{start}, {end}]", say("a span that is not in its text"))
+        else:
+            entities.append((re.sub(r"\s+", "_", kind), start, end))
+    yield from _sentences(text, _apart(entities, place, left_out), number, place, left_out)
+
+
+def _tokens_of(row: object) -> tuple[list[str], list[str]] | None:
+    """Words and tags of an object that holds lists of them."""
+    if not isinstance(row, dict) or not isinstance(row.get("tokens", row.get("words")), list):
+        return None
+    words = row.get("tokens", row.get("words"))
+    tags = next((row[key] for key in ("ner_tags", "tags", "labels", "ner") if isinstance(row.get(key), list)), None)
+    plain = tags is not None and all(isinstance(tag, str) for tag in tags) and all(isinstance(word, str) for word in words)
+    return ([re.sub(r"\s+", "_", word) or "_" for word in words], tags) if plain else None
+
+
+def _text_and_spans(row: object) -> tuple[str | None, list[tuple[int, int, str]]]:
+    """The text of an object and its spans (start, end, type), or None where it has none."""
+    if isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) and isinstance(row[1], dict):  # spaCy 2
+        row = {"text": row[0], "entities": row[1].get("entities")}
+    if not isinstance(row, dict):
+        return None, []
+    if isinstance(row.get("data"), dict):  # Label Studio: spans in annotations, of which the first is taken
+        texts = [value for value in row["data"].values() if isinstance(value, str)]
+        given = row.get("annotations") or row.get("completions") or []
+        results = given[0].get("result", []) if given and isinstance(given[0], dict) else []
+        return (max(texts, key=len, default=None)), _spans([r.get("value") for r in results if isinstance(r, dict)])
+    text = row.get("text", row.get("content", row.get("sentence")))
+    if not isinstance(text, str):
+        return None, []
+    if isinstance(row.get("label"), dict):  # CLUENER: {type: {mention: [[first, last]]}}
+        nested = row["label"].items()
+        return text, [(a, b + 1, kind) for kind, of_kind in nested for ranges in of_kind.values() for a, b in ranges]
+    for key in ("label", "labels", "entities", "spans", "annotations", "ents"):
+        if isinstance(row.get(key), list):
+            return text, _spans(row[key])
+    return None, []
+
+
+def _spans(listed: list) -> list[tuple[int, int, str]]:
+    """(start, end, type) of spans as lists [start, end, type] or as objects."""
+    found = []
+    for one in listed:
+        if isinstance(one, dict):
+            kind = one.get("label", one.get("labels", one.get("type", one.get("entity_group"))))
+            kind = kind[0] if isinstance(kind, list) and kind else kind
+            one = [one.get("start", one.get("start_offset")), one.get("end", one.get("end_offset")), kind]
+        if isinstance(one, list) and len(one) >= 3 and isinstance(one[2], str) and all(isinstance(k, int) for k in one[:2]):
+            found.append((one[0], one[1], one[2]))
+    return found
+
+
+def _apart(entities: list[Span], place: str, left_out: LeftOut) -> list[Span]:
+    """The entities in order, without those that overlap one before them, since BIO cannot nest; the longer goes first."""
+    kept: list[Span] = []
+    for entity in sorted(entities, key=lambda e: (e[1], -e[2])):
+        if kept and entity[1] < kept[-1][2]:
+            left_out.add(f"{place} [{entity[1]}, {entity[2]}]", say("an entity within another, or across its end"))
+        else:
+            kept.append(entity)
+    return kept
+
+
+def _sentences(text: str, entities: list[Span], number: int, place: str, left_out: LeftOut) -> Iterator[Sentence]:
+    cuts = [m.end() for m in _END.finditer(text) if not any(start < m.end() and m.start() < end for _, start, end in entities)]
+    for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        words = list(_WORD.finditer(text, begin, end))
+        tagged: list[Span] = []
+        for kind, start, stop in (e for e in entities if begin <= e[1] < end):
+            inside = [k for k, word in enumerate(words) if word.start() < stop and word.end() > start]
+            if not inside or tagged and inside[0] < tagged[-1][2]:
+                left_out.add(f"{place} [{start}, {stop}]", say("an entity without a word of its own"))
+                continue
+            if words[inside[0]].start() != start or words[inside[-1]].end() != stop:
+                left_out.add(
+                    f"{place} [{start}, {stop}]", say("only the span: it ends within a word, and the whole word was taken")
+                )
+            tagged.append((kind, inside[0], inside[-1] + 1))
+        if words:
+            yield Sentence(tuple(word[0] for word in words), bio(tagged, len(words)), number)
