@@ -94,7 +94,8 @@ def warp(images: Tensor, matrix: Tensor, *, mode: str = "bilinear", padding: str
 
     images: (B, C, H, W) or (C, H, W), float (differentiable) or uint8 (rounded back). matrix: (2, 3), (3, 3) or one per
     image, (B, 2, 3) or (B, 3, 3), in pixels from the centre with y up. mode: "bilinear", "nearest" or "bicubic";
-    padding: "zeros", "border" or "reflection". Runs on the images' device; raises ValueError for a map without inverse.
+    padding: what is read outside of the image: "zeros", "border" and "reflection" as in torch's grid_sample, or "background",
+    the median colour of the image's own border. Runs on the images' device; raises ValueError for a map without inverse.
     """
     if images.ndim == 3:
         return warp(images[None], matrix, mode=mode, padding=padding)[0]
@@ -106,6 +107,11 @@ def warp(images: Tensor, matrix: Tensor, *, mode: str = "bilinear", padding: str
     if not images.is_floating_point():
         moved = warp(images.float(), matrix, mode=mode, padding=padding)
         return moved.round_().clamp_(0, 255).to(images.dtype)
+    if padding == "background":
+        # Zeros are read outside: with the background taken off before and put back after, they are the background.
+        edges = [images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1]]  # each (B, C, W or H)
+        background = torch.cat(edges, dim=-1).median(dim=-1).values[..., None, None]  # (B, C, 1, 1)
+        return warp(images - background, matrix, mode=mode) + background
     back = invert(matrix.to(torch.promote_types(matrix.dtype, torch.float32))).to(images)  # (B or none, 3, 3)
     back = back.expand(batch, 3, 3)
     # Normalised coordinates run from -1 to 1 over the whole image, y down: n = (2 x / W, -2 y / H).
@@ -123,6 +129,11 @@ def warp(images: Tensor, matrix: Tensor, *, mode: str = "bilinear", padding: str
     if size >= batch:
         return sample(slice(None))
     return torch.cat([sample(slice(start, start + size)) for start in range(0, batch, size)])
+
+
+def padding_for(images: Tensor) -> str:
+    """What `warp` should read outside of images (..., C, H, W): grey ones lie on black in this course, colour ones on any."""
+    return "zeros" if images.shape[-3] == 1 else "background"
 
 
 def random_affine(

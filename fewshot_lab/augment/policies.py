@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .geometry import D4, d4_each, random_affine, warp
+from .geometry import D4, d4_each, padding_for, random_affine, warp
 from .mixing import cutout
 
 Change = Callable[[Tensor, float | Tensor, torch.Generator | None], Tensor]
@@ -75,7 +75,7 @@ def _rand(images: Tensor, generator: torch.Generator | None, *shape: int) -> Ten
 
 
 def _affine(images: Tensor, generator: torch.Generator | None, **ranges) -> Tensor:
-    return warp(images, random_affine(len(images), generator=generator, **ranges))
+    return warp(images, random_affine(len(images), generator=generator, **ranges), padding=padding_for(images))
 
 
 def _pixels(images: Tensor, share: float) -> tuple[float, float]:

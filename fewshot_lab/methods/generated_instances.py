@@ -143,7 +143,7 @@ def fit_classifier(
 
     # Seeded after the labels are drawn: all arms of a seed start from the same weights.
     seed_everything(seed)
-    model = conv_net(classes, size=images.shape[-1])
+    model = conv_net(classes, size=images.shape[-1], channels=images.shape[1])
     history = train(model, images, labels, steps=steps, augment=augment, seed=seed, device=device)
     answers = outputs(model, task.test_images)
     return {

@@ -239,10 +239,10 @@ def fit_gan(
         generator, discriminator and history.
     """
     x, y, classes = training_images(dataset, shots, seed, half)
-    size = x.shape[-1]
+    shape = {"size": x.shape[-1], "channels": x.shape[1]}
     seed_everything(seed)
-    G = Generator(classes, size=size, noise=noise)
-    D = Discriminator(classes, size=size, score=score, spectral=regularise == "spectral")
+    G = Generator(classes, noise=noise, **shape)
+    D = Discriminator(classes, score=score, spectral=regularise == "spectral", **shape)
     gamma = gamma if regularise == "r1" else 0.0
     history = train_gan(G, D, x, y, steps=steps, gamma=gamma, seed=seed, device=device, **options)
     return {"generator": G, "discriminator": D, "history": history}

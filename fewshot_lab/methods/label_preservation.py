@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
-from ..augment.geometry import d4_apply, random_affine, rotation, warp
+from ..augment.geometry import d4_apply, padding_for, random_affine, rotation, warp
 from ..data import ImageTask, glyphs
 from ..models import conv_net
 from ..runtime import seed_everything
@@ -83,7 +83,7 @@ def measure_label_preservation(
 
 def turned(images: Tensor, degrees: float) -> Tensor:
     """The images, turned counter-clockwise around their centres and read bilinearly."""
-    return warp(images, rotation(torch.deg2rad(torch.tensor(float(degrees)))))
+    return warp(images, rotation(torch.deg2rad(torch.tensor(float(degrees)))), padding=padding_for(images))
 
 
 def fit_reader(dataset: str, *, degrees: float, seed: int, steps: int, device: str = "auto") -> dict:
@@ -101,11 +101,12 @@ def fit_reader(dataset: str, *, degrees: float, seed: int, steps: int, device: s
     """
     task = data.load(dataset).capped(MOST_TEST)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=task.train_images.shape[-1])
+    model = conv_net(len(task.classes), size=task.train_images.shape[-1], channels=task.train_images.shape[1])
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:MOST_TRAINING]
 
     def turn(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return warp(images, random_affine(len(images), degrees=degrees, generator=generator)), labels
+        matrices = random_affine(len(images), degrees=degrees, generator=generator)
+        return warp(images, matrices, padding=padding_for(images)), labels
 
     history = train(
         model,

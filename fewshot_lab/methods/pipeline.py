@@ -150,7 +150,7 @@ def fit_round(
     rows = task.rows(shots, seed)
     x, y = _training_set(task, rows, generated if "instance generation" in stages else None, teacher is not None)
     seed_everything(seed)
-    backbone = conv_net(FEATURES, size=x.shape[-1])
+    backbone = conv_net(FEATURES, size=x.shape[-1], channels=x.shape[1])
     model = nn.Sequential(backbone, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if "self-supervision" in stages:
         backbone.load_state_dict(start)

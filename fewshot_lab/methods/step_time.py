@@ -42,7 +42,7 @@ def slowdown(dataset: str, policy: str, strength: float, steps: int) -> float:
     torch.set_num_threads(1)
     task = data.load(dataset)
     images, labels = task.train_images[:BATCH].float() / 255, task.train_labels[:BATCH]
-    model = conv_net(len(task.classes), size=images.shape[-1])
+    model = conv_net(len(task.classes), size=images.shape[-1], channels=images.shape[1])
     optimizer, generator = torch.optim.AdamW(model.parameters(), fused=True), torch.Generator().manual_seed(0)
     change = get_policy(policy)
 

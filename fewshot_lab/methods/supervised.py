@@ -64,7 +64,7 @@ def fit_few_shot(
 
     # Seeded after the labels are drawn and just before the net is made: its first weights depend on the seed alone.
     seed_everything(seed)
-    model = conv_net(classes, size=images.shape[-1], width=width)
+    model = conv_net(classes, size=images.shape[-1], channels=images.shape[1], width=width)
     augment = augment_and_mix if mix else change
 
     def loss(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str
     """Trains the small convolutional net on the whole training part (at most 6,000 images); returns the model."""
     task = data.load(dataset)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=task.train_images.shape[-1], width=16)
+    model = conv_net(len(task.classes), size=task.train_images.shape[-1], channels=task.train_images.shape[1], width=16)
     # As many as `steps` passes over in a few epochs; all 60,000 of Fashion-MNIST would not be seen once.
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:6000]
     images, labels = task.train_images[rows], task.train_labels[rows]
@@ -129,7 +129,7 @@ def affinities(
     task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=images.shape[-1])
+    model = conv_net(len(task.classes), size=images.shape[-1], channels=images.shape[1])
     train(model, images, labels, steps=steps, seed=seed, device=device)
     clean = accuracy(outputs(model, task.validation_images, device=device), task.validation_labels)
 

@@ -72,7 +72,7 @@ def fit_vae(
     """
     x, y, classes = training_images(dataset, shots, seed, half)
     seed_everything(seed)
-    options = {"size": x.shape[-1], "noise": noise}
+    options = {"size": x.shape[-1], "channels": x.shape[1], "noise": noise}
     vae = nn.ModuleDict({"encoder": Encoder(classes, **options), "decoder": Generator(classes, **options)})
     loss = functools.partial(vae_loss, sigma=sigma)
     recipe = {"learning_rate": 2e-3, "warmup": 0, "optimizer": torch.optim.AdamW}

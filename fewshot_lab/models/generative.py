@@ -11,19 +11,19 @@ Score = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class Generator(nn.Module):
-    """x = G(z, y): noise z (B, noise) and a class y (B, classes), one-hot, to images (B, 1, size, size) in 0..1.
+    """x = G(z, y): noise z (B, noise) and a class y (B, classes), one-hot, to images (B, channels, size, size) in 0..1.
 
     A row of y that mixes two classes gives an image between them.
     """
 
-    def __init__(self, classes: int, *, size: int, noise: int = 32, width: int = 128) -> None:
+    def __init__(self, classes: int, *, size: int, channels: int = 1, noise: int = 32, width: int = 128) -> None:
         super().__init__()
         self.classes, self.noise = classes, noise
         self.layers = nn.Sequential(
             *(nn.Linear(noise + classes, width), nn.BatchNorm1d(width), nn.ReLU()),
             *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
             # A sigmoid, because pixels are in 0..1: the images need no scaling before a classifier sees them.
-            *(nn.Linear(width, size * size), nn.Sigmoid(), nn.Unflatten(1, (1, size, size))),
+            *(nn.Linear(width, channels * size * size), nn.Sigmoid(), nn.Unflatten(1, (channels, size, size))),
         )
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
@@ -31,24 +31,27 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D(x, y): images (B, 1, size, size) in 0..1 and class numbers (B,) to scores (B,), high for what looks real.
+    """D(x, y): images (B, channels, size, size) in 0..1 and class numbers (B,) to scores (B,), high for what looks real.
 
     Args:
         classes: how many.
         size: pixels a side.
         score: score(features, v, V, labels) -> (B,), from features phi(x) (B, width), v (width,) and V (classes, width).
+        channels: of the images.
         width: of the hidden layers.
         spectral: divides every weight matrix by its largest singular value (Miyato et al. 2018, ICLR).
     """
 
-    def __init__(self, classes: int, *, size: int, score: Score, width: int = 128, spectral: bool = False) -> None:
+    def __init__(
+        self, classes: int, *, size: int, score: Score, channels: int = 1, width: int = 128, spectral: bool = False
+    ) -> None:
         super().__init__()
         self.score = score
         normed = spectral_norm if spectral else nn.Identity()
         # No batch norm here: it would let the score of a real image depend on the other images of its batch.
         self.phi = nn.Sequential(
             nn.Flatten(),
-            *(normed(nn.Linear(size * size, width)), nn.LeakyReLU(0.2)),
+            *(normed(nn.Linear(channels * size * size, width)), nn.LeakyReLU(0.2)),
             *(normed(nn.Linear(width, width)), nn.LeakyReLU(0.2)),
         )
         # Layers without their forward pass: only so can spectral_norm wrap v and V, which `score` takes as tensors.
@@ -60,12 +63,12 @@ class Discriminator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """q(z | x, y): images (B, 1, size, size) and classes y (B, classes), one-hot, to mean and log-variance, each (B, noise)."""
+    """q(z | x, y): images (B, channels, size, size) and one-hot classes y (B, classes) to mean and log-variance, (B, noise)."""
 
-    def __init__(self, classes: int, *, size: int, noise: int = 32, width: int = 128) -> None:
+    def __init__(self, classes: int, *, size: int, channels: int = 1, noise: int = 32, width: int = 128) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.Linear(size * size + classes, width), nn.ReLU()),
+            *(nn.Linear(channels * size * size + classes, width), nn.ReLU()),
             *(nn.Linear(width, width), nn.ReLU()),
             nn.Linear(width, 2 * noise),
         )

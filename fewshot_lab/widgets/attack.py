@@ -137,7 +137,7 @@ class AttackExplorer(Explorer):
                 f"classified as {self.answer(adversarial)}",
             )
             for ax, shown, title in zip(axes, (image, grey, adversarial), titles, strict=False):
-                ax.imshow(shown[0, 0].numpy(), vmin=0, vmax=1)
+                ax.imshow(shown[0].permute(1, 2, 0).squeeze(-1).numpy(), vmin=0, vmax=1)
                 ax.set_title(title, fontsize=9)
                 ax.axis("off")
             extent = (-REACH, REACH, REACH, -REACH)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from .. import data
 from ..augment import geometry
-from ..augment.geometry import apply_to_points, compose, invert, warp
+from ..augment.geometry import apply_to_points, compose, invert, padding_for, warp
 from ..figures import charts, svg
 from ..html import side_by_side, table
 from ..languages import later, say
@@ -50,7 +50,7 @@ class GeometryExplorer(Explorer):
 
     def page(self) -> Markup:
         image, matrix = self._image(), self.matrix()
-        moved = warp(image, matrix, mode=self["mode"])
+        moved = warp(image, matrix, mode=self["mode"], padding=padding_for(image))
         grid = _grid_lines()
         size = image.shape[-1]
         there = apply_to_points(_for_unit(matrix, size), grid.reshape(-1, 2)).reshape(grid.shape)
@@ -64,7 +64,7 @@ class GeometryExplorer(Explorer):
 
     def still(self):
         image, matrix = self._image(), self.matrix()
-        pictures = torch.stack([image, warp(image, matrix, mode=self["mode"])])
+        pictures = torch.stack([image, warp(image, matrix, mode=self["mode"], padding=padding_for(image))])
         return charts.images(
             pictures,
             ["input", "output"],
