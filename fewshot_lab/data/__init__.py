@@ -1,4 +1,4 @@
-"""Data sets: glyphs (rendered typefaces), digits (handwritten, 8 x 8), fashion (Fashion-MNIST), and image folders."""
+"""Data sets: glyphs (rendered typefaces), digits (handwritten, 8 x 8), fashion (Fashion-MNIST), emoji, and image folders."""
 
 import functools
 import importlib
@@ -9,7 +9,7 @@ from .images import ImageTask
 
 # Every data set is the module of its name with a function task(), imported when it is first loaded. Beside the name: the asset
 # that it needs, or None when it comes with the packages that the course needs anyway.
-TASKS: dict[str, str | None] = {"glyphs": None, "digits": None, "fashion": "fashion"}
+TASKS: dict[str, str | None] = {"glyphs": None, "digits": None, "fashion": "fashion", "emoji": "emoji"}
 
 __all__ = ["TASKS", "ImageTask", "available", "load"]
 
@@ -19,7 +19,8 @@ def load(name: str) -> ImageTask:
     """The classification task of that name, kept in memory after the first call; raises CourseError for another name.
 
     "glyphs": 16 characters, 28 x 28, mild jitter, families of typefaces kept apart. "digits": 10 handwritten digits, 8 x 8.
-    "fashion": 10 kinds of clothing, 28 x 28 (the asset of that name must be there or fetchable).
+    "fashion": 10 kinds of clothing, 28 x 28. "emoji": 8 groups of emoji by five artists, in colour, 32 x 32. The last two need
+    the asset of their name, which must be there or fetchable.
     """
     if name not in TASKS:
         raise CourseError(f"There is no data set {name!r}; set DATASET to one of {', '.join(TASKS)}.")

@@ -2,7 +2,8 @@
 
 An episode takes N classes, K labelled images of each (the support set, 支持集) and some more to be classified (the queries,
 查询集). Within an episode the classes are numbered 0..N-1, whatever their numbers are in the pool. A picture that is in the
-support set is not among the queries, not even with another jitter.
+support set is not among the queries, not even with another jitter. Where every class has one picture by each of several artists
+(emoji), the support set is by some of them and the queries are by the others.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from . import glyphs
 
 @dataclass(frozen=True)
 class Pool:
-    """Images to draw episodes from: picture p in version v is row p * versions + v of `images`, uint8 (rows, 1, H, W).
+    """Images to draw episodes from: picture p in version v is row p * versions + v of `images`, uint8 (rows, C, H, W).
 
-    labels (pictures,): the pictures' class numbers. classes, groups: the name of each class, and of its alphabet.
+    labels (pictures,): the pictures' class numbers. classes, groups: the name of each class, and of its alphabet. makers: where
+    every class has one picture by each of the same people, their names, in the order of the pictures; an episode's support set
+    is then by the same ones for all of its classes, and its queries are by the others.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Pool:
     labels: Tensor
     classes: tuple[str, ...]
     groups: tuple[str, ...]
+    makers: tuple[str, ...] = ()
 
     @property
     def versions(self) -> int:
@@ -95,7 +99,7 @@ def draw_episodes(
 
     # The pictures of each class in a random order, padding last; the first `shots` are the support set.
     sizes, pictures = sizes[classes][..., None], pictures[classes]  # (count, way, 1), (count, way, most)
-    keys = torch.rand(pictures.shape, generator=generator)
+    keys = _keys(pool, *pictures.shape, generator=generator)
     order = torch.where(torch.arange(pictures.shape[2]) < sizes, keys, -1.0).argsort(dim=2, descending=True)
     first_version = torch.randint(pool.versions, order.shape, generator=generator)
 
@@ -156,11 +160,11 @@ def _task(
 ) -> Episodes:
     versions = torch.arange(pool.versions)
     exists = torch.arange(pictures.shape[1]) < sizes
-    order = torch.where(exists, torch.rand(pictures.shape, generator=generator), -1.0).argsort(dim=1, descending=True)
+    order = torch.where(exists, _keys(pool, *pictures.shape, generator=generator), -1.0).argsort(dim=1, descending=True)
     queries = pictures.gather(1, order[:, :query_pictures])[..., None] * pool.versions + versions  # (way, pictures, versions)
 
     # The support sets come from the pictures behind the queries, the first `shots` of them in a random order for each draw.
-    keys = torch.rand(draws, *pictures.shape, generator=generator)
+    keys = _keys(pool, draws, *pictures.shape, generator=generator)
     keys = torch.where(torch.arange(pictures.shape[1]) < sizes - query_pictures, keys, -1.0)
     position = query_pictures + keys.topk(shots, dim=2).indices  # (draws, way, shots): in `order`
     support = pictures.expand(draws, -1, -1).gather(2, order.expand(draws, -1, -1).gather(2, position))
@@ -181,6 +185,13 @@ def glyph_pool(part: str, *, jitter: str = "mild", versions: int = 1, seed: int 
     images = chosen.images.repeat_interleave(versions, dim=0)
     moved = glyphs.jitter(images, jitter, torch.Generator().manual_seed(seed))
     return Pool(f"glyphs, {jitter} jitter", moved, chosen.labels, chosen.characters, chosen.alphabets)
+
+
+def _keys(pool: Pool, *shape: int, generator: torch.Generator) -> Tensor:
+    """Random numbers (..., way, pictures) that say in which order pictures are taken; with makers, the same for all classes."""
+    if not pool.makers:
+        return torch.rand(shape, generator=generator)
+    return torch.rand(*shape[:-2], 1, shape[-1], generator=generator).expand(shape)
 
 
 def _pictures_by_class(pool: Pool) -> tuple[Tensor, Tensor]:

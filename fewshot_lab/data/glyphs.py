@@ -11,6 +11,8 @@ import hashlib
 import math
 import unicodedata
 import warnings
+import zipfile
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -148,7 +150,7 @@ def load() -> Glyphs:
     path = home() / "glyphs" / f"{_version()}.npz"
     try:
         stored = dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError, KeyError):  # not there yet, or damaged: render them
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):  # not there yet, or damaged: render them
         stored = _render()
         buffer = BytesIO()
         np.savez_compressed(buffer, **stored)

@@ -13,8 +13,9 @@ MOST_IMAGES = 2000  # of a part that an experiment uses, so that a large data se
 class ImageTask:
     """A classification task in three parts: to learn from, to choose settings on, and to test claims on.
 
-    Images are uint8 (N, 1, H, W) in 0..255, labels (N,) in 0..classes-1. Several images may show one *picture*, each jittered
-    in its own way: they are no independent examples, so draws take K different pictures and intervals draw pictures anew.
+    Images are uint8 (N, C, H, W) in 0..255, C = 1 (grey) or 3 (RGB), labels (N,) in 0..classes-1. Several images may show one
+    *picture*, each jittered in its own way or by another artist: they are no independent examples, so draws take K different
+    pictures and intervals draw pictures anew.
 
     Args:
         name: of the data set.
@@ -49,7 +50,7 @@ class ImageTask:
     def draw(self, shots: int, seed: int) -> tuple[Tensor, Tensor]:
         """Draws `shots` training images of every class (a balanced few-shot training set), the same for equal seeds.
 
-        Returns images (classes * shots, 1, H, W) and labels. No picture is drawn twice. Draws with the same seed are nested:
+        Returns images (classes * shots, C, H, W) and labels. No picture is drawn twice. Draws with the same seed are nested:
         the first K of a class are the same for every larger K, so learning curves are paired. Raises ValueError when a class
         has fewer pictures.
         """

@@ -42,12 +42,13 @@ def test_characters_that_go_for_a_training_character_are_in_no_test():
     assert all(theirs in trained and ours not in others for ours, theirs in pairs)
 
 
-def test_rendering_again_gives_the_same_pixels_and_a_damaged_cache_is_replaced(tmp_path, monkeypatch):
+@pytest.mark.parametrize("content", [b"not a cache", b"PK\x03\x04 half a cache"])
+def test_rendering_again_gives_the_same_pixels_and_a_damaged_cache_is_replaced(tmp_path, monkeypatch, content):
     first = glyphs.load()
     monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path))
     cache = tmp_path / "glyphs" / f"{glyphs._version()}.npz"
     cache.parent.mkdir()
-    cache.write_bytes(b"not a cache")
+    cache.write_bytes(content)
     glyphs.load.cache_clear()
     again = glyphs.load()
     glyphs.load.cache_clear()
@@ -131,7 +132,7 @@ def test_halves_of_a_large_task_are_of_some_of_its_images():
     assert len(first.test_labels) == 100 and torch.equal(first.test_images, second.test_images)
 
 
-FETCHED = {"fashion": pytest.mark.assets}
+FETCHED = {"fashion": pytest.mark.assets, "emoji": pytest.mark.assets}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=FETCHED.get(name, ())) for name in data.TASKS])

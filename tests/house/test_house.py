@@ -100,7 +100,9 @@ def test_setting_up_takes_the_tested_versions_unless_told_not_to():
 )
 def test_conda_environments_name_the_same_packages_and_bounds_as_pyproject(file, names):
     listed = yaml.safe_load((ROOT / file).read_text())["dependencies"]
-    conda = dict(re.split(">?=", line) for line in listed if isinstance(line, str) and line != "pip")
+    of_conda = [line for line in listed if isinstance(line, str) and line != "pip"]
+    of_pip = [line for part in listed if isinstance(part, dict) for line in part["pip"] if not line.startswith("-")]
+    conda = dict(re.split(">?=", line) for line in of_conda + of_pip)
     ours = {names.get(name, name): bound for name, bound in requirements().items()}
     python, least = (tuple(map(int, of.pop("python").split("."))) for of in (conda, ours))
     assert conda == ours and python >= least
