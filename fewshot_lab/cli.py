@@ -332,7 +332,8 @@ def list_assets() -> None:
 
     table = Table("name", "version", "size", "licence", "chapters", "state")
     for row in listing():
-        table.add_row(row.name, row.version, f"{row.size / 1e6:.1f} MB", row.licence, " ".join(row.chapters), row.state)
+        needed_by = "optional" if row.optional else " ".join(row.chapters)
+        table.add_row(row.name, row.version, f"{row.size / 1e6:.1f} MB", row.licence, needed_by, row.state)
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)
 
@@ -383,11 +384,11 @@ def bundle(
     names: Names = None,
     wheels: Annotated[bool, typer.Option("--wheels", help="Also the libraries, for machines like this one.")] = False,
 ) -> None:
-    """Write assets into one folder, for a classroom without a network."""
+    """Write assets, by default all but the optional ones, into one folder, for a classroom without a network."""
     from .assets import bundle, bundle_wheels, listing, setup_requirements
     from .course.chapters import course_root
 
-    bundle(folder, names or [row.name for row in listing()])
+    bundle(folder, names or [row.name for row in listing() if not row.optional])
     print(f"Written to {folder}. Take it to the other machine; there: fewshot-lab assets use FOLDER")
     if wheels:
         listed = bundle_wheels(folder, setup_requirements(course_root()))

@@ -83,7 +83,8 @@ class Asset:
 
     name: as in `fewshot-lab assets fetch NAME`. version: a folder of the cache; raise it when a file changes. files: those
     installed, by their paths; what any source gives is verified against their hashes. sources: in the order in which they are
-    tried. licence, citation, chapters, note: for the list of assets and its errors.
+    tried. licence, citation, chapters, note: for the list of assets and its errors. contents, language ("" for none): for the
+    table in docs/data.md. optional: no chapter needs it, and it may be out of reach; a bundle has it only when it is named.
     """
 
     name: str
@@ -94,6 +95,9 @@ class Asset:
     citation: str
     chapters: tuple[str, ...]
     note: str
+    contents: str = ""
+    language: str = ""
+    optional: bool = False
 
     @property
     def size(self) -> int:
@@ -183,6 +187,20 @@ _EMOJI_MEMBERS = {
     path: f"@iconify-json/{artist}@{_EMOJI_VERSIONS[artist]}/{file}" for path in _EMOJI for artist, file in (path.split("/"),)
 }
 
+# The authors' two "minimal" sets of five alphabets each: with all fifty a chapter would spend its time unpacking.
+_OMNIGLOT = {
+    "images_background_small1.zip": File("f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4", 1319022),
+    "images_background_small2.zip": File("3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f", 1580917),
+}
+
+_MNIST = {"mnist.npz": File("731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1", 11490434)}
+
+_WNUT17 = {
+    "wnut17train.conll": File("731820e13f71af324c6b55a1575ec2ce59fbaa2a0806f8f0400b98d56cd6a7a5", 493781),
+    "emerging.dev.conll": File("e053b752b8155113ca66e7db08af5f2f5f43ab993694e4774f1ec5bad42312d8", 114749),
+    "emerging.test.annotated": File("2aa79b764e56ec9264a1b30fdd9b70195bd00ff400b62edd8f399d5f13c178f0", 192425),
+}
+
 ASSETS: dict[str, Asset] = {
     asset.name: asset
     for asset in (
@@ -198,6 +216,7 @@ ASSETS: dict[str, Asset] = {
             citation="Xiao, Rasul & Vollgraf 2017, Fashion-MNIST (arXiv:1708.07747)",
             chapters=("02",),
             note="70,000 grey pictures of clothing, 28 x 28, laid out as torchvision's FashionMNIST wants them.",
+            contents="70,000 images, 10 classes",
         ),
         Asset(
             name="minilm",
@@ -211,6 +230,8 @@ ASSETS: dict[str, Asset] = {
             citation="Wang et al. 2020, MiniLM (NeurIPS); Reimers & Gurevych 2019, Sentence-BERT (EMNLP)",
             chapters=("03", "09", "10", "11"),
             note="all-MiniLM-L6-v2: a BERT encoder with 6 layers of width 384 and its tokenizer.",
+            contents="model, 6 layers of width 384",
+            language="English",
         ),
         Asset(
             name="efficientnet-lite0",
@@ -226,6 +247,7 @@ ASSETS: dict[str, Asset] = {
             citation="Tan & Le 2019, EfficientNet (ICML)",
             chapters=("04",),
             note="ImageNet weights, 296 tensors in the order of timm's tf_efficientnet_lite0: load them by position.",
+            contents="model, features of 1,280 numbers",
         ),
         Asset(
             name="smollm2",
@@ -236,6 +258,8 @@ ASSETS: dict[str, Asset] = {
             citation="Ben Allal et al. 2025, SmolLM2 (arXiv:2502.02737)",
             chapters=("09", "11"),
             note="SmolLM2-135M-Instruct, a language model of 135 million parameters, as a GGUF file in Q4_1.",
+            contents="model, 135 million parameters",
+            language="English",
         ),
         Asset(
             name="wordnet",
@@ -246,6 +270,8 @@ ASSETS: dict[str, Asset] = {
             citation="Miller 1995, WordNet: a lexical database for English (Communications of the ACM)",
             chapters=("03", "09", "10", "11"),
             note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
+            contents="117,659 synsets",
+            language="English",
         ),
         Asset(
             name="opinions",
@@ -262,6 +288,8 @@ ASSETS: dict[str, Asset] = {
             citation="Hutto & Gilbert 2014, VADER (ICWSM)",
             chapters=("03", "09"),
             note="Sentences from film and product reviews, editorials and tweets, each scored by 15 or more people.",
+            contents="23,703 sentences, 4 domains",
+            language="English",
         ),
         Asset(
             name="emoji",
@@ -276,6 +304,44 @@ ASSETS: dict[str, Asset] = {
             "Fluent Emoji (Microsoft), Emoji One 2; as Iconify's SVG collections",
             chapters=(),
             note="The same emoji drawn by five artists, as SVG with names and groups.",
+            contents="1,033 emoji by 5 artists, 8 groups",
+        ),
+        Asset(
+            name="omniglot",
+            version="1",
+            files=_OMNIGLOT,
+            sources=(Upstream(_under("https://raw.githubusercontent.com/brendenlake/omniglot/master/python", _OMNIGLOT)),),
+            licence="MIT",
+            citation="Lake, Salakhutdinov & Tenenbaum 2015, Human-level concept learning (Science)",
+            chapters=(),
+            note="Handwritten characters, each drawn by 20 people; `data.omniglot` and chapter 05 find them by themselves.",
+            contents="292 characters by 20 people, 2 sets of 5 alphabets",
+            optional=True,
+        ),
+        Asset(
+            name="mnist",
+            version="1",
+            files=_MNIST,
+            sources=(Upstream(_under("https://storage.googleapis.com/tensorflow/tf-keras-datasets", _MNIST)),),
+            licence="CC-BY-SA-3.0",
+            citation="LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning (Proceedings of the IEEE)",
+            chapters=(),
+            note="Handwritten digits, 28 x 28, as the arrays x_train, y_train, x_test and y_test of an .npz file.",
+            contents="70,000 images, 10 classes",
+            optional=True,
+        ),
+        Asset(
+            name="wnut17",
+            version="1",
+            files=_WNUT17,
+            sources=(Upstream(_under("https://raw.githubusercontent.com/leondz/emerging_entities_17/master", _WNUT17)),),
+            licence="CC-BY-4.0",
+            citation="Derczynski, Nichols, van Erp & Limsopatham 2017, WNUT 2017 shared task (W-NUT)",
+            chapters=(),
+            note='New and rare names in noisy text from the web, tagged in BIO; `conll.load_corpus("wnut17")` reads them.',
+            contents="5,690 sentences, 6 types of entity",
+            language="English",
+            optional=True,
         ),
     )
 }

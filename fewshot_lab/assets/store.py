@@ -38,6 +38,7 @@ class Row(NamedTuple):
     licence: str
     chapters: tuple[str, ...]
     state: str
+    optional: bool
 
 
 def fetch(name: str, progress: bool = True) -> Path:
@@ -101,7 +102,7 @@ def listing() -> list[Row]:
             return "installed"
         return "damaged" if install_folder(asset).is_dir() else "not fetched"
 
-    return [Row(a.name, a.version, a.size, a.licence, a.chapters, state(a)) for a in ASSETS.values()]
+    return [Row(a.name, a.version, a.size, a.licence, a.chapters, state(a), a.optional) for a in ASSETS.values()]
 
 
 def install(asset: Asset, target: Path, sources: Sequence[Source], progress: bool) -> None:

@@ -215,10 +215,11 @@ def _assets() -> Iterator[Finding]:
 
     for row in assets.listing():
         level = "warn" if row.state == "damaged" else "ok"
+        when = "No chapter needs it. To have it" if row.optional else "Fetched when a chapter needs it, or now"
         advice = {
             "installed": "",
             "damaged": f"Repair it: fewshot-lab assets fetch {row.name}",
-        }.get(row.state, f"Fetched when a chapter needs it, or now: fewshot-lab assets fetch {row.name}")
+        }.get(row.state, f"{when}: fewshot-lab assets fetch {row.name}")
         yield Finding(level, row.name, f"{row.version}, {row.state}", advice)
 
 

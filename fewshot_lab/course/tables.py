@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ..assets import ASSETS
 from ..errors import CourseError
 from ..evidence import RULES, choices
 from ..files import write_atomically
@@ -24,7 +25,9 @@ def pages() -> dict[Path, str]:
     Raises CourseError for a page that cannot be read or has a block with an unknown name.
     """
     root = course_root()
-    of_blocks = {path: _with_blocks(path) for path in (root / "README.md", root / "docs" / "instructors.md")}
+    of_blocks = {
+        path: _with_blocks(path) for path in (root / "README.md", root / "docs" / "instructors.md", root / "docs" / "data.md")
+    }
     docs = root / "docs"
     return of_blocks | {docs / "glossary.md": glossary.as_markdown(), docs / "choices.md": choices.as_markdown()}
 
@@ -104,8 +107,36 @@ def _timetable(per_week: int) -> Callable[[str], str]:
     return write
 
 
+# What comes with the libraries of the course or is made by it: name, contents, language, licence, and who made it.
+_WITHOUT_DOWNLOAD = (
+    (
+        "glyphs",
+        "629 characters, 7,963 pictures",
+        "",
+        "the typefaces' own",
+        "**made**: typefaces that matplotlib ships, rendered",
+    ),
+    ("digits", "1,797 images, 10 classes", "", "CC-BY-4.0", "Alpaydin & Kaynak 1998, from scikit-learn"),
+    ("sentences", "1,600 sentences, 4 types of entity", "English", "MIT", "**made** from a grammar of this course"),
+    ("scenes", "drawn at random", "", "MIT", "**made**: shapes with masks and boxes"),
+)
+
+
+def _data(old: str) -> str:
+    rows = [
+        (name, contents, language, "", licence, origin, "") for name, contents, language, licence, origin in _WITHOUT_DOWNLOAD
+    ]
+    for it in ASSETS.values():
+        needed_by = "optional" if it.optional else " ".join(it.chapters)
+        rows.append((it.name, it.contents, it.language, f"{it.size / 1e6:.1f}", it.licence, it.citation, needed_by))
+    head = ("name", "contents", "language", "MB", "licence", "from", "fetched for chapter")
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
 _WRITERS: dict[str, Callable[[str], str]] = {
     "chapters": _chapters,
+    "data and models": _data,
     "marked by hand": _marked_by_hand,
     "one chapter a week": _timetable(1),
     "two chapters a week": _timetable(2),

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..assets import installed
 from ..errors import CourseError
 
 SCHEMES = ("IOB1", "BIO", "BIOES")
@@ -23,6 +24,7 @@ FILE_NAMES = {  # of CoNLL-2003, of WNUT-17 and of common exports, in the order 
     "dev": ("dev.conll", "eng.testa", "valid.txt", "dev.txt", "emerging.dev.conll"),
     "test": ("test.conll", "eng.testb", "test.txt", "emerging.test.annotated"),
 }
+WNUT17 = "wnut17"
 _TAG = re.compile(r"O|[BIES]-\S+")
 
 Tags = tuple[str, ...]
@@ -159,12 +161,12 @@ def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2
 
 
 def load_corpus(folder: str | Path) -> TaggingTask:
-    """The task in a folder with the files of CoNLL-2003 or WNUT-17.
+    """The task in a folder with the files of CoNLL-2003 or WNUT-17; "wnut17" is the optional asset of that name.
 
     The development file is for validation or, without a test file, the test. Raises CourseError when training or test is
     missing, with the names that are looked for.
     """
-    folder = Path(folder).expanduser()
+    folder = _asset(folder) or Path(folder).expanduser()
     files = {part: next((folder / n for n in names if (folder / n).is_file()), None) for part, names in FILE_NAMES.items()}
     train_file, test_file = files["train"], files["test"] or files["dev"]
     if train_file is None or test_file is None:
@@ -176,6 +178,18 @@ def load_corpus(folder: str | Path) -> TaggingTask:
         raise CourseError(f"{train_file} holds no entity: is the tag in its last column?")
     validation = read(files["dev"])[1] if files["dev"] and files["test"] else ()
     return TaggingTask(f"{folder.name}/{test_file.name}", train, test, validation)
+
+
+def _asset(name: str | Path) -> Path | None:
+    """The folder of the asset "wnut17"; None for another name, or where the user has a folder of that name."""
+    if str(name) != WNUT17 or Path(name).is_dir():
+        return None
+    if folder := installed(WNUT17):
+        return folder
+    raise CourseError(
+        "WNUT-17 is not here. With a network run `fewshot-lab assets fetch wnut17`, or give a folder with its files: "
+        f"{', '.join(names[-1] for names in FILE_NAMES.values())}."
+    )
 
 
 def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:

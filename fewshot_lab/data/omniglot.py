@@ -1,7 +1,7 @@
 """Omniglot: characters of real alphabets, drawn by hand by twenty people each (Lake, Salakhutdinov & Tenenbaum 2015, Science).
 
 The copy is the user's own: a folder or a zip file of the authors, named by FEWSHOT_LAB_OMNIGLOT or by a path, or put into the
-course's cache folder as `omniglot`. Nothing is downloaded.
+course's cache folder as `omniglot`; or it is the optional asset of that name. Nothing is downloaded here.
 """
 
 import functools
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..assets import installed
 from ..errors import CourseError
 from ..files import home
 from .episodes import Pool
@@ -24,7 +25,7 @@ VARIABLE = "FEWSHOT_LAB_OMNIGLOT"
 
 
 def find(path: str | Path | None = None) -> Path | None:
-    """The path of Omniglot: `path`, else that in FEWSHOT_LAB_OMNIGLOT, else `omniglot` in the cache folder, else None.
+    """The path of Omniglot: `path`, FEWSHOT_LAB_OMNIGLOT, `omniglot` in the cache folder, or the asset; None without one.
 
     Raises CourseError when `path` or the environment names something that does not exist.
     """
@@ -34,7 +35,7 @@ def find(path: str | Path | None = None) -> Path | None:
         return source
     if named:
         raise CourseError(f"Omniglot should be at {source}, but nothing is there. Correct the path, or leave it empty.")
-    return None
+    return installed("omniglot")
 
 
 def pool(path: str | Path | None = None) -> Pool:
@@ -46,17 +47,20 @@ def pool(path: str | Path | None = None) -> Pool:
     source = find(path)
     if source is None:
         raise CourseError(
-            f"Omniglot is not here. Get images_background_small1.zip from github.com/brendenlake/omniglot (python folder) and "
-            f"set {VARIABLE} to its path."
+            "Omniglot is not here. With a network run `fewshot-lab assets fetch omniglot`; or get images_background_small1.zip "
+            f"from github.com/brendenlake/omniglot (python folder) and set {VARIABLE} to its path."
         )
     return _read(source)
 
 
 @functools.cache
 def _read(source: Path) -> Pool:
-    drawings: dict[tuple[str, str], list[np.ndarray]] = {}
+    # A drawing that is in two of the authors' archives (the small ones are parts of images_background.zip) counts once: else it
+    # could be in the support set and among the queries. Within a character, sets of contents keep the order of the people.
+    contents: dict[tuple[str, str], dict[bytes, None]] = {}
     for alphabet, character, content in sorted(_files(source), key=lambda item: item[:2]):
-        drawings.setdefault((alphabet, character), []).append(_ink(content))
+        contents.setdefault((alphabet, character), {})[content] = None
+    drawings = {character: [_ink(content) for content in some] for character, some in contents.items()}
     if not drawings:
         raise CourseError(f"{source} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
     ink = torch.from_numpy(np.stack([drawing for some in drawings.values() for drawing in some]))[:, None].float()

@@ -1,6 +1,7 @@
 """Data: glyphs are rendered the same way every time, splits are disjoint, draws are balanced and nested."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fewshot_lab import data
-from fewshot_lab.data import fashion, glosses, glyphs, wordnet
+from fewshot_lab import assets, data
+from fewshot_lab.course import tables
+from fewshot_lab.data import emoji, fashion, glosses, glyphs, sentences, wordnet
 from fewshot_lab.errors import CourseError
 
 
@@ -140,6 +142,34 @@ def test_every_data_set_in_the_registry_loads_under_its_name(name):
     task = data.load(name)
     assert task.name == name and task.train_images.dtype == torch.uint8 and task.train_images.ndim == 4
     assert set(task.train_labels.tolist()) == set(range(len(task.classes)))
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
+
+
+def test_the_table_of_data_sets_counts_what_comes_with_the_libraries():
+    rows = {name: numbers(contents) for name, contents, *_ in tables._WITHOUT_DOWNLOAD}
+    whole, digits, made = glyphs.load(), data.load("digits"), sentences.task()
+    parts = ("train", "validation", "test")
+    assert rows["glyphs"] == [len(whole.characters), len(whole.labels)]
+    assert rows["digits"] == [sum(len(getattr(digits, f"{part}_labels")) for part in parts), len(digits.classes)]
+    assert rows["sentences"] == [sum(len(getattr(made, part)) for part in parts), (len(made.tags) - 1) // 2]
+
+
+@pytest.mark.assets
+def test_the_table_of_data_sets_counts_what_is_fetched():
+    def stated(name: str) -> list[int]:
+        return numbers(assets.ASSETS[name].contents)
+
+    whole, clothing, folder = emoji.pictures(), data.load("fashion"), assets.fetch("wordnet")
+    assert stated("emoji") == [len(whole.names), len(emoji.ARTISTS), len(set(whole.groups))]
+    count = sum(len(getattr(clothing, f"{part}_labels")) for part in ("train", "validation", "test"))
+    assert stated("fashion") == [count, len(clothing.classes)]
+    lines = [line for kind in ("noun", "verb", "adj", "adv") for line in (folder / f"data.{kind}").open(encoding="utf-8")]
+    assert stated("wordnet") == [sum(not line.startswith("  ") for line in lines)], "two spaces begin the licence"
+    scored = [path for path in assets.fetch("opinions").glob("*_GroundTruth.txt")]
+    assert stated("opinions") == [sum(len(path.read_bytes().splitlines()) for path in scored), len(scored)]
 
 
 def test_a_data_set_is_available_when_it_needs_no_asset_or_has_it(monkeypatch):

@@ -1,6 +1,7 @@
 """The command: what it accepts, what it says when it is used wrongly, and what it starts."""
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import signal
@@ -170,6 +171,17 @@ def test_assets_are_listed_verified_bundled_and_used(command, offered, tmp_path,
     monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path / "other"))
     assert command("assets", "use", str(tmp_path / "stick"))[0] == 0
     assert assets.installed("one") and assets.installed("two")
+
+
+def test_an_optional_asset_is_fetched_and_bundled_only_by_name(command, offered, tmp_path):
+    offered["two"] = dataclasses.replace(offered["two"], chapters=(), optional=True)
+    del offered["far"]
+    assert "optional" in command("assets", "list")[1]
+    assert command("assets", "fetch", "--needed")[0] == 0 and not assets.installed("two")
+    assert command("assets", "bundle", str(tmp_path / "stick"))[0] == 0
+    assert {path.name for path in (tmp_path / "stick").iterdir() if path.is_dir()} == {"one"}
+    assert "No chapter needs it. To have it: fewshot-lab assets fetch two" in command("doctor")[1].replace("\n", " ")
+    assert command("assets", "bundle", str(tmp_path / "stick"), "two")[0] == 0 and (tmp_path / "stick" / "two").exists()
 
 
 def test_doctor_is_content_with_this_machine(command, course):

@@ -162,14 +162,34 @@ def test_omniglots_layout_is_read_from_a_zip_file_and_from_a_folder(tmp_path, zi
     if zipped:
         with zipfile.ZipFile(tmp_path / "small.zip", "w") as archive:
             for name in names:
-                archive.writestr(name, drawing(40))
+                archive.writestr(name, drawing(40 + int(name[-5])))
     else:
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_bytes(drawing(40))
+            (tmp_path / name).write_bytes(drawing(40 + int(name[-5])))
     pool = omniglot.pool(tmp_path / "small.zip" if zipped else tmp_path)
     assert pool.images.shape == (12, 1, 28, 28) and pool.groups == ("Greek", "Greek", "Latin", "Latin")
     assert pool.images[0, 0, 8, 6] == 255 and pool.images[0, 0, 0, 0] == 0 and pool.labels.tolist()[:4] == [0, 0, 0, 1]
+
+
+def test_a_drawing_that_is_in_two_archives_of_omniglot_counts_once(tmp_path):
+    for archive, people in (("background.zip", 4), ("small1.zip", 2)):
+        with zipfile.ZipFile(tmp_path / archive, "w") as packed:
+            for person in range(people):
+                packed.writestr(f"images/Greek/character01/0001_{person:02d}.png", drawing(40 + person))
+    assert len(omniglot.pool(tmp_path).labels) == 4
+
+
+def test_omniglot_as_an_asset_is_found_when_the_user_names_no_copy(tmp_path, monkeypatch):
+    monkeypatch.delenv(omniglot.VARIABLE, raising=False)
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path))
+    with pytest.raises(CourseError, match="fewshot-lab assets fetch omniglot"):
+        omniglot.pool()
+    monkeypatch.setattr(omniglot, "installed", lambda name: tmp_path / "assets" if name == "omniglot" else None)
+    (tmp_path / "assets").mkdir()
+    with zipfile.ZipFile(tmp_path / "assets" / "images_background_small1.zip", "w") as packed:
+        packed.writestr("images/Greek/character01/0001_01.png", drawing(40))
+    assert omniglot.find() == tmp_path / "assets" and len(omniglot.pool().labels) == 1
 
 
 def test_a_wrong_place_of_omniglot_is_named(tmp_path, monkeypatch):

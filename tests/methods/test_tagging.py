@@ -13,6 +13,7 @@ from places import WNUT17
 from seqeval.metrics import f1_score
 
 import fewshot_lab as lab
+from fewshot_lab import assets
 from fewshot_lab.augment.mentions import mention_replacement, pools, token_replacement
 from fewshot_lab.checking import checks as checking
 from fewshot_lab.data import clue, conll, readings, sentences
@@ -102,6 +103,21 @@ def test_a_folder_gives_a_task_and_says_what_it_lacks(tmp_path):
     (tmp_path / "eng.testb").write_text("Paris NNP I-NP I-LOC\n")
     task = conll.load_corpus(tmp_path)
     assert task.test[0].words == ("Paris",) and task.validation[0].words == ("Rome",)
+
+
+def test_wnut_17_as_an_asset_is_read_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(lab.CourseError, match="fewshot-lab assets fetch wnut17.*emerging.test.annotated"):
+        conll.load_corpus("wnut17")
+    folder = tmp_path / "an asset"
+    folder.mkdir()
+    for name in assets.ASSETS["wnut17"].files:
+        (folder / name).write_text(f"{name}\tB-person\nspeaks\tO\n", encoding="utf-8")
+    monkeypatch.setattr(conll, "installed", lambda name: folder if name == "wnut17" else None)
+    task = conll.load_corpus("wnut17")
+    found = [[sentence.words[0] for sentence in part] for part in (task.train, task.validation, task.test)]
+    assert found == [["wnut17train.conll"], ["emerging.dev.conll"], ["emerging.test.annotated"]]
 
 
 @pytest.mark.skipif(not WNUT17, reason="FEWSHOT_LAB_WNUT17 names no folder with the files of WNUT-17")
