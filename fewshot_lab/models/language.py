@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ def smollm2(device: str = "auto"):
 
     folder = _converted()
     device = choose_device(device)
-    with _quietly():
+    with quietly():
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=compute_dtype(device))
     return tokenizer, model.eval().to(device)
@@ -42,7 +42,7 @@ def minilm(device: str = "auto"):
     from transformers import AutoModel, AutoTokenizer
 
     folder = fetch("minilm")
-    with _quietly():
+    with quietly():
         return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval().to(choose_device(device))
 
 
@@ -82,7 +82,7 @@ def _embed(texts: Sequence[str], device: str, progress) -> Tensor:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Turns transformers' progress bars and its list of unused weights off while a model loads."""
     from transformers.utils import logging
 
@@ -97,27 +97,39 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _converted() -> Path:
-    """The folder of the converted model; converts it when it is not there."""
-    folder = home() / "models" / f"smollm2-bfloat16-{CONVERSION}"
+def convert_once(name: str, title: str, convert: Callable[[Path], None]) -> Path:
+    """The folder `name` of converted models in the cache folder; convert(empty folder) fills it where it is not there.
+
+    It is filled beside its place and renamed when complete, so that an interrupted conversion is never loaded. title: what is
+    converted and how long it takes, for the message.
+    """
+    folder = home() / "models" / name
     if not folder.is_dir():
         with locked(folder, "The language model is being converted by another process; waiting for it."):
             if not folder.is_dir():  # asked again: another process may have converted it while this one waited
-                _convert(folder)
+                work = folder.with_name(f".{folder.name}.work")
+                shutil.rmtree(work, ignore_errors=True)
+                print(f"Converting {title} ...", flush=True)
+                with quietly():
+                    convert(work)
+                os.replace(work, folder)
     return folder
 
 
-def _convert(folder: Path) -> None:
+def _converted() -> Path:
+    """The folder of the converted SmolLM2; converts it when it is not there."""
+    # Loading the 4-bit file takes 20 s, the converted model 1 s: it is worth keeping in the format that transformers saves.
+    return convert_once(
+        f"smollm2-bfloat16-{CONVERSION}", "the language model, once for this machine (about 15 s)", _convert_smollm2
+    )
+
+
+def _convert_smollm2(work: Path) -> None:
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = fetch("smollm2")
     [gguf] = source.glob("*.gguf")
-    # Loading the 4-bit file takes 20 s, the converted model 1 s: it is worth keeping in the format that transformers saves.
-    # It is written beside the folder and renamed when complete, so that an interrupted conversion is never loaded.
-    work = folder.with_name(f".{folder.name}.work")
-    shutil.rmtree(work, ignore_errors=True)
-    print("Converting the language model, once for this machine (about 15 s) ...", flush=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         options = {"gguf_file": gguf.name, "dtype": torch.bfloat16}
@@ -125,4 +137,3 @@ def _convert(folder: Path) -> None:
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)
         AutoModelForCausalLM.from_pretrained(source, **options).save_pretrained(work)
         AutoTokenizer.from_pretrained(source, gguf_file=gguf.name).save_pretrained(work)
-    os.replace(work, folder)

@@ -393,18 +393,19 @@ def test_without_a_network_the_error_names_every_source_and_the_way_out(offer, m
         assert part in str(caught.value)
 
 
-def test_a_wheel_gives_its_members_without_being_installed(offer, monkeypatch, tmp_path):
-    with zipfile.ZipFile(tmp_path / "tinywheel-1.0-py3-none-any.whl", "w") as wheel:
+@pytest.mark.parametrize("platform", ["", "win_arm64"])
+def test_a_wheel_gives_its_members_without_being_installed(offer, monkeypatch, tmp_path, platform):
+    with zipfile.ZipFile(tmp_path / f"tinywheel-1.0-py3-none-{platform or 'any'}.whl", "w") as wheel:
         wheel.writestr("tinywheel/model.bin", CONTENT)
         wheel.writestr("tinywheel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tinywheel\nVersion: 1.0\n")
         wheel.writestr("tinywheel-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr("tinywheel-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    offer(PyPIWheel("tinywheel==1.0", {"data": "tinywheel/lost.bin"}))
+    offer(PyPIWheel("tinywheel==1.0", {"data": "tinywheel/lost.bin"}, platform))
     with pytest.raises(AssetError, match="lost.bin"):
         assets.fetch("tiny")
-    offer(PyPIWheel("tinywheel==1.0", {"data": "tinywheel/model.bin"}))
+    offer(PyPIWheel("tinywheel==1.0", {"data": "tinywheel/model.bin"}, platform))
     assert (assets.fetch("tiny") / "data").read_bytes() == CONTENT
 
 
