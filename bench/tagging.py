@@ -10,7 +10,7 @@ def fine_tuning() -> dict:
     import torch
     from torch import nn
 
-    from fewshot_lab.methods.tagging import IGNORED, PAD, Tagger, encode, load_task, masked_loss, trim_padding
+    from fewshot_lab.methods.tagging import IGNORED, Tagger, encode, load_task, masked_loss, trim_padding
     from fewshot_lab.models.language import minilm
     from fewshot_lab.training import train
 
@@ -18,7 +18,8 @@ def fine_tuning() -> dict:
     tokenizer, encoder = minilm("cpu")
     tokens, labels = encode(tokenizer, task.train[:64], task.tags)
     missing = LENGTH - tokens.shape[1]
-    tokens, labels = nn.functional.pad(tokens, (0, missing), value=PAD), nn.functional.pad(labels, (0, missing), value=IGNORED)
+    labels = nn.functional.pad(labels, (0, missing), value=IGNORED)
+    tokens = nn.functional.pad(tokens, (0, missing), value=tokenizer.pad_token_id)
     torch.manual_seed(0)
     tagger = Tagger(encoder, len(task.tags), layers=4)
     start, ends = {name: value.clone() for name, value in tagger.state_dict().items()}, {}

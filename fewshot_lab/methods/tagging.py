@@ -8,8 +8,8 @@ Only the first piece of a word has a label. The word's other pieces, [CLS], [SEP
 to the loss and is never counted. What counts in the end is the entity, whole and with its type (`entity_scores`).
 """
 
-import copy
 import functools
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -19,13 +19,16 @@ from torch import Tensor, nn
 from ..augment.mentions import OPERATIONS, pools, replace_mention
 from ..data.conll import Sentence, TaggingTask, Tags, load_corpus, spans
 from ..models.language import compute_dtype, minilm
+from ..models.me5 import me5
+from ..models.tagger import Tagger
 from ..runtime import choose_device, seed_everything
 from ..training import outputs, train
 from .entity_scores import entity_f1, scores_by_group, token_accuracy
 
 IGNORED = -100  # what F.cross_entropy ignores by default
-PAD = 0  # the id of BERT's [PAD]
 MAX_PIECES = 128  # of a sentence; what is longer is cut
+
+ENCODERS = {"minilm": minilm, "me5": me5, "me5-characters": functools.partial(me5, characters=True)}
 
 Align = Callable[[Sequence[int | None], Sequence[int]], list[int]]
 TaggingLoss = Callable[[Tensor, Tensor], Tensor]
@@ -33,11 +36,14 @@ Replace = Callable[..., tuple[list[str], list[str]]]
 
 
 @functools.cache
-def load_task(folder: str = "") -> TaggingTask:
-    """The task in a folder of CoNLL files, or the made sentences when there is none."""
-    if folder:
-        return load_corpus(folder)
-    from ..data.sentences import task
+def load_task(corpus: str = "") -> TaggingTask:
+    """The made sentences for "", the newspaper for "daily" (data/daily.py), else those in a folder of CoNLL files."""
+    if corpus == "daily":
+        from ..data.daily import task
+    elif corpus:
+        return load_corpus(corpus)
+    else:
+        from ..data.sentences import task
 
     return task()
 
@@ -61,7 +67,7 @@ def encode(tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], align:
     """The ids of the pieces (N, T) and the labels (N, T), T that of the longest sentence.
 
     Args:
-        tokenizer: BERT's.
+        tokenizer: the encoder's.
         sentences: N of them.
         tags: all tags of the task; a tag's index is its label.
         align: gives each piece its label, see `align_labels`.
@@ -69,7 +75,7 @@ def encode(tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], align:
     label_of = {tag: index for index, tag in enumerate(tags)}
     pieces = _pieces(tokenizer, sentences)
     aligned = [align(pieces.word_ids(row), [label_of[tag] for tag in s.tags]) for row, s in enumerate(sentences)]
-    tokens = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in pieces["input_ids"]], True, PAD)
+    tokens = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in pieces["input_ids"]], True, tokenizer.pad_token_id)
     return tokens, nn.utils.rnn.pad_sequence([torch.tensor(row) for row in aligned], True, IGNORED)
 
 
@@ -99,32 +105,7 @@ def _pieces(tokenizer, sentences: Sequence[Sentence]):
     return tokenizer([list(s.words) for s in sentences], is_split_into_words=True, truncation=True, max_length=MAX_PIECES)
 
 
-# the network and its loss
-
-
-class Tagger(nn.Module):
-    """The first `layers` of a BERT encoder and a linear layer; embeddings and the first `frozen_layers` keep their weights."""
-
-    def __init__(self, encoder: nn.Module, classes: int, *, layers: int, frozen_layers: int = 0) -> None:
-        super().__init__()
-        width = encoder.config.hidden_size
-        encoder.pooler = None  # a summary of the sentence, which no word needs
-        # MiniLM was trained for whole sentences: its top layers help a word little at first and cost as much as the others.
-        encoder.encoder.layer = encoder.encoder.layer[:layers]
-        # Without dropout these short trainings score the same; it took a fifth of their time. Eager attention is the quickest
-        # without it, for sentences of twenty pieces.
-        encoder.set_attn_implementation("eager")
-        for module in encoder.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0
-        self.encoder, self.norm, self.head = encoder, nn.LayerNorm(width, elementwise_affine=False), nn.Linear(width, classes)
-        for part in (encoder.embeddings, *encoder.encoder.layer[:frozen_layers]):
-            part.requires_grad_(False)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """tokens: ids of pieces (B, T), PAD at the end. Returns logits (B, T, classes)."""
-        h = self.encoder(input_ids=tokens, attention_mask=(tokens != PAD).long()).last_hidden_state  # (B, T, width)
-        return self.head(self.norm(h))
+# the loss
 
 
 def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -138,16 +119,33 @@ def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def trim_padding(loss: TaggingLoss = masked_loss) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
     """A loss for `training.train` that first cuts off the columns that are padding in the whole batch."""
 
-    def compute(model: nn.Module, tokens: Tensor, labels: Tensor) -> Tensor:
-        length = int((tokens != PAD).sum(dim=1).max())
-        return loss(model(tokens[:, :length]).float(), labels[:, :length])
+    def compute(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
+        length = int(model.mask(x).sum(dim=1).max())
+        return loss(model(x[:, :length]).float(), labels[:, :length])
 
     return compute
 
 
+Batches = list[tuple[list[int], Tensor]]
+
+
+@torch.no_grad()
+def lower_batches(tagger: Tagger, tokenizer, sentences: Sequence[Sentence], batch_size: int = 32) -> Batches:
+    """What the frozen layers give for sentences, in batches of like lengths: indices of the sentences, h (B, T, width)."""
+    order = sorted(range(len(sentences)), key=lambda row: len(sentences[row].words))  # like lengths: little padding
+    device, batches = next(tagger.parameters()).device, []
+    for rows in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
+        tokens, _ = encode(
+            tokenizer, [Sentence(s.words, ("O",) * len(s.words)) for s in map(sentences.__getitem__, rows)], ["O"]
+        )
+        with _autocast(device):
+            batches.append((rows, tagger.lower(tokens.to(device))))
+    return batches
+
+
 @torch.inference_mode()
 def predict_tags(
-    tagger: Tagger, tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], batch_size: int = 32
+    tagger: Tagger, tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], batches: Batches | None = None
 ) -> list[Tags]:
     """The predicted tags of every sentence, in the order of the sentences.
 
@@ -156,21 +154,20 @@ def predict_tags(
         tokenizer: the encoder's.
         sentences: their tags are not used.
         tags: all tags of the task, by their labels.
-        batch_size: sentences at a time.
+        batches: of `lower_batches` for these sentences, where they are known.
     """
-    order = sorted(range(len(sentences)), key=lambda row: len(sentences[row].words))  # like lengths: little padding
-    device = next(tagger.parameters()).device
     predicted: list[Tags] = [()] * len(sentences)
-    full_precision = compute_dtype(str(device)) == torch.float32
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        batch = [sentences[row] for row in rows]
-        tokens, _ = encode(tokenizer, [Sentence(s.words, ("O",) * len(s.words)) for s in batch], ["O"])
-        with torch.autocast(device.type, torch.bfloat16, enabled=not full_precision):
-            logits = outputs(tagger, tokens)
-        for row, sentence_tags in zip(rows, decode(tokenizer, batch, logits.float(), tags), strict=True):
+    for rows, h in lower_batches(tagger, tokenizer, sentences) if batches is None else batches:
+        with _autocast(h.device):
+            logits = outputs(tagger, h)
+        some = [sentences[row] for row in rows]
+        for row, sentence_tags in zip(rows, decode(tokenizer, some, logits.float(), tags), strict=True):
             predicted[row] = sentence_tags
     return predicted
+
+
+def _autocast(device: torch.device):
+    return torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype(str(device)) == torch.bfloat16)
 
 
 def augmented_sentences(
@@ -204,8 +201,9 @@ def augmented_sentences(
 
 
 def fit_tagger(
-    folder: str = "",
+    corpus: str = "",
     *,
+    encoder: str = "minilm",
     count: int,
     seed: int,
     steps: int,
@@ -223,13 +221,16 @@ def fit_tagger(
     validation: bool = False,
     device: str = "auto",
 ) -> dict[str, object]:
-    """Fine-tunes MiniLM with AdamW and a warm-up over a tenth of the steps, and tags test sentences.
+    """Fine-tunes a pretrained encoder with AdamW and a warm-up over a tenth of the steps, and tags test sentences.
+
+    The frozen layers give the same for a sentence at every step, so they see each sentence once.
 
     Returns predicted (the tags of every test sentence), entity_f1, token_accuracy, what `scores_by_group` adds to them,
-    at_rest (whether the training came to rest) and seconds (of the training alone).
+    at_rest (whether the training came to rest) and seconds (of the training, without the test).
 
     Args:
-        folder: of CoNLL files, "" for the made sentences.
+        corpus: see `load_task`.
+        encoder: one of ENCODERS.
         count: how many training sentences are drawn.
         seed: of the draw, the copies, the weights and the batches.
         steps: of training, the same number with and without augmentation.
@@ -244,17 +245,20 @@ def fit_tagger(
         validation: whether the validation sentences are the test, which is how settings are chosen.
         device: see `choose_device`.
     """
-    task = load_task(folder).on_validation() if validation else load_task(folder)
+    task = load_task(corpus).on_validation() if validation else load_task(corpus)
     train_sentences = augmented_sentences(
         task.draw(count, seed), augmentation, copies=copies, share=share, seed=seed, replace=replace
     )
-    tokenizer, encoder = _pretrained()
-    tokens, labels = encode(tokenizer, train_sentences, task.tags, align)
+    tokenizer, pretrained = _pretrained(encoder)
+    _, labels = encode(tokenizer, train_sentences, task.tags, align)
     seed_everything(seed)
-    tagger = Tagger(copy.deepcopy(encoder), len(task.tags), layers=layers, frozen_layers=frozen_layers)
+    tagger = Tagger(pretrained, len(task.tags), layers=layers, frozen_layers=frozen_layers).to(choose_device(device))
+    began = time.perf_counter()
+    h = _padded(lower_batches(tagger, tokenizer, train_sentences))
+    seconds = time.perf_counter() - began
     history = train(
         tagger,
-        tokens,
+        h,
         labels,
         steps=steps,
         batch_size=batch_size,
@@ -268,18 +272,37 @@ def fit_tagger(
         device=device,
     )
     test = task.test[:test_count]
-    gold, predicted = [s.tags for s in test], predict_tags(tagger, tokenizer, test, task.tags)
+    key = (encoder, frozen_layers, corpus, validation, test_count, str(next(tagger.parameters()).device))
+    gold = [s.tags for s in test]
+    predicted = predict_tags(tagger, tokenizer, test, task.tags, _test_batches(key, tagger, tokenizer, test))
     return {
         "predicted": predicted,
         "entity_f1": entity_f1(gold, predicted),
         "token_accuracy": token_accuracy(gold, predicted),
         **scores_by_group(gold, predicted, task.test_groups[:test_count]),
         "at_rest": history.at_rest,
-        "seconds": history.seconds,
+        "seconds": seconds + history.seconds,
     }
 
 
+def _padded(batches: Batches) -> Tensor:
+    """The batches' hidden states as one tensor (N, T, width) on the CPU, in the order of the sentences."""
+    rows = {row: h[i] for indices, h in batches for i, row in enumerate(indices)}
+    return nn.utils.rnn.pad_sequence([rows[row] for row in range(len(rows))], True).cpu()
+
+
+_kept: dict[tuple, Batches] = {}
+
+
+def _test_batches(key: tuple, tagger: Tagger, tokenizer, test: Sequence[Sentence]) -> Batches:
+    """`lower_batches`, kept while the next training has the same `key`: many trainings in a row share their test."""
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = lower_batches(tagger, tokenizer, test)
+    return _kept[key]
+
+
 @functools.cache
-def _pretrained():
-    """MiniLM, loaded once in a process: copy it before you train it."""
-    return minilm("cpu")
+def _pretrained(encoder: str = "minilm"):
+    """(tokenizer, encoder), loaded once in a process; a `Tagger` copies what it trains."""
+    return ENCODERS[encoder]("cpu")

@@ -385,7 +385,7 @@ def loss_of_labelled(logits, labels):
 
 # %%
 align, loss = lab.yours_or_ours(aligned_labels), lab.yours_or_ours(loss_of_labelled)
-parts = {"align": align, "loss": loss, "folder": CORPUS, **MODEL}
+parts = {"align": align, "loss": loss, "corpus": CORPUS, **MODEL}
 print(", ".join(f"{name} {value}" for name, value in MODEL.items()))
 BERT = lab.arms(
     tagging.fit_tagger,
@@ -489,13 +489,11 @@ def tagger_step(tagger, optimizer, tokens, labels):
 # sentences and a quarter of the steps are enough for a tagger to play with.
 
 # %%
-import copy
-
 from transformers import get_cosine_schedule_with_warmup
 
 step = lab.yours_or_ours(tagger_step)
 layers = {name: value for name, value in MODEL.items() if name != "learning_rate"}
-tagger = tagging.Tagger(copy.deepcopy(encoder), len(task.tags), **layers).train()
+tagger = tagging.Tagger(encoder, len(task.tags), **layers).train()
 tokens, labels = tagging.encode(tokenizer, task.draw(COUNT // 2, SEED), task.tags, align)
 weights = [weight for weight in tagger.parameters() if weight.requires_grad]
 optimizer = torch.optim.AdamW(weights, lr=MODEL["learning_rate"], weight_decay=0.01)
@@ -503,7 +501,9 @@ schedule = get_cosine_schedule_with_warmup(optimizer, STEPS // 40, STEPS // 4)
 generator, losses = torch.Generator().manual_seed(SEED), []
 for _ in range(STEPS // 4 + 1):
     drawn = torch.randint(len(tokens), (16,), generator=generator)
-    length = int((tokens[drawn] != tagging.PAD).sum(dim=1).max())  # the longest sentence's
+    length = int(
+        (tokens[drawn] != tokenizer.pad_token_id).sum(dim=1).max()
+    )  # the longest sentence's
     losses.append(step(tagger, optimizer, tokens[drawn, :length], labels[drawn, :length]))
     schedule.step()
 print(f"The loss fell from {losses[0]:.2f} to {losses[-1]:.3f}.")

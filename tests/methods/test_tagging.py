@@ -292,7 +292,7 @@ def test_labels_stand_on_first_pieces_and_come_back_as_tags(tags):
     some = [Sentence(tuple("Wolverhampton" if i % 2 else "a" for i in range(len(tags))), tuple(tags)), Sentence(("a",), ("O",))]
     tokens, labels = tagging.encode(tokenizer, some, names)
     assert tokens.shape == labels.shape and (labels != -100).sum(dim=1).tolist() == [len(tags), 1]
-    assert (labels[tokens == tagging.PAD] == -100).all()
+    assert (labels[tokens == tokenizer.pad_token_id] == -100).all()
     perfect = torch.nn.functional.one_hot(labels.clamp_min(0), len(names)).float()
     assert tagging.decode(tokenizer, some, perfect, names) == [tuple(tags), ("O",)]
 
@@ -347,12 +347,37 @@ def test_padding_changes_no_answer_and_frozen_layers_stay():
     torch.manual_seed(0)
     encoder = BertModel(BertConfig(**SMALL | {"num_hidden_layers": 3})).eval()
     tagger = tagging.Tagger(encoder, 5, layers=2, frozen_layers=1).eval()
-    assert len(tagger.encoder.encoder.layer) == 2
+    assert [len(part.encoder.layer) for part in (tagger.frozen, tagger.learning)] == [1, 1]
     learning = {name for name, parameter in tagger.named_parameters() if parameter.requires_grad}
-    assert not any("embeddings" in name or "layer.0." in name for name in learning) and "head.weight" in learning
+    assert not any("embeddings" in name or name.startswith("frozen") for name in learning) and "head.weight" in learning
     tokens = torch.tensor([[2, 7, 9, 3]])
     alone, padded = tagger(tokens), tagger(torch.nn.functional.pad(tokens, (0, 4)))
     assert torch.allclose(alone, padded[:, :4], atol=1e-5)
+
+
+def test_what_frozen_layers_give_once_replaces_them_and_the_encoder_stays_as_it_was():
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    encoder = BertModel(BertConfig(**SMALL | {"num_hidden_layers": 3})).eval()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    tokens, labels = (
+        torch.tensor([[2, 7, 9, 3, 0], [2, 5, 8, 6, 3]]),
+        torch.tensor([[-100, 1, 2, -100, -100], [-100, 0, 1, 2, -100]]),
+    )
+    for frozen in (0, 1, 2, 3):
+        tagger = tagging.Tagger(encoder, 5, layers=3, frozen_layers=frozen)
+        h = tagger.lower(tokens)
+        assert torch.equal(tagger.mask(h), tokens != 0)
+        assert torch.allclose(tagger(h), tagger(tokens)) and not h.requires_grad
+        whole = encoder(input_ids=tokens, attention_mask=(tokens != 0).long()).last_hidden_state
+        assert torch.allclose(tagger(tokens)[tokens != 0], tagger.head(tagger.norm(whole))[tokens != 0], atol=1e-5)
+        torch.optim.SGD([p for p in tagger.parameters() if p.requires_grad], lr=0.1).zero_grad()
+        tagging.trim_padding()(tagger, h, labels).backward()
+        with torch.no_grad():
+            for weight in tagger.parameters():
+                weight -= 0.1 * weight.grad if weight.grad is not None else 0.0
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
 @pytest.mark.slow
