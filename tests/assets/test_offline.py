@@ -210,7 +210,7 @@ def test_a_fresh_clone_and_a_stick_are_enough_to_run_chapters(request, tmp_path,
     if not request.config.getoption("--thorough"):
         pytest.skip("a whole environment from a stick of several GB takes minutes; --thorough makes it")
     stick = Path(os.environ.get("FEWSHOT_LAB_STICK", tmp_path / "stick"))  # a bundle that is there is gone on with
-    assets.bundle(stick, list(assets.ASSETS))
+    assets.bundle(stick, [name for name, asset in assets.ASSETS.items() if not asset.optional])
     wheels.bundle_wheels(stick, wheels.setup_requirements(ROOT))
     subprocess.run(["git", "clone", "-q", ROOT, tmp_path / "clone"], check=True)
     words = ["make", "run", f"BUNDLE={stick}", "ARGS=00 01", f"PYTHON={sys.executable}"]
