@@ -29,6 +29,7 @@ class Arms:
         result: the result that is read unless another is asked for.
         unit: the unit of `result`, passed on to its estimates.
         clusters: what the columns of "test_hits" are, in the plural.
+        repeats: what the rows of an arm are, in the plural, where the numbers under "seed" are no seeds.
 
     Raises ValueError when a seed is missing or repeated, and for an arm, a point or a result that was not measured.
     """
@@ -41,9 +42,10 @@ class Arms:
         result: Result = "test_accuracy",
         unit: str = "",
         clusters: str = "pictures",
+        repeats: str = "seeds",
     ):
         self.rows = {arm: list(some) for arm, some in rows.items()}
-        self.axis, self.result, self.unit, self.clusters = axis, result, unit, clusters
+        self.axis, self.result, self.unit, self.clusters, self.repeats = axis, result, unit, clusters, repeats
         # Rows are kept by arm, point and seed, so that nothing depends on the order in which they were measured.
         self.seeds: list = []
         self._row_of: dict[Hashable, dict[Hashable, dict]] = {}  # {arm: {point: {seed: row}}}
@@ -179,11 +181,11 @@ class Arms:
         return f"{arm}, {self.axis} = {point}" if self.axis else str(arm)
 
     def _over(self, hits: tuple | None = None) -> str:
-        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) > 1)}"
+        seeds = f"{len(self.seeds)} {self.repeats if len(self.seeds) > 1 else self.repeats.removesuffix('s')}"
         return f"{seeds} x {len(hits[1])} {self.clusters}" if hits else seeds
 
     def _reading(self) -> dict:
-        return {"result": self.result, "unit": self.unit, "clusters": self.clusters}
+        return {"result": self.result, "unit": self.unit, "clusters": self.clusters, "repeats": self.repeats}
 
     def _points(self, arm: Hashable = None) -> list:
         some = self._row_of.values() if arm is None else [self._arm(arm)]

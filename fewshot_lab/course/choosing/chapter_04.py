@@ -127,3 +127,22 @@ def tuning_rate(candidate, seed):
 def tuning_rate_plain(candidate, seed):
     """The optimizer and learning rate of fine-tuning without augmentation"""
     return _fine_tuned(candidate, seed, augmented=False)
+
+
+@choice(
+    "views-emoji",
+    [
+        [["affine", 0.1]],
+        [["affine", 0.25]],
+        [["affine", 0.5]],
+        [["affine", 0.25], ["flip", 1.0]],
+        [["affine", 0.25], ["contrast", 0.5], ["brightness", 0.5]],
+    ],
+    data="the validation part of emoji, linear probe, 5 labels per group",
+    **FEW,
+)
+@timed
+def views_emoji(candidate, seed):
+    """The views of SimCLR on emoji"""
+    how = {"shots": 5, "steps": 150, "batch_size": BATCHES["SimCLR"], "on_validation": True, **_simclr_settings()}
+    return _score(linear_probe.fit_views("emoji", views=candidate, seed=seed, **how))

@@ -8,7 +8,7 @@ import torch
 from ... import data
 from ...data.episodes import draw_episodes, glyph_pool
 from ...evidence import chosen
-from ...methods import few_shot, maml, model_size, prototypes
+from ...methods import across_artists, few_shot, maml, model_size, prototypes
 from . import choice
 
 CYRILLIC = "the Cyrillic letters, which neither a training nor a test shows; hard jitter"
@@ -153,3 +153,26 @@ for _network in model_size.SIZES:
         seeds=SEEDS[:2],
         network=_network,
     )(size_rate)
+
+
+# Four candidates for each kind of features. A side of 8 pixels blurs what artists draw differently; 128 of Lite0's are slow.
+_PIXELS = [{"side": side, "head": head} for side, head in ((32, "plain"), (32, "centred"), (16, "centred"), (8, "centred"))]
+_LITE0 = [{"side": side, "head": head} for side, head in ((96, "length"), (96, "centred"), (128, "length"), (128, "centred"))]
+
+
+def emoji_features(candidate, seed, kind):
+    """The side in pixels of emoji, and what is done to their features"""
+    pool = across_artists.some_emoji("validation", count=100, seed=seed, moved=False)
+    values = across_artists.features(kind, pool.images, **candidate)
+    rows = across_artists.across(pool, values, way=5, shots=1, seed=seed, episodes=600)
+    return {"validation_accuracy": sum(row["test_accuracy"] for row in rows) / len(rows)}
+
+
+for _kind, _candidates in (("pixels", _PIXELS), ("lite0", _LITE0)):
+    choice(
+        f"emoji-{_kind}",
+        _candidates,
+        data="100 of the validation emoji, support by one artist, queries by another, 5-way 1-shot",
+        seeds=SEEDS,
+        kind=_kind,
+    )(emoji_features)
