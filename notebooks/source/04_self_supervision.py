@@ -54,7 +54,7 @@ print(f"{len(pool):,} images without labels, {len(task.classes)} classes to tell
 # The glyphs are rendered from typefaces. Those without labels show many more characters than the task has classes, in the
 # typefaces of its training part alone, so no typeface of the test is among them. For the other data sets, the unlabelled images
 # are the training images. Experiments run on glyphs and on the handwritten digits; Fashion-MNIST does not fit into the time
-# (put it into DATASET to see it).
+# (put it into DATASET to see it). One section is about emoji.
 #
 # One encoder is one accident of first weights and order. So every method trains several, and an interval covers the encoders,
 # the draws of the labels and the test pictures. All methods get the same number of steps and, per step, 128 images through the

@@ -1157,6 +1157,7 @@ lab.widgets.EpisodeExplorer(pools, embeddings)
 # * Comparing means of good features goes far. Always measure SimpleShot and a linear head beside a meta-learner, tuned as much as it.
 # * Unlabelled queries may tell more than a cleverer training does, if you know in which shares they come.
 # * A draw of few labels is a matter of luck: compare methods on many draws, and on the same ones.
+# * A copy of the labelled picture is an easy query. Test on pictures by makers who drew none of the labels.
 # * "Larger models overfit more" depends on what is larger, and on how you measure it.
 #
 # **Questions.** 1. Two papers report 0.87 ± 0.01 over 600 episodes with networks trained once. What does the interval leave out? 2. For
