@@ -631,8 +631,9 @@ lab.record(neighbours_simclr_k5=here.interval("SimCLR", 5, of="by_neighbours", u
 # ## Measure it: pictures that such features know
 #
 # Letters are no photographs. Emoji show things: animals, food, faces, in colour. Their eight groups are harder than they look:
-# the test shows *other* emoji than the labels, by *another* artist. SimCLR learns from all training emoji without their
-# labels, with views that were chosen on validation emoji, in a training that is short. Pixels learn nothing at all.
+# the test shows *other* emoji than the labels, by *another* artist, and what belongs to "Objects" and what to "Activities" is a
+# convention that five labels hardly show. SimCLR learns from all training emoji without their labels, with views that were
+# chosen on validation emoji, in a training that is short. Pixels learn nothing at all.
 
 # %%
 EMOJI_STEPS = lab.quick_or_full(150, 600)
@@ -654,8 +655,8 @@ except lab.CourseError as error:
     print(f"Without emoji or EfficientNet-Lite0, which are not here: {error}")
 
 # %% [markdown]
-# Read the linear probes first. How far is SimCLR from pixels, and how far from the photographs? The lead of the latter is one of
-# labels, too: 1.3 million of them, of a thousand kinds of things, some of which are among the emoji.
+# Read the linear probes first. Is SimCLR ahead of pixels, and of its own untrained weights? How far are the photographs? Their
+# lead is one of labels, too: 1.3 million of them, of a thousand kinds of things, some of which are among the emoji.
 
 # %% folded=true
 lab.figures.panels(
