@@ -1031,7 +1031,8 @@ lab.record(
 # %% [markdown]
 # ## Predict: another hand
 #
-# All letters so far were printed by machines. Emoji have names too, and people draw them: here are a thousand, each by five artists.
+# The letters that were trained on and tested are rendered from typefaces. Emoji have names too, and people draw them: here are a
+# thousand, each by five artists.
 
 # %%
 lab.predict(
@@ -1058,8 +1059,8 @@ lab.figures.images(
 # ## Measure it: how much is the drawer's hand?
 #
 # The support set is by one artist (at 3 shots by three), the queries by another. Two kinds of features, of which neither saw an
-# emoji in training: pixels, and those of EfficientNet-Lite0, which learned from photographs. How they are scaled and centred was chosen on
-# other emoji, from four candidates for each.
+# emoji in training: pixels, and those of EfficientNet-Lite0, which learned from photographs. Their size and how they are centred was
+# chosen on other emoji, from four candidates for each.
 #
 # To compare with, *the same artist* for both. Each drew an emoji once, so every query is moved a little (turned, shifted,
 # scaled, sheared) in this test, and for another artist as well.
