@@ -122,13 +122,53 @@ def byte_overflow(logits, labels):
     return (logits.argmax(1) == labels).to(torch.uint8).sum(dtype=torch.uint8).item() / len(labels)
 
 
+@accuracy.mistake(
+    "Your softmax runs over the images, which changes who is largest within a row. The largest logit needs no softmax; one "
+    "over the classes, dim=1, would do no harm."
+)
+def softmax_over_the_images(logits, labels):
+    return accuracy(logits.softmax(dim=0), labels)
+
+
+@accuracy.mistake("You take the logit that is farthest from 0. A logit of -9 says no: take the largest with its sign.")
+def largest_magnitude(logits, labels):
+    return accuracy(logits.abs(), labels)
+
+
+@accuracy.mistake("You ask whether the label's logit is above 0. Ask whether it is the largest of its row: all may be above 0.")
+def above_zero(logits, labels):
+    return (logits[torch.arange(len(labels)), labels] > 0).float().mean().item()
+
+
+@accuracy.mistake(
+    "You compare every prediction with every label: (n, 1) and (n,) broadcast to (n, n). Compare (n,) with (n,), row by row."
+)
+def all_pairs(logits, labels):
+    return (logits.argmax(dim=1, keepdim=True) == labels).float().mean().item()
+
+
+@accuracy.mistake("Rows of class 0 never count as right in your function. It is a class like the others.")
+def class_0_left_out(logits, labels):
+    return ((logits.argmax(1) == labels) & (labels > 0)).float().mean().item()
+
+
+@accuracy.mistake("The last row is not looked at: range(n) ends at n - 1 by itself.")
+def last_row_lost(logits, labels):
+    return (logits.argmax(1) == labels)[:-1].sum().item() / len(labels)
+
+
+@accuracy.mistake("You divide by n - 1, which is for standard deviations. A share of n rows divides by n.")
+def divided_by_n_minus_1(logits, labels):
+    return (logits.argmax(1) == labels).sum().item() / max(1, len(labels) - 1)
+
+
 def _random_values(generator):
     return (0.5 + 0.1 * torch.randn(3 + int(torch.randint(6, (1,), generator=generator)), generator=generator),)
 
 
 @exercise(
     "The 95 % interval of a mean",
-    cases=[(torch.tensor([0.5, 0.7]),), (torch.tensor([0.81, 0.84, 0.78, 0.85, 0.82]),)],
+    cases=[(torch.tensor([0.5, 0.7]),), (torch.tensor([0.81, 0.84, 0.78, 0.85, 0.82]),), (torch.linspace(-1, 1, 40) ** 3,)],
     fresh=_random_values,
     idea=(
         "A mean of n values varies less than a single value, by a factor of the square root of n. The interval reaches to each "
@@ -178,6 +218,13 @@ def normal_quantile(values):
     return _interval_with(values, factor=1.96)
 
 
+@interval.mistake(
+    "From 30 values on you take 1.96. Student's quantile is larger there too, 2.05 for 30: the formula holds for every n."
+)
+def normal_from_30_on(values):
+    return normal_quantile(values) if len(values) >= 30 else interval(values)
+
+
 @interval.mistake("You divide the squared deviations by n. Estimated from a sample, the variance divides by n - 1.")
 def biased_spread(values):
     return _interval_with(values, spread=values.std(correction=0).item())
@@ -203,6 +250,27 @@ def variance(values):
 )
 def root_of_n_minus_1(values):
     return _interval_with(values, root=math.sqrt(len(values) - 1))
+
+
+@interval.mistake(
+    "Your low end is the high one: the quantile 0.025 is negative, so minus and plus swap the ends. Take the quantile 0.975."
+)
+def ends_exchanged(values):
+    mean, low, high = interval(values)
+    return mean, high, low
+
+
+@interval.mistake(
+    "Your level is 97.5 % with both sides together. 0.975 is the quantile that leaves 2.5 % above it; the level is 0.95."
+)
+def level_for_quantile(values):
+    return _interval_with(values, factor=stats.t.ppf(0.9875, len(values) - 1))
+
+
+@interval.mistake("You return the half width twice. The ends of the interval are mean - half and mean + half.")
+def half_twice(values):
+    mean, low, high = interval(values)
+    return mean, high - mean, high - mean
 
 
 @interval.mistake("Those are the half widths. The ends of the interval are mean - half and mean + half.")
@@ -326,6 +394,83 @@ def one_end(samples, truth, quantile):
 @coverage.mistake("Each row is a sample. You compute down the columns: take mean and standard deviation over dim=1.")
 def columns(samples, truth, quantile):
     return coverage(samples.T, truth, quantile)
+
+
+def _share_within(samples, truth, quantile, *, means=None, spreads=None, root=None):
+    """Coverage with another part of the recipe: the means, the standard deviations, or what these are divided by."""
+    means = samples.mean(dim=1) if means is None else means
+    errors = (samples.std(dim=1) if spreads is None else spreads) / (root or math.sqrt(samples.shape[1]))
+    return ((means - truth).abs() <= quantile * errors).float().mean().item()
+
+
+@coverage.mistake("You test one end only, the high one. The true mean must lie above the low end too: abs() asks for both.")
+def high_end_only(samples, truth, quantile):
+    _, high = _intervals(samples, quantile)
+    return (truth <= high).float().mean().item()
+
+
+@coverage.mistake("You divide by n. The standard error divides by the square root of n.")
+def divided_by_n(samples, truth, quantile):
+    return _share_within(samples, truth, quantile, root=samples.shape[1])
+
+
+@coverage.mistake(
+    "You divide by the root of n - 1. The standard deviation has its n - 1 already; a mean of n divides by the root of n."
+)
+def root_of_n_minus_1(samples, truth, quantile):
+    return _share_within(samples, truth, quantile, root=math.sqrt(samples.shape[1] - 1))
+
+
+@coverage.mistake("You divide by the root of the number of samples. n is how many values one sample has: samples.shape[1].")
+def root_of_samples(samples, truth, quantile):
+    return _share_within(samples, truth, quantile, root=math.sqrt(len(samples)))
+
+
+@coverage.mistake("You take one standard deviation of all numbers. Each sample knows only its own values: std(dim=1).")
+def one_spread_for_all(samples, truth, quantile):
+    return _share_within(samples, truth, quantile, spreads=samples.std())
+
+
+@coverage.mistake("You measure the deviations from the true mean. An experiment knows its own mean only: samples.std(dim=1).")
+def spread_around_the_truth(samples, truth, quantile):
+    spreads = ((samples - truth).square().sum(dim=1) / (samples.shape[1] - 1)).sqrt()
+    return _share_within(samples, truth, quantile, spreads=spreads)
+
+
+@coverage.mistake("Your factor is 1.96, whatever is asked for. Use the argument `quantile`.")
+def always_1_96(samples, truth, quantile):
+    return coverage(samples, truth, 1.96)
+
+
+@coverage.mistake(
+    "You compare with half of the quantile. It reaches from the mean to one end: the half width is quantile * error."
+)
+def half_the_quantile(samples, truth, quantile):
+    return coverage(samples, truth, quantile / 2)
+
+
+@coverage.mistake("You ask whether the intervals hold the mean of all samples. The promise is about the true mean, `truth`.")
+def mean_of_all_for_truth(samples, truth, quantile):
+    return coverage(samples, samples.mean().item(), quantile)
+
+
+@coverage.mistake("You ask whether the intervals hold 0. The promise is about the true mean, `truth`.")
+def truth_not_used(samples, truth, quantile):
+    return coverage(samples, 0.0, quantile)
+
+
+@coverage.mistake(
+    "You compare single values with the true mean. What counts is the distance of a sample's mean: samples.mean(dim=1)."
+)
+def values_for_means(samples, truth, quantile):
+    return _share_within(samples, truth, quantile, means=samples, spreads=samples.std(dim=1, keepdim=True))
+
+
+@coverage.mistake(
+    "You compare every mean with every standard error: (m,) and (m, 1) broadcast to (m, m). Give both the same shape."
+)
+def all_pairs(samples, truth, quantile):
+    return _share_within(samples, truth, quantile, spreads=samples.std(dim=1, keepdim=True))
 
 
 @coverage.property("A longer interval never holds the true mean less often.")

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 
 from ..augment import geometry
 from ..languages import say
@@ -71,6 +72,16 @@ def sign_of_the_angle_lost(theta):
 @rotation_matrix.mistake("Both sines have the same sign. A rotation needs a minus before the one in the upper right corner.")
 def reflection(theta):
     return rotation_matrix(theta) * torch.tensor([[1.0, -1.0], [1.0, 1.0]])
+
+
+@rotation_matrix.mistake("The two columns have changed places: the first holds where (1, 0) lands, (cos, sin).")
+def columns_exchanged(theta):
+    return rotation_matrix(theta).flip(1)
+
+
+@rotation_matrix.mistake("cos = 1 and sin = theta hold for small angles only. Take math.cos(theta) and math.sin(theta).")
+def small_angle(theta):
+    return torch.tensor([[1.0, -theta], [theta, 1.0]])
 
 
 @rotation_matrix.property("Turning by a and then by b is turning by a + b.")
@@ -152,6 +163,23 @@ def shift_of_the_other_order(first, then):
 @compose.mistake("The shift of the second map is missing: add then[:, 2] at the end.")
 def second_shift_forgotten(first, then):
     return compose(first, torch.cat([then[:, :2], torch.zeros(2, 1)], 1))
+
+
+@compose.mistake("You multiply the linear parts entry by entry. Maps compose by the matrix product, @.")
+def linear_parts_elementwise(first, then):
+    return torch.cat([then[:, :2] * first[:, :2], compose(first, then)[:, 2:]], 1)
+
+
+@compose.mistake("The shift of the first map is missing: the second one carries it along, then[:, :2] @ first[:, 2].")
+def first_shift_forgotten(first, then):
+    return torch.cat([then[:, :2] @ first[:, :2], then[:, 2:]], 1)
+
+
+@compose.mistake(
+    "The first shift stands on the left of the matrix, as a row. Points are columns here: then[:, :2] @ first[:, 2]."
+)
+def shift_as_a_row(first, then):
+    return torch.cat([then[:, :2] @ first[:, :2], (first[:, 2] @ then[:, :2] + then[:, 2])[:, None]], 1)
 
 
 def _source_points(image, back, *, centred=True, y_up=True):
@@ -281,6 +309,50 @@ def cut_off(image, matrix):
     return _read(image, row, column)
 
 
+@inverse_warp.mistake(
+    "You cut off the decimals, which reads a pixel nearer to 0, and below 0 one that is inside. The nearest one is found by "
+    "round()."
+)
+def cut_towards_0(image, matrix):
+    row, column = (points.trunc() for points in _source_points(image, torch.linalg.inv(matrix)))
+    return _read(image, row, column)
+
+
+@inverse_warp.mistake(
+    "Your centre is a whole number. That of an even number of columns lies between two of them: (W - 1) / 2, with `/`."
+)
+def whole_centre(image, matrix):
+    return _warp_around(image, matrix, image.shape[0] // 2, image.shape[1] // 2)
+
+
+@inverse_warp.mistake("The two centres have changed places: rows have (H - 1) / 2, columns (W - 1) / 2.")
+def centres_exchanged(image, matrix):
+    return _warp_around(image, matrix, (image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2)
+
+
+def _warp_around(image, matrix, middle_row, middle_column):
+    height, width = image.shape
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    points = torch.stack([column - middle_column, middle_row - row]).flatten(1).to(matrix.dtype)
+    x, y = torch.linalg.inv(matrix) @ points
+    return _read(image, middle_row - y, x + middle_column)
+
+
+@inverse_warp.mistake(
+    "Your inverse is not divided by the determinant, so a map that stretches is not undone. torch.linalg.inv does it all."
+)
+def determinant_forgotten(image, matrix):
+    return _nearest_warp(image, torch.linalg.inv(matrix) * torch.linalg.det(matrix))
+
+
+@inverse_warp.mistake("You blend neighbouring pixels. This warp takes the value of the nearest one alone.")
+def interpolated(image, matrix):
+    height, width = image.shape
+    row, column = _source_points(image, torch.linalg.inv(matrix))
+    grid = torch.stack([(2 * column + 1) / width - 1, (2 * row + 1) / height - 1], dim=-1)
+    return F.grid_sample(image[None, None], grid[None].to(image.dtype), align_corners=False)[0, 0]
+
+
 @inverse_warp.mistake("x and y have changed places: x belongs to the column, y to the row.")
 def x_and_y_exchanged(image, matrix):
     back = torch.linalg.inv(matrix)
@@ -351,6 +423,11 @@ def flip_matrix(width):
 @flip_matrix.mistake("Column 0 goes to column W, which is outside. Columns run from 0 to W - 1.")
 def off_by_one(width):
     return flip_matrix(width + 1)
+
+
+@flip_matrix.mistake("W + 1 fits columns that are counted from 1. Here they run from 0 to W - 1.")
+def counted_from_1(width):
+    return flip_matrix(width + 2)
 
 
 @flip_matrix.mistake("x -> -x puts the image to the left of column 0. Move it back by W - 1.")
@@ -450,6 +527,23 @@ def sign_on_the_second_turn(first, then):
 @d4_compose.mistake("You turn the sum of both turns around. Only the first turn changes its direction.")
 def sign_on_the_sum(first, then):
     return (-(first[0] + then[0]) if then[1] else first[0] + then[0]) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake(
+    "The turn changes its direction in your function when either map flips. Only a flip that comes after it does that: then[1]."
+)
+def sign_by_either_flip(first, then):
+    return (then[0] + (-first[0] if first[1] or then[1] else first[0])) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake("You take the difference of the turns without its sign. then - first may be negative; modulo 4 mends that.")
+def sign_of_the_difference_lost(first, then):
+    return (abs(then[0] - first[0]) if then[1] else then[0] + first[0]) % 4, first[1] != then[1]
+
+
+@d4_compose.mistake("The result is flipped in your function when both maps flip or none does. It is when exactly one does: !=.")
+def flips_equal(first, then):
+    return d4_compose(first, then)[0], first[1] == then[1]
 
 
 @d4_compose.mistake("The result is flipped in your function only when both are. It is when exactly one is.")
@@ -558,4 +652,11 @@ def one_added(before, after, classes):
 def last_class_missing(before, after, classes):
     kept = label_kept(before, after, classes)
     kept[-1] = 0
+    return kept
+
+
+@label_kept.mistake("Class 0 is missing: classes are counted from 0, so range(classes) begins with it.")
+def class_0_missing(before, after, classes):
+    kept = label_kept(before, after, classes)
+    kept[0] = 0
     return kept

@@ -62,6 +62,42 @@ def _all_sizes_work(seen, generator):
 
 
 @listing_transforms.property(
+    "The test transform does not depend on chance.", mistake="random_test", inspector=inspectors.passes
+)
+def _test_transform_is_fixed(seen, generator):
+    if seen["test"] and not seen["training"]:
+        return "order_swapped", say(
+            "The first transform does not depend on chance and the second does: training comes first, then the test."
+        )
+    if seen["test"]:
+        return say("Passes of the test transform differ. A test image must not be drawn at random.")
+
+
+@listing_transforms.property(
+    "The training transform crops at random and mirrors left to right in half of the passes; none stands on its head.",
+    mistake="nothing_augmented",
+    inspector=inspectors.passes,
+)
+def _augments_training(seen, generator):
+    if not seen["training"]:
+        return say("Eighty passes of the training transform are all alike: nothing is augmented.")
+    if not seen["moved"]:
+        return "no_crop", say("Eighty passes of the training transform show the same section of a picture: crop at random.")
+    if seen["upside_down"] > 0.25:
+        return "upside_down", say(
+            "{share:.0%} of the training images stand on their heads. The printed script mirrors left and right.",
+            share=seen["upside_down"],
+        )
+    if seen["mirrored"] < 0.2:
+        return "not_mirrored", say("The training transform hardly ever mirrors left to right. It should in half of the passes.")
+    if seen["mirrored"] > 0.8:
+        return "always_mirrored", say(
+            "The training transform mirrors {share:.0%} of the pictures left to right. Half of them should stay as they are.",
+            share=seen["mirrored"],
+        )
+
+
+@listing_transforms.property(
     "Training and test see things at the same scale.", mistake="scales_differ", inspector=inspectors.picture_scales
 )
 def _same_scale(seen, generator):
@@ -92,35 +128,6 @@ def _aspects_differ(train, test):
         train=train,
         test=test,
     )
-
-
-@listing_transforms.property(
-    "The test transform does not depend on chance.", mistake="random_test", inspector=inspectors.passes
-)
-def _test_transform_is_fixed(seen, generator):
-    if seen["test"] and not seen["training"]:
-        return "order_swapped", say(
-            "The first transform does not depend on chance and the second does: training comes first, then the test."
-        )
-    if seen["test"]:
-        return say("Passes of the test transform differ. A test image must not be drawn at random.")
-
-
-@listing_transforms.property(
-    "The training transform crops at random, and no picture stands on its head.",
-    mistake="nothing_augmented",
-    inspector=inspectors.passes,
-)
-def _augments_training(seen, generator):
-    if not seen["training"]:
-        return say("Forty passes of the training transform are all alike: nothing is augmented.")
-    if not seen["moved"]:
-        return "no_crop", say("Forty passes of the training transform show the same section of a picture: crop at random.")
-    if seen["upside_down"] > 0.25:
-        return "upside_down", say(
-            "{share:.0%} of the training images stand on their heads. The printed script mirrors left and right.",
-            share=seen["upside_down"],
-        )
 
 
 @exercise(
@@ -174,6 +181,10 @@ def _one_logit_per_class(seen, generator):
     "Its weights are random, and all are trained.", mistake="same_weights", inspector=inspectors.model_weights
 )
 def _random_weights(seen, generator):
+    if seen["constant"]:
+        return "constant_weights", say(
+            "All numbers of the first layer are the same, so all filters would learn the same. weights=None draws them."
+        )
     if not seen["differ"]:
         return say(
             "Two models have the same first filters: they are copies of one, or read from a file. weights=None draws them."
@@ -354,6 +365,8 @@ def _mean_over_images(seen, generator):
             return "one_batch_only", say("{told} It is the mean of one batch: add up over all batches.", told=told)
         if _near(loss, 5 * right) or _near(loss, sum(by_batch)):
             return "loss_summed", say("{told} It is a sum: divide it.", told=told)
+        if _near(loss, 64 * sum(by_batch) / 5):
+            return "batch_size_assumed", say("{told} You weight each batch by 64, and these have 3 and 2.", told=told)
         return "another_loss", say("{told} Is it the cross-entropy of the logits, without a softmax before it?", told=told)
 
 

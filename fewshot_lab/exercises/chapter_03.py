@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from ..augment import text
 from ..languages import say
 from ..methods import text_augmentation
+from . import inspectors
 from .declare import exercise
 from .inspectors import Exclamations
 
@@ -181,6 +182,8 @@ def _random_deletions(generator):
         (["and", "dog", "and", "cat"], [0.05, 0.5, 0.9, 0.7], 0.1),
         (["a", "dog"], [0.1, 0.6], 0.1),
         (["the", "small", "dog"], [0.001, 0.6, 0.7], 0.3),
+        (["a", "small", "dog", "sees", "it"], [0.1, 0.4, 0.2, 0.3, 0.15], 0.5),
+        (["the", "dog", "sees", "a", "cat"], [0.1, 0.2, 0.15, 0.3, 0.25], 0.4),
     ],
     fresh=_random_deletions,
     idea=(
@@ -334,6 +337,14 @@ def equal_words_merged(words, draws, share):
     return kept or random_deletion(words, draws, share)
 
 
+@random_deletion.property("It returns a new list.", mistake="given_list_returned", inspector=inspectors.given_list_returned)
+def _new_list(seen, generator):
+    if seen:
+        return say(
+            "Where no word goes you return the list that was given. Return a new one, which others may change: list(words)."
+        )
+
+
 def _random_copies(generator):
     """Two to four copies, of which some change nothing or come out alike."""
     copies, period = torch.randint(2, 5, (2,), generator=generator).tolist()
@@ -350,6 +361,8 @@ def _random_copies(generator):
         (["a dog", "a dog!"], [0, 1], Exclamations(3), 2),
         (["a dog", "a dog"], [0, 1], Exclamations(4), 2),
         (["a dog"], [0], Exclamations(9, held=2), 2),
+        (["a dog", "a tree"], [0, 1], Exclamations(9, held=2), 4),
+        (["a dog", "a tree"], [1, 0], Exclamations(4, first=3), 4),
     ],
     fresh=_random_copies,
     idea=(
@@ -511,6 +524,30 @@ def round_by_round(texts, labels, change, copies):
                 seen.add(copy)
                 more.append(copy)
                 more_labels.append(label)
+    return more, more_labels
+
+
+@augmented_set.mistake("You stop at the first copy that is there already. Later ones may be new: leave that one out and go on.")
+def stopped_at_a_repetition(texts, labels, change, copies):
+    more, more_labels = list(texts), list(labels)
+    for original, label in zip(texts, labels, strict=True):
+        made = [original]
+        for r in range(copies):
+            if (copy := change(original, r)) in made:
+                break
+            made.append(copy)
+        more += made[1:]
+        more_labels += [label] * (len(made) - 1)
+    return more, more_labels
+
+
+@augmented_set.mistake("The copies of a text are sorted in your set, or without order, as in a Python set. Keep that of r.")
+def copies_sorted(texts, labels, change, copies):
+    more, more_labels = list(texts), list(labels)
+    for original, label in zip(texts, labels, strict=True):
+        made = sorted({change(original, r) for r in range(copies)} - {original})
+        more += made
+        more_labels += [label] * len(made)
     return more, more_labels
 
 

@@ -25,6 +25,7 @@ def _random_temperature(generator):
         (torch.tensor([[2.0, 0.0], [0.0, 0.0]]), 2.0),
         (torch.tensor([[4.0, 2.0, 0.0], [-1.0, 3.0, 0.0]]), 1.0),
         (torch.tensor([[12.0, 5.0, 0.0], [-3.0, 8.0, 6.0]]), 4.0),
+        (torch.tensor([[1.0, 0.0, 0.5]]), 0.5),
     ],
     fresh=lambda generator: (_random_logits(generator), _random_temperature(generator)),
     idea=(
@@ -117,6 +118,11 @@ def squared(logits, temperature):
     return softened(logits, temperature**2)
 
 
+@softened.mistake("A temperature below 1 does nothing in your function. It sharpens: divide by it, whatever it is.")
+def never_sharpened(logits, temperature):
+    return softened(logits, max(1, temperature))
+
+
 @softened.property("The probabilities of an image sum to one.")
 def _rows_sum_to_one(function, generator):
     logits = 5 * torch.randn(3, 4, generator=generator)
@@ -134,6 +140,7 @@ def _random_pair(generator):
         (torch.tensor([[0.0, 0.0]]), torch.tensor([[2.0, 0.0]]), 2.0),
         (torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), torch.tensor([[3.0, 1.0, 0.0], [0.0, 4.0, 2.0]]), 4.0),
         (torch.tensor([[0.5, 0.0, 1.0], [3.0, 0.0, 0.0]]), torch.tensor([[2.0, 0.0, 1.0], [1.0, 1.5, 0.0]]), 1.5),
+        (torch.tensor([[1.0, 0.0]]), torch.tensor([[200.0, -200.0]]), 0.5),  # a probability that float32 rounds to 0
     ],
     fresh=_random_pair,
     gradient=("student_logits",),

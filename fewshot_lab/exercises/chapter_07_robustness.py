@@ -145,6 +145,7 @@ LABELS = torch.tensor([0, 2])
     cases=[
         (torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([0]), 3.0),
         (torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0], [1.0, 1.0, 2.0]]), LABELS, 6.0),
+        (torch.tensor([[200.0, -200.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([0]), 6.0),  # float32 rounds p to 0
     ],
     fresh=_random_answers,
     gradient=("clean_logits", "worst_logits"),

@@ -466,6 +466,7 @@ def _random_sets(generator):
             torch.tensor([[0.0, 7.0], [0.0, 7.0], [1.0, 1.0], [0.0, 8.0], [3.0, 8.0]]),
             2,
         ),
+        (torch.tensor([[0.0], [0.0], [1.0], [5.0]]), torch.tensor([[-0.5], [4.0], [0.5], [9.0]]), 1),  # two equal points
         _random_sets(_GENERATOR),
     ],
     fresh=_random_sets,
@@ -585,6 +586,17 @@ def one_too_far(points, centres, k):
 @_two_sides
 def edge_left_out(points, centres, k):
     return _share((torch.cdist(points, centres) < _radii(centres, k + 1)).any(dim=1))
+
+
+@precision_recall.mistake(
+    "You leave out every distance of 0. Only a point's distance to itself is none: another point in the same place is a "
+    "neighbour."
+)
+@_two_sides
+def equal_points_left_out(points, centres, k):
+    distances = torch.cdist(centres, centres)
+    distances[distances == 0] = torch.inf
+    return _within(points, centres, distances.kthvalue(k, dim=1).values)
 
 
 @precision_recall.mistake("You ask for points that lie in all balls. The manifold is their union: one ball is enough.")

@@ -79,6 +79,11 @@ declare_mistakes(
         "them.",
         _turn(lambda real, fake: generator_loss(fake)),
     ),
+    fake_scores_detached=(
+        "You cut off the scores of the generated images, so the discriminator learns from the real ones alone. Cut off the "
+        "images, before it scores them.",
+        _turn(lambda real, fake: discriminator_loss(real, fake.detach())),
+    ),
     only_fake=(
         "The real images are missing. A discriminator that doubts every image would have no loss.",
         _turn(lambda real, fake: F.softplus(fake).mean()),

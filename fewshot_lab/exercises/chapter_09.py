@@ -108,6 +108,23 @@ def probabilities_added(logits, tokens, prompt_length):
 
 
 @sequence_log_probability.mistake(
+    "You take the logarithm of the sum of the probabilities. Those of a sequence multiply: add up their logarithms."
+)
+def logarithm_of_the_sum(*arguments):
+    return probabilities_added(*arguments).log()
+
+
+@sequence_log_probability.mistake("You take the softmax twice: cross_entropy does it itself. Give it the logits.")
+def softmax_twice(logits, tokens, prompt_length):
+    return sequence_log_probability(logits.softmax(dim=-1), tokens, prompt_length)
+
+
+@sequence_log_probability.mistake("You count the answer's first token alone. All tokens from `prompt_length` on belong to it.")
+def first_token_only(logits, tokens, prompt_length):
+    return sequence_log_probability(logits, tokens[: prompt_length + 1], prompt_length)
+
+
+@sequence_log_probability.mistake(
     "Your softmax runs over the places in the text. The probabilities of all words at one place sum to one: dim=-1."
 )
 def over_the_places(logits, tokens, prompt_length):
@@ -152,6 +169,7 @@ def _random_words(generator):
         (torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]]).log(), [[0], [1, 2, 3]]),
         (torch.tensor([[-3.0, -4.0, -1.0], [-0.5, -2.0, -3.0]]), [[0, 1], [2]]),
         (torch.tensor([[0.4, 0.2, 0.1, 0.2, 0.1]]).log(), [[0, 3], [1, 2]]),
+        (torch.tensor([[-200.0, -201.0, -0.5]]), [[0, 1], [2]]),  # exp gives 0 in float32
     ],
     fresh=_random_words,
     idea=(
@@ -248,6 +266,12 @@ def over_the_texts(log_p, words):
 @class_log_probabilities.mistake("You take the last word of each class only. The probability of the others belongs to it too.")
 def last_word(log_p, words):
     return torch.stack([log_p[:, ids[-1]] for ids in words], dim=1)
+
+
+@class_log_probabilities.mistake("You fill up short classes with word 0, whose probability then counts for them.")
+def filled_up_with_word_0(log_p, words):
+    longest = max(map(len, words))
+    return torch.stack([log_p[:, [*ids, *[0] * (longest - len(ids))]].logsumexp(dim=1) for ids in words], dim=1)
 
 
 @class_log_probabilities.mistake("You return minus the logarithm. A log-probability is never above 0.")
@@ -520,6 +544,18 @@ def summed(s, u):
 
 
 @mean_logit_calibration.mistake(
+    "You divide by the number of texts to be calibrated. A mean divides by its own: len(unlabelled)."
+)
+def divided_by_the_scores(s, u):
+    return s - u.sum(dim=0) / len(s)
+
+
+@mean_logit_calibration.mistake("You divide by m - 1, which is for standard deviations. The mean of m texts divides by m.")
+def divided_by_m_minus_1(s, u):
+    return s - u.sum(dim=0) / max(len(u) - 1, 1)
+
+
+@mean_logit_calibration.mistake(
     "You subtract the scores from the mean, so the worst class wins. Subtract the mean from the scores."
 )
 def other_way_round(s, u):
@@ -581,6 +617,8 @@ def _random_demonstrations(generator):
     cases=[
         (["a small bird"], torch.tensor([1]), ["food", "animal"], "{x} ->", torch.tensor([0])),
         (["a set {x} of {1}", "a bird"], torch.tensor([1, 0]), ["animal", "shape"], "{x} {is}", torch.tensor([0, 1])),
+        (["one\\two"], torch.tensor([0]), ["path"], "Text:\n{x}\n", torch.tensor([0])),
+        (["a bird"], torch.tensor([0]), ["animal"], "  {x}\n", torch.tensor([0])),
         (
             ["a red fruit", "a small bird", "one who bakes"],
             torch.tensor([2, 0, 1]),
@@ -725,6 +763,11 @@ def words_missing(*arguments):
 @demonstration_prompt.mistake("You take word number i for text number i. A text's word is that of its class: words[labels[i]].")
 def words_in_turn(texts, labels, words, template, order):
     return _demonstrations(texts, labels, words, template, order, answer=lambda i: words[i])
+
+
+@demonstration_prompt.mistake("You strip spaces or line ends from the filled template. They are part of it: leave it as it is.")
+def stripped(texts, labels, words, template, order):
+    return demonstration_prompt([text.strip() for text in texts], labels, words, template.strip(), order)
 
 
 def _random_swaps(generator):
@@ -877,6 +920,13 @@ def current_added(g, t, e):
 )
 def word_of_the_first(g, t, e):
     return swap_estimates(g, t[:1].expand_as(t), e)
+
+
+@swap_estimates.mistake(
+    "You subtract the products of all places. Each place has its own current word: one number for each row."
+)
+def all_places_subtracted(g, t, e):
+    return g @ e.T - (g * e[t]).sum()
 
 
 @swap_estimates.mistake(

@@ -29,6 +29,8 @@ def _random_tags(generator, words=9):
         (["B-LOC", "B-LOC", "I-LOC", "O", "B-ORG"],),
         (["O", "I-PER", "I-PER", "O", "B-LOC", "I-ORG", "O"],),
         (["O", "O"],),
+        (["B-BIRD", "I-BIRD", "O"],),
+        (["B-art-music", "I-art-music", "I-art-film"],),  # types as Few-NERD has them
     ],
     fresh=lambda generator: (_random_tags(generator),),
     idea=(
@@ -113,6 +115,19 @@ def length_for_end(tags):
 @entity_spans.mistake("Your type still has B- or I- before it. The type is what stands after the hyphen.")
 def prefix_kept(tags):
     return [(tags[start], start, end) for _, start, end in entity_spans(tags)]
+
+
+@entity_spans.mistake("A type may hold a hyphen, as art-music does. Take all that stands after B- or I-: tag[2:].")
+def cut_at_the_hyphen(tags):
+    kinds = [tag.split("-")[1] if tag != "O" else "" for tag in tags]
+    return entity_spans([f"{tag[:2]}{kind}" if kind else tag for tag, kind in zip(tags, kinds, strict=True)])
+
+
+@entity_spans.mistake(
+    'strip("BI-") takes away all of these letters, those with which a type begins too. Cut off two characters: tag[2:].'
+)
+def letters_stripped(tags):
+    return [(kind.lstrip("BI-"), start, end) for kind, start, end in entity_spans(tags)]
 
 
 @entity_spans.mistake("Only the first entity comes back. Go on to the end of the sentence, and return the list after the loop.")

@@ -27,6 +27,8 @@ def _random_pieces(generator):
         ([None, 0, 1, 2, 2, None, None], [5, 6, 0, 4]),
         ([None, 0, 2, 2, None], [5, 6, 7]),
         ([None, 0, None, 0, 1, 1, None], [5, 6]),
+        ([0, 1, 1], [5, 6]),  # a tokenizer without special pieces
+        ([1, 0, 1], [5, 6]),
     ],
     fresh=_random_pieces,
     idea=(
@@ -122,6 +124,21 @@ def seen_before(word_ids, labels):
 
 
 @aligned_labels.mistake(
+    "You begin as if word 0 had come before the first piece, so it gets no label where no special piece stands first. Begin "
+    "with None."
+)
+def begins_after_word_0(word_ids, labels):
+    return aligned_labels([0, *word_ids], labels)[1:]
+
+
+@aligned_labels.mistake(
+    "You compare the first piece with the last one: word_ids[-1] is the end of the list. Nothing stands before the first."
+)
+def compared_with_the_last(word_ids, labels):
+    return [IGNORED if w is None or w == word_ids[i - 1] else labels[w] for i, w in enumerate(word_ids)]
+
+
+@aligned_labels.mistake(
     "Each word has the label of the word before it. word_ids counts words from 0 and has no number for [CLS]: labels[word]."
 )
 def label_of_word_before(word_ids, labels):
@@ -175,6 +192,7 @@ def _random_batch(generator):
         (torch.tensor([[[2.0, 0.0], [0.0, 1.0]]]), torch.tensor([[0, IGNORED]])),
         (torch.tensor([[[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [3.0, 0.0]]]), torch.tensor([[0, 1], [1, IGNORED]])),
         (torch.tensor([[[2.0, 0.0], [0.0, 1.0], [1.0, 3.0]]]), torch.tensor([[1, IGNORED, IGNORED]])),
+        (torch.tensor([[[200.0, -200.0]]]), torch.tensor([[1]])),  # a probability that float32 rounds to 0
     ],
     fresh=_random_batch,
     gradient=("logits",),
@@ -300,6 +318,8 @@ def _random_mention(generator):
         (["Jane", "M.", "Doe", "said"], ["B-PER", "I-PER", "I-PER", "O"], 0, 3, ["Bo"]),
         (["at", "Red", "Star"], ["O", "B-ORG", "I-ORG"], 1, 3, ["Bank", "of", "Oslo"]),
         (["said", "Doe"], ["O", "I-PER"], 1, 2, ["Jane", "Doe"]),
+        (["Doe", "met", "Doe"], ["B-PER", "O", "B-PER"], 2, 3, ["Jane", "Roe"]),
+        (["on", "Blue"], ["O", "B-art-music"], 1, 2, ["Kind", "of", "Blue"]),  # a type as Few-NERD has them
     ],
     fresh=_random_mention,
     idea=(
@@ -407,6 +427,22 @@ def joined_words(words, tags, start, end, mention):
 @swapped_mention.mistake("The old mention is still there, behind the new one. Go on from `end`, in words and in tags.")
 def inserted(words, tags, start, end, mention):
     return _cut(words, tags, start, end, mention, start)
+
+
+@swapped_mention.mistake("You replace every place with the same words. Only the mention from `start` to `end` - 1 changes.")
+def replaced_everywhere(words, tags, start, end, mention):
+    old, place, new_words, new_tags = words[start:end], 0, [], []
+    while place < len(words):
+        here = words[place : place + len(old)] == old
+        some = swapped_mention(old, tags[start:end], 0, len(old), mention) if here else ([words[place]], [tags[place]])
+        new_words, new_tags, place = new_words + some[0], new_tags + some[1], place + (len(old) if here else 1)
+    return new_words, new_tags
+
+
+@swapped_mention.mistake("A type may hold a hyphen, as art-music does. Take all that stands after B- or I-: tag[2:].")
+def cut_at_the_hyphen(words, tags, start, end, mention):
+    kind = tags[start].split("-")[1]
+    return swapped_mention(words, [*tags[:start], f"B-{kind}", *tags[start + 1 :]], start, end, mention)
 
 
 @swapped_mention.mistake("You mark last words by E- and single words by S-. In this course there are B- and I- alone.")

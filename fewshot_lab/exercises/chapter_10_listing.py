@@ -262,7 +262,7 @@ def _optimizer_exists(seen, generator):
     if isinstance(seen, str):
         return "adamw_removed", say("{seen}. It was removed from transformers: use torch.optim.AdamW.", seen=seen)
     if not seen["torch"]:
-        return say("A {kind} is returned; torch.optim.AdamW is needed.", kind=seen["class"])
+        return say("What is returned is {kind}; torch.optim.AdamW is needed.", kind=seen["class"])
 
 
 @listing_optimizer.property("All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=inspectors.optimizer_seen)

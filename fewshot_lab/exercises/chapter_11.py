@@ -110,6 +110,11 @@ def mean_over_rows(nothing, alone, joint):
     return interaction(nothing, alone, joint).mean()
 
 
+@interaction.mistake("You subtract the mean of `nothing`. Each row has its own baseline: the same seed with nothing.")
+def mean_baseline(nothing, alone, joint):
+    return interaction(nothing.mean().expand(len(nothing)), alone, joint)
+
+
 def _map(degrees, factor=1.0, lean=0.0, right=0.0, up=0.0):
     turned = rotation(torch.tensor(degrees).deg2rad())
     return translation(right, up) @ turned @ shearing(lean) @ scaling(factor)
@@ -139,6 +144,7 @@ _MASK = torch.tensor([[0, 0, 0, 0, 0], [0, 1, 1, 3, 0], [0, 1, 1, 3, 0], [0, 0, 
         (torch.full((4, 4), 2), _map(0.0, right=-1.0)),
         (torch.full((4, 4), 2), _map(0.0, up=-1.0)),
         (torch.full((3, 3), 200), _map(0.0)),
+        (torch.full((3, 3), 300), _map(0.0)),
         (torch.tensor([[1, 1], [2, 2], [3, 3]]), _map(0.0, up=-1.0)),
         (_MASK, _map(35.0, 1.3, 0.2, 0.7, 0.4)),
     ],
@@ -248,6 +254,20 @@ def cut_towards_0(mask, matrix):
     return _read(mask, (row + 0.5).trunc(), (column + 0.5).trunc())
 
 
+@warp_mask.mistake(".long() cuts off the decimals, towards 0. The nearest pixel is found by round() before it.")
+def not_rounded(mask, matrix):
+    row, column = _sources(mask, matrix)
+    return _read(mask, row.trunc(), column.trunc())
+
+
+@warp_mask.mistake("A source less than half a pixel outside still has its nearest pixel inside: round first, then ask.")
+def rim_lost(mask, matrix):
+    row, column = _sources(mask, matrix)
+    height, width = mask.shape
+    inside = (row >= 0) & (row <= height - 1) & (column >= 0) & (column <= width - 1)
+    return torch.where(inside, warp_mask(mask, matrix), 0)
+
+
 @warp_mask.mistake("The two indices have changed places: mask[row, column], and the row comes from y.")
 def row_and_column_exchanged(mask, matrix):
     row, column = (points.round().long() for points in _sources(mask, matrix))
@@ -321,6 +341,11 @@ def corners_aligned(mask, matrix):
 @warp_mask.mistake("Class numbers above 127 come out negative: they do not fit into int8. Keep the mask's own type.")
 def one_byte(mask, matrix):
     return warp_mask(mask, matrix).to(torch.int8)
+
+
+@warp_mask.mistake("Class numbers above 255 come out smaller: they do not fit into uint8. Keep the mask's own type.")
+def one_unsigned_byte(mask, matrix):
+    return warp_mask(mask, matrix).to(torch.uint8)
 
 
 @warp_mask.mistake("Negative indices count from the other end in Python: ask for >= 0 too.")
@@ -420,6 +445,25 @@ def corners_swapped(boxes, matrix, height, width):
 @warp_boxes.mistake("The limits have changed places: x ends at the width, y at the height.")
 def limits_exchanged(boxes, matrix, height, width):
     return not_cut(boxes, matrix, height, width).clamp(min=0).minimum(torch.tensor([height, width, height, width]).to(boxes))
+
+
+@warp_boxes.mistake("You cut the boxes before they move. What stands out afterwards must be cut: clamp at the end.")
+def cut_before_the_move(boxes, matrix, height, width):
+    inside = torch.stack([boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)], dim=-1).flatten(1)
+    return not_cut(inside, matrix, height, width)
+
+
+@warp_boxes.mistake("The order is x0, y0, x1, y1: a corner and then the other one. You return both x first.")
+def both_x_first(boxes, matrix, height, width):
+    return warp_boxes(boxes, matrix, height, width)[:, [0, 2, 1, 3]]
+
+
+@warp_boxes.mistake(
+    "You make one box around all. Each box moves on its own: smallest and largest over its four corners, dim=1."
+)
+def one_box_for_all(boxes, matrix, height, width):
+    moved = warp_boxes(boxes, matrix, height, width)
+    return torch.cat([moved[:, :2].amin(dim=0), moved[:, 2:].amax(dim=0)]).expand(len(boxes), 4)
 
 
 @warp_boxes.mistake(
@@ -641,7 +685,7 @@ def _beats_chance(function, generator):
             "images and choose the most similar class."
         )
     accuracies += _accuracies(function, _episodes(generator, 2 * JUDGED))  # it is not much worse than guessing
-    if significantly_better(guessed * 3, accuracies):
+    if significantly_better([0.75 / WAY] * 3 * JUDGED, accuracies):  # a little worse is no method upside down
         return "farthest", GUESSES
     return "no_better_than_guessing", GUESSES
 

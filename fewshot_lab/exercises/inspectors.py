@@ -55,14 +55,15 @@ class Bent:
 class Exclamations:
     """A change for `augmented_set`: appends exclamation marks, so that some copies are alike or unchanged.
 
-    `held` copies in a row have the same number, which then grows by one, modulo `period`.
+    `held` copies in a row have the same number, which begins with `first` and then grows by one, modulo `period`.
     """
 
     period: int
     held: int = 1
+    first: int = 1
 
     def __call__(self, text: str, r: int) -> str:
-        return text + "!" * ((r // self.held + 1) % self.period)
+        return text + "!" * ((r // self.held + self.first) % self.period)
 
     def __repr__(self) -> str:
         return "a change of which r = 0, 1, 2, 3 make " + ", ".join(repr(self("a dog", r)) for r in range(4)) + " of 'a dog'"
@@ -128,10 +129,10 @@ def picture_scales(function):
 
 
 def passes(function):
-    """What differs between 40 passes of one picture, whose upper half is lighter and whose left half is redder.
+    """What differs between 80 passes of one picture, whose upper half is lighter and whose left half is redder.
 
     training, test: whether passes differ. moved: whether the training passes show other sections of it. upside_down: the share
-    of them with the light half below.
+    of them with the light half below. mirrored: of those that show where it is redder, the share with this to the right.
     """
     from PIL import Image
 
@@ -139,12 +140,16 @@ def passes(function):
     picture.paste((200, 200, 200), (0, 0, 40, 18))
     picture.paste((255, 60, 60), (0, 18, 15, 40))
     train, test = function(32)
-    images = {name: torch.stack([t(picture) for _ in range(40)]) for name, t in (("training", train), ("test", test))}
+    images = {name: torch.stack([t(picture) for _ in range(80)]) for name, t in (("training", train), ("test", test))}
     seen = {name: any(not torch.equal(several[0], image) for image in several) for name, several in images.items()}
     grey = images["training"].mean(dim=1)
     light = (grey > grey.mean(dim=(1, 2), keepdim=True)).float().mean(dim=(1, 2))
     seen["moved"] = light.std().item() > 0.005
     seen["upside_down"] = (grey[:, :16].mean(dim=(1, 2)) < grey[:, 16:].mean(dim=(1, 2))).float().mean().item()
+    red = images["training"][:, 0] - images["training"][:, 1:].mean(dim=1)
+    to_the_left = red[..., :16].mean(dim=(1, 2)) - red[..., 16:].mean(dim=(1, 2))
+    shown = to_the_left.abs() > 0.1 * (red.amax() - red.amin())
+    seen["mirrored"] = (to_the_left[shown] < 0).float().mean().item() if shown.sum() > 20 else 0.5
     return seen
 
 
@@ -181,10 +186,11 @@ def model_logits(function):
 
 
 def model_weights(function):
-    """Whether two models have different first filters, and whether all weights can be trained."""
+    """Whether two models have different first filters, whether one's are constant, and whether all weights can be trained."""
     one, other = (_quietly(function, 3, "cpu") for _ in range(2))
     filters = [next(model.parameters()).detach() for model in (one, other)]
-    return {"differ": not torch.equal(*filters), "trained": all(weight.requires_grad for weight in one.parameters())}
+    seen = {"differ": not torch.equal(*filters), "constant": bool((filters[0] == filters[0].flatten()[0]).all())}
+    return seen | {"trained": all(weight.requires_grad for weight in one.parameters())}
 
 
 def model_devices(function):
@@ -296,6 +302,15 @@ def _rates(function, steps):
         except TypeError as error:  # ReduceLROnPlateau wants a metric
             return str(error)
     return rates
+
+
+# Chapter 03: lists that must be new
+
+
+def given_list_returned(function):
+    """Whether words that all stay, one or two of them, come back in the very list that was given."""
+    given = [["dog"], ["a", "dog"]]
+    return any(function(words, [0.9] * len(words), 0.1) is words for words in given)
 
 
 # Chapter 04: on which device new tensors are made
@@ -520,10 +535,12 @@ class _Attack:
 
     def __init__(self):
         self.met = None  # the weights, images and labels of its last call
+        self.training = True  # whether the whole model was in training mode then
 
     def __call__(self, model, images, labels):
         self.met = _row(model.parameters()), images.detach().clone(), labels.clone()
         modes, passes = [part.training for part in model.modules()], len(model.passes)
+        self.training = all(modes)
         model.eval()
         with torch.enable_grad():
             x = images.detach().clone().requires_grad_()
@@ -575,8 +592,8 @@ def simclr_steps(function):
 def adversarial_steps(function):
     """What three steps on attacked images do in two worlds, see `_steps`; attacked: whether `attack` was called in each.
 
-    as_it_is: whether it was last called with the weights from before the step. right_batch: and with images and labels as they
-    came.
+    as_it_is: whether it was last called with the weights from before the step. in_mode: and with the model in training mode, as
+    it came. right_batch: and with images and labels as they came.
     """
 
     def batches(model, generator):
@@ -585,7 +602,8 @@ def adversarial_steps(function):
 
             def seen(attack=attack, wanted=wanted):
                 same = [_same(*pair) for pair in zip(wanted, attack.met or (), strict=False)] or [False] * 3
-                return {"attacked": attack.met is not None, "as_it_is": same[0], "right_batch": all(same[1:])}
+                in_mode = {"in_mode": attack.training}
+                return in_mode | {"attacked": attack.met is not None, "as_it_is": same[0], "right_batch": all(same[1:])}
 
             yield (images, labels, attack), seen
 

@@ -272,7 +272,7 @@ def _agree(worlds: list[World], others: list[World], parts: tuple[str, ...]) -> 
 def _other_mode(worlds: list[World]) -> Found:
     if all(world["training"] for world in worlds):
         return None
-    words = say("The network is in evaluation mode while it learns. Leave it in training mode, for dropout and batch norm.")
+    words = say("A network is in evaluation mode in your step. Leave all in training mode, for dropout and batch norm.")
     return "evaluation_mode", words
 
 

@@ -265,7 +265,7 @@ def collapse_alarm(generated, labels, real, real_labels):
 
 # %% exercise="discriminator_step"
 def discriminator_step(generator, discriminator, optimizer, real, labels, noise):
-    """One step of the discriminator. Returns its loss before the step, a plain float.
+    """One step of the discriminator. Returns its loss before the step, a number.
 
     The two are networks in training mode: generator(noise, one-hot classes as floats) makes images
     of generator.classes classes, discriminator(images, labels) gives scores (n,). optimizer: has
@@ -291,7 +291,7 @@ def discriminator_step(generator, discriminator, optimizer, real, labels, noise)
 
 # %% exercise="generator_step"
 def generator_step(generator, discriminator, optimizer, labels, noise):
-    """One step of the generator. Returns its loss before the step, a plain float.
+    """One step of the generator. Returns its loss before the step, a number.
 
     optimizer: has the generator's weights. The rest is as in discriminator_step, the loss loss_g.
     Only the generator's weights move, by this step's gradient alone, whatever gradients they hold
