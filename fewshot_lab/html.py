@@ -78,6 +78,13 @@ def box(content: Markup, *, colour: str = QUIET, role: str = "note") -> Markup:
     return Markup(f"<div role='{{1}}' style='{style}'>{{2}}</div>").format(colour, role, content)
 
 
+def paragraph(text: str, space: str) -> Markup:
+    """A text below others: a sentence as it is, several lines in their columns. `space` is the CSS length above it."""
+    if "\n" not in text:
+        return Markup("<div style='margin-top:{}'>{}</div>").format(space, text)
+    return Markup("<pre style='margin:{} 0 0;white-space:pre-wrap;background:none'>{}</pre>").format(space, text)
+
+
 def bar(share: float, *, colour: str, width: str = "7em") -> Markup:
     """A bar that fills a share (0..1) of a width; the caller shows the number beside it."""
     filled = Markup("<div style='background:{};height:.8em;width:{:.2%}'></div>").format(colour, min(max(share, 0.0), 1.0))

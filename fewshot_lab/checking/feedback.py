@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ..evidence.records import CHECK, Check, CheckStatus
 from ..exercises import Exercise
-from ..html import box, colour
+from ..html import box, colour, paragraph
 from ..languages import english, later, say
 from .compare import Difference
 
@@ -42,7 +42,7 @@ class Feedback:
 
     def as_html(self) -> Markup:
         """The feedback as a box in HTML, legible on light and dark pages; everything that a learner wrote is escaped."""
-        lines = Markup("").join(map(_line, self.details))
+        lines = Markup("").join(paragraph(line, ".3em") for line in self.details)
         content = Markup("<strong>{}</strong> {}{}").format(self._head(), self.message, lines)
         return box(content, colour=colour(self.status), role="status")
 
@@ -52,13 +52,6 @@ class Feedback:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": str(self), "text/html": self.as_html(), CHECK: self.as_check().as_json()}
-
-
-def _line(text: str) -> Markup:
-    """A detail as HTML: a sentence as it is, a table of several lines in columns."""
-    if "\n" not in text:
-        return Markup("<div style='margin-top:.3em'>{}</div>").format(text)
-    return Markup("<pre style='margin:.3em 0 0;white-space:pre-wrap;background:none'>{}</pre>").format(text)
 
 
 def describe(task: Exercise, arguments: tuple, expected, got, problem: Difference, expected_told: bool = True) -> list[str]:

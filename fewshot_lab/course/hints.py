@@ -12,7 +12,7 @@ from markupsafe import Markup
 from .. import attempts, runtime
 from ..errors import CourseError
 from ..exercises import Exercise, get_exercise
-from ..html import box
+from ..html import box, paragraph
 from ..languages import later, say
 from .build import build
 from .chapters import choose
@@ -49,10 +49,8 @@ class Hint:
             if isinstance(text, tuple):
                 steps = Markup("").join(Markup("<li>{}</li>").format(step) for step in text)
                 told = Markup("<ol style='margin:.2em 0'>{}</ol>").format(steps)
-            elif "\n" in text:
-                told = Markup("<pre style='margin:.2em 0;white-space:pre-wrap;background:none'>{}</pre>").format(text)
             else:
-                told = Markup("<div>{}</div>").format(text)
+                told = paragraph(text, ".2em")
             content += Markup("<div style='margin-top:.4em'><em>{}</em>{}</div>").format(head, told)
         return box(content + Markup("<div style='margin-top:.4em'>{}</div>").format(self.then))
 

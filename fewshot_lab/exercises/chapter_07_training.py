@@ -162,10 +162,6 @@ def _wrong_attack(world, right):
         return "attacked_too_late", say(
             "The attack meets other weights than those from before the step: attack first, then step."
         )
-    if not all(world["in_mode"]):
-        return "attacked_in_evaluation_mode", say(
-            "The attack meets the model in evaluation mode. It attacks the network that learns, as it is: leave the mode alone."
-        )
     if not all(world["right_batch"]):
         return "another_batch_attacked", say(
             "The attack gets other images or labels than your function. Hand both on as they came."

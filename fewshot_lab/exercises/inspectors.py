@@ -535,12 +535,10 @@ class _Attack:
 
     def __init__(self):
         self.met = None  # the weights, images and labels of its last call
-        self.training = True  # whether the whole model was in training mode then
 
     def __call__(self, model, images, labels):
         self.met = _row(model.parameters()), images.detach().clone(), labels.clone()
         modes, passes = [part.training for part in model.modules()], len(model.passes)
-        self.training = all(modes)
         model.eval()
         with torch.enable_grad():
             x = images.detach().clone().requires_grad_()
@@ -592,8 +590,8 @@ def simclr_steps(function):
 def adversarial_steps(function):
     """What three steps on attacked images do in two worlds, see `_steps`; attacked: whether `attack` was called in each.
 
-    as_it_is: whether it was last called with the weights from before the step. in_mode: and with the model in training mode, as
-    it came. right_batch: and with images and labels as they came.
+    as_it_is: whether it was last called with the weights from before the step. right_batch: and with images and labels as they
+    came.
     """
 
     def batches(model, generator):
@@ -602,8 +600,7 @@ def adversarial_steps(function):
 
             def seen(attack=attack, wanted=wanted):
                 same = [_same(*pair) for pair in zip(wanted, attack.met or (), strict=False)] or [False] * 3
-                in_mode = {"in_mode": attack.training}
-                return in_mode | {"attacked": attack.met is not None, "as_it_is": same[0], "right_batch": all(same[1:])}
+                return {"attacked": attack.met is not None, "as_it_is": same[0], "right_batch": all(same[1:])}
 
             yield (images, labels, attack), seen
 

@@ -488,9 +488,9 @@ def adversarial_step(model, optimizer, images, labels, attack):
     model: a module, images (n, C, H, W) to logits (n, classes), in training mode. optimizer: holds
     the weights that learn. images: float tensor in 0..1. labels: whole numbers (n,). attack: a
     function (model, images, labels) that returns attacked images of the same shape; it may leave
-    gradients in the weights, and its result may hold the graph. The model is attacked as it is,
-    then the optimizer makes one step along the gradient of the mean cross-entropy of the attacked
-    images alone. Returns this loss, from before the step, as a number.
+    gradients in the weights, and its result may hold the graph. The attack meets the weights as
+    they are, then the optimizer makes one step along the gradient of the mean cross-entropy of the
+    attacked images alone. Returns this loss, from before the step, as a number.
     """
     ### BEGIN SOLUTION
     attacked = attack(model, images, labels).detach()
