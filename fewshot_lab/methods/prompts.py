@@ -26,6 +26,13 @@ TEMPLATES = tuple(
     f"Dictionary definition: {{x}}{ending}" for ending in ("\nType:", "\nThis describes a", "\nCategory:", " is a kind of")
 )
 CONTENT_FREE = ("N/A", "something", "...")  # texts without content, after Zhao et al. 2021
+# Questions about an opinion, each with the words for negative and positive that fit its end.
+OPINION_PROMPTS = (
+    {"template": "Review: {x}\nSentiment:", "words": ["negative", "positive"]},
+    {"template": "Review: {x}\nThis review is", "words": ["negative", "positive"]},
+    {"template": "{x} All in all, it was", "words": ["terrible", "great"]},
+    {"template": "Review: {x}\nIn one word, it was", "words": ["bad", "good"]},
+)
 
 # Words that would be as right as the label words, and compete with them for probability (Holtzman et al. 2021).
 SYNONYMS = {

@@ -69,10 +69,10 @@ def linear_head(
 
     Args:
         z: the features.
-        labels: a class number for each row, (m,).
+        labels: a class number for each row, (m,); or the share of each class, (m, classes), where people disagreed.
         labelled: how many of the rows are labelled glosses.
         C: how weakly it is regularised.
-        balanced: whether every class counts the same, however many copies its glosses have.
+        balanced: whether every class counts the same, however many copies its glosses have; for class numbers alone.
 
     Returns a function, features (n, d) -> log-probabilities (n, classes).
     """
@@ -80,6 +80,10 @@ def linear_head(
 
     # scikit-learn adds up the loss over rows, so twice the rows would halve the regularisation.
     weights = torch.full((len(z),), labelled / len(z))
+    if labels.ndim == 2:
+        # The cross-entropy with shares: each row once for every class, weighted by the class's share.
+        weights = (weights[:, None] * labels).T.flatten()
+        z, labels = z.repeat(labels.shape[1], 1), torch.arange(labels.shape[1]).repeat_interleave(len(z))
     if balanced:
         weights = weights * class_weights(labels, int(labels.max()) + 1)[labels]
     model = LogisticRegression(C=C, max_iter=300, tol=1e-3)

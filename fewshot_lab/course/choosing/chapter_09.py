@@ -1,4 +1,4 @@
-"""Chapter 09: template, heads, soft prompts, demonstrations and fine-tuning, all chosen on validation glosses.
+"""Chapter 09: template, heads, soft prompts, demonstrations and fine-tuning, all chosen on validation texts.
 
 A prompt's score is the mean of its raw and its calibrated accuracy, since chapter and rules look at both. The unlabelled texts
 for the calibration are training texts, drawn for each seed without a look at their labels.
@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from ...data import glosses
+from ...data import glosses, opinions
 from ...evidence import chosen
 from ...methods import fine_tuning, in_context, prompts, soft_prompts
 from ...models import kv_cache, language
@@ -205,5 +205,48 @@ def fine_tune(candidate, seed):
         network = fine_tuning.UpperLayers(model, LAYERS, model.get_output_embeddings().weight[_words()])
         fine_tuning.fine_tune(network, _lower("labelled", seed), y, **candidate)
         return accuracy(fine_tuning.predict_logits(network, _lower("validation")), glosses.task().validation_labels)
+
+    return _timed(score, seed)
+
+
+# opinions: prompt and head for film reviews
+
+
+@functools.cache
+def _read_opinions(template: str, words: tuple[str, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A prompt's scores of the validation texts and of a seed's unlabelled ones."""
+    task = opinions.task("films")
+    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(K, seed))
+    texts = [*task.validation_texts, *(task.train_texts[row] for row in rows)]
+    return prompts.label_scores(*_model(), texts, template, words).split([len(texts) - UNLABELLED, UNLABELLED])
+
+
+@choice("opinions-prompt", list(prompts.OPINION_PROMPTS), data="150 validation texts about films, no labels", seeds=SEEDS)
+def opinions_prompt(candidate, seed):
+    """Template and label words of a prompt for opinions"""
+
+    def score(seed):
+        scores, unlabelled = _read_opinions(candidate["template"], tuple(candidate["words"]), seed)
+        labels = opinions.task("films").validation_labels
+        return (accuracy(scores, labels) + accuracy(prompts.mean_logit_calibration(scores, unlabelled), labels)) / 2
+
+    return _timed(score, seed)
+
+
+@choice("opinions-head-minilm", VARIANCES, data="150 validation texts about films, the mean of 1, 4 and 16 labels per class")
+def opinions_head_minilm(candidate, seed):
+    """The variance of the weights of a head on MiniLM's vectors, on opinions"""
+
+    def score(seed):
+        task, reached = opinions.task("films"), []
+        pool = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
+        unlabelled = language.sentence_features([task.train_texts[row] for row in pool], device="cpu")
+        answers = language.sentence_features(task.validation_texts, device="cpu")
+        for shots in (1, K, 16):
+            texts, y = task.draw(shots, seed)
+            features = language.sentence_features(texts, device="cpu")
+            classify = prompts.fit_head(features, y, len(task.classes), unlabelled=unlabelled, variance=candidate)
+            reached.append(accuracy(classify(answers), task.validation_labels))
+        return sum(reached) / len(reached)
 
     return _timed(score, seed)
