@@ -82,13 +82,45 @@ def encode_prefix(tokenizer, model, texts: Sequence[str], *, after: Prefix | Non
 
 def last_hidden(tokenizer, model, texts: Sequence[str], *, after: Prefix | None = None) -> Tensor:
     """The hidden state of each text's last token (N, d): `encode_prefix(...).last()` without keeping keys and values."""
+    if after is not None:
+        return _packed_last_hidden(tokenizer, model, texts, after)
     all_indices, last = [], []
     with torch.no_grad():
-        for indices, ids, mask, cache in _batches(tokenizer, model, texts, after):
+        for indices, ids, mask, cache in _batches(tokenizer, model, texts, None):
             all_indices.append(indices)
             # A copy: a view of the last token would keep the hidden states of all tokens in memory.
             last.append(_forward(model, token_embeddings(model, ids), mask, cache)[0][:, -1].clone())
     return Prefix(tuple(all_indices), (), (), ()).ordered(last)
+
+
+@torch.no_grad()
+def _packed_last_hidden(tokenizer, model, texts: Sequence[str], after: Prefix) -> Tensor:
+    """`last_hidden` where one text comes before all others: many texts side by side in a single row.
+
+    Every text sees the shared prefix and itself, and no other text. As rows of a batch they would need a copy of the prefix's
+    keys and values each, which takes longer than the few new tokens as soon as the prefix is long (Krell et al. 2021, packing).
+    """
+    tokens = _tokens(tokenizer, texts)
+    shared = after.masks[0].shape[1]
+    last, first = [], 0
+    while first < len(tokens):
+        end, total = first, 0
+        while end < len(tokens) and (end == first or total + len(tokens[end]) <= MAX_TOKENS):
+            total, end = total + len(tokens[end]), end + 1
+        lengths = torch.tensor([len(ids) for ids in tokens[first:end]], device=model.device)
+        ends = lengths.cumsum(0)
+        text = torch.arange(len(lengths), device=model.device).repeat_interleave(lengths)  # (T,) which text a token is of
+        columns = torch.arange(total, device=model.device)
+        own = (text[:, None] == text) & (columns[:, None] >= columns)  # (T, T)
+        visible = torch.cat([own.new_ones(total, shared), own], dim=1)
+        mask = torch.zeros(visible.shape, dtype=model.dtype, device=model.device)
+        mask = mask.masked_fill(~visible, torch.finfo(model.dtype).min)[None, None]
+        positions = shared + columns - (ends - lengths)[text]
+        ids = torch.tensor([[one for of_text in tokens[first:end] for one in of_text]], device=model.device)
+        done, _ = _run(model, token_embeddings(model, ids), mask, positions[None], after.keys_values[0])
+        last.append(done.last_hidden_state[0, ends - 1])
+        first = end
+    return torch.cat(last)
 
 
 def extend(model, prefix: Prefix, endings: Tensor) -> Tensor:
@@ -132,9 +164,7 @@ def padded_batches(tokenizer, texts: Sequence[str], device, prefix_length: int =
         device: where ids and masks go.
         prefix_length: how many tokens come before each text, for they take memory too.
     """
-    tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    if empty := [number for number, ids in enumerate(tokens) if not ids]:
-        raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
+    tokens = _tokens(tokenizer, texts)
     order = sorted(range(len(texts)), key=lambda index: len(tokens[index]))
     while order:
         # From the shortest on: text number n is the longest of the first n + 1, and all are padded to its length.
@@ -145,6 +175,13 @@ def padded_batches(tokenizer, texts: Sequence[str], device, prefix_length: int =
         # On the left, so that the last token of every text is in the last column and a continuation follows it directly.
         padded = tokenizer.pad({"input_ids": [tokens[row] for row in rows]}, padding_side="left", return_tensors="pt")
         yield torch.tensor(rows), padded["input_ids"].to(device), padded["attention_mask"].to(device)
+
+
+def _tokens(tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    tokens = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    if empty := [number for number, ids in enumerate(tokens) if not ids]:
+        raise ValueError(f"Text number {empty[0]} is empty: there is nothing to read.")
+    return tokens
 
 
 def _batches(tokenizer, model, texts: Sequence[str], after: Prefix | None) -> Iterator[tuple]:
@@ -180,18 +217,23 @@ def _forward(
         mask: (B, T), of the inputs alone.
         before: keys, values and mask of what comes before the inputs.
     """
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
     if before is not None:
-        # A new cache each time: it appends to itself, and the prefix must stay as it is for the next ending.
-        cache = DynamicCache(before[0])
         mask = torch.cat([before[1], mask], dim=1)
     # Positions count tokens, not columns: the model would otherwise take a padded text for one that begins later.
     positions = (mask.cumsum(1) - 1).clamp_min(0)[:, -inputs.shape[1] :]
+    done, cache = _run(model, inputs, mask, positions, None if before is None else before[0])
+    return done.last_hidden_state, [(layer.keys, layer.values) for layer in cache.layers], mask
+
+
+def _run(model, inputs: Tensor, mask: Tensor, positions: Tensor, keys_values: KeysValues | None):
+    """What the backbone returns for inputs after keys and values, if there are any, and the cache that it filled."""
+    from transformers import DynamicCache
+
+    # A new cache each time: it appends to itself, and the prefix must stay as it is for the next ending.
+    cache = DynamicCache(keys_values) if keys_values is not None else DynamicCache()
     # transformers 5.24 renamed the argument to `cache`
     name = "cache" if "cache" in inspect.signature(model.model.forward).parameters else "past_key_values"
     embedded = inputs.to(model.dtype)
     # The backbone without its output layer: logits of all words at every token would be by far the largest tensor here.
-    done = model.model(inputs_embeds=embedded, attention_mask=mask, position_ids=positions, use_cache=True, **{name: cache})
-    return done.last_hidden_state, [(layer.keys, layer.values) for layer in cache.layers], mask
+    options = {"attention_mask": mask, "position_ids": positions, "use_cache": True, name: cache}
+    return model.model(inputs_embeds=embedded, **options), cache

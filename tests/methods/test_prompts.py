@@ -52,6 +52,18 @@ def test_demonstrations_encoded_once_score_as_written_out(lm):
     assert torch.allclose(in_context.in_context_scores(*lm, prompt, TEXTS, WORDS), written_out, atol=2e-3)
 
 
+def test_texts_packed_behind_one_beginning_are_as_if_each_were_alone(lm, monkeypatch):
+    tokenizer, model = lm
+    shared = encode_prefix(tokenizer, model, ["a rose is a plant\n" * 5])
+    texts = [*TEXTS, "a", "a longer text that has many more words than the others do", *TEXTS[::-1]]
+    alone = torch.cat([encode_prefix(tokenizer, model, [text], after=shared).last() for text in texts])
+    assert torch.allclose(last_hidden(tokenizer, model, texts, after=shared), alone, atol=1e-3)
+    monkeypatch.setattr(kv_cache, "MAX_TOKENS", 8)  # several packs, and a text that is longer than one
+    assert torch.allclose(last_hidden(tokenizer, model, texts, after=shared), alone, atol=1e-3)
+    with pytest.raises(ValueError, match="Text number 1 is empty"):
+        last_hidden(tokenizer, model, ["a", ""], after=shared)
+
+
 def test_a_prefix_keeps_the_texts_order_and_is_extended_by_every_ending(lm):
     tokenizer, model = lm
     prefix = encode_prefix(tokenizer, model, TEXTS)
