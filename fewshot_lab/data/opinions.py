@@ -41,6 +41,11 @@ UNSUITABLE = re.compile(
     re.IGNORECASE,
 )
 
+_CAPITALISED = r"(?!I\b)[A-Z][\w.-]*\w"
+_MORE = rf"(?: (?:of|the|and|de|von|van))* {_CAPITALISED}"
+# Two capitalised words or more anywhere, or one that does not follow the beginning of a text, sentence or quotation.
+NAME = re.compile(rf"\b{_CAPITALISED}(?:{_MORE})+|(?<!^)(?<![.!?:\"] )(?<!['\"])\b{_CAPITALISED}")
+
 
 @dataclass(frozen=True)
 class Rated:
@@ -99,6 +104,15 @@ def one_against_others(counts: Tensor) -> Tensor:
 
     answers = positive * against(positive, negative) + negative * against(negative, positive) + neutral / 2
     return answers / counts.sum(dim=1)
+
+
+def without_names(text: str) -> str:
+    """The text with X for every name: for each run of capitalised words that does not begin a sentence.
+
+    A run is one X, words such as "of" and "the" between two capitalised ones included. A name at the beginning of a sentence is
+    found only where a capitalised word follows it, and "I" is no name. Texts in lower case have no names to be found.
+    """
+    return NAME.sub("X", text)
 
 
 @functools.cache

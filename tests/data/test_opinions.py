@@ -87,6 +87,20 @@ def test_near_duplicates_are_found_by_document_and_by_six_words_in_a_row():
     assert opinions.near_duplicates(texts, [0, 1, 2, 3, 4, 2]) == [0, 0, 1, 2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Go for La Salle's performance.", "Go for X's performance."),
+        ("Robin Williams is better than in Bicentennial Man.", "X is better than in X."),
+        ("The Lord of the Rings is long. Too long, I think.", "X is long. Too long, I think."),
+        ("Nobody laughs in Venice! Nobody.", "Nobody laughs in X! Nobody."),
+        ("a player from apex, which i own", "a player from apex, which i own"),
+    ],
+)
+def test_names_are_masked_and_the_first_word_of_a_sentence_is_not(text, expected):
+    assert opinions.without_names(text) == expected
+
+
 def test_an_unknown_domain_is_answered_with_the_known_ones():
     with pytest.raises(CourseError, match="'books'; choose one of films, products"):
         opinions.task("books")
