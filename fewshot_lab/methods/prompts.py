@@ -20,7 +20,7 @@ from ..errors import CourseError
 from ..models.kv_cache import Prefix, encode_prefix, extend, token_embeddings, token_ids
 
 SLOT = "{x}"
-AT_A_TIME = 200  # texts whose keys and values are in memory together
+AT_A_TIME = 100  # texts whose keys and values are in memory together
 # The same question in other words; all begin alike, so that a text is read once for all of them.
 TEMPLATES = tuple(
     f"Dictionary definition: {{x}}{ending}" for ending in ("\nType:", "\nThis describes a", "\nCategory:", " is a kind of")

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -271,3 +272,15 @@ def test_the_words_outside_of_the_marks_are_common_to_both_texts(first, second):
 
     plain = [word for word in marked(" ".join(first), " ".join(second), "[{}]").split() if not word.startswith("[")]
     assert not Counter(plain) - Counter(second)
+
+
+def test_a_head_learns_shares_as_it_learns_labels_and_doubt_draws_it_to_the_middle():
+    z = F.normalize(torch.randn(40, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    labels = (z[:, 0] > 0).long()
+    hard = methods.linear_head(z, labels, 40)(z)
+    certain = F.one_hot(labels, 2).float()
+    torch.testing.assert_close(methods.linear_head(z, certain, 40)(z), hard, atol=0.05, rtol=0.05)
+    doubtful = methods.linear_head(z, 0.6 * certain + 0.4 * (1 - certain), 40)(z)
+    assert (doubtful.argmax(1) == labels).float().mean() > 0.9
+    # The best answer to shares of 0.6 and 0.4 is 0.6, not certainty.
+    assert doubtful.exp().amax(1).mean() < 0.7 < hard.exp().amax(1).mean()

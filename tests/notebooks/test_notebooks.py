@@ -44,7 +44,10 @@ RECORDED = {
         *("accuracy_none_k5", "accuracy_right_k5", "accuracy_wrong_k5"),
         *("exchange_rate_right", "exchange_rate_wrong", "step_time_with_policy_over_without"),
     },
-    "03": {"frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"},
+    "03": {
+        *("frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"),
+        *("human_ceiling", "opinions_head_k16", "opinions_synonyms_k4", "opinions_shares_k16"),
+    },
     "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)},
     "05": {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
@@ -56,6 +59,7 @@ RECORDED = {
     "09": {
         *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
         *("prompt_worth_k1", "fine_tuned_k4"),
+        *("opinions_prompt", *(f"opinions_head_minilm_k{k}" for k in (1, 4, 16))),
     },
     "10": {"entity_f1", "token_accuracy", *(f"{m}_n{n}" for m in ("none", "tokens", "mentions") for n in (10, 50))},
     "11": {
@@ -70,6 +74,7 @@ TIMED = {
     "cached_epoch_speedup",
     "pipeline_seconds",
 }  # the clock's figures, which no seed repeats
+FIXED = {"human_ceiling"}  # what people said, which no seed changes
 
 each_chapter = pytest.mark.parametrize(
     "chapter", [pytest.param(chapter, marks=pytest.mark.xdist_group(id), id=id) for id, chapter in CHAPTERS.items()]
@@ -134,7 +139,7 @@ def test_the_solved_version_passes_every_check_and_follows_data_set_and_seed(cha
     assert all(claim in known or claim.islower() or claim.startswith("exploring ") for claim in found.verdicts)
     if profile == "quick":  # as the stored results
         stored = recorded(nbformat.read(chapter.notebook, as_version=4).cells).results
-        for name in found.results.keys() & stored.keys():
+        for name in (found.results.keys() & stored.keys()) - FIXED:
             assert found.results[name].as_json() != stored[name].as_json(), f"{name} does not depend on data set and seed"
 
 
