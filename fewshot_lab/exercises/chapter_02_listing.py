@@ -5,7 +5,6 @@ import math
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from torchvision import models, transforms
 
 from ..languages import say
 from . import inspectors
@@ -38,6 +37,8 @@ from .declare import exercise
     ),
 )
 def listing_transforms(size):
+    from torchvision import transforms  # imports torch._dynamo, for a second that no check of another exercise should wait
+
     train = transforms.Compose(
         [transforms.RandomResizedCrop(size, scale=(0.5, 1.0)), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
     )
@@ -147,6 +148,8 @@ def _aspects_differ(train, test):
     ),
 )
 def listing_model(classes, device):
+    from torchvision import models
+
     model = models.resnet18(weights=None)
     model.fc = nn.Linear(model.fc.in_features, classes)
     return model.to(device)

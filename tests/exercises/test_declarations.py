@@ -2,6 +2,8 @@
 
 import ast
 import pickle
+import subprocess
+import sys
 
 import pytest
 
@@ -58,3 +60,9 @@ def test_a_declaration_takes_its_names_from_its_functions():
 def test_the_chapter_is_the_number_in_the_modules_name():
     assert get_exercise("listing_loader").reference.__module__.endswith("chapter_02_listing")
     assert get_exercise("listing_loader").chapter == "02"
+
+
+def test_the_first_check_does_not_wait_for_torchvision():
+    """Which imports torch._dynamo, for longer than all exercises together."""
+    words = "import sys; from fewshot_lab.exercises import exercises; exercises(); print('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout == "False\n"
