@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from . import colour
 from .geometry import D4, d4_each, padding_for, random_affine, warp
 from .mixing import cutout
 
@@ -159,6 +160,21 @@ def contrast(images, strength, generator):
 @_policy("blanks a square of up to 60 % of the side (cutout)")
 def erase(images, strength, generator):
     return cutout(images, 0.6 * strength, generator=generator)
+
+
+# At strength 1 the ranges are those of SimCLR's strongest colour distortion (Chen et al. 2020, ICML, appendix A).
+@_policy("changes brightness, contrast, saturation and hue at once (ColorJitter)")
+def colour_jitter(images, strength, generator):
+    either_way = strength * (2 * _rand(images, generator, 4) - 1)  # (B, 4)
+    brightness, contrast, saturated = (1 + 0.8 * either_way[:, :3]).unbind(1)
+    turn = 0.2 * either_way[:, 3]
+    return colour.recolour(images, brightness=brightness, contrast=contrast, saturated=saturated, turn=turn)
+
+
+@_policy("takes the colours away, with probability equal to the strength")
+def greyscale(images, strength, generator):
+    chosen = _rand(images, generator)[:, None, None, None] < strength
+    return torch.where(chosen, colour.grey(images).expand_as(images), images)
 
 
 # What the two policies below draw from. Flips and D4 are not among them, as in the papers: they may change a label.
