@@ -14,6 +14,7 @@ from .policy import PolicyExplorer
 from .prompt import PromptExplorer
 from .question import predict, recall
 from .source import source
+from .symmetry import SymmetryExplorer
 from .temperature import TemperatureExplorer
 from .text import TextExplorer
 
@@ -31,6 +32,7 @@ __all__ = [
     "PictureMarker",
     "PolicyExplorer",
     "PromptExplorer",
+    "SymmetryExplorer",
     "TemperatureExplorer",
     "TextExplorer",
     "predict",

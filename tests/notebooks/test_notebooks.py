@@ -39,10 +39,11 @@ OTHER_PARAMETERS = {
 LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: in the quick profile only
 RECORDED = {
     "00": {"nearest_neighbour_k5"},
-    "01": {"label_kept_hflip", "label_kept_rot180"},
+    "01": {"label_kept_hflip", "label_kept_rot180", "emoji_kept_hflip", "emoji_kept_rot180"},
     "02": {
         *("accuracy_none_k5", "accuracy_right_k5", "accuracy_wrong_k5"),
         *("exchange_rate_right", "exchange_rate_wrong", "step_time_with_policy_over_without"),
+        *("accuracy_emoji_none_k5", "gain_emoji_right", "gain_emoji_mirror", "gain_emoji_colour_jitter"),
     },
     "03": {
         *("frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"),

@@ -77,6 +77,7 @@ def budgets():
 
 EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("digits"),
+    "symmetry": lambda: lab.widgets.SymmetryExplorer(),
     "label": label,
     "policy": lambda: lab.widgets.PolicyExplorer("digits"),
     "text": lambda: lab.widgets.TextExplorer(glosses.task()),
