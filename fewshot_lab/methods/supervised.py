@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment, get_policy
-from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, hits_by_picture, outputs, train
@@ -18,7 +17,7 @@ Mix = Callable[..., tuple[Tensor, Tensor]]
 
 
 def fit_few_shot(
-    dataset: str | ImageTask,
+    dataset: str,
     *,
     shots: int,
     seed: int,
@@ -34,7 +33,7 @@ def fit_few_shot(
     """Trains a small convolutional net on `shots` labels per class and tests it.
 
     Args:
-        dataset: a name in data.TASKS, or a task of one's own.
+        dataset: a name in data.TASKS.
         shots: labels per class.
         seed: of everything random. Equal seeds draw nested labels (data.ImageTask.draw) and start from the same weights, so
             that policies can be compared in pairs.
@@ -54,7 +53,7 @@ def fit_few_shot(
         train_loss (mean of the last tenth of the steps), at_rest (whether the training came to rest) and seconds.
     """
     started = time.perf_counter()
-    task = (data.load(dataset) if isinstance(dataset, str) else dataset).capped()
+    task = data.load(dataset).capped()
     classes = len(task.classes)
     images, labels = task.draw(shots, seed)
     change = as_augment(policy, strength)

@@ -25,7 +25,7 @@ def steps(candidate, seed, dataset):
     return fit_few_shot(dataset, shots=5, seed=seed, policy="affine", strength=right, steps=candidate)
 
 
-for _dataset in ("digits", "fashion", "glyphs"):
+for _dataset in ("digits", "fashion", "glyphs", "emoji"):
     choice(f"affine-strength-{_dataset}", [0.1, 0.25, 0.5, 0.75], data=_data(_dataset), dataset=_dataset)(strength)
     choice(f"steps-{_dataset}", STEPS, data=_data(_dataset), dataset=_dataset, margin=WORTH_TWICE_THE_TIME)(steps)
 
@@ -37,6 +37,16 @@ def other_strength(candidate, seed, policy):
 
 for _policy in ("erase", "randaugment"):
     choice(f"{_policy}-strength", [0.25, 0.5, 1.0], data=_data("digits"), policy=_policy)(other_strength)
+
+
+def colour_strength(candidate, seed, policy):
+    """The strength of a policy that changes colours"""
+    return fit_few_shot("emoji", shots=5, seed=seed, policy=policy, strength=candidate, steps=chosen("steps-emoji"))
+
+
+for _policy in ("colour_jitter", "greyscale"):
+    _name = f"{_policy.replace('_', '-')}-strength-emoji"
+    choice(_name, [0.25, 0.5, 1.0], data=_data("emoji"), policy=_policy)(colour_strength)
 
 
 @choice("mixup-alpha", [0.2, 1.0], data=_data("digits"))
