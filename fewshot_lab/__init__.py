@@ -43,9 +43,8 @@ _HOME_OF = {
     "recall": "widgets",
     "source": "widgets",
 }
-_ROOMS = (
-    "assets augment checking course data evidence exercises figures languages methods models runtime training widgets".split()
-)
+_ROOMS = "assets augment checking course data evidence exercises figures".split()
+_ROOMS += "languages methods models own runtime training widgets".split()
 
 __all__ = [*_HOME_OF, *_ROOMS]
 

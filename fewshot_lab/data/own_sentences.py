@@ -111,6 +111,11 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     return TaggedSentences(where, sentences, tuple(parts), left_out)
 
 
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, as those of texts with spans are cut."""
+    return tuple(_WORD.findall(text))
+
+
 def _groups(sentences: list[Sentence]) -> list[int]:
     """The group of every sentence: its text, where texts of equal words are one."""
     words_of: dict[int | None, tuple] = {}

@@ -118,16 +118,28 @@ def score_intervals(
 ) -> dict[str, Estimate]:
     """Token accuracy and entity F1 of one tagger, with bootstrap intervals over groups of sentences (None: over sentences)."""
     rows = _sums_by_group(gold, predicted, range(len(gold)) if groups is None else groups)
-
-    # F1 is a ratio of sums over sentences, not a mean: a resampled set of sentences needs its sums anew.
-    def f1(rows) -> float:
-        correct, total = rows[:, 0].sum(), rows[:, 1].sum()
-        return 2 * correct / total if total else 0.0
-
     return {
         "token accuracy": bootstrap_interval(lambda rows: rows[:, 2].sum() / rows[:, 3].sum(), rows),
-        "entity F1": bootstrap_interval(f1, rows),
+        "entity F1": bootstrap_interval(_f1, rows),
     }
+
+
+def f1_gain(
+    gold: Sequence[Sequence[str]],
+    predicted: Sequence[Sequence[str]],
+    other: Sequence[Sequence[str]],
+    groups: Sequence[int] | None = None,
+) -> Estimate:
+    """The entity F1 of one tagger less that of another on the same sentences, with a bootstrap interval over their groups."""
+    groups = range(len(gold)) if groups is None else groups
+    sides = [_sums_by_group(gold, tags, groups) for tags in (predicted, other)]
+    return bootstrap_interval(lambda first, second: _f1(first) - _f1(second), *sides)
+
+
+def _f1(rows: np.ndarray) -> float:
+    # F1 is a ratio of sums over sentences, not a mean: a resampled set of sentences needs its sums anew.
+    correct, total = rows[:, 0].sum(), rows[:, 1].sum()
+    return 2 * correct / total if total else 0.0
 
 
 def _sums_by_group(gold, predicted, groups) -> np.ndarray:

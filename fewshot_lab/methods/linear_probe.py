@@ -34,6 +34,12 @@ def fit_linear(features: Tensor, labels: Tensor, like: Tensor, weight: float = 1
         weight: of each row. With m rows made of n images it is n / m: copies of the images then change where the classes
             meet, and not how strongly the probe is regularised.
     """
+    probabilities = fit_probabilities(features, labels, like, weight)
+    return lambda z: probabilities(z).argmax(1)
+
+
+def fit_probabilities(features: Tensor, labels: Tensor, like: Tensor, weight: float = 1.0) -> Callable[[Tensor], Tensor]:
+    """The linear probe of `fit_linear` as a function, features -> probabilities (N, classes); every class has a label."""
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
@@ -46,7 +52,7 @@ def fit_linear(features: Tensor, labels: Tensor, like: Tensor, weight: float = 1
 
     with threadpool_limits(1):  # On so few rows several threads mostly wait for each other: 25 times the CPU seconds.
         model = LogisticRegression(C=10.0 * weight, max_iter=500).fit(scaled(features), labels.numpy())
-    return lambda z: torch.from_numpy(model.predict(scaled(z)))
+    return lambda z: torch.from_numpy(model.predict_proba(scaled(z)))
 
 
 def nearest_labels(features: Tensor, labels: Tensor, queries: Tensor, k: int, classes: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment, get_policy
+from ..data import ImageTask
 from ..models import conv_net
 from ..runtime import seed_everything
 from ..training import accuracy, hits_by_picture, outputs, train
@@ -17,7 +18,7 @@ Mix = Callable[..., tuple[Tensor, Tensor]]
 
 
 def fit_few_shot(
-    dataset: str,
+    dataset: str | ImageTask,
     *,
     shots: int,
     seed: int,
@@ -33,7 +34,7 @@ def fit_few_shot(
     """Trains a small convolutional net on `shots` labels per class and tests it.
 
     Args:
-        dataset: a name in data.TASKS.
+        dataset: a name in data.TASKS, or a task of one's own.
         shots: labels per class.
         seed: of everything random. Equal seeds draw nested labels (data.ImageTask.draw) and start from the same weights, so
             that policies can be compared in pairs.
@@ -53,7 +54,7 @@ def fit_few_shot(
         train_loss (mean of the last tenth of the steps), at_rest (whether the training came to rest) and seconds.
     """
     started = time.perf_counter()
-    task = data.load(dataset).capped()
+    task = (data.load(dataset) if isinstance(dataset, str) else dataset).capped()
     classes = len(task.classes)
     images, labels = task.draw(shots, seed)
     change = as_augment(policy, strength)

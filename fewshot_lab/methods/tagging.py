@@ -201,7 +201,7 @@ def augmented_sentences(
 
 
 def fit_tagger(
-    corpus: str = "",
+    corpus: str | TaggingTask = "",
     *,
     encoder: str = "minilm",
     count: int,
@@ -229,7 +229,7 @@ def fit_tagger(
     at_rest (whether the training came to rest) and seconds (of the training, without the test).
 
     Args:
-        corpus: see `load_task`.
+        corpus: see `load_task`; or a task of one's own.
         encoder: one of ENCODERS.
         count: how many training sentences are drawn.
         seed: of the draw, the copies, the weights and the batches.
@@ -245,7 +245,8 @@ def fit_tagger(
         validation: whether the validation sentences are the test, which is how settings are chosen.
         device: see `choose_device`.
     """
-    task = load_task(corpus).on_validation() if validation else load_task(corpus)
+    task = load_task(corpus) if isinstance(corpus, str) else corpus
+    task = task.on_validation() if validation else task
     train_sentences = augmented_sentences(
         task.draw(count, seed), augmentation, copies=copies, share=share, seed=seed, replace=replace
     )

@@ -22,6 +22,7 @@ from browser import (
 from explorers import EXPLORERS
 from places import ROOT
 
+from fewshot_lab import figures
 from fewshot_lab.course import landing, progress
 from fewshot_lab.course.chapters import chapters, read_notebook
 from fewshot_lab.course.page import page as results_page
@@ -30,6 +31,9 @@ from fewshot_lab.evidence.records import recorded
 from fewshot_lab.evidence.runs import ChapterRun, Run
 from fewshot_lab.grading.grade import Graded, Mark
 from fewshot_lab.grading.pages import feedback_page, summary_page
+from fewshot_lab.html import table
+from fewshot_lab.own.trying import Section, Tried
+from fewshot_lab.training import share_interval
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
@@ -247,10 +251,20 @@ def graded() -> Graded:
     return Graded("Ann", "00", "x.ipynb", "", "graded", marks, answers={"a": "x = " + "y" * 200}, notes=["A note"])
 
 
+def tried() -> Tried:
+    """What `fewshot-lab try` may find: long names, a wide figure and a table."""
+    lines = figures.curves(
+        {"pixels": ([1, 2], [share_interval(4, 9), share_interval(6, 9)])}, title="t", x="x", y="y", caption="c"
+    )
+    rows = table(["example", "your label"], [("a/long_name_" * 9, "cat")])
+    return Tried("pets", "Left out: 2\nno picture", (Section("Which?", "None. " * 30, (lines.as_html(), rows)),), 3.0)
+
+
 PAGES = {
     "landing": lambda: landing.landing(progress.progress(), "/", str(ROOT)),
     "feedback": lambda: feedback_page("Ann", [graded()]),
     "summary": lambda: summary_page([graded()], []),
+    "own": lambda: tried().as_page(),
 }
 
 

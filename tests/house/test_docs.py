@@ -44,6 +44,7 @@ ONLY_PARSED = {
     "build": "tests/course/test_course.py",
     "grade": "tests/grading/test_pile.py",
     "choose": "tests/evidence/test_choices.py",
+    "try": "tests/own/test_own.py",
     "release": "tests/grading/test_submissions.py",
     "read-checks": "tests/grading/test_report.py",
     "lab": "tests/browser/test_browser.py",
