@@ -42,7 +42,7 @@ task = glosses.task(tuple(CLASSES.split()))
 tokenizer, model = language.smollm2(DEVICE)
 model.requires_grad_(False)
 WORDS = list(task.classes)
-SEEDS = lab.seeds(8, 20)
+SEEDS = lab.seeds(6, 20)
 DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
 SHOTS, K = lab.quick_or_full([1, 2, 4, 8], [1, 2, 4, 8, 16]), 4
 UNLABELLED = lab.quick_or_full(100, smoke=30)  # texts without a label, for every draw
