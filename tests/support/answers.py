@@ -1,7 +1,8 @@
 """Judges a file of answers, each in a process of its own: JSON lines with chapter, exercise, right, label, code and a preamble.
 
 python tests/support/answers.py FILE [CHAPTER or EXERCISE ...] [--repeat N] [--all] prints those that are judged otherwise than
-the file says, and a table of exercises. --repeat N checks a wrong answer N times unless no chance decides about it.
+the file says, and a table of exercises. --repeat N checks a wrong answer N times, or for REPEATED_SECONDS, unless no chance
+decides about it.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from fewshot_lab.checking.checks import examine
 from fewshot_lab.exercises import exercises
 
 SECONDS = 60  # an endless answer must end long before
-REPEATED_SECONDS = 900
+REPEATED_SECONDS = 40  # of a processor, after which an answer is not checked once more
 _BEFORE = """import math, random
 import numpy as np
 import torch
@@ -93,7 +94,7 @@ def judge(answer: dict, repeat: int = 1) -> Judged:
         os._exit(0)
     os.close(writes)
     with os.fdopen(reads, "rb") as pipe:
-        ready = select.select([pipe], [], [], SECONDS if repeat == 1 else REPEATED_SECONDS)[0]
+        ready = select.select([pipe], [], [], SECONDS if repeat == 1 else 20 * REPEATED_SECONDS)[0]
         said = pipe.read() if ready else b'{"status": "endless", "mistake": null, "text": ""}'
     if not ready:
         os.kill(child, signal.SIGKILL)
@@ -113,7 +114,8 @@ def _checked(answer: dict, repeat: int) -> dict:
     several = [check(function)]
     seconds = time.process_time() - began
     if repeat > 1 and not answer["right"] and not _always_refused(function):
-        several += [check(function) for _ in range(repeat - 1)]
+        while len(several) < repeat and time.process_time() - began < REPEATED_SECONDS:
+            several.append(check(function))
     told = next((one for one in several if (one.status == "passed") != answer["right"]), several[0])
     passed = sum(one.status == "passed" for one in several)
     found = {"status": str(told.status), "mistake": told.mistake, "text": str(told)}
