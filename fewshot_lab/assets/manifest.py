@@ -350,7 +350,7 @@ ASSETS: dict[str, Asset] = {
             licence="Apache-2.0 (noto), CC-BY-4.0 (twemoji, emojione), CC-BY-SA-4.0 (openmoji), MIT (fluent-emoji-flat)",
             citation="Noto Emoji (Google), Twemoji (Twitter and others), OpenMoji (HfG Schwäbisch Gmünd), "
             "Fluent Emoji (Microsoft), Emoji One 2; as Iconify's SVG collections",
-            chapters=("01", "02", "04", "05"),
+            chapters=("01", "02", "04", "05", "11"),
             note="The same emoji drawn by five artists, as SVG with names and groups.",
             contents="1,033 emoji by 5 artists, 8 groups",
         ),

@@ -50,14 +50,14 @@ def nearest_prototype(support: Tensor, labels: Tensor, queries: Tensor) -> Tenso
     return _by_prototypes(support.flatten(1), labels, queries.flatten(1))
 
 
-def prototypes_of(encoder: torch.nn.Module, *, size: int = 28) -> Method:
-    """The method that compares an encoder's features by class means; images are resized to `size` pixels first."""
+def prototypes_of(encoder: torch.nn.Module, *, size: int = 28, channels: int = 1) -> Method:
+    """The method that compares an encoder's features by class means; grey images get its `size` and number of `channels`."""
 
     def method(support: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         images = torch.cat([support, queries])
         if size != images.shape[-1]:
             images = torch.nn.functional.interpolate(images, size, mode="area")
-        features = outputs(encoder, images, batch_size=len(images))
+        features = outputs(encoder, images.expand(-1, channels, -1, -1), batch_size=len(images))
         return _by_prototypes(features[: len(support)], labels, features[len(support) :])
 
     return method

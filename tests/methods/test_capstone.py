@@ -293,6 +293,18 @@ def test_a_method_is_entered_ranked_kept_and_taken_out_again(board_home):
         leaderboard.withdraw("centred")
 
 
+def test_an_encoder_of_colour_images_classifies_grey_ones():
+    def mean_colour(images):  # of a side and a number of channels that no episode has
+        assert images.shape[1:] == (3, 16, 16)
+        return images.mean(dim=(2, 3))
+
+    encoder = torch.nn.Module()
+    encoder.forward = mean_colour
+    support, queries = torch.stack([torch.zeros(1, 28, 28), torch.ones(1, 28, 28)]), torch.full((1, 1, 28, 28), 0.9)
+    method = leaderboard.prototypes_of(encoder, size=16, channels=3)
+    assert method(support, torch.tensor([0, 1]), queries).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("method", "words"),
     [
