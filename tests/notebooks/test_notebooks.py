@@ -66,6 +66,7 @@ RECORDED = {
     "11": {
         *("pipeline_nothing_k5", "pipeline_all_k5", "pipeline_interaction_k5", "pipeline_seconds"),
         *("texts_all_k2", "exchange_rate_pipeline"),
+        *(f"pipeline_emoji_{arm}_k5" for arm in ("nothing", "three", "all")),
     },
 }
 QUICKLY_RUN = {"00", "01", "06"}
