@@ -51,7 +51,7 @@ def fit_probabilities(features: Tensor, labels: Tensor, like: Tensor, weight: fl
         return ((z - mean) / std / z.shape[1] ** 0.5).numpy()
 
     with threadpool_limits(1):  # On so few rows several threads mostly wait for each other: 25 times the CPU seconds.
-        model = LogisticRegression(C=10.0 * weight, max_iter=500).fit(scaled(features), labels.numpy())
+        model = LogisticRegression(C=10.0 * weight, max_iter=2000).fit(scaled(features), labels.numpy())
     return lambda z: torch.from_numpy(model.predict_proba(scaled(z)))
 
 

@@ -96,9 +96,11 @@ def fit_few_shot(
     }
 
 
-def fit_classifier(dataset: str, *, seed: int = 0, steps: int = 600, device: str = "auto", progress: bool = False) -> nn.Module:
+def fit_classifier(
+    dataset: str | ImageTask, *, seed: int = 0, steps: int = 600, device: str = "auto", progress: bool = False
+) -> nn.Module:
     """Trains the small convolutional net on the whole training part (at most 6,000 images); returns the model."""
-    task = data.load(dataset)
+    task = data.load(dataset) if isinstance(dataset, str) else dataset
     seed_everything(seed)
     model = conv_net(len(task.classes), size=task.train_images.shape[-1], channels=task.train_images.shape[1], width=16)
     # As many as `steps` passes over in a few epochs; all 60,000 of Fashion-MNIST would not be seen once.

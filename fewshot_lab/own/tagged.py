@@ -14,6 +14,7 @@ from ..methods.entity_scores import f1_gain, score_intervals
 from ..methods.name_lookup import lookup
 from ..methods.tagging import fit_tagger
 from ..training import progress_bar
+from .section import Section
 
 FEWEST_TESTED = 20  # sentences
 MOST_TESTED = 200
@@ -21,10 +22,8 @@ COUNTS = (20, 50, 100, 200, 500)
 SETTINGS = {"steps": 60, "batch_size": 8, "layers": 3, "learning_rate": 1e-3}
 
 
-def sections_of(task: TaggingTask, classify: Sequence[str] = ()) -> list:
+def sections_of(task: TaggingTask, classify: Sequence[str] = ()) -> list[Section]:
     """The sections of the page; of one training each, which intervals over test sentences say nothing about."""
-    from .trying import Section
-
     test = task.test[:MOST_TESTED]
     asked = [Sentence(words, ("O",) * len(words)) for words in map(words_of, classify)]
     task = replace(task, test=(*test, *asked))
@@ -81,9 +80,7 @@ def sections_of(task: TaggingTask, classify: Sequence[str] = ()) -> list:
     return sections
 
 
-def _hard(test: Sequence[Sentence], predicted) -> object:
-    from .trying import Section
-
+def _hard(test: Sequence[Sentence], predicted) -> Section:
     rows: list[tuple[Markup | str, str, str]] = []
     for sentence, tags in zip(test, predicted, strict=True):
         if sentence.tags != tags:

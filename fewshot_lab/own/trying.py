@@ -18,21 +18,13 @@ from ..languages import language, later, say
 from ..training import progress_bar
 from . import features, worth
 from .measures import growth, learning_curve, out_of_fold, planted_found, reliability, shots_for, suspects, too_few
+from .section import Section
 
 SIZE = 128  # pixels a side at which pictures are read
 MOST = 1500  # pictures in all: more would take longer than three minutes on two cores
 LISTED = 12  # suspicious or surest examples that are shown
 SEEDS = range(5)
 TABLES = {".csv", ".tsv", ".json", ".jsonl", ".ndjson"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A question, its answer in a sentence or more, and what shows it (figures and tables as HTML)."""
-
-    question: str
-    answer: str
-    shown: tuple[Markup, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,10 @@ class Tried:
 
     def __str__(self) -> str:
         return "\n".join([self.report, *(f"\n{section.question}\n  {section.answer}" for section in self.sections)])
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        html = Markup("").join(section._repr_mimebundle_()["text/html"] for section in self.sections)
+        return {"text/html": html, "text/plain": str(self)}
 
     def as_page(self) -> str:
         """The page as HTML, whole in itself."""

@@ -965,3 +965,14 @@ for name, rows in rows_of(DATASET).items():
 # the group; Jaderberg et al. 2015 (NeurIPS), warps with gradients; Hendrycks & Gimpel 2017 (ICLR), declining by confidence;
 # Northcutt et al. 2021 (NeurIPS), labels that people got wrong. In production: `torchvision.transforms.v2.RandomAffine`, or
 # `kornia.augmentation` for batches on a GPU. Next: [02 · When augmentation stops](02_when_augmentation_stops.ipynb).
+
+# %% [markdown]
+# ## On your own data
+#
+# Which turns and flips keep the class of *your* pictures? Write the path of a folder that has a
+# folder of pictures for each class in place of `None`; until then 200 digits stand in. Your files
+# are only read.
+
+# %%
+FOLDER = None  # "pictures": a folder with a folder of pictures for each class
+lab.own.turns(lab.own.images(FOLDER))

@@ -1215,3 +1215,14 @@ lab.record(listing_validation_accuracy=validated["with augmentation"], unit="acc
 # and diversity; Cawley & Talbot 2010 (JMLR), choosing by what one reports; Cubuk et al. 2020 (NeurIPS), RandAugment; Müller &
 # Hutter 2021 (ICCV), TrivialAugment; DeVries & Taylor 2017 (arXiv), Cutout; Zhang et al. 2018 (ICLR), mixup; Yun et al. 2019
 # (ICCV), CutMix. In production: `torchvision.transforms.v2`, which has all of them.
+
+# %% [markdown]
+# ## On your own data
+#
+# How many labels is a policy worth on *your* pictures? Write the path of a folder with a folder of
+# pictures for each class in place of `None`; until then 200 digits stand in. The policy is chosen
+# on validation pictures. `fewshot-lab try FOLDER` does the same with a network, in minutes.
+
+# %%
+FOLDER = None  # "pictures": a folder with a folder of pictures for each class
+lab.own.policy(lab.own.images(FOLDER))

@@ -1000,3 +1000,13 @@ lab.verdict("own-domain-pays", products=on["products"].gain("products", 16, over
 # opinions; Kim 2014 (EMNLP), convolutional networks for sentences; Wang et al. 2020 (NeurIPS), MiniLM; Dai et al. 2023
 # (arXiv:2302.13007), paraphrases by a large language model, which this chapter does not measure. In production: `nlpaug` for
 # edits, a neural translator such as MarianMT of `transformers` for round trips.
+
+# %% [markdown]
+# ## On your own data
+#
+# Which edits change the label of *your* texts? Write the path of a table with a text and a label in
+# each row (CSV, TSV or JSON lines) in place of `None`; until then 300 glosses stand in.
+
+# %%
+FILE = None  # "texts.csv": a table with a text and a label in each row
+lab.own.edits(lab.own.texts(FILE))

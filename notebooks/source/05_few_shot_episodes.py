@@ -1179,3 +1179,13 @@ lab.widgets.EpisodeExplorer(pools, embeddings)
 # SimpleShot; Ren et al. 2018 (ICLR), soft k-means; Veilleux et al. 2021 (NeurIPS), realistic shares of the queries; Perez et al. 2021
 # (NeurIPS), true few-shot learning has no large validation set; Belkin et al. 2019 (PNAS) and Nakkiran et al. 2020 (ICLR), double descent; Lake et al. 2015 (Science) and 2019 (Current
 # Opinion in Behavioral Sciences), Omniglot and its three-year report. In production: `easyfsl` for methods, `learn2learn` for MAML.
+
+# %% [markdown]
+# ## On your own data
+#
+# How well are *your* pictures classified from K of each class? Write the path of a folder with a
+# folder of pictures for each class in place of `None`; until then 200 digits stand in.
+
+# %%
+FOLDER = None  # "pictures": a folder with a folder of pictures for each class
+lab.own.from_few(lab.own.images(FOLDER), shots=5)

@@ -938,3 +938,14 @@ lab.verdict("C13")
 # as label smoothing; Furlanello et al. 2018 (ICML), born-again networks; Zhao et al. 2022 (CVPR), decoupled distillation: target and
 # wrong classes apart. In production: `torch.nn.functional.kl_div` with `reduction="batchmean"`, the recipes of `timm` and the
 # distillation tokens of DeiT.
+
+# %% [markdown]
+# ## On your own data
+#
+# Can the confidence of a classifier of *your* pictures be believed, and at which temperature? Write
+# the path of a folder with a folder of pictures for each class in place of `None`; until then 200
+# digits stand in.
+
+# %%
+FOLDER = None  # "pictures": a folder with a folder of pictures for each class
+lab.own.temperature(lab.own.images(FOLDER))

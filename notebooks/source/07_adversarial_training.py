@@ -1065,3 +1065,13 @@ lab.recall(
 # at odds with accuracy; Xie et al. 2020 (CVPR), AdvProp: separate batch norms let attacks help clean accuracy. In
 # production: `torchattacks`, `foolbox`, and AutoAttack (Croce & Hein 2020, ICML) as the standard that a reported number
 # should survive.
+
+# %% [markdown]
+# ## On your own data
+#
+# How easily is a network for *your* pictures fooled? Write the path of a folder with a folder of
+# pictures for each class in place of `None`; until then 200 digits stand in.
+
+# %%
+FOLDER = None  # "pictures": a folder with a folder of pictures for each class
+lab.own.robustness(lab.own.images(FOLDER))

@@ -1280,3 +1280,14 @@ lab.verdict(
 # **Going further.** Brown et al. 2020 (NeurIPS); Schick & Schütze 2021 (EACL); Zhao et al. 2021 (ICML); Holtzman et al. 2021 (EMNLP);
 # Lu et al. 2022 (ACL); Lester et al. 2021 (EMNLP); Li & Liang 2021 (ACL); Shin et al. 2020 (EMNLP); Le Scao & Rush 2021
 # (NAACL); Perez et al. 2021 (NeurIPS). In production: `transformers` with `peft` (prompt tuning, LoRA), or SetFit for a small encoder.
+
+# %% [markdown]
+# ## On your own data
+#
+# What does the language model know about *your* texts without a label? Write the path of a table
+# with a text and a label in each row in place of `None`, and a template that suits them; until then
+# 300 glosses stand in.
+
+# %%
+FILE = None  # "texts.csv": a table with a text and a label in each row
+lab.own.prompted(lab.own.texts(FILE), tokenizer, model, TEMPLATE)

@@ -976,3 +976,14 @@ lab.verdict("C14", entity_tokens=inside)
 # (CoNLL), wrong labels in CoNLL-2003; Dai & Adel 2020 (COLING), augmentation for NER; Xu et al. 2020 (COLING), CLUE; Lafferty et al. 2001
 # (ICML), conditional random fields, which forbid impossible tag sequences. In production: `transformers`'
 # `AutoModelForTokenClassification` with `DataCollatorForTokenClassification`, `seqeval`, `spaCy`.
+
+# %% [markdown]
+# ## On your own data
+#
+# Which entities does the tagger find in *your* sentences? Write them below. With tagged sentences
+# of your own (CoNLL columns, or what doccano, Label Studio or spaCy export), `fewshot-lab try FILE`
+# trains a tagger on them and says how good it is.
+
+# %%
+SENTENCES = ["Ada Lovelace lived in London .", "IBM bought a firm in Oslo on Friday ."]
+lab.own.tags(SENTENCES, tagger, tokenizer, task.tags)

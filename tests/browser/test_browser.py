@@ -32,7 +32,8 @@ from fewshot_lab.evidence.runs import ChapterRun, Run
 from fewshot_lab.grading.grade import Graded, Mark
 from fewshot_lab.grading.pages import feedback_page, summary_page
 from fewshot_lab.html import table
-from fewshot_lab.own.trying import Section, Tried
+from fewshot_lab.own.section import Section
+from fewshot_lab.own.trying import Tried
 from fewshot_lab.training import share_interval
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]

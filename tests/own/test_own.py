@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshot_lab import cli
+from fewshot_lab import cli, own
 from fewshot_lab.data import ImageTask, load
 from fewshot_lab.data.conll import Sentence, to_text
 from fewshot_lab.errors import CourseError
 from fewshot_lab.languages import speaking
 from fewshot_lab.methods.name_lookup import lookup
-from fewshot_lab.own import features, measures, tagged, try_data, trying, worth
+from fewshot_lab.own import chapters, features, measures, tagged, try_data, trying, worth
 from fewshot_lab.training import Arms
 
 
@@ -223,3 +223,36 @@ def test_the_shots_of_a_curve_end_with_what_the_smallest_class_has():
     images = torch.zeros(39, 1, 8, 8, dtype=torch.uint8)
     task = ImageTask("t", ("a", "b"), images, labels, images, labels, images, labels, train_pictures=pictures)
     assert measures.shots_for(task) == [1, 2, 5, 9] and measures.shots_for(task, most=2) == [5, 9]
+
+
+@pytest.mark.parametrize(
+    "ask", [own.turns, own.policy, own.which_features, own.from_few, own.temperature, own.robustness, own.generated]
+)
+def test_a_chapter_answers_about_pictures_and_says_when_they_are_too_few(ask, tmp_path, without_models, recwarn):
+    section = ask(own.images())
+    assert section.question.endswith("?") and "digits" not in section.answer and any(c.isdigit() for c in section.answer)
+    assert section.answer in section._repr_mimebundle_()["text/plain"] and not [
+        w for w in recwarn if "converge" in str(w.message)
+    ]
+    few = own.images(write_digits(tmp_path / "d", per_class=8))
+    assert "Too few to tell" in ask(few).answer
+
+
+def test_a_flip_keeps_the_class_of_pictures_that_are_their_own_mirror_images(without_models):
+    task = own.images().with_images(lambda images: ((images.int() + images.flip(-1).int()) // 2).byte())
+    section = own.turns(task)
+    assert "1.000" in section.answer and "after flip, the most" in section.answer
+
+
+def test_the_example_is_read_like_a_folder_of_ones_own(capsys):
+    task = own.images()
+    assert "200 pictures of 10 classes" in capsys.readouterr().out and len(task.classes) == 10
+    assert "of 60 test examples" in own.whole().answer
+
+
+def test_edits_that_change_labels_are_told_from_edits_that_do_not(tmp_path, without_models, monkeypatch):
+    monkeypatch.setattr(worth, "EDITS", ("swap",))
+    task = own.texts(write_texts(tmp_path / "films.csv"))
+    assert "for 0%" in own.edits(task).answer  # a bag of words does not see the order
+    monkeypatch.setattr(chapters, "edit_text", lambda text, *rest: "awful")
+    assert "for 0%" not in own.edits(task).answer
