@@ -6,6 +6,7 @@ import os
 import random
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -184,7 +185,9 @@ def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[N
     import joblib
 
     if not dask:
-        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads):
+        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads), warnings.catch_warnings():
+            # loky replaces a worker that has grown by much and says so: no task is lost, and nobody has to act.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
             yield
         return
     try:

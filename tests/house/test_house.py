@@ -199,6 +199,7 @@ def test_no_page_or_module_speaks_of_the_machine_it_was_made_on():
         if path.suffix in {".py", ".md", ".toml", ".yml", ".ipynb", ""}:
             text = path.read_text(errors="ignore")
             assert not any(f"{place}/" in text for place in (ROOT, Path.home())), path
+            assert path.suffix != ".ipynb" or "/site-packages/" not in text, f"{path}: a library's warning with its path"
 
 
 @pytest.mark.parametrize("task", ["check", "format --check"])

@@ -94,7 +94,7 @@ def test_the_built_notebook_holds_its_outputs_and_stays_small(chapter):
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in code), "not executed: fewshot-lab build"
     assert not any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
-    assert chapter.notebook.stat().st_size <= 1_750_000
+    assert chapter.notebook.stat().st_size <= 1_500_000
 
 
 @each_chapter
