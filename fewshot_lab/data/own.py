@@ -84,7 +84,6 @@ def check_counts(
     where: str,
     what: str,
     *,
-    fewest: int = FEWEST,
     name: str = "a class",
     option: str = "classes",
     least: int = 2,
@@ -95,19 +94,18 @@ def check_counts(
         counts: the examples of each class.
         where: the folder or file.
         what: the examples, such as "different pictures".
-        fewest: how many are needed.
         name: what a class is.
         option: the argument that chooses some of them.
         least: how many classes must be left.
     """
-    few = {of_class: count for of_class, count in counts.items() if count < fewest}
+    few = {of_class: count for of_class, count in counts.items() if count < FEWEST}
     if few:
         listed = some([f"{of_class} has {count}" for of_class, count in few.items()])
         enough = [of_class for of_class in counts if of_class not in few]
         choice = f"{option}={enough}" if len(enough) <= 12 else f"{option}=[...]"
         rest = f", or leave out what is too small with {choice}" if len(enough) >= least else ""
         raise CourseError(
-            f"{where}: {name} needs at least {fewest} {what}, to learn from, to choose with and to test on, but {listed}. "
+            f"{where}: {name} needs at least {FEWEST} {what}, to learn from, to choose with and to test on, but {listed}. "
             f"Add some{rest}."
         )
 
@@ -143,6 +141,12 @@ def parts_of(
             part_of[group] = part
             have[part] += 1
     return [part_of[group] for group in groups]
+
+
+def counted_parts(count: Mapping[str, int]) -> str:
+    """How many examples are in each part, as a sentence; a part that `count` lacks has none."""
+    counts = {part: count.get(part, 0) for part in SHARES}
+    return say("{train} to learn from, {validation} for validation, {test} for the test.", **counts)
 
 
 def counted(labels: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from ..errors import CourseError
 from ..languages import say
 from ..runtime import usable_cores
 from .images import ImageTask
-from .own import LeftOut, check_counts, chosen_classes, counted, digest, existing, parts_of, readable
+from .own import LeftOut, check_counts, chosen_classes, counted, counted_parts, digest, existing, parts_of, readable
 from .own_tables import columns_of, read_table
 
 WANT = "a folder with one folder of pictures for each class"
@@ -65,7 +65,7 @@ class Pictures:
 
     def report(self) -> str:
         """What was read, into which parts, and what was left out and why."""
-        size, n = self.images.shape[-1], Counter(self.parts)
+        size = self.images.shape[-1]
         colour = say("in colour") if self.images.shape[1] == 3 else say("in grey")
         lines = [
             say(
@@ -77,7 +77,7 @@ class Pictures:
                 size=size,
                 colour=colour,
             ),
-            say("{train} to learn from, {validation} for validation, {test} for the test.", **n),
+            counted_parts(Counter(self.parts)),
         ]
         if copies := len(self.labels) - len(self.pictures.unique()):
             lines.append(say("{n} pictures are copies of others; copies are in the same part.", n=copies))

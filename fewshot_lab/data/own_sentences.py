@@ -9,11 +9,10 @@ from pathlib import Path
 from ..errors import CourseError
 from ..languages import say
 from .conll import Sentence, Span, TaggingTask, bio, load_corpus, parse, spans
-from .own import LeftOut, check_counts, digest, existing, parts_of, readable, some
+from .own import LeftOut, check_counts, counted_parts, digest, existing, parts_of, readable, some
 from .own_tables import json_objects, read_text
 
 WANT = "a file with a word and its tag in each line (CoNLL), or JSON with spans such as doccano, Label Studio or spaCy write"
-FEWEST = 3  # sentences with each type: one in every part
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 # A run of letters and digits, or any other character. Chinese, Japanese and Thai have no blanks: there a character is a word.
 _WORD = re.compile(
@@ -46,8 +45,7 @@ class TaggedSentences:
             entities=entities.total(),
             counts=some([f"{kind} {count}" for kind, count in entities.most_common()], 8),
         )
-        parts = say("{train} to learn from, {validation} for validation, {test} for the test.", **Counter(self.parts))
-        return "\n".join([first, parts, *self.left_out.lines()])
+        return "\n".join([first, counted_parts(Counter(self.parts)), *self.left_out.lines()])
 
 
 def my_sentences(path: str | Path, **options) -> TaggingTask:
@@ -61,8 +59,7 @@ def my_sentences(path: str | Path, **options) -> TaggingTask:
     """
     if existing(path, want=WANT).is_dir():
         task = load_corpus(path)
-        counts = {"train": len(task.train), "validation": len(task.validation), "test": len(task.test)}
-        print(say("{train} to learn from, {validation} for validation, {test} for the test.", **counts))
+        print(counted_parts({"train": len(task.train), "validation": len(task.validation), "test": len(task.test)}))
         return task
     tagged = read_sentences(path, **options)
     print(tagged.report())
@@ -104,7 +101,7 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     types_of: list[set[str]] = [{kind for kind, *_ in spans(s.tags)} for s in found]
     by_kind = Counter(kind for kind, _ in {(kind, g) for g, of in zip(groups, types_of, strict=True) for kind in of})
     count = {kind: by_kind[kind] for kind in sorted(kinds)}
-    check_counts(count, where, "different texts", fewest=FEWEST, name="a type of entity", option="types", least=1)
+    check_counts(count, where, "different texts", name="a type of entity", option="types", least=1)
     order = [digest(" ".join(s.words)) for s in found]
     parts = parts_of(groups, types_of, order, SHARES)
     sentences = tuple(replace(s, group=g) for s, g in zip(found, groups, strict=True))

@@ -11,7 +11,7 @@ import torch
 from ..errors import CourseError
 from ..languages import say
 from .glosses import TextTask
-from .own import LeftOut, check_counts, chosen_classes, counted, digest, existing, parts_of, readable
+from .own import LeftOut, check_counts, chosen_classes, counted, counted_parts, digest, existing, parts_of, readable
 from .own_tables import columns_of, read_table, read_text
 
 WANT = "a table (CSV, TSV or JSON lines) with a text and a label in each row, or a folder with one folder of .txt files a class"
@@ -49,8 +49,7 @@ class Texts:
             counts=counted(self.labels),
             columns=self.columns,
         )
-        parts = say("{train} to learn from, {validation} for validation, {test} for the test.", **Counter(self.parts))
-        return "\n".join([first, parts, *self.left_out.lines()])
+        return "\n".join([first, counted_parts(Counter(self.parts)), *self.left_out.lines()])
 
 
 def my_texts(path: str | Path, **options) -> TextTask:

@@ -5,6 +5,7 @@ import os
 import zipfile
 import zlib
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -385,6 +386,24 @@ def test_spans_that_do_not_fit_are_told_and_texts_stay_in_one_part(tmp_path):
     )
 
 
+def test_as_few_sentences_as_are_taken_fill_every_part(tmp_path):
+    path = tmp_path / "own.conll"
+    path.write_text(to_text(SENTENCES[:3]))
+    with pytest.raises(CourseError, match="needs at least 4 different texts"):
+        read_sentences(path)
+    path.write_text(to_text(SENTENCES[:4]))
+    found = read_sentences(path)
+    assert Counter(found.parts) == {"train": 2, "validation": 1, "test": 1}
+    assert "2 to learn from, 1 for validation, 1 for the test." in found.report()
+
+
+def test_a_part_without_examples_is_reported_as_none(tmp_path):
+    path = tmp_path / "own.conll"
+    path.write_text(to_text(SENTENCES))
+    report = replace(read_sentences(path), parts=("train",) * len(SENTENCES)).report()
+    assert f"{len(SENTENCES)} to learn from, 0 for validation, 0 for the test." in report
+
+
 def test_bad_sentences_get_a_sentence_that_says_what_to_do(tmp_path):
     def says(content: str, **options) -> str:
         path = tmp_path / "own.txt"
@@ -396,7 +415,7 @@ def test_bad_sentences_get_a_sentence_that_says_what_to_do(tmp_path):
     assert "empty" in says("")
     assert "line 2" in says("Oslo B-LOC\nis\n")
     assert "holds no entity" in says("a O\n\nb O\n")
-    rare = says("Oslo B-LOC\n\nAda B-PER\n\nBo B-PER\n\nCy B-PER\n")
+    rare = says("Oslo B-LOC\n\nAda B-PER\n\nBo B-PER\n\nCy B-PER\n\nDi B-PER\n")
     assert "LOC has 1" in rare and "types=['PER']" in rare and "types=" not in says("Oslo B-LOC\n")
     assert "no entity of type Z" in says("Oslo B-LOC\n", types=["Z"])
     assert '"text" and spans' in says('{"words": 3}\n')
