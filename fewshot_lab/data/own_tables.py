@@ -1,6 +1,7 @@
 """Your own tables: CSV and TSV files in common dialects, JSON lines, JSON lists; and which of their columns are meant."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ def read_table(path: Path, encoding: str | None = None) -> tuple[list[str], list
     """The columns' names and the rows of a CSV, TSV, JSON or JSON-lines file; the names are "" where it has no head."""
     text = read_text(path, encoding)
     if not text.strip():
-        raise CourseError(f"{readable(path.name)} is empty. Give a table with a text and a label in each line.")
+        raise _empty(path)
     if path.suffix.lower() in {".jsonl", ".ndjson", ".json"} or text.lstrip()[:1] in "[{":
         return _of_objects(json_objects(text, readable(path.name)))
     return _of_lines(text, path)
@@ -105,12 +106,15 @@ def _of_lines(text: str, path: Path) -> tuple[list[str], list[Row]]:
         )
     limit = csv.field_size_limit(MOST_CHARACTERS)  # of the whole process, so it is put back
     try:
-        reader = csv.reader(text.splitlines(keepends=True), delimiter=separator)
+        # Lines end as csv knows it: splitlines() would also cut at U+2028, U+0085 or a form feed within a cell.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise CourseError(f"{readable(path.name)}, line {reader.line_num}: {error}. Save the table as CSV anew.") from error
     finally:
         csv.field_size_limit(limit)
+    if not rows:
+        raise _empty(path)
     width = max(len(row) for _, row in rows)
     rows = [(line, row + [""] * (width - len(row))) for line, row in rows]
     head = [cell.strip() for cell in rows[0][1]]
@@ -120,6 +124,10 @@ def _of_lines(text: str, path: Path) -> tuple[list[str], list[Row]]:
     if not known & {cell.lower() for cell in head} and again:
         return [""] * width, rows
     return head, rows[1:]
+
+
+def _empty(path: Path) -> CourseError:
+    return CourseError(f"{readable(path.name)} is empty. Give a table with a text and a label in each line.")
 
 
 def columns_of(

@@ -281,6 +281,7 @@ def test_bad_tables_get_a_sentence_that_says_what_to_do(tmp_path):
         return str(caught.value)
 
     assert "empty" in says("a.csv", "\n")
+    assert "a.csv is empty" in says("a.csv", ",,,\n,,,\n")
     assert "one column" in says("a.csv", "text\nhello\n")
     assert "not UTF-8" in says("a.csv", "text,label\n好,1\n".encode("gb18030")) and "gb18030" in says(
         "a.csv", b"\xff\x00\xfa,1\n"
@@ -306,6 +307,14 @@ def test_a_quoted_cell_may_hold_separators_and_line_ends(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('text,label\n"one, two\nthree ""four""",a\nfive,b\n')
     assert [row for _, row in read_table(path)[1]] == [['one, two\nthree "four"', "a"], ["five", "b"]]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_row_ends_at_a_line_end_alone(tmp_path, mark, end):
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"text,label{end}one{mark}two,a{end}three,b{end}".encode())
+    assert read_table(path)[1] == [(2, [f"one{mark}two", "a"]), (3, ["three", "b"])]
 
 
 SENTENCES = [
