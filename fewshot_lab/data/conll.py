@@ -149,6 +149,18 @@ def parse(text: str, name: str = "the text") -> tuple[str, tuple[Sentence, ...]]
     return scheme, tuple(Sentence(words, _to_bio(tags, lines, scheme, name)) for words, tags, lines in numbered)
 
 
+def tagged(words: Sequence[str], tags: Sequence[str], name: str = "the sentence") -> Sentence:
+    """A sentence whose tags are in one of SCHEMES; its words may be anything, -DOCSTART- too.
+
+    Raises CourseError, which calls it `name` and counts its words as lines, for tags that are none or fit no scheme.
+    """
+    lines = range(1, len(words) + 1)
+    for tag, line in zip(tags, lines, strict=True):
+        _check_tag(tag, line, name)
+    scheme = _scheme([(words, tags, lines)], name)
+    return Sentence(tuple(words), _to_bio(tags, lines, scheme, name))
+
+
 def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2) -> str:
     """The sentences as the text of a column file; with more than 2 columns those in between hold "_"."""
     blocks = [
@@ -206,13 +218,15 @@ def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:
         if len(fields) < 2 or len(fields) != width:
             needed = f"the lines before have {width}" if len(fields) != width else "a word and its tag are needed"
             raise CourseError(f"{name}, line {number}: {len(fields)} column(s), but {needed}: {line.strip()!r}.")
-        if not _TAG.fullmatch(fields[-1]):
-            raise CourseError(
-                f"{name}, line {number}: {fields[-1]!r} is no tag. Tags are O, or B-, I-, E- or S- and a type such as B-LOC."
-            )
+        _check_tag(fields[-1], number, name)
         rows.append((fields[0], fields[-1], number))
     if rows:
         yield tuple(zip(*rows, strict=True))
+
+
+def _check_tag(tag: str, line: int, name: str) -> None:
+    if not _TAG.fullmatch(tag):
+        raise CourseError(f"{name}, line {line}: {tag!r} is no tag. Tags are O, or B-, I-, E- or S- and a type such as B-LOC.")
 
 
 def _scheme(numbered: list, name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..languages import say
-from .conll import Sentence, Span, TaggingTask, bio, load_corpus, parse, spans
+from .conll import Sentence, Span, TaggingTask, bio, load_corpus, parse, spans, tagged
 from .own import LeftOut, check_counts, counted_parts, digest, existing, parts_of, readable, some
 from .own_tables import json_objects, read_text
 
@@ -131,9 +131,7 @@ def _from_object(row: object, number: int, where: str, left_out: LeftOut) -> Ite
         if len(words) != len(tags) or not words:
             left_out.add(place, say("not as many tags as words"))
             return
-        yield replace(
-            parse("\n".join(f"{w}\t{t}" for w, t in zip(words, tags, strict=True)), f"{where}, {number}")[1][0], group=number
-        )
+        yield replace(tagged(words, tags, f"{where}, {number}"), group=number)
         return
     text, found = _text_and_spans(row)
     if text is None:
@@ -161,7 +159,7 @@ def _tokens_of(row: object) -> tuple[list[str], list[str]] | None:
     words = row.get("tokens", row.get("words"))
     tags = next((row[key] for key in ("ner_tags", "tags", "labels", "ner") if isinstance(row.get(key), list)), None)
     plain = tags is not None and all(isinstance(tag, str) for tag in tags) and all(isinstance(word, str) for word in words)
-    return ([re.sub(r"\s+", "_", word) or "_" for word in words], tags) if plain else None
+    return ([re.sub(r"\s+", "_", word) or "_" for word in words], [tag.strip() for tag in tags]) if plain else None
 
 
 def _text_and_spans(row: object) -> tuple[str | None, list[tuple[int, int, str]]]:

@@ -376,6 +376,21 @@ def test_exports_of_annotation_tools_hold_the_same_entities(tmp_path, kind):
     assert _pairs(found.sentences) == _pairs(SENTENCES) and not len(found.left_out)
 
 
+def test_a_token_that_columns_have_between_documents_is_a_word_in_json(tmp_path):
+    rows = [(["-DOCSTART-"], ["O"]), (["-DOCSTART-", "Ada", "met", "Bo"], ["O", "B-PER", "O", "B-PER"])]
+    rows += [(["Bo", "-DOCSTART-", "Ada"], ["S-PER", "O", "S-PER"]), (["Cy"], ["I-PER"]), (["Di", "Di"], ["B-PER", "O "])]
+    path = tmp_path / "own.jsonl"
+    path.write_text("".join(json.dumps({"tokens": words, "ner_tags": tags}) + "\n" for words, tags in rows))
+    read = read_sentences(path).sentences
+    assert [list(s.words) for s in read] == [words for words, _ in rows]
+    assert [spans(s.tags) for s in read] == [
+        [], [("PER", 1, 2), ("PER", 3, 4)], [("PER", 0, 1), ("PER", 2, 3)], [("PER", 0, 1)], [("PER", 0, 1)]
+    ]  # fmt: skip
+    path.write_text(json.dumps({"tokens": ["Ada", "met"], "ner_tags": ["B-PER", "PER O"]}) + "\n")
+    with pytest.raises(CourseError, match="own.jsonl, 1, line 2: 'PER O' is no tag"):
+        read_sentences(path)
+
+
 def test_spans_that_do_not_fit_are_told_and_texts_stay_in_one_part(tmp_path):
     text = "Ada lives in Oslo. She likes Rome.\n李明在北京工作。他去上海。"
     marks = [[0, 3, "PER"], [13, 16, "LOC"], [14, 17, "X"], [29, 34, "LOC"], [900, 903, "PER"]]
