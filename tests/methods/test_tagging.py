@@ -380,6 +380,16 @@ def test_what_frozen_layers_give_once_replaces_them_and_the_encoder_stays_as_it_
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
+def test_the_first_tagger_of_an_encoder_attends_as_later_ones_do():
+    from transformers import BertConfig, BertModel
+
+    encoder = BertModel(BertConfig(**SMALL | {"num_hidden_layers": 3}))
+    for _ in range(2):
+        tagger = tagging.Tagger(encoder, 5, layers=3, frozen_layers=1)
+        layers = [*tagger.frozen.encoder.layer, *tagger.learning.encoder.layer]
+        assert [layer.attention.self.config._attn_implementation for layer in layers] == ["eager"] * 3
+
+
 @pytest.mark.slow
 def test_fine_tuning_finds_names_that_it_never_saw_and_equal_seeds_give_equal_taggers():
     options = {"count": 120, "steps": 20, "layers": 3, "learning_rate": 1e-3, "test_count": 40, "device": "cpu"}
