@@ -29,6 +29,8 @@ def solution(name: str) -> str:
 
 
 SPLIT = solution("validation_split")
+RETURNED = "return torch.cat(train), torch.cat(validate)"
+assert SPLIT.count(RETURNED) == 1, "what some answers below replace"
 
 
 def split(body: str):
@@ -55,8 +57,7 @@ RIGHT_SPLITS = {
             rows = (labels == label).nonzero().squeeze(1)
             validate += rows[torch.multinomial(torch.ones(len(rows)), per_class, generator=generator)].tolist()
         return [np.array([row for row in range(len(labels)) if row not in validate]), np.array(validate)]""",
-    "tuples": SPLIT.replace("return torch.cat(train), torch.cat(validate)", "")
-    + "return tuple(torch.cat(train).tolist()), tuple(torch.cat(validate).tolist())",
+    "tuples": SPLIT.replace(RETURNED, "return tuple(torch.cat(train).tolist()), tuple(torch.cat(validate).tolist())"),
 }
 
 
@@ -67,7 +68,7 @@ def test_a_right_split_passes_however_it_is_written(body):
 
 
 SHUFFLED = "rows = rows[torch.randperm(len(rows), generator=generator)]"
-BOTH = "torch.cat(train), torch.cat(validate)"
+BOTH = RETURNED.removeprefix("return ")
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,16 @@ from answers import judge, prepare, read
 
 from fewshot_lab.exercises import exercises
 
-FILES = sorted(Path(__file__).with_name("answers").glob("*.jsonl"))
-FILES += [Path(name) for name in [os.environ.get("FEWSHOT_LAB_ANSWERS")] if name]
+OWN = sorted(Path(__file__).with_name("answers").glob("*.jsonl"))
+FILES = OWN + [Path(name) for name in [os.environ.get("FEWSHOT_LAB_ANSWERS")] if name]
 # A file's answers are judged once, so all that is asked of them is asked by the same worker.
 each_file = pytest.mark.parametrize(
     "file", [pytest.param(file, marks=pytest.mark.xdist_group(f"answers {file.stem}"), id=file.stem) for file in FILES]
 )
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-NAMED = 0.8  # the share of a file's wrong answers
-# What a label says and the check does not, with the reason.
+NAMED = 0.8  # the share of a chapter's wrong answers
+# What a label of the file that FEWSHOT_LAB_ANSWERS names says and the check does not, with the reason. Labels of the course's
+# own answers are mended instead.
 DISAGREE = {
     ("00", "interval", "bayes_mvs"): "two values have an interval by Student's t; scipy's is infinite there",
     ("02", "listing_evaluate", "divide by len(loader.dataset) (breaks for lists)"): "another label calls this idiom right",
@@ -39,19 +40,29 @@ DISAGREE = {
 def judged(file: Path) -> dict:
     prepare()
     answers = [one for one in read(file) if one["exercise"] in exercises()]  # without exercises that were replaced
-    return {one.key: one for one in map(judge, answers) if one.key not in DISAGREE or one.agrees}
+    return {one.key: one for one in map(judge, answers)}
 
 
 @each_file
 def test_every_answer_is_judged_as_its_line_says(file):
-    assert [(key, one.status, one.text) for key, one in judged(file).items() if not one.agrees] == []
-    assert judged(file).keys().isdisjoint(DISAGREE), "no disagreement is left over"
+    assert [(key, one.status, one.text) for key, one in judged(file).items() if not one.agrees and key not in DISAGREE] == []
+    if file not in OWN:
+        assert [key for key in DISAGREE if judged(file)[key].agrees] == [], "no disagreement is left over"
+
+
+def test_no_disagreement_excuses_one_of_the_courses_own_answers():
+    own = {(answer["chapter"], answer["exercise"], answer["label"]) for file in OWN for answer in read(file)}
+    assert own.isdisjoint(DISAGREE)
 
 
 @each_file
-def test_most_wrong_answers_have_a_name(file):
-    names = [one.mistake for one in judged(file).values() if not one.answer["right"]]
-    assert sum(name is not None for name in names) >= NAMED * len(names)
+def test_most_wrong_answers_of_every_chapter_have_a_name(file):
+    named = collections.defaultdict(list)
+    for key, one in judged(file).items():
+        if not one.answer["right"] and key not in DISAGREE:
+            named[one.answer["chapter"]].append(one.mistake is not None)
+    shares = {chapter: sum(those) / len(those) for chapter, those in named.items()}
+    assert {chapter: share for chapter, share in shares.items() if share < NAMED} == {}
 
 
 @each_file
