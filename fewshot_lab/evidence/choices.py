@@ -168,4 +168,4 @@ def _value(value) -> str:
         return ", ".join(f"{name} {_value(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_value, value))
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "\\|")
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("\n", "<br>")

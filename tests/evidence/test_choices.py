@@ -19,6 +19,10 @@ def score(candidate, seed):
     return {"validation_accuracy": candidate["score"] + (seed - 501) * 0.001, "seconds": 2.0, "at_rest": candidate["rests"]}
 
 
+def score_of_a_text(candidate, seed):
+    return {"validation_accuracy": 0.5}
+
+
 def chosen_from(*scores, rests=True, name="strength", **options):
     candidates = [{"score": one, "rests": rests} for one in scores]
     told = {"chapter": "02", "what": "The strength", "data": "made-up data", "seeds": [500, 501, 502], "jobs": 1}
@@ -40,6 +44,14 @@ def test_a_choice_tells_scores_rest_and_cost_and_chapters_read_what_was_chosen(r
     assert "| **score 0.7, rests False** | 0.700 [0.698, 0.702] | 0% |" in page and "12 seconds" in page
     choices.keep(chosen_from(0.9))
     assert choices.chosen("strength")["score"] == 0.9 and len(list(record.iterdir())) == 2
+
+
+def test_a_text_with_a_bar_or_a_new_line_stays_in_its_cell(record):
+    told = {"chapter": "09", "what": "The template", "data": "made-up data", "seeds": [500, 501], "jobs": 1}
+    choices.keep(choices.choose("template", score_of_a_text, ["Text: {}\nA | B:", "{}"], **told))
+    page = choices.as_markdown()
+    assert "The template: **Text: {}<br>A \\| B:**." in page
+    assert "\n| **Text: {}<br>A \\| B:** | 0.500 [0.500, 0.500] | – |\n| {} | 0.500 [0.500, 0.500] | – |" in page
 
 
 def test_an_unknown_name_and_a_damaged_file_are_refused_in_words(record):
