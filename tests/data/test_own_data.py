@@ -1,5 +1,6 @@
 """Your own data: pictures, tables and exports are read, or refused with a sentence that says what to do; nothing is changed."""
 
+import csv
 import json
 import os
 import zipfile
@@ -88,11 +89,7 @@ def test_pictures_of_every_mode_are_read_alike(tmp_path, mode):
     grey[:20] = 255 - grey[:20]
     image = Image.fromarray(grey)
     if mode in ("I;16", "I"):
-        image = (
-            Image.fromarray(grey.astype(np.uint16) * 257).convert(mode)
-            if mode == "I"
-            else Image.fromarray(grey.astype("u2") * 257)
-        )
+        image = Image.fromarray(grey.astype(np.uint16) * 257).convert(mode)
     elif mode == "F":
         image = Image.fromarray(grey.astype(np.float32) / 255)
     else:
@@ -292,8 +289,8 @@ def test_bad_tables_get_a_sentence_that_says_what_to_do(tmp_path):
     assert "only one class" in says("a.csv", "text,label\n" + "".join(f"t{n},a\n" for n in range(9)))
     assert "good has 1" in says("a.csv", "text,label\nu,good\n" + "".join(f"t{n},{'ab'[n % 2]}\n" for n in range(9)))
     assert "2,000 classes" in says("a.csv", "text,label\n" + "".join(f"t{n},c{n}\n" for n in range(2000)))
-    limit = __import__("csv").field_size_limit()
-    assert "long" not in says("a.csv", f"text,label\n{'x' * 200_000},a\n") and __import__("csv").field_size_limit() == limit
+    limit = csv.field_size_limit()
+    assert "long" not in says("a.csv", f"text,label\n{'x' * 200_000},a\n") and csv.field_size_limit() == limit
 
 
 def test_columns_are_guessed_by_name_then_by_content():
