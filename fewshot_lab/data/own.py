@@ -63,7 +63,9 @@ def existing(path: str | Path, *, want: str) -> Path:
     return path
 
 
-def chosen_classes(found: Collection[str], wanted: Collection[str] | None, where: str) -> tuple[str, ...]:
+def chosen_classes(
+    found: Collection[str], wanted: Collection[str] | None, where: str, most: int = MOST_CLASSES
+) -> tuple[str, ...]:
     """The classes to use, in alphabetical order: those found, or the wanted ones; raises CourseError for impossible ones."""
     names = sorted(found if wanted is None else set(wanted))
     if missing := [name for name in names if name not in found]:
@@ -71,9 +73,9 @@ def chosen_classes(found: Collection[str], wanted: Collection[str] | None, where
     if len(names) < 2:
         only = f"only one class, {names[0]!r}" if names else "no class"
         raise CourseError(f"{where} has {only}; a classification needs at least two. Add examples of another class.")
-    if len(names) > MOST_CLASSES:
+    if len(names) > most:
         raise CourseError(
-            f"{where} has {len(names):,} classes ({some(names)}); at most {MOST_CLASSES:,} are taken at once. "
+            f"{where} has {len(names):,} classes ({some(names)}); at most {most:,} are taken at once. "
             "If these are no classes, give the path or the column that holds them; else choose some with classes=[...]."
         )
     return tuple(names)

@@ -17,11 +17,23 @@ from ..errors import CourseError
 from ..languages import say
 from ..runtime import usable_cores
 from .images import ImageTask
-from .own import LeftOut, check_counts, chosen_classes, counted, counted_parts, digest, existing, parts_of, readable
+from .own import (
+    MOST_CLASSES,
+    LeftOut,
+    check_counts,
+    chosen_classes,
+    counted,
+    counted_parts,
+    digest,
+    existing,
+    parts_of,
+    readable,
+)
 from .own_tables import columns_of, read_table
 
 WANT = "a folder with one folder of pictures for each class"
 MOST_FILES = 200_000
+FEWEST_DRAWN = 20  # pictures of a class, where it is `most` that says how many are drawn
 MOST_PIXELS = 200_000_000  # of a picture: more would fill the memory when it is decoded
 MOST_BYTES = 2 * 10**9  # of all pictures together
 # Correlation: higher is the same picture saved twice. Of crops of two photographs all copies in JPEG quality 75 are above it,
@@ -105,6 +117,8 @@ def read_images(
     colour: bool | None = None,
     classes: Collection[str] | None = None,
     most_per_class: int = 1000,
+    most: int | None = None,
+    most_classes: int = MOST_CLASSES,
     file_column: str | None = None,
     label_column: str | None = None,
     progress=iter,
@@ -123,6 +137,8 @@ def read_images(
         colour: whether images have three channels; None: where a picture has colour.
         classes: their names, where not all are wanted.
         most_per_class: pictures of a class that are read, drawn at random and always alike.
+        most: pictures of all classes together, of each class equally many but never fewer than 20.
+        most_classes: more are refused, before any picture is read.
         file_column, label_column: of the table, where they cannot be guessed.
         progress: progress(files) is a bar around the loop.
 
@@ -138,7 +154,9 @@ def read_images(
             f"{where} holds no picture in a folder of its own. Put the pictures of each class into a folder with the name of "
             "the class, or add a table labels.csv with the columns file and label."
         )
-    names = chosen_classes({label for _, label, _ in found}, classes, where)
+    names = chosen_classes({label for _, label, _ in found}, classes, where, most_classes)
+    if most is not None:
+        most_per_class = min(most_per_class, max(FEWEST_DRAWN, most // len(names)))
     kept: list[tuple[Path, str, str]] = []
     for name in names:
         of_class = sorted(row for row in found if row[1] == name)
@@ -168,9 +186,23 @@ def read_images(
     check_counts({name: counts[name] for name in names}, where, "pictures that can be read")
     images = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
     if colour is False or colour is None and not _has_colour(images):
-        weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)  # of the luminance (ITU-R BT.601), as in Pillow
-        images = torch.cat([(some * weights).sum(1, keepdim=True).round().byte() for some in images.split(1000)])
+        images = _grey(images)
     return _grouped(where, names, images.contiguous(), rows, folder, left_out)
+
+
+def read_picture(path: str | Path, *, size: int, colour: bool) -> Tensor:
+    """One picture as `read_images` reads it, uint8 (3 or 1, size, size); raises CourseError where it cannot be read."""
+    found = _decoded(existing(path, want="a picture"), size)
+    if isinstance(found, str):
+        raise CourseError(f"{readable(path)}: {found}. Give a picture that can be opened.")
+    image = torch.tensor(found).permute(2, 0, 1)
+    return image if colour else _grey(image[None])[0]
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Colour images uint8 (N, 3, S, S) in grey, (N, 1, S, S)."""
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)  # of the luminance (ITU-R BT.601), as in Pillow
+    return torch.cat([(some * weights).sum(1, keepdim=True).round().byte() for some in images.split(1000)])
 
 
 def _from_folders(folder: Path, left_out: LeftOut) -> list[tuple[Path, str, str]]:

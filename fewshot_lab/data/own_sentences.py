@@ -108,6 +108,12 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     return TaggedSentences(where, sentences, tuple(parts), left_out)
 
 
+def holds_tags(path: Path, encoding: str | None = None) -> bool:
+    """Whether any object of a JSON file holds tags or spans, though sentences may be too few or some of them wrong."""
+    rows = json_objects(read_text(path, encoding), readable(path.name))
+    return any(_tokens_of(row) is not None or bool(_text_and_spans(row)[1]) for _, row in rows)
+
+
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text, as those of texts with spans are cut."""
     return tuple(_WORD.findall(text))

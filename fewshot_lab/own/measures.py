@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..data import ImageTask
+from ..data.own import SHARES
 from ..languages import say
 from ..methods.linear_probe import fit_probabilities
 from ..training import Arms, accuracy, hits_by_picture, share_interval
@@ -25,9 +26,14 @@ FOLDS = 5
 Fit = Callable[[Tensor, Tensor, Tensor], Callable[[Tensor], Tensor]]
 
 
+def smallest_class(labels: Tensor, pictures: Tensor, classes: int) -> int:
+    """The different pictures of the class that has fewest of them."""
+    return min(len(pictures[labels == label].unique()) for label in range(classes))
+
+
 def shots_for(task: ImageTask, most: int = 5) -> list[int]:
     """Labels per class at which a learning curve is measured: up to what the smallest class has, at most `most` points."""
-    smallest = min(len(task.train_pictures[task.train_labels == label].unique()) for label in range(len(task.classes)))
+    smallest = smallest_class(task.train_labels, task.train_pictures, len(task.classes))
     points = [k for k in STEPS if k <= smallest]
     if smallest >= 1.4 * points[-1]:
         points.append(smallest)
@@ -108,7 +114,7 @@ def out_of_fold(
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(FOLDS, min(len(pictures[labels == label].unique()) for label in range(classes)))
+    folds = min(FOLDS, smallest_class(labels, pictures, classes))
     found = torch.zeros(len(labels), classes, dtype=torch.float64)
     cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(features, labels, pictures)
     for learn, judge in cut:
@@ -152,7 +158,7 @@ def planted_found(
     wrong = torch.randperm(len(labels), generator=generator)[: max(1, round(share * len(labels)))]
     changed = labels.clone()
     changed[wrong] = (labels[wrong] + torch.randint(1, classes, (len(wrong),), generator=generator)) % classes
-    if (torch.bincount(changed, minlength=classes) < 2).any():
+    if smallest_class(changed, pictures, classes) < 2:  # no two folds hold such a class
         return Estimate(math.nan, math.nan, math.nan, 0), 0
     listed = suspects(out_of_fold(features, changed, pictures, classes, fit=fit), changed)
     return share_interval(int(torch.isin(wrong, listed).sum()), len(wrong)), len(listed)
@@ -214,5 +220,5 @@ def too_few(task: ImageTask) -> str:
         "Too few to tell: {n} test examples. With {needed} or more, about {total} in all, differences begin to show.",
         n=tested,
         needed=FEWEST_TESTED,
-        total=math.ceil(FEWEST_TESTED / 0.3),
+        total=math.ceil(FEWEST_TESTED / SHARES["test"]),
     )

@@ -28,8 +28,8 @@ def sections_of(task: TaggingTask, classify: Sequence[str] = ()) -> list[Section
     asked = [Sentence(words, ("O",) * len(words)) for words in map(words_of, classify)]
     task = replace(task, test=(*test, *asked))
     gold = [s.tags for s in test]
-    counts = [count for count in COUNTS if count < len(task.train)][-2:] + [min(len(task.train), COUNTS[-1])]
-    counts = counts[-2:]
+    most = min(len(task.train), COUNTS[-1])
+    counts = [*(count for count in COUNTS if count < most), most][-2:]
     operations = [name for name in OPERATIONS if name != "none"]
     runs = [(count, "none") for count in counts] + [(counts[-1], name) for name in operations]
     predicted = {

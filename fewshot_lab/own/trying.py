@@ -22,9 +22,10 @@ from .section import Section
 
 SIZE = 128  # pixels a side at which pictures are read
 MOST = 1500  # pictures in all: more would take longer than three minutes on two cores
+MOST_CLASSES = 100  # of pictures
 LISTED = 12  # suspicious or surest examples that are shown
 SEEDS = range(5)
-TABLES = {".csv", ".tsv", ".json", ".jsonl", ".ndjson"}
+COLUMNS, OBJECTS = {".csv", ".tsv"}, {".json", ".jsonl", ".ndjson"}  # of files: tables, and what may hold texts or sentences
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def try_data(
     """
     began = time.perf_counter()
     path = existing(path, want="a folder of pictures, a table of texts or a file of tagged sentences")
-    kind = kind_of(path) if kind == "auto" else kind
+    kind = kind_of(path, options.get("encoding")) if kind == "auto" else kind
     if kind not in _OF_KIND:
         raise CourseError(f"kind is {kind!r}; choose one of {', '.join(_OF_KIND)} or auto.")
     if wrong := set(options) - _OPTIONS[kind]:
@@ -81,51 +82,34 @@ def try_data(
     return tried
 
 
-def kind_of(path: Path) -> str:
-    """What a path holds: "images", "texts" or "sentences"."""
+def kind_of(path: Path, encoding: str | None = None) -> str:
+    """What a path holds, in a file of that encoding: "images", "texts" or "sentences"."""
     if path.is_dir():
         below = [p.suffix.lower() for _, p in zip(range(2000), path.rglob("*"), strict=False) if p.is_file()]
         if below and below.count(".txt") > len(below) / 2 and any(p.is_dir() for p in path.iterdir()):
             return "texts"
         named = {p.name for p in path.iterdir()}
         return "sentences" if any(n.endswith((".conll", ".bio")) or n.startswith("eng.") for n in named) else "images"
-    if path.suffix.lower() not in TABLES:
-        return "sentences"
-    try:
-        own_sentences.read_sentences(path)
-    except CourseError:
+    if path.suffix.lower() in COLUMNS:
         return "texts"
-    return "sentences" if path.suffix.lower() not in {".csv", ".tsv"} else "texts"
+    return "sentences" if path.suffix.lower() not in OBJECTS or own_sentences.holds_tags(path, encoding) else "texts"
 
 
 def _images(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str, list[Section]]:
-    few = options.pop("most_per_class", None)
     bar = lambda files: progress_bar(files, later("pictures"))  # noqa: E731
-    names = {row[1] for row in own_images._from_folders(path, own_images.LeftOut())} or {""}
-    most = few or max(20, MOST // min(len(options.get("classes") or names), MOST))
-    read = own_images.read_images(path, size=SIZE, most_per_class=most, progress=bar, **options)
-    if len(read.classes) > 100:
-        raise CourseError(
-            f"{read.name} has {len(read.classes)} classes; at most 100 can be tried at once: choose with --classes."
-        )
+    most = None if "most_per_class" in options else MOST
+    read = own_images.read_images(path, size=SIZE, most=most, most_classes=MOST_CLASSES, progress=bar, **options)
     task = read.task()
+    # Before anything is measured: a mistyped path is told at once.
+    asked = [own_images.read_picture(picture, size=SIZE, colour=task.train_images.shape[1] == 3) for picture in classify]
     kinds = features.of_images(task)
     sections, best = _common(kinds, [read.files[row] for part in features.PARTS for row in read.rows(part).tolist()], task)
     measured = worth.of_policies(features.shrunk(task), seeds=SEEDS) if not too_few(task) else None
     sections.insert(1, _policy_section(measured, task, say("A small network, trained from nothing on your pictures.")))
     if classify:
-        images = torch.stack([_one_picture(picture, task.train_images.shape[1]) for picture in classify])
         embed = features.lite0 if best == features.LITE0 else features.pixels
-        sections.append(_classified(kinds, best, embed(images), [readable(Path(p).name) for p in classify]))
+        sections.append(_classified(kinds, best, embed(torch.stack(asked)), [readable(Path(p).name) for p in classify]))
     return read.name, read.report(), sections
-
-
-def _one_picture(path: str, channels: int) -> torch.Tensor:
-    found = own_images._decoded(existing(path, want="a picture"), SIZE)
-    if isinstance(found, str):
-        raise CourseError(f"{readable(path)}: {found}. Give a picture that can be opened.")
-    image = torch.tensor(found).permute(2, 0, 1)
-    return image if channels == 3 else image.float().mean(0, keepdim=True).round().byte()
 
 
 def _texts(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str, list[Section]]:

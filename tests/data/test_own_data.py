@@ -17,7 +17,7 @@ import fewshot_lab as lab
 from fewshot_lab.data import load
 from fewshot_lab.data.conll import Sentence, from_bio, spans, to_text
 from fewshot_lab.data.own import parts_of
-from fewshot_lab.data.own_images import my_images, read_images, same_pictures
+from fewshot_lab.data.own_images import my_images, read_images, read_picture, same_pictures
 from fewshot_lab.data.own_sentences import read_sentences
 from fewshot_lab.data.own_tables import columns_of, read_table
 from fewshot_lab.data.own_texts import read_texts
@@ -214,6 +214,19 @@ def test_more_pictures_than_wanted_are_drawn_alike_each_time(tmp_path):
     folder = write_pictures(tmp_path / "p", {"a": 20, "b": 6})
     first, again = read_images(folder, most_per_class=8), read_images(folder, most_per_class=8)
     assert first.files == again.files and len(first.files) == 14 and len(first.left_out) == 12
+    assert len(read_images(write_pictures(tmp_path / "q", {"a": 30, "b": 28}), most=50).files) == 50
+    assert len(read_images(tmp_path / "q", most=10).files) == 40  # never fewer than 20 of each
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_one_picture_is_read_as_those_of_a_folder(tmp_path, colour):
+    folder = write_pictures(tmp_path / "p", {"a": 4, "b": 4})
+    found = read_images(folder, size=32, colour=colour)
+    alone = read_picture(folder / "a" / "2.png", size=32, colour=colour)
+    assert torch.equal(alone, found.images[found.files.index("a/2.png")])
+    (tmp_path / "no.png").touch()
+    with pytest.raises(CourseError, match="no.png: .*Give a picture that can be opened"):
+        read_picture(tmp_path / "no.png", size=32, colour=colour)
 
 
 def test_every_class_is_in_every_part_and_groups_are_whole():

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fewshot_lab import cli, own
 from fewshot_lab.data import ImageTask, load
-from fewshot_lab.data.conll import Sentence, to_text
+from fewshot_lab.data.conll import Sentence, TaggingTask, to_text
 from fewshot_lab.errors import CourseError
 from fewshot_lab.languages import speaking
 from fewshot_lab.methods.name_lookup import lookup
@@ -183,6 +183,67 @@ def test_tagged_sentences_are_tried(tmp_path, monkeypatch):
     assert said.endswith("Bern (LOC)")
     (tmp_path / "b.conll").write_text(to_text(some[:20]))
     assert "Too few to tell: 4 test sentences" in str(try_data(tmp_path / "b.conll", out=""))
+
+
+def test_more_sentences_than_the_largest_count_still_make_a_curve(monkeypatch):
+    some = [Sentence(("I", "saw", "Oslo", str(n)), ("O", "O", "B-LOC", "O")) for n in range(560)]
+    trained = []
+
+    def tagger(task, *, count, **settings):
+        trained.append(count)
+        return {"predicted": [s.tags for s in task.test]}
+
+    monkeypatch.setattr(tagged, "fit_tagger", tagger)
+    said = [section.answer for section in tagged.sections_of(TaggingTask("t", tuple(some[:530]), tuple(some[530:])))]
+    assert {200, 500} == set(trained) and any("From 200 to 500" in answer for answer in said)
+
+
+def test_sentences_that_cannot_be_used_as_they_are_count_as_sentences_and_tables_are_not_read(tmp_path):
+    rows = [{"text": f"Oslo {n}", "label": [[0, 4, "LOC"]]} for n in range(4)]
+    rows.append({"text": "Ada 奥斯陆", "label": [[0, 3, "RARE"]]})
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "rare.jsonl").write_text(lines, encoding="utf-8")
+    (tmp_path / "chinese.jsonl").write_text(lines, encoding="gb18030")
+    (tmp_path / "texts.jsonl").write_text('{"text": "Oslo", "label": ["town"]}\n' * 3)
+    assert trying.kind_of(tmp_path / "rare.jsonl") == "sentences"
+    assert trying.kind_of(tmp_path / "chinese.jsonl", "gb18030") == "sentences"
+    assert trying.kind_of(tmp_path / "texts.jsonl") == "texts"
+    assert trying.kind_of(tmp_path / "not there.csv") == "texts"
+    with pytest.raises(CourseError, match="a type of entity needs at least"):
+        try_data(tmp_path / "chinese.jsonl", out="", encoding="gb18030")
+
+
+def test_pictures_and_table_are_drawn_from_like_class_folders(tmp_path, without_models, monkeypatch):
+    folder = write_digits(tmp_path / "d", per_class=40)
+    (tmp_path / "t").mkdir()
+    rows = ["file,label"]
+    for file in sorted(folder.rglob("*.png")):
+        file.rename(tmp_path / "t" / f"{file.parent.name} {file.name}")
+        rows.append(f"{file.parent.name} {file.name},{file.parent.name}")
+    (tmp_path / "t" / "labels.csv").write_text("\n".join(rows))
+    monkeypatch.setattr(trying, "MOST", 66)
+    monkeypatch.setattr(trying, "_common", lambda *some: ([], features.PIXELS))
+    monkeypatch.setattr(worth, "of_policies", lambda *some, **options: None)
+    assert "66 pictures of 3 classes (0 22, 1 22, 2 22)" in try_data(tmp_path / "t", out="").report
+
+
+def test_too_many_classes_and_mistyped_paths_are_told_before_anything_is_measured(tmp_path, without_models, monkeypatch):
+    folder = write_digits(tmp_path / "d")
+    monkeypatch.setattr(trying, "_common", None)  # is not asked
+    with pytest.raises(CourseError, match="nothing at .*picture.png"):
+        try_data(folder, out="", classify=[str(folder / "picture.png")])
+    for number in range(101):
+        (tmp_path / "many" / str(number)).mkdir(parents=True)
+        (tmp_path / "many" / str(number) / "1.png").touch()
+    with pytest.raises(CourseError, match="has 101 classes .*at most 100 are taken"):
+        try_data(tmp_path / "many", out="")
+
+
+def test_copies_of_one_picture_are_no_class_from_which_anything_is_learned():
+    z, labels = blobs(per_class=20, classes=2)
+    pictures = torch.where(labels == 0, 0, torch.arange(len(labels)) + 1)
+    recall, listed = measures.planted_found(z, labels, pictures, 2)
+    assert (recall.n, listed) == (0, 0)
 
 
 def test_what_a_path_holds_is_seen(tmp_path):
