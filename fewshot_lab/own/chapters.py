@@ -33,7 +33,7 @@ from ..methods.text_augmentation import flip_rate
 from ..training import Arms, share_interval
 from . import features, trying, worth
 from .measures import learning_curve, reliability, shots_for, tested, too_few
-from .section import Section
+from .section import Section, features_section, growth_section, policy_section
 from .tagged import names as entities
 
 EXAMPLE = 20  # pictures or texts of each class in the example
@@ -128,11 +128,8 @@ def _name(element: tuple[int, bool]) -> str:
 
 def policy(task: ImageTask) -> Section:
     """Chapter 02: how many labels the best of a few policies is worth on your pictures, for a linear probe on their pixels."""
-    question = say("Which augmentation is worth how many labels on your data?")
-    if few := too_few(task):
-        return Section(question, few)
-    found = worth.of_policies_by_probe(task, seeds=SEEDS)
-    return trying._policy_section(found, task, say("A linear probe on pixels; a network may profit more."))
+    found = None if too_few(task) else worth.of_policies_by_probe(task, seeds=SEEDS)
+    return policy_section(found, task, say("A linear probe on pixels; a network may profit more."))
 
 
 def edits(task: TextTask) -> Section:
@@ -168,7 +165,7 @@ def which_features(task: ImageTask) -> Section:
     choosing = learning_curve(on_validation, shots=shots[-1:], seeds=SEEDS)
     best = max(kinds.tasks, key=lambda name: choosing.mean(name, shots[-1]))
     curves = learning_curve(kinds.tasks, shots=shots, seeds=SEEDS)
-    return trying._features_section(kinds, curves, best, shots, too_few(task))
+    return features_section(kinds, curves, best, shots, too_few(task))
 
 
 def from_few(task: ImageTask, shots: int = 5) -> Section:
@@ -311,7 +308,7 @@ def whole(folder: str | Path | None = None) -> Section | trying.Tried:
     kinds = _kinds(task)
     known = kinds.any
     curves = learning_curve(kinds.tasks, shots=shots_for(task), seeds=SEEDS)
-    more = trying._growth_section(curves, features.PIXELS, too_few(task))
+    more = growth_section(curves, features.PIXELS, too_few(task))
     classify = fit_probabilities(known.train_images, known.train_labels, known.train_images)
     trust = reliability(classify(known.test_images), known.test_labels, known.test_pictures)
     return Section(say("What do the course's methods say about your data?"), f"{trust} {more.answer}")

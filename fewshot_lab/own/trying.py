@@ -8,22 +8,20 @@ from pathlib import Path
 import torch
 from markupsafe import Markup
 
-from .. import figures
 from ..data import ImageTask, own_images, own_sentences, own_texts
 from ..data.own import existing, readable
 from ..errors import CourseError
 from ..files import write_atomically
-from ..html import render, table
+from ..html import render
 from ..languages import language, later, say
 from ..training import progress_bar
 from . import features, worth
-from .measures import growth, learning_curve, out_of_fold, planted_found, reliability, shots_for, suspects, too_few
-from .section import Section
+from .measures import learning_curve, reliability, shots_for, too_few
+from .section import Section, classified_section, features_section, growth_section, policy_section, suspects_section
 
 SIZE = 128  # pixels a side at which pictures are read
 MOST = 1500  # pictures in all: more would take longer than three minutes on two cores
 MOST_CLASSES = 100  # of pictures
-LISTED = 12  # suspicious or surest examples that are shown
 SEEDS = range(5)
 COLUMNS, OBJECTS = {".csv", ".tsv"}, {".json", ".jsonl", ".ndjson"}  # of files: tables, and what may hold texts or sentences
 
@@ -105,10 +103,10 @@ def _images(path: Path, classify: Sequence[str], options: dict) -> tuple[str, st
     kinds = features.of_images(task)
     sections, best = _common(kinds, [read.files[row] for part in features.PARTS for row in read.rows(part).tolist()], task)
     measured = worth.of_policies(features.shrunk(task), seeds=SEEDS) if not too_few(task) else None
-    sections.insert(1, _policy_section(measured, task, say("A small network, trained from nothing on your pictures.")))
+    sections.insert(1, policy_section(measured, task, say("A small network, trained from nothing on your pictures.")))
     if classify:
         embed = features.lite0 if best == features.LITE0 else features.pixels
-        sections.append(_classified(kinds, best, embed(torch.stack(asked)), [readable(Path(p).name) for p in classify]))
+        sections.append(classified_section(kinds, best, embed(torch.stack(asked)), [readable(Path(p).name) for p in classify]))
     return read.name, read.report(), sections
 
 
@@ -128,9 +126,9 @@ def _texts(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str
         synonyms = Thesaurus() if "synonyms" in edits else {}
         measured = worth.of_edits(task, kinds.tasks[best], embed[best], edits, seeds=SEEDS, synonyms=synonyms)
     about = say("A linear probe on {kind}, with {n} changed copies of each text.", kind=say(best), n=worth.COPIES)
-    sections.insert(1, _policy_section(measured, kinds.any, about))
+    sections.insert(1, policy_section(measured, kinds.any, about))
     if classify:
-        sections.append(_classified(kinds, best, embed[best](list(classify)), list(classify)))
+        sections.append(classified_section(kinds, best, embed[best](list(classify)), list(classify)))
     return read.name, read.report(), sections
 
 
@@ -145,117 +143,12 @@ def _common(kinds: features.Kinds, names: Sequence[str], pictures: ImageTask | N
     final = kinds.fit(kinds.tasks[best].train_images, task.train_labels, kinds.tasks[best].train_images)
     trust = reliability(final(kinds.tasks[best].test_images), task.test_labels, task.test_pictures)
     sections = [
-        _features_section(kinds, curves, best, shots, few),
-        _growth_section(curves, best, few),
-        _suspects_section(kinds, best, names, pictures),
+        features_section(kinds, curves, best, shots, few),
+        growth_section(curves, best, few),
+        suspects_section(kinds, best, names, pictures),
         Section(say("How far can a classifier of your data be trusted?"), few and f"{trust} {few}" or str(trust)),
     ]
     return sections, best
-
-
-def _features_section(kinds, curves, best: str, shots: list[int], few: str) -> Section:
-    k = shots[-1]
-    answer = say("{best}, chosen on validation: {accuracy} on the test, at {k} labels per class.", best=say(best), k=k,
-                 accuracy=curves.interval(best, k).within(0, 1).short())  # fmt: skip
-    for other in (name for name in kinds.tasks if name != best):
-        gain = curves.gain(best, k, over=other)
-        words = (
-            say("That is {gain} more than with {other}.", gain=gain.short(signed=True), other=say(other))
-            if gain.limits[0] > 0
-            else say("Too few to tell it from {other}: {gain}.", gain=gain.short(signed=True), other=say(other))
-        )
-        answer = f"{answer} {words}"
-    picture = figures.curves(
-        {name: curves.curve(name) for name in kinds.tasks},
-        title=f"{best}: accuracy {curves.mean(best, k):.2f} at {k} labels per class",
-        x="labels per class",
-        y="test accuracy",
-        caption=say("Linear probes on five draws of the labels; bands are 95 % intervals over draws and test examples."),
-        log_x=True,
-        ticks=shots,
-    )
-    return Section(say("Which features?"), " ".join(filter(None, [answer, *kinds.missing, few])), (picture.as_html(),))
-
-
-def _growth_section(curves, best: str, few: str) -> Section:
-    question = say("How many more labels would bring how much?")
-    if few or len(curves.curve(best)[0]) < 2:
-        return Section(question, few or say("Too few to tell: one label per class makes no curve."))
-    found = growth(curves, best)
-    told = {"before": found.before, "after": found.after, "gain": found.gain.short(signed=True)}
-    answer = say("From {before} to {after} labels per class accuracy changed by {gain}.", **told)
-    if found.gain.limits[0] <= 0 <= found.gain.limits[1]:
-        answer = f"{answer} {say('Too few to tell that from no change.')}"
-    if found.predicted is None:
-        more = say("No forecast is made: no law fits the curve well enough to be carried on.")
-    else:
-        told = {"accuracy": found.predicted, "k": 2 * found.after}
-        more = say("A power law that foretold the last point gives {accuracy:.2f} at {k}: a forecast, no measurement.", **told)
-    return Section(question, f"{answer} {more}")
-
-
-def _policy_section(found: worth.Worth | None, task, about: str) -> Section:
-    question = say("Which augmentation is worth how many labels?")
-    if found is None:
-        return Section(question, too_few(task))
-    rows = [(str(say(name)), estimate.within(0, 1).short()) for name, estimate in found.validation.items()]
-    shown = table([say("policy"), say("accuracy on validation")], rows, numbers=(1,))
-    points = found.curves.curve("none")
-    picture = figures.curves(
-        {"none": points, found.chosen: found.curves.curve(found.chosen)},
-        title=f"{found.chosen}: one label is worth {found.rate.short()}",
-        x="labels per class",
-        y="test accuracy",
-        caption=say("The exchange rate is read off along the curve without the policy. {about}", about=about),
-        log_x=True,
-        ticks=points[0],
-    )
-    return Section(question, str(found), (picture.as_html(), shown))
-
-
-def _suspects_section(kinds, best: str, names: Sequence[str], pictures: ImageTask | None) -> Section:
-    task = kinds.tasks[best]
-    z, labels, groups = features.everything(task)
-    probabilities = out_of_fold(z, labels, groups, len(task.classes), fit=kinds.fit)
-    rows = suspects(probabilities, labels)
-    recall, listed = planted_found(z, labels, groups, len(task.classes), fit=kinds.fit)
-    answer = say("{n} of {all} examples.", n=len(rows), all=len(labels))
-    if recall.n:
-        known = say("Of {n} labels made wrong on purpose such a list of {listed} held {recall}.", n=recall.n, listed=listed,
-                    recall=recall.short())  # fmt: skip
-        answer = f"{answer} {known}"
-    surest, answers = (values[rows[:LISTED]] for values in probabilities.max(1))
-    shown = [
-        (f"{number}: {names[row][:80]}", task.classes[labels[row]], task.classes[int(answer)], f"{float(sure):.2f}")
-        for number, (row, answer, sure) in enumerate(zip(rows[:LISTED].tolist(), answers, surest, strict=True), 1)
-    ]
-    parts = []
-    if pictures is not None and len(rows):
-        images = torch.cat([getattr(pictures, f"{part}_images") for part in features.PARTS])[rows[:LISTED]]
-        parts.append(
-            figures.images(
-                images,
-                [str(number) for number in range(1, len(images) + 1)],  # names may be in a script that the font lacks
-                columns=6,
-                title="Probably mislabelled, or hard",
-                caption=say("Their labels stand in the table, with what a classifier says that did not learn from them."),
-            ).as_html()
-        )
-    if shown:
-        heads = [say("example"), say("your label"), say("classifier"), say("confidence")]
-        parts.append(table(heads, shown, numbers=(3,)))
-    return Section(say("Which examples are probably mislabelled, or hard?"), answer, tuple(parts))
-
-
-def _classified(kinds, best: str, z: torch.Tensor, names: Sequence[str]) -> Section:
-    task = kinds.tasks[best]
-    final = kinds.fit(task.train_images, task.train_labels, task.train_images)
-    confidence, answer = final(z).max(1)
-    trust = reliability(final(task.test_images), task.test_labels, task.test_pictures)
-    rows = [(n[:80], task.classes[int(a)], f"{float(c):.2f}") for n, a, c in zip(names, answer, confidence, strict=True)]
-    words = "; ".join(f"{name}: {of} ({sure})" for name, of, sure in rows)
-    shown = table([say("example"), say("classifier"), say("confidence")], rows, numbers=(2,))
-    return Section(say("How are these classified?"), f"{words}. {trust}", (shown,))
 
 
 def _sentences(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str, list[Section]]:

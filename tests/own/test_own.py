@@ -299,6 +299,13 @@ def test_a_chapter_answers_about_pictures_and_says_when_they_are_too_few(ask, tm
     assert "Too few to tell" in ask(few).answer
 
 
+def test_the_curves_say_of_how_many_draws_they_are(tmp_path, without_models, monkeypatch):
+    monkeypatch.setattr(worth, "of_policies", lambda *some, **options: None)
+    assert "Linear probes on 3 draws" in own.which_features(own.images()).shown[0]
+    features, *_ = try_data(write_digits(tmp_path / "d"), out="").sections
+    assert "Linear probes on 5 draws" in features.shown[0]
+
+
 def test_a_flip_keeps_the_class_of_pictures_that_are_their_own_mirror_images(without_models):
     task = own.images().with_images(lambda images: ((images.int() + images.flip(-1).int()) // 2).byte())
     section = own.turns(task)
