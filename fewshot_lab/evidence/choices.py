@@ -6,6 +6,7 @@ so that what a chapter uses is what was chosen. No choice sees a test picture or
 
 import functools
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,8 +69,8 @@ def choose(
 
     Args:
         name: under which `chosen` finds it, such as "affine-strength-glyphs".
-        function: called as function(candidate=..., seed=..., **settings) in worker processes; returns a dict with the score,
-            the seconds that it took and, for a training, "at_rest".
+        function: called as function(candidate=..., seed=..., **settings) in worker processes; returns a dict with the score
+            and, for a training, "at_rest". "seconds" in it replace those that its call took.
         candidates: numbers, texts, lists or dicts.
         chapter: which one uses it first.
         what: what is chosen, in words.
@@ -81,7 +82,7 @@ def choose(
         settings: passed on to the function, such as dataset="digits".
     """
     grid = [{**settings, "candidate": candidate, "seed": seed} for candidate in candidates for seed in seeds]
-    rows = sweep(function, grid, jobs=jobs, description=name)
+    rows = sweep(_Timed(function), grid, jobs=jobs, description=name)
     tried = []
     for i, candidate in enumerate(candidates):
         of_candidate = rows[i * len(seeds) : (i + 1) * len(seeds)]
@@ -91,8 +92,23 @@ def choose(
         tried.append(Candidate(candidate, score.mean, score.low, score.high, at_rest))
     best = max(one.score for one in tried)
     first = next(one for one in tried if one.score >= best - margin)
-    seconds = round(sum(row.get("seconds", 0.0) for row in rows), 1)
+    seconds = round(sum(row["seconds"] for row in rows), 1)
     return Choice(name, chapter, what, measure, data, tuple(tried), first.value, tuple(seeds), seconds, margin)
+
+
+class _Timed:
+    """The function, with the seconds of a core that it took in what it returns, however many others are at work.
+
+    It keeps the function's name, which a failed sweep tells. Workers would get a functools.partial without it.
+    """
+
+    def __init__(self, function: Callable[..., dict]) -> None:
+        functools.update_wrapper(self, function)
+
+    def __call__(self, **settings) -> dict:
+        began = time.process_time()
+        row = self.__wrapped__(**settings)
+        return {"seconds": time.process_time() - began} | row
 
 
 def chosen(name: str):

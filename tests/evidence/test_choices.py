@@ -20,6 +20,7 @@ def score(candidate, seed):
 
 
 def score_of_a_text(candidate, seed):
+    sum(range(2_000_000))
     return {"validation_accuracy": 0.5}
 
 
@@ -52,6 +53,15 @@ def test_a_text_with_a_bar_or_a_new_line_stays_in_its_cell(record):
     page = choices.as_markdown()
     assert "The template: **Text: {}<br>A \\| B:**." in page
     assert "\n| **Text: {}<br>A \\| B:** | 0.500 [0.500, 0.500] | – |\n| {} | 0.500 [0.500, 0.500] | – |" in page
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_procedure_costs_is_measured_where_it_does_not_tell_it(jobs):
+    told = {"chapter": "02", "what": "A text", "data": "made-up data", "seeds": range(500, 510), "jobs": jobs}
+    assert choices.choose("text", score_of_a_text, ["a", "b"], **told).seconds > 0
+    assert chosen_from(0.5, 0.7).seconds == 12.0
+    with pytest.raises(CourseError, match=r"score\(candidate='a', seed=50\d\) failed"):
+        choices.choose("text", score, ["a"], **told)
 
 
 def test_an_unknown_name_and_a_damaged_file_are_refused_in_words(record):

@@ -5,7 +5,6 @@ has the same number of trials. The head on opinions has settings of its own, cho
 """
 
 import functools
-import time
 
 import torch
 
@@ -31,26 +30,16 @@ EDITS = [{"alpha": alpha, "copies": copies} for alpha, copies in ((0.1, 1), (0.1
 thesaurus = functools.cache(Thesaurus)
 
 
-def _timed(score) -> dict:
-    """What score() returns, with the seconds of a core that it took."""
-    began = time.process_time()
-    return score() | {"seconds": time.process_time() - began}
-
-
 def _mean(score, **settings) -> dict:
     """The mean over both tasks of what score(classes, **settings) returns."""
-
-    def mean() -> dict:
-        rows = [score(name, **settings) for name in CLASSES]
-        kept = rows[0].keys() & {"validation_accuracy", "at_rest"}
-        return {name: sum(row[name] for row in rows) / len(rows) for name in kept}
-
-    return _timed(mean)
+    rows = [score(name, **settings) for name in CLASSES]
+    kept = rows[0].keys() & {"validation_accuracy", "at_rest"}
+    return {name: sum(row[name] for row in rows) / len(rows) for name in kept}
 
 
-def _copies(classes: str, shots: int, seed: int, operation: str, alpha: float, copies: int) -> tuple[list, list, int]:
-    """Labelled glosses and their copies: texts, labels, and how many of them were labelled."""
-    texts, labels = glosses.task(CLASSES[classes]).draw(shots, seed)
+def _copies(task, shots: int, seed: int, operation: str, alpha: float, copies: int) -> tuple[list, list, int]:
+    """A task's labelled texts and their copies: texts, labels, and how many of them were labelled."""
+    texts, labels = task.draw(shots, seed)
     make_copy = copy_maker(operation, alpha=alpha, synonyms=thesaurus(), round_trips={})
     return *augmented_set(texts, labels.tolist(), make_copy, copies), len(texts)
 
@@ -58,17 +47,21 @@ def _copies(classes: str, shots: int, seed: int, operation: str, alpha: float, c
 def _scratch(
     classes: str, *, seed: int, shots: int = SHOTS, operation="none", alpha=0.1, copies=0, steps: int = 0, **settings
 ) -> dict:
-    texts, labels, _ = _copies(classes, shots, seed, operation, alpha, copies)
+    texts, labels, _ = _copies(glosses.task(CLASSES[classes]), shots, seed, operation, alpha, copies)
     steps = steps or chosen(f"gloss-steps-{classes}")
     return fit_from_scratch(classes, texts=texts, labels=labels, seed=seed, steps=steps, **settings)
 
 
-def _frozen(classes: str, *, seed: int, C: float, operation="none", alpha=0.1, copies=0) -> dict:
-    task = glosses.task(CLASSES[classes])
-    texts, labels, labelled = _copies(classes, SHOTS, seed, operation, alpha, copies)
-    head = linear_head(sentence_features(texts), torch.tensor(labels), labelled, C=C, balanced=True)
-    answers = head(sentence_features(task.validation_texts))
-    return {"validation_accuracy": accuracy(answers, task.validation_labels)}
+def _head(task, shots: int, seed: int, *, C: float, operation="none", alpha=0.1, copies=0, soft=False) -> float:
+    """The validation accuracy of a head on MiniLM that learned from labelled texts, their copies, or their soft labels."""
+    texts, labels, labelled = _copies(task, shots, seed, operation, alpha, copies)
+    y = opinions.soft_labels(task.train_counts[task.rows(shots, seed)]) if soft else torch.tensor(labels)
+    head = linear_head(sentence_features(texts), y, labelled, C=C, balanced=not soft)
+    return accuracy(head(sentence_features(task.validation_texts)), task.validation_labels)
+
+
+def _frozen(classes: str, *, seed: int, **settings) -> dict:
+    return {"validation_accuracy": _head(glosses.task(CLASSES[classes]), SHOTS, seed, **settings)}
 
 
 @choice("gloss-head", [1.0, 3.0, 10.0, 30.0, 100.0], **OPTIONS)
@@ -87,7 +80,7 @@ def gloss_rate(candidate, seed):
 def steps(candidate, seed, classes):
     """How many steps a text network from scratch is trained, with four copies by synonyms"""
     settings = {"shots": 20, "steps": candidate, "learning_rate": chosen("gloss-rate")}
-    return _timed(lambda: _scratch(classes, seed=seed, operation="synonyms", copies=4, **settings))
+    return _scratch(classes, seed=seed, operation="synonyms", copies=4, **settings)
 
 
 for _classes, _candidates in (("five", [300, 600]), ("all", [600, 1200])):
@@ -141,25 +134,10 @@ OPINIONS = "150 validation texts about films"
 OPINION_SHOTS = (1, 4, 16)
 
 
-def _opinion(seed: int, shots: int, *, C: float, operation="none", alpha=0.1, copies=0, soft=False) -> float:
-    """The validation accuracy of a head on MiniLM that learned from film reviews, their copies, or their soft labels."""
-    task = opinions.task("films")
-    texts, labels = task.draw(shots, seed)
-    make_copy = copy_maker(operation, alpha=alpha, synonyms=thesaurus(), round_trips={})
-    more_texts, more_labels = augmented_set(texts, labels.tolist(), make_copy, copies)
-    labels = opinions.soft_labels(task.train_counts[task.rows(shots, seed)]) if soft else torch.tensor(more_labels)
-    head = linear_head(sentence_features(more_texts), labels, len(texts), C=C, balanced=not soft)
-    return accuracy(head(sentence_features(task.validation_texts)), task.validation_labels)
-
-
 def opinion_head(candidate, seed, soft):
     """How weakly the linear head on MiniLM is regularised (C), on opinions without copies"""
-
-    def score() -> dict:
-        reached = [_opinion(seed, shots, C=candidate, soft=soft) for shots in OPINION_SHOTS]
-        return {"validation_accuracy": sum(reached) / len(reached)}
-
-    return _timed(score)
+    reached = [_head(opinions.task("films"), shots, seed, C=candidate, soft=soft) for shots in OPINION_SHOTS]
+    return {"validation_accuracy": sum(reached) / len(reached)}
 
 
 # One for each kind of label, so that neither is tested with what the other one needs.
@@ -172,7 +150,7 @@ for _name, _soft in (("opinions-head", False), ("opinions-head-soft", True)):
 def opinion_edits(candidate, seed, operation):
     """The share of changed words and the number of copies for a linear head on MiniLM, on opinions"""
     settings = {"C": chosen("opinions-head"), "operation": operation, **candidate}
-    return _timed(lambda: {"validation_accuracy": _opinion(seed, 4, **settings)})
+    return {"validation_accuracy": _head(opinions.task("films"), 4, seed, **settings)}
 
 
 for _operation in ("synonyms", "deletion"):

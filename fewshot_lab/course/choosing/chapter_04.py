@@ -1,7 +1,6 @@
 """Chapter 04: how encoders learn without labels, and how they are fine-tuned. Encoders cost seconds, so two seeds try."""
 
 import functools
-import time
 
 from ... import data
 from ...evidence import chosen
@@ -20,17 +19,6 @@ VALIDATION = "the validation parts of glyphs and digits (mean of both), linear p
 FEW = {"seeds": range(500, 502)}
 
 
-def timed(function):
-    """The procedure with the seconds that it took among its results."""
-
-    @functools.wraps(function)
-    def measured(*candidate_and_seed, **settings):
-        began = time.perf_counter()
-        return function(*candidate_and_seed, **settings) | {"seconds": time.perf_counter() - began}
-
-    return measured
-
-
 def simclr(seed: int, dataset: str, strength: float = 0.25, steps: int = STEPS, **settings) -> dict:
     """SimCLR on one data set, scored by probes on its validation part."""
     how = {"shots": 5, "steps": steps, "batch_size": BATCHES["SimCLR"], "on_validation": True, **settings}
@@ -43,14 +31,12 @@ def _score(*rows: dict) -> dict:
 
 
 @choice("simclr-rate", RATES, data=VALIDATION, **FEW)
-@timed
 def simclr_rate(candidate, seed):
     """SimCLR's optimizer and learning rate"""
     return _score(*(simclr(seed, dataset, temperature=0.2, **candidate) for dataset in DATASETS))
 
 
 @choice("simclr-temperature", [0.5, 0.2, 0.1], data=VALIDATION, **FEW)
-@timed
 def simclr_temperature(candidate, seed):
     """SimCLR's temperature"""
     return _score(*(simclr(seed, dataset, temperature=candidate, **chosen("simclr-rate")) for dataset in DATASETS))
@@ -60,7 +46,6 @@ def _simclr_settings() -> dict:
     return chosen("simclr-rate") | {"temperature": chosen("simclr-temperature")}
 
 
-@timed
 def view_strength(candidate, seed, dataset):
     """The strength of the policy affine in SimCLR's views"""
     return _score(simclr(seed, dataset, candidate, **_simclr_settings()))
@@ -72,7 +57,6 @@ for _dataset in DATASETS:
 
 
 @choice("simclr-steps", [100, 200, 400], data=VALIDATION, margin=0.02, **FEW)
-@timed
 def simclr_steps(candidate, seed):
     """How many steps encoders learn without labels in the quick profile"""
     settings = _simclr_settings() | {"steps": candidate}
@@ -80,7 +64,6 @@ def simclr_steps(candidate, seed):
 
 
 @choice("rotation-rate", RATES, data=VALIDATION, **FEW)
-@timed
 def rotation_rate(candidate, seed):
     """The optimizer and learning rate of rotation prediction"""
     settings = {"method": contrastive.rotation_prediction, "batch_size": BATCHES["rotation"], "steps": STEPS, **candidate}
@@ -116,14 +99,12 @@ def _fine_tuned(candidate: dict, seed: int, *, augmented: bool) -> dict:
 
 
 @choice("fine-tuning-rate", TUNING_RATES, data=VALIDATION.replace("linear probe", "fine-tuned"), **FEW)
-@timed
 def tuning_rate(candidate, seed):
     """The optimizer and learning rate of fine-tuning with augmentation"""
     return _fine_tuned(candidate, seed, augmented=True)
 
 
 @choice("fine-tuning-rate-plain", TUNING_RATES, data=VALIDATION.replace("linear probe", "fine-tuned"), **FEW)
-@timed
 def tuning_rate_plain(candidate, seed):
     """The optimizer and learning rate of fine-tuning without augmentation"""
     return _fine_tuned(candidate, seed, augmented=False)
@@ -141,7 +122,6 @@ def tuning_rate_plain(candidate, seed):
     data="the validation part of emoji, linear probe, 5 labels per group",
     **FEW,
 )
-@timed
 def views_emoji(candidate, seed):
     """The views of SimCLR on emoji"""
     how = {"shots": 5, "steps": 150, "batch_size": BATCHES["SimCLR"], "on_validation": True, **_simclr_settings()}

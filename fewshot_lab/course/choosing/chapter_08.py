@@ -117,7 +117,6 @@ def alarm(candidate, seed):
 )
 def planted_rate(candidate, seed):
     """The discriminator's learning rate in the game that is set up to fail, so that it fails however long it lasts"""
-    began = time.perf_counter()
     _, task = generation.halves("digits")
     shares = []
     for steps in (150, 600, 2400):
@@ -125,4 +124,4 @@ def planted_rate(candidate, seed):
         images, labels = generation.sample(generation.fit_gan("digits", **options)["generator"], PER_CLASS, seed=seed)
         spreads = generation_quality.collapse_alarm(images, labels, task.train_images / 255, task.train_labels)
         shares.append((spreads < chosen("alarm")).double().mean().item())
-    return {"share_of_ringing_classes": min(shares), "seconds": time.perf_counter() - began}
+    return {"share_of_ringing_classes": min(shares)}

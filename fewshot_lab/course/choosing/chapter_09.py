@@ -5,7 +5,6 @@ for the calibration are training texts, drawn for each seed without a look at th
 """
 
 import functools
-import time
 
 import torch
 
@@ -47,29 +46,19 @@ def _texts(part: str, seed: int | None = None):
     return _unlabelled(seed) if part == "unlabelled" else glosses.task().draw(K, seed)[0]
 
 
-def _score(scores, unlabelled) -> float:
-    """The mean of the raw and the calibrated validation accuracy."""
-    labels = glosses.task().validation_labels
-    return (accuracy(scores, labels) + accuracy(prompts.mean_logit_calibration(scores, unlabelled), labels)) / 2
-
-
-def _timed(score, seed: int, *settings) -> dict:
-    began = time.process_time()
-    measured = score(seed, *settings)
-    measured = measured if isinstance(measured, dict) else {"validation_accuracy": measured}
-    return measured | {"seconds": time.process_time() - began}
+def _score(scores, unlabelled, labels=None) -> dict:
+    """The mean of the raw and the calibrated validation accuracy, on glosses unless other labels are given."""
+    labels = glosses.task().validation_labels if labels is None else labels
+    both = accuracy(scores, labels), accuracy(prompts.mean_logit_calibration(scores, unlabelled), labels)
+    return {"validation_accuracy": sum(both) / 2}
 
 
 @choice("prompt-template", list(prompts.TEMPLATES), data=DATA, seeds=SEEDS)
 def prompt_template(candidate, seed):
     """The template of the prompts"""
-
-    def score(seed):
-        texts = [*glosses.task().validation_texts, *_unlabelled(seed)]
-        scores = prompts.label_scores(*_model(), texts, candidate, glosses.FIVE)
-        return _score(*scores.split([len(texts) - UNLABELLED, UNLABELLED]))
-
-    return _timed(score, seed)
+    texts = [*glosses.task().validation_texts, *_unlabelled(seed)]
+    scores = prompts.label_scores(*_model(), texts, candidate, glosses.FIVE)
+    return _score(*scores.split([len(texts) - UNLABELLED, UNLABELLED]))
 
 
 # heads on frozen vectors
@@ -85,7 +74,7 @@ def _vectors(kind: str, part: str, seed: int | None = None) -> torch.Tensor:
     return prompts.text_hidden(*_model(), texts)[kind]
 
 
-def _head(seed: int, kind: str, variance: float, start) -> float:
+def _head(seed: int, kind: str, variance: float, start) -> dict:
     """The mean of the validation accuracies of heads on 1 and on K labels per class."""
     z = {part: _vectors(kind, part, seed) for part in ("unlabelled", "labelled")}
     reached = []
@@ -94,7 +83,7 @@ def _head(seed: int, kind: str, variance: float, start) -> float:
         settings = {"unlabelled": z["unlabelled"], "start": start, "variance": variance}
         classify = prompts.fit_head(z["labelled"][rows], rows // K, len(glosses.FIVE), **settings)
         reached.append(accuracy(classify(_vectors(kind, "validation")), glosses.task().validation_labels))
-    return sum(reached) / len(reached)
+    return {"validation_accuracy": sum(reached) / len(reached)}
 
 
 VARIANCES = [10.0, 1.0, 100.0, 1000.0]  # the first version's, which was set without a measurement, and others
@@ -104,32 +93,32 @@ HEADS = {"data": f"{DATA}, the mean of 1 and {K} labels per class"}
 @choice("head-bare", [{"vectors": v, "variance": one} for v in ("mean", "last") for one in VARIANCES], **HEADS)
 def head_bare(candidate, seed):
     """Which vectors of SmolLM2 stand for a text without a template, and the variance of the head's weights"""
-    return _timed(_head, seed, candidate["vectors"], candidate["variance"], None)
+    return _head(seed, candidate["vectors"], candidate["variance"], None)
 
 
 @choice("head-template", VARIANCES, **HEADS)
 def head_template(candidate, seed):
     """The variance of the weights of a head on SmolLM2's vectors after the template"""
-    return _timed(_head, seed, "template", candidate, None)
+    return _head(seed, "template", candidate, None)
 
 
 @choice("head-template-names", VARIANCES, **HEADS)
 def head_template_names(candidate, seed):
     """The same for a head that starts at the label words' output vectors"""
-    return _timed(_head, seed, "template", candidate, _model()[1].get_output_embeddings().weight[_words()].float())
+    return _head(seed, "template", candidate, _model()[1].get_output_embeddings().weight[_words()].float())
 
 
 @choice("head-minilm", VARIANCES, **HEADS)
 def head_minilm(candidate, seed):
     """The variance of the weights of a head on MiniLM's vectors"""
-    return _timed(_head, seed, "MiniLM", candidate, None)
+    return _head(seed, "MiniLM", candidate, None)
 
 
 @choice("head-minilm-names", [{"weight": w, "variance": v} for w in (10.0, 5.0, 20.0) for v in VARIANCES], **HEADS)
 def head_minilm_names(candidate, seed):
     """The length of the label names' vectors at which a head on MiniLM starts, and the variance of its weights"""
     names = language.sentence_features(glosses.FIVE, device="cpu")
-    return _timed(_head, seed, "MiniLM", candidate["variance"], candidate["weight"] * names)
+    return _head(seed, "MiniLM", candidate["variance"], candidate["weight"] * names)
 
 
 # what learns from K labels per class
@@ -146,7 +135,7 @@ def _ending() -> torch.Tensor:
     return kv_cache.token_ids(*_model(), prompts.split_template(chosen("prompt-template"))[2])
 
 
-def _prompted(seed: int, ending) -> float:
+def _prompted(seed: int, ending) -> dict:
     read = [_prefix("validation"), _prefix("unlabelled", seed)]
     return _score(*(soft_prompts.prompted_logits(_model()[1], prefix, ending, _words()) for prefix in read))
 
@@ -157,14 +146,10 @@ SOFT = [{"steps": 5, "learning_rate": 0.01}, {"steps": 5, "learning_rate": 0.003
 @choice("soft-prompt", SOFT, **OPTIONS)
 def soft_prompt(candidate, seed):
     """Steps and learning rate of a soft prompt"""
-
-    def score(seed):
-        start, y = kv_cache.token_embeddings(_model()[1], _ending()), glosses.task().draw(K, seed)[1]
-        examples = (_model()[1], _prefix("labelled", seed), torch.zeros(len(y), dtype=torch.long), y, _words())
-        learned, _ = soft_prompts.tune_prompts(*examples, start, **candidate)
-        return _prompted(seed, learned[0])
-
-    return _timed(score, seed)
+    start, y = kv_cache.token_embeddings(_model()[1], _ending()), glosses.task().draw(K, seed)[1]
+    examples = (_model()[1], _prefix("labelled", seed), torch.zeros(len(y), dtype=torch.long), y, _words())
+    learned, _ = soft_prompts.tune_prompts(*examples, start, **candidate)
+    return _prompted(seed, learned[0])
 
 
 def _demonstrations() -> list[str]:
@@ -174,16 +159,12 @@ def _demonstrations() -> list[str]:
 @choice("demonstration-template", _demonstrations, **OPTIONS)
 def demonstration_template(candidate, seed):
     """The template of the demonstrations in a prompt"""
-
-    def score(seed):
-        texts, y = glosses.task().draw(K, seed)
-        order = in_context.random_order(len(texts), seed)
-        shown = in_context.demonstration_prompt(texts, y, glosses.FIVE, candidate, order)
-        asked = [*glosses.task().validation_texts, *_unlabelled(seed)]
-        scores = in_context.in_context_scores(*_model(), shown, asked, glosses.FIVE, candidate)
-        return _score(*scores.split([len(asked) - UNLABELLED, UNLABELLED]))
-
-    return _timed(score, seed)
+    texts, y = glosses.task().draw(K, seed)
+    order = in_context.random_order(len(texts), seed)
+    shown = in_context.demonstration_prompt(texts, y, glosses.FIVE, candidate, order)
+    asked = [*glosses.task().validation_texts, *_unlabelled(seed)]
+    scores = in_context.in_context_scores(*_model(), shown, asked, glosses.FIVE, candidate)
+    return _score(*scores.split([len(asked) - UNLABELLED, UNLABELLED]))
 
 
 LAYERS = 2
@@ -199,14 +180,11 @@ def _lower(part: str, seed: int | None = None):
 @choice("fine-tuning", TUNING, **OPTIONS)
 def fine_tune(candidate, seed):
     """Steps and learning rate of the fine-tuning of SmolLM2's upper two layers"""
-
-    def score(seed):
-        model, y = _model()[1], glosses.task().draw(K, seed)[1]
-        network = fine_tuning.UpperLayers(model, LAYERS, model.get_output_embeddings().weight[_words()])
-        fine_tuning.fine_tune(network, _lower("labelled", seed), y, **candidate)
-        return accuracy(fine_tuning.predict_logits(network, _lower("validation")), glosses.task().validation_labels)
-
-    return _timed(score, seed)
+    model, y = _model()[1], glosses.task().draw(K, seed)[1]
+    network = fine_tuning.UpperLayers(model, LAYERS, model.get_output_embeddings().weight[_words()])
+    fine_tuning.fine_tune(network, _lower("labelled", seed), y, **candidate)
+    scores = fine_tuning.predict_logits(network, _lower("validation"))
+    return {"validation_accuracy": accuracy(scores, glosses.task().validation_labels)}
 
 
 # opinions: prompt and head for film reviews
@@ -224,29 +202,20 @@ def _read_opinions(template: str, words: tuple[str, ...], seed: int) -> tuple[to
 @choice("opinions-prompt", list(prompts.OPINION_PROMPTS), data="150 validation texts about films, no labels", seeds=SEEDS)
 def opinions_prompt(candidate, seed):
     """Template and label words of a prompt for opinions"""
-
-    def score(seed):
-        scores, unlabelled = _read_opinions(candidate["template"], tuple(candidate["words"]), seed)
-        labels = opinions.task("films").validation_labels
-        return (accuracy(scores, labels) + accuracy(prompts.mean_logit_calibration(scores, unlabelled), labels)) / 2
-
-    return _timed(score, seed)
+    scores, unlabelled = _read_opinions(candidate["template"], tuple(candidate["words"]), seed)
+    return _score(scores, unlabelled, opinions.task("films").validation_labels)
 
 
 @choice("opinions-head-minilm", VARIANCES, data="150 validation texts about films, the mean of 1, 4 and 16 labels per class")
 def opinions_head_minilm(candidate, seed):
     """The variance of the weights of a head on MiniLM's vectors, on opinions"""
-
-    def score(seed):
-        task, reached = opinions.task("films"), []
-        pool = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
-        unlabelled = language.sentence_features([task.train_texts[row] for row in pool], device="cpu")
-        answers = language.sentence_features(task.validation_texts, device="cpu")
-        for shots in (1, K, 16):
-            texts, y = task.draw(shots, seed)
-            features = language.sentence_features(texts, device="cpu")
-            classify = prompts.fit_head(features, y, len(task.classes), unlabelled=unlabelled, variance=candidate)
-            reached.append(accuracy(classify(answers), task.validation_labels))
-        return sum(reached) / len(reached)
-
-    return _timed(score, seed)
+    task, reached = opinions.task("films"), []
+    pool = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
+    unlabelled = language.sentence_features([task.train_texts[row] for row in pool], device="cpu")
+    answers = language.sentence_features(task.validation_texts, device="cpu")
+    for shots in (1, K, 16):
+        texts, y = task.draw(shots, seed)
+        features = language.sentence_features(texts, device="cpu")
+        classify = prompts.fit_head(features, y, len(task.classes), unlabelled=unlabelled, variance=candidate)
+        reached.append(accuracy(classify(answers), task.validation_labels))
+    return {"validation_accuracy": sum(reached) / len(reached)}
