@@ -30,9 +30,9 @@ from ..methods.prototypes import prototype_rule
 from ..methods.supervised import fit_classifier
 from ..methods.tagging import predict_tags
 from ..methods.text_augmentation import flip_rate
-from ..training import Arms, share_interval
+from ..training import Arms
 from . import features, trying, worth
-from .measures import learning_curve, reliability, shots_for, tested, too_few
+from .measures import learning_curve, reliability, share_of, shots_for, tested, too_few
 from .section import Section, features_section, growth_section, policy_section
 from .tagged import names as entities
 
@@ -78,29 +78,23 @@ def _kinds(task: ImageTask) -> features.Kinds:
     return features.of_images(task, pretrained=task.name != "digits" and installed("efficientnet-lite0"))
 
 
-def _judge(task: ImageTask) -> tuple[features.Kinds, str, Arms]:
-    """The kinds of features, the one that is best on validation with all labels, and the validation's arms."""
+def _judge(task: ImageTask) -> tuple[features.Kinds, str]:
+    """The kinds of features, and the one that is best on validation."""
     kinds = _kinds(task)
-    shots = shots_for(task)[-1:]
-    choosing = learning_curve({name: of.on_validation() for name, of in kinds.tasks.items()}, shots=shots, seeds=SEEDS)
-    return kinds, max(kinds.tasks, key=lambda name: choosing.mean(name, shots[0])), choosing
-
-
-def _embed(kind: str):
-    return features.lite0 if kind == features.LITE0 else features.pixels
+    return kinds, features.best_on_validation(kinds, SEEDS)
 
 
 def turns(task: ImageTask) -> Section:
     """Chapter 01: which elements of D4 keep the class of your pictures, as a reader of upright pictures sees it."""
-    kinds, best, _ = _judge(task)
+    kinds, best = _judge(task)
     known = kinds.tasks[best]
     reader = fit_probabilities(known.train_images, known.train_labels, known.train_images)
     upright = reader(known.test_images).argmax(1) == task.test_labels
     kept = {}
     for element in geometry.D4[1:]:
         turned = geometry.d4_apply(task.test_images[upright], element)
-        right = reader(_embed(best)(turned)).argmax(1) == task.test_labels[upright]
-        kept[_name(element)] = share_interval(int(right.sum()), len(right)) if len(right) else None
+        right = reader(kinds.embed[best](turned)).argmax(1) == task.test_labels[upright]
+        kept[_name(element)] = share_of(right) if len(right) else None
     question = say("Which turns and flips keep the class of your pictures?")
     if too_few(task) or None in kept.values():
         return Section(question, too_few(task))
@@ -134,7 +128,7 @@ def policy(task: ImageTask) -> Section:
 
 def edits(task: TextTask) -> Section:
     """Chapter 03: which text edits change the label of your texts, as a judge sees it that was trained on them."""
-    kinds, embed = features.of_texts(task, pretrained=task.name != "glosses.csv" and installed("minilm"))
+    kinds = features.of_texts(task, pretrained=task.name != "glosses.csv" and installed("minilm"))
     kind = list(kinds.tasks)[-1]
     known = kinds.tasks[kind]
     judge = kinds.fit(known.train_images, known.train_labels, known.train_images)
@@ -143,7 +137,7 @@ def edits(task: TextTask) -> Section:
     for edit in worth.EDITS:
         synonyms = Thesaurus() if edit == "synonyms" else {}
         changed = [edit_text(text, edit, 0.2, synonyms, random.Random(text)) for text in task.test_texts]
-        share, low, high = flip_rate(before, judge(embed[kind](changed)).argmax(1), task.test_labels)
+        share, low, high = flip_rate(before, judge(kinds.embed[kind](changed)).argmax(1), task.test_labels)
         shares[say(edit)] = share
         rows.append((say(edit), f"{share:.2f} [{low:.2f}, {high:.2f}]", changed[0][:80]))
     question = say("Which edits change the label of your texts?")
@@ -160,17 +154,14 @@ def edits(task: TextTask) -> Section:
 def which_features(task: ImageTask) -> Section:
     """Chapter 04: which features suit your pictures, by linear probes."""
     kinds = features.of_images(task, pretrained=installed("efficientnet-lite0"))
-    shots = shots_for(task)
-    on_validation = {name: of.on_validation() for name, of in kinds.tasks.items()}
-    choosing = learning_curve(on_validation, shots=shots[-1:], seeds=SEEDS)
-    best = max(kinds.tasks, key=lambda name: choosing.mean(name, shots[-1]))
+    shots, best = shots_for(task), features.best_on_validation(kinds, SEEDS)
     curves = learning_curve(kinds.tasks, shots=shots, seeds=SEEDS)
     return features_section(kinds, curves, best, shots, too_few(task))
 
 
 def from_few(task: ImageTask, shots: int = 5) -> Section:
     """Chapter 05: how well your pictures are classified by prototypes from a few of each class."""
-    kinds, best, _ = _judge(task)
+    kinds, best = _judge(task)
     known = kinds.tasks[best]
     shots = min(shots, shots_for(task)[-1])
     rows, names = [], []
@@ -201,7 +192,7 @@ def _three(logits: torch.Tensor, labels: torch.Tensor) -> list[tuple[int, int]]:
 
 def temperature(task: ImageTask) -> Section:
     """Chapter 06: the temperature at which your classifier's soft answers can be believed (Guo et al. 2017, ICML)."""
-    kinds, best, _ = _judge(task)
+    kinds, best = _judge(task)
     known = kinds.tasks[best]
     classify = fit_probabilities(known.train_images, known.train_labels, known.train_images)
     logits = {part: classify(getattr(known, f"{part}_images")).clamp_min(1e-9).log() for part in ("validation", "test")}
@@ -230,7 +221,7 @@ def robustness(task: ImageTask, epsilons=(2 / 255, 8 / 255, 16 / 255)) -> Sectio
     for epsilon in (0.0, *epsilons):
         options = {"epsilon": epsilon, "steps": 5, "step_size": max(epsilon / 3, 1e-6)}
         right = survives(model, clean, small.test_labels, **options)
-        shown.append((f"{255 * epsilon:.0f} / 255", share_interval(int(right.sum()), len(right))))
+        shown.append((f"{255 * epsilon:.0f} / 255", share_of(right)))
     answer = too_few(task) or say(
         "A small network classifies {clean} of your test pictures correctly, and {attacked} when an attack may change every "
         "pixel by {epsilon}. Train against attacks where somebody may want to fool you.",
@@ -285,10 +276,7 @@ def prompted(task: TextTask, tokenizer, model, template: str, most: int = 12) ->
     rows = torch.randperm(len(task.test_texts), generator=torch.Generator().manual_seed(0))[:most]
     asked, labels = [task.test_texts[row] for row in rows], task.test_labels[rows]
     scores = continuation_scores(tokenizer, model, asked, template, list(task.classes))
-    raw, calibrated = (
-        share_interval(int((some.argmax(1) == labels).sum()), len(labels))
-        for some in (scores, mean_logit_calibration(scores, scores))
-    )
+    raw, calibrated = (share_of(some.argmax(1) == labels) for some in (scores, mean_logit_calibration(scores, scores)))
     answer = say(
         "Asked for the names of the classes, the model classifies {raw} of {n} test texts correctly, and {calibrated} when "
         "each name's mean score over these texts is taken off; chance is {chance:.2f}. So few texts tell little.",

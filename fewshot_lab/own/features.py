@@ -1,6 +1,7 @@
 """Features of your own pictures and texts, each kind as an `ImageTask` with features (N, D) in place of images."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +15,7 @@ from ..languages import later, say
 from ..methods.linear_probe import fit_probabilities
 from ..methods.text_augmentation import linear_head
 from ..training import progress_bar
-from .measures import Fit
+from .measures import Fit, learning_curve, shots_for
 
 PIXELS, LITE0 = later("pixels"), "EfficientNet-Lite0"
 BAG, MINILM = later("bag of words"), "MiniLM"
@@ -25,10 +26,14 @@ NET_SIDE = 32  # pixels a side of the images that networks are trained on
 
 @dataclass(frozen=True)
 class Kinds:
-    """Several kinds of features of the same examples, {kind: task}; the probe that suits them; what could not be had."""
+    """Several kinds of features of the same examples, {kind: task}; the probe that suits them; what could not be had.
+
+    embed: {kind: examples -> features (N, D)}, by which the tasks were made.
+    """
 
     tasks: dict[str, ImageTask]
     fit: Fit
+    embed: dict[str, Callable[..., Tensor]]
     missing: tuple[str, ...] = ()
 
     @property
@@ -39,13 +44,29 @@ class Kinds:
 
 def of_images(task: ImageTask, *, pretrained: bool = True) -> Kinds:
     """Pixels, and the features of EfficientNet-Lite0 unless its asset cannot be had, of a task with images (N, C, S, S)."""
-    tasks, missing = {PIXELS: task.with_images(pixels)}, ()
-    if pretrained:
+    embed = {PIXELS: pixels} | ({LITE0: lite0} if pretrained else {})
+    return _kinds(embed, task.with_images, fit_probabilities)
+
+
+def _kinds(embed: dict[str, Callable[..., Tensor]], task_with: Callable[[Callable], ImageTask], fit: Fit) -> Kinds:
+    """The kinds of features that can be had; task_with(features) is the task of one kind."""
+    tasks, missing = {}, []
+    for kind, features in embed.items():
         try:
-            tasks[LITE0] = task.with_images(lite0)
+            tasks[kind] = task_with(features)
         except CourseError as error:
-            missing = (say("Without {kind}: {error}", kind=LITE0, error=str(error)),)
-    return Kinds(tasks, fit_probabilities, missing)
+            missing.append(say("Without {kind}: {error}", kind=kind, error=str(error)))
+    return Kinds(tasks, fit, {kind: embed[kind] for kind in tasks}, tuple(missing))
+
+
+def best_on_validation(kinds: Kinds, seeds: Sequence[int]) -> str:
+    """The kind of features whose probe is best on validation with all labels per class; nothing is fitted where it is alone."""
+    if len(kinds.tasks) == 1:
+        return next(iter(kinds.tasks))
+    [most] = shots_for(kinds.any)[-1:]
+    on_validation = {kind: task.on_validation() for kind, task in kinds.tasks.items()}
+    choosing = learning_curve(on_validation, shots=[most], seeds=seeds, fit=kinds.fit)
+    return max(kinds.tasks, key=lambda kind: choosing.mean(kind, most))
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -69,18 +90,10 @@ def shrunk(task: ImageTask, side: int = NET_SIDE) -> ImageTask:
     )
 
 
-def of_texts(task: TextTask, *, pretrained: bool = True) -> tuple[Kinds, dict]:
-    """A bag of words, and MiniLM's embeddings unless its asset cannot be had; also {kind: texts -> features}."""
-    embed = {BAG: bag_of_words(task.train_texts)}
-    if pretrained:
-        embed[MINILM] = minilm
-    tasks, missing = {}, []
-    for kind, features in embed.items():
-        try:
-            tasks[kind] = as_features(task, features)
-        except CourseError as error:
-            missing.append(say("Without {kind}: {error}", kind=kind, error=str(error)))
-    return Kinds(tasks, text_probe, tuple(missing)), {kind: embed[kind] for kind in tasks}
+def of_texts(task: TextTask, *, pretrained: bool = True) -> Kinds:
+    """A bag of words, and MiniLM's embeddings unless its asset cannot be had."""
+    embed = {BAG: bag_of_words(task.train_texts)} | ({MINILM: minilm} if pretrained else {})
+    return _kinds(embed, functools.partial(as_features, task), text_probe)
 
 
 def as_features(task: TextTask, features) -> ImageTask:

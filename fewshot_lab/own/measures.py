@@ -31,6 +31,11 @@ def smallest_class(labels: Tensor, pictures: Tensor, classes: int) -> int:
     return min(len(pictures[labels == label].unique()) for label in range(classes))
 
 
+def share_of(right: Tensor) -> Estimate:
+    """The share of a tensor of bool (N,) that is True, with Wilson's interval."""
+    return share_interval(int(right.sum()), len(right))
+
+
 def shots_for(task: ImageTask, most: int = 5) -> list[int]:
     """Labels per class at which a learning curve is measured: up to what the smallest class has, at most `most` points."""
     smallest = smallest_class(task.train_labels, task.train_pictures, len(task.classes))
@@ -161,7 +166,7 @@ def planted_found(
     if smallest_class(changed, pictures, classes) < 2:  # no two folds hold such a class
         return Estimate(math.nan, math.nan, math.nan, 0), 0
     listed = suspects(out_of_fold(features, changed, pictures, classes, fit=fit), changed)
-    return share_interval(int(torch.isin(wrong, listed).sum()), len(wrong)), len(listed)
+    return share_of(torch.isin(wrong, listed)), len(listed)
 
 
 @dataclass(frozen=True)
@@ -203,10 +208,10 @@ def reliability(probabilities: Tensor, labels: Tensor, pictures: Tensor, thresho
     correct = answer == labels[first]
     sure = confidence >= threshold
     return Trust(
-        share_interval(int(correct.sum()), len(correct)),
+        share_of(correct),
         float(confidence.mean()),
         threshold,
-        share_interval(int(correct[sure].sum()), int(sure.sum())) if sure.any() else None,
+        share_of(correct[sure]) if sure.any() else None,
         float(sure.float().mean()),
     )
 

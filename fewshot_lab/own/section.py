@@ -13,7 +13,7 @@ from ..html import table
 from ..languages import say
 from ..training import Arms
 from . import features, worth
-from .measures import growth, out_of_fold, planted_found, reliability, suspects, too_few
+from .measures import Trust, growth, out_of_fold, planted_found, suspects, too_few
 
 LISTED = 12  # suspicious or surest examples that are shown
 
@@ -146,13 +146,10 @@ def suspects_section(kinds: features.Kinds, best: str, names: Sequence[str], pic
     return Section(say("Which examples are probably mislabelled, or hard?"), answer, tuple(parts))
 
 
-def classified_section(kinds: features.Kinds, best: str, z: Tensor, names: Sequence[str]) -> Section:
-    """What the best features' classifier says of examples, given as features z (n, D) and names."""
-    task = kinds.tasks[best]
-    final = kinds.fit(task.train_images, task.train_labels, task.train_images)
-    confidence, answer = final(z).max(1)
-    trust = reliability(final(task.test_images), task.test_labels, task.test_pictures)
-    rows = [(n[:80], task.classes[int(a)], f"{float(c):.2f}") for n, a, c in zip(names, answer, confidence, strict=True)]
+def classified_section(probabilities: Tensor, classes: Sequence[str], trust: Trust, names: Sequence[str]) -> Section:
+    """What a classifier says of examples with these names: probabilities (n, classes), and how far it can be trusted."""
+    confidence, answer = probabilities.max(1)
+    rows = [(n[:80], classes[int(a)], f"{float(c):.2f}") for n, a, c in zip(names, answer, confidence, strict=True)]
     words = "; ".join(f"{name}: {of} ({sure})" for name, of, sure in rows)
     shown = table([say("example"), say("classifier"), say("confidence")], rows, numbers=(2,))
     return Section(say("How are these classified?"), f"{words}. {trust}", (shown,))

@@ -14,9 +14,9 @@ from ..errors import CourseError
 from ..files import write_atomically
 from ..html import render
 from ..languages import language, later, say
-from ..training import progress_bar
+from ..training import Arms, progress_bar
 from . import features, worth
-from .measures import learning_curve, reliability, shots_for, too_few
+from .measures import Trust, learning_curve, reliability, shots_for, too_few
 from .section import Section, classified_section, features_section, growth_section, policy_section, suspects_section
 
 SIZE = 128  # pixels a side at which pictures are read
@@ -101,13 +101,11 @@ def _images(path: Path, classify: Sequence[str], options: dict) -> tuple[str, st
     # Before anything is measured: a mistyped path is told at once.
     asked = [own_images.read_picture(picture, size=SIZE, colour=task.train_images.shape[1] == 3) for picture in classify]
     kinds = features.of_images(task)
-    sections, best = _common(kinds, [read.files[row] for part in features.PARTS for row in read.rows(part).tolist()], task)
+    common = _common(kinds, [read.files[row] for part in features.PARTS for row in read.rows(part).tolist()], task)
     measured = worth.of_policies(features.shrunk(task), seeds=SEEDS) if not too_few(task) else None
-    sections.insert(1, policy_section(measured, task, say("A small network, trained from nothing on your pictures.")))
-    if classify:
-        embed = features.lite0 if best == features.LITE0 else features.pixels
-        sections.append(classified_section(kinds, best, embed(torch.stack(asked)), [readable(Path(p).name) for p in classify]))
-    return read.name, read.report(), sections
+    policy = policy_section(measured, task, say("A small network, trained from nothing on your pictures."))
+    named = [readable(Path(picture).name) for picture in classify]
+    return read.name, read.report(), common.with_the_rest(policy, torch.stack(asked) if asked else None, named)
 
 
 def _texts(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str, list[Section]]:
@@ -116,29 +114,47 @@ def _texts(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str
 
     read = own_texts.read_texts(path, **options)
     task = read.task()
-    kinds, embed = features.of_texts(task)
+    kinds = features.of_texts(task)
     names = [text for part in features.PARTS for text in getattr(task, f"{part}_texts")]
-    sections, best = _common(kinds, names, None)
+    common = _common(kinds, names, None)
     english = sum(text.isascii() for text in names) > len(names) / 2
     edits = [edit for edit in worth.EDITS if edit != "synonyms" or english and installed("wordnet")]
     measured = None
     if not too_few(kinds.any):
         synonyms = Thesaurus() if "synonyms" in edits else {}
-        measured = worth.of_edits(task, kinds.tasks[best], embed[best], edits, seeds=SEEDS, synonyms=synonyms)
-    about = say("A linear probe on {kind}, with {n} changed copies of each text.", kind=say(best), n=worth.COPIES)
-    sections.insert(1, policy_section(measured, kinds.any, about))
-    if classify:
-        sections.append(classified_section(kinds, best, embed[best](list(classify)), list(classify)))
-    return read.name, read.report(), sections
+        measured = worth.of_edits(task, kinds, common.best, edits, common.curves, synonyms=synonyms)
+    about = say("A linear probe on {kind}, with {n} changed copies of each text.", kind=say(common.best), n=worth.COPIES)
+    policy = policy_section(measured, kinds.any, about)
+    return read.name, read.report(), common.with_the_rest(policy, list(classify), list(classify))
 
 
-def _common(kinds: features.Kinds, names: Sequence[str], pictures: ImageTask | None) -> tuple[list[Section], str]:
-    """What is asked of pictures and texts alike; also the kind of features that is best on validation."""
+@dataclass(frozen=True)
+class _Common:
+    """What is asked of pictures and texts alike, and what it was told from.
+
+    sections: all but the policy's and that of examples to classify. kinds, best: the features, and those that are best on
+    validation. curves: the learning curves. final: their classifier, features -> probabilities, with all labels. trust: in it.
+    """
+
+    sections: list[Section]
+    kinds: features.Kinds
+    best: str
+    curves: Arms
+    final: Callable[[torch.Tensor], torch.Tensor]
+    trust: Trust
+
+    def with_the_rest(self, policy: Section, asked, names: Sequence[str]) -> list[Section]:
+        """All sections; `asked` are examples to classify, pictures or texts, and `names` theirs, which may be none."""
+        sections = [self.sections[0], policy, *self.sections[1:]]
+        if names:
+            probabilities = self.final(self.kinds.embed[self.best](asked))
+            sections.append(classified_section(probabilities, self.kinds.any.classes, self.trust, names))
+        return sections
+
+
+def _common(kinds: features.Kinds, names: Sequence[str], pictures: ImageTask | None) -> _Common:
     task, few = kinds.any, too_few(kinds.any)
-    shots = shots_for(task)
-    on_validation = {name: of_kind.on_validation() for name, of_kind in kinds.tasks.items()}
-    choosing = learning_curve(on_validation, shots=shots[-1:], seeds=SEEDS, fit=kinds.fit)
-    best = max(kinds.tasks, key=lambda name: choosing.mean(name, shots[-1]))
+    shots, best = shots_for(task), features.best_on_validation(kinds, SEEDS)
     curves = learning_curve(kinds.tasks, shots=shots, seeds=SEEDS, fit=kinds.fit)
     final = kinds.fit(kinds.tasks[best].train_images, task.train_labels, kinds.tasks[best].train_images)
     trust = reliability(final(kinds.tasks[best].test_images), task.test_labels, task.test_pictures)
@@ -148,7 +164,7 @@ def _common(kinds: features.Kinds, names: Sequence[str], pictures: ImageTask | N
         suspects_section(kinds, best, names, pictures),
         Section(say("How far can a classifier of your data be trusted?"), few and f"{trust} {few}" or str(trust)),
     ]
-    return sections, best
+    return _Common(sections, kinds, best, curves, final, trust)
 
 
 def _sentences(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str, list[Section]]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from ..augment import get_policy
 from ..augment.text import edit_text
@@ -18,8 +17,8 @@ from ..methods.supervised import fit_few_shot
 from ..methods.text_augmentation import linear_head
 from ..training import Arms, arms
 from ..training.metrics import Estimate
-from .features import pixels
-from .measures import shots_for, tested
+from .features import Kinds, pixels
+from .measures import learning_curve, shots_for, tested
 
 # What is compared: changes that keep most objects what they are, and two that often do not.
 POLICIES = {
@@ -98,8 +97,7 @@ def of_policies(
         description=later("trainings to choose a policy"),
         **common,
     )
-    validation = {name: choosing.interval(name) for name in kinds}
-    best = max(kinds, key=lambda name: validation[name].mean)
+    best, validation = _best(choosing)
     curves = arms(
         fit_few_shot,
         {"none": {}, best: kinds[best]},
@@ -127,72 +125,65 @@ def of_policies_by_probe(
     shots = shots_for(task, most=4)
     k = measured_at(shots)
 
-    def row(seed: int, at: int, on: ImageTask, policy: tuple[str, float] | None = None) -> dict:
-        some, labels = task.draw(at, seed)
-        if policy:
-            name, strength = policy
-            copies = get_policy(name)(some.repeat(COPIES, 1, 1, 1), strength, torch.Generator().manual_seed(seed))
-            some, labels = torch.cat([some, copies]), labels.repeat(COPIES + 1)
-        weight = 1 / (COPIES + 1) if policy else 1.0
-        classify = fit_probabilities(pixels(some), labels, seen.train_images, weight)
-        return {"seed": seed, "shots": at} | tested(classify(on.test_images), on)
+    def row(seed: int, on: ImageTask, policy: str, strength: float) -> dict:
+        some, labels = task.draw(k, seed)
+        copies = get_policy(policy)(some.repeat(COPIES, 1, 1, 1), strength, torch.Generator().manual_seed(seed))
+        some, labels = torch.cat([some, copies]), labels.repeat(COPIES + 1)
+        classify = fit_probabilities(pixels(some), labels, seen.train_images, 1 / (COPIES + 1))
+        return {"seed": seed, "shots": k} | tested(classify(on.test_images), on)
 
-    by_policy = {name: [row(seed, k, seen.on_validation(), policy) for seed in seeds] for name, policy in policies.items()}
-    choosing = Arms(by_policy, axis="shots")
-    validation = {name: choosing.interval(name, k) for name in policies}
-    best = max(policies, key=lambda name: validation[name].mean)
-    measured = {"none": [row(seed, at, seen) for at in shots for seed in seeds]}
-    measured[best] = [row(seed, k, seen, policies[best]) for seed in seeds]
-    curves = Arms(measured, axis="shots", unit="accuracy")
+    by_policy = {name: [row(seed, seen.on_validation(), *policy) for seed in seeds] for name, policy in policies.items()}
+    best, validation = _best(Arms(by_policy, axis="shots"), k)
+    without = learning_curve({"none": seen}, shots=shots, seeds=seeds)
+    curves = without | Arms({best: [row(seed, seen, *policies[best]) for seed in seeds]}, axis="shots")
     return Worth(best, k, rate_of(curves, best, k), validation, curves)
 
 
-def of_edits(task: TextTask, features: ImageTask, embed, edits: Sequence[str], *, seeds: Sequence[int], synonyms) -> Worth:
+def of_edits(task: TextTask, kinds: Kinds, kind: str, edits: Sequence[str], without: Arms, *, synonyms) -> Worth:
     """The exchange rate of the text edit that helps a probe most on validation.
 
     Args:
         task: the texts.
-        features: the same as features.
-        embed: texts -> features.
+        kinds, kind: the same as features, and which of them.
         edits: those to compare, of `augment.text.NAMES`.
-        seeds: of the draws.
+        without: the learning curve of these features, whose draws are taken.
         synonyms: {word: its possible replacements}.
     """
+    features, seeds = kinds.tasks[kind], without.seeds
     shots = shots_for(features, most=4)
     k = measured_at(shots)
-    copies: dict[str, list[str]] = {}
-    for edit in edits:
-        copies[edit] = [
+    copies = {
+        (edit, seed): [
             edit_text(text, edit, ALPHA, synonyms, random.Random(f"{edit} {copy} {text}"))
-            for seed in seeds
             for copy in range(COPIES)
             for text in task.draw(k, seed)[0]
         ]
+        for edit in edits
+        for seed in seeds
+    }
     # All texts of all edits at once: each call loads the model anew.
     names = sorted({text for some in copies.values() for text in some})
-    row_of, made = {text: row for row, text in enumerate(names)}, embed(names)
+    row_of, made = {text: row for row, text in enumerate(names)}, kinds.embed[kind](names)
 
-    def rows(edit: str, on: ImageTask, some_seeds: Sequence[int]) -> list[dict]:
-        found, size = [], len(task.draw(k, seeds[0])[0]) * COPIES
-        for number, seed in enumerate(some_seeds):
+    def rows(edit: str, on: ImageTask) -> list[dict]:
+        found = []
+        for seed in seeds:
             z, labels = features.draw(k, seed)
-            of_seed = copies[edit][number * size : (number + 1) * size]
-            z = torch.cat([z, made[[row_of[text] for text in of_seed]]])
+            z = torch.cat([z, made[[row_of[text] for text in copies[edit, seed]]]])
             classify = linear_head(z, labels.repeat(COPIES + 1), len(labels))
             found.append({"seed": seed, "shots": k} | tested(classify(on.test_images), on))
         return found
 
-    choosing = Arms({edit: rows(edit, features.on_validation(), seeds) for edit in edits}, axis="shots")
-    validation = {edit: choosing.interval(edit, k) for edit in edits}
-    best = max(edits, key=lambda edit: validation[edit].mean)
-
-    def answers(at: int, seed: int) -> Tensor:
-        z, labels = features.draw(at, seed)
-        return linear_head(z, labels, len(labels))(features.test_images)
-
-    baseline = [{"seed": seed, "shots": at} | tested(answers(at, seed), features) for at in shots for seed in seeds]
-    curves = Arms({"none": baseline, best: rows(best, features, seeds)}, axis="shots", unit="accuracy", clusters="texts")
+    best, validation = _best(Arms({edit: rows(edit, features.on_validation()) for edit in edits}, axis="shots"), k)
+    baseline = [row for row in without.rows[kind] if row["shots"] in shots]
+    curves = Arms({"none": baseline, best: rows(best, features)}, axis="shots", unit="accuracy", clusters="texts")
     return Worth(best, k, rate_of(curves, best, k), validation, curves)
+
+
+def _best(choosing: Arms, *point: int) -> tuple[str, dict[str, Estimate]]:
+    """The arm that is best on validation (at that point of the axis, where there is one), and the intervals of all."""
+    validation = {name: choosing.interval(name, *point) for name in choosing.rows}
+    return max(validation, key=lambda name: validation[name].mean), validation
 
 
 def rate_of(curves: Arms, policy: str, shots: int) -> Estimate:

@@ -222,7 +222,6 @@ def test_pictures_and_table_are_drawn_from_like_class_folders(tmp_path, without_
         rows.append(f"{file.parent.name} {file.name},{file.parent.name}")
     (tmp_path / "t" / "labels.csv").write_text("\n".join(rows))
     monkeypatch.setattr(trying, "MOST", 66)
-    monkeypatch.setattr(trying, "_common", lambda *some: ([], features.PIXELS))
     monkeypatch.setattr(worth, "of_policies", lambda *some, **options: None)
     assert "66 pictures of 3 classes (0 22, 1 22, 2 22)" in try_data(tmp_path / "t", out="").report
 
