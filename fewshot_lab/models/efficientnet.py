@@ -1,5 +1,7 @@
 """EfficientNet-Lite0 (Tan & Le 2019, ICML) with ImageNet weights: features of small images."""
 
+import functools
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -53,7 +55,13 @@ def prepared(images: Tensor, side: int) -> Tensor:
     return ((large.expand(-1, 3, -1, -1) - MEAN) / SCALE).contiguous(memory_format=torch.channels_last)
 
 
+@functools.cache
+def _network(device: str) -> nn.Module:
+    """The network, read once: it is not changed here. Who calls `efficientnet_lite0` gets one of their own."""
+    return efficientnet_lite0().to(device)
+
+
 def _embed(images: Tensor, side: int, device: str, progress) -> Tensor:
-    model = efficientnet_lite0().to(device)
+    model = _network(device)
     with torch.inference_mode():
         return torch.cat([model(prepared(batch.to(device), side)).cpu() for batch in progress(images.split(BATCH))])
