@@ -5,12 +5,12 @@ Classification (TNEWS and others): {"label": "108", "label_desc": "news_edu", "s
 include the last.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import CourseError
-from .conll import Sentence, bio
+from .conll import Sentence, Span, bio
+from .own_tables import json_lines
 
 
 def read_texts(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -37,15 +37,10 @@ def read_entities(path: str | Path) -> tuple[Sentence, ...]:
         text, label = row.get("text"), row.get("label")
         if not isinstance(text, str) or not isinstance(label, dict):
             raise _error(path, number, f'"text" and "label" are needed, there are {", ".join(row) or "no keys"}')
-        entities = []
-        for kind, mentions in label.items():
-            for mention, ranges in mentions.items():
-                for first, last in ranges:
-                    if text[first : last + 1] != mention:
-                        raise _error(
-                            path, number, f"characters {first} to {last} are {text[first : last + 1]!r}, not {mention!r}"
-                        )
-                    entities.append((kind, first, last + 1))
+        try:
+            entities = list(spans_of(label, text))
+        except ValueError as error:
+            raise _error(path, number, str(error)) from error
         # BIO cannot nest: of entities that overlap, the first to begin is kept, and of two that begin together the longer.
         entities.sort(key=lambda span: (span[1], -span[2]))
         kept = [e for i, e in enumerate(entities) if all(e[1] >= before[2] for before in entities[:i])]
@@ -53,20 +48,31 @@ def read_entities(path: str | Path) -> tuple[Sentence, ...]:
     return tuple(sentences)
 
 
+def spans_of(label: dict, text: str) -> Iterator[Span]:
+    """The entities of CLUENER's "label" as (type, first character, behind the last); raises ValueError, with what is wrong."""
+    for kind, mentions in label.items():
+        if not isinstance(mentions, dict):
+            raise ValueError(
+                f'the entities of "label" are written {{type: {{text: [[first, last]]}}}}, and {kind!r} has no texts'
+            )
+        for mention, ranges in mentions.items():
+            for one in ranges if isinstance(ranges, list) else [ranges]:
+                if not isinstance(one, list) or len(one) != 2 or not all(isinstance(place, int) for place in one):
+                    raise ValueError(f"{mention!r} needs the numbers of its first and last character, [[first, last]]")
+                first, last = one
+                there = text[first : last + 1] if first >= 0 else ""  # a number below 0 would count from the end
+                if there != mention:
+                    raise ValueError(f"characters {first} to {last} are {there!r}, not {mention!r}")
+                yield kind, first, last + 1
+
+
 def _rows(path: Path) -> Iterator[tuple[int, dict]]:
     """(line number, object) of every line that is not empty."""
     try:
-        # Split at "\n" alone: splitlines() would also cut at line separators inside of a JSON string.
-        lines = path.expanduser().read_text(encoding="utf-8-sig").split("\n")
+        text = path.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CourseError(f"Cannot read {path}: {error}. Give the path of a JSON-lines file in UTF-8.") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise _error(path, number, f"this is no JSON ({error.msg})") from error
+    for number, row in json_lines(text, str(path)):
         if not isinstance(row, dict):
             raise _error(path, number, "a JSON object {...} is needed")
         yield number, row

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..languages import say
+from .clue import spans_of
 from .conll import Sentence, Span, TaggingTask, bio, load_corpus, parse, spans, tagged
 from .own import LeftOut, check_counts, counted_parts, digest, existing, parts_of, readable, some
 from .own_tables import json_objects, read_text
@@ -110,8 +111,14 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
 
 def holds_tags(path: Path, encoding: str | None = None) -> bool:
     """Whether any object of a JSON file holds tags or spans, though sentences may be too few or some of them wrong."""
-    rows = json_objects(read_text(path, encoding), readable(path.name))
-    return any(_tokens_of(row) is not None or bool(_text_and_spans(row)[1]) for _, row in rows)
+
+    def holds(row: object) -> bool:
+        try:
+            return _tokens_of(row) is not None or bool(_text_and_spans(row)[1])
+        except ValueError:  # wrong ones, which read_sentences tells with their line
+            return True
+
+    return any(holds(row) for _, row in json_objects(read_text(path, encoding), readable(path.name)))
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -139,7 +146,10 @@ def _from_object(row: object, number: int, where: str, left_out: LeftOut) -> Ite
             return
         yield replace(tagged(words, tags, f"{where}, {number}"), group=number)
         return
-    text, found = _text_and_spans(row)
+    try:
+        text, found = _text_and_spans(row)
+    except ValueError as error:
+        raise CourseError(f"{where}, line {number}: {error}.") from error
     if text is None:
         keys = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
         raise CourseError(
@@ -169,7 +179,7 @@ def _tokens_of(row: object) -> tuple[list[str], list[str]] | None:
 
 
 def _text_and_spans(row: object) -> tuple[str | None, list[tuple[int, int, str]]]:
-    """The text of an object and its spans (start, end, type), or None where it has none."""
+    """The text of an object and its spans (start, end, type), or None where it has none; ValueError for CLUENER's if wrong."""
     if isinstance(row, list) and len(row) == 2 and isinstance(row[0], str) and isinstance(row[1], dict):  # spaCy 2
         row = {"text": row[0], "entities": row[1].get("entities")}
     if not isinstance(row, dict):
@@ -183,8 +193,7 @@ def _text_and_spans(row: object) -> tuple[str | None, list[tuple[int, int, str]]
     if not isinstance(text, str):
         return None, []
     if isinstance(row.get("label"), dict):  # CLUENER: {type: {mention: [[first, last]]}}
-        nested = row["label"].items()
-        return text, [(a, b + 1, kind) for kind, of_kind in nested for ranges in of_kind.values() for a, b in ranges]
+        return text, [(start, end, kind) for kind, start, end in spans_of(row["label"], text)]
     for key in ("label", "labels", "entities", "spans", "annotations", "ents"):
         if isinstance(row.get(key), list):
             return text, _spans(row[key])

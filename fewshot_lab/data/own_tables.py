@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import CourseError
@@ -59,7 +59,7 @@ def json_objects(text: str, name: str) -> list[tuple[int, object]]:
     try:
         whole = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
-        return _json_lines(text, name)
+        return list(json_lines(text, name))
     if isinstance(whole, dict):
         lists = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict | list)]
         whole = lists[0] if len(lists) == 1 else [whole]
@@ -68,16 +68,16 @@ def json_objects(text: str, name: str) -> list[tuple[int, object]]:
     return list(enumerate(whole, 1))
 
 
-def _json_lines(text: str, name: str) -> list[tuple[int, object]]:
-    found = []
+def json_lines(text: str, name: str) -> Iterator[tuple[int, object]]:
+    """(line number, object) of every line that is not empty; raises CourseError, with the number, for one that is no JSON."""
     for number, line in enumerate(text.split("\n"), 1):  # splitlines() would cut within strings
         if line.strip():
             try:
-                found.append((number, json.loads(line)))
+                row = json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
                 why = getattr(error, "msg", "too deep")
                 raise CourseError(f"{name}, line {number}: this is no JSON ({why}). Write one JSON object a line.") from error
-    return found
+            yield number, row
 
 
 def _of_objects(objects: list[tuple[int, object]]) -> tuple[list[str], list[Row]]:

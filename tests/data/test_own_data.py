@@ -15,10 +15,11 @@ from PIL import Image
 
 import fewshot_lab as lab
 from fewshot_lab.data import load
+from fewshot_lab.data.clue import read_entities
 from fewshot_lab.data.conll import Sentence, from_bio, spans, to_text
 from fewshot_lab.data.own import parts_of
 from fewshot_lab.data.own_images import my_images, read_images, read_picture, same_pictures
-from fewshot_lab.data.own_sentences import read_sentences
+from fewshot_lab.data.own_sentences import holds_tags, read_sentences
 from fewshot_lab.data.own_tables import columns_of, read_table
 from fewshot_lab.data.own_texts import read_texts
 from fewshot_lab.errors import CourseError
@@ -384,6 +385,36 @@ def test_exports_of_annotation_tools_hold_the_same_entities(tmp_path, kind):
     path.write_text(_exports(kind))
     found = read_sentences(path)
     assert _pairs(found.sentences) == _pairs(SENTENCES) and not len(found.left_out)
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        ({"LOC": [[0, 3]]}, "'LOC' has no texts"),
+        ({"LOC": {"Oslo": [["0", "3"]]}}, "'Oslo' needs the numbers"),
+        ({"LOC": {"Oslo": [0, 3]}}, "'Oslo' needs the numbers"),
+        ({"LOC": {"Oslo": None}}, "'Oslo' needs the numbers"),
+        ({"LOC": {"Oslo": [[0, 4]]}}, "characters 0 to 4 are 'Oslo ', not 'Oslo'"),
+        ({"LOC": {"Oslo": [[-7, -4]]}}, "characters -7 to -4 are"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_sentences, read_entities])
+def test_entities_that_are_not_where_cluener_has_them_are_told_with_their_line(tmp_path, label, says, read):
+    path = tmp_path / "own.json"
+    rows = [{"text": "Rome", "label": {"LOC": {"Rome": [[0, 3]]}}}, {"text": "Oslo is", "label": label}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(CourseError, match=f"own.json, line 2: .*{says}"):
+        read(path)
+    path.write_text(json.dumps(rows[1:]))
+    assert holds_tags(path)
+
+
+@pytest.mark.parametrize("read", [read_sentences, read_entities])
+def test_json_that_is_nested_too_deep_is_told_with_its_line(tmp_path, read):
+    path = tmp_path / "own.json"
+    path.write_text('{"text": "a", "label": {}}\n' + "[" * 100_000 + "\n")
+    with pytest.raises(CourseError, match="line 2: this is no JSON"):
+        read(path)
 
 
 def test_a_token_that_columns_have_between_documents_is_a_word_in_json(tmp_path):
