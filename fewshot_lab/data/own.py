@@ -132,11 +132,13 @@ def parts_of(
     for group, of_row, key in zip(groups, classes, order, strict=True):
         members.setdefault(group, set()).update(of_row)
         first[group] = min(first.get(group, key), key)
-    counts = Counter(name for names in members.values() for name in names)
-    part_of: dict[Hashable, str] = {}
     # None is the class of the groups without any, such as sentences without an entity; they come last.
-    for name in [*sorted(counts, key=lambda name: (counts[name], name)), None]:
-        own = [group for group, names in members.items() if name in names or name is None and not names]
+    groups_of: dict[str | None, list[Hashable]] = {}
+    for group, names in members.items():
+        for name in names or (None,):
+            groups_of.setdefault(name, []).append(group)
+    part_of: dict[Hashable, str] = {}
+    for _, own in sorted(groups_of.items(), key=lambda item: (item[0] is None, len(item[1]), item[0])):
         have = Counter(part_of[group] for group in own if group in part_of)
         for group in sorted((group for group in own if group not in part_of), key=first.__getitem__):
             part = max(shares, key=lambda part: shares[part] * len(own) - have[part])

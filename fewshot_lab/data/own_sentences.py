@@ -128,11 +128,12 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def _groups(sentences: list[Sentence]) -> list[int]:
     """The group of every sentence: its text, where texts of equal words are one."""
-    words_of: dict[int | None, tuple] = {}
+    texts: dict[int | None, list[tuple[str, ...]]] = {}
     for sentence in sentences:
-        words_of[sentence.group] = (*words_of.get(sentence.group, ()), sentence.words)
-    number = {words: index for index, words in enumerate(dict.fromkeys(words_of.values()))}
-    return [number[words_of[sentence.group]] for sentence in sentences]
+        texts.setdefault(sentence.group, []).append(sentence.words)
+    number: dict[tuple, int] = {}
+    number_of = {group: number.setdefault(tuple(words), len(number)) for group, words in texts.items()}
+    return [number_of[sentence.group] for sentence in sentences]
 
 
 def _from_object(row: object, number: int, where: str, left_out: LeftOut) -> Iterator[Sentence]:
