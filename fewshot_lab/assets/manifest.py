@@ -88,7 +88,7 @@ class Asset:
     name: as in `fewshot-lab assets fetch NAME`. version: a folder of the cache; raise it when a file changes. files: those
     installed, by their paths; what any source gives is verified against their hashes. sources: in the order in which they are
     tried. licence, citation, chapters, note: for the list of assets and its errors. contents, language ("" for none): for the
-    table in docs/data.md. optional: no chapter needs it, and it may be out of reach; a bundle has it only when it is named.
+    table in docs/data.md.
     """
 
     name: str
@@ -101,12 +101,16 @@ class Asset:
     note: str
     contents: str = ""
     language: str = ""
-    optional: bool = False
 
     @property
     def size(self) -> int:
         """The size of all files, in bytes."""
         return sum(file.size for file in self.files.values())
+
+    @property
+    def optional(self) -> bool:
+        """Whether no chapter needs it: it may be out of reach, and a bundle has it only when it is named."""
+        return not self.chapters
 
 
 def _under(folder: str, names, suffix: str = "") -> dict[str, str]:
@@ -370,7 +374,6 @@ ASSETS: dict[str, Asset] = {
             chapters=(),
             note="Handwritten characters, each drawn by 20 people; `data.omniglot` and chapter 05 find them by themselves.",
             contents="292 characters by 20 people, 2 sets of 5 alphabets",
-            optional=True,
         ),
         Asset(
             name="mnist",
@@ -382,7 +385,6 @@ ASSETS: dict[str, Asset] = {
             chapters=(),
             note="Handwritten digits, 28 x 28, as the arrays x_train, y_train, x_test and y_test of an .npz file.",
             contents="70,000 images, 10 classes",
-            optional=True,
         ),
         Asset(
             name="wnut17",
@@ -395,7 +397,6 @@ ASSETS: dict[str, Asset] = {
             note='New and rare names in noisy text from the web, tagged in BIO; `conll.load_corpus("wnut17")` reads them.',
             contents="5,690 sentences, 6 types of entity",
             language="English",
-            optional=True,
         ),
     )
 }

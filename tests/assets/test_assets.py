@@ -619,7 +619,6 @@ def test_an_unknown_asset_is_answered_with_the_known_ones_and_the_closest():
 @pytest.mark.parametrize("asset", assets.ASSETS.values(), ids=lambda asset: asset.name)
 def test_every_source_of_the_manifest_offers_every_file(asset):
     assert asset.sources and asset.files and asset.licence and asset.citation and asset.note and asset.contents
-    assert not (asset.optional and asset.chapters)
     for source in asset.sources:
         offered = source.urls if isinstance(source, Upstream) else source.members
         assert offered.keys() == asset.files.keys()
