@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data import glosses
 from ..data.synonyms import Thesaurus
 from ..files import cached_on_disk
-from ..models.language import sentence_features, smollm2
+from ..models.language import features_by_text, smollm2
 from ..training import accuracy, hits_by_picture
 from .prompts import label_scores, mean_logit_calibration
 from .text_augmentation import copy_maker, first_test_texts, linear_head
@@ -82,12 +82,8 @@ def measure(
             sets[name, seed] = train_texts, train_labels, labelled
 
     # Arms and seeds share most of their texts, so each text is embedded once.
-    all_texts = sorted({text for texts, *_ in sets.values() for text in texts}.union(test_texts))
-    features = sentence_features(all_texts, device=device, progress=progress)
-    row_of = {text: row for row, text in enumerate(all_texts)}
-
-    def z(texts: Sequence[str]) -> Tensor:
-        return features[[row_of[text] for text in texts]]
+    all_texts = {text for texts, *_ in sets.values() for text in texts}.union(test_texts)
+    z = features_by_text(all_texts, device=device, progress=progress)
 
     def tested(logits: Tensor, seed: int) -> dict:
         hits = hits_by_picture(logits, test_labels, torch.arange(len(test_labels)))

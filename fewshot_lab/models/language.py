@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -53,6 +53,16 @@ def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=it
     loop.
     """
     return cached_on_disk("minilm", json.dumps(list(texts)).encode(), lambda: _embed(texts, choose_device(device), progress))
+
+
+def features_by_text(texts: Iterable[str], **options) -> Callable[[Sequence[str]], Tensor]:
+    """A function that looks texts up among these: n of them -> their `sentence_features` (n, 384).
+
+    Each different text is read once; options: those of `sentence_features`. The function raises KeyError for another text.
+    """
+    texts = sorted(set(texts))
+    features, row_of = sentence_features(texts, **options), {text: row for row, text in enumerate(texts)}
+    return lambda some: features[[row_of[text] for text in some]]
 
 
 @torch.inference_mode()

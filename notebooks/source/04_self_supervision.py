@@ -640,15 +640,16 @@ EMOJI_STEPS = lab.quick_or_full(150, 600)
 on_emoji = None
 try:
     emoji = some_of(lab.data.load("emoji"), lab.quick_or_full(20, 28, smoke=20), 310)
+    kinds = {"EfficientNet": by_photographs(emoji)}  # first: without its weights nothing is trained
     views = {"method": contrastive.simclr, "views": lab.chosen("views-emoji"), "loss": loss_of}
-    kinds = {"SimCLR": {**views, **SIMCLR, "steps": EMOJI_STEPS}, "untrained": {}}
-    learned = lab.arms(contrastive.pretrain, kinds, seeds=ENCODERS, dataset="emoji")
+    learning = {"SimCLR": {**views, **SIMCLR, "steps": EMOJI_STEPS}, "untrained": {}}
+    learned = lab.arms(contrastive.pretrain, learning, seeds=ENCODERS, dataset="emoji")
 
     def encoded(kind):
         of_seed = {row["seed"]: row["encoder"] for row in learned.rows[kind]}
         return lambda seed: {"task": emoji, "f": of_seed[seed], "nearest": nearest}
 
-    kinds = {"EfficientNet": by_photographs(emoji)} | {kind: encoded(kind) for kind in kinds}
+    kinds |= {kind: encoded(kind) for kind in learning}
     kinds["pixels"] = {"task": emoji, "f": torch.nn.Flatten(), "nearest": nearest}
     on_emoji = lab.arms(linear_probe.probe, kinds, shots=5, **PROBING)
 except lab.CourseError as error:

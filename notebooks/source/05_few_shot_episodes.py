@@ -1067,7 +1067,7 @@ lab.figures.images(
 
 # %%
 FEATURES = {
-    name: across_artists.features(kind, hands.images, **lab.chosen(f"emoji-{kind}"))
+    name: across_artists.features(kind, hands.images, **lab.chosen(f"emoji-{kind}"), device=DEVICE)
     for name, kind in {"pixels": "pixels", "Lite0": "lite0"}.items()
 }
 BY_HAND = {
@@ -1132,6 +1132,8 @@ lab.record(
     **{f"another_hand_{name.lower()}": cost for name, cost in hand.items()},
     headline="emoji_lite0_5way_1shot",
 )
+
+# %%
 lab.recall(
     "hand", f"{drawn_by.mean('Lite0, 5-way'):.0%} (pixels {drawn_by.mean('pixels, 5-way'):.0%})"
 )

@@ -1208,6 +1208,8 @@ lab.record(
     opinions_shuffled_k16=film_heads.interval("shuffled labels", GIVEN[-1]),
     opinions_prompt_names_masked=by_name.interval("names masked"),
 )
+
+# %%
 lab.verdict(
     "prompt-on-opinions",
     **{f"k{k}": (film_heads.at(k) | film_prompts).gain("prompt", over="labels") for k in (1, 16)},

@@ -1,5 +1,6 @@
 """The chapters: built from their sources, executed cell by cell, with other parameters, solved, and twice with one outcome."""
 
+import ast
 import functools
 import json
 import os
@@ -52,6 +53,7 @@ RECORDED = {
     "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)},
     "05": {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
+        *("emoji_pixels_5way_1shot", "emoji_lite0_5way_1shot"),
         *("meta_sgd_from_classifier_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
     },
     "06": {"student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5_informed", "teacher"},
@@ -76,6 +78,7 @@ TIMED = {
     "cached_epoch_speedup",
     "pipeline_seconds",
 }  # the clock's figures, which no seed repeats
+SHOWN = {"record", "verdict", "check"}  # calls whose value is a record
 FIXED = {"human_ceiling"}  # what people said, which no seed changes
 
 each_chapter = pytest.mark.parametrize(
@@ -106,6 +109,15 @@ def test_code_cells_are_short_and_every_figure_has_a_title_and_a_caption(chapter
             assert len(lines) <= (25 if shown_at_once else 30), f"a cell of {len(lines)} lines: {lines[0]}"
             for figure in cell.source.split("lab.figures.")[1:]:
                 assert "caption=" in figure and "title=" in figure, lines[0]
+
+
+@each_chapter
+def test_what_a_cell_records_is_shown_for_it_is_its_last_line(chapter):
+    """Jupyter shows a cell's last value alone, and what is not shown is not in the notebook's records."""
+    for cell in build.build(chapter).cells:
+        for line in ast.parse(cell.source).body[:-1] if cell.cell_type == "code" else ():
+            called = line.value.func if isinstance(line, ast.Expr) and isinstance(line.value, ast.Call) else None
+            assert not (isinstance(called, ast.Attribute) and called.attr in SHOWN), cell.source
 
 
 @each_chapter
