@@ -13,7 +13,7 @@ from torch import Tensor
 from ..evidence.rules import still_learning
 from ..languages import say
 from . import alt as alternative
-from .style import COLOURS, GREY, MARKERS, Picture, new_figure, style
+from .style import COLOURS, GREY, MARKERS, Picture, drawable, new_figure, style
 
 BESIDE = (((7, 5), "left"), ((-7, -11), "right"), ((7, -11), "left"), ((-7, 5), "right"))  # a point's name, in points from it
 
@@ -214,7 +214,7 @@ def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str,
         for axes in grid.flat:
             axes.axis("off")
         for axes, picture, label in zip(grid.flat, shown, labels, strict=False):
-            axes.imshow(picture.clamp(0, 1).permute(1, 2, 0).squeeze(-1).cpu().numpy(), vmin=0, vmax=1)
+            axes.imshow(drawable(picture.clamp(0, 1)), vmin=0, vmax=1)
             axes.set_title(label, fontsize=8, fontweight="normal", loc="center")
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt or alternative.of_images(title, labels))

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from io import BytesIO
 
 import matplotlib
+import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
 # Okabe & Ito 2008: told apart with every common form of colour blindness; each series also has its own marker.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -58,6 +60,11 @@ class Picture:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/html": self.as_html(), "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}
+
+
+def drawable(image: Tensor) -> np.ndarray:
+    """An image (C, H, W) as matplotlib and Pillow take it: (H, W, 3), or (H, W) where it is grey."""
+    return image.permute(1, 2, 0).squeeze(-1).cpu().numpy()
 
 
 def new_figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (7, 3.6), **options):

@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from torch import Tensor
 
-from .style import SKY
+from .style import SKY, drawable
 
 
 def data_uri(image: Tensor) -> str:
@@ -17,7 +17,7 @@ def data_uri(image: Tensor) -> str:
     pixels = image.detach().cpu()
     if pixels.is_floating_point():
         pixels = (pixels.clamp(0, 1) * 255).round().byte()
-    array = np.ascontiguousarray(pixels.reshape(-1, *pixels.shape[-2:]).permute(1, 2, 0).squeeze(-1).numpy())
+    array = np.ascontiguousarray(drawable(pixels.reshape(-1, *pixels.shape[-2:])))
     buffer = BytesIO()
     Image.fromarray(array).save(buffer, format="PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
-from ..figures.style import VERMILION
+from ..figures.style import VERMILION, drawable
 from ..html import side_by_side
 from ..languages import say
 from ..methods.attacks import attack, cross_entropy_of, eval_without_weight_gradients, input_gradient
@@ -137,7 +137,7 @@ class AttackExplorer(Explorer):
                 f"classified as {self.answer(adversarial)}",
             )
             for ax, shown, title in zip(axes, (image, grey, adversarial), titles, strict=False):
-                ax.imshow(shown[0].permute(1, 2, 0).squeeze(-1).numpy(), vmin=0, vmax=1)
+                ax.imshow(drawable(shown[0]), vmin=0, vmax=1)
                 ax.set_title(title, fontsize=9)
                 ax.axis("off")
             extent = (-REACH, REACH, REACH, -REACH)

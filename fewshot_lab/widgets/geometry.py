@@ -46,27 +46,28 @@ class GeometryExplorer(Explorer):
         )
 
     def _image(self) -> torch.Tensor:
-        return _shown_images(self["dataset"])[self["image"]]
+        return shown_images(self["dataset"])[self["image"]]
+
+    def _moved(self) -> torch.Tensor:
+        image = self._image()
+        return warp(image, self.matrix(), mode=self["mode"], padding=padding_for(image))
 
     def page(self) -> Markup:
         image, matrix = self._image(), self.matrix()
-        moved = warp(image, matrix, mode=self["mode"], padding=padding_for(image))
         grid = _grid_lines()
         size = image.shape[-1]
         there = apply_to_points(_for_unit(matrix, size), grid.reshape(-1, 2)).reshape(grid.shape)
         lines = [svg.lines(_screen(part)) for part in (grid, there)]
         before = svg.panel(image, side=210, label=say("The image with a grid"), title=say("input"), over=lines[0])
-        after = svg.panel(moved, side=210, label=say("The warped image and grid"), title=say("output"), over=lines[1])
+        after = svg.panel(self._moved(), side=210, label=say("The warped image and grid"), title=say("output"), over=lines[1])
         determinant = say("determinant {value:.2f}", value=torch.linalg.det(matrix[:2, :2]).item())
         numbers = _table(matrix, say("matrix: input point to output point"))
         numbers += _table(invert(matrix), say("inverse: where an output pixel is read"))
         return side_by_side(before, after, Markup("<div>{}<p>{}</p></div>").format(numbers, determinant))
 
     def still(self):
-        image, matrix = self._image(), self.matrix()
-        pictures = torch.stack([image, warp(image, matrix, mode=self["mode"], padding=padding_for(image))])
         return charts.images(
-            pictures,
+            torch.stack([self._image(), self._moved()]),
             ["input", "output"],
             columns=2,
             title=f"{self['angle']:g}°, scale {self['scale']:g}",
@@ -80,8 +81,8 @@ class GeometryExplorer(Explorer):
 
 
 @functools.cache
-def _shown_images(dataset: str) -> torch.Tensor:
-    """200 test images of a data set, mixed, uint8 (200, 1, H, W)."""
+def shown_images(dataset: str) -> torch.Tensor:
+    """200 test images of a data set, mixed, uint8 (200, C, H, W)."""
     images = data.load(dataset).test_images
     return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:200]]
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from ..figures import Picture, new_figure, style, svg, tiled
-from ..figures.style import ORANGE
+from ..figures.style import ORANGE, drawable
 from ..html import side_by_side
 from ..languages import say
 from ..methods.generation import between, decode
@@ -90,7 +90,7 @@ class LatentExplorer(Explorer):
             figure, axes = new_figure(1, 2, size=(6.2, 3.6), width_ratios=(1, 2))
             walks = self.walks()
             for ax, image in zip(axes, (self.chosen(), walks), strict=True):
-                ax.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), vmin=0, vmax=1)
+                ax.imshow(drawable(image), vmin=0, vmax=1)
                 ax.set(xticks=[], yticks=[])
                 ax.grid(False)
             axes[0].set_title("one image", fontweight="normal")

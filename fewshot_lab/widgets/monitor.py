@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg, tiled
-from ..figures.style import COLOURS, GREY
+from ..figures.style import COLOURS, GREY, drawable
 from ..html import side_by_side
 from ..languages import english, say
 from ..methods.generation import sample
@@ -84,7 +84,7 @@ class GanMonitor:
             figure, axes = new_figure(1, 3, size=(10.5, 3.2), width_ratios=(2.3, 1, 1))
             rows = torch.cat([*(self.grids[i][:1] for i in positions[:-1]), self.grids[-1]])
             ticks = [self.steps[i] for i in positions] + [self.steps[-1]] * (len(rows) - len(positions))
-            axes[0].imshow(tiled(rows).permute(1, 2, 0).squeeze(-1).numpy(), vmin=0, vmax=1)
+            axes[0].imshow(drawable(tiled(rows)), vmin=0, vmax=1)
             side = self.task.train_images.shape[-1] + 1
             axes[0].set_xticks(
                 [(k + 0.5) * side - 0.5 for k in range(len(self.task.classes))], [c[:5] for c in self.task.classes]

@@ -10,7 +10,7 @@ from ..figures import charts, svg
 from ..html import side_by_side
 from ..languages import say
 from .explorer import Explorer, choice, slider
-from .geometry import _shown_images
+from .geometry import shown_images
 
 
 class PolicyExplorer(Explorer):
@@ -25,7 +25,7 @@ class PolicyExplorer(Explorer):
         )
 
     def _pictures(self) -> tuple[torch.Tensor, torch.Tensor]:
-        images = _shown_images(self["dataset"])[:16]
+        images = shown_images(self["dataset"])[:16]
         generator = torch.Generator().manual_seed(self["seed"])
         return images, get_policy(self["policy"])(images, self["strength"], generator)
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
-from ..figures.style import BLUE
+from ..figures.style import BLUE, drawable
 from ..html import bar, side_by_side, table
 from ..languages import later, say
 from ..methods.distillation import TEMPERATURE, softened
@@ -76,7 +76,7 @@ class TemperatureExplorer(Explorer):
         label = self.task.classes[self.task.test_labels[self.row()]]
         with style():
             figure, axes = new_figure(1, 3, size=(7.5, 3.0), width_ratios=(1, 1.5, 1.5))
-            axes[0].imshow(self.task.test_images[self.row()].permute(1, 2, 0).squeeze(-1).numpy())
+            axes[0].imshow(drawable(self.task.test_images[self.row()]))
             axes[0].axis("off")
             axes[0].set_title(f"label {label}")
             for ax, temperature in zip(axes[1:], (1.0, self["temperature"]), strict=True):
