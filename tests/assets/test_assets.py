@@ -30,6 +30,7 @@ from fewshot_lab.assets import (
     PyPIWheel,
     Upstream,
     download,
+    sources,
     store,
 )
 from fewshot_lab.assets.manifest import File
@@ -453,10 +454,16 @@ def test_a_source_archive_gives_its_members_and_those_of_an_archive_in_it(offer,
     offer(PyPISdist("tinysdist==1.0", sha256, members), data=CONTENT, other=OTHER)
     folder = assets.fetch("tiny")
     assert (folder / "data").read_bytes() == CONTENT and (folder / "other").read_bytes() == OTHER
-    for lost in ("tinysdist-1.0/lost.bin", "tinysdist-1.0/lost.tar.gz!/inner/other", "tinysdist-1.0/inner.tar.gz!/lost"):
+    for lost, said in (
+        ("tinysdist-1.0/lost.bin", "lost"),
+        ("tinysdist-1.0/lost.tar.gz!/inner/other", "lost"),
+        ("tinysdist-1.0/inner.tar.gz!/lost", "lost"),
+        ("tinysdist-1.0", "no file"),
+        ("tinysdist-1.0!/inner/other", "no file"),
+    ):
         shutil.rmtree(assets.installed("tiny"))
         offer(PyPISdist("tinysdist==1.0", sha256, {"data": lost}))
-        with pytest.raises(AssetError, match="cannot be unpacked: .*lost"):
+        with pytest.raises(AssetError, match=f"cannot be unpacked: .*{said}"):
             assets.fetch("tiny")
         offer(PyPISdist("tinysdist==1.0", sha256, members))
         assets.fetch("tiny")
@@ -560,6 +567,21 @@ def test_what_npm_cannot_give_is_said(registry, offer, member, said):
     with pytest.raises(AssetError, match=said):
         assets.fetch("tiny")
     assert assets.installed("tiny") is None
+
+
+def test_an_archive_of_npm_whose_second_half_is_something_else_is_said_to_be_damaged(offer, monkeypatch):
+    content = gzip.decompress(packed_tar(package__data=CONTENT))
+    packed = gzip.compress(content[: len(content) // 2]) + b"something else"
+
+    def run_program(command, scratch, title, progress):
+        (scratch / "tiny-1.0.0.tgz").write_bytes(packed)
+        return 0, ""
+
+    monkeypatch.setattr(sources, "run_program", run_program)
+    monkeypatch.setattr(sources.shutil, "which", lambda program: program)
+    offer(NpmPackages({"data": "tiny@1.0.0/data"}))
+    with pytest.raises(AssetError, match="tiny-1.0.0.tgz cannot be unpacked: Not a gzipped file"):
+        assets.fetch("tiny")
 
 
 @pytest.mark.slow
