@@ -9,7 +9,6 @@ review or editorial stay in one part of a task.
 """
 
 import functools
-import hashlib
 import html
 import json
 import re
@@ -22,6 +21,7 @@ from torch import Tensor
 from ..assets import fetch
 from ..errors import CourseError
 from .glosses import TextTask
+from .own import digest, part_by
 
 FILES = {
     "films": "movieReviewSnippets",
@@ -157,13 +157,13 @@ def task(domain: str = "films") -> OpinionTask:
             seen.add(words)
             rows.append(row)
     groups = near_duplicates([everything.texts[row] for row in rows], everything.documents[rows].tolist())
-    shares: dict[int, float] = {}  # a number in 0..1 for each group, from its first text alone
+    part_of: dict[int, str] = {}  # of each group, from its first text alone
     parts = {"test": ([], []), "validation": ([], []), "train": ([], [])}
     # By a hash: neighbours are of one document, and a part's first texts should be of many.
-    for row, group in sorted(zip(rows, groups, strict=True), key=lambda pair: _digest(everything.texts[pair[0]])):
-        share = shares.setdefault(group, int(_digest(everything.texts[row] + "split")[:8], 16) / 16**8)
-        part = "test" if share < TEST_SHARE else "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
-        parts[part][labels[row]].append(row)
+    for row, group in sorted(zip(rows, groups, strict=True), key=lambda pair: digest(everything.texts[pair[0]])):
+        if group not in part_of:
+            part_of[group] = part_by(digest(everything.texts[row] + "split"), TEST_SHARE, VALIDATION_SHARE)
+        parts[part_of[group]][labels[row]].append(row)
     limits = {"test": TEST_PER_CLASS, "validation": VALIDATION_PER_CLASS, "train": TRAIN_PER_CLASS}
     fields = {}
     for part, by_class in parts.items():
@@ -206,7 +206,3 @@ def _negative(counts: Tensor) -> Tensor:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9']+", text.lower())
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -50,6 +50,12 @@ def digest(content: bytes | str) -> bytes:
     return hashlib.sha256(content.encode("utf-8", "replace") if isinstance(content, str) else content).digest()
 
 
+def part_by(place: bytes, test: float, validation: float) -> str:
+    """The part into which a digest falls, whatever the other examples are: the two shares, and the rest for training."""
+    share = int.from_bytes(place[:4]) / 2**32
+    return "test" if share < test else "validation" if share < test + validation else "train"
+
+
 def existing(path: str | Path, *, want: str) -> Path:
     """The path, with ~ filled in; raises CourseError where nothing is there or where it is an archive.
 

@@ -5,13 +5,13 @@ some are single sentences of a review. Nothing says what a text reviews, so revi
 """
 
 import functools
-import hashlib
 import re
 
 import torch
 
 from ..assets import fetch
 from .glosses import TextTask
+from .own import digest, part_by
 
 CLASSES = ("negative", "positive")
 TEST_SHARE, VALIDATION_SHARE = 0.15, 0.15
@@ -31,12 +31,10 @@ def task() -> TextTask:
                 owners.setdefault(key, (line.strip(), set()))[1].add(label)
     parts: dict[str, list[tuple[str, int]]] = {"train": [], "validation": [], "test": []}
     # By a hash of the text, so that a text is where it is whatever the others are, and neighbours do not stay together.
-    for place, key in sorted((hashlib.sha256(key.encode()).digest(), key) for key in owners):
+    for place, key in sorted((digest(key), key) for key in owners):
         text, labels = owners[key]
         if len(labels) == 1:
-            share = int.from_bytes(place[:4]) / 2**32
-            part = "test" if share < TEST_SHARE else "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
-            parts[part].append((text, *labels))
+            parts[part_by(place, TEST_SHARE, VALIDATION_SHARE)].append((text, *labels))
     split = {f"{part}_texts": tuple(text for text, _ in rows) for part, rows in parts.items()}
     split |= {f"{part}_labels": torch.tensor([label for _, label in rows]) for part, rows in parts.items()}
     return TextTask("reviews-zh", CLASSES, **split)
