@@ -69,6 +69,19 @@ def existing(path: str | Path, *, want: str) -> Path:
     return path
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, without what is hidden; nothing where it is none or may not be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
+    except OSError:
+        return []
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in a folder, without hidden ones."""
+    return [path for path in entries(folder) if path.is_dir()]
+
+
 def chosen_classes(
     found: Collection[str], wanted: Collection[str] | None, where: str, most: int = MOST_CLASSES
 ) -> tuple[str, ...]:

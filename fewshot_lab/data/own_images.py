@@ -25,7 +25,9 @@ from .own import (
     counted,
     counted_parts,
     digest,
+    entries,
     existing,
+    folders,
     parts_of,
     readable,
 )
@@ -208,15 +210,15 @@ def _grey(images: Tensor) -> Tensor:
 def _from_folders(folder: Path, left_out: LeftOut) -> list[tuple[Path, str, str]]:
     """(file, class, part or "") of all files in folders of classes."""
     for _ in range(3):  # an unpacked archive is often a folder in a folder
-        inside = _folders(folder)
-        if len(inside) == 1 and _folders(inside[0]) and inside[0].name.lower() not in PARTS:
+        inside = folders(folder)
+        if len(inside) == 1 and folders(inside[0]) and inside[0].name.lower() not in PARTS:
             folder = inside[0]
-    inside = _folders(folder)
+    inside = folders(folder)
     parts = {PARTS.get(one.name.lower(), "") for one in inside}
-    given = "train" in parts and "" not in parts and len(parts) > 1 and all(_folders(one) for one in inside)
+    given = "train" in parts and "" not in parts and len(parts) > 1 and all(folders(one) for one in inside)
     found, seen = [], set()
     for top in inside if given else [folder]:
-        for of_class in _folders(top):
+        for of_class in folders(top):
             part = PARTS[top.name.lower()] if given else ""
             for file in _files(of_class, left_out, folder, seen):
                 found.append((file, readable(of_class.name), part))
@@ -228,8 +230,8 @@ def _from_folders(folder: Path, left_out: LeftOut) -> list[tuple[Path, str, str]
 def _from_table(folder: Path, table: str | Path | None, columns: tuple, left_out: LeftOut) -> list[tuple[Path, str, str]]:
     """(file, class, "") of all lines of a table; none where there is no table."""
     if table is None:
-        tables = [path for path in _entries(folder) if path.suffix.lower() in {".csv", ".tsv"}]
-        if len(tables) != 1 or any(path.is_dir() for path in _entries(folder) if _entries(path)) and columns == (None, None):
+        tables = [path for path in entries(folder) if path.suffix.lower() in {".csv", ".tsv"}]
+        if len(tables) != 1 or any(map(entries, folders(folder))) and columns == (None, None):
             return []
         table = tables[0]
     path = Path(table).expanduser()
@@ -262,18 +264,6 @@ def _file(folder: Path, cell: str) -> Path | None:
         return None
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What is in a folder, without what is hidden; nothing where it is none or may not be read."""
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")))
-    except OSError:
-        return []
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir()]
-
-
 def _files(folder: Path, left_out: LeftOut, top: Path, seen: set[str]) -> Iterator[Path]:
     """All files in a folder and below it; `seen` are the folders that were read, so that links in a circle end."""
     real = os.path.realpath(folder)
@@ -283,7 +273,7 @@ def _files(folder: Path, left_out: LeftOut, top: Path, seen: set[str]) -> Iterat
     seen.add(real)
     if not os.access(folder, os.R_OK | os.X_OK):
         left_out.add(_shown(folder, top), say("a folder that you may not read"))
-    for path in _entries(folder):
+    for path in entries(folder):
         if path.is_dir():
             yield from _files(path, left_out, top, seen)
         elif path.is_file() and path.name.lower() not in {"thumbs.db", "desktop.ini"}:

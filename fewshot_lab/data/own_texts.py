@@ -11,7 +11,7 @@ import torch
 from ..errors import CourseError
 from ..languages import say
 from .glosses import TextTask
-from .own import LeftOut, check_counts, chosen_classes, counted, counted_parts, digest, existing, parts_of, readable
+from .own import LeftOut, check_counts, chosen_classes, counted, counted_parts, digest, existing, folders, parts_of, readable
 from .own_tables import columns_of, read_table, read_text
 
 WANT = "a table (CSV, TSV or JSON lines) with a text and a label in each row, or a folder with one folder of .txt files a class"
@@ -138,7 +138,7 @@ def _plain(text: str) -> str:
 def _from_folder(folder: Path, encoding: str | None) -> list[tuple[str, str, str]]:
     """(file, text, class) of all .txt files in folders of classes."""
     found = []
-    for of_class in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX"))):
+    for of_class in folders(folder):
         for file in sorted(of_class.rglob("*.txt")):  # which follows no links, so none can lead in a circle
             if file.is_file() and not file.name.startswith("."):
                 name = readable(file.relative_to(folder))

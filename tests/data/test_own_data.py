@@ -283,6 +283,15 @@ def test_texts_in_folders_and_repeats_and_contradictions(tmp_path):
     assert set(map(len, found.left_out.by_reason.values())) == {1, 2}
 
 
+def test_a_folder_that_may_not_be_read_gets_a_sentence_like_an_empty_one(tmp_path, monkeypatch):
+    def refused(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", refused)
+    with pytest.raises(CourseError, match="holds no .txt file in a folder of its own"):
+        read_texts(tmp_path)
+
+
 def test_bad_tables_get_a_sentence_that_says_what_to_do(tmp_path):
     def says(name: str, content: str | bytes, **options) -> str:
         path = tmp_path / name
