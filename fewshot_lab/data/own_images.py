@@ -4,7 +4,7 @@ import os
 import random
 import warnings
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -335,13 +335,20 @@ def _has_colour(images: Tensor) -> bool:
     return any(bool((chunk.amax(1).float() - chunk.amin(1).float()).mean((1, 2)).gt(2).any()) for chunk in images.split(1000))
 
 
-def same_pictures(images: Tensor, labels: Tensor) -> Tensor:
+def keys_of(images: Tensor) -> list[bytes]:
+    """A key for each image, by its pixels."""
+    return [digest(image.numpy().tobytes()) for image in images]
+
+
+def same_pictures(images: Tensor, labels: Tensor, keys: Sequence[bytes] | None = None) -> Tensor:
     """The number of the picture that each image shows, (N,): equal where two of one class are copies of each other.
 
-    Copies have equal pixels, or differ by no more than another size or quality of the file makes them differ.
+    Copies have equal pixels, or differ by no more than another size or quality of the file makes them differ. keys: those of
+    `keys_of`; None: they are computed here.
     """
     from scipy.sparse.csgraph import connected_components
 
+    keys = keys_of(images) if keys is None else keys
     numbers = torch.empty(len(labels), dtype=torch.long)
     small = torch.nn.functional.interpolate(images.float(), size=(16, 16), mode="area").flatten(1)  # (N, C 16 16)
     centred = small - small.mean(1, keepdim=True)
@@ -352,7 +359,7 @@ def same_pictures(images: Tensor, labels: Tensor) -> Tensor:
     for label in labels.unique():
         rows = (labels == label).nonzero()[:, 0]
         alike = directions[rows] @ directions[rows].T > SAME
-        equal = np.unique([digest(images[row].numpy().tobytes()) for row in rows], return_inverse=True)[1]
+        equal = np.unique([keys[row] for row in rows.tolist()], return_inverse=True)[1]
         alike = alike.numpy() | (equal[:, None] == equal[None])
         count, component = connected_components(alike, directed=False)
         numbers[rows] = torch.from_numpy(component).long() + start
@@ -364,11 +371,11 @@ def _grouped(where, names, images: Tensor, rows: list, folder: Path, left_out: L
     """The pictures with their copies found and cut into parts; what cannot be used is left out."""
     label_of = {name: index for index, name in enumerate(names)}
     labels = torch.tensor([label_of[label] for _, label, _ in rows])
-    keys = [digest(image.numpy().tobytes()) for image in images]
+    keys = keys_of(images)
     classes_of: dict[bytes, set[str]] = {}
     for key, (_, label, _) in zip(keys, rows, strict=True):
         classes_of.setdefault(key, set()).add(label)
-    pictures = same_pictures(images, labels)
+    pictures = same_pictures(images, labels, keys)
     tested = {int(picture) for picture, (*_, part) in zip(pictures, rows, strict=True) if part not in ("", "train")}
     kept = []
     for index, (file, _, part) in enumerate(rows):

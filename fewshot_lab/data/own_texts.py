@@ -108,25 +108,23 @@ def read_texts(
             full.append(row)
     names = chosen_classes({row[2] for row in full}, classes, where)
     labels_of: dict[str, set[str]] = {}
-    for _, words, name in full:
-        labels_of.setdefault(_plain(words), set()).add(name)
-    kept, seen = [], set()
-    for place, words, name in full:
-        plain = _plain(words)
-        if name not in names:
+    plains = [_plain(words) for _, words, _ in full]
+    for plain, (*_, name) in zip(plains, full, strict=True):
+        labels_of.setdefault(plain, set()).add(name)
+    kept: dict[str, tuple[str, str, str]] = {}
+    for plain, row in zip(plains, full, strict=True):
+        if row[2] not in names:
             continue
         if len(labels_of[plain]) > 1:
-            left_out.add(place, say("the same text with different labels"))
-        elif plain in seen:
-            left_out.add(place, say("a text that is there already"))
+            left_out.add(row[0], say("the same text with different labels"))
+        elif plain in kept:
+            left_out.add(row[0], say("a text that is there already"))
         else:
-            seen.add(plain)
-            kept.append((place, words, name))
-    counts = Counter(name for *_, name in kept)
+            kept[plain] = row
+    counts = Counter(name for *_, name in kept.values())
     check_counts({name: counts[name] for name in names}, where, "different texts")
-    places, texts, labels = zip(*kept, strict=True)
-    order = [digest(_plain(words)) for words in texts]
-    parts = parts_of(range(len(kept)), [{name} for name in labels], order)
+    places, texts, labels = zip(*kept.values(), strict=True)
+    parts = parts_of(range(len(kept)), [{name} for name in labels], [digest(plain) for plain in kept])
     return Texts(where, names, texts, labels, places, tuple(parts), columns, left_out)
 
 
