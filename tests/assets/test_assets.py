@@ -508,19 +508,14 @@ def test_a_debian_package_gives_its_members_from_a_package_list_of_our_own(offer
 
 def publish(server: Server, name: str, damage: bool = False, **members: bytes) -> None:
     """Makes the server a registry of npm that has version 1.0.0 of a package with these files."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as packed:
-        for member, content in {"package.json": json.dumps({"name": name, "version": "1.0.0"}).encode(), **members}.items():
-            entry = tarfile.TarInfo(f"package/{member}")
-            entry.size = len(content)
-            packed.addfile(entry, io.BytesIO(content))
+    described = {"package.json": json.dumps({"name": name, "version": "1.0.0"}).encode()}
+    body = packed_tar(**{f"package/{member}": content for member, content in (described | members).items()})
     where = f"{name.replace('/', '-')}.tgz"
-    body = archive.getvalue()
     integrity = f"sha512-{base64.b64encode(hashlib.sha512(body).digest()).decode()}"
     dist = {"tarball": f"http://127.0.0.1:{server.server_port}/{where}", "integrity": integrity}
     version = {"name": name, "version": "1.0.0", "dist": dist}
-    described = json.dumps({"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}})
-    server.contents[name.replace("/", "%2f")] = described.encode()
+    listed = json.dumps({"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}})
+    server.contents[name.replace("/", "%2f")] = listed.encode()
     server.contents[where] = body[:-200] if damage else body
 
 
