@@ -346,10 +346,10 @@ def coverage(samples, truth, quantile):
     return ((means - truth).abs() <= quantile * errors).float().mean().item()
 
 
-def _intervals(samples, quantile, *, correction=1, root=None):
+def _intervals(samples, quantile):
     """The ends of each sample's interval, (samples, 1) each."""
     means = samples.mean(dim=1, keepdim=True)
-    halves = quantile * samples.std(dim=1, keepdim=True, correction=correction) / (root or math.sqrt(samples.shape[1]))
+    halves = quantile * samples.std(dim=1, keepdim=True) / math.sqrt(samples.shape[1])
     return means - halves, means + halves
 
 
@@ -375,14 +375,12 @@ def values_inside(samples, truth, quantile):
 
 @coverage.mistake("You use the spread of single values. A mean of n values spreads less: divide by the square root of n.")
 def standard_deviation(samples, truth, quantile):
-    low, high = _intervals(samples, quantile, root=1.0)
-    return ((low <= truth) & (truth <= high)).float().mean().item()
+    return _share_within(samples, truth, quantile, root=1.0)
 
 
 @coverage.mistake("You divide the squared deviations by n. Estimated from a sample, the variance divides by n - 1.")
 def biased_spread(samples, truth, quantile):
-    low, high = _intervals(samples, quantile, correction=0)
-    return ((low <= truth) & (truth <= high)).float().mean().item()
+    return _share_within(samples, truth, quantile, spreads=samples.std(dim=1, correction=0))
 
 
 @coverage.mistake("You test one end only. An interval holds the true mean when it is above the low end and below the high one.")

@@ -280,11 +280,7 @@ def around_the_corner(image, matrix):
 
 @inverse_warp.mistake("The centre of W columns, 0 to W - 1, is (W - 1) / 2, and not W / 2. So it is for the rows.")
 def centre_half_a_pixel_off(image, matrix):
-    height, width = image.shape
-    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    points = torch.stack([(column - width / 2).flatten(), (height / 2 - row).flatten()])
-    x, y = torch.linalg.inv(matrix) @ points
-    return _read(image, height / 2 - y, x + width / 2)
+    return _warp_around(image, matrix, image.shape[0] / 2, image.shape[1] / 2)
 
 
 @inverse_warp.mistake(

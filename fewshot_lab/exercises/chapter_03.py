@@ -529,16 +529,9 @@ def round_by_round(texts, labels, change, copies):
 
 @augmented_set.mistake("You stop at the first copy that is there already. Later ones may be new: leave that one out and go on.")
 def stopped_at_a_repetition(texts, labels, change, copies):
-    more, more_labels = list(texts), list(labels)
-    for original, label in zip(texts, labels, strict=True):
-        made = [original]
-        for r in range(copies):
-            if (copy := change(original, r)) in made:
-                break
-            made.append(copy)
-        more += made[1:]
-        more_labels += [label] * (len(made) - 1)
-    return more, more_labels
+    return _augmented(
+        texts, labels, change, range(copies), lambda copy, text, before: len({text, *before, copy}) < len(before) + 2
+    )
 
 
 @augmented_set.mistake("The copies of a text are sorted in your set, or without order, as in a Python set. Keep that of r.")
