@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .. import data
 from ..augment import as_augment
 from ..data.images import MOST_IMAGES, ImageTask
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import (
     Augment,
@@ -239,7 +239,7 @@ def fit_robust(
         augment, loss = free_training(epsilon=epsilon, replays=inner_steps, augment=augment)
     # Seeded after the labels are drawn: all methods of a seed start from the same weights.
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=images.shape[-1], channels=images.shape[1])
+    model = conv_net_for(images, len(task.classes))
     history = train(model, images, labels, steps=steps, loss=loss, augment=augment, seed=seed, device=device)
     answers = outputs(model, task.test_images)
     result = {"test_accuracy": accuracy(answers, task.test_labels)}

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment, get_policy
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import Augment, History, Loss, accuracy, hits_by_picture, outputs, train
 
@@ -123,7 +123,7 @@ def fit_teacher(
     own, students = data.load(dataset).halves()
     images, labels = (own.train_images, own.train_labels) if shots is None else students.draw(shots, seed)
     seed_everything(seed)
-    teacher = conv_net(len(own.classes), size=images.shape[-1], channels=images.shape[1], width=width)
+    teacher = conv_net_for(images, len(own.classes), width=width)
     change = as_augment(policy, strength)
     options = {"steps": steps, "augment": change, "seed": seed, "device": device}
     history = train(teacher, images, labels, **options)
@@ -250,7 +250,7 @@ def fit_student(
         y = torch.arange(len(rows))  # what `replaying` looks up views and targets by
 
     seed_everything(seed)
-    student = conv_net(len(task.classes), size=x.shape[-1], channels=x.shape[1], width=width)
+    student = conv_net_for(x, len(task.classes), width=width)
     options = {"steps": steps, "augment": augment, "seed": seed, "device": device}
     history = train(student, x, y, loss=loss, **options)
     return {"student": student} | _measured(student, task, task.train_images[labelled], task.train_labels[labelled], history)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..augment import as_augment, get_policy
-from ..models import Generator, conv_net
+from ..models import Generator, conv_net_for
 from ..runtime import seed_everything
 from ..training import Augment, accuracy, hits_by_picture, outputs, train
 from .generation import fit_gan, halves, sample, training_images
@@ -143,7 +143,7 @@ def fit_classifier(
 
     # Seeded after the labels are drawn: all arms of a seed start from the same weights.
     seed_everything(seed)
-    model = conv_net(classes, size=images.shape[-1], channels=images.shape[1])
+    model = conv_net_for(images, classes)
     history = train(model, images, labels, steps=steps, augment=augment, seed=seed, device=device)
     answers = outputs(model, task.test_images)
     return {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..augment import as_augment
 from ..data import ImageTask
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import accuracy, hits_by_picture, outputs, train
 from .generation import halves
@@ -38,7 +38,7 @@ def fit_evaluator(dataset: str, *, seed: int, steps: int, strength: float, devic
     began = time.perf_counter()
     task, _ = halves(dataset)
     seed_everything(seed)
-    backbone = conv_net(FEATURES, size=task.train_images.shape[-1], channels=task.train_images.shape[1])
+    backbone = conv_net_for(task.train_images, FEATURES)
     evaluator = nn.Sequential(backbone, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     options = {"steps": steps, "seed": seed, "device": device, "augment": as_augment("affine", strength)}
     history = train(evaluator, task.train_images, task.train_labels, **options)

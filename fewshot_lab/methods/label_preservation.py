@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .. import data
 from ..augment.geometry import d4_apply, padding_for, random_affine, rotation, warp
 from ..data import ImageTask, glyphs
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import Arms, outputs, train
 
@@ -101,7 +101,7 @@ def fit_reader(dataset: str, *, degrees: float, seed: int, steps: int, device: s
     """
     task = data.load(dataset).capped(MOST_TEST)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=task.train_images.shape[-1], channels=task.train_images.shape[1])
+    model = conv_net_for(task.train_images, len(task.classes))
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:MOST_TRAINING]
 
     def turn(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

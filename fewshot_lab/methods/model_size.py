@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from .. import data
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import accuracy, hits_by_picture, outputs, train
 
@@ -49,7 +49,7 @@ def fit_size(
     task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=images.shape[-1], channels=images.shape[1], width=width, depth=depth)
+    model = conv_net_for(images, len(task.classes), width=width, depth=depth)
     history = train(model, images, labels, steps=steps, learning_rate=learning_rate, seed=seed, device=device)
     answers = outputs(model, task.test_images, device=device)
     # How sure the network is of the class that it answers, less 1 where this is right.

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ..augment import as_augment
 from ..data import ImageTask
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import Loss, accuracy, hits_by_picture, outputs, sweep, train
 from .adversarial import adversarial_examples
@@ -150,7 +150,7 @@ def fit_round(
     rows = task.rows(shots, seed)
     x, y = _training_set(task, rows, generated if "instance generation" in stages else None, teacher is not None)
     seed_everything(seed)
-    backbone = conv_net(FEATURES, size=x.shape[-1], channels=x.shape[1])
+    backbone = conv_net_for(x, FEATURES)
     model = nn.Sequential(backbone, nn.ReLU(), nn.Linear(FEATURES, len(task.classes)))
     if "self-supervision" in stages:
         backbone.load_state_dict(start)

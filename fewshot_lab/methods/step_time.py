@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from .. import data
 from ..augment import get_policy
 from ..errors import CourseError
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import usable_cores
 
 BATCH = 64
@@ -42,7 +42,7 @@ def slowdown(dataset: str, policy: str, strength: float, steps: int) -> float:
     torch.set_num_threads(1)
     task = data.load(dataset)
     images, labels = task.train_images[:BATCH].float() / 255, task.train_labels[:BATCH]
-    model = conv_net(len(task.classes), size=images.shape[-1], channels=images.shape[1])
+    model = conv_net_for(images, len(task.classes))
     optimizer, generator = torch.optim.AdamW(model.parameters(), fused=True), torch.Generator().manual_seed(0)
     change = get_policy(policy)
 

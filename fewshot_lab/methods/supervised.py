@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .. import data
 from ..augment import as_augment, get_policy
 from ..data import ImageTask
-from ..models import conv_net
+from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import accuracy, hits_by_picture, outputs, train
 
@@ -65,7 +65,7 @@ def fit_few_shot(
 
     # Seeded after the labels are drawn and just before the net is made: its first weights depend on the seed alone.
     seed_everything(seed)
-    model = conv_net(classes, size=images.shape[-1], channels=images.shape[1], width=width)
+    model = conv_net_for(images, classes, width=width)
     augment = augment_and_mix if mix else change
 
     def loss(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def fit_classifier(
     """Trains the small convolutional net on the whole training part (at most 6,000 images); returns the model."""
     task = data.load(dataset) if isinstance(dataset, str) else dataset
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=task.train_images.shape[-1], channels=task.train_images.shape[1], width=16)
+    model = conv_net_for(task.train_images, len(task.classes), width=16)
     # As many as `steps` passes over in a few epochs; all 60,000 of Fashion-MNIST would not be seen once.
     rows = torch.randperm(len(task.train_labels), generator=torch.Generator().manual_seed(seed))[:6000]
     images, labels = task.train_images[rows], task.train_labels[rows]
@@ -132,7 +132,7 @@ def affinities(
     task = data.load(dataset).capped()
     images, labels = task.draw(shots, seed)
     seed_everything(seed)
-    model = conv_net(len(task.classes), size=images.shape[-1], channels=images.shape[1])
+    model = conv_net_for(images, len(task.classes))
     train(model, images, labels, steps=steps, seed=seed, device=device)
     clean = accuracy(outputs(model, task.validation_images, device=device), task.validation_labels)
 

@@ -1,6 +1,6 @@
 """Networks of the course."""
 
 from .generative import Discriminator, Encoder, Generator
-from .networks import conv4, conv_net, encoder_net, residual_net
+from .networks import conv4, conv_net, conv_net_for, encoder_net, residual_net
 
-__all__ = ["Discriminator", "Encoder", "Generator", "conv4", "conv_net", "encoder_net", "residual_net"]
+__all__ = ["Discriminator", "Encoder", "Generator", "conv4", "conv_net", "conv_net_for", "encoder_net", "residual_net"]

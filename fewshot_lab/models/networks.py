@@ -82,6 +82,11 @@ def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16
     return network.to(memory_format=torch.channels_last)  # convolutions are faster in this layout
 
 
+def conv_net_for(images: Tensor, classes: int, **options: int) -> nn.Sequential:
+    """A `conv_net` of the size and the channels of these images (N, channels, size, size); options: its width and depth."""
+    return conv_net(classes, size=images.shape[-1], channels=images.shape[1], **options)
+
+
 class ResidualBlock(nn.Module):
     """x + F(x), F = convolution, batch norm, ReLU, convolution, batch norm (He et al. 2016, CVPR)."""
 
