@@ -11,7 +11,7 @@ from .images import ImageTask
 # that it needs, or None when it comes with the packages that the course needs anyway.
 TASKS: dict[str, str | None] = {"glyphs": None, "digits": None, "fashion": "fashion", "emoji": "emoji"}
 
-__all__ = ["TASKS", "ImageTask", "available", "load"]
+__all__ = ["TASKS", "ImageTask", "as_task", "available", "load"]
 
 
 @functools.cache
@@ -25,6 +25,11 @@ def load(name: str) -> ImageTask:
     if name not in TASKS:
         raise CourseError(f"There is no data set {name!r}; set DATASET to one of {', '.join(TASKS)}.")
     return importlib.import_module(f".{name}", __name__).task()
+
+
+def as_task(dataset: str | ImageTask) -> ImageTask:
+    """The task of that name, as `load` gives it, or the given task itself."""
+    return load(dataset) if isinstance(dataset, str) else dataset
 
 
 def available(*, first: str) -> list[str]:

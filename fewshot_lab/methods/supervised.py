@@ -54,7 +54,7 @@ def fit_few_shot(
         train_loss (mean of the last tenth of the steps), at_rest (whether the training came to rest) and seconds.
     """
     started = time.perf_counter()
-    task = (data.load(dataset) if isinstance(dataset, str) else dataset).capped()
+    task = data.as_task(dataset).capped()
     classes = len(task.classes)
     images, labels = task.draw(shots, seed)
     change = as_augment(policy, strength)
@@ -100,7 +100,7 @@ def fit_classifier(
     dataset: str | ImageTask, *, seed: int = 0, steps: int = 600, device: str = "auto", progress: bool = False
 ) -> nn.Module:
     """Trains the small convolutional net on the whole training part (at most 6,000 images); returns the model."""
-    task = data.load(dataset) if isinstance(dataset, str) else dataset
+    task = data.as_task(dataset)
     seed_everything(seed)
     model = conv_net_for(task.train_images, len(task.classes), width=16)
     # As many as `steps` passes over in a few epochs; all 60,000 of Fashion-MNIST would not be seen once.
