@@ -43,6 +43,11 @@ class Sentence:
         if len(self.words) != len(self.tags):
             raise ValueError(f"{len(self.words)} words have {len(self.tags)} tags; give one tag for each word.")
 
+    @classmethod
+    def untagged(cls, words: tuple[str, ...]) -> "Sentence":
+        """Words that are to be tagged: each has the tag O."""
+        return cls(words, ("O",) * len(words))
+
 
 @dataclass(frozen=True)
 class TaggingTask:

@@ -58,13 +58,24 @@ def my_sentences(path: str | Path, **options) -> TaggingTask:
 
     Args and errors as those of `read_sentences`.
     """
-    if existing(path, want=WANT).is_dir():
-        task = load_corpus(path)
-        print(counted_parts({"train": len(task.train), "validation": len(task.validation), "test": len(task.test)}))
-        return task
-    tagged = read_sentences(path, **options)
-    print(tagged.report())
-    return tagged.task()
+    task, report = read_tagged(path, **options)
+    print(report)
+    return task
+
+
+def read_tagged(path: str | Path, **options) -> tuple[TaggingTask, str]:
+    """The task in a file or a folder, and the report of what was read; args and errors as those of `read_sentences`."""
+    path = existing(path, want=WANT)
+    if not path.is_dir():
+        tagged = read_sentences(path, **options)
+        return tagged.task(), tagged.report()
+    if given := ", ".join(name for name, value in options.items() if value is not None):
+        raise CourseError(
+            f"{readable(path.resolve().name)} is a folder, whose files are read whole and in UTF-8: {given} can be said of one "
+            "file alone. Give the path of that file."
+        )
+    task = load_corpus(path)
+    return task, counted_parts({"train": len(task.train), "validation": len(task.validation), "test": len(task.test)})
 
 
 def read_sentences(path: str | Path, *, types: Collection[str] | None = None, encoding: str | None = None) -> TaggedSentences:

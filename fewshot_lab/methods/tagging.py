@@ -135,9 +135,7 @@ def lower_batches(tagger: Tagger, tokenizer, sentences: Sequence[Sentence], batc
     order = sorted(range(len(sentences)), key=lambda row: len(sentences[row].words))  # like lengths: little padding
     device, batches = next(tagger.parameters()).device, []
     for rows in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
-        tokens, _ = encode(
-            tokenizer, [Sentence(s.words, ("O",) * len(s.words)) for s in map(sentences.__getitem__, rows)], ["O"]
-        )
+        tokens, _ = encode(tokenizer, [Sentence.untagged(sentences[row].words) for row in rows], ["O"])
         with _autocast(device):
             batches.append((rows, tagger.lower(tokens.to(device))))
     return batches

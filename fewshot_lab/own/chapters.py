@@ -6,6 +6,7 @@ Each takes a second or two on the example. Where a pretrained network would help
 import random
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,6 +38,7 @@ from .section import Section, features_section, growth_section, policy_section
 from .tagged import names as entities
 
 EXAMPLE = 20  # pictures or texts of each class in the example
+EXAMPLES = "example/"  # begins the names of the examples' tasks: no folder or file of yours is called so
 SEEDS = range(3)
 
 
@@ -53,7 +55,7 @@ def images(folder: str | Path | None = None, **options) -> ImageTask:
             of_class.mkdir(parents=True)
             for row in (task.train_labels == label).nonzero()[:EXAMPLE, 0].tolist():
                 Image.fromarray(task.train_images[row, 0].numpy()).save(of_class / f"{row}.png")
-        return my_images(Path(place, "digits"), size=32)
+        return replace(my_images(Path(place, "digits"), size=32), name=f"{EXAMPLES}digits")
 
 
 def texts(file: str | Path | None = None, **options) -> TextTask:
@@ -70,12 +72,16 @@ def texts(file: str | Path | None = None, **options) -> TextTask:
             for label, name in enumerate(task.classes):
                 of_class = (task.train_labels == label).nonzero()[: 3 * EXAMPLE, 0].tolist()
                 rows.writerows([task.train_texts[row], name] for row in of_class)
-        return my_texts(Path(place, "glosses.csv"))
+        return replace(my_texts(Path(place, "glosses.csv")), name=f"{EXAMPLES}glosses")
+
+
+def _is_example(task: ImageTask | TextTask) -> bool:
+    return task.name.startswith(EXAMPLES)
 
 
 def _kinds(task: ImageTask) -> features.Kinds:
     """The features by which chapters judge pictures: pixels, and a pretrained network's where it is and the data are yours."""
-    return features.of_images(task, pretrained=task.name != "digits" and installed("efficientnet-lite0"))
+    return features.of_images(task, pretrained=not _is_example(task) and installed("efficientnet-lite0"))
 
 
 def _judge(task: ImageTask) -> tuple[features.Kinds, str]:
@@ -128,7 +134,7 @@ def policy(task: ImageTask) -> Section:
 
 def edits(task: TextTask) -> Section:
     """Chapter 03: which text edits change the label of your texts, as a judge sees it that was trained on them."""
-    kinds = features.of_texts(task, pretrained=task.name != "glosses.csv" and installed("minilm"))
+    kinds = features.of_texts(task, pretrained=not _is_example(task) and installed("minilm"))
     kind = list(kinds.tasks)[-1]
     known = kinds.tasks[kind]
     judge = kinds.fit(known.train_images, known.train_labels, known.train_images)
@@ -164,13 +170,13 @@ def from_few(task: ImageTask, shots: int = 5) -> Section:
     kinds, best = _judge(task)
     known = kinds.tasks[best]
     shots = min(shots, shots_for(task)[-1])
-    rows, names = [], []
+    rows = []
     for seed in SEEDS:
         z, _ = known.draw(shots, seed)
         support = z.unflatten(0, (len(task.classes), shots))[None]
         logits = prototype_rule(support, known.test_images[None])[0]
         rows.append({"seed": seed} | tested(logits, known))
-        names = [f"{task.classes[answer]} ({task.classes[label]})" for answer, label in _three(logits, task.test_labels)]
+    names = [f"{task.classes[answer]} ({task.classes[label]})" for answer, label in _three(logits, task.test_labels)]
     found = Arms({"prototypes": rows}, unit="accuracy").interval("prototypes").within(0, 1)
     answer = too_few(task) or say(
         "From {k} pictures of each class, prototypes on {kind} classify {share} of the others correctly; chance is "
@@ -310,7 +316,7 @@ def tags(texts: Sequence[str], tagger, tokenizer, names: Sequence[str]) -> Secti
         tagger, tokenizer: of chapter 10.
         names: all tags of its task.
     """
-    sentences = [Sentence(words, ("O",) * len(words)) for words in map(words_of, texts)]
+    sentences = [Sentence.untagged(words_of(text)) for text in texts]
     found = predict_tags(tagger, tokenizer, sentences, names)
     rows = [(text, entities(s.words, of)) for text, s, of in zip(texts, sentences, found, strict=True)]
     answer = "; ".join(of for _, of in rows)

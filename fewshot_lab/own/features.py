@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -143,10 +143,3 @@ def everything(task: ImageTask) -> tuple[Tensor, Tensor, Tensor]:
         torch.cat([getattr(task, f"{part}_labels") for part in PARTS]),
         torch.cat(pictures),
     )
-
-
-def first(task: ImageTask, shots: int, tested: int) -> ImageTask:
-    """A smaller task: at most `shots` pictures of each class to learn from, and `tested` images in the other parts."""
-    rows = torch.cat([(task.train_labels == label).nonzero()[:shots, 0] for label in range(len(task.classes))])
-    small = {f"train_{what}": getattr(task, f"train_{what}")[rows] for what in ("images", "labels", "pictures", "groups")}
-    return replace(task.capped(tested), **small)

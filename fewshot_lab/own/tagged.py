@@ -25,7 +25,7 @@ SETTINGS = {"steps": 60, "batch_size": 8, "layers": 3, "learning_rate": 1e-3}
 def sections_of(task: TaggingTask, classify: Sequence[str] = ()) -> list[Section]:
     """The sections of the page; of one training each, which intervals over test sentences say nothing about."""
     test = task.test[:MOST_TESTED]
-    asked = [Sentence(words, ("O",) * len(words)) for words in map(words_of, classify)]
+    asked = [Sentence.untagged(words_of(text)) for text in classify]
     task = replace(task, test=(*test, *asked))
     gold = [s.tags for s in test]
     most = min(len(task.train), COUNTS[-1])

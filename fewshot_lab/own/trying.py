@@ -170,11 +170,8 @@ def _common(kinds: features.Kinds, names: Sequence[str], pictures: ImageTask | N
 def _sentences(path: Path, classify: Sequence[str], options: dict) -> tuple[str, str, list[Section]]:
     from .tagged import sections_of
 
-    if path.is_dir():
-        task = own_sentences.load_corpus(path)
-        return readable(path.name), say("{n} sentences to learn from.", n=len(task.train)), sections_of(task, classify)
-    read = own_sentences.read_sentences(path, **options)
-    return read.name, read.report(), sections_of(read.task(), classify)
+    task, report = own_sentences.read_tagged(path, **options)
+    return readable(path.resolve().name), report, sections_of(task, classify)
 
 
 _OPTIONS = {

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import fewshot_lab as lab
 from fewshot_lab import cli, own
 from fewshot_lab.data import ImageTask, load
 from fewshot_lab.data.conll import Sentence, TaggingTask, to_text
@@ -85,9 +86,16 @@ def test_a_policy_that_reaches_what_twice_the_labels_reach_is_worth_two():
     assert "Too few to tell" in str(worth.Worth("p", 2, worth.rate_of(same, "p", 2), {}, same))
 
 
+def smaller(task: ImageTask, shots: int, tested: int) -> ImageTask:
+    """A smaller task: at most `shots` pictures of each class to learn from, and `tested` images in the other parts."""
+    rows = torch.cat([(task.train_labels == label).nonzero()[:shots, 0] for label in range(len(task.classes))])
+    small = {f"train_{what}": getattr(task, f"train_{what}")[rows] for what in ("images", "labels", "pictures", "groups")}
+    return replace(task.capped(tested), **small)
+
+
 @pytest.mark.slow
 def test_policies_are_chosen_on_validation_and_told_from_the_test():
-    task = features.first(load("digits"), 8, 60)
+    task = smaller(load("digits"), 8, 60)
     task = replace(task, test_labels=(task.test_labels + 1) % 10)  # nobody can be right on this test
     policies = {"affine": ("affine", 0.3), "d4": ("d4", 1.0)}
     found = worth.of_policies(task, policies, seeds=[0, 1, 2], steps=40)
@@ -245,6 +253,17 @@ def test_copies_of_one_picture_are_no_class_from_which_anything_is_learned():
     assert (recall.n, listed) == (0, 0)
 
 
+def test_a_folder_of_sentences_takes_no_options_of_a_file(tmp_path, monkeypatch):
+    some = [Sentence(("I", "saw", "Oslo", str(n)), ("O", "O", "B-LOC", "O")) for n in range(30)]
+    for name in ("train.conll", "test.conll"):
+        (tmp_path / name).write_text(to_text(some))
+    monkeypatch.setattr(tagged, "fit_tagger", lambda task, **settings: {"predicted": [s.tags for s in task.test]})
+    assert "30 to learn from" in try_data(tmp_path, out="").report
+    for read in (lab.my_sentences, try_data):
+        with pytest.raises(CourseError, match="encoding .* one file"):
+            read(tmp_path, encoding="gb18030")
+
+
 def test_what_a_path_holds_is_seen(tmp_path):
     (tmp_path / "texts" / "a").mkdir(parents=True)
     (tmp_path / "texts" / "a" / "1.txt").write_text("x")
@@ -315,6 +334,18 @@ def test_the_example_is_read_like_a_folder_of_ones_own(capsys):
     task = own.images()
     assert "200 pictures of 10 classes" in capsys.readouterr().out and len(task.classes) == 10
     assert "of 60 test examples" in own.whole().answer
+
+
+def test_a_folder_with_the_name_of_an_example_is_no_example(tmp_path, without_models, monkeypatch):
+    monkeypatch.setattr(chapters, "installed", lambda name: True)
+    embedded = []
+    monkeypatch.setattr(features, "lite0", lambda images: embedded.append("pictures") or features.pixels(images))
+    monkeypatch.setattr(features, "minilm", lambda texts: embedded.append("texts") or torch.ones(len(texts), 2))
+    own.temperature(own.images()), own.edits(own.texts())
+    assert embedded == []
+    own.temperature(own.images(write_digits(tmp_path / "digits")))
+    own.edits(own.texts(write_texts(tmp_path / "glosses.csv")))
+    assert set(embedded) == {"pictures", "texts"}
 
 
 def test_edits_that_change_labels_are_told_from_edits_that_do_not(tmp_path, without_models, monkeypatch):
