@@ -115,7 +115,7 @@ def convert_once(name: str, title: str, convert: Callable[[Path], None]) -> Path
     """
     folder = home() / "models" / name
     if not folder.is_dir():
-        with locked(folder, "The language model is being converted by another process; waiting for it."):
+        with locked(folder, f"{name} is being converted by another process; waiting for it."):
             if not folder.is_dir():  # asked again: another process may have converted it while this one waited
                 work = folder.with_name(f".{folder.name}.work")
                 shutil.rmtree(work, ignore_errors=True)

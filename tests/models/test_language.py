@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
+from filelock import FileLock
 
 from fewshot_lab.models import language
 
@@ -45,6 +47,19 @@ def test_the_converted_model_is_made_once_and_loads_without_a_bar(smollm2):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_who_waits_for_a_conversion_is_told_which_one(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(language, "home", lambda: tmp_path)
+    folder, told = tmp_path / "models" / "tiny", []
+    folder.parent.mkdir()
+    with FileLock(folder.with_name(".tiny.lock")):
+        waiting = threading.Thread(target=language.convert_once, args=("tiny", "a tiny model", lambda work: work.mkdir()))
+        waiting.start()
+        while waiting.is_alive() and not told:
+            told += capsys.readouterr().err.splitlines()
+    waiting.join()
+    assert told == ["tiny is being converted by another process; waiting for it."] and folder.is_dir()
 
 
 def test_sentence_embeddings_have_length_one_do_not_see_padding_and_find_the_near_meaning():
