@@ -174,7 +174,7 @@ def test_assets_are_listed_verified_bundled_and_used(command, offered, tmp_path,
 
 
 def test_an_optional_asset_is_fetched_and_bundled_only_by_name(command, offered, tmp_path):
-    offered["two"] = dataclasses.replace(offered["two"], chapters=(), optional=True)
+    offered["two"] = dataclasses.replace(offered["two"], chapters=())
     del offered["far"]
     assert "optional" in command("assets", "list")[1]
     assert command("assets", "fetch", "--needed")[0] == 0 and not assets.installed("two")
