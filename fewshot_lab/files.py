@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .errors import CourseError
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from torch import Tensor
 
 
@@ -85,6 +86,32 @@ def locked(target: Path, waiting: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def arrays_on_disk(path: Path, make: "Callable[[], dict[str, ndarray]]", waiting: str) -> "dict[str, ndarray]":
+    """The arrays in an .npz file, written with what `make` returns where it is not there or damaged.
+
+    An interrupted `make` leaves nothing behind, and of several processes one makes them: the others print `waiting`, and wait.
+    """
+    import zipfile
+    import zlib
+
+    import numpy as np
+
+    def stored() -> "dict[str, ndarray] | None":
+        try:
+            return dict(np.load(path, allow_pickle=False))
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):  # not there yet, or damaged
+            return None
+
+    if (arrays := stored()) is None:
+        with locked(path, waiting):
+            if (arrays := stored()) is None:  # asked again: another process may have made them
+                arrays = make()
+                buffer = io.BytesIO()
+                np.savez_compressed(buffer, **arrays)
+                write_atomically(path, buffer.getvalue())
+    return arrays
 
 
 def cached_on_disk(name: str, content: bytes, compute: "Callable[[], Tensor]") -> "Tensor":

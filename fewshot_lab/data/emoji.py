@@ -11,8 +11,6 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-import zipfile
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..assets import ASSETS, fetch
-from ..files import home, locked, write_atomically
+from ..files import arrays_on_disk, home
 from .episodes import Pool
 from .images import ImageTask
 
@@ -66,14 +64,8 @@ def pictures() -> Emoji:
     An interrupted drawing leaves nothing behind. Raises AssetError when the asset cannot be fetched.
     """
     path = home() / "emoji" / f"{_version()}.npz"
-    if (stored := _read(path)) is None:
-        folder = fetch("emoji")
-        with locked(path, "The emoji are being drawn by another process; waiting for it."):
-            if (stored := _read(path)) is None:  # asked again: another process may have drawn them
-                stored = _draw(folder)
-                buffer = BytesIO()
-                np.savez_compressed(buffer, **stored)
-                write_atomically(path, buffer.getvalue())
+    waiting = "The emoji are being drawn by another process; waiting for it."
+    stored = arrays_on_disk(path, lambda: _draw(fetch("emoji")), waiting)
     images = torch.from_numpy(stored["images"]).permute(0, 1, 4, 2, 3)
     names, groups = (tuple(map(str, stored[what])) for what in ("names", "groups"))
     return Emoji(images, names, groups, torch.from_numpy(stored["families"]).long())
@@ -159,13 +151,6 @@ def _version() -> str:
     parts = [Path(__file__).read_bytes(), importlib.metadata.version("resvg_py").encode()]
     parts += [file.sha256.encode() for file in ASSETS["emoji"].files.values()]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
-
-
-def _read(path: Path) -> dict[str, np.ndarray] | None:
-    try:
-        return dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):  # not there yet, or damaged
-        return None
 
 
 def _draw(folder: Path) -> dict[str, np.ndarray]:

@@ -11,10 +11,7 @@ import hashlib
 import math
 import unicodedata
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..augment.geometry import random_affine, warp
-from ..files import home, write_atomically
+from ..files import arrays_on_disk, home
 from .images import ImageTask
 
 SIZE = 28
@@ -148,13 +145,7 @@ def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) 
 def load() -> Glyphs:
     """All glyphs, rendered once (about three seconds) and kept in the cache folder; later loads take milliseconds."""
     path = home() / "glyphs" / f"{_version()}.npz"
-    try:
-        stored = dict(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):  # not there yet, or damaged: render them
-        stored = _render()
-        buffer = BytesIO()
-        np.savez_compressed(buffer, **stored)
-        write_atomically(path, buffer.getvalue())
+    stored = arrays_on_disk(path, _render, "The glyphs are being rendered by another process; waiting for it.")
     return Glyphs(
         torch.from_numpy(stored["images"])[:, None],
         torch.from_numpy(stored["labels"]).long(),
