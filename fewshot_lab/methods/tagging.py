@@ -120,7 +120,7 @@ def trim_padding(loss: TaggingLoss = masked_loss) -> Callable[[nn.Module, Tensor
     """A loss for `training.train` that first cuts off the columns that are padding in the whole batch."""
 
     def compute(model: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
-        length = int(model.mask(x).sum(dim=1).max())
+        length = _rounded(int(model.mask(x).sum(dim=1).max()))
         return loss(model(x[:, :length]).float(), labels[:, :length])
 
     return compute
@@ -137,8 +137,14 @@ def lower_batches(tagger: Tagger, tokenizer, sentences: Sequence[Sentence], batc
     for rows in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
         tokens, _ = encode(tokenizer, [Sentence.untagged(sentences[row].words) for row in rows], ["O"])
         with _autocast(device):
-            batches.append((rows, tagger.lower(tokens.to(device))))
+            padded = nn.functional.pad(tokens, (0, _rounded(tokens.shape[1]) - tokens.shape[1]), value=tokenizer.pad_token_id)
+            batches.append((rows, tagger.lower(padded.to(device))))
     return batches
+
+
+def _rounded(length: int) -> int:
+    # A CPU keeps a compiled product for every shape that it has met: some 50 MB for each training where lengths are any number.
+    return -(-length // 8) * 8
 
 
 @torch.inference_mode()
@@ -215,6 +221,7 @@ def fit_tagger(
     replace: Replace = replace_mention,
     align: Align = align_labels,
     loss: TaggingLoss = masked_loss,
+    trained_pieces: int = MAX_PIECES,
     test_count: int | None = None,
     validation: bool = False,
     device: str = "auto",
@@ -239,6 +246,7 @@ def fit_tagger(
         augmentation, copies, share, replace: see `augmented_sentences`.
         align: gives each piece its label.
         loss: of logits (B, T, classes) and labels (B, T).
+        trained_pieces: where training sentences are cut, for time; test sentences are cut at MAX_PIECES.
         test_count: how many test sentences are tagged, from the first; None for all.
         validation: whether the validation sentences are the test, which is how settings are chosen.
         device: see `choose_device`.
@@ -254,11 +262,12 @@ def fit_tagger(
     tagger = Tagger(pretrained, len(task.tags), layers=layers, frozen_layers=frozen_layers).to(choose_device(device))
     began = time.perf_counter()
     h = _padded(lower_batches(tagger, tokenizer, train_sentences))
+    labels = nn.functional.pad(labels, (0, h.shape[1] - labels.shape[1]), value=IGNORED)
     seconds = time.perf_counter() - began
     history = train(
         tagger,
-        h,
-        labels,
+        h[:, :trained_pieces],
+        labels[:, :trained_pieces],
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
