@@ -33,6 +33,13 @@ OPINION_PROMPTS = (
     {"template": "{x} All in all, it was", "words": ["terrible", "great"]},
     {"template": "Review: {x}\nIn one word, it was", "words": ["bad", "good"]},
 )
+# The same in Chinese, whose words follow without a space.
+CHINESE_PROMPTS = (
+    {"template": "评论：{x}\n情感：", "words": ["负面", "正面"]},
+    {"template": "评论：{x}\n这条评论是", "words": ["差评", "好评"]},
+    {"template": "{x}总之，很", "words": ["差", "好"]},
+    {"template": "评论：{x}\n满意吗？", "words": ["不满意", "满意"]},
+)
 
 # Words that would be as right as the label words, and compete with them for probability (Holtzman et al. 2021).
 SYNONYMS = {
@@ -204,33 +211,40 @@ def label_scores(tokenizer, model, texts: Sequence[str], template: str, words: S
 
 
 @torch.no_grad()
-def continuation_scores(tokenizer, model, texts: Sequence[str], template: str, words: Sequence[str]) -> Tensor:
-    """log P(word | template(text)) for words of any number of tokens: (N, classes); arguments as in `label_scores`.
+def continuation_scores(
+    tokenizer, model, texts: Sequence[str], template: str, words: Sequence[str], joint: str = " "
+) -> Tensor:
+    """log P(word | template(text)) for words of any number of tokens: (N, classes); other arguments as in `label_scores`.
 
     The filled template is encoded once. A word's first token is scored from there; for its later tokens the template is
-    extended by the word's beginning, and only these few tokens are computed.
+    extended by the word, and only these few tokens are computed, those of all words of one length together.
+
+    joint: what stands between the template and a word: "" in a script without spaces.
     """
     before, space, ending = split_template(template)
     prefix = encode_texts(tokenizer, model, [text + ending for text in texts], before, space)
     first = next_token_log_probabilities(model, prefix.last())  # (N, V)
-    ids_of_words = [token_ids(tokenizer, model, f" {word.strip()}") for word in words]
+    ids_of_words = [token_ids(tokenizer, model, joint + word.strip()) for word in words]
     scores = torch.stack([first[:, ids[0]] for ids in ids_of_words], dim=1)
-    for label, ids in enumerate(ids_of_words):
-        for t in range(1, len(ids)):
-            h = extend(model, prefix, token_embeddings(model, ids[:t])[None, None])[0]
-            scores[:, label] += next_token_log_probabilities(model, h)[:, ids[t]]
+    for length in sorted({len(ids) for ids in ids_of_words} - {1}):
+        words_of_length = [label for label, ids in enumerate(ids_of_words) if len(ids) == length]
+        beginnings = torch.stack([ids_of_words[label][:-1] for label in words_of_length])
+        h = extend(model, prefix, token_embeddings(model, beginnings)[:, None], every=True)  # (words, N, length - 1, d)
+        for label, states in zip(words_of_length, h, strict=True):
+            for t, token in enumerate(ids_of_words[label][1:]):
+                scores[:, label] += next_token_log_probabilities(model, states[:, t])[:, token]
     return scores
 
 
 @torch.no_grad()
-def naive_scores(tokenizer, model, texts: Sequence[str], template: str, words: Sequence[str]) -> Tensor:
+def naive_scores(tokenizer, model, texts: Sequence[str], template: str, words: Sequence[str], joint: str = " ") -> Tensor:
     """The same as `continuation_scores` by one full forward pass per text and word: the reference, short and slow."""
     scores = torch.empty(len(texts), len(words))
     for row, text in enumerate(texts):
         prompt = template.replace(SLOT, text)
         prompt_length = len(token_ids(tokenizer, model, prompt))
         for label, word in enumerate(words):
-            tokens = token_ids(tokenizer, model, f"{prompt} {word.strip()}")
+            tokens = token_ids(tokenizer, model, prompt + joint + word.strip())
             scores[row, label] = sequence_log_probability(model(tokens[None]).logits[0].float(), tokens, prompt_length)
     return scores
 

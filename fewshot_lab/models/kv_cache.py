@@ -123,11 +123,11 @@ def _packed_last_hidden(tokenizer, model, texts: Sequence[str], after: Prefix) -
     return torch.cat(last)
 
 
-def extend(model, prefix: Prefix, endings: Tensor) -> Tensor:
+def extend(model, prefix: Prefix, endings: Tensor, *, every: bool = False) -> Tensor:
     """The hidden state of the last token when the N texts continue with each of c endings: (c, N, d).
 
     endings: embeddings (c, N, m, d), a text's own, or (c, 1, m, d), the same for all texts (see `token_embeddings`). Gradients
-    flow to them.
+    flow to them. every: gives the states of all m tokens, (c, N, m, d).
     """
     last = []
     for indices, keys_values, mask in zip(prefix.indices, prefix.keys_values, prefix.masks, strict=True):
@@ -136,7 +136,7 @@ def extend(model, prefix: Prefix, endings: Tensor) -> Tensor:
         new_mask = torch.ones(c * n, inputs.shape[2], dtype=mask.dtype, device=mask.device)
         with _fast_gradient(inputs):
             h, _, _ = _forward(model, inputs.flatten(0, 1), new_mask, _repeated(keys_values, mask, c))
-        last.append(h[:, -1].unflatten(0, (c, n)).transpose(0, 1))  # (n, c, d)
+        last.append((h if every else h[:, -1]).unflatten(0, (c, n)).transpose(0, 1))  # (n, c, ...)
     return prefix.ordered(last).transpose(0, 1)
 
 

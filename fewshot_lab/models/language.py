@@ -52,7 +52,9 @@ def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=it
     An embedding is the mean of a text's token vectors (Reimers & Gurevych 2019, EMNLP). progress(batches): a bar around the
     loop.
     """
-    return cached_on_disk("minilm", json.dumps(list(texts)).encode(), lambda: _embed(texts, choose_device(device), progress))
+    return cached_on_disk(
+        "minilm", json.dumps(list(texts)).encode(), lambda: embed_all(*minilm(choose_device(device)), texts, progress)
+    )
 
 
 def features_by_text(texts: Iterable[str], **options) -> Callable[[Sequence[str]], Tensor]:
@@ -81,8 +83,8 @@ def compute_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cpu" and torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
-def _embed(texts: Sequence[str], device: str, progress) -> Tensor:
-    tokenizer, model = minilm(device)
+def embed_all(tokenizer, model, texts: Sequence[str], progress=iter) -> Tensor:
+    """The embeddings (N, d) of texts, on the CPU; progress(batches): a bar around the loop."""
     # Texts of similar lengths in one batch, so that little is padded.
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
     features = torch.empty(len(texts), model.config.hidden_size)

@@ -14,15 +14,18 @@ holds weight j in its low and weight j + 16 in its high four bits: a weight is d
 """
 
 import functools
+import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..assets import fetch
+from ..files import cached_on_disk
 from ..runtime import choose_device
-from .language import convert_once, quietly
+from .language import convert_once, embed_all, quietly
 
 CONVERSION = "1"  # part of the folder's name: raise it when the conversion changes
 QK = 32  # weights per block
@@ -60,6 +63,19 @@ def me5(device: str = "auto", *, characters: bool = False):
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
     return tokenizer, model.eval().to(choose_device(device))
+
+
+def sentence_features(texts: Sequence[str], *, device: str = "auto", progress=iter) -> torch.Tensor:
+    """Embeddings (N, 384) of length 1 by the model that reads characters, kept in the cache folder.
+
+    Every text is read as a "query: ", which is the model's own form for classification. progress(batches): a bar around the
+    loop.
+    """
+
+    def compute() -> torch.Tensor:
+        return embed_all(*me5(device, characters=True), [f"query: {text}" for text in texts], progress)
+
+    return cached_on_disk(f"me5-characters-{CONVERSION}", json.dumps(list(texts)).encode(), compute)
 
 
 def _convert(characters: bool, folder: Path) -> None:

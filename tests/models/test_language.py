@@ -77,5 +77,13 @@ def test_embeddings_come_back_in_the_texts_order_and_from_the_cache(monkeypatch,
     first = language.sentence_features(texts, device="cpu")
     tokenizer, model = language.minilm("cpu")
     assert torch.allclose(first[1], language.embed(tokenizer, model, ["short"])[0], atol=1e-5)
-    monkeypatch.setattr(language, "_embed", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(language, "embed_all", lambda *_: pytest.fail("computed again"))
     assert torch.equal(language.sentence_features(texts, device="cpu"), first)
+
+
+def test_features_are_looked_up_by_text_however_often_one_is_asked_for():
+    features_of = language.features_by_text(["a puppy", "short", "a puppy"], device="cpu")
+    z = language.sentence_features(["short", "a puppy"], device="cpu")
+    assert torch.allclose(features_of(["a puppy", "short", "a puppy"]), z[[1, 0, 1]], atol=1e-5)
+    with pytest.raises(KeyError):
+        features_of(["a kitten"])

@@ -13,6 +13,7 @@ from fewshot_lab.assets import Asset, PyPIWheel, fetch
 from fewshot_lab.assets.manifest import File
 from fewshot_lab.assets.store import AssetError, install
 from fewshot_lab.models import me5 as module
+from fewshot_lab.models.language import embed
 from fewshot_lab.models.me5 import me5
 
 TEXTS = [
@@ -122,3 +123,13 @@ def test_a_block_of_four_bits_is_a_scale_times_whole_numbers_around_zero():
 def test_another_format_is_refused():
     with pytest.raises(ValueError, match="is not the format"):
         module._read(b"E5S2" + bytes(100))
+
+
+def test_features_of_texts_are_those_of_queries_read_by_characters(monkeypatch, tmp_path):
+    monkeypatch.setattr("fewshot_lab.files.home", lambda: tmp_path)
+    texts = ["质量不好，差评", "很好", "发货快，质量好，好评"]
+    z = module.sentence_features(texts, device="cpu")
+    assert z.shape == (3, 384) and torch.allclose(z.norm(dim=1), torch.ones(3), atol=1e-5)
+    alone = embed(*me5("cpu", characters=True), ["query: 很好"])[0]
+    assert torch.allclose(z[1], alone, atol=1e-5)
+    assert z[1] @ z[2] > z[1] @ z[0]
