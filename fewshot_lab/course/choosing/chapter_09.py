@@ -8,10 +8,10 @@ import functools
 
 import torch
 
-from ...data import glosses, opinions
+from ...data import glosses, opinions, reviews_zh
 from ...evidence import chosen
 from ...methods import fine_tuning, in_context, prompts, soft_prompts
-from ...models import kv_cache, language
+from ...models import kv_cache, language, me5
 from ...training import accuracy
 from . import choice
 
@@ -209,13 +209,54 @@ def opinions_prompt(candidate, seed):
 @choice("opinions-head-minilm", VARIANCES, data="150 validation texts about films, the mean of 1, 4 and 16 labels per class")
 def opinions_head_minilm(candidate, seed):
     """The variance of the weights of a head on MiniLM's vectors, on opinions"""
-    task, reached = opinions.task("films"), []
-    pool = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
-    unlabelled = language.sentence_features([task.train_texts[row] for row in pool], device="cpu")
-    answers = language.sentence_features(task.validation_texts, device="cpu")
+    task = opinions.task("films")
+    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
+    pool = [task.train_texts[row] for row in rows]
+    return _head(task, None, pool, seed, candidate, language.sentence_features)
+
+
+def _head(task, read, pool, seed, variance, features) -> dict:
+    """The mean validation accuracy, on the first `read` texts, of heads that saw 1, 4 and 16 labels per class."""
+    unlabelled, answers = (features(texts, device="cpu") for texts in (pool, task.validation_texts[:read]))
+    reached = []
     for shots in (1, K, 16):
         texts, y = task.draw(shots, seed)
-        features = language.sentence_features(texts, device="cpu")
-        classify = prompts.fit_head(features, y, len(task.classes), unlabelled=unlabelled, variance=candidate)
-        reached.append(accuracy(classify(answers), task.validation_labels))
+        z = features(texts, device="cpu")
+        classify = prompts.fit_head(z, y, len(task.classes), unlabelled=unlabelled, variance=variance)
+        reached.append(accuracy(classify(answers), task.validation_labels[:read]))
     return {"validation_accuracy": sum(reached) / len(reached)}
+
+
+# reviews-zh: prompt and head for short reviews in Chinese
+
+SHORT, READ = 40, 150  # characters of a review, validation reviews
+CHINESE = f"{READ} validation reviews in Chinese of at most {SHORT} characters"
+
+
+@functools.cache
+def _chinese_pool(seed: int) -> list[str]:
+    """A seed's unlabelled reviews."""
+    task = reviews_zh.task(SHORT)
+    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
+    return [task.train_texts[row] for row in rows]
+
+
+@functools.cache
+def _read_chinese(template: str, words: tuple[str, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A prompt's scores of the validation reviews and of a seed's unlabelled ones."""
+    texts = [*reviews_zh.task(SHORT).validation_texts[:READ], *_chinese_pool(seed)]
+    return prompts.continuation_scores(*_model(), texts, template, words, joint="").split([READ, UNLABELLED])
+
+
+@choice("reviews-zh-prompt", list(prompts.CHINESE_PROMPTS), data=f"{CHINESE}, no labels", seeds=SEEDS)
+def reviews_zh_prompt(candidate, seed):
+    """Template and label words of a prompt in Chinese"""
+    scores, unlabelled = _read_chinese(candidate["template"], tuple(candidate["words"]), seed)
+    return _score(scores, unlabelled, reviews_zh.task(SHORT).validation_labels[:READ])
+
+
+@choice("reviews-zh-head", VARIANCES, data=f"{CHINESE}, the mean of 1, 4 and 16 labels per class", seeds=SEEDS)
+def reviews_zh_head(candidate, seed):
+    """The variance of the weights of a head on the multilingual encoder's vectors, on Chinese reviews"""
+    task = reviews_zh.task(SHORT)
+    return _head(task, READ, _chinese_pool(seed), seed, candidate, me5.sentence_features)
