@@ -32,6 +32,7 @@ _HOME_OF = {
     "mean_interval": "training",
     "paired_difference": "training",
     "share_interval": "training",
+    "clustered_interval": "training",
     "crossed_difference": "training",
     "crossed_interval": "training",
     "hits_by_picture": "training",

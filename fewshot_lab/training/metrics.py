@@ -136,6 +136,34 @@ def paired_difference(a: Sequence[float], b: Sequence[float], unit: str = "", ov
     return mean_interval(first - second, unit, over, rest)
 
 
+def clustered_interval(values: Sequence[float], clusters, unit: str = "", over: str = "") -> Estimate:
+    """The mean of values that come in clusters, such as the sentences of reviews, with its 95 % interval over the clusters.
+
+    A repetition would draw clusters anew, with all their values. So the mean is a ratio of two sums over the clusters, of
+    values and of sizes, and Student's interval is that of the ratio's linear part (Cochran 1977, Sampling Techniques, ch. 6).
+    Where every cluster has one value, it is `mean_interval`.
+
+    Args:
+        values: N >= 1 finite numbers.
+        clusters: (N,) the cluster of each value, any integers.
+        unit: of the number.
+        over: as in `Estimate`.
+
+    Returns:
+        The mean of all values; n counts the clusters, and `values` has one number per cluster: the mean and what the cluster
+        moves it by. With one cluster there is no interval.
+
+    Raises ValueError as `mean_interval` does, and unless there is one cluster per value.
+    """
+    numbers, which = _numbers(values), _array(clusters)
+    if which.shape != numbers.shape:
+        raise ValueError(f"One cluster per value is needed: {numbers.shape} values, {which.shape} clusters.")
+    _, which = np.unique(which, return_inverse=True)
+    mean = numbers.mean()
+    moves = np.bincount(which, weights=numbers - mean)
+    return mean_interval(mean + moves * len(moves) / len(numbers), unit, over)
+
+
 def crossed_interval(hits, sizes, unit: str = "", over: str = "", rest: Rest = ()) -> Estimate:
     """The mean over seeds and test pictures with its 95 % interval, where both would be drawn anew in a repetition.
 

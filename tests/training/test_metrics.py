@@ -13,6 +13,7 @@ from fewshot_lab.training import (
     Estimate,
     accuracy,
     bootstrap_interval,
+    clustered_interval,
     crossed_difference,
     crossed_interval,
     hits_by_picture,
@@ -37,6 +38,36 @@ def test_one_value_has_no_interval_and_says_so():
     result = mean_interval([0.5])
     assert result.mean == 0.5 and math.isnan(result.low) and math.isnan(result.high)
     assert "no interval" in str(result)
+
+
+@given(numbers)
+def test_an_interval_over_clusters_of_equal_values_is_students_of_one_value_each(values):
+    alone = mean_interval(values)
+    for copies in (1, 3):
+        clusters = np.repeat(np.arange(len(values)) * 7, copies)
+        result = clustered_interval(np.repeat(values, copies), clusters, "share", "reviews")
+        assert (result.mean, result.low, result.high) == pytest.approx((alone.mean, alone.low, alone.high), abs=1e-8)
+        assert (result.n, result.unit, result.over) == (len(values), "share", "reviews")
+
+
+def test_an_interval_over_clusters_of_unequal_sizes_is_that_of_a_bootstrap_of_them():
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(1, 15, 80)
+    clusters = generator.permutation(np.repeat(np.arange(80), sizes))
+    values = generator.normal(size=80)[clusters] + generator.normal(size=len(clusters))
+    result = clustered_interval(torch.tensor(values), torch.tensor(clusters))
+    sums = np.bincount(clusters, weights=values)
+    resampled = bootstrap_interval(lambda total, size: total.sum() / size.sum(), sums, sizes)
+    assert result.mean == pytest.approx(values.mean())
+    assert result.high - result.low == pytest.approx(resampled.high - resampled.low, rel=0.1)
+    independent = mean_interval(values)
+    assert result.high - result.low > 1.5 * (independent.high - independent.low)
+
+
+def test_one_cluster_has_no_interval_and_every_value_needs_a_cluster():
+    assert math.isnan(clustered_interval([0.2, 0.4], [3, 3]).low)
+    with pytest.raises(ValueError, match="One cluster per value"):
+        clustered_interval([0.2, 0.4], [3])
 
 
 def test_estimate_prints_mean_interval_and_repetitions():
