@@ -1058,9 +1058,9 @@ lab.figures.images(
 # %% [markdown]
 # ## Measure it: how much is the drawer's hand?
 #
-# The support set is by one artist (at 3 shots by three), the queries by another. Two kinds of features, of which neither saw an
-# emoji in training: pixels, and those of EfficientNet-Lite0, which learned from photographs. Their size and how they are centred was
-# chosen on other emoji, from four candidates for each.
+# The support set is by one artist (at 3 shots by three), the queries by another. Two kinds of features, neither of which was
+# trained on emoji: pixels, and those of EfficientNet-Lite0, which learned from photographs. Their size and how they are centred were
+# chosen on other emoji by the same five artists, from four candidates for each.
 #
 # To compare with, *the same artist* for both. Each drew an emoji once, so every query is moved a little (turned, shifted,
 # scaled, sheared) in this test, and for another artist as well.
@@ -1102,8 +1102,10 @@ lab.figures.panels(
     shared=True,
     limits=(0, 1),
     caption=f"Accuracy. Where nothing else is said, the queries are by another artist. {COUNT} "
-    "episodes for each artist of the queries. Mean and 95 % interval over the five artists of the "
-    f"queries and {len(hands.classes)} emoji. Moved: 5-way 1-shot.",
+    "episodes for each artist of the queries. Mean and 95 % interval over artists of the queries "
+    "(five artists, each of whom also draws support sets for the others) and "
+    f"{len(hands.classes)} emoji. Settings chosen on other emoji by the same five artists. "
+    "Moved: 5-way 1-shot.",
 )
 
 # %% [markdown]
