@@ -552,12 +552,18 @@ lab.figures.bars(
 )
 
 # %%
+PARTS = {
+    "half_turn": "half turn",
+    "top_bottom": "top-bottom flip",
+    "quarter_turn": "quarter turn",
+    "diagonal": "diagonal flip",
+    "other_diagonal": "other diagonal",
+    "turn_270": "turn by 270°",
+}
 flipped = keep["left-right flip"]
 lab.verdict(
     "mirror-mildest",
-    half_turn=mean_name(flipped - keep["half turn"]),
-    top_bottom=mean_name(flipped - keep["top-bottom flip"]),
-    quarter_turn=mean_name(flipped - keep["quarter turn"]),
+    **{part: mean_name(flipped - keep[change]) for part, change in PARTS.items()},
 )
 
 # %% [markdown]
@@ -586,7 +592,7 @@ lab.figures.matrix(
 # Signs have no top and no light, so many of them survive a half turn; a person upside down is found to be a person hardly ever.
 # Food lies on the plate along a diagonal, and one diagonal flip leaves it there.
 #
-# Which labels are *gone*? As above, those of partners: most artists' pictures of the first are found to be the second, and back.
+# Which labels *may* be gone? As above, those of partners: most artists' pictures of the first are found to be the second, and back.
 
 # %%
 partner_emoji = {
@@ -616,7 +622,7 @@ lab.figures.images(
 # %% [markdown]
 # Arrows, hands, phases of the moon and charts that rise lose their labels in the mirror: a policy with flips teaches a network that
 # they are one. The list also holds pairs that no person would confuse, for 16 x 16 pixels see little else than shape and colour.
-# So the list proves what it finds in the pictures of most artists, and nothing about the emoji that it does not find.
+# So the list says where to look; whether a label is gone, your eyes decide. About emoji that are not on it, it says nothing.
 
 # %% [markdown]
 # ## Measure it: what does a reader answer that never saw a turn?
