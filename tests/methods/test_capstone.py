@@ -196,7 +196,7 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
             rows.append(torch.nn.functional.one_hot(torch.tensor(label), 5) + 1.5 * torch.randn(5, generator=generator))
         return torch.stack(rows)
 
-    monkeypatch.setattr(text_pipeline, "sentence_features", features)
+    monkeypatch.setattr("fewshot_lab.models.language.sentence_features", features)
     monkeypatch.setattr(text_pipeline, "copy_maker", lambda *a, **k: lambda text, r: text)
     options = {"shots": 1, "seeds": [0, 1, 2, 3], "unlabelled": 200, "per_class": 40}
     found = {}

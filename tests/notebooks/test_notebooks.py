@@ -74,7 +74,7 @@ RECORDED = {
         *(f"pipeline_emoji_{arm}_k5" for arm in ("nothing", "three", "all")),
     },
 }
-QUICKLY_RUN = {"00", "01", "06"}  # in both versions, even in smoke runs
+QUICKLY_RUN = {"00", "06"}  # in both versions, even in smoke runs
 NOT_PRETENDED = {"09"}
 TIMED = {
     "step_time_with_policy_over_without",
