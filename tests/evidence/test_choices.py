@@ -1,5 +1,8 @@
 """Choices: one rule, recorded; chapters read what was chosen, and no choice saw a verdict's seeds."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -92,3 +95,9 @@ def test_every_recorded_choice_has_a_procedure_with_its_candidates_and_no_verdic
         first = next(one.value for one in choice.candidates if one.score >= best - choice.margin)
         assert choice.chosen == first, "the rule gives what was chosen"
     assert set(procedures) == set(choices.recorded_choices()), "run: fewshot-lab choose"
+
+
+@pytest.mark.parametrize("page", sorted(Path(choosing.__file__).parent.glob("*.py")), ids=lambda page: page.stem)
+def test_no_helper_of_a_chapters_choices_is_replaced_by_a_later_one_of_its_name(page):
+    names = [line.name for line in ast.parse(page.read_text()).body if isinstance(line, ast.FunctionDef)]
+    assert sorted(set(names)) == sorted(names)

@@ -32,11 +32,15 @@ def _words() -> torch.Tensor:
     return prompts.label_tokens(_model()[0], glosses.FIVE)
 
 
+def _pool(task, seed: int, shots: int = K) -> list[str]:
+    """A seed's unlabelled texts, apart from those of which a head has labels."""
+    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(shots, seed))
+    return [task.train_texts[row] for row in rows]
+
+
 @functools.cache
 def _unlabelled(seed: int) -> tuple[str, ...]:
-    task = glosses.task()
-    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(K, seed))
-    return tuple(task.train_texts[row] for row in rows)
+    return tuple(_pool(glosses.task(), seed))
 
 
 def _texts(part: str, seed: int | None = None):
@@ -194,8 +198,7 @@ def fine_tune(candidate, seed):
 def _read_opinions(template: str, words: tuple[str, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """A prompt's scores of the validation texts and of a seed's unlabelled ones."""
     task = opinions.task("films")
-    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(K, seed))
-    texts = [*task.validation_texts, *(task.train_texts[row] for row in rows)]
+    texts = [*task.validation_texts, *_pool(task, seed)]
     return prompts.label_scores(*_model(), texts, template, words).split([len(texts) - UNLABELLED, UNLABELLED])
 
 
@@ -209,15 +212,12 @@ def opinions_prompt(candidate, seed):
 @choice("opinions-head-minilm", VARIANCES, data="150 validation texts about films, the mean of 1, 4 and 16 labels per class")
 def opinions_head_minilm(candidate, seed):
     """The variance of the weights of a head on MiniLM's vectors, on opinions"""
-    task = opinions.task("films")
-    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
-    pool = [task.train_texts[row] for row in rows]
-    return _head(task, None, pool, seed, candidate, language.sentence_features)
+    return _review_head(opinions.task("films"), None, seed, candidate, language.sentence_features)
 
 
-def _head(task, read, pool, seed, variance, features) -> dict:
+def _review_head(task, read: int | None, seed: int, variance: float, features) -> dict:
     """The mean validation accuracy, on the first `read` texts, of heads that saw 1, 4 and 16 labels per class."""
-    unlabelled, answers = (features(texts, device="cpu") for texts in (pool, task.validation_texts[:read]))
+    unlabelled, answers = (features(texts, device="cpu") for texts in (_pool(task, seed, 16), task.validation_texts[:read]))
     reached = []
     for shots in (1, K, 16):
         texts, y = task.draw(shots, seed)
@@ -234,17 +234,10 @@ CHINESE = f"{READ} validation reviews in Chinese of at most {SHORT} characters"
 
 
 @functools.cache
-def _chinese_pool(seed: int) -> list[str]:
-    """A seed's unlabelled reviews."""
-    task = reviews_zh.task(SHORT)
-    rows = task.unlabelled_rows(UNLABELLED, seed, without=task.rows(16, seed))
-    return [task.train_texts[row] for row in rows]
-
-
-@functools.cache
 def _read_chinese(template: str, words: tuple[str, ...], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """A prompt's scores of the validation reviews and of a seed's unlabelled ones."""
-    texts = [*reviews_zh.task(SHORT).validation_texts[:READ], *_chinese_pool(seed)]
+    task = reviews_zh.task(SHORT)
+    texts = [*task.validation_texts[:READ], *_pool(task, seed, 16)]
     return prompts.continuation_scores(*_model(), texts, template, words, joint="").split([READ, UNLABELLED])
 
 
@@ -258,5 +251,4 @@ def reviews_zh_prompt(candidate, seed):
 @choice("reviews-zh-head", VARIANCES, data=f"{CHINESE}, the mean of 1, 4 and 16 labels per class", seeds=SEEDS)
 def reviews_zh_head(candidate, seed):
     """The variance of the weights of a head on the multilingual encoder's vectors, on Chinese reviews"""
-    task = reviews_zh.task(SHORT)
-    return _head(task, READ, _chinese_pool(seed), seed, candidate, me5.sentence_features)
+    return _review_head(reviews_zh.task(SHORT), READ, seed, candidate, me5.sentence_features)

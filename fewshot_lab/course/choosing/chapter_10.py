@@ -3,8 +3,6 @@
 The made validation sentences have templates and names that neither training nor test has; the newspaper's are of other days.
 """
 
-import time
-
 from ...evidence import chosen
 from ...methods.tagging import fit_tagger
 from . import choice
@@ -23,9 +21,7 @@ OPTIONS = {"measure": "entity_f1", "seeds": SEEDS}
 
 
 def _fit(count: int, seed: int, **settings) -> dict:
-    began = time.process_time()
-    row = fit_tagger(count=count, seed=seed, validation=True, test_count=TESTED, **settings)
-    return row | {"seconds": time.process_time() - began}  # of a core, however many others are at work
+    return fit_tagger(count=count, seed=seed, validation=True, **{"test_count": TESTED} | settings)
 
 
 @choice(
@@ -90,11 +86,6 @@ for _augmentation in ("tokens", "mentions"):
 # The newspaper and its encoder, which reads characters. The head alone comes first: it costs next to nothing.
 
 
-def _fit_news(count: int, seed: int, **settings) -> dict:
-    settings |= {"batch_size": NEWS_BATCH, "encoder": "me5-characters"}
-    return fit_tagger("daily", count=count, seed=seed, validation=True, test_count=NEWS_TESTED, **settings)
-
-
 @choice(
     "news-layers",
     [
@@ -110,4 +101,5 @@ def _fit_news(count: int, seed: int, **settings) -> dict:
 )
 def news_layers(candidate, seed):
     """Which layers of the multilingual encoder a tagger uses and which of them keep their weights"""
-    return _fit_news(50, seed, steps=60, **candidate)
+    settings = {"corpus": "daily", "encoder": "me5-characters", "batch_size": NEWS_BATCH, "test_count": NEWS_TESTED}
+    return _fit(50, seed, steps=60, **settings, **candidate)
