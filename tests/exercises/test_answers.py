@@ -5,7 +5,9 @@ answers/ holds those of each chapter; FEWSHOT_LAB_ANSWERS may name a file of mor
 
 import collections
 import functools
+import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,9 +40,10 @@ DISAGREE = {
 
 @functools.cache
 def judged(file: Path) -> dict:
-    prepare()
     answers = [one for one in read(file) if one["exercise"] in exercises()]  # without exercises that were replaced
-    return {one.key: one for one in map(judge, answers)}
+    # Autograd forbids a backward pass in a child of a process that has made one, as this worker may have in an earlier test.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=prepare) as fresh:
+        return {one.key: one for one in fresh.map(judge, answers)}
 
 
 @each_file
