@@ -10,11 +10,13 @@ needs one forward pass for all labels; longer words share the template's keys an
 Functions that take a tokenizer and a model take those of `models.language.smollm2`, or another causal model of transformers.
 """
 
+import collections
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import CourseError
 from ..models.kv_cache import Prefix, encode_prefix, extend, token_embeddings, token_ids
@@ -139,8 +141,8 @@ def encode_texts(tokenizer, model, texts: Sequence[str], before: str = "", space
     return encode_prefix(tokenizer, model, [space + text for text in texts], after=opening)
 
 
-def next_token_hidden(tokenizer, model, prefix: Prefix, ending: str) -> Tensor:
-    """The hidden states (N, d) from which the next token is predicted when each text continues with the template's ending.
+def next_token_hidden(tokenizer, model, prefix: Prefix, endings: Sequence[str]) -> Tensor:
+    """The hidden states (c, N, d) from which the next token is predicted when each text continues with each of c endings.
 
     They are float32, on the CPU.
 
@@ -148,11 +150,14 @@ def next_token_hidden(tokenizer, model, prefix: Prefix, ending: str) -> Tensor:
         tokenizer: the model's.
         model: the one that encoded the prefix.
         prefix: N texts.
-        ending: what the template has after the text.
+        endings: what templates have after the text.
     """
-    embeddings = token_embeddings(model, token_ids(tokenizer, model, ending))
+    ids = [token_ids(tokenizer, model, ending) for ending in endings]
+    # All endings together are faster than one by one. What pads the shorter ones comes after them, where they do not see it.
+    padded = pad_sequence(ids, batch_first=True)
     with torch.no_grad():
-        return extend(model, prefix, embeddings[None, None])[0].float().cpu()
+        h = extend(model, prefix, token_embeddings(model, padded)[:, None], every=True)  # (c, N, m, d)
+    return torch.stack([states[:, len(of_ending) - 1] for states, of_ending in zip(h, ids, strict=True)]).float().cpu()
 
 
 def hidden_after(tokenizer, model, texts: Sequence[str], templates: Sequence[str]) -> dict[str, Tensor]:
@@ -166,14 +171,16 @@ def hidden_after(tokenizer, model, texts: Sequence[str], templates: Sequence[str
         texts: N of them.
         templates: hold {x} once.
     """
+    of_beginning = collections.defaultdict(list)
+    for template in templates:
+        of_beginning[split_template(template)[:2]].append(template)
     hidden = {template: [] for template in templates}
     for first in range(0, len(texts), AT_A_TIME):
-        prefixes = {}
-        for template in templates:
-            *beginning, ending = split_template(template)
-            if tuple(beginning) not in prefixes:
-                prefixes = {tuple(beginning): encode_texts(tokenizer, model, texts[first : first + AT_A_TIME], *beginning)}
-            hidden[template].append(next_token_hidden(tokenizer, model, prefixes[tuple(beginning)], ending))
+        for beginning, those in of_beginning.items():
+            prefix = encode_texts(tokenizer, model, texts[first : first + AT_A_TIME], *beginning)
+            endings = [split_template(template)[2] for template in those]
+            for template, states in zip(those, next_token_hidden(tokenizer, model, prefix, endings), strict=True):
+                hidden[template].append(states)
     return {template: torch.cat(parts) for template, parts in hidden.items()}
 
 
@@ -206,7 +213,7 @@ def label_scores(tokenizer, model, texts: Sequence[str], template: str, words: S
         words: one for each class, each of one token.
     """
     before, space, ending = split_template(template)
-    hidden = next_token_hidden(tokenizer, model, encode_texts(tokenizer, model, texts, before, space), ending)
+    [hidden] = next_token_hidden(tokenizer, model, encode_texts(tokenizer, model, texts, before, space), [ending])
     return next_token_log_probabilities(model, hidden)[:, label_tokens(tokenizer, words)]
 
 
@@ -217,15 +224,25 @@ def continuation_scores(
     """log P(word | template(text)) for words of any number of tokens: (N, classes); other arguments as in `label_scores`.
 
     The filled template is encoded once. A word's first token is scored from there; for its later tokens the template is
-    extended by the word, and only these few tokens are computed, those of all words of one length together.
+    extended by the word, and only these few tokens are computed, those of all words of one length together. A few texts at a
+    time, as in `hidden_after`.
 
     joint: what stands between the template and a word: "" in a script without spaces.
     """
     before, space, ending = split_template(template)
-    prefix = encode_texts(tokenizer, model, [text + ending for text in texts], before, space)
-    first = next_token_log_probabilities(model, prefix.last())  # (N, V)
     ids_of_words = [token_ids(tokenizer, model, joint + word.strip()) for word in words]
-    scores = torch.stack([first[:, ids[0]] for ids in ids_of_words], dim=1)
+    parts = []
+    for first in range(0, len(texts), AT_A_TIME):
+        filled = [text + ending for text in texts[first : first + AT_A_TIME]]
+        prefix = encode_texts(tokenizer, model, filled, before, space)
+        parts.append(_word_scores(model, prefix, ids_of_words))
+    return torch.cat(parts)
+
+
+def _word_scores(model, prefix: Prefix, ids_of_words: Sequence[Tensor]) -> Tensor:
+    """log P(word | text) of words given by their token ids: (N, classes)."""
+    following = next_token_log_probabilities(model, prefix.last())  # (N, V)
+    scores = torch.stack([following[:, ids[0]] for ids in ids_of_words], dim=1)
     for length in sorted({len(ids) for ids in ids_of_words} - {1}):
         words_of_length = [label for label, ids in enumerate(ids_of_words) if len(ids) == length]
         beginnings = torch.stack([ids_of_words[label][:-1] for label in words_of_length])

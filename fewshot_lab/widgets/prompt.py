@@ -54,7 +54,7 @@ class PromptExplorer(Explorer):
         before, joint, after = prompts.split_template(self["template"].replace("\\n", "\n"))
         if (before, joint) not in self.prefixes:  # an edit after {x} does not encode the texts again
             self.prefixes = {(before, joint): prompts.encode_texts(self.tokenizer, self.model, self.texts, before, joint)}
-        hidden = prompts.next_token_hidden(self.tokenizer, self.model, self.prefixes[before, joint], after)
+        [hidden] = prompts.next_token_hidden(self.tokenizer, self.model, self.prefixes[before, joint], [after])
         ids = prompts.label_tokens(self.tokenizer, words)
         scores = prompts.next_token_log_probabilities(self.model, hidden)[:, ids]
         return scores if self["calibrated"] == _CALIBRATED[0] else prompts.mean_logit_calibration(scores, scores)

@@ -45,7 +45,7 @@ WORDS = list(task.classes)
 SEEDS = lab.seeds(6, 20)
 DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
 SHOTS, K = lab.quick_or_full([1, 2, 4, 8], [1, 2, 4, 8, 16]), 4
-UNLABELLED = lab.quick_or_full(100, smoke=30)  # texts without a label, for every draw
+UNLABELLED = lab.quick_or_full(60, 100, smoke=30)  # texts without a label, for every draw
 TEMPLATES, TEMPLATE = list(prompts.TEMPLATES), lab.chosen("prompt-template")
 EXPLORING = "" if task.classes == glosses.FIVE else f"CLASSES={CLASSES}"
 label_ids = prompts.label_tokens(tokenizer, WORDS)
@@ -143,7 +143,7 @@ for seed in SEEDS:
     apart = ~torch.isin(heap[order], labelled[seed])
     unlabelled[seed] = heap[order][apart][:UNLABELLED]
 train_rows = torch.cat([*labelled.values(), *unlabelled.values()]).unique()
-per_class = lab.quick_or_full(50, 100, smoke=5)
+per_class = lab.quick_or_full(40, 100, smoke=5)
 of_class = [(task.test_labels == k).nonzero()[:per_class, 0] for k in range(len(WORDS))]
 every_test = torch.cat(of_class)
 texts = {
@@ -164,13 +164,12 @@ print("The first draw's unlabelled texts:", dict(zip(WORDS, counts)))
 
 # %%
 BEFORE, JOINT, END = prompts.split_template(TEMPLATE)
+endings_of = [prompts.split_template(template)[2] for template in TEMPLATES]
 prefixes, hidden = {}, {}  # hidden: (part, template) -> (texts, d)
 for part in lab.progress_bar(["validation", "test"], "parts of the texts"):
     prefixes[part] = prompts.encode_texts(tokenizer, model, texts[part], BEFORE, JOINT)
-    for template in TEMPLATES:
-        *_, ending = prompts.split_template(template)
-        after = prompts.next_token_hidden(tokenizer, model, prefixes[part], ending)
-        hidden[part, template] = after
+    after = prompts.next_token_hidden(tokenizer, model, prefixes[part], endings_of)
+    hidden |= {(part, template): vectors for template, vectors in zip(TEMPLATES, after)}
 read = prompts.hidden_after(tokenizer, model, texts["train"], TEMPLATES)
 hidden |= {("train", template): vectors for template, vectors in read.items()}
 
@@ -732,7 +731,7 @@ encoded = {
     for seed, (of_seed, _) in given.items()
 }
 allowed = triggers.plain_words(tokenizer)
-CANDIDATES = lab.quick_or_full(8, 100, smoke=2)  # words tried at each position in a step
+CANDIDATES = lab.quick_or_full(6, 100, smoke=2)  # words tried at each position in a step
 estimate = lab.yours_or_ours(swap_estimates)
 
 
@@ -1240,7 +1239,7 @@ from fewshot_lab.models import me5
 
 LONGEST = 40  # characters
 chinese, IN_CHINESE = reviews_zh.task(LONGEST), lab.chosen("reviews-zh-prompt")
-some = slice(lab.quick_or_full(120, 500, smoke=12))
+some = slice(lab.quick_or_full(100, 500, smoke=12))
 texts["Chinese"], labels["Chinese"] = chinese.test_texts[some], chinese.test_labels[some]
 taken = torch.cat([chinese.rows(GIVEN[-1], seed) for seed in SEEDS])
 heap_zh = chinese.unlabelled_rows(len(film_heap), SEEDS[0], without=taken)
