@@ -20,7 +20,7 @@ def _random_logits(generator):
     cases=[
         (torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]]), torch.tensor([0, 1, 1])),
         (torch.tensor([[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]), torch.tensor([2, 0])),
-        (torch.tensor([[-1.0, -2.0], [-4.0, -3.0], [-9.0, -8.0], [-1.0, -7.0]]), torch.tensor([1, 1, 0, 0])),
+        (torch.tensor([[-1.0, -2.0], [-4.0, -3.0], [-9.0, -8.0], [-1.0, -7.0]]), torch.tensor([1, 1, 1, 0])),
         (torch.tensor([[0.2, 0.5]]), torch.tensor([1])),
         (torch.tensor([[0.1, 0.2, 0.7], [0.3, 0.6, 0.1], [0.5, 0.4, 0.1]]), torch.tensor([1, 1, 0])),
         (torch.tensor([[1.0, 0.0]]).repeat(400, 1), torch.cat([torch.zeros(300), torch.ones(100)]).long()),
