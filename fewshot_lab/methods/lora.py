@@ -2,12 +2,12 @@
 
     h = W x + (alpha / r) B A x        W (d_out, d_in) is frozen; A (r, d_in) and B (d_out, r) are learned
 
-A starts at random and B at zero, so the adapted model starts as the model itself. The change is a matrix of W's shape: added to W
-(merged) it costs nothing when the model answers, and subtracted again it gives the old model back.
+A starts at random and B at zero, so the adapted model starts as the model itself. The change is a matrix of W's shape: added to
+W (merged) it costs nothing when the model answers, and subtracted again it gives the old model back.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from ..errors import CourseError
 
 ALPHA = 8.0
 ATTENTION = ("q_proj", "v_proj")  # the queries and values, which Hu et al. 2022 adapt
+Formula = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]  # of `lora_linear`
 
 
 def lora_linear(x: Tensor, weight: Tensor, A: Tensor, B: Tensor, alpha: float) -> Tensor:
@@ -40,13 +41,22 @@ class LoRALinear(nn.Module):
         rank: r, at least 1.
         alpha: see `lora_linear`.
         generator: draws A.
+        formula: see `lora_linear`.
     """
 
-    def __init__(self, linear: nn.Linear, rank: int, *, alpha: float = ALPHA, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        linear: nn.Linear,
+        rank: int,
+        *,
+        alpha: float = ALPHA,
+        generator: torch.Generator | None = None,
+        formula: Formula = lora_linear,
+    ) -> None:
         super().__init__()
         if not 1 <= rank <= min(linear.weight.shape):
             raise CourseError(f"The rank must be 1 to {min(linear.weight.shape)} for a layer of this size; this one is {rank}.")
-        self.linear, self.alpha = linear.requires_grad_(False), alpha
+        self.linear, self.alpha, self.formula = linear.requires_grad_(False), alpha, formula
         d_out, d_in = linear.weight.shape
         A = torch.empty(rank, d_in)
         nn.init.kaiming_uniform_(A, a=math.sqrt(5), generator=generator)  # as the authors' own code does
@@ -55,7 +65,7 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., d_in) -> (..., d_out)."""
-        h = lora_linear(x, self.linear.weight, self.A, self.B, self.alpha)
+        h = self.formula(x, self.linear.weight, self.A, self.B, self.alpha)
         return h if self.linear.bias is None else h + self.linear.bias
 
     def merged(self) -> nn.Linear:
@@ -68,13 +78,19 @@ class LoRALinear(nn.Module):
 
 
 def add_lora(
-    module: nn.Module, rank: int, *, alpha: float = ALPHA, names: Sequence[str] = ATTENTION, seed: int = 0
+    module: nn.Module,
+    rank: int,
+    *,
+    alpha: float = ALPHA,
+    names: Sequence[str] = ATTENTION,
+    seed: int = 0,
+    formula: Formula = lora_linear,
 ) -> list[LoRALinear]:
     """Freezes a module and gives its linear layers of these names a change of low rank, in place; returns these layers.
 
     Args:
         module: any; what it holds is frozen.
-        rank, alpha: see `LoRALinear`.
+        rank, alpha, formula: see `LoRALinear`.
         names: of the layers, the last part of their name in the module.
         seed: draws the matrices A.
 
@@ -86,7 +102,7 @@ def add_lora(
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if name in names and isinstance(child, nn.Linear):
-                added.append(LoRALinear(child, rank, alpha=alpha, generator=generator))
+                added.append(LoRALinear(child, rank, alpha=alpha, generator=generator, formula=formula))
                 setattr(parent, name, added[-1])
     if not added:
         raise CourseError(f"No linear layer is called {' or '.join(names)}.")

@@ -34,7 +34,7 @@ import torch
 
 import fewshot_lab as lab
 from fewshot_lab.data import glosses
-from fewshot_lab.methods import fine_tuning, in_context, prompts, soft_prompts, triggers
+from fewshot_lab.methods import fine_tuning, in_context, lora, prompts, soft_prompts, triggers
 from fewshot_lab.models import kv_cache, language
 
 lab.setup("09", profile=PROFILE, seed=SEED, device=DEVICE)
@@ -1005,11 +1005,60 @@ started = {
 lab.verdict("names-as-start", **started, exploring=EXPLORING)
 
 # %% [markdown]
-# Fine-tuning (微调) starts at the label words too and changes the model's upper two layers; what the lower ones give is computed once. The
-# loop is the usual one, on all labelled texts at every step (`fine_tuning.fine_tune`). Steps and rate were chosen on validation texts.
+# ## Derive: LoRA
+#
+# Fine-tuning (微调) starts at the label words too and changes the model's upper two layers, some seven million weights for a handful of
+# texts. **LoRA** (低秩适配, Hu et al. 2022) keeps every weight matrix $W$ as it is and learns a change of low rank $r$ beside it:
+#
+# $$h = W x + \frac{\alpha}{r} B A x, \qquad A \in \mathbb{R}^{r \times d_\text{in}},\quad B \in \mathbb{R}^{d_\text{out} \times r}$$
+#
+# $A$ starts at random and $B$ at 0, so the model starts as what it was. With $r$ numbers in between, $B A$ has at most the rank $r$,
+# and $r\,(d_\text{in} + d_\text{out})$ weights instead of $d_\text{in} d_\text{out}$.
+#
+# ## Write it
+#
+# In code texts are rows: $x$ has the shape (..., d_in), so matrices come from the right and transposed.
+
+
+# %% exercise="lora_linear"
+def lora_linear(x, weight, A, B, alpha):
+    """What a layer gives whose frozen weight has a change of low rank beside it.
+
+    x: float tensor (..., d_in). weight: (d_out, d_in). A: (r, d_in). B: (d_out, r). alpha: a number;
+    the change is scaled by alpha / r. Returns (..., d_out).
+    """
+    ### BEGIN SOLUTION
+    return x @ weight.T + alpha / len(A) * (x @ A.T) @ B.T
+    ### END SOLUTION
+
+
+# %% [markdown]
+# When training is over, the change can be **merged** (合并) into the weight. Then answering costs nothing more.
+
+
+# %% exercise="merged_weight"
+def merged_weight(weight, A, B, alpha):
+    """The weight of the plain layer that gives what the layer with the change gives.
+
+    weight: float tensor (d_out, d_in). A: (r, d_in). B: (d_out, r). alpha: a number, as before.
+    Returns (d_out, d_in); the weight that is passed stays as it is.
+    """
+    ### BEGIN SOLUTION
+    return weight + alpha / len(A) * B @ A
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## Measure it: all weights or few
+#
+# What the lower layers give is computed once. The loop is the usual one, on all labelled texts at every step
+# (`fine_tuning.fine_tune`). Both ways train the head too, and of each the steps and the rate were chosen among six on
+# validation texts; LoRA changes the queries and values.
 
 # %%
-LAYERS, TUNING = 2, lab.chosen("fine-tuning")
+LAYERS, TUNING, LOW_RANK = 2, lab.chosen("fine-tuning"), lab.chosen("lora")
+RANK, RANKS = 4, lab.quick_or_full([1, 4, 16], [1, 2, 4, 8, 16, 32])
+layer, merge = lab.yours_or_ours(lora_linear), lab.yours_or_ours(merged_weight)
 
 
 def lower(some):
@@ -1018,18 +1067,92 @@ def lower(some):
     return fine_tuning.lower_layers(tokenizer, model, filled, LAYERS)
 
 
-def tuned_row(seed):
-    """What the model says about the test texts after fine-tuning its upper layers."""
-    network = fine_tuning.UpperLayers(
-        model, LAYERS, model.get_output_embeddings().weight[label_ids]
-    )
-    given_texts, y = given[seed]
-    fine_tuning.fine_tune(network, lower(given_texts), y, **TUNING)
-    return row(seed, fine_tuning.predict_logits(network, below), "shown")
+def tuned(seed, shots, rank=None):
+    """The upper layers after training on a draw's labels, in full or by LoRA of a rank."""
+    head = model.get_output_embeddings().weight[label_ids]
+    network = fine_tuning.UpperLayers(model, LAYERS, head)
+    if rank:
+        lora.add_lora(network.backbone.layers, rank, seed=seed, formula=layer)
+    some, y = task.draw(shots, seed)
+    fine_tuning.fine_tune(network, lower(some), y, **(LOW_RANK if rank else TUNING))
+    return network
 
 
+# %% [markdown]
+# One training: how few weights learn, and whether a merged layer gives the same.
+
+# %%
+network = tuned(SEEDS[0], K, RANK)
+lora_share = lora.trainable_share(network.backbone.layers)
+print(f"LoRA of rank {RANK} trains {lora_share:.2%} of the two layers' weights.")
+for adapted in network.backbone.layers.modules():
+    if isinstance(adapted, lora.LoRALinear):
+        x, W = torch.randn(100, adapted.A.shape[1]), adapted.linear.weight
+        plain = x @ merge(W, adapted.A, adapted.B, adapted.alpha).T
+        apart = (plain - adapted(x)).abs().max().item()
+        print(f"{tuple(W.shape)}: merged and not, they differ by {apart:.0e} at most")
+
+# %% [markdown]
+# Now all of them: both ways with few and with more labels, and LoRA of several ranks.
+
+# %%
+SPENT = lab.quick_or_full([1, K], [1, K, 16])
 below = lower(shown_texts)
-tuned = arms({"fine-tuned": [tuned_row(seed) for seed in lab.progress_bar(DRAWS, "fine-tunings")]})
+
+
+def tuned_row(shots, rank, seed):
+    """What the model says about the test texts after one training."""
+    logits = fine_tuning.predict_logits(tuned(seed, shots, rank), below)
+    return row(seed, logits, "shown", shots=shots, rank=rank)
+
+
+ways = [(shots, rank) for shots in SPENT for rank in (None, RANK)]
+ways += [(K, rank) for rank in RANKS if rank != RANK]
+trainings = [(*way, seed) for way in ways for seed in DRAWS]
+rows = [tuned_row(*one) for one in lab.progress_bar(trainings, "trainings")]
+tunings = arms(
+    {
+        "in full": [one for one in rows if one["rank"] is None],
+        "LoRA": [one for one in rows if one["rank"] == RANK],
+    },
+    axis="shots",
+)
+by_rank = arms({r: [one for one in rows if (one["shots"], one["rank"]) == (K, r)] for r in RANKS})
+
+# %% [markdown]
+# Does LoRA pay for its few weights with accuracy? And which rank would have been enough?
+
+# %%
+of_tuning = {
+    f"{name}, {shots} per class": tunings.interval(name, shots)
+    for shots in SPENT
+    for name in ("in full", "LoRA")
+}
+of_tuning |= {f"LoRA of rank {r}, {K} per class": by_rank.interval(r) for r in RANKS if r != RANK}
+lab.figures.bars(
+    of_tuning,
+    title=f"{K} labels per class: in full {tunings.mean('in full', K):.2f}, LoRA of rank {RANK} "
+    f"{tunings.mean('LoRA', K):.2f} with {lora_share:.2%} of the weights",
+    x="test accuracy",
+    line=shown_arms.mean("prompt"),
+    caption=f"SmolLM2's upper {LAYERS} layers; “LoRA” alone has the rank {RANK}. "
+    f"{len(shown_texts)} test texts; 95 % intervals, {len(DRAWS)} draws and test texts drawn anew. "
+    "Dashed: the calibrated prompt on the same texts, without a label.",
+)
+
+# %%
+lab.record(
+    lora_k4=tunings.interval("LoRA", K),
+    full_k4=tunings.interval("in full", K),
+    lora_share=lora_share,
+)
+
+# %%
+lab.verdict(
+    "full-beats-lora",
+    **{f"k{k}": tunings.gain("in full", k, over="LoRA") for k in (1, K)},
+    exploring=EXPLORING,
+)
 
 # %% [markdown]
 # ## Read it
@@ -1043,7 +1166,8 @@ at_k |= {
     "in context, calibrated": shown_arms.interval("in context"),
     "soft prompt, calibrated": endings.interval("soft prompt", of="calibrated"),
     "trigger, calibrated": endings.interval("trigger", of="calibrated"),
-    "fine-tuned": tuned.interval("fine-tuned"),
+    "fine-tuned in full": tunings.interval("in full", K),
+    f"LoRA, rank {RANK}": tunings.interval("LoRA", K),
 }
 highest = max(at_k, key=lambda name: at_k[name].mean)
 lab.figures.bars(
@@ -1061,7 +1185,6 @@ lab.record(
     linear_probe_k4=heads.interval("text alone", K),
     linear_probe_minilm_k4=heads.interval("MiniLM", K),
     linear_probe_names_k4=heads.interval("template, names", K),
-    fine_tuned_k4=tuned.interval("fine-tuned"),
 )
 
 # %% [markdown]
@@ -1341,7 +1464,7 @@ lab.verdict(
 #   among them.
 # * A template has to be chosen, and choosing by the test set is cheating.
 # * A test that a model may have read is a test of its memory, too. Say what it has read, and what your control can show.
-# * Demonstrations, soft prompts, triggers and heads are ways to spend the same few labels. The figure above says which pays; look at the
+# * Demonstrations, soft prompts, triggers, heads and LoRA are ways to spend the same few labels. The figure above says which pays; look at the
 #   heads that start at the label names before you build anything larger.
 #
 # **Questions.** 1. Why can the text's keys and values be cached when $P$ comes after it, but not when $P$ comes before it? 2. Most of your

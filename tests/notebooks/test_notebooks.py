@@ -61,7 +61,7 @@ RECORDED = {
     "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
     "09": {
         *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
-        *("prompt_worth_k1", "fine_tuned_k4"),
+        *("prompt_worth_k1", "full_k4", "lora_k4", "lora_share"),
         *("opinions_prompt", *(f"opinions_head_minilm_k{k}" for k in (1, 4, 16)), "chinese_prompt", "chinese_head_k4"),
     },
     "10": {

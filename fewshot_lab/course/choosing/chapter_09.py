@@ -10,7 +10,7 @@ import torch
 
 from ...data import glosses, opinions, reviews_zh
 from ...evidence import chosen
-from ...methods import fine_tuning, in_context, prompts, soft_prompts
+from ...methods import fine_tuning, in_context, lora, prompts, soft_prompts
 from ...models import kv_cache, language, me5
 from ...training import accuracy
 from . import choice
@@ -171,8 +171,10 @@ def demonstration_template(candidate, seed):
     return _score(*scores.split([len(asked) - UNLABELLED, UNLABELLED]))
 
 
-LAYERS = 2
-TUNING = [{"steps": 4, "learning_rate": rate} for rate in (2e-4, 4e-4)] + [{"steps": 10, "learning_rate": 2e-4}]
+LAYERS, RANK = 2, 4
+# As many for the one as for the other; LoRA's rates are those of a part that starts at zero.
+TUNING = [{"steps": steps, "learning_rate": rate} for steps in (4, 10) for rate in (2e-4, 4e-4, 8e-4)]
+LORA = [{"steps": steps, "learning_rate": rate} for steps in (4, 10) for rate in (2e-3, 5e-3, 1e-2)]
 
 
 @functools.cache
@@ -181,14 +183,27 @@ def _lower(part: str, seed: int | None = None):
     return fine_tuning.lower_layers(*_model(), filled, LAYERS)
 
 
-@choice("fine-tuning", TUNING, **OPTIONS)
-def fine_tune(candidate, seed):
-    """Steps and learning rate of the fine-tuning of SmolLM2's upper two layers"""
+def _tuned(seed: int, candidate: dict, rank: int | None) -> dict:
+    """The validation accuracy after training SmolLM2's upper layers, in full or by LoRA."""
     model, y = _model()[1], glosses.task().draw(K, seed)[1]
     network = fine_tuning.UpperLayers(model, LAYERS, model.get_output_embeddings().weight[_words()])
+    if rank:
+        lora.add_lora(network.backbone.layers, rank, seed=seed)
     fine_tuning.fine_tune(network, _lower("labelled", seed), y, **candidate)
     scores = fine_tuning.predict_logits(network, _lower("validation"))
     return {"validation_accuracy": accuracy(scores, glosses.task().validation_labels)}
+
+
+@choice("fine-tuning", TUNING, **OPTIONS)
+def fine_tune(candidate, seed):
+    """Steps and learning rate of the fine-tuning of SmolLM2's upper two layers"""
+    return _tuned(seed, candidate, None)
+
+
+@choice("lora", LORA, **OPTIONS)
+def low_rank(candidate, seed):
+    """Steps and learning rate of LoRA of rank 4 in SmolLM2's upper two layers"""
+    return _tuned(seed, candidate, RANK)
 
 
 # opinions: prompt and head for film reviews
