@@ -112,6 +112,11 @@ def subtracted(x, weight, A, B, alpha):
     return x @ weight.T - alpha / len(A) * _change(x, A, B)
 
 
+@lora_linear.mistake("You round alpha / r to a whole number, as // and int() do. The scale is a fraction: /.")
+def scale_rounded(x, weight, A, B, alpha):
+    return x @ weight.T + alpha // len(A) * _change(x, A, B)
+
+
 @lora_linear.mistake(
     "There is a nonlinearity between A and B, as in an adapter. LoRA has none, or the change could not be added to the weight."
 )
@@ -223,6 +228,16 @@ def merged_all_scaled(weight, A, B, alpha):
 @merged_weight.mistake("You subtract the change, which takes a merged change out again. Here it is added.")
 def merged_subtracted(weight, A, B, alpha):
     return weight - alpha / len(A) * B @ A
+
+
+@merged_weight.mistake("You take one of the r directions only. The product of the matrices adds them all up: B @ A.")
+def first_direction_only(weight, A, B, alpha):
+    return weight + alpha / len(A) * torch.outer(B[:, 0], A[0])
+
+
+@merged_weight.mistake("You round alpha to a whole number. The scale is the fraction alpha / r.")
+def alpha_rounded(weight, A, B, alpha):
+    return weight + int(alpha) / len(A) * B @ A
 
 
 @merged_weight.property("A plain layer with the merged weight gives what the two paths give.")

@@ -617,7 +617,7 @@ def demonstration_prompt(texts, labels, words, template, order):
 # %%
 show = lab.yours_or_ours(demonstration_prompt)
 DEMONSTRATION = lab.chosen("demonstration-template")
-N_SHOWN = lab.quick_or_full(20, 100)  # test texts per class, for what takes long
+N_SHOWN = lab.quick_or_full(15, 100)  # test texts per class, for what takes long
 shown = torch.cat([(labels["test"] == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
 shown_texts, labels["shown"] = [texts["test"][i] for i in shown], labels["test"][shown]
 
