@@ -1024,8 +1024,8 @@ lab.verdict("names-as-start", **started, exploring=EXPLORING)
 def lora_linear(x, weight, A, B, alpha):
     """What a layer gives whose frozen weight has a change of low rank beside it.
 
-    x: float tensor (..., d_in). weight: (d_out, d_in). A: (r, d_in). B: (d_out, r). alpha: a number;
-    the change is scaled by alpha / r. Returns (..., d_out).
+    x: float tensor (..., d_in). weight: (d_out, d_in). A: (r, d_in). B: (d_out, r). alpha: a
+    number; the change is scaled by alpha / r. Returns (..., d_out).
     """
     ### BEGIN SOLUTION
     return x @ weight.T + alpha / len(A) * (x @ A.T) @ B.T
