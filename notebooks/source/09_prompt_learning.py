@@ -744,12 +744,14 @@ def searched(seed, start, candidates, **more):
 
 
 # %% [markdown]
-# First one search that starts at words which say nothing, for one draw. Does it come as far as the words of the template, which
-# a person wrote?
+# First one search that starts at words which say nothing, for one draw; in the quick profile it makes a single step. Does it come
+# as far as the words of the template, which a person wrote?
 
 # %%
 blank = kv_cache.token_ids(tokenizer, model, " the" * len(ending))
-from_blank = searched(SEEDS[0], blank, lab.quick_or_full(2, 24))
+from_blank = searched(
+    SEEDS[0], blank, lab.quick_or_full(2, 24), max_steps=lab.quick_or_full(1, 100)
+)
 ways = {seed: searched(seed, ending, CANDIDATES) for seed in lab.progress_bar(DRAWS, "triggers")}
 for trigger, loss in zip(from_blank.triggers, from_blank.losses):
     print(f"loss {loss:.3f}  {tokenizer.decode(trigger)!r}")
@@ -1052,8 +1054,8 @@ def merged_weight(weight, A, B, alpha):
 # ## Measure it: all weights or few
 #
 # What the lower layers give is computed once. The loop is the usual one, on all labelled texts at every step
-# (`fine_tuning.fine_tune`). Both ways train the head too, and of each the steps and the rate were chosen among six on
-# validation texts; LoRA changes the queries and values.
+# (`fine_tuning.fine_tune`). Both ways train the head too and make as many steps; of each the rate was chosen among four on
+# validation texts. LoRA changes the queries and values.
 
 # %%
 LAYERS, TUNING, LOW_RANK = 2, lab.chosen("fine-tuning"), lab.chosen("lora")
@@ -1067,14 +1069,13 @@ def lower(some):
     return fine_tuning.lower_layers(tokenizer, model, filled, LAYERS)
 
 
-def tuned(seed, shots, rank=None):
-    """The upper layers after training on a draw's labels, in full or by LoRA of a rank."""
+def tuned(batches, y, seed, rank=None):
+    """The upper layers after training on what the lower give, in full or by LoRA of a rank."""
     head = model.get_output_embeddings().weight[label_ids]
     network = fine_tuning.UpperLayers(model, LAYERS, head)
     if rank:
         lora.add_lora(network.backbone.layers, rank, seed=seed, formula=layer)
-    some, y = task.draw(shots, seed)
-    fine_tuning.fine_tune(network, lower(some), y, **(LOW_RANK if rank else TUNING))
+    fine_tuning.fine_tune(network, batches, y, **(LOW_RANK if rank else TUNING))
     return network
 
 
@@ -1082,7 +1083,8 @@ def tuned(seed, shots, rank=None):
 # One training: how few weights learn, and whether a merged layer gives the same.
 
 # %%
-network = tuned(SEEDS[0], K, RANK)
+some, y = given[SEEDS[0]]
+network = tuned(lower(some), y, SEEDS[0], RANK)
 lora_share = lora.trainable_share(network.backbone.layers)
 print(f"LoRA of rank {RANK} trains {lora_share:.2%} of the two layers' weights.")
 for adapted in network.backbone.layers.modules():
@@ -1100,16 +1102,17 @@ SPENT = lab.quick_or_full([1, K], [1, K, 16])
 below = lower(shown_texts)
 
 
-def tuned_row(shots, rank, seed):
-    """What the model says about the test texts after one training."""
-    logits = fine_tuning.predict_logits(tuned(seed, shots, rank), below)
-    return row(seed, logits, "shown", shots=shots, rank=rank)
+def tuned_rows(seed, shots):
+    """What the model says about the test texts after each training on a draw's labels."""
+    some, y = task.draw(shots, seed)
+    batches = lower(some)
+    for rank in [None, *(RANKS if shots == K else [RANK])]:
+        logits = fine_tuning.predict_logits(tuned(batches, y, seed, rank), below)
+        yield row(seed, logits, "shown", shots=shots, rank=rank)
 
 
-ways = [(shots, rank) for shots in SPENT for rank in (None, RANK)]
-ways += [(K, rank) for rank in RANKS if rank != RANK]
-trainings = [(*way, seed) for way in ways for seed in DRAWS]
-rows = [tuned_row(*one) for one in lab.progress_bar(trainings, "trainings")]
+drawn = lab.combinations(seed=DRAWS, shots=SPENT)
+rows = [one for draw in lab.progress_bar(drawn, "draws") for one in tuned_rows(**draw)]
 tunings = arms(
     {
         "in full": [one for one in rows if one["rank"] is None],
@@ -1236,7 +1239,7 @@ from fewshot_lab.data import opinions
 
 films, ASK = opinions.task("films"), lab.chosen("opinions-prompt")
 GIVEN = [1, 4, 16]  # labels per class
-part_of = slice(None, None, lab.quick_or_full(3, 1, smoke=25))
+part_of = slice(None, None, lab.quick_or_full(4, 1, smoke=25))
 texts["films"], labels["films"] = films.test_texts[part_of], films.test_labels[part_of]
 taught = {seed: films.rows(GIVEN[-1], seed) for seed in SEEDS}
 film_heap = films.unlabelled_rows(
@@ -1362,7 +1365,7 @@ from fewshot_lab.models import me5
 
 LONGEST = 40  # characters
 chinese, IN_CHINESE = reviews_zh.task(LONGEST), lab.chosen("reviews-zh-prompt")
-some = slice(lab.quick_or_full(100, 500, smoke=12))
+some = slice(lab.quick_or_full(80, 500, smoke=12))
 texts["Chinese"], labels["Chinese"] = chinese.test_texts[some], chinese.test_labels[some]
 taken = torch.cat([chinese.rows(GIVEN[-1], seed) for seed in SEEDS])
 heap_zh = chinese.unlabelled_rows(len(film_heap), SEEDS[0], without=taken)
