@@ -25,9 +25,33 @@ def warp_boxes(boxes: Tensor, matrix: Tensor, height: int, width: int) -> Tensor
 
     A box that has left the image has no area any more: drop it with its label.
     """
-    x, y = boxes[:, [0, 2, 2, 0]], boxes[:, [1, 1, 3, 3]]  # (n, 4): the corners
+    return polygon_boxes(boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]], matrix, height, width)
+
+
+def polygon_boxes(polygons: Tensor, matrix: Tensor, height: int, width: int) -> Tensor:
+    """The boxes (n, 4) of moved polygons (n, k, 2): the smallest upright box around the k moved corners, cut at the edges.
+
+    A corner is (x, y) from the image's upper left corner, y down, as in a box.
+    """
+    x, y = polygons.unbind(-1)
     corners = torch.stack([x - width / 2, height / 2 - y], dim=-1)  # from the centre, y up
     moved = apply_to_points(matrix.to(corners), corners)
     x, y = moved[..., 0] + width / 2, height / 2 - moved[..., 1]
     x, y = x.clamp(0, width), y.clamp(0, height)
     return torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], dim=1)
+
+
+def ellipse_boxes(boxes: Tensor, matrix: Tensor, height: int, width: int) -> Tensor:
+    """Moves boxes (n, 4) as if a thing filled its box's inscribed ellipse: the upright box of the moved ellipse, cut.
+
+    An ellipse with half-axes a and b along x and y reaches, after a linear map M, sqrt((M_x1 a)^2 + (M_x2 b)^2) to both sides of
+    its centre (Kalra et al. 2021, ICCV: most things turn more like an ellipse than like their box). matrix: (2, 3) or (3, 3).
+    """
+    x0, y0, x1, y1 = boxes.unbind(1)
+    centre = torch.stack([(x0 + x1 - width) / 2, (height - y0 - y1) / 2], dim=1)  # from the image's centre, y up
+    half = torch.stack([x1 - x0, y1 - y0], dim=1) / 2
+    x, y = apply_to_points(matrix.to(boxes), centre).unbind(1)
+    reach_x, reach_y = ((matrix[:2, :2].to(boxes) * half[:, None]) ** 2).sum(dim=2).sqrt().unbind(1)
+    x, y = x + width / 2, height / 2 - y
+    moved = torch.stack([x - reach_x, y - reach_y, x + reach_x, y + reach_y], dim=1)
+    return moved.clamp(min=0).minimum(torch.tensor([width, height, width, height]).to(moved))

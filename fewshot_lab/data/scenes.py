@@ -47,6 +47,22 @@ def tight_boxes(mask: Tensor, count: int) -> Tensor:
     return boxes
 
 
+def polygons(mask: Tensor, count: int, corners: int = 8) -> Tensor:
+    """A polygon around each of the objects 1..count of a mask: (count, corners, 2), points (x, y) as in a box.
+
+    In each of so many directions the outermost corner of a pixel is one of its corners; zeros for an object that is not in it.
+    """
+    angles = torch.arange(corners) * 2 * torch.pi / corners
+    directions = torch.stack([angles.cos(), angles.sin()], dim=1)  # (corners, 2)
+    found = torch.zeros(count, corners, 2)
+    for n in range(count):
+        pixels = (mask == n + 1).nonzero().flip(1).float()  # (pixels, 2): x and y of their upper left corners
+        if len(pixels):
+            points = (pixels[:, None] + torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).flatten(0, 1)
+            found[n] = points[(points @ directions.T).argmax(dim=0)]
+    return found
+
+
 def iou(boxes: Tensor, others: Tensor) -> Tensor:
     """Intersection over union of boxes (n, 4) in pairs, (n,): 1 for equal boxes, 0 for boxes that do not overlap."""
     corner, end = torch.maximum(boxes[:, :2], others[:, :2]), torch.minimum(boxes[:, 2:], others[:, 2:])

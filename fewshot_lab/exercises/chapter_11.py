@@ -539,6 +539,152 @@ def transposed_and_divided(boxes, matrix, height, width):
     return torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], dim=1)
 
 
+@exercise(
+    "A box that turns like an ellipse",
+    cases=[
+        (torch.tensor([[2.0, 3.0, 6.0, 5.0]]), _map(0.0), 8, 8),
+        (torch.tensor([[2.0, 3.0, 6.0, 5.0]]), _map(45.0), 8, 8),
+        (torch.tensor([[1.0, 1.0, 3.0, 2.0]]), _map(90.0), 5, 7),
+        (torch.tensor([[2.0, 1.0, 5.0, 3.0], [3.0, 0.0, 7.0, 4.0]]), _map(30.0, 1.2, 0.2, 1.0, 0.5), 8, 12),
+        (torch.tensor([[2.0, 1.0, 5.0, 3.0]]), _map(0.0, lean=0.5), 8, 8),
+        (torch.tensor([[6.0, 1.0, 8.0, 3.0], [1.0, 4.0, 3.0, 6.0]]), _map(0.0, right=4.0), 8, 8),
+    ],
+    fresh=_random_boxes,
+    idea=(
+        "An ellipse stays an ellipse under a linear map, and how far it reaches in x is the length of a vector, not a sum of "
+        "two lengths: so its box is tighter than that of four corners."
+    ),
+    steps=(
+        "Each box has a centre, (n, 2), and two half-axes, half its width and half its height.",
+        (
+            "Count the centre from the image's centre, with y up, and move it by the whole matrix, shift included; then count "
+            "from the upper left corner again."
+        ),
+        (
+            "The reach in x is sqrt((m00 * a)^2 + (m01 * b)^2) with the first row of the matrix, the reach in y the same with "
+            "the second row."
+        ),
+        "The new box is the centre minus and plus the reaches, cut at 0 and at the width or height.",
+    ),
+)
+def ellipse_boxes(boxes, matrix, height, width):
+    return targets.ellipse_boxes(boxes, matrix, height, width)
+
+
+def _box_of_reach(boxes, matrix, height, width, reach, cut=True):
+    """The boxes around the moved centres that reach(m, a, b) says, for a row m of the matrix and half-axes a and b."""
+    x0, y0, x1, y1 = boxes.unbind(1)
+    a, b = (x1 - x0) / 2, (y1 - y0) / 2
+    x, y = _moved_corners(torch.stack([x0 + a, y0 + b], dim=1).repeat(1, 2), matrix, height, width)[:, :2].unbind(1)
+    to_x, to_y = (reach(row, a, b) for row in square(matrix)[:2, :2].to(boxes))
+    moved = torch.stack([x - to_x, y - to_y, x + to_x, y + to_y], dim=1)
+    return moved.clamp(min=0).minimum(torch.tensor([width, height] * 2).to(moved)) if cut else moved
+
+
+def _ellipse(m, a, b):
+    return ((m[0] * a) ** 2 + (m[1] * b) ** 2).sqrt()
+
+
+@ellipse_boxes.mistake(
+    "That is the hull of the four corners again: the absolute values are added up. An ellipse reaches the root of the sum of "
+    "the squares."
+)
+def hull_of_the_corners(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: (m[0] * a).abs() + (m[1] * b).abs())
+
+
+@ellipse_boxes.mistake("The root is missing: the reach is the length of (m00 * a, m01 * b).")
+def root_missing(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: _ellipse(m, a, b) ** 2)
+
+
+@ellipse_boxes.mistake("You take the whole width and height for half-axes. The ellipse in a box has half of each.")
+def not_halved(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: _ellipse(m, 2 * a, 2 * b))
+
+
+@ellipse_boxes.mistake("Width and height have changed places: the first column of the matrix belongs to the width.")
+def axes_exchanged(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: _ellipse(m, b, a))
+
+
+@ellipse_boxes.mistake("You read the matrix by columns. The reach in x comes from its first row, m00 and m01.")
+def columns_read(boxes, matrix, height, width):
+    turned = iter(square(matrix)[:2, :2].mT.to(boxes))
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: _ellipse(next(turned), a, b))
+
+
+@ellipse_boxes.mistake("You take the larger of the two parts. Both count: the root of the sum of their squares.")
+def larger_part(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: torch.maximum((m[0] * a).abs(), (m[1] * b).abs()))
+
+
+@ellipse_boxes.mistake("The parts of the reach cancel out. Square them before you add them up.")
+def signs_kept(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: (m[0] * a + m[1] * b).abs())
+
+
+@ellipse_boxes.mistake("You move the box's centre and keep its size. The ellipse turns, so its reaches change.")
+def ellipse_size_kept(boxes, matrix, height, width):
+    sizes = iter(((boxes[:, 2] - boxes[:, 0]) / 2, (boxes[:, 3] - boxes[:, 1]) / 2))
+    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: next(sizes))
+
+
+@ellipse_boxes.mistake("One of your boxes extends outside the image. Cut it: x between 0 and width, y between 0 and height.")
+def ellipse_not_cut(boxes, matrix, height, width):
+    return _box_of_reach(boxes, matrix, height, width, _ellipse, cut=False)
+
+
+@ellipse_boxes.mistake("You move the other way. Pixels are looked up with the inverse; boxes go with the matrix itself.")
+def ellipse_backwards(boxes, matrix, height, width):
+    return ellipse_boxes(boxes, invert(matrix), height, width)
+
+
+@ellipse_boxes.mistake(
+    "You hand y, counted downwards, to a matrix whose y points up. Turn the centre's y round, height / 2 - y, and back."
+)
+def ellipse_y_down(boxes, matrix, height, width):
+    return ellipse_boxes(boxes, _y_down(matrix), height, width)
+
+
+@ellipse_boxes.mistake("You turn about the corner of the image. Count the box's centre from the image's centre first.")
+def ellipse_about_the_corner(boxes, matrix, height, width):
+    return ellipse_boxes(boxes, _from_corner(matrix, height, width), height, width)
+
+
+@ellipse_boxes.mistake("The map's shift is lost. Its last column moves the centre.")
+def ellipse_shift_lost(boxes, matrix, height, width):
+    matrix = square(matrix).clone()
+    matrix[:2, 2] = 0
+    return ellipse_boxes(boxes, matrix, height, width)
+
+
+@ellipse_boxes.mistake("The centre stays where it was. It moves with the image, by the whole matrix.")
+def centre_kept(boxes, matrix, height, width):
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    a, b = (boxes[:, 2] - boxes[:, 0]) / 2, (boxes[:, 3] - boxes[:, 1]) / 2
+    to_x, to_y = (_ellipse(row, a, b) for row in square(matrix)[:2, :2].to(boxes))
+    moved = torch.stack([x - to_x, y - to_y, x + to_x, y + to_y], dim=1)
+    return moved.clamp(min=0).minimum(torch.tensor([width, height] * 2).to(moved))
+
+
+@ellipse_boxes.property("It lies inside the hull of the four moved corners.")
+def _inside_the_corners(function, generator):
+    boxes, matrix, height, width = _random_boxes(generator)
+    boxes, matrix = boxes.double(), matrix.double()
+    small, large = function(boxes, matrix, height, width), targets.warp_boxes(boxes, matrix, height, width)
+    if (small[:, :2] < large[:, :2] - 1e-9).any() or (small[:, 2:] > large[:, 2:] + 1e-9).any():
+        return say("One of the boxes reaches out of the hull of the four corners.")
+
+
+@ellipse_boxes.property("A circle in a square box keeps its size in every turn.")
+def _circles_keep_their_size(function, generator):
+    turn = square(rotation(6 * torch.rand((), generator=generator).double()))
+    moved = function(torch.tensor([[40.0, 40.0, 50.0, 50.0]]).double(), turn, 90, 90)
+    if not torch.allclose(moved[:, 2:] - moved[:, :2], torch.full((1, 2), 10.0).double()):
+        return say("A square box in the middle has another size after a turn.")
+
+
 # What few_shot_method returns is judged on episodes that it never saw.
 
 JUDGED = 24  # held-out episodes of a check
