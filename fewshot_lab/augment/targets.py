@@ -44,8 +44,8 @@ def polygon_boxes(polygons: Tensor, matrix: Tensor, height: int, width: int) -> 
 def ellipse_boxes(boxes: Tensor, matrix: Tensor, height: int, width: int) -> Tensor:
     """Moves boxes (n, 4) as if a thing filled its box's inscribed ellipse: the upright box of the moved ellipse, cut.
 
-    An ellipse with half-axes a and b along x and y reaches, after a linear map M, sqrt((M_x1 a)^2 + (M_x2 b)^2) to both sides of
-    its centre (Kalra et al. 2021, ICCV: most things turn more like an ellipse than like their box). matrix: (2, 3) or (3, 3).
+    An ellipse with half-axes a and b along x and y reaches, after a linear map M, sqrt((M_x1 a)^2 + (M_x2 b)^2) to both sides
+    of its centre (Kalra et al. 2021, ICCV: most things turn more like an ellipse than like their box). matrix: as above.
     """
     x0, y0, x1, y1 = boxes.unbind(1)
     centre = torch.stack([(x0 + x1 - width) / 2, (height - y0 - y1) / 2], dim=1)  # from the image's centre, y up

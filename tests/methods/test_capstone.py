@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fewshot_lab as lab
 from fewshot_lab.augment import geometry
-from fewshot_lab.augment.targets import warp_boxes, warp_mask
+from fewshot_lab.augment.targets import ellipse_boxes, polygon_boxes, warp_boxes, warp_mask
 from fewshot_lab.course.chapters import course_root
 from fewshot_lab.course.kernels import kernel_environment
 from fewshot_lab.course.page import page
@@ -388,6 +388,31 @@ def test_a_moved_box_holds_every_moved_point_of_the_box_and_stays_inside(seed, d
     moved = geometry.apply_to_points(matrix, from_centre)
     x, y = (moved[:, 0] + 6).clamp(0, 12), (6 - moved[:, 1]).clamp(0, 12)
     assert (x >= x0 - 1e-9).all() and (x <= x1 + 1e-9).all() and (y >= y0 - 1e-9).all() and (y <= y1 + 1e-9).all()
+
+
+@pytest.mark.parametrize("angle", [0.0, 20.0, 45.0, 110.0])
+def test_the_box_of_a_moved_ellipse_touches_its_points_and_lies_in_the_hull_of_the_corners(angle):
+    matrix = geometry.compose(
+        geometry.translation(2.0, -1.0), geometry.shearing(0.3), geometry.rotation(torch.tensor(angle).deg2rad())
+    )
+    box = torch.tensor([[40.0, 30.0, 60.0, 38.0]])
+    turn = torch.linspace(0, 2 * torch.pi, 100_001)
+    around = torch.stack([50 + 10 * turn.cos(), 34 + 4 * turn.sin()], dim=1)  # from the upper left corner, y down
+    sampled = polygon_boxes(around[None], matrix, 80, 100)
+    assert torch.allclose(ellipse_boxes(box, matrix, 80, 100), sampled, atol=1e-3)
+    corners = warp_boxes(box, matrix, 80, 100)
+    assert (sampled[:, :2] >= corners[:, :2] - 1e-3).all() and (sampled[:, 2:] <= corners[:, 2:] + 1e-3).all()
+
+
+def test_a_polygon_of_outermost_points_turns_to_nearly_the_tight_box():
+    one = scenes.scene(0)
+    polygons = scenes.polygons(one.mask, len(one.names))
+    still = polygon_boxes(polygons, torch.eye(3), *one.mask.shape)
+    assert torch.equal(still, one.boxes)
+    turn = geometry.rotation(torch.tensor(torch.pi / 6))
+    tight = scenes.tight_boxes(warp_mask(one.mask, turn), len(one.names))
+    assert (scenes.iou(polygon_boxes(polygons, turn, *one.mask.shape), tight) > 0.85).all()
+    assert torch.equal(scenes.polygons(torch.zeros(4, 4, dtype=torch.long), 2), torch.zeros(2, 8, 2))
 
 
 def test_masks_and_boxes_move_as_torchvision_moves_them():
