@@ -1016,7 +1016,8 @@ lab.record(
 # %% [markdown]
 # ## Predict
 #
-# The robust models show none of the three signs. Is the number that PGD gives them right?
+# Even where a model shows none of the three signs, the number that PGD gives it may be too high. By how much, for the robust
+# models?
 
 # %%
 lab.predict(
@@ -1086,7 +1087,7 @@ for name, loss in {"cross-entropy": attack_ensemble.cross_entropy, "DLR": ratio}
 #
 # **AutoAttack** is an **ensemble** (攻击集成) of such attacks, and a reported number should survive it. Here are three of its
 # four. APGD on the cross-entropy comes first; then APGD on a *targeted* ratio, which aims at one other class at a time,
-# beginning with the likeliest; then **Square** (Andriushchenko et al. 2020), which uses no gradient: it sets random squares
+# beginning with the likeliest; then **Square** (方块攻击; Andriushchenko et al. 2020), which uses no gradient: it sets random squares
 # of an image to the border of the ball and keeps what lowers the margin. Each sees only the images that have survived so
 # far. (The fourth, FAB, looks for the nearest misclassified image, not for one in the ball.)
 #
