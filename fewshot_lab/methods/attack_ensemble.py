@@ -179,7 +179,7 @@ def square(
     rows, columns = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
     with torch.no_grad():
         best = (images + epsilon * signs(n, channels, 1, width)).clamp(0, 1)
-        smallest = margin(model(best).float(), labels)
+        smallest = margin(_wide(model(best)), labels)
         for query in range(1, queries):
             share = SQUARE / 2 ** sum(10_000 * query / queries > after for after in HALVED_AFTER)
             side = max(1, min(round((share * height * width) ** 0.5), height, width))
@@ -188,7 +188,7 @@ def square(
             inside = inside & ((columns >= left) & (columns < left + side))[:, None, None, :]
             # One sign for each channel of the square: a network averages away what changes from pixel to pixel.
             x = torch.where(inside, (images + epsilon * signs(n, channels, 1, 1)).clamp(0, 1), best)
-            reached = margin(model(x).float(), labels)
+            reached = margin(_wide(model(x)), labels)
             better = reached < smallest
             best, smallest = _where(better, x, best), torch.where(better, reached, smallest)
     return best
@@ -272,10 +272,15 @@ def _look(model: nn.Module, x: Tensor, loss: LogitsLoss, goals: tuple[Tensor, ..
     """Which images are misclassified (n,), their losses (n,) and the gradient of these with respect to the images."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
-        logits = model(x).float()
+        logits = _wide(model(x))
         losses = loss(logits, *goals)
         gradient = torch.autograd.grad(losses.sum(), x)[0]
     return logits.argmax(dim=1) != goals[0], losses.detach(), gradient
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Logits of a bfloat16 model as float32: their differences are small beside them."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _where(chosen: Tensor, yes: Tensor, no: Tensor) -> Tensor:
