@@ -164,7 +164,7 @@ def test_apgd_takes_the_steps_of_algorithm_1_image_by_image(loss, seed):
 
 
 @given(seed=seeds, epsilon=radii, steps=st.integers(0, 8))
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_the_attacks_stay_in_ball_and_range_repeat_themselves_and_are_never_worse_than_their_start(seed, epsilon, steps):
     model, images, labels = network(seed % 5), images_of(seed), torch.arange(4)
     for loss, targets in ((cross_entropy, None), (dlr_loss, None), (targeted_dlr_loss, labels + 1)):
@@ -229,7 +229,7 @@ def test_each_attack_sees_the_images_that_have_survived_so_far_and_the_model_sta
     images, labels, _ = adversarial.images_to_attack("digits", 60)
     batches, options = [], {"epsilon": 0.06, "steps": 5, "targets": 2, "queries": 10}
     hook = trained.register_forward_hook(lambda module, given, result: batches.append(len(given[0])))
-    trained.train()
+    trained.train().zero_grad()
     left = ensemble(trained, images, labels, generator=draw(0), **options)
     hook.remove()
     assert trained.training and all(weight.requires_grad and weight.grad is None for weight in trained.parameters())
