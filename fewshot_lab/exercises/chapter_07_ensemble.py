@@ -23,6 +23,7 @@ def _random_logits(generator):
         (torch.tensor([[1.0, 4.0, 2.0, 3.0]]), torch.tensor([0])),  # misclassified, the label's logit is the smallest
         (torch.tensor([[-2.0, 0.5, -1.0, 3.0, -4.0], [0.0, 5.0, 6.0, -1.0, 2.0]]), torch.tensor([3, 1])),
         (torch.tensor([[2.0, 2.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]]), torch.tensor([1, 2])),  # two, then three logits are equal
+        (torch.tensor([[-1.0, -3.0, -2.0, -4.0]]), torch.tensor([0])),
         (torch.tensor([[3000.0, 1000.0, -2000.0, 0.0]]), torch.tensor([0])),
     ],
     fresh=_random_logits,
@@ -90,6 +91,14 @@ def label_among_the_others(logits, labels):
 )
 def always_the_second(logits, labels):
     return -(_right(logits, labels) - _sorted(logits)[:, 1]) / _spread(logits)
+
+
+@dlr_loss.mistake(
+    "You put 0 in the label's place. Where all other logits are negative 0 is the largest: put minus infinity there."
+)
+def zero_in_the_labels_place(logits, labels):
+    others = logits.scatter(1, labels[:, None], 0.0).max(dim=1).values
+    return -(_right(logits, labels) - others) / _spread(logits)
 
 
 @dlr_loss.mistake(

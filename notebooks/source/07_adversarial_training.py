@@ -1112,8 +1112,8 @@ pairs = zip(after["Square"], after["PGD-20"])
 lost = over_networks("robust", [worst.float() - pgd.float() for worst, pgd in pairs])
 
 # %% [markdown]
-# The ensemble's bars fall from one to the next, since each attack adds to those above it. How far does the last one end
-# below PGD's?
+# From the second line on the numbers can only fall, since each attack sees what those above it left. Which of them finds
+# more, and how far does the last one end below PGD's?
 
 # %% folded=true
 lab.figures.bars(
@@ -1126,7 +1126,7 @@ lab.figures.bars(
     x="share of test images classified correctly",
     caption=f"Robust models, {len(labels)} test images, ε = {EPSILON:g}; APGD with "
     f"{BUDGET['steps']} steps, {BUDGET['targets']} targets, {BUDGET['queries']} queries of Square. "
-    "95 % intervals; networks and pictures are drawn anew. The bars share both, so their order is "
+    "95 % intervals; networks and pictures are drawn anew. The lines share both, so their order is "
     f"surer than their height. Ensemble - PGD-20: {lost.short(signed=True)}.",
 )
 
