@@ -126,9 +126,10 @@ def apgd(
     looked = 0
     for k in range(1, steps + 1):
         z = (x + eta * gradient.sign()).clamp(low, high)
-        alpha = MOMENTUM if k > 1 else 1.0
+        alpha = MOMENTUM if k > 1 else 1.0  # the first step has no step before it to go on from
         x, previous = (x + alpha * (z - x) + (1 - alpha) * (x - previous)).clamp(low, high), x
         last, (wrong, losses, gradient) = losses, _look(model, x, loss, goals)
+        # The point of the largest loss need not be the misclassified one: cross-entropy is large at a narrow win over many too.
         found, fooled = _where(wrong, x, found), fooled | wrong
         better = losses > best_loss
         best, best_gradient = _where(better, x, best), _where(better, gradient, best_gradient)
