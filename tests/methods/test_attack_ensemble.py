@@ -264,7 +264,7 @@ def test_the_ratio_breaks_a_defence_whose_masked_gradient_stops_the_cross_entrop
 
 @pytest.fixture(scope="module")
 def peer():
-    return pytest.importorskip("torchattacks", reason="torchattacks is not installed (make bench installs it)")
+    return pytest.importorskip("torchattacks", reason="torchattacks is not installed (make test does so)")
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +273,11 @@ def robust():
     model = adversarial.fit_robust("digits", seed=0, device="cpu", **options)["model"].eval().requires_grad_(False)
     images, labels, _ = adversarial.images_to_attack("digits")
     return model, images.float() / 255, labels
+
+
+def as_strong(left: float, left_by_theirs: float) -> bool:
+    """Whether as few images are left, but for chance; a few fewer may be, since AutoAttack's APGD makes 10 steps there."""
+    return -0.06 < left - left_by_theirs <= 0.03
 
 
 @pytest.mark.slow
@@ -292,7 +297,7 @@ def test_each_attack_leaves_as_many_images_as_torchattacks_own(peer, robust):
     }
     for name, attack in peers.items():
         left = [is_correct(model, moved, labels).float().mean().item() for moved in (ours[name], attack(x, labels))]
-        assert left[0] == pytest.approx(left[1], abs=0.03), name
+        assert as_strong(*left), name
 
 
 @pytest.mark.slow
@@ -300,7 +305,7 @@ def test_the_ensemble_leaves_as_many_images_as_autoattack(peer, robust):
     model, x, labels = robust
     theirs = is_correct(model, peer.AutoAttack(model, eps=0.15, n_classes=10, seed=0)(x, labels), labels)
     ours = ensemble(model, x, labels, epsilon=0.15, steps=100, targets=9, queries=1000, generator=draw(0))["Square"]
-    assert ours.float().mean().item() == pytest.approx(theirs.float().mean().item(), abs=0.02)
+    assert as_strong(ours.float().mean().item(), theirs.float().mean().item())
 
 
 @pytest.mark.gpu

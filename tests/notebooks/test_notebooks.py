@@ -57,7 +57,10 @@ RECORDED = {
         *("meta_sgd_from_classifier_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
     },
     "06": {"student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5_informed", "teacher"},
-    "07": {f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd")},
+    "07": {
+        *(f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd")),
+        "ensemble_minus_pgd20",
+    },
     "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
     "09": {
         *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
