@@ -16,10 +16,11 @@ from ..augment import as_augment, get_policy
 from ..models import Generator, conv_net_for
 from ..runtime import seed_everything
 from ..training import Augment, accuracy, hits_by_picture, outputs, train
+from .flow_matching import Flow, fit_flow
 from .generation import fit_gan, halves, sample, training_images
 from .variational import fit_vae
 
-FITS = {"gan": fit_gan, "vae": fit_vae}
+FITS = {"gan": fit_gan, "vae": fit_vae, "flow": fit_flow}
 
 
 def fit_generated_set(
@@ -29,13 +30,13 @@ def fit_generated_set(
 
     Args:
         dataset: a name in data.TASKS.
-        kind: "gan" or "vae".
+        kind: "gan", "vae" or "flow".
         shots: the generator learns from this many labelled images per class; None: from all of its half.
         seed: of the labels, the training and the images drawn.
         per_class: images drawn of each class.
         steps: of the training.
         device: where the generator trains.
-        **options: of `fit_gan` or `fit_vae`.
+        **options: of `fit_gan`, `fit_vae` or `fit_flow`.
 
     Returns:
         generated (the set, uint8 (classes, per_class, 1, H, W)), generator (on the CPU) and seconds.
@@ -45,7 +46,7 @@ def fit_generated_set(
     return {"generated": generated_set(G, per_class, seed), "generator": G, "seconds": time.perf_counter() - began}
 
 
-def generated_set(G: Generator, per_class: int, seed: int) -> Tensor:
+def generated_set(G: Generator | Flow, per_class: int, seed: int) -> Tensor:
     """`per_class` images of each class from a generator, as pixels: uint8 (classes, per_class, 1, H, W)."""
     images, _ = sample(G, per_class, seed=seed)
     return (images * 255).round().to(torch.uint8).unflatten(0, (G.classes, per_class))

@@ -5,6 +5,7 @@ from .budget import BudgetExplorer
 from .embedding import EmbeddingExplorer
 from .entities import EntityExplorer
 from .episode import EpisodeExplorer
+from .flow import FlowExplorer
 from .geometry import GeometryExplorer
 from .labels import LabelExplorer
 from .latent import LatentExplorer
@@ -24,6 +25,7 @@ __all__ = [
     "EmbeddingExplorer",
     "EntityExplorer",
     "EpisodeExplorer",
+    "FlowExplorer",
     "GanMonitor",
     "GeometryExplorer",
     "LabelExplorer",

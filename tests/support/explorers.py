@@ -6,10 +6,11 @@ import fewshot_lab as lab
 from fewshot_lab.data import episodes, glosses, sentences
 from fewshot_lab.evidence import budget
 from fewshot_lab.methods import name_lookup
+from fewshot_lab.methods.flow_matching import Flow
 from fewshot_lab.methods.label_preservation import measure_label_preservation
 from fewshot_lab.methods.supervised import fit_classifier
 from fewshot_lab.models import language
-from fewshot_lab.models.generative import Generator
+from fewshot_lab.models.generative import Generator, Velocity
 from fewshot_lab.training import Estimate
 
 
@@ -55,6 +56,12 @@ def latent():
     return shown
 
 
+def flow():
+    shown = lab.widgets.FlowExplorer(Flow(Velocity(10, size=8).eval()), "0123456789")
+    shown.controls["time"].value = 0.5
+    return shown
+
+
 def prompt():
     tokenizer, model = language.smollm2("cpu")
     return lab.widgets.PromptExplorer(tokenizer, model, glosses.task(), "Definition: {x}\nType:", texts=2)
@@ -88,6 +95,7 @@ EXPLORERS = {
     "temperature": temperature,
     "attack": attack,
     "latent": latent,
+    "flow": flow,
     "prompt": prompt,
     "entity": entity,
     "budget": budgets,

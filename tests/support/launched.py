@@ -33,6 +33,7 @@ from fewshot_lab.methods import (
     distillation,
     few_shot,
     fine_tuning,
+    flow_matching,
     generated_instances,
     generation,
     label_preservation,
@@ -290,6 +291,11 @@ def encoded() -> dict[str, float]:
     return {"loss a pixel": sum(losses[-20:]) / 20 / 64}
 
 
+def flowed() -> dict[str, float]:
+    losses = flow_matching.fit_flow("digits", seed=0, steps=150, device=DEVICE)["history"].losses
+    return {"loss": sum(losses[-50:]) / 50}
+
+
 def tagged() -> dict[str, float]:
     tagger = tagging.fit_tagger(count=40, seed=0, steps=25, batch_size=8, layers=2, test_count=60, device=DEVICE)
     return {"accuracy": tagger["token_accuracy"]}
@@ -310,6 +316,7 @@ CLOSE: dict[str, Callable[[], dict[str, float]]] = {
     "prototypes": episodic,
     "GAN with batch norm": played,
     "VAE": encoded,
+    "flow": flowed,
     "tagger": tagged,
 }
 
