@@ -1,17 +1,19 @@
-"""Chapter 08: the evaluators, how strong the copies are that compete with a GAN, which game the GAN plays, and the alarm."""
+"""Chapter 08: evaluators, how strong copies are that compete with a GAN, its game, the alarm; a flow's steps and guidance."""
 
 import functools
 import time
 
 from ...evidence import chosen
 from ...methods import generation, generation_quality
-from ...methods.generated_instances import augmented_set, fit_classifier, fit_generated_set
+from ...methods.flow_matching import fit_flow
+from ...methods.generated_instances import augmented_set, fit_classifier, fit_generated_set, generated_set
 from . import choice
 
 DATASETS = ("digits", "glyphs", "fashion")
 PER_CLASS = 60  # images made of each class
 SHOTS, STEPS = 5, 150  # of the classifiers
 FEW_GAMES = [["R1", 500], ["hinge, R1", 500], ["spectral", 500], ["R1", 1500]]  # tried where a GAN has few labels
+FEW_STEPS = 500  # of the GANs that were chosen from them
 GAME_STEPS = 600  # where all of the generator's half is learned from
 WORTH_THRICE_THE_TIME = 0.02  # a smaller gain does not pay for three times as many steps
 
@@ -125,3 +127,68 @@ def planted_rate(candidate, seed):
         spreads = generation_quality.collapse_alarm(images, labels, task.train_images / 255, task.train_labels)
         shares.append((spreads < chosen("alarm")).double().mean().item())
     return {"share_of_ringing_classes": min(shares)}
+
+
+@choice(
+    "flow-steps",
+    [2, 3, 4, 5, 6],
+    data="processor seconds of both on the digits' training images, the game R1",
+    measure="share_of_equal_seconds",
+    seeds=range(500, 503),
+    margin=0.0,
+)
+def flow_steps(candidate, seed):
+    """The steps of a flow for each step of a GAN, so that both take equal seconds; the score is the shorter one's share"""
+    game, flow = _seconds(seed)
+    ratio = candidate * flow / game
+    return {"share_of_equal_seconds": min(ratio, 1 / ratio), "seconds": game + flow}
+
+
+@functools.cache
+def _seconds(seed: int, steps: int = 100) -> tuple[float, float]:
+    """What so many steps of a game and of a flow on the digits take, in seconds of a processor, each after a first run."""
+    found = []
+    for train in (lambda n: generation.fit_gan("digits", seed=seed, steps=n), lambda n: fit_flow("digits", seed=seed, steps=n)):
+        train(10)
+        began = time.process_time()
+        train(steps)
+        found.append(time.process_time() - began)
+    return found[0], found[1]
+
+
+WEIGHTS = [1.0, 1.5, 2.0, 3.0]  # of the guidance: as many candidates as the GANs have
+
+
+@functools.cache
+def _flow(seed: int, shots: int | None, steps: int):
+    """A flow on the digits, and the seconds that it took."""
+    began = time.process_time()
+    return fit_flow("digits", seed=seed, shots=shots, steps=steps)["generator"], time.process_time() - began
+
+
+@choice("flow-guidance", WEIGHTS, data="the validation part of digits", measure="f_score")
+def flow_guidance(candidate, seed):
+    """The guidance of a flow that learns from the generator's half, by the harmonic mean of its precision and recall"""
+    _, task = generation.halves("digits")
+    evaluator = generation_quality.fit_evaluator("digits", seed=seed, steps=150, strength=0.25)["evaluator"]
+    flow, seconds = _flow(seed, None, chosen("flow-steps") * GAME_STEPS)
+    flow.weight = candidate
+    row = generation_quality.quality(evaluator, *generation.sample(flow, PER_CLASS, seed=seed), task.on_validation())
+    both = row["precision"], row["recall"]
+    return {"f_score": 2 * both[0] * both[1] / max(sum(both), 1e-9), "seconds": seconds}
+
+
+@choice(
+    "flow-guidance-k5",
+    WEIGHTS,
+    data=_labels("digits") + ", half of each batch generated",
+    seeds=range(500, 503),
+    margin=WORTH_THRICE_THE_TIME,
+)
+def flow_guidance_of_few(candidate, seed):
+    """The guidance of a flow that learns from 5 labels per class"""
+    flow, seconds = _flow(seed, SHOTS, chosen("flow-steps") * FEW_STEPS)
+    flow.weight = candidate
+    generated = generated_set(flow, PER_CLASS, seed)
+    row = fit_classifier("digits", shots=SHOTS, seed=seed, steps=STEPS, generated=generated)
+    return row | {"seconds": seconds + row["seconds"]}
