@@ -79,11 +79,17 @@ for _dataset in DATASETS:
 
 
 @functools.cache
+def _evaluator(seed: int):
+    """The evaluator of the digits with which this seed's generators are compared."""
+    return generation_quality.fit_evaluator("digits", seed=seed, steps=150, strength=0.25)["evaluator"]
+
+
+@functools.cache
 def _drawn(seed: int, name: str, steps: int) -> tuple[dict, float]:
     """What an evaluator says of a game on the digits, measured on the validation images, and the seconds of both."""
     began = time.perf_counter()
     _, task = generation.halves("digits")
-    evaluator = generation_quality.fit_evaluator("digits", seed=seed, steps=150, strength=0.25)["evaluator"]
+    evaluator = _evaluator(seed)
     G = generation.fit_gan("digits", seed=seed, steps=steps, **generation.GAMES[name])["generator"]
     row = generation_quality.quality(evaluator, *generation.sample(G, PER_CLASS, seed=seed), task.on_validation())
     return row, time.perf_counter() - began
@@ -170,10 +176,9 @@ def _flow(seed: int, shots: int | None, steps: int):
 def flow_guidance(candidate, seed):
     """The guidance of a flow that learns from the generator's half, by the harmonic mean of its precision and recall"""
     _, task = generation.halves("digits")
-    evaluator = generation_quality.fit_evaluator("digits", seed=seed, steps=150, strength=0.25)["evaluator"]
     flow, seconds = _flow(seed, None, chosen("flow-steps") * GAME_STEPS)
     flow.weight = candidate
-    row = generation_quality.quality(evaluator, *generation.sample(flow, PER_CLASS, seed=seed), task.on_validation())
+    row = generation_quality.quality(_evaluator(seed), *generation.sample(flow, PER_CLASS, seed=seed), task.on_validation())
     both = row["precision"], row["recall"]
     return {"f_score": 2 * both[0] * both[1] / max(sum(both), 1e-9), "seconds": seconds}
 
