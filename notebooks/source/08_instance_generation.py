@@ -1296,7 +1296,7 @@ lab.figures.panels(
     {
         title: {
             kind: seen.interval(name, of=measure)
-            if measure == "frechet"
+            if measure in ("frechet", "spread")
             else seen.interval(name, of=measure).within(0, 1)
             for kind, name in {"GAN": GAME, "flow": "flow"}.items()
         }
