@@ -1187,7 +1187,7 @@ lab.recall("help", f"at 5 labels, real + GAN - real + copies = {instead[CLAIM[0]
 
 # %% exercise="flow_pair"
 def flow_pair(noise, images, times):
-    """The points x_t = (1 - t) x_0 + t x_1 on the way from noise to images, and the velocities there.
+    """Points x_t = (1 - t) x_0 + t x_1 on the way from noise to images, and the velocities there.
 
     noise x_0, images x_1: float tensors (n, 1, H, W). times t: (n,), from 0 to 1, one for each
     image. Returns two tensors like images: x_t, and its derivative with respect to t.
@@ -1313,8 +1313,8 @@ lab.figures.panels(
         for title, measure in YARDSTICKS.items()
     },
     title="After equal seconds: in what does the flow lead, and in what the GAN?",
-    caption=f"Mean and 95 % interval over {len(SEEDS)} generators of each kind; both kinds have the "
-    "same evaluators.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} generators of each kind; both kinds have "
+    "the same evaluators.",
 )
 
 # %%
@@ -1346,7 +1346,8 @@ lab.verdict(
 # %%
 lab.predict(
     "flow",
-    "A flow learns from a classifier's own 5 labels per class. With its images, a label is worth ...",
+    "A flow learns from a classifier's own 5 labels per class. "
+    "With its images, a label is worth ...",
     ["less than a label", "about a label", "up to two labels", "more than two labels"],
 )
 
@@ -1379,8 +1380,8 @@ lab.figures.panels(
     }
     | {"near a label": {kind: share.within(0, 1) for kind, share in near_few.items()}},
     title="Made from 5 labels per class: what do a GAN, copies and a flow draw?",
-    caption=f"{DATASET}. Mean and 95 % interval over {len(SEEDS)} draws of the labels, each with its "
-    "own generator and evaluator. Near: nearer to a label than 95 % of new images.",
+    caption=f"{DATASET}. Mean and 95 % interval over {len(SEEDS)} draws of the labels, each with "
+    "its own generator and evaluator. Near: nearer to a label than 95 % of new images.",
 )
 
 # %% [markdown]
@@ -1412,8 +1413,9 @@ lab.figures.bars(
     x="test accuracy minus that of the labels alone",
     line=0,
     digits=3,
-    caption=f"{DATASET}. 95 % intervals over {len(SEEDS)} seeds (labels, generators, classifiers) and "
-    "the test pictures. The generators of more labels know what the classifier does not.",
+    caption=f"{DATASET}. 95 % intervals over {len(SEEDS)} seeds (labels, generators, "
+    "classifiers) and the test pictures. The generators of more labels know what the classifier "
+    "does not.",
 )
 
 
