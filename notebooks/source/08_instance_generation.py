@@ -784,9 +784,16 @@ def few_games(names, seeds):
         game, steps = lab.chosen(f"gan-{name}")
         steps = lab.quick_or_full(steps, 3 * steps, smoke=2)
         games[name] = {"dataset": name, "steps": steps, **players, **generation.GAMES[game]}
-    common = {"kind": "gan", "per_class": PER_CLASS, "description": "GANs of K labels"}
-    at = {name: AT[name] for name in names}
-    return lab.arms(fit, games, axis="shots", at=at, seeds=seeds, **common).rows
+    return lab.arms(
+        fit,
+        games,
+        axis="shots",
+        at={name: AT[name] for name in names},
+        seeds=seeds,
+        kind="gan",
+        per_class=PER_CLASS,
+        description="GANs of K labels",
+    ).rows
 
 
 few_gans = few_games([DATASET], SEEDS) | few_games(DATASETS[1:], FEWER)
