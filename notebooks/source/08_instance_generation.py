@@ -1344,7 +1344,8 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: does another generator know more?
 #
-# Now C8 a second time. The flow gets the classifier's 5 labels per class, as the GAN did, and the GAN's seconds. Others report
+# Now C8 a second time. Which of the two is the better generator of many images the verdict above says; here the flow gets the
+# classifier's 5 labels per class, as the GAN did, and the GAN's seconds. Others report
 # that generation pays: 5 real images per class together with generated ones beat 10 real ones on three of four fine-grained
 # benchmarks (BOB, Yang et al. 2025, arXiv 2510.24078; it follows DataDream, Kim et al. 2024, arXiv 2407.10910). Their generator
 # had learned from a large part of the web before it saw these 5. In the course's currency their sentence is an exchange rate
