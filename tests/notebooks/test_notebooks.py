@@ -61,7 +61,10 @@ RECORDED = {
         *(f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd")),
         "ensemble_minus_pgd20",
     },
-    "08": {"generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"},
+    "08": {
+        *("generated_intended_class", "real_k5", "real_k5_augmented", "real_k5_generated"),
+        *("flow_recognised", "gan_recognised", "exchange_rate_flow_k5", "exchange_rate_gan_k5"),
+    },
     "09": {
         *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
         *("prompt_worth_k1", "full_k4", "lora_k4", "lora_share"),
