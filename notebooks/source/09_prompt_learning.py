@@ -45,7 +45,7 @@ WORDS = list(task.classes)
 SEEDS = lab.seeds(6, 20)
 DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
 SHOTS, K = lab.quick_or_full([1, 2, 4, 8], [1, 2, 4, 8, 16]), 4
-UNLABELLED = lab.quick_or_full(60, 100, smoke=30)  # texts without a label, for every draw
+UNLABELLED = lab.quick_or_full(50, 100, smoke=30)  # texts without a label, for every draw
 TEMPLATES, TEMPLATE = list(prompts.TEMPLATES), lab.chosen("prompt-template")
 EXPLORING = "" if task.classes == glosses.FIVE else f"CLASSES={CLASSES}"
 label_ids = prompts.label_tokens(tokenizer, WORDS)
@@ -143,7 +143,7 @@ for seed in SEEDS:
     apart = ~torch.isin(heap[order], labelled[seed])
     unlabelled[seed] = heap[order][apart][:UNLABELLED]
 train_rows = torch.cat([*labelled.values(), *unlabelled.values()]).unique()
-per_class = lab.quick_or_full(40, 100, smoke=5)
+per_class = lab.quick_or_full(30, 100, smoke=5)
 of_class = [(task.test_labels == k).nonzero()[:per_class, 0] for k in range(len(WORDS))]
 every_test = torch.cat(of_class)
 texts = {
@@ -617,7 +617,7 @@ def demonstration_prompt(texts, labels, words, template, order):
 # %%
 show = lab.yours_or_ours(demonstration_prompt)
 DEMONSTRATION = lab.chosen("demonstration-template")
-N_SHOWN = lab.quick_or_full(15, 100)  # test texts per class, for what takes long
+N_SHOWN = lab.quick_or_full(12, 100)  # test texts per class, for what takes long
 shown = torch.cat([(labels["test"] == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
 shown_texts, labels["shown"] = [texts["test"][i] for i in shown], labels["test"][shown]
 
@@ -731,7 +731,7 @@ encoded = {
     for seed, (of_seed, _) in given.items()
 }
 allowed = triggers.plain_words(tokenizer)
-CANDIDATES = lab.quick_or_full(6, 100, smoke=2)  # words tried at each position in a step
+CANDIDATES = lab.quick_or_full(4, 100, smoke=2)  # words tried at each position in a step
 estimate = lab.yours_or_ours(swap_estimates)
 
 
@@ -1239,7 +1239,7 @@ from fewshot_lab.data import opinions
 
 films, ASK = opinions.task("films"), lab.chosen("opinions-prompt")
 GIVEN = [1, 4, 16]  # labels per class
-part_of = slice(None, None, lab.quick_or_full(4, 1, smoke=25))
+part_of = slice(None, None, lab.quick_or_full(5, 1, smoke=25))
 texts["films"], labels["films"] = films.test_texts[part_of], films.test_labels[part_of]
 taught = {seed: films.rows(GIVEN[-1], seed) for seed in SEEDS}
 film_heap = films.unlabelled_rows(
@@ -1365,7 +1365,7 @@ from fewshot_lab.models import me5
 
 LONGEST = 40  # characters
 chinese, IN_CHINESE = reviews_zh.task(LONGEST), lab.chosen("reviews-zh-prompt")
-some = slice(lab.quick_or_full(80, 500, smoke=12))
+some = slice(lab.quick_or_full(60, 500, smoke=12))
 texts["Chinese"], labels["Chinese"] = chinese.test_texts[some], chinese.test_labels[some]
 taken = torch.cat([chinese.rows(GIVEN[-1], seed) for seed in SEEDS])
 heap_zh = chinese.unlabelled_rows(len(film_heap), SEEDS[0], without=taken)
