@@ -276,8 +276,11 @@ def robust():
 
 
 def as_strong(left: float, left_by_theirs: float) -> bool:
-    """Whether as few images are left, but for chance; a few fewer may be, since AutoAttack's APGD makes 10 steps there."""
-    return -0.06 < left - left_by_theirs <= 0.03
+    """Whether no more images are left than by theirs, but for chance.
+
+    Fewer may be: their AutoAttack's APGD makes 10 steps, and their Square's 500 queries leave some 0.05 more.
+    """
+    return left - left_by_theirs <= 0.03
 
 
 @pytest.mark.slow
@@ -296,6 +299,7 @@ def test_each_attack_leaves_as_many_images_as_torchattacks_own(peer, robust):
         "Square": square(model, x, labels, queries=500, **options),
     }
     for name, attack in peers.items():
+        assert (ours[name] - x).abs().max() <= 0.15 + 1e-6 and 0 <= ours[name].min() and ours[name].max() <= 1
         left = [is_correct(model, moved, labels).float().mean().item() for moved in (ours[name], attack(x, labels))]
         assert as_strong(*left), name
 
