@@ -16,6 +16,11 @@ def _random_layer(generator):
     return torch.randn(5, 4, generator=generator), *_matrices(generator)
 
 
+def _doubled(arguments):
+    """The arguments with their tensors in float64, as laws compute."""
+    return [one.double() if isinstance(one, torch.Tensor) else one for one in arguments]
+
+
 _W = torch.tensor([[1.0, 0.0, 2.0, -1.0], [0.5, 1.0, 0.0, 1.0], [0.0, -2.0, 1.0, 0.0]])
 _A = torch.tensor([[1.0, -1.0, 0.5, 0.0], [0.0, 2.0, 1.0, -1.0]])
 _B = torch.tensor([[0.5, 1.0], [-1.0, 0.0], [2.0, 0.5]])
@@ -134,23 +139,19 @@ def one_after_the_other(x, weight, A, B, alpha):
 
 @lora_linear.property("With B = 0, as it starts, the layer gives what the frozen layer gives.")
 def _starts_as_the_layer(function, generator):
-    x, weight, A, B, alpha = (v.double() if isinstance(v, torch.Tensor) else v for v in _random_layer(generator))
+    x, weight, A, B, alpha = _doubled(_random_layer(generator))
     if not torch.allclose(function(x, weight, A, torch.zeros_like(B), alpha), x @ weight.T):
         return say("With B = 0 the result differs from that of the frozen layer.")
 
 
 @lora_linear.property("It is linear in x, or the change could not be merged into the weight.")
 def _is_linear(function, generator):
-    x, weight, A, B, alpha = (v.double() if isinstance(v, torch.Tensor) else v for v in _random_layer(generator))
+    x, weight, A, B, alpha = _doubled(_random_layer(generator))
     y = torch.randn(x.shape, generator=generator).double()
     if not torch.allclose(
         function(x + y, weight, A, B, alpha), function(x, weight, A, B, alpha) + function(y, weight, A, B, alpha)
     ):
         return say("The result of a sum is not the sum of the results.")
-
-
-def _random_matrices(generator):
-    return _matrices(generator)
 
 
 @exercise(
@@ -160,7 +161,7 @@ def _random_matrices(generator):
         (_W, _A, _B, 6.0),
         (_W[:2], torch.eye(4)[:3], torch.ones(2, 3), 1.5),
     ],
-    fresh=_random_matrices,
+    fresh=_matrices,
     idea=(
         "The change is linear in x, so it is a matrix like the weight itself, and the sum of the two matrices does in one "
         "product what the two paths do in three."
@@ -242,13 +243,13 @@ def alpha_rounded(weight, A, B, alpha):
 
 @merged_weight.property("A plain layer with the merged weight gives what the two paths give.")
 def _gives_the_same(function, generator):
-    x, weight, A, B, alpha = (v.double() if isinstance(v, torch.Tensor) else v for v in _random_layer(generator))
+    x, weight, A, B, alpha = _doubled(_random_layer(generator))
     if not torch.allclose(x @ function(weight, A, B, alpha).T, lora.lora_linear(x, weight, A, B, alpha)):
         return say("The plain layer with this weight gives something else than the adapted one.")
 
 
 @merged_weight.property("The change has no higher rank than A and B allow.")
 def _has_low_rank(function, generator):
-    weight, A, B, alpha = (v.double() if isinstance(v, torch.Tensor) else v for v in _matrices(generator, 5, 6, 2))
+    weight, A, B, alpha = _doubled(_matrices(generator, 5, 6, 2))
     if torch.linalg.matrix_rank(function(weight, A, B, alpha) - weight, atol=1e-9) > 2:
         return say("A and B have 2 ranks, and what you add to the weight has more.")

@@ -590,7 +590,7 @@ def _ellipse(m, a, b):
     "the squares."
 )
 def hull_of_the_corners(boxes, matrix, height, width):
-    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: (m[0] * a).abs() + (m[1] * b).abs())
+    return warp_boxes(boxes, matrix, height, width)
 
 
 @ellipse_boxes.mistake("The root is missing: the reach is the length of (m00 * a, m01 * b).")
@@ -626,8 +626,7 @@ def signs_kept(boxes, matrix, height, width):
 
 @ellipse_boxes.mistake("You move the box's centre and keep its size. The ellipse turns, so its reaches change.")
 def ellipse_size_kept(boxes, matrix, height, width):
-    sizes = iter(((boxes[:, 2] - boxes[:, 0]) / 2, (boxes[:, 3] - boxes[:, 1]) / 2))
-    return _box_of_reach(boxes, matrix, height, width, lambda m, a, b: next(sizes))
+    return size_kept(boxes, matrix, height, width)
 
 
 @ellipse_boxes.mistake("One of your boxes extends outside the image. Cut it: x between 0 and width, y between 0 and height.")
