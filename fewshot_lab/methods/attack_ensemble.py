@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attacks import eval_without_weight_gradients, random_start
+from .attacks import beside_model, eval_without_weight_gradients, random_start
 
 LogitsLoss = Callable[..., Tensor]  # (logits, labels) or (logits, labels, targets) -> one loss per image
 TINY = 1e-12  # of the denominators: they are 0 where the largest logits are equal
@@ -123,7 +123,7 @@ def apgd(
     found, fooled = x, wrong
     eta = torch.full_like(images[:, :1, :1, :1], 2 * epsilon)
     rises, halved, best_before = torch.zeros_like(losses), torch.ones_like(wrong), losses
-    looked = 0
+    looked, look_at = 0, checkpoints(steps)
     for k in range(1, steps + 1):
         z = (x + eta * gradient.sign()).clamp(low, high)
         alpha = MOMENTUM if k > 1 else 1.0  # the first step has no step before it to go on from
@@ -134,7 +134,7 @@ def apgd(
         better = losses > best_loss
         best, best_gradient = _where(better, x, best), _where(better, gradient, best_gradient)
         best_loss, rises = torch.where(better, losses, best_loss), rises + (losses > last)
-        if k in checkpoints(steps):
+        if k in look_at:
             halved = halves(rises, k - looked, halved, best_loss, best_before)
             eta = _where(halved, eta / 2, eta)
             x, gradient = _where(halved, best, x), _where(halved, best_gradient, gradient)
@@ -224,9 +224,8 @@ def ensemble(
     Returns:
         {attack: bool (n,), on the CPU}, in the attacks' order; the last holds what survives the ensemble.
     """
-    device = next((parameter.device for parameter in model.parameters()), images.device)
-    x, y = images.to(device), labels.to(device)
-    x = x.float() / 255 if x.dtype == torch.uint8 else x
+    x = beside_model(model, images)
+    y = labels.to(x.device)
     common = {"epsilon": epsilon, "generator": generator}
     with eval_without_weight_gradients(model):
         with torch.no_grad():

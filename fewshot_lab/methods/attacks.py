@@ -110,6 +110,12 @@ def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, dtype: tor
     return lambda images: sign * F.cross_entropy(model(images.to(dtype)).float(), labels, reduction="sum")
 
 
+def beside_model(model: nn.Module, images: Tensor) -> Tensor:
+    """Images, uint8 or float in 0..1, as floats on the model's device."""
+    images = images.to(next((parameter.device for parameter in model.parameters()), images.device))
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
 def attack(
     model: nn.Module,
     images: Tensor,
@@ -151,9 +157,8 @@ def attack(
     """
     if norm not in NORMS:
         raise ValueError(f"There is no norm {norm!r}; choose one of {', '.join(NORMS)}.")
-    device = next((parameter.device for parameter in model.parameters()), images.device)
-    images = images.to(device)
-    images = images.float() / 255 if images.dtype == torch.uint8 else images
+    images = beside_model(model, images)
+    device = images.device
     goal, sign = (labels.to(device), 1) if targets is None else (targets.to(device), -1)  # away from it, or towards it
     step_size = 2.5 * epsilon / max(1, steps) if step_size is None else step_size
     options = {} if norm == "linf" else {"norm": norm}  # a learner's loop may know L-inf alone

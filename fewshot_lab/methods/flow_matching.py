@@ -20,6 +20,7 @@ from ..models import Velocity
 from ..runtime import seed_everything
 from ..training import eval_mode, train
 from .generation import training_images
+from .variational import RECIPE
 
 DROPPED = 0.1  # the share of labels that a training hides, so that one network knows v with and without a class
 
@@ -143,8 +144,7 @@ def fit_flow(
     seed_everything(seed)
     net = Velocity(classes, size=x.shape[-1], channels=x.shape[1])
     loss = functools.partial(flow_loss, pair=pair, dropped=dropped)
-    recipe = {"learning_rate": 2e-3, "warmup": 0, "optimizer": torch.optim.AdamW}  # those of the VAE
-    history = train(net, x, y, steps=steps, loss=loss, seed=seed, device=device, **recipe)
+    history = train(net, x, y, steps=steps, loss=loss, seed=seed, device=device, **RECIPE)
     flow = Flow(net, weight=weight, steps=euler_steps, step=step, guide=guide)
     return {"generator": flow.eval(), "history": history}
 

@@ -171,15 +171,16 @@ def hidden_after(tokenizer, model, texts: Sequence[str], templates: Sequence[str
         texts: N of them.
         templates: hold {x} once.
     """
-    of_beginning = collections.defaultdict(list)
+    of_beginning = collections.defaultdict(dict)  # {beginning: {template: ending}}
     for template in templates:
-        of_beginning[split_template(template)[:2]].append(template)
+        *beginning, ending = split_template(template)
+        of_beginning[tuple(beginning)][template] = ending
     hidden = {template: [] for template in templates}
     for first in range(0, len(texts), AT_A_TIME):
-        for beginning, those in of_beginning.items():
+        for beginning, endings in of_beginning.items():
             prefix = encode_texts(tokenizer, model, texts[first : first + AT_A_TIME], *beginning)
-            endings = [split_template(template)[2] for template in those]
-            for template, states in zip(those, next_token_hidden(tokenizer, model, prefix, endings), strict=True):
+            after = next_token_hidden(tokenizer, model, prefix, list(endings.values()))
+            for template, states in zip(endings, after, strict=True):
                 hidden[template].append(states)
     return {template: torch.cat(parts) for template, parts in hidden.items()}
 

@@ -44,6 +44,9 @@ def vae_loss(vae: nn.ModuleDict, images: Tensor, labels: Tensor, sigma: float) -
     return (reconstruction(images, vae["decoder"](z, y), sigma) + divergence(mean, log_variance)).mean()
 
 
+RECIPE = {"learning_rate": 2e-3, "warmup": 0, "optimizer": torch.optim.AdamW}  # of the training, also of a flow's
+
+
 def fit_vae(
     dataset: str,
     *,
@@ -75,6 +78,5 @@ def fit_vae(
     options = {"size": x.shape[-1], "channels": x.shape[1], "noise": noise}
     vae = nn.ModuleDict({"encoder": Encoder(classes, **options), "decoder": Generator(classes, **options)})
     loss = functools.partial(vae_loss, sigma=sigma)
-    recipe = {"learning_rate": 2e-3, "warmup": 0, "optimizer": torch.optim.AdamW}
-    history = train(vae, x, y, steps=steps, loss=loss, seed=seed, device=device, **recipe)
+    history = train(vae, x, y, steps=steps, loss=loss, seed=seed, device=device, **RECIPE)
     return {"generator": vae["decoder"].eval(), "history": history}
