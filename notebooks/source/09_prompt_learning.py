@@ -42,10 +42,10 @@ task = glosses.task(tuple(CLASSES.split()))
 tokenizer, model = language.smollm2(DEVICE)
 model.requires_grad_(False)
 WORDS = list(task.classes)
-SEEDS = lab.seeds(6, 20)
+SEEDS = lab.seeds(5, 20)
 DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
 SHOTS, K = lab.quick_or_full([1, 2, 4, 8], [1, 2, 4, 8, 16]), 4
-UNLABELLED = lab.quick_or_full(50, 100, smoke=30)  # texts without a label, for every draw
+UNLABELLED = lab.quick_or_full(40, 100, smoke=30)  # texts without a label, for every draw
 TEMPLATES, TEMPLATE = list(prompts.TEMPLATES), lab.chosen("prompt-template")
 EXPLORING = "" if task.classes == glosses.FIVE else f"CLASSES={CLASSES}"
 label_ids = prompts.label_tokens(tokenizer, WORDS)
@@ -135,7 +135,7 @@ lab.widgets.PromptExplorer(tokenizer, model, task, TEMPLATE)
 # %%
 labelled = {seed: task.rows(max(SHOTS), seed) for seed in SEEDS}
 nobody = torch.empty(0, dtype=torch.long)
-heap_size = lab.quick_or_full(3 * UNLABELLED, 1000, smoke=90)
+heap_size = lab.quick_or_full(2 * UNLABELLED, 1000, smoke=90)
 heap = task.unlabelled_rows(heap_size, SEEDS[0], without=nobody)
 unlabelled = {}
 for seed in SEEDS:
@@ -1059,7 +1059,7 @@ def merged_weight(weight, A, B, alpha):
 
 # %%
 LAYERS, TUNING, LOW_RANK = 2, lab.chosen("fine-tuning"), lab.chosen("lora")
-RANK, RANKS = 4, lab.quick_or_full([1, 4, 16], [1, 2, 4, 8, 16, 32])
+RANK, RANKS = 4, lab.quick_or_full([1, 4], [1, 2, 4, 8, 16, 32])
 layer, merge = lab.yours_or_ours(lora_linear), lab.yours_or_ours(merged_weight)
 
 
