@@ -296,7 +296,7 @@ lab.source(prototypes.episode_loss)
 # Where their losses still fall, what follows is about encoders after a *short* training, and points are hollow.
 
 # %%
-STEPS = lab.quick_or_full(160, 1000)
+STEPS = lab.quick_or_full(200, 1000)
 KINDS = ("prototypes", "matching", "classes")
 TRAININGS = {kind: {"method": kind, **lab.chosen(f"encoder-{kind}")} for kind in KINDS}
 trained = lab.arms(few_shot.fit, TRAININGS, seeds=SEEDS, steps=STEPS, device=DEVICE)
