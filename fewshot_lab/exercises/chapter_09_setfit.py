@@ -55,7 +55,9 @@ def pairs_with_itself(labels):
     return _same(labels) // 2, (n * n - _same(labels)) // 2
 
 
-@pair_counts.mistake("You count a text with itself as a pair. A pair has two different texts: n (n - 1) / 2, not n (n + 1) / 2.")
+@pair_counts.mistake(
+    "You count a text with itself as a pair. A pair has two different texts: n (n - 1) / 2, not n (n + 1) / 2."
+)
 def pairs_with_the_diagonal(labels):
     n = len(labels)
     return (_same(labels) + n) // 2, (n * n - _same(labels)) // 2
@@ -216,7 +218,9 @@ def divided_by_all(vectors, labels):
     return ((same - 1).square().sum() + different.square().sum()) / (2 * max(1, len(same) + len(different)))
 
 
-@pair_loss.mistake("With no pair of a kind the mean over nothing is NaN, and so is every weight after one step. Let it count 0.")
+@pair_loss.mistake(
+    "With no pair of a kind the mean over nothing is NaN, and so is every weight after one step. Let it count 0."
+)
 def mean_of_nothing(vectors, labels):
     same, different = _kinds(vectors, labels)
     return ((same - 1).square().mean() + different.square().mean()) / 2
@@ -228,7 +232,9 @@ def _no_lengths(function, generator):
     lengths = torch.rand(len(vectors), 1, generator=generator) + 0.5
     once, again = (float(function(z, labels)) for z in (vectors.double(), (vectors * lengths).double()))
     if abs(once - again) > 1e-5:
-        return say("With other lengths and the same directions the loss changes from {once} to {again}.", once=once, again=again)
+        return say(
+            "With other lengths and the same directions the loss changes from {once} to {again}.", once=once, again=again
+        )
 
 
 @pair_loss.property("The order of the texts does not matter.")

@@ -29,8 +29,8 @@ def pair_counts(labels: Tensor) -> tuple[int, int]:
 def pair_loss(vectors: Tensor, labels: Tensor) -> Tensor:
     """(cos - 1)^2 over the pairs of one class and cos^2 over those of two, each kind its own mean; their mean, a scalar.
 
-    Where a kind has no pair its mean is 0. SetFit draws as many pairs of either kind; here every step sees all of them, and both
-    kinds weigh the same.
+    Where a kind has no pair its mean is 0. SetFit draws as many pairs of either kind; here a step sees all, and the kinds weigh
+    the same.
 
     Args:
         vectors: (n, d) of any length.

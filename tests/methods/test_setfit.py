@@ -52,10 +52,8 @@ def test_a_training_parts_the_classes_and_leaves_the_encoder_alone():
     batches = setfit.read_lower(tokenizer, encoder, texts, 2)
     untrained = setfit.vectors_of(setfit.SentenceVectors(setfit._split(encoder, 2)), batches)
     assert torch.allclose(untrained, before, atol=2e-2), "the lower layers may be read in bfloat16"
-    z, history = setfit.fit(
-        encoder, batches, torch.arange(4), labels, layers=2, steps=10, learning_rate=2e-4, device="cpu"
-    )
+    z, history = setfit.fit(encoder, batches, torch.arange(4), labels, layers=2, steps=10, learning_rate=2e-4, device="cpu")
     assert history.losses[-1] < history.losses[0] / 2
     assert setfit.pair_loss(z[:4], labels) < setfit.pair_loss(before[:4], labels) / 2
     assert z[4] @ z[:2].mean(0) > z[4] @ z[2:4].mean(0), "an animal that it did not see"
-    assert torch.equal(embed(tokenizer, encoder, texts), before)
+    assert torch.allclose(embed(tokenizer, encoder, texts), before, atol=1e-5), "eager attention rounds otherwise"

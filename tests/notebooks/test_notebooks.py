@@ -67,7 +67,7 @@ RECORDED = {
     },
     "09": {
         *("zero_shot", "zero_shot_calibrated", "linear_probe_k4", "in_context_k4", "soft_prompt_k4", "trigger_k4"),
-        *("prompt_worth_k1", "full_k4", "lora_k4", "lora_share"),
+        *("prompt_worth_k1", "full_k4", "lora_k4", "lora_share", "setfit_k4"),
         *("opinions_prompt", *(f"opinions_head_minilm_k{k}" for k in (1, 4, 16)), "chinese_prompt", "chinese_head_k4"),
     },
     "10": {
