@@ -21,7 +21,7 @@ def _labels(generator, n=9, classes=3):
         (torch.arange(5).repeat_interleave(4),),
         (torch.arange(6),),  # one text of each class
         (torch.zeros(4, dtype=torch.long),),
-        (torch.tensor([2, 0, 2, 5, 2, 0, 2]),),
+        (torch.tensor([2, 0, 2, 5, 2, 0, 5, 5]),),  # classes that nobody has in between
         (torch.tensor([1]),),
     ],
     fresh=lambda generator: (_labels(generator, 12, 4),),
@@ -91,6 +91,15 @@ def classes_alike(labels):
 def pairs_of_classes(labels):
     classes = len(labels.unique())
     return setfit.pair_counts(labels)[0], classes * (classes - 1) // 2
+
+
+@pair_counts.mistake(
+    "You count the classes from 0 to their number. Labels may leave numbers out: ask labels.unique() or labels.bincount()."
+)
+def classes_without_gaps(labels):
+    n, sizes = len(labels), [int((labels == c).sum()) for c in range(len(labels.unique()))]
+    same = sum(size * (size - 1) // 2 for size in sizes)
+    return same, n * (n - 1) // 2 - same
 
 
 @pair_counts.mistake("You count neighbours in the list only. Every text makes a pair with every other one.")
@@ -243,4 +252,6 @@ def _no_order(function, generator):
     order = torch.randperm(len(labels), generator=generator)
     once, again = (float(function(vectors[o].double(), labels[o])) for o in (torch.arange(len(labels)), order))
     if abs(once - again) > 1e-5:
-        return say("In another order of the texts the loss changes from {once} to {again}.", once=once, again=again)
+        return say(
+            "In another order of the texts the loss changes from {once} to {again}.", once=f"{once:.4f}", again=f"{again:.4f}"
+        )
