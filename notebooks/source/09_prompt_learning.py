@@ -1442,8 +1442,8 @@ lab.figures.bars(
     line=0.5,
     caption=f"Calibrated prompt on SmolLM2; heads on MiniLM. {len(texts['films'])} test reviews, "
     f"the last two bars: the {len(named)} with a name. 95 % intervals, {len(SEEDS)} draws (each "
-    f"with {UNLABELLED} of the same {len(film_heap)} unlabelled reviews) and reviews drawn anew. "
-    "Dashed: guessing.",
+    f"with {UNLABELLED} of the same {len(film_heap)} unlabelled reviews) and reviews drawn anew; "
+    f"SetFit {len(DRAWS)} draws. Dashed: guessing.",
 )
 
 # %%
