@@ -138,8 +138,8 @@ _Z = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 2.0], [-3.0, 4.0], [1.0, 1.0]])
     fresh=_vectors,
     gradient=("vectors",),
     idea=(
-        "A pair of one class should have a cosine of 1, a pair of two classes a cosine of 0. Square how far each is off. There "
-        "are many more pairs of two classes, so each kind gets a mean of its own, and both weigh the same."
+        "Square how far the cosine of each pair is from what it should be, 1 within a class and 0 between two. There are many "
+        "more pairs of two classes, so each kind gets a mean of its own, and both weigh the same."
     ),
     steps=(
         "Make every vector as long as 1: F.normalize(vectors, dim=1).",
