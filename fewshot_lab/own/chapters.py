@@ -55,7 +55,7 @@ def images(folder: str | Path | None = None, **options) -> ImageTask:
             of_class.mkdir(parents=True)
             for row in (task.train_labels == label).nonzero()[:EXAMPLE, 0].tolist():
                 Image.fromarray(task.train_images[row, 0].numpy()).save(of_class / f"{row}.png")
-        return replace(my_images(Path(place, "digits"), size=32), name=f"{EXAMPLES}digits")
+        return replace(my_images(Path(place, "digits"), size=16), name=f"{EXAMPLES}digits")
 
 
 def texts(file: str | Path | None = None, **options) -> TextTask:

@@ -1169,7 +1169,7 @@ def run_listing(folder, augmented, seed):
 # %%
 listing = {"with augmentation": []} | lab.quick_or_full({}, {"without": []}, smoke={})
 with tempfile.TemporaryDirectory() as folder:
-    size = {"train_per_class": lab.quick_or_full(30, 40), "test_per_class": 30}
+    size = {"train_per_class": lab.quick_or_full(20, 40), "test_per_class": 30}
     write_image_folder(Path(folder), lab.data.load("fashion"), seed=SEED, **size)
     for seed in SEEDS[: lab.quick_or_full(1, 3)]:
         for name, runs in listing.items():

@@ -621,7 +621,7 @@ lab.figures.curves(
 # its first-order version were each chosen on Cyrillic; for the latter the smallest rates were best.
 
 # %%
-META, EPISODES = lab.quick_or_full((16, 100), (80, 200))
+META, EPISODES = lab.quick_or_full((16, 60), (80, 200))
 INNER = lab.chosen("inner-loop")  # steps and their sizes, tuned *without* meta-training
 starts = {row["seed"]: row["weights"] for row in trained.rows["classes"]}
 FROM = {
