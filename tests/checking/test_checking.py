@@ -1,6 +1,7 @@
 """Checks: the reference passes, every known mistake is refused and named, and every other trouble gets its own plain words."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -117,6 +118,21 @@ def test_an_endless_loop_is_ended(monkeypatch):
             pass
 
     assert "never ends" in lab.check(rotation_matrix).message
+
+
+@pytest.mark.parametrize("taken, says", [(0.0, "never ends"), (0.25, "Right")])
+def test_the_time_that_other_processes_take_does_not_count(monkeypatch, taken, says):
+    monkeypatch.setattr(checking, "SECONDS_A_CALL", 0.2)
+    began = time.monotonic()
+    # As if others had the core for this long, from a moment before the first call ends.
+    monkeypatch.setattr(checking, "_waited", lambda: taken if time.monotonic() - began > 0.1 else 0.0)
+
+    def rotation_matrix(theta):
+        if time.monotonic() - began < 0.3:
+            time.sleep(0.3)
+        return get_exercise("rotation_matrix").reference(theta)
+
+    assert says in lab.check(rotation_matrix).message
 
 
 def test_the_first_timeout_ends_a_check_by_properties_alone(monkeypatch):
