@@ -100,7 +100,7 @@ def probe(
     """
     features, classes = embedded(task, f), len(task.classes)
     rows = []
-    for draw in _seeds(seed, draws):
+    for draw in draw_seeds(seed, draws):
         labelled, labels = features.draw(shots, draw)
         voted = neighbours(nearest, labelled, labels, features.test_images, classes)
         if policy == "none":
@@ -110,8 +110,8 @@ def probe(
             copies = get_policy(policy)(task.draw(shots, draw)[0].repeat(COPIES, 1, 1, 1), strength, generator)
             z = torch.cat([labelled, outputs(f, copies)])
             classify = fit_linear(z, labels.repeat(COPIES + 1), features.train_images, 1 / (COPIES + 1))
-        rows.append((_hits(classify(features.test_images), features), _hits(voted, features)))
-    linear, by_neighbours = (_mean(column, features) for column in zip(*rows, strict=True))
+        rows.append((hits_of(classify(features.test_images), features), hits_of(voted, features)))
+    linear, by_neighbours = (mean_hits(column, features) for column in zip(*rows, strict=True))
     voted = {"by_neighbours": by_neighbours["test_accuracy"], "by_neighbours_by_picture": by_neighbours["test_hits"]}
     return linear | voted
 
@@ -133,20 +133,21 @@ def vote(
         test_accuracy, test_hits and test_sizes (the test images by picture).
     """
     classes, hits = len(features.classes), []
-    for draw in _seeds(seed, draws):
+    for draw in draw_seeds(seed, draws):
         labelled, labels = features.draw(shots, draw)
-        hits.append(_hits(nearest(labelled, labels, features.test_images, k, classes), features))
-    return _mean(hits, features)
+        hits.append(hits_of(nearest(labelled, labels, features.test_images, k, classes), features))
+    return mean_hits(hits, features)
 
 
-def _mean(hits: Sequence[dict], features: ImageTask) -> dict:
-    """test_accuracy, test_hits and test_sizes, the mean over several draws of `_hits`."""
+def mean_hits(hits: Sequence[dict], features: ImageTask) -> dict:
+    """test_accuracy, test_hits and test_sizes, the mean over several draws of `hits_of`."""
     mean = np.mean([of_draw["test_hits"] for of_draw in hits], axis=0)
     share = float(mean.sum() / len(features.test_labels))
     return {"test_accuracy": share, "test_hits": mean, "test_sizes": hits[0]["test_sizes"]}
 
 
-def _seeds(seed: int, draws: int) -> list[int]:
+def draw_seeds(seed: int, draws: int) -> list[int]:
+    """A seed for each of several draws of the labels; no other seed below 10,000 shares one but the first."""
     return [seed + 10_000 * i for i in range(draws)]
 
 
@@ -231,5 +232,6 @@ def fit_views(dataset: str, *, views: Views, shots: int, seed: int, on_validatio
     return measured | {"loss": sum(last) / len(last), "at_rest": history.at_rest}
 
 
-def _hits(predicted: Tensor, task: ImageTask) -> dict[str, np.ndarray]:
+def hits_of(predicted: Tensor, task: ImageTask) -> dict[str, np.ndarray]:
+    """test_hits and test_sizes (hits_by_picture) of predicted class numbers (m,) of a task's test images."""
     return hits_by_picture(F.one_hot(predicted, len(task.classes)), task.test_labels, task.test_pictures)
