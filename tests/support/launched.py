@@ -33,6 +33,7 @@ from fewshot_lab.methods import (
     distillation,
     few_shot,
     fine_tuning,
+    fixmatch,
     flow_matching,
     generated_instances,
     generation,
@@ -281,6 +282,11 @@ def contrasted() -> dict[str, float]:
     return {"loss": sum(history.losses[-10:]) / 10}
 
 
+def matched() -> dict[str, float]:
+    views = {"views": [("affine", 0.25)], "weak": [("affine", 0.1)], "strong": [("affine", 0.5)]}
+    return {"accuracy": fixmatch.fit("digits", shots=5, seed=0, steps=60, device=DEVICE, **views)["test_accuracy"]}
+
+
 def played() -> dict[str, float]:
     history = generation.fit_gan("digits", seed=0, steps=150, device=DEVICE)["history"]
     return {"discriminator": sum(history.discriminator[-50:]) / 50, "generator": sum(history.generator[-50:]) / 50}
@@ -313,6 +319,7 @@ CLOSE: dict[str, Callable[[], dict[str, float]]] = {
         ]
     },
     "SimCLR with views": contrasted,
+    "FixMatch": matched,
     "prototypes": episodic,
     "GAN with batch norm": played,
     "VAE": encoded,
