@@ -162,7 +162,7 @@ def strong_view_decides(*arguments):
 
 
 @fixmatch_loss.mistake(
-    "Your pseudo-labels are those of the strong view, which then learns from its own answer. The label comes from the weak view."
+    "Your pseudo-labels are those of the strong view, which then learns from its own answer. They must come from the weak view."
 )
 def labels_of_the_strong_view(*arguments):
     return _altered(
@@ -170,7 +170,9 @@ def labels_of_the_strong_view(*arguments):
     )
 
 
-@fixmatch_loss.mistake("The confidence is the weak view's, but your pseudo-labels are the strong view's. Both come from the weak one.")
+@fixmatch_loss.mistake(
+    "The confidence is the weak view's, but your pseudo-labels are the strong view's. Both come from the weak one."
+)
 def labels_of_the_strong_confidence_of_the_weak(*arguments):
     return _altered(*arguments, targets=lambda weak, strong: _guess(strong)[1])
 
@@ -218,7 +220,9 @@ def weight_on_both(*arguments):
     return _altered(*arguments, join=lambda labelled, unlabelled, weight: weight * (labelled + unlabelled))
 
 
-@fixmatch_loss.mistake("You blend the two parts, as if their weights had to add up to 1. Here it is labelled + weight * unlabelled.")
+@fixmatch_loss.mistake(
+    "You blend the two parts, as if their weights had to add up to 1. Here it is labelled + weight * unlabelled."
+)
 def blended(*arguments):
     return _altered(*arguments, join=lambda labelled, unlabelled, weight: (1 - weight) * labelled + weight * unlabelled)
 
@@ -244,9 +248,7 @@ def summed(*arguments):
     "You divide the unlabelled part by the number of all images, the labelled ones too. Each part is a mean over its own."
 )
 def mean_over_both(logits, *arguments):
-    return _altered(
-        logits, *arguments, mean=lambda losses, passed: (losses * passed).sum() / (len(losses) + len(logits))
-    )
+    return _altered(logits, *arguments, mean=lambda losses, passed: (losses * passed).sum() / (len(losses) + len(logits)))
 
 
 @fixmatch_loss.mistake("You take the softmax of the strong logits first. cross_entropy does it itself: give it the logits.")
@@ -314,7 +316,9 @@ def _nearest(distances, k, skip=1):
     return distances.sort(dim=1).values[:, skip : skip + k]
 
 
-@typicality.mistake("Each row is among its own neighbours, at the distance 0. Leave it out: the k nearest other rows are meant.")
+@typicality.mistake(
+    "Each row is among its own neighbours, at the distance 0. Leave it out: the k nearest other rows are meant."
+)
 def itself_a_neighbour(features, k):
     return 1 / _nearest(_distances(features), k, skip=0).mean(1)
 
@@ -371,7 +375,9 @@ def squared(features, k):
     return 1 / _nearest(_distances(features).square(), k).mean(1)
 
 
-@typicality.mistake("Your distance adds up absolute differences. The Euclidean distance is the root of the sum of their squares.")
+@typicality.mistake(
+    "Your distance adds up absolute differences. The Euclidean distance is the root of the sum of their squares."
+)
 def absolute_differences(features, k):
     return 1 / _nearest(torch.cdist(features, features, p=1), k).mean(1)
 
@@ -381,7 +387,9 @@ def one_too_few(features, k):
     return 1 / _nearest(_distances(features), k - 1).mean(1)
 
 
-@typicality.mistake("You compare with the mean of all rows. An image is typical where its neighbours are near, wherever that is.")
+@typicality.mistake(
+    "You compare with the mean of all rows. An image is typical where its neighbours are near, wherever that is."
+)
 def near_the_mean(features, k):
     return 1 / (features - features.mean(0)).norm(dim=1)
 

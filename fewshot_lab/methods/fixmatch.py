@@ -20,7 +20,7 @@ Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float, float], Tensor]
 
 
 def confident_labels(logits: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Pseudo-labels (m,) from logits (m, classes), and which of them pass: the largest probability is at least the threshold."""
+    """Pseudo-labels (m,) from logits (m, classes), and which pass: where the largest probability is at least the threshold."""
     confidence, pseudo_labels = logits.detach().softmax(dim=1).max(dim=1)
     return pseudo_labels, confidence >= threshold
 

@@ -19,9 +19,10 @@
 # images count as the same.
 #
 # **After this chapter you can** build the two best-known tasks without labels, rotation prediction and SimCLR, write the loss of
-# the second, judge features by a probe, and choose the views that make or break them.
+# the second, judge features by a probe, choose the views that make or break them, let a network label images where it is
+# confident, and say which images to label by hand.
 #
-# **Time:** 75 minutes. **Claim under test:** C6 (augmentation and self-supervision complement each other).
+# **Time:** 95 minutes. **Claim under test:** C6 (augmentation and self-supervision complement each other).
 
 # %% tags=["parameters"]
 PROFILE = "quick"  # "quick": under 100 seconds on two cores; "full": more encoders and steps
@@ -37,7 +38,7 @@ import torch
 import torch.nn.functional as F
 
 import fewshot_lab as lab
-from fewshot_lab.methods import contrastive, linear_probe
+from fewshot_lab.methods import contrastive, fixmatch, label_choice, linear_probe
 
 lab.setup("04", profile=PROFILE, seed=SEED, device=DEVICE)
 DATASETS = list(dict.fromkeys([DATASET, "glyphs", "digits"]))  # verdicts: of glyphs and digits
@@ -965,6 +966,332 @@ for name in DATASETS:
 #
 # Keep in mind what "SimCLR alone" means: its views *are* augmentation, of unlabelled images that the arms without SimCLR never
 # see. Look back at the views without change to see what is left of it without any.
+
+# %% [markdown]
+# ## Predict: labels from confidence
+#
+# So far, images without labels shaped the features, and labels came last. There is another way to use them: the network labels
+# them itself, learns from the labels of which it is sure, and so becomes sure of more.
+
+# %%
+lab.predict(
+    "confident",
+    "A network with 5 labels per class learns from its own answers with a probability of 0.95 "
+    "or more. Of those in its last steps, how many are right?",
+    ["fewer than half", "half to 0.9", "0.9 to 0.98", "more than 0.98"],
+)
+
+# %% [markdown]
+# ## Derive: FixMatch
+#
+# Whatever the network says of an image, it should say of the same image changed (consistency regularisation, 一致性正则化).
+# **FixMatch** (Sohn et al. 2020) shows it each unlabelled image $u_j$ twice. The answer to a *weak* view, $q_j$, gives a
+# **pseudo-label** (伪标签), its most probable class $\hat q_j$. The loss then asks for this class on a *strong* view
+# $\mathcal A(u_j)$, but only where the answer was confident. With $n$ labelled images, $m$ unlabelled ones and $H(y, p) = -\log
+# p_y$:
+#
+# $$\ell = \frac1n \sum_{i=1}^{n} H\bigl(y_i, p(x_i)\bigr) + \lambda\,\frac1m \sum_{j=1}^{m}
+# \mathbf 1\bigl[\max q_j \ge \tau\bigr]\, H\bigl(\hat q_j, p(\mathcal A(u_j))\bigr)$$
+#
+# The mean is over all $m$ images. At first next to nothing passes the **confidence threshold** (置信度阈值) $\tau$, the second
+# part is almost 0, and the labels lead. It grows as the network becomes sure.
+#
+# ## Write it
+
+
+# %% exercise="fixmatch_loss"
+def fixmatch_loss(logits, labels, weak_logits, strong_logits, threshold, weight):
+    """The loss of FixMatch on a batch of labelled and of unlabelled images.
+
+    logits: float tensor (n, classes) of the labelled images, labels: their class numbers (n,).
+    weak_logits, strong_logits: (m, classes) of the two views of the unlabelled images.
+    threshold: the probability from which on an answer to a weak view is a label, 0 to 1.
+    weight: lambda. Returns a tensor without dimensions, and no gradient reaches weak_logits.
+    """
+    ### BEGIN SOLUTION
+    confidence, pseudo_labels = weak_logits.detach().softmax(dim=1).max(dim=1)
+    losses = F.cross_entropy(strong_logits, pseudo_labels, reduction="none")  # (m,)
+    unlabelled = (losses * (confidence >= threshold)).mean()
+    return F.cross_entropy(logits, labels) + weight * unlabelled
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## See it: weak and strong views
+#
+# Weak views must leave the class easy to tell, since their answers become labels. Strong views must be hard, or nothing is left
+# to learn. Ours: `affine` at the mildest strength of chapter 02, and `affine` at the strength that it chose for labelled images,
+# with a square blanked out.
+
+# %%
+MILD, ERASE = ("affine", 0.1), ("erase", lab.chosen("erase-strength"))
+
+
+def views_of_match(name):
+    """The policies of labelled images, of weak and of strong views on a data set."""
+    own = (POLICY[name]["policy"], POLICY[name]["strength"])
+    return {"dataset": name, "views": [own], "weak": [MILD], "strong": [own, ERASE]}
+
+
+chosen = views_of_match(DATASET)
+generator = torch.Generator().manual_seed(SEED)
+shown = task.train_images[torch.randperm(len(task.train_labels), generator=generator)[:8]]
+shown = shown.float() / 255
+
+# %% folded=true
+lab.figures.images(
+    torch.cat(
+        [shown, *(contrastive.view(shown, chosen[how], generator) for how in ("weak", "strong"))]
+    ),
+    ["image"] * 8 + ["weak"] * 8 + ["strong"] * 8,
+    columns=8,
+    title="The answer to the weak view is the label of the strong one",
+    caption="Would you know each image in the middle row? And in the lowest?",
+    alt="Eight images, a weak and a strong view of each.",
+)
+
+# %% [markdown]
+# ## Measure it
+#
+# The unlabelled images are the whole training part as the data set has it, and nobody chose them by their labels. It is kinder
+# than life, though: every class has about as many images, and none shows anything else. Threshold and weight are the paper's,
+# 0.95 and 1. FixMatch has the labels, the first weights, the steps and the policy of the arm *augmentation alone*, and as many
+# images a step: 32 labelled ones and two views of 48 others, against 128 labelled ones.
+
+# %%
+matched = lab.arms(
+    fixmatch.fit,
+    {name: views_of_match(name) for name in DATASETS},
+    loss=lab.yours_or_ours(fixmatch_loss),
+    shots=5,
+    steps=STEPS,
+    seeds=ENCODERS,
+    unit="accuracy",
+)
+
+# %%
+LABELS, PROBE = "labels alone", "SimCLR, linear probe"
+
+
+def beside_fixmatch(name):
+    """FixMatch, labels alone and the probe of SimCLR's features, with the same labels."""
+    same = lab.arms(
+        linear_probe.probe,
+        {PROBE: frozen("SimCLR", name)},
+        axis="shots",
+        at=[5],
+        draws=1,
+        **PROBING,
+    )
+    rows = {
+        "FixMatch": matched.rows[name],
+        LABELS: supervised[name].at(5).rows["augmented, steps of pretraining"],
+    }
+    return lab.training.Arms(rows, unit="accuracy") | same.at(5)
+
+
+confident = {name: beside_fixmatch(name) for name in DATASETS}
+
+# %% [markdown]
+# Look at the pseudo-labels first. The distance between the two lines is what passed and was wrong. Does it grow or shrink?
+
+# %% folded=true
+WINDOWS = min(10, STEPS)
+
+
+def over_steps(name, of):
+    """The mean of a share in each tenth of the steps, over the trainings of a data set."""
+    parts = [torch.tensor(row[of]).tensor_split(WINDOWS) for row in matched.rows[name]]
+    means = [lab.mean_interval([part.mean().item() for part in some]) for some in zip(*parts)]
+    return [STEPS * (i + 1) / WINDOWS for i in range(WINDOWS)], [one.within(0, 1) for one in means]
+
+
+LINES = {"passed": "passed", "passed and right": "right"}
+lines = {name: {line: over_steps(name, of) for line, of in LINES.items()} for name in DATASETS}
+ends = {name: [line[1][-1].mean for line in lines[name].values()] for name in DATASETS}
+lab.figures.curve_panels(
+    lines,
+    title="Pseudo-labels at the end: "
+    + "; ".join(
+        f"{name} {p:.2f} pass, {r / max(p, 1e-9):.2f} of them right"
+        for name, (p, r) in ends.items()
+    ),
+    x="steps",
+    y="share of the unlabelled images",
+    limits=(0, 1.02),
+    caption=f"Means of a tenth of the steps each; 95 % interval over {len(ENCODERS)} trainings.",
+)
+
+# %%
+passed, right = ends[DATASET]
+told = f"{right / max(passed, 1e-9):.3f} of those that passed, {passed:.2f} of all"
+lab.recall("confident", told)
+
+# %% [markdown]
+# What is it worth? Compare with labels alone, and with SimCLR, which used images without labels in the other way.
+
+# %% folded=true
+lab.figures.panels(
+    {
+        name: {arm: confident[name].interval(arm) for arm in confident[name].rows}
+        for name in DATASETS
+    },
+    title="FixMatch - labels alone: "
+    + ", ".join(
+        f"{name} {confident[name].gain('FixMatch', over=LABELS).mean:+.3f}" for name in DATASETS
+    ),
+    caption=f"Test accuracy, 5 labels per class, the same for all three. Mean and 95 % interval over "
+    f"{len(ENCODERS)} trainings with labels of their own, and test pictures.",
+    shared=True,
+    limits=(0, 1),
+)
+
+# %%
+gains = {name: confident[name].gain("FixMatch", over=LABELS) for name in ("glyphs", "digits")}
+lab.record(
+    fixmatch_k5=confident[DATASET].interval("FixMatch"),
+    **{f"fixmatch_gain_{name}_k5": gain for name, gain in gains.items()},
+    **{
+        f"fixmatch_over_probe_{name}_k5": confident[name].gain("FixMatch", over=PROBE)
+        for name in gains
+    },
+)
+
+# %%
+lab.verdict("fixmatch-helps", **gains)
+
+# %% [markdown]
+# Where the two lines above part, the network taught itself its own mistakes, and nothing in the loss can tell it so. It is also
+# bound to what its labels and its pool share: the glyphs' labels already show five of the twelve typefaces that the pool holds,
+# and the test has other ones.
+#
+# ## Predict: which images to label?
+#
+# All draws so far took K labels of *each class*, as if somebody had known the classes before labelling. Now you choose images
+# first, and learn then what they are.
+
+# %%
+lab.predict(
+    "choice",
+    "You may label as many images as there are classes. Which images make the best classifier?",
+    [
+        "random ones",
+        "half of them random, then those of which a first classifier is unsure",
+        "a typical one of each cluster",
+    ],
+)
+
+# %% [markdown]
+# ## Derive: unsure or typical
+#
+# To ask about what is unclear is the older idea (active learning, 主动学习): label where the **margin** (间隔), the difference of
+# the two largest probabilities, is smallest. It needs a classifier that knows what it does not know. With a label per class none
+# does, and what it finds strange are odd images, from which little can be learned about the others.
+#
+# TypiClust (Hacohen et al. 2022) does the opposite while labels are few: divide the features into as many clusters as there are
+# labels to give, and take the most **typical** image of each (typicality, 典型性). With $N_k(x)$ the $k$ nearest other images:
+#
+# $$\text{typicality}(x) = \Bigl(\frac1k \sum_{x' \in N_k(x)} \lVert x - x' \rVert\Bigr)^{-1}$$
+#
+# ## Write it
+
+
+# %% exercise="typicality"
+def typicality(features, k):
+    """How typical each image is: the inverse of its mean distance to its k nearest others.
+
+    features: float tensor (n, d), no two rows alike. k: how many neighbours, 1 to n - 1. Distances
+    are Euclidean, and no row is its own neighbour. Returns (n,).
+    """
+    ### BEGIN SOLUTION
+    distances = torch.cdist(features, features)
+    distances.fill_diagonal_(torch.inf)
+    return 1 / distances.topk(k, dim=1, largest=False).values.mean(dim=1)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## Measure it
+#
+# The features are those of SimCLR, which knew no label either. Each way of choosing picks as many images as there are classes, or
+# five times as many, and a linear probe learns from them. Classes that were not picked cannot be answered.
+
+# %%
+PICKED = [1, 5]  # labels for each class on average
+CHOICES = {
+    "random": {"choose": label_choice.random_rows},
+    "uncertain": {"choose": label_choice.uncertain_rows},
+    "typical": {
+        "choose": label_choice.typical_rows,
+        "typicality": lab.yours_or_ours(typicality),
+    },
+}
+
+
+def picked(name):
+    of_seed = {
+        row["seed"]: linear_probe.embedded(lab.data.load(name), row["encoder"])
+        for row in simclr.rows[name]
+    }
+    kinds = {
+        how: lambda seed, per_class, own=own: {"features": of_seed[seed], **own}
+        for how, own in CHOICES.items()
+    }
+    grid = {"axis": "per_class", "at": PICKED, "description": "probes"}
+    return lab.arms(label_choice.label_and_probe, kinds, **grid, **PROBING)
+
+
+picks = {name: picked(name) for name in DATASETS}
+
+# %% [markdown]
+# Read the left panels first, where labels are fewest. Then see who gains most from five times as many.
+
+# %% folded=true
+lab.figures.panels(
+    {
+        f"{name}, {count} per class": {how: picks[name].interval(how, count) for how in CHOICES}
+        for name in DATASETS[:2]
+        for count in PICKED
+    },
+    title="One label per class, typical - random: "
+    + ", ".join(
+        f"{name} {picks[name].gain('typical', 1, over='random').mean:+.2f}" for name in DATASETS[:2]
+    ),
+    caption=f"Test accuracy of a linear probe. Mean and 95 % interval over {len(ENCODERS)} "
+    "encoders, with draws of their own, and test pictures; the axes end at 0 and 1.",
+    shared=True,
+    limits=(0, 1),
+)
+
+# %%
+print("share of the classes that got a label, with as many labels as classes")
+for name in DATASETS:
+    shares = {how: picks[name].mean(how, 1, of="classes") for how in CHOICES}
+    print(f"{name}: {', '.join(f'{how} {share:.2f}' for how, share in shares.items())}")
+best = {how: picks[DATASET].mean(how, 1) for how in CHOICES}
+best_first = sorted(best, key=best.get, reverse=True)
+lab.recall("choice", ", ".join(f"{how} {best[how]:.2f}" for how in best_first))
+
+# %%
+lab.record(
+    **{
+        f"label_{how}_{name}_k{count}": picks[name].interval(how, count)
+        for how in CHOICES
+        for name in ("glyphs", "digits")
+        for count in PICKED
+    }
+)
+
+# %%
+lab.verdict(
+    "typical-beats-random",
+    **{name: picks[name].gain("typical", 1, over="random") for name in ("glyphs", "digits")},
+)
+
+# %% [markdown]
+# Clusters do two things: they keep the labels from falling on the same class twice, which the shares above show, and the typical
+# image keeps a label from being spent on an odd one. Draws with K labels of each class, as everywhere else in this course, have
+# the first for nothing.
 #
 # ## Recap
 #
@@ -972,6 +1299,8 @@ for name in DATASETS:
 # * SimCLR pulls two views of an image together and pushes all others apart. Its views decide what is ignored, so they must
 #   change what does not matter and keep what does.
 # * Augmentation enters twice: in the views, and on the few labelled images afterwards. The verdicts say what each is worth.
+# * FixMatch makes labels of confident answers to weak views, for strong ones. Watch how many pass and how many of them are right.
+# * Which images you label matters most when labels are few. Clusters and typicality need no label to choose.
 # * One encoder is one accident of its first weights and its batches. Train several, and compare them in pairs.
 #
 # **Questions.** 1. Why is the loss of the views without change the lowest of all, and why is that no good sign? 2. Which views would you
@@ -991,7 +1320,8 @@ for name in DATASETS:
 # **Going further.** Gidaris et al. 2018 (ICLR), rotation prediction; Chen et al. 2020 (ICML), SimCLR; Tian et al. 2020 (NeurIPS),
 # what makes for good views; Wu et al. 2018 (CVPR), instance discrimination and its neighbours; Alain & Bengio 2017 (ICLR
 # workshop), linear probes; Kumar et al. 2022 (ICLR), how fine-tuning distorts features; He et al. 2020 (CVPR), momentum
-# contrast; Grill et al. 2020 (NeurIPS), without negatives. In production: `lightly` for training, `timm` for pretrained
+# contrast; Grill et al. 2020 (NeurIPS), without negatives; Sohn et al. 2020 (NeurIPS), FixMatch; Hacohen et al. 2022 (ICML),
+# typical images for few labels. In production: `lightly` for training, `timm` for pretrained
 # encoders.
 
 # %% [markdown]

@@ -50,7 +50,11 @@ RECORDED = {
         *("frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"),
         *("human_ceiling", "opinions_head_k16", "opinions_synonyms_k4", "opinions_shares_k16"),
     },
-    "04": {f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)},
+    "04": {
+        *(f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)),
+        *("fixmatch_k5", "fixmatch_gain_glyphs_k5", "fixmatch_gain_digits_k5"),
+        *(f"label_{how}_{name}_k1" for how in ("random", "uncertain", "typical") for name in ("glyphs", "digits")),
+    },
     "05": {
         *("prototypes_5way_1shot", "prototypes_5way_5shot", "prototypes_20way_1shot", "pixels_5way_1shot"),
         *("emoji_pixels_5way_1shot", "emoji_lite0_5way_1shot"),
