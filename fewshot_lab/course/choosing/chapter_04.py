@@ -4,7 +4,7 @@ import functools
 
 from ... import data
 from ...evidence import chosen
-from ...methods import contrastive, linear_probe
+from ...methods import contrastive, fixmatch, linear_probe
 from . import choice
 
 DATASETS = ("glyphs", "digits")
@@ -126,3 +126,19 @@ def views_emoji(candidate, seed):
     """The views of SimCLR on emoji"""
     how = {"shots": 5, "steps": 150, "batch_size": BATCHES["SimCLR"], "on_validation": True, **_simclr_settings()}
     return _score(linear_probe.fit_views("emoji", views=candidate, seed=seed, **how))
+
+
+@choice(
+    "fixmatch-strong",
+    lambda: [[], [["erase", chosen("erase-strength")]]],
+    data=VALIDATION.replace("linear probe", "FixMatch"),
+    **FEW,
+)
+def fixmatch_strong(candidate, seed):
+    """What FixMatch's strong views have besides the policy affine at the strength for labels"""
+    rows = []
+    for dataset in DATASETS:
+        affine = ("affine", chosen(f"affine-strength-{dataset}"))
+        views = {"views": [affine], "weak": [("affine", 0.1)], "strong": [affine, *candidate]}
+        rows.append(fixmatch.fit(dataset, shots=5, seed=seed, steps=STEPS, on_validation=True, **views))
+    return _score(*rows)
