@@ -1040,7 +1040,7 @@ def fixmatch_loss(logits, labels, weak_logits, strong_logits, threshold, weight)
 #
 # Weak views must leave the class easy to tell, since their answers become labels. Strong views must be hard, or nothing is left
 # to learn. Ours: `affine` at the mildest strength of chapter 02, and `affine` at the strength that it chose for labelled images,
-# with a square blanked out.
+# then what was chosen on validation images besides: a square blanked out.
 
 # %%
 MILD = ("affine", 0.1)
@@ -1131,10 +1131,9 @@ lines = {name: {line: over_steps(name, of) for line, of in LINES.items()} for na
 ends = {name: [line[1][-1].mean for line in lines[name].values()] for name in DATASETS}
 lab.figures.curve_panels(
     lines,
-    title="Pseudo-labels at the end: "
-    + "; ".join(
-        f"{name} {p:.2f} pass, {r / max(p, 1e-9):.2f} of them right"
-        for name, (p, r) in ends.items()
+    title="In the end pass: "
+    + ", ".join(
+        f"{name} {p:.2f} ({r / max(p, 1e-9):.2f} of them right)" for name, (p, r) in ends.items()
     ),
     x="steps",
     y="share of the unlabelled images",
@@ -1181,9 +1180,10 @@ lab.record(
 lab.verdict("fixmatch-helps", **gains)
 
 # %% [markdown]
-# Where the two lines above part, the network taught itself its own mistakes, and nothing in the loss can tell it so. It is also
-# bound to what its labels and its pool share: the glyphs' labels already show five of the twelve typefaces that the pool holds,
-# and the test has other ones.
+# An image that does not pass teaches nothing, and still costs its share of the step. Where few pass, labels alone has learned from
+# four times as many images: read the two figures together. Where many pass and the two lines part, the network teaches itself
+# its own mistakes, and nothing in the loss can tell it so. The pool must also hold what the labels lack: those of the glyphs show
+# five of its twelve typefaces already, and the test has other ones.
 #
 # ## Predict: which images to label?
 #
@@ -1205,8 +1205,8 @@ lab.predict(
 # ## Derive: unsure or typical
 #
 # To ask about what is unclear is the older idea (active learning, 主动学习): label where the **margin** (间隔), the difference of
-# the two largest probabilities, is smallest. It needs a classifier that knows what it does not know. With a label per class none
-# does, and what it finds strange are odd images, from which little can be learned about the others.
+# the two largest probabilities, is smallest. It needs a classifier that knows what it does not know, and with a label per class
+# there is hardly any. What is unclear to it may also be odd, and teach little about the others.
 #
 # TypiClust (Hacohen et al. 2022) does the opposite while labels are few: divide the features into as many clusters as there are
 # labels to give, and take the most **typical** image of each (typicality, 典型性). With $N_k(x)$ the $k$ nearest other images:
@@ -1306,9 +1306,10 @@ lab.verdict(
 )
 
 # %% [markdown]
-# Clusters do two things: they keep the labels from falling on the same class twice, which the shares above show, and the typical
-# image keeps a label from being spent on an odd one. Draws with K labels of each class, as everywhere else in this course, have
-# the first for nothing.
+# Clusters can keep two labels from falling on one class, which the shares above show where it worked, and the typical image keeps a
+# label from being spent on an odd one. Both need features in which classes lie apart. Where a cluster is a typeface and not
+# a character, its most typical image is typical of the wrong thing. Draws with K labels of each class, as everywhere
+# else in this course, have the spread over the classes for nothing.
 #
 # ## Recap
 #
@@ -1317,7 +1318,7 @@ lab.verdict(
 #   change what does not matter and keep what does.
 # * Augmentation enters twice: in the views, and on the few labelled images afterwards. The verdicts say what each is worth.
 # * FixMatch makes labels of confident answers to weak views, for strong ones. Watch how many pass and how many of them are right.
-# * Which images you label matters most when labels are few. Clusters and typicality need no label to choose.
+# * Which images you label can matter as much as how many. Clusters and typicality need no label to choose.
 # * One encoder is one accident of its first weights and its batches. Train several, and compare them in pairs.
 #
 # **Questions.** 1. Why is the loss of the views without change the lowest of all, and why is that no good sign? 2. Which views would you
