@@ -1159,7 +1159,7 @@ lab.figures.panels(
     + ", ".join(
         f"{name} {confident[name].gain('FixMatch', over=LABELS).mean:+.3f}" for name in DATASETS
     ),
-    caption=f"Test accuracy, 5 labels per class, the same for all three. Mean and 95 % interval over "
+    caption="Test accuracy, 5 labels per class, the same for all three. Mean and 95 % interval over "
     f"{len(ENCODERS)} trainings with labels of their own, and test pictures.",
     shared=True,
     limits=(0, 1),
