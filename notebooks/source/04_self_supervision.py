@@ -1159,8 +1159,8 @@ lab.figures.panels(
     + ", ".join(
         f"{name} {confident[name].gain('FixMatch', over=LABELS).mean:+.3f}" for name in DATASETS
     ),
-    caption="Test accuracy, 5 labels per class, the same for all three. Mean and 95 % interval over "
-    f"{len(ENCODERS)} trainings with labels of their own, and test pictures.",
+    caption="Test accuracy, 5 labels per class, the same for all three. Mean and 95 % interval "
+    f"over {len(ENCODERS)} trainings with labels of their own, and test pictures.",
     shared=True,
     limits=(0, 1),
 )
