@@ -140,6 +140,27 @@ def extend(model, prefix: Prefix, endings: Tensor, *, every: bool = False) -> Te
     return prefix.ordered(last).transpose(0, 1)
 
 
+@torch.no_grad()
+def append_token(model, prefix: Prefix, rows: Tensor, ids: Tensor) -> Prefix:
+    """The prefix of n texts, of those that it holds, each with one more token; what was computed before is not computed again.
+
+    Args:
+        model: the one that encoded the prefix.
+        prefix: in a single batch, as few texts are; raises ValueError for more than one.
+        rows: (n,), which of its texts, in any order; a text that is to continue in several ways stands there several times.
+        ids: (n,), the token of each.
+    """
+    if len(prefix.indices) > 1:
+        raise ValueError(f"One batch of texts can grow, not {len(prefix.indices)}: encode fewer texts at a time.")
+    [keys_values], [mask], device = prefix.keys_values, prefix.masks, prefix.masks[0].device
+    inside = prefix.indices[0].argsort()[rows.cpu()].to(device)  # the batch has an order of its own
+    if not torch.equal(inside, torch.arange(len(mask), device=device)):  # copying all keys and values takes longer than asking
+        keys_values, mask = [(k[inside], v[inside]) for k, v in keys_values], mask[inside]
+    inputs, new = token_embeddings(model, ids[:, None]), mask.new_ones(len(mask), 1)
+    hidden, keys_values, mask = _forward(model, inputs, new, (keys_values, mask))
+    return Prefix((torch.arange(len(mask)),), (keys_values,), (mask,), (hidden,))
+
+
 def token_embeddings(model, ids: Tensor) -> Tensor:
     """The model's input embeddings (..., d) of token ids (...)."""
     return model.get_input_embeddings()(ids)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..assets import fetch
+from ..assets import AssetError, fetch
 from ..files import cached_on_disk, home, locked
 from ..runtime import choose_device
 
@@ -35,6 +35,16 @@ def smollm2(device: str = "auto"):
         tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=compute_dtype(device))
     return tokenizer, model.eval().to(device)
+
+
+def smollm2_if_here(device: str = "auto"):
+    """As `smollm2`; or None, and a line that says what is missing, where the model is not installed and cannot be fetched."""
+    try:
+        fetch("smollm2")
+    except AssetError as error:
+        print(error)
+        return None
+    return smollm2(device)
 
 
 def minilm(device: str = "auto"):
