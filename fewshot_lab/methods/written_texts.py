@@ -17,7 +17,10 @@ from torch import Tensor
 
 from ..models import kv_cache
 
-PROMPT = 'The dictionary defines a word for a kind of {name} as "'  # set by hand; the quotation mark says where a text ends
+# Set by hand, among four: what they made the model write was read, and how much of it the model read back as meant.
+PROMPT = 'Dictionary of nouns. A word for a kind of {name} is defined as "'
+END_SIGNS = '".“”ċ'  # ċ is how the vocabulary spells the end of a line, in lower case
+AT_A_TIME = 256  # texts that grow together
 P, TOP_K = 0.9, 50  # of the nucleus, as in ZeroGen; what transformers' `generate` leaves before it
 MOST_TOKENS = 20  # of a text
 RUN = 4  # words in a row that two texts share before they are compared any further
@@ -47,11 +50,20 @@ def drawn(distribution: Tensor, draws: Tensor) -> Tensor:
     return torch.minimum((distribution.cumsum(dim=1) <= draws[:, None]).sum(dim=1), last)
 
 
-@torch.no_grad()
-def write(tokenizer, model, prompts: Sequence[str], draws: Tensor, *, p: float = P, nucleus: Nucleus = nucleus) -> list[str]:
+def write(
+    tokenizer,
+    model,
+    prompts: Sequence[str],
+    draws: Tensor,
+    *,
+    without: Sequence[str],
+    p: float = P,
+    nucleus: Nucleus = nucleus,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> list[str]:
     """One text after each prompt, sampled token by token until a quotation mark, a full stop or the end of the line.
 
-    All texts grow together, and the KV cache holds what was computed for them; texts that have ended leave the batch.
+    Many texts grow together, and the KV cache holds what was computed for them; texts that have ended leave the batch.
 
     Args:
         tokenizer: the model's.
@@ -59,37 +71,51 @@ def write(tokenizer, model, prompts: Sequence[str], draws: Tensor, *, p: float =
         prompts: N of them; equal ones are encoded once.
         draws: (N, T), uniform from 0 to 1: a text has at most T tokens and is the same in whatever company it is written, up
             to rounding.
+        without: for each a word in lower case with which no token of its text may begin.
         p: of the nucleus among the TOP_K most probable tokens.
         nucleus: the function of this name.
+        progress: a bar around the loop over batches.
     """
-    different = sorted(set(prompts))
-    prefix = kv_cache.encode_prefix(tokenizer, model, different)
-    ends = _ends(tokenizer).to(model.device)
-    rows = torch.tensor([different.index(prompt) for prompt in prompts])  # of the prefix, of each text that goes on
-    alive, tokens = torch.arange(len(prompts)), [[] for _ in prompts]
-    hidden = prefix.last()[rows]
+    texts = []
+    for first in progress(range(0, len(prompts), AT_A_TIME)):
+        batch = slice(first, first + AT_A_TIME)
+        texts += _write(tokenizer, model, prompts[batch], draws[batch], without[batch], p, nucleus)
+    return texts
+
+
+@torch.no_grad()
+def _write(tokenizer, model, prompts, draws, without, p, nucleus) -> list[str]:
+    different = sorted(set(zip(prompts, without, strict=True)))
+    which = torch.tensor([different.index(pair) for pair in zip(prompts, without, strict=True)])
+    prefix = kv_cache.encode_prefix(tokenizer, model, [prompt for prompt, _ in different])
+    ends = _tokens_that(tokenizer, lambda token: any(sign in token for sign in END_SIGNS))
+    ends[tokenizer.all_special_ids] = True
+    barred = torch.stack([_tokens_that(tokenizer, lambda token, word=word: token.startswith(word)) for _, word in different])
+    barred = barred.to(model.device)
+    alive, rows, tokens = torch.arange(len(prompts)), which, [[] for _ in prompts]
+    hidden = prefix.last()[which]
     for t in range(draws.shape[1]):
-        likely, candidates = model.get_output_embeddings()(hidden).float().topk(TOP_K, dim=1)
-        chosen = drawn(nucleus(likely.softmax(dim=1).cpu(), p), draws[alive, t]).to(candidates.device)
+        logits = model.get_output_embeddings()(hidden).float().masked_fill(barred[which[alive]], -torch.inf)
+        likely, candidates = (values.cpu() for values in logits.topk(TOP_K, dim=1))
+        chosen = drawn(nucleus(likely.softmax(dim=1), p), draws[alive, t])
         ids = candidates.gather(1, chosen[:, None])[:, 0]
-        goes_on = ~ends[ids].cpu()
-        alive, rows, ids = alive[goes_on], rows[goes_on], ids[goes_on.to(ids.device)]
+        goes_on = ~ends[ids]
+        alive, rows, ids = alive[goes_on], rows[goes_on], ids[goes_on]
         for text, token in zip(alive.tolist(), ids.tolist(), strict=True):
             tokens[text].append(token)
         if not len(alive) or t == draws.shape[1] - 1:
             break
-        prefix = kv_cache.append_token(model, prefix, rows, ids)
+        prefix = kv_cache.append_token(model, prefix, rows, ids.to(model.device))
         hidden, rows = prefix.last(), torch.arange(len(alive))
     return [tokenizer.decode(one).strip(" ,;:") for one in tokens]
 
 
-def _ends(tokenizer) -> Tensor:
-    """Which tokens of the vocabulary end a text, (V,) booleans."""
-    ends = torch.zeros(len(tokenizer), dtype=torch.bool)
+def _tokens_that(tokenizer, condition: Callable[[str], bool]) -> Tensor:
+    """Of which tokens of the vocabulary a condition holds, (V,) booleans; it gets them in lower case, without their space."""
+    marked = torch.zeros(len(tokenizer), dtype=torch.bool)
     for token, number in tokenizer.get_vocab().items():
-        ends[number] = any(sign in token for sign in '".“”Ċ')  # Ċ is how this vocabulary spells the end of a line
-    ends[tokenizer.all_special_ids] = True
-    return ends
+        marked[number] = condition(token.removeprefix("Ġ").lower())  # Ġ is how this vocabulary spells a space
+    return marked
 
 
 def usable(text: str, name: str) -> bool:

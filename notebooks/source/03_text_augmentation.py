@@ -825,8 +825,9 @@ def nucleus(probabilities, p):
 # ## See: what it writes
 #
 # The model is SmolLM2, with 135 million weights. Its prompt was set by hand and chosen by no accuracy; $p = 0.9$, among the 50 most
-# probable tokens. Every draw of the labels gets texts of its own, so that intervals below also draw the writer anew. All texts of a draw
-# grow together, and what the model computed for the tokens so far is kept (the KV cache of chapter 09).
+# probable tokens. Tokens that begin with the name of the class are barred, since the task has no gloss with it. Every draw of the labels
+# gets texts of its own, so that intervals below also draw the writer anew. All texts grow together, and what the model computed for the
+# tokens so far is kept (the KV cache of chapter 09).
 
 # %%
 from fewshot_lab.methods import prompts, written_texts
@@ -835,14 +836,17 @@ from fewshot_lab.models.language import smollm2_if_here
 LM = smollm2_if_here(DEVICE)  # None, and a line that says why, where it cannot be had
 ASKED = lab.quick_or_full(8 if CLASSES == "five" else 2, 40, smoke=6)  # per class and draw
 meant = [label for label in range(len(task.classes)) for _ in range(ASKED)]
-asked = [written_texts.PROMPT.format(name=task.classes[label]) for label in meant]
-raw = {}  # {draw: its texts}
-for seed in lab.progress_bar(SEEDS, "draws of written texts") if LM else ():
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.rand(len(asked), written_texts.MOST_TOKENS, generator=generator)
-    raw[seed] = written_texts.write(*LM, asked, draws, nucleus=lab.yours_or_ours(nucleus))
-for label, gloss in list(zip(meant, raw.get(SEEDS[0], ())))[:: ASKED // 2]:
-    print(f"{task.classes[label]:>10}: {gloss}")
+names = [task.classes[label] for label in meant] * len(FEW)
+draws = [
+    torch.rand(len(meant), written_texts.MOST_TOKENS, generator=torch.Generator().manual_seed(seed))
+    for seed in FEW
+]
+asked = [written_texts.PROMPT.format(name=name) for name in names]
+options = {"without": names, "nucleus": lab.yours_or_ours(nucleus)}
+texts = written_texts.write(*LM, asked, torch.cat(draws), **options) if LM else []
+raw = {seed: texts[n * len(meant) :][: len(meant)] for n, seed in enumerate(FEW) if LM}
+for name, gloss in list(zip(names, texts))[: len(meant) : ASKED // 2]:
+    print(f"{name:>10}: {gloss}")
 
 # %% [markdown]
 # ## Measure it: has it read the test?
@@ -944,7 +948,7 @@ if LM:
         progress=lambda batches: lab.progress_bar(batches, "batches of written texts"),
     )
     wrong = {
-        name: [{"seed": s, "share": errors_by_judges(*some[s]).mean().item()} for s in SEEDS]
+        name: [{"seed": s, "share": errors_by_judges(*some[s]).mean().item()} for s in FEW]
         for name, some in {"as written": usable, "kept": passed}.items()
     }
     wrong = lab.training.Arms(wrong, result="share", unit="share of labels")
@@ -958,7 +962,7 @@ lab.figures.bars(
     title=f"The judges see another class in {label_errors['written, as written'].mean:.0%} of "
     f"the written texts, in {label_errors['written, kept'].mean:.0%} of those kept",
     x="share of texts in which the judges see another class",
-    caption=f"Mean of {len(judges)} judges and 95 % interval over {len(SEEDS)} draws of the "
+    caption=f"Mean of {len(judges)} judges and 95 % interval over {len(FEW)} draws of the "
     "written texts, for real glosses over the glosses. The judges err on real glosses too.",
 ) if LM else None
 
@@ -977,9 +981,9 @@ lab.verdict(
 # %%
 def distinct(texts_of_draw):
     """The share of different trigrams among equally many texts of every draw and kind."""
-    chosen = [random.Random(seed).sample(texts_of_draw(seed), COMMON) for seed in SEEDS]
+    chosen = [random.Random(seed).sample(texts_of_draw(seed), COMMON) for seed in FEW]
     shares = [written_texts.distinct_share(texts) for texts in chosen]
-    return lab.mean_interval(shares, "share", f"{len(SEEDS)} draws")
+    return lab.mean_interval(shares, "share", f"{len(FEW)} draws")
 
 
 def copies_by_synonyms(seed):
@@ -1018,18 +1022,22 @@ def settings_written(shots, seed):
 
 
 if LM:
-    main["scratch"] |= lab.arms(
+    same = {
+        way: [row for row in some if row["seed"] in FEW]
+        for way, some in scratch[CLASSES].rows.items()
+    }
+    reading = {"axis": "shots", "unit": "accuracy", "clusters": "glosses"}
+    beside = {"scratch": lab.training.Arms(same, **reading), "frozen": main["frozen"]}
+    beside["scratch"] |= lab.arms(
         from_scratch,
         {"written": settings_written},
-        seeds=SEEDS,
-        axis="shots",
+        seeds=FEW,
         at={"written": [5]},
-        unit="accuracy",
-        clusters="glosses",
         classes=CLASSES,
         per_class=PER_CLASS[CLASSES],
         steps=STEPS[CLASSES],
         learning_rate=lab.chosen("gloss-rate"),
+        **reading,
     )
 
 
@@ -1048,8 +1056,8 @@ def head_row(seed, shots, some):
 if LM:
     with_written = {"written": (5, passed), "written, all": (5, usable), "no label": (0, passed)}
     made = {name: [head_row(seed, *one) for seed in FEW] for name, one in with_written.items()}
-    main["frozen"] |= lab.training.Arms(made, axis="shots", unit="accuracy", clusters="glosses")
-    alone = main["frozen"].interval("no label", 5)
+    beside["frozen"] |= lab.training.Arms(made, **reading)
+    alone = beside["frozen"].interval("no label", 5)
     print(f"A head on written texts, no label: {alone}; the classes' names: {free[CLASSES]}")
 
 # %% [markdown]
@@ -1059,10 +1067,10 @@ if LM:
 
 # %% folded=true
 gained = {
-    f"{who}: {way}": main[who].gain(way, 5, over="none")
-    for who in ("scratch", "frozen")
+    f"{who}: {way}": beside[who].gain(way, 5, over="none")
+    for who in (("scratch", "frozen") if LM else ())
     for way in ("written", "written, all", "synonyms", "back-translation")
-    if way in main[who].rows and LM
+    if way in beside[who].rows
 }
 lab.figures.bars(
     gained,
@@ -1072,16 +1080,16 @@ lab.figures.bars(
     line=0.0,
     digits=3,
     caption=f"{len(task.classes)} classes, 5 labels per class, up to {ASKED} written texts per "
-    f"class. Mean and 95 % interval over draws of labels and written texts (frozen: {len(FEW)}, "
-    f"scratch: {len(SEEDS)}) and the test glosses.",
+    f"class. Mean and 95 % interval over {len(FEW)} draws of labels and written texts, and the test "
+    "glosses.",
 ) if LM else None
 
 # %%
 lab.record(
-    written_k5=main["scratch"].interval("written", 5),
-    written_frozen_k5=main["frozen"].interval("written", 5),
+    written_k5=beside["scratch"].interval("written", 5),
+    written_frozen_k5=beside["frozen"].interval("written", 5),
     written_no_label=alone,
-    exchange_rate_written=rate(main["scratch"], "written", 5),
+    exchange_rate_written=rate(beside["scratch"], "written", 5),
     label_errors_as_written=label_errors["written, as written"],
     label_errors_kept=label_errors["written, kept"],
     written_near_copies=near_copies,
@@ -1089,8 +1097,8 @@ lab.record(
 ) if LM else None
 
 # %%
-beside = main["scratch"].gain("written", 5, over="synonyms") if LM else None
-lab.recall("written", f"written texts - synonyms = {beside}")
+more_than_copies = beside["scratch"].gain("written", 5, over="synonyms") if LM else None
+lab.recall("written", f"written texts - synonyms = {more_than_copies}")
 
 # %%
 lab.verdict(
