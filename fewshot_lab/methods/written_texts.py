@@ -19,9 +19,9 @@ from ..models import kv_cache
 
 # Set by hand, among four: what they made the model write was read, and how much of it the model read back as meant.
 PROMPT = 'Dictionary of nouns. A word for a kind of {name} is defined as "'
-END_SIGNS = '".“”ċ'  # ċ is how the vocabulary spells the end of a line, in lower case
+END_SIGNS = frozenset('".“”ċ')  # ċ is how the vocabulary spells the end of a line, in lower case
 AT_A_TIME = 256  # texts that grow together
-P, TOP_K = 0.9, 50  # of the nucleus, as in ZeroGen; what transformers' `generate` leaves before it
+P, TOP_K = 0.9, 50  # of the nucleus, as in ZeroGen; how many tokens transformers' `generate` leaves before it
 MOST_TOKENS = 20  # of a text
 RUN = 4  # words in a row that two texts share before they are compared any further
 NEAR = 0.75  # the share of a text's words in a row that makes it a near copy
@@ -88,15 +88,16 @@ def _write(tokenizer, model, prompts, draws, without, p, nucleus) -> list[str]:
     different = sorted(set(zip(prompts, without, strict=True)))
     which = torch.tensor([different.index(pair) for pair in zip(prompts, without, strict=True)])
     prefix = kv_cache.encode_prefix(tokenizer, model, [prompt for prompt, _ in different])
-    ends = _tokens_that(tokenizer, lambda token: any(sign in token for sign in END_SIGNS))
+    vocabulary = _vocabulary(tokenizer)
+    ends = torch.tensor([not END_SIGNS.isdisjoint(token) for token in vocabulary])
     ends[tokenizer.all_special_ids] = True
-    barred = torch.stack([_tokens_that(tokenizer, lambda token, word=word: token.startswith(word)) for _, word in different])
-    barred = barred.to(model.device)
+    barred = torch.tensor([[token.startswith(word) for token in vocabulary] for _, word in different])
     alive, rows, tokens = torch.arange(len(prompts)), which, [[] for _ in prompts]
     hidden = prefix.last()[which]
     for t in range(draws.shape[1]):
-        logits = model.get_output_embeddings()(hidden).float().masked_fill(barred[which[alive]], -torch.inf)
+        logits = model.get_output_embeddings()(hidden)
         likely, candidates = (values.cpu() for values in logits.topk(TOP_K, dim=1))
+        likely = likely.float().masked_fill(barred[which[alive, None], candidates], -torch.inf)
         chosen = drawn(nucleus(likely.softmax(dim=1), p), draws[alive, t])
         ids = candidates.gather(1, chosen[:, None])[:, 0]
         goes_on = ~ends[ids]
@@ -110,12 +111,12 @@ def _write(tokenizer, model, prompts, draws, without, p, nucleus) -> list[str]:
     return [tokenizer.decode(one).strip(" ,;:") for one in tokens]
 
 
-def _tokens_that(tokenizer, condition: Callable[[str], bool]) -> Tensor:
-    """Of which tokens of the vocabulary a condition holds, (V,) booleans; it gets them in lower case, without their space."""
-    marked = torch.zeros(len(tokenizer), dtype=torch.bool)
+def _vocabulary(tokenizer) -> list[str]:
+    """Every token of the vocabulary in lower case, without the space before it."""
+    tokens = [""] * len(tokenizer)
     for token, number in tokenizer.get_vocab().items():
-        marked[number] = condition(token.removeprefix("Ġ").lower())  # Ġ is how this vocabulary spells a space
-    return marked
+        tokens[number] = token.removeprefix("Ġ").lower()  # Ġ is how this vocabulary spells a space
+    return tokens
 
 
 def usable(text: str, name: str) -> bool:

@@ -51,8 +51,8 @@ def test_texts_written_together_are_those_written_alone_by_whole_forward_passes(
         ids = kv_cache.token_ids(tokenizer, model, prompt)
         start = len(ids)
         for draw in of_text:
-            logits = model(ids[None]).logits[0, -1].masked_fill(barred, -torch.inf)
-            likely, candidates = logits.topk(written_texts.TOP_K)
+            likely, candidates = model(ids[None]).logits[0, -1].topk(written_texts.TOP_K)
+            likely = likely.masked_fill(barred[candidates], -torch.inf)
             distribution = written_texts.nucleus(likely.softmax(0)[None], written_texts.P)
             token = candidates[written_texts.drawn(distribution, draw[None])]
             if ends[token]:
