@@ -1081,8 +1081,8 @@ lab.figures.bars(
     line=0.0,
     digits=3,
     caption=f"{len(task.classes)} classes, 5 labels per class, up to {ASKED} written texts per "
-    f"class. Mean and 95 % interval over {len(FEW)} draws of labels and written texts, and the test "
-    "glosses.",
+    f"class. Mean and 95 % interval over {len(FEW)} draws of labels and written texts and the "
+    "test glosses. “written, all”: without the filter.",
 ) if LM else None
 
 # %%
