@@ -842,7 +842,11 @@ draws = [
     for seed in FEW
 ]
 asked = [written_texts.PROMPT.format(name=name) for name in names]
-options = {"without": names, "nucleus": lab.yours_or_ours(nucleus)}
+options = {
+    "without": names,
+    "nucleus": lab.yours_or_ours(nucleus),
+    "progress": lambda batches: lab.progress_bar(batches, "batches of written texts"),
+}
 texts = written_texts.write(*LM, asked, torch.cat(draws), **options) if LM else []
 raw = {seed: texts[n * len(meant) :][: len(meant)] for n, seed in enumerate(FEW) if LM}
 for name, gloss in list(zip(names, texts))[: len(meant) : ASKED // 2]:
@@ -975,8 +979,8 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: how different are they?
 #
-# A training set of many texts that say one thing is a small one. Of equally many texts, what share of their three-word sequences
-# occurs once?
+# A training set of many texts that say one thing is a small one. In equally many texts, how many of the sequences of three words
+# (trigrams) are different ones?
 
 
 # %%
@@ -993,13 +997,13 @@ def copies_by_synonyms(seed):
 
 
 if LM:
-    COMMON = min(len(texts) for texts, _ in passed.values())
-    many = max(5, -(-COMMON // len(task.classes)))
-    variety = {
-        "real glosses": distinct(lambda seed: task.draw(many, seed)[0]),
-        "written": distinct(lambda seed: passed[seed][0]),
-        "synonyms": distinct(copies_by_synonyms),
+    kinds = {
+        "real glosses": lambda seed: task.draw(MOST, seed)[0],
+        "written": lambda seed: passed[seed][0],
+        "synonyms": copies_by_synonyms,
     }
+    COMMON = min(len(texts_of_draw(seed)) for texts_of_draw in kinds.values() for seed in FEW)
+    variety = {name: distinct(texts_of_draw) for name, texts_of_draw in kinds.items()}
     for name, share in variety.items():
         print(f"{name:>12}: {share.short()} of the trigrams of {COMMON} texts are different")
 
@@ -1064,7 +1068,8 @@ if LM:
 # %% [markdown]
 # ## Read it
 #
-# Paired with the same labels without anything else, as before.
+# Paired with the same labels without anything else, as before. Compare the two rows of the frozen encoder that hold written texts:
+# in one of them the texts with wrong labels are still there.
 
 # %% folded=true
 gained = {
@@ -1098,8 +1103,9 @@ lab.record(
 ) if LM else None
 
 # %%
-more_than_copies = beside["scratch"].gain("written", 5, over="synonyms") if LM else None
-lab.recall("written", f"written texts - synonyms = {more_than_copies}")
+if LM:
+    more_than_copies = beside["scratch"].gain("written", 5, over="synonyms")
+    lab.recall("written", f"written texts - synonyms = {more_than_copies}")
 
 # %%
 lab.verdict(
@@ -1111,8 +1117,8 @@ lab.verdict(
 
 # %% [markdown]
 # The model that wrote has read more than any student here, and perhaps this dictionary: “5 labels” are 5 labels *from us*. Ye et al.
-# wrote up to 200,000 texts with models ten times as large and more, for students that had no label at all; later work weighs the
-# texts instead of dropping some (SunGen, Gao et al. 2023), or keeps those that the writer finds most likely (SuperGen, Meng et al. 2022).
+# wrote up to 200,000 texts with models of up to ten times this size, for students that had no label at all. Others keep the texts that
+# the writer finds most likely (SuperGen, Meng et al. 2022), or learn a weight for each (SunGen, Gao et al. 2023).
 
 # %% [markdown]
 # ## See: what people say
@@ -1307,6 +1313,7 @@ lab.verdict("own-domain-pays", products=on["products"].gain("products", 16, over
 # * Compare copies with what costs less: the classes' names, a pretrained encoder, one more label. The exchange rate says when to
 #   label instead.
 # * Classes whose glosses have more synonyms get more copies. Let every class count the same, or you measure that.
+# * A language model writes texts for a class, and not always of it: let it read them back, and look for copies of your test.
 # * “We found no effect” needs its other half: how small an effect you would have found.
 # * Opinions have no answer but people's. Ask several, and know how often one agrees with the others before you ask a
 #   classifier for more.

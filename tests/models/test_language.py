@@ -49,6 +49,15 @@ def test_the_converted_model_is_made_once_and_loads_without_a_bar(smollm2):
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_chapter_that_can_do_without_the_model_is_told_what_is_missing(monkeypatch, capsys):
+    def nowhere(name):
+        raise language.AssetError(f"{name} cannot be fetched.")
+
+    monkeypatch.setattr(language, "fetch", nowhere)
+    assert language.smollm2_if_here("cpu") is None
+    assert capsys.readouterr().out == "smollm2 cannot be fetched.\n"
+
+
 def test_who_waits_for_a_conversion_is_told_which_one(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(language, "home", lambda: tmp_path)
     folder, told = tmp_path / "models" / "tiny", []
