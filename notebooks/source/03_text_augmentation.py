@@ -958,7 +958,7 @@ if LM:
     wrong = lab.training.Arms(wrong, result="share", unit="share of labels")
     on_real = errors_by_judges(*tests[CLASSES])
     label_errors = {"real test glosses": lab.mean_interval(on_real.tolist(), "share of labels")}
-    label_errors |= {name: wrong.interval(name) for name in wrong.rows}
+    label_errors |= {name: wrong.interval(name).within(0, 1) for name in wrong.rows}
 
 # %% folded=true
 lab.figures.bars(
@@ -988,7 +988,7 @@ def distinct(texts_of_draw):
     """The share of different trigrams among equally many texts of every draw and kind."""
     chosen = [random.Random(seed).sample(texts_of_draw(seed), COMMON) for seed in FEW]
     shares = [written_texts.distinct_share(texts) for texts in chosen]
-    return lab.mean_interval(shares, "share", f"{len(FEW)} draws")
+    return lab.mean_interval(shares, "share", f"{len(FEW)} draws").within(0, 1)
 
 
 def copies_by_synonyms(seed):
