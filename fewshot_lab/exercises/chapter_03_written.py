@@ -226,6 +226,7 @@ _SCORES = torch.tensor([[-1.0, -3.0, -2.0], [-4.0, -1.5, -2.0], [-2.0, -5.0, -1.
         (torch.tensor([[3.0, 2.5], [-3.0, -9.0], [5.0, 5.5]]), torch.tensor([0, 0, 0]), 1.0),
         (torch.tensor([[-8.0, -9.0, -30.0], [-1.0, -1.5, -30.0], [-9.0, -3.0, -2.0]]), torch.tensor([0, 0, 1]), 1.0),
         (torch.tensor([[0.25, 0.0, -0.25], [4.0, 1.0, 3.5], [0.0, 9.0, 0.0]]), torch.tensor([0, 0, 1]), 0.5),
+        (torch.tensor([[0.0, -0.25, -5.0]]), torch.tensor([2]), 1.0),  # far behind, and no other class is sure either
     ],
     fresh=_random_scores,
     idea=(

@@ -957,7 +957,8 @@ if LM:
     }
     wrong = lab.training.Arms(wrong, result="share", unit="share of labels")
     on_real = errors_by_judges(*tests[CLASSES])
-    label_errors = {"real test glosses": lab.mean_interval(on_real.tolist(), "share of labels")}
+    of_real = lab.mean_interval(on_real.tolist(), "share of labels").within(0, 1)
+    label_errors = {"real test glosses": of_real}
     label_errors |= {name: wrong.interval(name).within(0, 1) for name in wrong.rows}
 
 # %% folded=true
