@@ -1246,9 +1246,7 @@ setfits = arms({"SetFit": by_pairs, "MiniLM": frozen, "prompt": asked})
 same, different = pairs(labels["train"][rows])
 losses = by_pairs[0]["losses"]
 print(f"{len(rows)} labels are {same} pairs of one class and {different} of two.")
-print(
-    f"Loss of the first draw's pairs: {losses[0]:.3f} before, {losses[-1]:.3f} before the last step."
-)
+print(f"Loss of the first draw's pairs: {losses[0]:.3f}, before the last step {losses[-1]:.3f}.")
 
 # %%
 lab.record(setfit_k4=setfits.interval("SetFit"))
