@@ -4,6 +4,7 @@ import ast
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ from fewshot_lab.evidence.runs import read_run
 
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 DIGITS = {"DATASET": "digits"}
+# How often a rule says that the quick profile draws anew: "5 seeds", or "10 seeds (quick: 4)".
+DRAWN = re.compile(r"(\d+) (?:draws|seeds|trainings|encoders|processes|networks)(?: \(quick: (\d+))?")
 OTHER_PARAMETERS = {
     "00": {"DATASET": "glyphs"},
     "01": DIGITS,
@@ -113,6 +116,17 @@ def test_the_built_notebook_holds_its_outputs_and_stays_small(chapter):
     assert all(cell["execution_count"] for cell in code), "not executed: fewshot-lab build"
     assert not any(output["output_type"] == "error" for cell in code for output in cell["outputs"])
     assert chapter.notebook.stat().st_size <= 1_500_000
+
+
+@each_chapter
+def test_a_stored_verdict_draws_as_often_as_its_rule_says(chapter):
+    """The rules stand before a run; a chapter that is shortened later must not leave them behind."""
+    for claim, verdict in recorded(nbformat.read(chapter.notebook, 4).cells).verdicts.items():
+        rule = RULES.claims[claim]
+        said = DRAWN.findall(rule.quick) or DRAWN.findall(rule.budget)  # none where it points to another claim
+        measured = {part.estimate.over for part in verdict.parts if part.estimate and part.estimate.over}
+        if said and measured:
+            assert {over.split()[0] for over in measured} & {number for pair in said for number in pair}, (claim, measured)
 
 
 @each_chapter
