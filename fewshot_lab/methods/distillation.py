@@ -127,7 +127,7 @@ def fit_teacher(
     change = as_augment(policy, strength)
     options = {"steps": steps, "augment": change, "seed": seed, "device": device}
     history = train(teacher, images, labels, **options)
-    return {"teacher": teacher} | _measured(teacher, own, images, labels, history)
+    return {"teacher": teacher} | measured(teacher, own, images, labels, history)
 
 
 def cached_logits(teacher: nn.Module, dataset: str, *, policy: str = "none", strength: float = 0.0, copies: int = 1) -> Tensor:
@@ -191,7 +191,7 @@ def replaying(views: Tensor, targets: Tensor) -> Augment:
 def fit_student(
     dataset: str,
     *,
-    shots: int,
+    shots: int | None,
     seed: int,
     images: str = "labelled",
     teacher: Tensor | nn.Module | None = None,
@@ -210,7 +210,7 @@ def fit_student(
 
     Args:
         dataset: a name in data.TASKS.
-        shots: labels per class, K.
+        shots: labels per class, K; None: all labels of the student's half.
         seed: of everything random.
         images: "labelled", the K images of each class, or "all", the whole half.
         teacher: None, `cached_logits`, or a network that is run at every step. Without a teacher the labels of all `images`
@@ -232,7 +232,7 @@ def fit_student(
     """
     # A teacher that learned from the other half must not know the labels of images that the student has without one.
     _, task = data.load(dataset).halves()
-    labelled = task.rows(shots, seed)
+    labelled = torch.arange(len(task.train_labels)) if shots is None else task.rows(shots, seed)
     rows = labelled if images == "labelled" else torch.arange(len(task.train_labels))
     x, y = task.train_images[rows], task.train_labels[rows]
     augment, loss = as_augment(policy, strength), smoothed_cross_entropy(smoothing)
@@ -253,7 +253,7 @@ def fit_student(
     student = conv_net_for(x, len(task.classes), width=width)
     options = {"steps": steps, "augment": augment, "seed": seed, "device": device}
     history = train(student, x, y, loss=loss, **options)
-    return {"student": student} | _measured(student, task, task.train_images[labelled], task.train_labels[labelled], history)
+    return {"student": student} | measured(student, task, task.train_images[labelled], task.train_labels[labelled], history)
 
 
 def smoothed_cross_entropy(smoothing: float) -> Loss:
@@ -265,7 +265,7 @@ def smoothed_cross_entropy(smoothing: float) -> Loss:
     return loss
 
 
-def _measured(model: nn.Module, task: data.ImageTask, images: Tensor, labels: Tensor, history: History) -> dict[str, object]:
+def measured(model: nn.Module, task: data.ImageTask, images: Tensor, labels: Tensor, history: History) -> dict[str, object]:
     """What is measured of every training: on its labelled images, on the validation and on the test part."""
     test_logits = outputs(model, task.test_images)
     return {

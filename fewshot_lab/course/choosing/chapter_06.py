@@ -7,7 +7,7 @@ validation accuracies.
 import functools
 
 from ...evidence import chosen
-from ...methods import distillation, pretrained_teachers
+from ...methods import distillation, mean_teacher, pretrained_teachers
 from . import choice
 
 STEPS = {"glyphs": 400, "digits": 200, "fashion": 200}  # of the quick profile: alone, or teacher and student together
@@ -64,6 +64,16 @@ _LOSSES = [{"temperature": T, "alpha": alpha} for T, alpha in ((1.0, 0.5), (2.0,
 def self_training_loss(candidate, seed):
     """The temperature and the teacher's share α in the loss of a student whose teacher knows no more labels"""
     return _students(seed, lambda name: _answers(name, chosen("teacher-width"), seed), **candidate)
+
+
+_AVERAGES = [{"decay": decay, "weight": weight} for weight in (3.0, 10.0, 30.0, 100.0) for decay in (0.9, 0.99)]
+
+
+@choice("mean-teacher", _AVERAGES, data="the validation part of digits, 5 labels per class", seeds=SEEDS)
+def averaged_teacher(candidate, seed):
+    """The decay of a mean teacher and the weight of its consistency; 0.99 and 100 are the paper's at the start of a training"""
+    settings = {"shots": SHOTS, "seed": seed, "steps": STEPS["digits"]}
+    return mean_teacher.fit_mean_teacher("digits", **settings, **_policy("digits"), **candidate)
 
 
 @functools.cache
