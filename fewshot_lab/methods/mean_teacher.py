@@ -17,7 +17,7 @@ from .. import data
 from ..augment import as_augment
 from ..models import conv_net_for
 from ..runtime import seed_everything
-from ..training import Augment, Loss, train
+from ..training import Augment, train
 from .distillation import measured
 
 Average = Callable[[Tensor, Tensor, float], Tensor]
@@ -46,7 +46,7 @@ class MeanTeacher:
 
     Args:
         student: the network that `train` will train.
-        change: an augmentation; every image gets two views.
+        change: an augmentation, of which every image gets two views; None: both are the image itself.
         steps: of the training.
         decay: of the average, 0..1.
         weight: of the consistency after its ramp.
@@ -54,12 +54,20 @@ class MeanTeacher:
     """
 
     def __init__(
-        self, student: nn.Module, change: Augment, *, steps: int, decay: float, weight: float, average: Average = moving_average
+        self,
+        student: nn.Module,
+        change: Augment | None,
+        *,
+        steps: int,
+        decay: float,
+        weight: float,
+        average: Average = moving_average,
     ) -> None:
         # In training mode, as in the authors' code: its batch norms take the mean and variance of the batch at hand, as the
         # student's do, and keep running statistics of its own activations for the test. They are not averaged.
         self.network = copy.deepcopy(student).requires_grad_(False).train()
-        self.student, self.change, self.average = student, change, average
+        self.student, self.average = student, average
+        self.change = change or (lambda images, labels, generator: (images, labels))
         self.steps, self.decay, self.weight, self.step = steps, decay, weight, 0
 
     def augment(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

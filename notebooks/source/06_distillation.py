@@ -38,13 +38,13 @@ import torch
 import torch.nn.functional as F
 
 import fewshot_lab as lab
-from fewshot_lab.methods import dark_knowledge, distillation, pretrained_teachers
+from fewshot_lab.methods import dark_knowledge, distillation, mean_teacher, pretrained_teachers
 
 lab.setup("06", profile=PROFILE, seed=SEED, device=DEVICE)
 DATASETS = [DATASET, *(name for name in ("glyphs", "digits", "fashion") if name != DATASET)]
 # Teachers and students have different halves of the training images and the same test images.
 _, task = lab.data.load(DATASET).halves()
-SEEDS, SHOTS = lab.seeds(5, 10), 5
+SEEDS, SHOTS = lab.seeds(4, 10), 5
 STEPS = {"glyphs": 400, "digits": 200, "fashion": 200}  # as many as fit the chapter
 STEPS = {name: lab.quick_or_full(steps, 3 * steps) for name, steps in STEPS.items()}
 COPIES = lab.quick_or_full(16, 32)  # augmented copies of every image whose answers are cached
@@ -53,8 +53,8 @@ EXPLORING = "" if DATASET == "glyphs" else f"DATASET={DATASET}"
 
 # %% [markdown]
 # Chosen on validation images, before anything was tested, were the policy's strength for a small student of each data set, the
-# teachers' width, temperatures with the teacher's share $\alpha$, how far labels are smoothed, and the heads of the pretrained teachers
-# ([choices](../docs/choices.md) tells from what). Set by hand were the steps and the cached copies, as many as fit the chapter; the
+# teachers' width, temperatures with the teacher's share $\alpha$, how far labels are smoothed, the heads of the pretrained teachers, and a
+# mean teacher's decay and weight ([choices](../docs/choices.md) tells from what). Set by hand were the steps and the cached copies, as many as fit the chapter; the
 # students' width; and for the glosses $\alpha = 0.5$ and, in self-training, the temperature that was chosen for MiniLM.
 #
 # Of settings within 0.01 of the best the first is taken. So teachers with few labels answer at $T = 1$, not softened at all: no other
@@ -814,6 +814,126 @@ wider = with_teachers(wider, teachers, *TEACHERS)
 lab.verdict("larger-teacher", glyphs=wider, exploring=EXPLORING)
 
 # %% [markdown]
+# ## A teacher that is its own past
+#
+# Take the last thing away that a teacher could have over its student: size, labels, images, and even another network. In **born-again
+# networks** (Furlanello et al. 2018) the teacher is an earlier training of the *same* network on the *same* images and labels. If what
+# answers say of likeness teaches, it must teach here too. The control is a *second training* on the labels alone. It and the
+# born-again student start from the same first weights, which are not the teacher's, and see the same views; only the answers differ.
+#
+# The **mean teacher** (均值教师, Tarvainen & Valpola 2017) goes further: it is never trained at all. It is the average of its student's own
+# weights, of which it forgets the old ones, and it changes at every step.
+
+# %%
+lab.predict(
+    "own past",
+    f"With {SHOTS} labels per class, what does a teacher add that is the average of its student's "
+    "own past weights?",
+    ["it harms", "nothing", "1 to 5 points of accuracy", "more than 5 points"],
+)
+
+# %% [markdown]
+# ## Derive: the moving average
+#
+# With $\theta_t$ the student's weights after step $t$ and the decay $\gamma$, the teacher's are their exponential **moving average**
+# (滑动平均)
+#
+# $$\theta'_t = \gamma\,\theta'_{t-1} + (1-\gamma)\,\theta_t = (1-\gamma) \sum_{j \ge 0} \gamma^{\,j}\, \theta_{t-j}$$
+#
+# A state $j$ steps ago has the weight $(1-\gamma)\gamma^j$: about $1/(1-\gamma)$ steps count. At the decay of 0.99 these are 100. What
+# jumps about from step to step cancels in the average, so it may classify better than the network that it follows. That is what makes
+# it a teacher. The student learns the labels that there are, and for *every* image pays a **consistency cost**, the mean squared
+# difference of its probabilities for one view from the teacher's for another. No gradient reaches the teacher.
+#
+# ## Write it
+
+
+# %% exercise="moving_average"
+def moving_average(average, weights, decay):
+    """The average of a layer's weights, one step further.
+
+    average, weights: float tensors of one shape, the teacher's and the student's; neither changes.
+    decay: what the average keeps of itself, 0 to 1. Returns a new tensor of that shape, without a
+    gradient.
+    """
+    ### BEGIN SOLUTION
+    return (decay * average + (1 - decay) * weights).detach()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## Measure it: born again, and a mean teacher
+#
+# On digits. Born again: all labels of the student's half. The teacher sees every view (`online_loss`); labels and answers count half and
+# half at $T = 1$, as in the paper without a temperature, set by hand. Mean teacher: 5 labels per class, with as many steps as
+# self-training's teacher and student had together. Half of each batch is labelled, the weight of the consistency rises in the first
+# quarter of the steps, and what is tested is the average. Its batch norm is not averaged: it takes mean and variance of the batch at
+# hand, and keeps running statistics of its own for the test. Each of its steps also runs the teacher.
+
+# %%
+FRESH = {"dataset": "digits", "steps": STEPS["digits"], "unit": "accuracy"}
+FRESH |= {"description": "students", **RIGHT["digits"]}
+ALL = {"shots": None, "images": "all", "mixed": COMMON["mixed"], **FRESH}
+first = lab.arms(
+    distillation.fit_student, {"first training": {}}, seeds=[s + 100 for s in SEEDS], **ALL
+)
+parents = dict(zip(SEEDS, (row["student"] for row in first.rows["first training"])))
+
+
+def born_again(seed):
+    return {"teacher": parents[seed], "temperature": 1.0, "alpha": 0.5}
+
+
+kinds = {"second training": {}, "born again": born_again}
+born = lab.arms(distillation.fit_student, kinds, seeds=SEEDS, **ALL)
+
+# %%
+averaged = {"mean teacher": {**lab.chosen("mean-teacher"), "shots": SHOTS}}
+averaged["mean teacher"]["average"] = lab.yours_or_ours(moving_average)
+averages = lab.arms(mean_teacher.fit_mean_teacher, averaged, seeds=SEEDS, **FRESH)
+pasts = students["digits"] | averages
+
+# %% folded=true
+again = born.gain("born again", over="second training")
+averaging = pasts.gain("mean teacher", over="labels alone")
+lab.figures.panels(
+    {
+        "test accuracy, all labels": {"first training (teacher)": first.interval("first training")}
+        | {kind: born.interval(kind) for kind in kinds},
+        f"test accuracy, {SHOTS} labels per class": {
+            kind: pasts.interval(kind) for kind in ("labels alone", "self-training", "mean teacher")
+        },
+    },
+    title=f"Born again - second training {again.mean:+.3f}, "
+    f"mean teacher - labels alone {averaging.mean:+.3f}",
+    caption=f"Digits, nets of one size, {STEPS['digits']} steps. 95 % intervals, {len(SEEDS)} seeds "
+    "and test pictures drawn anew.",
+)
+
+# %% [markdown]
+# Look at the second training first: how far it lies from the first is what chance alone does. What a born-again student has over *it* is
+# what the answers say. Mind the room that is left: where labels alone are nearly always correct, no teacher can add much. A gain of
+# the mean teacher has two parts that these bars do not part, the unlabelled images and the average itself.
+
+# %%
+lab.record(
+    born_again_digits=born.interval("born again"),
+    mean_teacher_k5_digits=pasts.interval("mean teacher"),
+)
+
+# %%
+lab.verdict("born-again-helps", digits=with_teachers(again, first, "first training"))
+
+# %%
+over_its_rival = pasts.gain("mean teacher", over="self-training")
+lab.verdict(
+    "mean-teacher-helps", alone=averaging, self_training=with_teachers(over_its_rival, pasts, own)
+)
+
+# %%
+lab.recall("own past", f"mean teacher - labels alone = {averaging}")
+
+# %% [markdown]
 # ## Derive: fidelity is not accuracy
 #
 # Did the student become a copy of the teacher? **Fidelity** (保真度) compares their answers, without any label: the share of images
@@ -935,7 +1055,8 @@ lab.verdict("C13")
 # **Going further.** Hinton, Vinyals & Dean 2015 (arXiv 1503.02531), distillation; Beyer et al. 2022 (CVPR), a good teacher is patient and
 # consistent; Stanton et al. 2021 (NeurIPS), does distillation really work; Lee 2013 (ICML workshop), pseudo-labels; Xie et al. 2020
 # (CVPR), noisy student; Müller, Kornblith & Hinton 2019 (NeurIPS), when label smoothing helps; Yuan et al. 2020 (CVPR), distillation
-# as label smoothing; Furlanello et al. 2018 (ICML), born-again networks; Zhao et al. 2022 (CVPR), decoupled distillation: target and
+# as label smoothing; Furlanello et al. 2018 (ICML), born-again networks; Tarvainen & Valpola 2017
+# (NeurIPS), mean teacher; Zhao et al. 2022 (CVPR), decoupled distillation: target and
 # wrong classes apart. In production: `torch.nn.functional.kl_div` with `reduction="batchmean"`, the recipes of `timm` and the
 # distillation tokens of DeiT.
 

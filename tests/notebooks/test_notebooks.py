@@ -64,7 +64,10 @@ RECORDED = {
         *("emoji_pixels_5way_1shot", "emoji_lite0_5way_1shot"),
         *("meta_sgd_from_classifier_5way_1shot", *(["omniglot_error_20way_1shot"] if OMNIGLOT else [])),
     },
-    "06": {"student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5_informed", "teacher"},
+    "06": {
+        *("student_augmented_k5_digits", "student_self_trained_k5_digits", "student_distilled_k5_informed", "teacher"),
+        *("born_again_digits", "mean_teacher_k5_digits"),
+    },
     "07": {
         *(f"{model}_model_{measured}" for model in ("clean", "robust") for measured in ("clean", "pgd")),
         "ensemble_minus_pgd20",

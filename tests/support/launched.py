@@ -40,6 +40,7 @@ from fewshot_lab.methods import (
     label_preservation,
     linear_probe,
     maml,
+    mean_teacher,
     prompts,
     prototypes,
     soft_prompts,
@@ -255,6 +256,11 @@ EXACT: dict[str, Callable[[], Tensor]] = {
     "distillation": lambda: student("soft"),
     "pseudo-labels": lambda: student("hard"),
     "distillation, teacher online": lambda: student("online"),
+    "mean teacher": lambda: weights(
+        mean_teacher.fit_mean_teacher(
+            "digits", shots=3, seed=0, decay=0.9, weight=10.0, steps=15, device=DEVICE
+        )["student"]
+    ),
     "adversarial": lambda: robust("adversarial"),
     "TRADES": lambda: robust("trades"),
     "free adversarial": lambda: robust("free"),
