@@ -98,3 +98,10 @@ def _reaches_the_student(function, generator):
         average = function(average, weights, 0.7)
     if not torch.allclose(average, weights, atol=1e-4):
         return say("After 60 steps with the same student and a decay of 0.7 your average is still elsewhere.")
+
+
+@moving_average.property("The average carries no gradient.", mistake="with_graph")
+def _carries_no_gradient(function, generator):
+    average, weights = torch.randn(2, 5, generator=generator)
+    if function(average, weights.requires_grad_(), 0.9).requires_grad:
+        return say("Your average still hangs in the student's graph, which grows by every step: detach it, or use torch.no_grad.")
