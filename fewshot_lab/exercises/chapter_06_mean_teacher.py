@@ -64,7 +64,9 @@ def plain_mean(average, weights, decay):
     return (average + weights) / 2
 
 
-@moving_average.mistake("You subtract the student's part. It is added: the average moves towards the student, not away from it.")
+@moving_average.mistake(
+    "You subtract the student's part. It is added: the average moves towards the student, not away from it."
+)
 def subtracted(average, weights, decay):
     return decay * average - (1 - decay) * weights
 
@@ -104,4 +106,6 @@ def _reaches_the_student(function, generator):
 def _carries_no_gradient(function, generator):
     average, weights = torch.randn(2, 5, generator=generator)
     if function(average, weights.requires_grad_(), 0.9).requires_grad:
-        return say("Your average still hangs in the student's graph, which grows by every step: detach it, or use torch.no_grad.")
+        return say(
+            "Your average still hangs in the student's graph, which grows by every step: detach it, or use torch.no_grad."
+        )

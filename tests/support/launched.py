@@ -257,9 +257,7 @@ EXACT: dict[str, Callable[[], Tensor]] = {
     "pseudo-labels": lambda: student("hard"),
     "distillation, teacher online": lambda: student("online"),
     "mean teacher": lambda: weights(
-        mean_teacher.fit_mean_teacher(
-            "digits", shots=3, seed=0, decay=0.9, weight=10.0, steps=15, device=DEVICE
-        )["student"]
+        mean_teacher.fit_mean_teacher("digits", shots=3, seed=0, decay=0.9, weight=10.0, steps=15, device=DEVICE)["student"]
     ),
     "adversarial": lambda: robust("adversarial"),
     "TRADES": lambda: robust("trades"),
