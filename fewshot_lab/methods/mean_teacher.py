@@ -30,7 +30,7 @@ def moving_average(average: Tensor, weights: Tensor, decay: float) -> Tensor:
 
 
 def consistency(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """The squared difference of the probabilities (n, classes), the mean over images and classes; none of it moves the teacher."""
+    """The squared difference of the probabilities (n, classes), the mean over both; the teacher gets no gradient."""
     return F.mse_loss(student_logits.softmax(dim=1), teacher_logits.detach().softmax(dim=1))
 
 
@@ -93,7 +93,7 @@ class MeanTeacher:
         # The first weights are random, so the average forgets them first: after k steps it is at most the mean of k + 1 states.
         decay = min(self.decay, 1 - 1 / (self.step + 1))
         with torch.no_grad():
-            for mean, weights in zip(self.network.parameters(), self.student.parameters()):
+            for mean, weights in zip(self.network.parameters(), self.student.parameters(), strict=True):
                 mean.copy_(self.average(mean.to(weights.device), weights, decay))
 
 

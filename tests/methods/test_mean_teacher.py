@@ -20,9 +20,9 @@ def test_the_average_is_the_librarys():
             for weights in student.parameters():
                 weights += torch.randn_like(weights)
         library.update_parameters(student)
-        ours = [mean_teacher.moving_average(a, w, 0.8) for a, w in zip(ours, student.parameters())]
+        ours = [mean_teacher.moving_average(a, w, 0.8) for a, w in zip(ours, student.parameters(), strict=True)]
     assert not any(mean.requires_grad for mean in ours)
-    for mean, expected in zip(ours, library.module.parameters()):
+    for mean, expected in zip(ours, library.module.parameters(), strict=True):
         assert torch.allclose(mean, expected, atol=1e-6)
 
 
@@ -55,7 +55,7 @@ def test_the_first_steps_forget_the_random_weights_and_the_loss_is_by_hand():
         for weights in student.parameters():
             weights += 1
     loss = teacher.loss(student.train(), views, labels)
-    for old, new in zip(before, teacher.network.parameters()):
+    for old, new in zip(before, teacher.network.parameters(), strict=True):
         assert torch.allclose(new, old + 0.1, atol=1e-5), "a tenth of the way"
     with torch.no_grad():
         z_s, z_t = student(views[:6]), teacher.network(views[6:])
@@ -67,7 +67,7 @@ def test_the_first_steps_forget_the_random_weights_and_the_loss_is_by_hand():
 
     teacher.step = 1
     teacher.update()
-    for mean, old, new in zip(teacher.network.parameters(), before, student.parameters()):
+    for mean, old, new in zip(teacher.network.parameters(), before, student.parameters(), strict=True):
         assert torch.allclose(mean, (old + 0.1 + new) / 2, atol=1e-5), "at first the mean of all states so far"
 
 
