@@ -54,8 +54,9 @@ EXPLORING = "" if DATASET == "glyphs" else f"DATASET={DATASET}"
 # %% [markdown]
 # Chosen on validation images, before anything was tested, were the policy's strength for a small student of each data set, the
 # teachers' width, temperatures with the teacher's share $\alpha$, how far labels are smoothed, the heads of the pretrained teachers, and a
-# mean teacher's decay and weight ([choices](../docs/choices.md) tells from what). Set by hand were the steps and the cached copies, as many as fit the chapter; the
-# students' width; and for the glosses $\alpha = 0.5$ and, in self-training, the temperature that was chosen for MiniLM.
+# mean teacher's decay and weight ([choices](../docs/choices.md) tells from what). Set by hand were the steps and the cached copies, as
+# many as fit the chapter; the students' width; and for the glosses $\alpha = 0.5$ and, in self-training, the temperature that was
+# chosen for MiniLM.
 #
 # Of settings within 0.01 of the best the first is taken. So teachers with few labels answer at $T = 1$, not softened at all: no other
 # temperature gained that much.
@@ -906,8 +907,8 @@ lab.figures.panels(
     },
     title=f"Born again - second training {again.mean:+.3f}, "
     f"mean teacher - labels alone {averaging.mean:+.3f}",
-    caption=f"Digits, nets of one size, {STEPS['digits']} steps. 95 % intervals, {len(SEEDS)} seeds "
-    "and test pictures drawn anew.",
+    caption=f"Digits, nets of one size, {STEPS['digits']} steps. 95 % intervals, {len(SEEDS)} "
+    "seeds and test pictures drawn anew.",
 )
 
 # %% [markdown]
