@@ -897,16 +897,16 @@ pasts = students["digits"] | averages
 # %% folded=true
 again = born.gain("born again", over="second training")
 averaging = pasts.gain("mean teacher", over="labels alone")
-lab.figures.panels(
-    {
-        "test accuracy, all labels": {"first training (teacher)": first.interval("first training")}
-        | {kind: born.interval(kind) for kind in kinds},
-        f"test accuracy, {SHOTS} labels per class": {
-            kind: pasts.interval(kind) for kind in ("labels alone", "self-training", "mean teacher")
-        },
-    },
+compared = {"all labels, first training (teacher)": first.interval("first training")}
+compared |= {f"all labels, {kind}": born.interval(kind) for kind in kinds}
+few = ("labels alone", "self-training", "mean teacher")
+compared |= {f"{SHOTS} per class, {kind}": pasts.interval(kind) for kind in few}
+lab.figures.bars(
+    compared,
     title=f"Born again - second training {again.mean:+.3f}, "
     f"mean teacher - labels alone {averaging.mean:+.3f}",
+    x="test accuracy",
+    digits=3,
     caption=f"Digits, nets of one size, {STEPS['digits']} steps. 95 % intervals, {len(SEEDS)} "
     "seeds and test pictures drawn anew.",
 )
