@@ -897,14 +897,13 @@ pasts = students["digits"] | averages
 # %% folded=true
 again = born.gain("born again", over="second training")
 averaging = pasts.gain("mean teacher", over="labels alone")
-compared = {"all labels, first training (teacher)": first.interval("first training")}
+compared = {"all labels, first (teacher)": first.interval("first training")}
 compared |= {f"all labels, {kind}": born.interval(kind) for kind in kinds}
 few = ("labels alone", "self-training", "mean teacher")
 compared |= {f"{SHOTS} per class, {kind}": pasts.interval(kind) for kind in few}
 lab.figures.bars(
     compared,
-    title=f"Born again - second training {again.mean:+.3f}, "
-    f"mean teacher - labels alone {averaging.mean:+.3f}",
+    title=f"Over labels alone: born again {again.mean:+.3f}, mean teacher {averaging.mean:+.3f}",
     x="test accuracy",
     digits=3,
     caption=f"Digits, nets of one size, {STEPS['digits']} steps. 95 % intervals, {len(SEEDS)} "
