@@ -154,7 +154,7 @@ def next_token_hidden(tokenizer, model, prefix: Prefix, endings: Sequence[str]) 
     """
     ids = [token_ids(tokenizer, model, ending) for ending in endings]
     # All endings together are faster than one by one. What pads the shorter ones comes after them, where they do not see it.
-    padded = pad_sequence(ids, batch_first=True)
+    padded = pad_sequence(ids, batch_first=True).to(model.device)
     with torch.no_grad():
         h = extend(model, prefix, token_embeddings(model, padded)[:, None], every=True)  # (c, N, m, d)
     return torch.stack([states[:, len(of_ending) - 1] for states, of_ending in zip(h, ids, strict=True)]).float().cpu()

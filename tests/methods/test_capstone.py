@@ -162,7 +162,7 @@ def test_pipelines_share_their_rounds_and_each_is_what_it_would_be_alone(start, 
 
     def noted(f, grid, **options):
         trained.append([one["steps"] for one in grid])
-        return original(f, grid, jobs=1)
+        return [row | {"seconds": float(row["steps"])} for row in original(f, grid, jobs=1)]  # as if a step took a second
 
     monkeypatch.setattr(pipeline, "sweep", noted)
     arms = {"nothing": (), "head": ("few-shot head",), "taught": ("few-shot head", "distillation"), "late": ("distillation",)}
@@ -174,7 +174,8 @@ def test_pipelines_share_their_rounds_and_each_is_what_it_would_be_alone(start, 
     for name, order in arms.items():
         alone = pipeline.measure({name: order}, **options)[name]
         assert [row["test_accuracy"] for row in alone] == [row["test_accuracy"] for row in together[name]], name
-    assert all(t["seconds"] > n["seconds"] for t, n in zip(together["taught"], together["nothing"], strict=True))
+    # What was trained once for several counts in each of them, the teacher beside its student.
+    assert all(row["seconds"] == 12 for name in arms for row in together[name])
 
 
 # the text stages
