@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import CourseError
 from ..models.kv_cache import padded_batches
+from ..models.language import autocast
 from ..training.processes import all_reduce_gradients, all_reduce_mean, rank_and_world_size
 
 Batches = list[tuple[Tensor, Tensor, Tensor]]  # indices of the texts (n,), hidden states (n, T, d), mask (n, T)
@@ -21,7 +22,8 @@ Batches = list[tuple[Tensor, Tensor, Tensor]]  # indices of the texts (n,), hidd
 class UpperLayers(nn.Module):
     """The last `layers` layers of a causal model with its final norm and a head (classes, d), copied in float32.
 
-    In float32 although the model may be in bfloat16, whose steps near 1 are larger than most updates of a weight.
+    In float32 although the model may be in bfloat16, whose steps near 1 are larger than most updates of a weight. The products
+    may take bfloat16 (`autocast`); weights, their gradients and the head do not.
     """
 
     def __init__(self, model, layers: int, head: Tensor) -> None:
@@ -39,8 +41,9 @@ class UpperLayers(nn.Module):
 
     def forward(self, h: Tensor, mask: Tensor) -> Tensor:
         """Hidden states (n, T, d) of the lower layers and their mask (n, T) -> logits (n, classes) at the last token."""
-        z = self.backbone(inputs_embeds=h, **_options(mask)).last_hidden_state[:, -1]
-        return z @ self.head.T + self.bias
+        with autocast(h.device):
+            z = self.backbone(inputs_embeds=h, **_options(mask)).last_hidden_state[:, -1]
+        return z.float() @ self.head.T + self.bias
 
 
 @torch.no_grad()

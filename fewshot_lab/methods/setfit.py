@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data.conll import Sentence
+from ..models.language import autocast
 from ..models.tagger import Tagger
 from ..training import History, train
 from .tagging import Batches, lower_batches
@@ -52,7 +53,8 @@ class SentenceVectors(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         mask = self.mask(h)
-        z = self.learning(inputs_embeds=h, attention_mask=mask.long()).last_hidden_state
+        with autocast(h.device):
+            z = self.learning(inputs_embeds=h, attention_mask=mask.long()).last_hidden_state.float()
         return F.normalize((z * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True), dim=1)
 
 

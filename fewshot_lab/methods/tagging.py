@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..augment.mentions import OPERATIONS, pools, replace_mention
 from ..data.conll import Sentence, TaggingTask, Tags, load_corpus, spans
-from ..models.language import compute_dtype, minilm
+from ..models.language import autocast, compute_dtype, minilm
 from ..models.me5 import me5
 from ..models.tagger import Tagger
 from ..runtime import choose_device, seed_everything
@@ -136,7 +136,7 @@ def lower_batches(tagger: Tagger, tokenizer, sentences: Sequence[Sentence], batc
     device, batches = next(tagger.parameters()).device, []
     for rows in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
         tokens, _ = encode(tokenizer, [Sentence.untagged(sentences[row].words) for row in rows], ["O"])
-        with _autocast(device):
+        with autocast(device):
             padded = nn.functional.pad(tokens, (0, _rounded(tokens.shape[1]) - tokens.shape[1]), value=tokenizer.pad_token_id)
             batches.append((rows, tagger.lower(padded.to(device))))
     return batches
@@ -162,16 +162,12 @@ def predict_tags(
     """
     predicted: list[Tags] = [()] * len(sentences)
     for rows, h in lower_batches(tagger, tokenizer, sentences) if batches is None else batches:
-        with _autocast(h.device):
+        with autocast(h.device):
             logits = outputs(tagger, h)
         some = [sentences[row] for row in rows]
         for row, sentence_tags in zip(rows, decode(tokenizer, some, logits.float(), tags), strict=True):
             predicted[row] = sentence_tags
     return predicted
-
-
-def _autocast(device: torch.device):
-    return torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype(str(device)) == torch.bfloat16)
 
 
 def augmented_sentences(

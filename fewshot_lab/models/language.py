@@ -93,6 +93,12 @@ def compute_dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cpu" and torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
+def autocast(device: torch.device | str) -> torch.autocast:
+    """A context in which float32 weights multiply in bfloat16 where `compute_dtype` says so: half the time, the same weights."""
+    device = torch.device(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype(str(device)) == torch.bfloat16)
+
+
 def embed_all(tokenizer, model, texts: Sequence[str], progress=iter) -> Tensor:
     """The embeddings (N, d) of texts, on the CPU; progress(batches): a bar around the loop."""
     # Texts of similar lengths in one batch, so that little is padded.

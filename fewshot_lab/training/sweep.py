@@ -78,7 +78,9 @@ def _in_workers(function: Callable[..., dict], grid: list[dict], jobs: int, clus
         # A training lasts seconds, so each is handed out alone. joblib would pass large arrays as read-only memory maps, which
         # torch must not write to; max_nbytes=None makes it copy them.
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, max_nbytes=None)
-        yield from parallel(joblib.delayed(_run_in_worker)(setting, function, i, kwargs) for i, kwargs in enumerate(grid))
+        # The longest first: one that began last would keep the others waiting for its end.
+        order = sorted(range(len(grid)), key=lambda i: grid[i].get("steps") or 0, reverse=True)
+        yield from parallel(joblib.delayed(_run_in_worker)(setting, function, i, grid[i]) for i in order)
 
 
 def _run_in_worker(setting: runtime.Setting, function: Callable[..., dict], i: int, settings: dict) -> tuple[int, dict]:

@@ -44,9 +44,9 @@ tokenizer, model = language.smollm2(DEVICE)
 model.requires_grad_(False)
 WORDS = list(task.classes)
 SEEDS = lab.seeds(5, 20)
-DRAWS = SEEDS[: lab.quick_or_full(4, 10)]  # of the methods that take long
+DRAWS = SEEDS[: lab.quick_or_full(3, 10)]  # of the methods that take long
 SHOTS, K = lab.quick_or_full([1, 2, 4, 8], [1, 2, 4, 8, 16]), 4
-UNLABELLED = lab.quick_or_full(40, 100, smoke=30)  # texts without a label, for every draw
+UNLABELLED = lab.quick_or_full(30, 100, smoke=30)  # texts without a label, for every draw
 TEMPLATES, TEMPLATE = list(prompts.TEMPLATES), lab.chosen("prompt-template")
 EXPLORING = "" if task.classes == glosses.FIVE else f"CLASSES={CLASSES}"
 label_ids = prompts.label_tokens(tokenizer, WORDS)
@@ -147,13 +147,14 @@ train_rows = torch.cat([*labelled.values(), *unlabelled.values()]).unique()
 per_class = lab.quick_or_full(30, 100, smoke=5)
 of_class = [(task.test_labels == k).nonzero()[:per_class, 0] for k in range(len(WORDS))]
 every_test = torch.cat(of_class)
+some = slice(None, None, lab.quick_or_full(2, 1))
 texts = {
-    "validation": task.validation_texts,
+    "validation": task.validation_texts[some],
     "train": [task.train_texts[row] for row in train_rows],
     "test": [task.test_texts[row] for row in every_test],
 }
 labels = {
-    "validation": task.validation_labels,
+    "validation": task.validation_labels[some],
     "train": task.train_labels[train_rows],
     "test": task.test_labels[every_test],
 }
@@ -618,7 +619,7 @@ def demonstration_prompt(texts, labels, words, template, order):
 # %%
 show = lab.yours_or_ours(demonstration_prompt)
 DEMONSTRATION = lab.chosen("demonstration-template")
-N_SHOWN = lab.quick_or_full(12, 100)  # test texts per class, for what takes long
+N_SHOWN = lab.quick_or_full(10, 100)  # test texts per class, for what takes long
 shown = torch.cat([(labels["test"] == k).nonzero()[:N_SHOWN, 0] for k in range(len(WORDS))])
 shown_texts, labels["shown"] = [texts["test"][i] for i in shown], labels["test"][shown]
 
@@ -837,7 +838,7 @@ def ending_row(seed, here, better):
 
 ending_rows = {"template": [], "soft prompt": [], "trigger": []}
 for n, seed in enumerate(lab.progress_bar(DRAWS, "draws")):
-    # One draw's unlabelled texts at a time: their keys and values take 40 MB.
+    # One draw's unlabelled texts at a time: their keys and values take 30 MB.
     pool = [task.train_texts[i] for i in unlabelled[seed]]
     pool = prompts.encode_texts(tokenizer, model, pool, BEFORE, JOINT)
     known = raw["test", TEMPLATE], calibrated("test", TEMPLATE, seed)

@@ -43,11 +43,11 @@ lab.setup("10", profile=PROFILE, seed=SEED, device=DEVICE)
 task = tagging.load_task(CORPUS)
 gold = [sentence.tags for sentence in task.test]
 SEEDS = lab.seeds(4, 10)
-DRAWS = lab.seeds(5, 20)
+DRAWS = lab.seeds(4, 20)
 MODEL = lab.chosen("tagger-layers") | {"learning_rate": lab.chosen("tagger-rate")}
-COUNT = lab.quick_or_full(240, len(task.train))
+COUNT = lab.quick_or_full(200, len(task.train))
 EPOCHS = lab.chosen("tagger-epochs")
-STEPS = lab.quick_or_full(EPOCHS * 240 // 16, EPOCHS * len(task.train) // 16)
+STEPS = lab.quick_or_full(EPOCHS * 200 // 16, EPOCHS * len(task.train) // 16)
 GROUPS = "sentences" if CORPUS else "templates"  # what a new test would draw anew
 EXPLORING = "another corpus" if CORPUS else ""  # the rules speak of the made sentences
 print(
