@@ -94,7 +94,7 @@ def compute_dtype(device: str) -> torch.dtype:
 
 
 def autocast(device: torch.device | str) -> torch.autocast:
-    """A context in which float32 weights multiply in bfloat16 where `compute_dtype` says so: half the time, the same weights."""
+    """A context in which float32 weights multiply in bfloat16 where `compute_dtype` says so: half the time."""
     device = torch.device(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=compute_dtype(str(device)) == torch.bfloat16)
 
