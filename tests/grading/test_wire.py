@@ -18,7 +18,7 @@ values = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.tuples(inner, inner),
-        st.dictionaries(st.one_of(st.text(max_size=5), st.integers()), inner, max_size=4),
+        st.dictionaries(st.one_of(st.text(max_size=5), st.integers(-(2**53), 2**53)), inner, max_size=4),
     ),
     max_leaves=12,
 )
@@ -110,3 +110,25 @@ def test_a_frame_that_announces_gigabytes_is_refused_before_it_is_read():
         for _ in range(50):
             nested = [nested]
         wire.pack(nested)
+
+
+def test_one_megabyte_cannot_be_read_a_thousand_times():
+    array = {"t": "uint8", "shape": [2**20], "at": 0, "bytes": 2**20}
+    body = json.dumps({"l": [array] * 1000}).encode()
+    with pytest.raises(wire.WireError, match="out of its place"):
+        wire.receive(io.BytesIO(struct.pack("!II", len(body), 2**20) + body + bytes(2**20)))
+
+
+@pytest.mark.parametrize(
+    "keys", [range(30_000), [n * (2**61 - 1) for n in range(1, 5000)], [(2.0**60 * n, 1) for n in range(9)]]
+)
+def test_sets_whose_members_are_many_or_could_share_one_hash_are_refused(keys):
+    members = [wire._encode(key, [], 0) for key in keys]
+    for tree in ({"s": members}, {"d": [[member, None] for member in members]}):
+        with pytest.raises(wire.WireError, match="most|too large"):
+            wire.unpack(json.dumps(tree).encode(), b"")
+
+
+def test_a_message_of_millions_of_values_is_refused():
+    with pytest.raises(wire.WireError, match="too many"):
+        wire.unpack(json.dumps({"l": [0] * (wire.MOST_VALUES + 1)}).encode(), b"")

@@ -13,6 +13,9 @@ import torch
 
 LARGEST_FRAME = 64 * 2**20  # a hostile answer must not fill the grader's memory
 DEEPEST = 20  # nor exhaust its stack
+MOST_VALUES = 500_000  # nor hold it up: numbers, texts and containers in a message
+MOST_KEYS = 20_000  # in one set or dictionary, where equal hashes would take the square of it
+LARGEST_KEY = 2**53  # whole numbers whose hashes differ
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16)
@@ -43,7 +46,7 @@ def pack(value) -> bytes:
 def unpack(tree: bytes, blobs: bytes):
     """The value in the two parts of a frame; raises WireError for anything that `pack` does not produce."""
     try:
-        return _decode(json.loads(tree), memoryview(blobs), 0)
+        return _Decoder(memoryview(blobs)).decode(json.loads(tree), 0)
     except WireError:
         raise
     except Exception as error:  # any damage: a missing key, a wrong type, bytes that are no JSON
@@ -120,54 +123,82 @@ def _array(tag: str, tensor: torch.Tensor, blobs: list[bytes]) -> dict:
     return entry
 
 
-def _decode(tree, blobs: memoryview, depth: int):
-    if depth > DEEPEST:
-        raise WireError("nested too deep")
-    if not isinstance(tree, dict):
-        if isinstance(tree, list):
-            raise WireError("a list without its mark")
-        return tree
-    tag = next(iter(tree))
-    content = tree[tag]
-    match tag:
-        case "t" | "a" | "n":
-            return _from_array(tag, tree, blobs)
-        case "l":
-            return [_decode(item, blobs, depth + 1) for item in content]
-        case "u":
-            return tuple(_decode(item, blobs, depth + 1) for item in content)
-        case "s":
-            return {_decode(item, blobs, depth + 1) for item in content}
-        case "d":
-            return {_decode(k, blobs, depth + 1): _decode(v, blobs, depth + 1) for k, v in content}
-        case "g":
-            generator = torch.Generator()
-            generator.set_state(_decode(content, blobs, depth + 1))
-            return generator
-        case "device":
-            return torch.device(content)
-        case "thing":
-            return _THINGS[content](**_decode(tree["fields"], blobs, depth + 1))
-    raise WireError(f"an unknown mark {tag!r}")
+class _Decoder:
+    """Reads the values of one frame. Its arrays lie one behind the other, so that no byte is decoded twice."""
+
+    def __init__(self, blobs: memoryview):
+        self.blobs, self.read, self.values = blobs, 0, 0
+
+    def decode(self, tree, depth: int):
+        self.values += 1
+        if depth > DEEPEST or self.values > MOST_VALUES:
+            raise WireError("nested too deep, or too many values")
+        if not isinstance(tree, dict):
+            if isinstance(tree, list):
+                raise WireError("a list without its mark")
+            return tree
+        tag = next(iter(tree))
+        content = tree[tag]
+        match tag:
+            case "t" | "a" | "n":
+                return self.array(tag, tree)
+            case "l":
+                return [self.decode(item, depth + 1) for item in content]
+            case "u":
+                return tuple(self.decode(item, depth + 1) for item in content)
+            case "s":
+                return {_key(self.decode(item, depth + 1)) for item in _few(content)}
+            case "d":
+                return {_key(self.decode(k, depth + 1)): self.decode(v, depth + 1) for k, v in _few(content)}
+            case "g":
+                generator = torch.Generator()
+                generator.set_state(self.decode(content, depth + 1))
+                return generator
+            case "device":
+                return torch.device(content)
+            case "thing":
+                return _THINGS[content](**self.decode(tree["fields"], depth + 1))
+        raise WireError(f"an unknown mark {tag!r}")
+
+    def array(self, tag: str, tree: dict):
+        # Every number here comes from the other side: all are checked against the bytes that are there before any is used.
+        shape, start, size = tree["shape"], tree["at"], tree["bytes"]
+        if (
+            not all(type(n) is int and n >= 0 for n in [*shape, start, size])
+            or start + size > len(self.blobs)
+            or len(shape) > 16
+        ):
+            raise WireError("an array that is not there")
+        if start != self.read:
+            raise WireError("an array out of its place")
+        self.read += size
+        dtype = _DTYPES[tree[tag]]
+        count = 1
+        for n in shape:
+            count *= n
+        if count * dtype.itemsize != size:
+            raise WireError("an array whose shape and size differ")
+        stored = torch.int16 if dtype == torch.bfloat16 else dtype
+        # bytearray makes a copy that may be written to; frombuffer refuses an empty one.
+        content = bytearray(self.blobs[start : start + size])
+        flat = torch.frombuffer(content, dtype=stored) if size else torch.empty(0, dtype=stored)
+        tensor = (flat.view(torch.bfloat16) if dtype == torch.bfloat16 else flat).reshape(shape)
+        if tag == "a":
+            return tensor.numpy()
+        if tag == "n":
+            return tensor.numpy()[()]
+        return tensor.requires_grad_() if tree.get("grad") and dtype.is_floating_point else tensor
 
 
-def _from_array(tag: str, tree: dict, blobs: memoryview):
-    # Every number here comes from the other side: all are checked against the bytes that are there before any is used.
-    shape, start, size = tree["shape"], tree["at"], tree["bytes"]
-    if not all(isinstance(n, int) and n >= 0 for n in [*shape, start, size]) or start + size > len(blobs) or len(shape) > 16:
-        raise WireError("an array that is not there")
-    dtype = _DTYPES[tree[tag]]
-    count = 1
-    for n in shape:
-        count *= n
-    if count * dtype.itemsize != size:
-        raise WireError("an array whose shape and size differ")
-    stored = torch.int16 if dtype == torch.bfloat16 else dtype
-    # bytearray makes a copy that may be written to; frombuffer refuses an empty one.
-    flat = torch.frombuffer(bytearray(blobs[start : start + size]), dtype=stored) if size else torch.empty(0, dtype=stored)
-    tensor = (flat.view(torch.bfloat16) if dtype == torch.bfloat16 else flat).reshape(shape)
-    if tag == "a":
-        return tensor.numpy()
-    if tag == "n":
-        return tensor.numpy()[()]
-    return tensor.requires_grad_() if tree.get("grad") and dtype.is_floating_point else tensor
+def _few(items: list) -> list:
+    if len(items) > MOST_KEYS:
+        raise WireError(f"a set or dictionary of {len(items):,}; {MOST_KEYS:,} are the most")
+    return items
+
+
+def _key(value):
+    """A value as a member of a set; refuses those of which many can be made with one hash."""
+    for part in value if isinstance(value, tuple) else (value,):
+        if isinstance(part, int) and abs(part) > LARGEST_KEY or isinstance(part, float) and abs(part) > LARGEST_KEY:
+            raise WireError("a key that is too large")
+    return value
