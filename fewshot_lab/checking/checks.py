@@ -6,6 +6,7 @@ import inspect
 import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,6 +36,9 @@ _NAMES = {
     "timeout": "never_ends",
 }
 _WRONG_ON_OTHERS = later("The function is right on the cases that you can see, but not on others like them.")
+
+
+_CHANGEABLE = (torch.Tensor, torch.Generator, list, dict, set)
 
 
 _Violation = str | tuple[str | None, str] | None
@@ -340,7 +344,7 @@ def _violation(prop: Property, function: Callable, generator: torch.Generator, i
     """
     inspector = prop.inspector
     try:
-        with _guarded(function):
+        with _as_before(prop.fails), _guarded(function):
             if inspector is None:
                 return prop.fails(in_double or function, generator)
             # Its module stands alone, so the inspector can run in the answer's process, beside what it inspects.
@@ -353,6 +357,33 @@ def _violation(prop: Property, function: Callable, generator: torch.Generator, i
             raise _NotAttempted from error
         stopped = _stopped(error, function)
         return _NAMES.get(stopped.kind), stopped.sentence
+
+
+@contextlib.contextmanager
+def _as_before(law: Callable):
+    """Gives a law's module back the values of its tensors, lists and dictionaries: a function may change what it is handed.
+
+    Otherwise an answer that writes into its input would spoil the next answers that are judged by the same law.
+    """
+    names = vars(sys.modules[law.__module__])
+    shared = [value for name, value in names.items() if isinstance(value, _CHANGEABLE) and not name.startswith("__")]
+    kept = copy.deepcopy(shared)
+    try:
+        yield
+    finally:
+        # In place, since other modules may hold the same objects.
+        for value, before in zip(shared, kept, strict=True):
+            match value:
+                case torch.Tensor():
+                    value.data = before.data
+                    value.requires_grad_(before.requires_grad)
+                case torch.Generator():
+                    value.set_state(before.get_state())
+                case list():
+                    value[:] = before
+                case dict() | set():
+                    value.clear()
+                    value.update(before)
 
 
 def _size(value) -> int:
