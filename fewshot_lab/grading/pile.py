@@ -19,6 +19,7 @@ from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
 
 JOURNAL = "journal.jsonl"
+SEED_LENGTH = 16
 NO_SANDBOX = (
     "Submissions are other people's programs, and this machine has no way to shut them in: neither bubblewrap (on Debian and "
     "Ubuntu: apt-get install bubblewrap) nor user namespaces work here. Grade on a Linux machine that has one of them, or in a "
@@ -31,7 +32,7 @@ class Settings:
     """How a pile is graded.
 
     Args:
-        seed: decides the hidden cases; "" draws one.
+        seed: decides the hidden cases, at least SEED_LENGTH characters that nobody can guess; "" draws one.
         seconds: for a submission.
         limits: what a submission may use.
         jobs: how many submissions are graded at a time, 0 for one per core.
@@ -68,6 +69,11 @@ def grade_pile(
     """
     # Asked before anything is read or written; with Dask each worker asks on its own machine.
     how = "" if settings.dask else _means(settings.unsafe)
+    if 0 < len(settings.seed) < SEED_LENGTH:
+        raise CourseError(
+            f"A seed of {len(settings.seed)} characters can be guessed, and with it the hidden cases: leave --seed out, and "
+            f"one is drawn and kept in {JOURNAL}; or take the seed of an earlier run from there."
+        )
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
     done = {_key(graded): graded for graded in journal.graded}
@@ -120,7 +126,7 @@ def _means(unsafe: bool) -> str:
 
 def _key(one: Submission | Graded) -> str:
     """Identifies who handed in what; a submission and its grading have the same key."""
-    content = json.dumps([one.student, one.chapter, sorted(one.answers.items()), one.problem])
+    content = json.dumps([one.student, one.chapter, one.digest, sorted(one.answers.items()), one.problem])
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -144,6 +150,7 @@ class _Journal:
             lines = [json.dumps({"seed": self.seed})]
         # Written anew without an incomplete last line: the next one would otherwise be appended to it and be lost too.
         write_atomically(path, "".join(f"{line}\n" for line in lines))
+        os.chmod(path, 0o600)  # it holds the seed, and everybody's marks
 
     def add(self, graded: Graded) -> None:
         line = json.dumps(graded.as_record(), ensure_ascii=True)
