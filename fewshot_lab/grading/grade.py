@@ -1,6 +1,10 @@
 """Grades one submission: its answers run in a child process of the sandbox; their results are compared out here."""
 
+import contextlib
 import hashlib
+import resource
+import signal
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -10,12 +14,16 @@ import torch
 from ..checking import examine
 from ..course.build import STUB
 from .assignment import Assignment, Question, assignment, helpers_of
+from .inside.confine import address_space
+from .own_cells import needed
 from .remote import CALL_SECONDS, OwnImplementation, RemoteFunction
 from .sandbox import Ended, Sandbox
 from .submissions import Submission
 
 FRESH_CASES = 12
 CELL_SECONDS = 20.0
+COMPARING = 2 * 2**30  # bytes of memory that comparing an answer's results may take out here
+LONGEST_TEXT, MOST_DETAILS = 2000, 40  # characters of a text in a mark, and how many texts
 SHARE = 4  # one cell or one question may use at most a quarter of a submission's time
 _ENDED = {
     "timeout": "It did not come to an end in time, and was stopped.",
@@ -68,6 +76,7 @@ class Graded:
     seconds: float = 0.0
     memory: int = 0
     output: str = ""
+    digest: str = ""
 
     @property
     def score(self) -> float:
@@ -105,14 +114,16 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
 def _graded(submission: Submission, status: str, marks: list[Mark], started: float, **more) -> Graded:
     seconds = round(time.monotonic() - started, 4)
     origin = (submission.student, submission.chapter, submission.path, submission.ident)
-    return Graded(*origin, status, marks, notes=list(submission.notes), answers=submission.answers, seconds=seconds, **more)
+    more |= {"notes": list(submission.notes), "answers": submission.answers, "digest": submission.digest}
+    return Graded(*origin, status, marks, seconds=seconds, **more)
 
 
 class _Run:
     """Grades one submission in as many child processes as it takes.
 
-    One child runs all the cells, and then the questions are examined in it one after another. An answer may end the child at
-    any moment: it gets no marks, joins `left_out`, and the questions without a mark go to a new child without that answer.
+    One child runs the cells in the notebook's order, and each question is examined where its check stands: after what is above
+    it and before what is below, which may use its names for something else. An answer may end the child at any moment: it gets
+    no marks, joins `left_out`, and the questions without a mark go to a new child without that answer.
     A question is settled once it has an entry in `marks`.
     """
 
@@ -120,6 +131,8 @@ class _Run:
         self.task, self.sandbox, self.seed = task, sandbox, seed
         self.deadline, self.share = started + seconds, seconds / SHARE
         self.answers = {grade_id: text for grade_id, text in submission.answers.items() if grade_id in task.stubs}
+        self.below = submission.below
+        self.own = {name: needed(cells, self.answers.get(name, "")) for name, cells in submission.own.items()}
         self.marks: dict[str, Mark] = {}
         self.left_out: set[str] = set()
         self.memory, self.output = 0, ""
@@ -135,35 +148,42 @@ class _Run:
                 self.marks[question.grade_id] = _mark(question, MarkStatus.BY_HAND, "To be marked by the instructor.")
 
     def examine_all(self) -> None:
-        """Settles every question: first all answers together, then the failed ones beside correct helpers."""
+        """Settles every question: first in the notebook's order, then the failed ones again, as kindly as can be."""
+        settled = set(self.marks)
         # Ends because every pass settles a question or leaves out one more answer (`_settle`).
         while waiting := [q for q in self.task.questions if q.grade_id not in self.marks]:
             self._one_child(waiting, {})
-        # An answer may be correct and fail only because it calls a wrong one, or be stopped only because of another one. So it
-        # gets a second chance, beside correct helpers and without the rest. Only a pass counts: nobody can lose marks by it.
+        # An answer may be correct and fail only because it calls one that is wrong, blank or below it, or be stopped only
+        # because of another. So it gets a second chance beside correct helpers, after all of them and without the rest, and
+        # with the copies that stand below its check. Only a pass counts: nobody can lose marks by it.
         for question in self.task.questions:
-            before = self.marks[question.grade_id]
-            if before.status not in (MarkStatus.FAILED, MarkStatus.STOPPED) or time.monotonic() >= self.deadline:
+            name = question.grade_id
+            before = self.marks[name]
+            if name in settled or before.status in (MarkStatus.PASSED, MarkStatus.OWN_CODE):
                 continue
-            helpers = helpers_of(self.task, self.answers[question.grade_id]) - {question.grade_id}
-            wrong = {name for name in helpers if self.marks[name].status != MarkStatus.PASSED}
-            if wrong or before.status == MarkStatus.STOPPED:
-                del self.marks[question.grade_id]
-                self.left_out.discard(question.grade_id)  # it may have ended a child only because of the others
-                solved = {name: self.task.solved[name] for name in wrong}
-                self._one_child([question], solved, only=helpers | {question.grade_id})
-                after = self.marks.get(question.grade_id, before)  # it has no mark when a helper ended the child
-                self.marks[question.grade_id] = after if after.status == MarkStatus.PASSED else before
+            helpers = helpers_of(self.task, self.answers[name]) - {name}
+            wrong = {other for other in helpers if self.marks[other].status != MarkStatus.PASSED}
+            for text in dict.fromkeys((self.answers[name], self.below.get(name, self.answers[name]))):
+                again = wrong or text != self.answers[name] or helpers or before.status == MarkStatus.STOPPED
+                if not again or self.marks[name].status == MarkStatus.PASSED or time.monotonic() >= self.deadline:
+                    continue
+                del self.marks[name]
+                self.left_out.discard(name)  # it may have ended a child only because of the others
+                replaced = {other: self.task.solved[other] for other in wrong} | {name: text}
+                self._one_child([question], replaced, only=helpers | {name})
+                after = self.marks.get(name, before)  # it has no mark when a helper ended the child
+                self.marks[name] = after if after.status == MarkStatus.PASSED else before
 
     def _one_child(self, questions: list[Question], replaced: dict[str, str], only: set[str] | None = None) -> None:
-        """Runs the notebook's cells in a new child, then examines these questions until the child ends.
+        """Runs the notebook's cells in a new child and examines these questions until the child ends.
 
         Args:
             questions: what to examine; a call settles one of them, or leaves the answer that ended the child out of the next.
             replaced: {grade_id: source} that runs instead of the student's answer.
-            only: the answers that run at all; all of them by default.
+            only: the answers that run at all, all of them by default; where they are given, questions are examined at the end.
         """
         child, running = self.sandbox.child(), None  # running: the answer to blame if the child ends now
+        waiting = {question.grade_id: question for question in questions}
         try:
             problems = {}
             for grade_id, source in self.task.pieces:
@@ -171,13 +191,16 @@ class _Run:
                 left_out = grade_id in self.left_out or only is not None and grade_id not in only
                 if grade_id and left_out and grade_id not in replaced:
                     continue
+                if grade_id and self.own.get(grade_id):
+                    child.ask({"cell": self.own[grade_id]}, self._seconds(min(CELL_SECONDS, self.share)))
                 source = replaced.get(grade_id, self.answers.get(grade_id, "")) if grade_id else source
                 ran = child.ask({"cell": source}, self._seconds(min(CELL_SECONDS, self.share)))
                 # A cell of the release that fails is no student's fault, and an answer may not need what it defines.
                 if ran["status"] != "ran" and grade_id:
                     problems[grade_id] = f"Its cell stops with {str(ran.get('kind'))[:80]}: {str(ran.get('words'))[:500]}"
-            for question in questions:
-                running = question.grade_id
+                if grade_id in waiting and only is None:
+                    self.marks[grade_id] = self._examined(waiting.pop(grade_id), child, problems.get(grade_id))
+            for running, question in waiting.items():
                 self.marks[running] = self._examined(question, child, problems.get(running))
         except Ended as ended:
             self._settle(running, questions, ended.why)
@@ -188,12 +211,11 @@ class _Run:
 
     def _examined(self, question: Question, child, problem: str | None) -> Mark:
         started = time.monotonic()
-        if problem:
-            return _mark(question, MarkStatus.FAILED, problem)
         answer = RemoteFunction(child, question.exercise.name, CALL_SECONDS, started + self._seconds(self.share))
         try:
             hidden = _hidden(self.seed, question.exercise.name)
-            feedback = examine(question.exercise, answer, hidden, FRESH_CASES, hidden=True)
+            with _bounded(self.share, COMPARING):
+                feedback = examine(question.exercise, answer, hidden, FRESH_CASES, hidden=True)
         except OwnImplementation as error:
             words = f"The answer uses the course's own code ({error}). Write it yourself."
             return _mark(question, MarkStatus.OWN_CODE, words)
@@ -204,6 +226,12 @@ class _Run:
                 question, MarkStatus.FAILED, f"What the function returns could not be compared ({type(error).__name__})."
             )
         mark = _mark(question, MarkStatus(feedback.status), feedback.message, feedback.details, feedback.mistake)
+        # A cell may stop after it has defined the function, at a line of the learner's own. Where the function is not there, or
+        # is wrong, the cell's error tells more than what came of it.
+        if problem and mark.status != MarkStatus.PASSED:
+            mark.status, mark.details = MarkStatus.FAILED, [problem, *mark.details]
+            if feedback.mistake is None:
+                mark.message, mark.details[0] = problem, mark.message
         mark.seconds = round(time.monotonic() - started, 4)
         return mark
 
@@ -224,6 +252,32 @@ class _Run:
         return max(min(most, self.deadline - time.monotonic()), 0.01)
 
 
+@contextlib.contextmanager
+def _bounded(seconds: float, memory: int):
+    """Limits what a comparison takes in this process: a result that is small may make a law multiply it to gigabytes.
+
+    More memory raises the error of whoever asked for it; more seconds of this process's own time raise Ended.
+    """
+    if threading.current_thread() is not threading.main_thread():  # a thread of a Dask worker: signals are not its own
+        yield
+        return
+
+    def stop(*_):
+        raise Ended("timeout")
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = address_space() + memory
+    before = signal.signal(signal.SIGPROF, stop)
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGPROF, before)
+
+
 def _untouched(task: Assignment, question: Question, answers: dict[str, str]) -> bool:
     """Whether a cell is as blank as it was handed out. A listing left unrepaired is an answer, though a wrong one."""
     stub = task.stubs[question.grade_id].strip()
@@ -232,7 +286,9 @@ def _untouched(task: Assignment, question: Question, answers: dict[str, str]) ->
 
 def _mark(question: Question, status: MarkStatus, message: str, details=(), mistake=None) -> Mark:
     score = question.points if status == MarkStatus.PASSED else 0.0
-    return Mark(question.grade_id, question.title, score, question.points, status, message, list(details), mistake)
+    # What an answer returned is quoted in these texts, and it may be megabytes long.
+    message, details = message[:LONGEST_TEXT], [text[:LONGEST_TEXT] for text in list(details)[:MOST_DETAILS]]
+    return Mark(question.grade_id, question.title, score, question.points, status, message, details, mistake)
 
 
 def _hidden(seed: str, name: str) -> torch.Generator:

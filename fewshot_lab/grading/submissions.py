@@ -4,6 +4,8 @@ All of it is untrusted: names, paths, sizes and contents. What cannot be read be
 error, so that one bad file does not stop the grading of the others.
 """
 
+import hashlib
+import io
 import json
 import os
 import re
@@ -16,10 +18,13 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import CourseError
 from .assignment import assignment, by_grade_id
+from .own_cells import defined
 
 LARGEST_NOTEBOOK = 30 * 2**20  # bytes
 LARGEST_ARCHIVE = 4 * 2**30  # bytes, unpacked
 LARGEST_ANSWER = 100_000  # characters
+MOST_OWN = 400_000  # characters of a learner's own cells
+ZIPS_IN_ZIPS = 2  # how many archives may stand one within another
 _PLATFORM = (
     re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file_?.*$"),  # Moodle's folders
     re.compile(r"^(?P<name>[^_\W]+)_(?:LATE_)?(?P<id>\d+)_\d+_.*$"),  # Canvas's files
@@ -30,7 +35,9 @@ _PLATFORM = (
 class Submission:
     """One student's notebook of one chapter. `problem`: why it cannot be graded ("" when it can).
 
-    `answers`: {grade_id: source} of its answer cells. `ident`: the platform's number of the student, "" when it gave none.
+    `answers`: {grade_id: source} of its answer cells, of all of them above the check where there are several. `below`: the same
+    with what stands below the check, where that answers too. `own`: {grade_id: the learner's own cells above the check}.
+    `ident`: the platform's number of the student, "" when it gave none. `digest`: of the file.
     """
 
     student: str
@@ -40,42 +47,72 @@ class Submission:
     notes: tuple[str, ...] = ()
     problem: str = ""
     ident: str = ""
+    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    below: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
 
 
 def collect(place: Path) -> list[Submission]:
-    """Every submission under a folder or in a zip, by chapter and student; of several by one student the last one counts.
+    """Every submission under a folder or in a zip, by chapter and student.
 
-    Where the platform numbers its students, those who share a name get the number behind it.
+    Of several by one student the newest counts that can be read and has an answer to every question; else the one that has most
+    of them. Where the platform numbers its students, those who share a name get the number behind it.
     Links, paths that lead out, and archives that unpack to more than 4 GiB are refused. Raises CourseError when `place` is not
     there, is not readable, or holds no notebook.
     """
-    submissions: dict[tuple[str, str, str], Submission] = {}
-    for path, content, problem in notebooks(place):
-        submission = _submission(path, content, problem)
-        key = (submission.chapter, submission.student, submission.ident)
-        if earlier := submissions.get(key):
-            notes = (*submission.notes, f"{earlier.path} was handed in too; this one counts")
-            submission = replace(submission, notes=notes)
-        submissions[key] = submission
-    if not submissions:
+    attempts: dict[tuple[str, str, str], list[tuple[tuple, Submission]]] = {}
+    for path, content, problem, modified in _found(place):
+        one = _submission(path, content, problem)
+        answered = sum(text.strip() != assignment(one.chapter).stubs[name].strip() for name, text in one.answers.items())
+        complete = bool(one.chapter) and answered == len(assignment(one.chapter).stubs)
+        rank = (not one.problem, complete, 0 if complete else answered, modified, path)
+        attempts.setdefault((one.chapter, one.student, one.ident), []).append((rank, one))
+    if not attempts:
         raise CourseError(f"There is no notebook (*.ipynb) in {place}.")
-    namesakes = Counter(student for student, _ in {key[1:] for key in submissions})
-    ordered = (submissions[key] for key in sorted(submissions))
-    return [replace(one, student=f"{one.student} ({one.ident})") if namesakes[one.student] > 1 else one for one in ordered]
+    # A program beside a notebook is the learner's own; alone it may be the hand-in.
+    handed_in = {key[1:] for key in attempts if key[0]}
+    for key in [key for key in attempts if not key[0] and key[1:] in handed_in]:
+        attempts[key] = [(rank, one) for rank, one in attempts[key] if not one.path.lower().endswith(".py")]
+    attempts = {key: ranked for key, ranked in attempts.items() if ranked}
+    namesakes = Counter(student for student, _ in {key[1:] for key in attempts})
+    chosen = []
+    for _, ranked in sorted(attempts.items()):
+        *others, (_, one) = sorted(ranked, key=lambda pair: pair[0])
+        notes = (*one.notes, *(f"{other.path} was handed in too; this one counts" for _, other in others))
+        name = f"{one.student} ({one.ident})" if namesakes[one.student] > 1 else one.student
+        chosen.append(replace(one, student=name, notes=notes))
+    return chosen
 
 
 def notebooks(place: Path) -> Iterator[tuple[str, bytes, str]]:
     """The path, content and problem ("" for none) of every notebook under a folder or in a zip."""
+    for path, content, problem, _ in _found(place):
+        yield path, content, problem
+
+
+_Found = tuple[str, bytes, str, tuple]  # path, content, problem, when it was modified
+
+
+def _found(place: Path) -> Iterator[_Found]:
     place = Path(place)
     if not place.exists():
         raise CourseError(f"There is nothing at {place}: name the folder or the zip with the submissions.")
-    yield from _from_zip(place) if place.is_file() else _from_folder(place)
+    if not place.is_file():
+        yield from _from_folder(place)
+        return
+    try:
+        with zipfile.ZipFile(place) as opened:
+            if (total := sum(entry.file_size for entry in opened.infolist())) > LARGEST_ARCHIVE:
+                most = LARGEST_ARCHIVE / 2**30
+                raise CourseError(f"{place} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
+            yield from _from_zip(opened)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise CourseError(f"{place} cannot be read as a zip ({error}).") from error
 
 
 def identify(path: str, cells: list[dict]) -> tuple[str, str, str]:
     """The student, the platform's number for the student, and the chapter ("" when nothing says which one it is)."""
-    ids = [grade_id for cell in cells if isinstance(grade_id := _grade_id(cell), str)]
-    chapter = _chapter(path, ids)
+    chapter = _chapter(path, cells)
     return *_student(path, chapter), chapter
 
 
@@ -87,13 +124,16 @@ def read_notebook(content: bytes) -> list[dict]:
     except (ValueError, RecursionError) as error:  # RecursionError: lists nested thousands deep
         raise ValueError(f"the file is no JSON ({str(error)[:100]})") from error
     cells = tree.get("cells") if isinstance(tree, dict) else None
+    if cells is None and isinstance(tree, dict) and isinstance(sheets := tree.get("worksheets"), list):  # format 3
+        parts = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+        cells = [cell for part in parts if isinstance(part, list) for cell in part]
     if not isinstance(cells, list):
-        raise ValueError("the file is no notebook of format 4: it has no list of cells")
+        raise ValueError("the file is no notebook of format 3 or 4: it has no list of cells")
     usable = []
     for cell in cells:
         if not isinstance(cell, dict):
             continue
-        source, metadata = cell.get("source", ""), cell.get("metadata")
+        source, metadata = cell.get("source", cell.get("input", "")), cell.get("metadata")
         if isinstance(source, list):
             source = "".join(part for part in source if isinstance(part, str))
         if isinstance(source, str):
@@ -102,53 +142,84 @@ def read_notebook(content: bytes) -> list[dict]:
     return usable
 
 
-def _from_folder(folder: Path) -> Iterator[tuple[str, bytes, str]]:
+def _from_folder(folder: Path) -> Iterator[_Found]:
     for parent, folders, names in os.walk(folder, followlinks=False):
-        # Assigned in place: os.walk goes on with this list, and a sorted one gives the same "last submission" everywhere.
+        # Assigned in place: os.walk goes on with this list.
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         for name in sorted(names):
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()
-            if name.startswith(".") or not name.lower().endswith(".ipynb"):
+            kind = _kind(name)
+            if not kind:
                 continue
             state = path.lstat()  # not stat, which follows links: one could point at any file of the grader
+            modified = (state.st_mtime,)
             if not stat.S_ISREG(state.st_mode):
-                yield inside, b"", "it is a link or no plain file, and was not opened"
+                yield inside, b"", "it is a link or no plain file, and was not opened", modified
             elif state.st_size > LARGEST_NOTEBOOK:
-                yield inside, b"", f"it has {state.st_size / 2**20:.0f} MB; {LARGEST_NOTEBOOK / 2**20:.0f} are the most"
+                most = LARGEST_NOTEBOOK / 2**20
+                yield inside, b"", f"it has {state.st_size / 2**20:.0f} MB; {most:.0f} are the most", modified
             else:
                 try:
-                    yield inside, path.read_bytes(), ""
+                    content, problem = path.read_bytes(), ""
                 except OSError as error:
-                    yield inside, b"", f"it cannot be read ({error.strerror})"
+                    content, problem = b"", f"it cannot be read ({error.strerror})"
+                yield from _opened(inside, kind, content, problem, modified, 1)
 
 
-def _from_zip(archive: Path) -> Iterator[tuple[str, bytes, str]]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            # Sums and names come from the archive's own index, which may lie: _unzipped limits what is really read.
-            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
-            if (total := sum(entry.file_size for entry in entries)) > LARGEST_ARCHIVE:
-                most = LARGEST_ARCHIVE / 2**30
-                raise CourseError(f"{archive} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
-            for entry in sorted(entries, key=lambda entry: entry.filename):
-                # Some Windows programs write backslashes. Nothing is unpacked to disk, but a path that leads out is a sign of
-                # tampering, and a person who unpacks the archive by hand should hear of it.
-                parts = PurePosixPath(entry.filename.replace("\\", "/")).parts
-                aside = any(part.startswith((".", "__MACOSX")) for part in parts if part != "..")
-                if aside or not entry.filename.lower().endswith(".ipynb"):
-                    continue
-                inside = "/".join(part for part in parts if part not in ("/", ".."))
-                if ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
-                    yield inside, b"", "its path leads out of the archive, it was not opened"
-                elif stat.S_ISLNK(entry.external_attr >> 16):  # the upper half holds the Unix mode
-                    yield inside, b"", "it is a link and was not followed"
-                elif entry.flag_bits & 1:  # bit 0: a password is needed
-                    yield inside, b"", "it is encrypted"
-                else:
-                    yield inside, *_unzipped(opened, entry)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise CourseError(f"{archive} cannot be read as a zip ({error}).") from error
+def _from_zip(opened: zipfile.ZipFile, within: str = "", depth: int = 1, outer: tuple = ()) -> Iterator[_Found]:
+    # Sums and names come from the archive's own index, which may lie: _unzipped limits what is really read.
+    entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+    for entry in sorted(entries, key=lambda entry: entry.filename):
+        # Some Windows programs write backslashes. Nothing is unpacked to disk, but a path that leads out is a sign of
+        # tampering, and a person who unpacks the archive by hand should hear of it.
+        parts = PurePosixPath(_readable(entry).replace("\\", "/")).parts
+        aside = any(part.startswith((".", "__MACOSX")) for part in parts if part != "..")
+        if aside or not parts or not (kind := _kind(parts[-1])):
+            continue
+        inside = "/".join([*([within] if within else []), *(part for part in parts if part not in ("/", ".."))])
+        modified = (*outer, *entry.date_time)
+        if ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
+            yield inside, b"", "its path leads out of the archive, it was not opened", modified
+        elif stat.S_ISLNK(entry.external_attr >> 16):  # the upper half holds the Unix mode
+            yield inside, b"", "it is a link and was not followed", modified
+        elif entry.flag_bits & 1:  # bit 0: a password is needed
+            yield inside, b"", "it is encrypted", modified
+        else:
+            yield from _opened(inside, kind, *_unzipped(opened, entry), modified, depth + 1)
+
+
+def _kind(name: str) -> str:
+    """ "ipynb", "py" or "zip", "" for what is none of them and for hidden files."""
+    suffix = name.lower().rpartition(".")[2]
+    return suffix if suffix in ("ipynb", "py", "zip") and not name.startswith(".") else ""
+
+
+def _opened(path: str, kind: str, content: bytes, problem: str, modified: tuple, depth: int) -> Iterator[_Found]:
+    """What a file that was handed in holds: itself, or the notebooks of an archive in it."""
+    if kind == "zip" and not problem:
+        if depth > ZIPS_IN_ZIPS:
+            yield path, b"", "it is an archive within archives, and was not opened", modified
+            return
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as opened:
+                yield from _from_zip(opened, path.removesuffix(".zip"), depth, modified)
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+            yield path, b"", f"it cannot be read as a zip ({str(error)[:100]})", modified
+    elif kind != "zip":
+        yield path, content, problem, modified
+
+
+def _readable(entry: zipfile.ZipInfo) -> str:
+    """An entry's name. Old programs write it in the system's own encoding and do not say so; zipfile then takes cp437."""
+    if entry.flag_bits & 0x800:  # said to be UTF-8
+        return entry.filename
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return entry.filename.encode("cp437").decode(encoding)
+        except UnicodeError:
+            continue
+    return entry.filename
 
 
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[bytes, str]:
@@ -166,16 +237,26 @@ def _submission(path: str, content: bytes, problem: str) -> Submission:
     cells = []
     if not problem:
         try:
-            cells = read_notebook(content)
+            cells = _script(content) if path.lower().endswith(".py") else read_notebook(content)
         except ValueError as error:
             problem = str(error)
     student, ident, chapter = identify(path, cells)
     if not chapter and not problem:
-        problem = "it has no answer cell of a chapter of this course (were the cells' metadata removed?)"
+        problem = "it has no answer cell of a chapter of this course, and no function with an answer's name"
+    digest = hashlib.sha256(content).hexdigest()
     if problem:
-        return Submission(student, chapter, path, problem=problem, ident=ident)
-    answers, notes = _answers(chapter, cells)
-    return Submission(student, chapter, path, answers, tuple(notes), ident=ident)
+        return Submission(student, chapter, path, problem=problem, ident=ident, digest=digest)
+    answers, below, own, notes = _answers(chapter, cells)
+    return Submission(student, chapter, path, answers, tuple(notes), ident=ident, own=own, below=below, digest=digest)
+
+
+def _script(content: bytes) -> list[dict]:
+    """A program as a notebook of a single cell."""
+    try:
+        source = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("the file is no text in UTF-8") from None
+    return [{"cell_type": "code", "source": source, "metadata": {}, "raw": {}}]
 
 
 def _grade_id(cell: dict):
@@ -183,8 +264,14 @@ def _grade_id(cell: dict):
     return metadata.get("grade_id") if isinstance(metadata, dict) else None
 
 
-def _chapter(path: str, ids: list[str]) -> str:
-    """The chapter to which most answer cells belong, whatever the file is called; else the one whose number its name holds."""
+def _chapter(path: str, cells: list[dict]) -> str:
+    """The chapter to which most answers belong, whatever the file is called; else the one whose number its name holds.
+
+    Answers are known by their cells' metadata, where no cell has any by their functions' names.
+    """
+    ids = [grade_id for cell in cells if isinstance(grade_id := _grade_id(cell), str)]
+    if not any(grade_id in by_grade_id() for grade_id in ids):
+        ids = [name for cell in cells if len(cell["source"]) <= LARGEST_ANSWER for name in sorted(defined(cell["source"]))]
     votes = Counter(by_grade_id()[grade_id] for grade_id in ids if grade_id in by_grade_id())
     if votes:
         return votes.most_common(1)[0][0]
@@ -192,28 +279,63 @@ def _chapter(path: str, ids: list[str]) -> str:
     return numbers.pop() if len(numbers) == 1 else ""
 
 
-def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], list[str]]:
-    """The answers by grade id, and notes about them; of several cells with one id the first that was changed counts."""
-    task, answers, notes = assignment(chapter), {}, []
+def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], dict[str, str], dict[str, tuple[str, ...]], list[str]]:
+    """(answers, below, own, notes) of a notebook, as in `Submission`.
+
+    A check in the notebook judges what ran above it, wherever it is written: the answer's cell, halves of it that a learner
+    split, a copy, a cell of the learner's own. So the last definition above the check is what counts here too.
+    """
+    task, answers, below, own, notes = assignment(chapter), {}, {}, {}, []
+    released = task.released
     kinds = {question.grade_id: question.cell_type for question in task.questions}
-    for cell in cells:
-        grade_id = _grade_id(cell)
-        if not isinstance(grade_id, str) or grade_id not in task.stubs or cell["cell_type"] != kinds[grade_id]:
-            continue
-        source = cell["source"]
-        if len(source) > LARGEST_ANSWER:
-            notes.append(f"the answer {grade_id} has {len(source):,} characters and was left aside")
-            continue
-        # A learner who copies an answer cell copies its metadata: the untouched twin must not replace the answer.
-        if grade_id in answers:
-            notes.append(f"there are several answer cells {grade_id}; the first one that was changed counts")
-            if answers[grade_id].strip() != task.stubs[grade_id].strip():
-                continue
-        answers[grade_id] = source
+    marked = [grade_id if isinstance(grade_id := _grade_id(cell), str) else None for cell in cells]
+    checks = {
+        grade_id.removeprefix("check_"): i for i, grade_id in enumerate(marked) if grade_id and grade_id.startswith("check_")
+    }
+    usable, total = set(), 0
+    for i, cell in enumerate(cells):
+        size = len(cell["source"])
+        if marked[i] in task.stubs and size > LARGEST_ANSWER:
+            notes.append(f"the answer {marked[i]} has {size:,} characters and was left aside")
+        elif marked[i] in task.stubs:
+            usable.add(i)
+        elif cell["cell_type"] == "code" and size <= LARGEST_ANSWER and total + size <= MOST_OWN:
+            total += size
+            usable.add(i)
+    mine = [
+        i
+        for i in sorted(usable)
+        if cells[i]["cell_type"] == "code" and marked[i] is None and cells[i]["source"].strip() not in released
+    ]
+    names = {i: defined(cells[i]["source"]) for i in mine}
+    for question in task.questions:
+        name, stub = question.grade_id, task.stubs[question.grade_id].strip()
+        cells_of = [i for i in sorted(usable) if marked[i] == name and cells[i]["cell_type"] == kinds[name]]
+        changed = [i for i in cells_of if cells[i]["source"].strip() != stub]
+        elsewhere = [i for i in mine if question.exercise is not None and name in names[i]]
+        end = checks.get(name, len(cells))
+        above = sorted(i for i in {*changed, *elsewhere} if i < end)
+        later = sorted(i for i in {*changed, *elsewhere} if i >= end)
+        if len(changed) > 1:
+            notes.append(f"there are several answer cells {name}; the last definition above its check counts")
+        if elsewhere and not changed:
+            notes.append(f"{name} is answered in a cell of the learner's own")
+        if above or later:
+            answers[name] = _joined(cells, above or later)
+            if above and later:
+                below[name] = _joined(cells, above + later)
+        elif cells_of:
+            answers[name] = cells[cells_of[0]]["source"]
+        taken = {*above, *later}
+        own[name] = tuple(cells[i]["source"] for i in mine if i not in taken and i < end)
     missing = [grade_id for grade_id in task.stubs if grade_id not in answers]
     if missing:
         notes.append(f"answer cells are missing: {', '.join(missing)}")
-    return answers, list(dict.fromkeys(notes))
+    return answers, below, {name: sources for name, sources in own.items() if sources}, list(dict.fromkeys(notes))
+
+
+def _joined(cells: list[dict], which: list[int]) -> str:
+    return "\n\n".join(cells[i]["source"] for i in which) if len(which) > 1 else cells[which[0]]["source"]
 
 
 def _student(path: str, chapter: str) -> tuple[str, str]:

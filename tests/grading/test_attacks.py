@@ -37,7 +37,8 @@ def test_an_attack_earns_nothing_and_stops_nobody(graded, name):
     if name not in HARMS_ITSELF:
         assert marks["interval"].status == "passed", (marks["interval"].message, result.output[-2000:])
     if name in LOOKS_AROUND:  # their cells stop with an AssertionError when they find something
-        assert "Error" not in marks["accuracy"].message, marks["accuracy"].message
+        told = " ".join([marks["accuracy"].message, *marks["accuracy"].details])
+        assert "Error" not in told, told
     assert len(result.output) <= 20_000 and time.monotonic() - started < 40
     whole = graded("00")
     assert whole.score == whole.max_score, "the next submission is graded as ever"
@@ -58,7 +59,8 @@ def test_nothing_of_one_submission_is_there_for_the_next(graded):
     graded("00", accuracy=leave)
     look = "import os, torch\nassert not os.path.exists('/scratch/left') and not os.path.exists('left')\n"
     look += "assert not hasattr(torch, 'left')\n"
-    assert "AssertionError" not in graded("00", accuracy=look + BLANK).marks[0].message
+    mark = graded("00", accuracy=look + BLANK).marks[0]
+    assert "AssertionError" not in " ".join([mark.message, *mark.details])
 
 
 def _descendants(pid: int) -> set[int]:

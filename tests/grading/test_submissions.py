@@ -125,7 +125,7 @@ def test_only_answer_cells_are_taken_whatever_was_done_to_the_others(notebook):
     assert made.chapter == "00" and set(made.answers) == set(assignment("00").stubs) and made.answers["accuracy"] == RIGHT
 
 
-def test_of_doubled_cells_the_first_that_was_changed_counts_and_missing_ones_are_named(notebook):
+def test_of_doubled_cells_those_above_the_check_count_and_missing_ones_are_named(notebook):
     nb = notebook("00", {"accuracy": RIGHT})
     [cell] = [cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "accuracy"]
     stub, late = nbformat.from_dict(cell), nbformat.from_dict(cell)
@@ -148,3 +148,60 @@ def test_a_students_name_cannot_hide_or_run_over_the_page(tmp_path, content):
     (tmp_path / ("x\u202e\x07" + "y" * 200) / "00.ipynb").write_bytes(content)
     [found] = collect(tmp_path)
     assert found.student == ("x" + "y" * 200)[:120]
+
+
+def test_of_several_attempts_the_newest_that_is_complete_counts(tmp_path, notebook):
+    solved = assignment("00").solved
+    half = {"accuracy": RIGHT}
+    for number, (name, answers) in enumerate(
+        {"first": solved | {"accuracy": RIGHT}, "second": solved, "blank copy": {}, "half": half}.items()
+    ):
+        path = tmp_path / "ada" / f"00_start_here ({name}).ipynb"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(nbformat.writes(notebook("00", answers)))
+        os.utime(path, (number, number))
+    (tmp_path / "ada" / "00_broken.ipynb").write_text("{")
+    [found] = collect(tmp_path)
+    assert "second" in found.path and len([note for note in found.notes if "handed in too" in note]) == 4
+    os.remove(tmp_path / "ada" / "00_start_here (first).ipynb")
+    os.remove(tmp_path / "ada" / "00_start_here (second).ipynb")
+    [found] = collect(tmp_path)
+    assert "half" in found.path
+
+
+def test_an_archive_within_the_archive_is_opened_and_one_within_that_is_told(tmp_path, content):
+    inner, deeper = tmp_path / "inner.zip", tmp_path / "deeper.zip"
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("work/00_start_here.ipynb", content)
+    with zipfile.ZipFile(deeper, "w") as archive:
+        archive.write(inner, "again.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(inner, "Ada Lovelace/hand-in.zip")
+        archive.write(deeper, "Eve/hand-in.zip")
+        archive.writestr("Mal/broken.zip", b"PK no zip")
+    found = {one.student: one for one in collect(tmp_path / "all.zip")}
+    assert found["Ada Lovelace"].answers["accuracy"] == RIGHT and not found["Ada Lovelace"].problem
+    assert "archive within archives" in found["Eve"].problem and "cannot be read as a zip" in found["Mal"].problem
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "utf-8"])
+def test_a_name_in_an_old_programs_encoding_is_read(encoding):
+    entry = zipfile.ZipInfo(
+        "阿达/00.ipynb".encode(encoding).decode("cp437")
+    )  # what zipfile makes of bytes that say no encoding
+    assert submissions._readable(entry) == "阿达/00.ipynb"
+    entry.flag_bits |= 0x800
+    assert submissions._readable(entry) == entry.filename
+
+
+def test_a_program_beside_a_notebook_is_no_hand_in_and_alone_it_is_one(tmp_path, content):
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "00.ipynb").write_bytes(content)
+    (tmp_path / "ada" / "helpers.py").write_text("x = 1")
+    (tmp_path / "eve").mkdir()
+    (tmp_path / "eve" / "answers.py").write_text(RIGHT)
+    (tmp_path / "mal").mkdir()
+    (tmp_path / "mal" / "answers.py").write_text("x = 1")
+    found = {one.student: one for one in collect(tmp_path)}
+    assert found["ada"].path.endswith("00.ipynb") and found["eve"].answers == {"accuracy": RIGHT}
+    assert "no answer cell" in found["mal"].problem

@@ -257,11 +257,15 @@ def _shell():
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
+    class Shell(InteractiveShell):
+        def enable_gui(self, gui=None):
+            """There is no window here; %matplotlib asks for one."""
+
     settings = Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
     warnings.simplefilter("ignore")
-    shell = InteractiveShell(config=settings)
+    shell = Shell(config=settings)
     InteractiveShell._instance = shell  # what get_ipython() in a cell returns
     return shell
 
@@ -291,9 +295,38 @@ def _obey(order: dict, shell, wire) -> bytes:
 
 
 def _run_cell(source: str, shell) -> dict:
-    result = shell.run_cell(source, store_history=False, silent=False)
-    error = result.error_before_exec or result.error_in_exec
-    return {"status": "ran"} if error is None else _raised(error)
+    """Runs a cell statement by statement: one that fails, such as a test of the learner's own, does not keep the others away.
+
+    The reply tells the first error.
+    """
+    import ast
+
+    statements = _statements(source, shell)
+    if statements is None or any(isinstance(node, ast.AsyncFor | ast.Await | ast.AsyncWith) for node in ast.walk(statements)):
+        result = shell.run_cell(source, store_history=False, silent=False)
+        error = result.error_before_exec or result.error_in_exec
+        return {"status": "ran"} if error is None else _raised(error)
+    # The cell's text where tracebacks look for it, as IPython does.
+    name, first = shell.compile.cache(shell.transform_cell(source), shell.execution_count, raw_code=source), None
+    shell.execution_count += 1
+    for node in statements.body:
+        try:
+            exec(shell.compile(ast.Module([node], []), name, "exec"), shell.user_global_ns, shell.user_ns)
+        except SystemExit:
+            raise
+        except BaseException as error:
+            first = first or _raised(error)
+    return first or {"status": "ran"}
+
+
+def _statements(source: str, shell):
+    """The cell as a syntax tree, None where only IPython can say what is wrong with it."""
+    import ast
+
+    try:
+        return ast.parse(shell.transform_cell(source))
+    except Exception:
+        return None
 
 
 def _raised(error: BaseException) -> dict:
