@@ -44,7 +44,8 @@ def writing_failed(path: Path, error: OSError) -> CourseError:
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part; raises CourseError with advice."""
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    # A name that came from elsewhere may hold half a character, which UTF-8 cannot write: a question mark stands for it.
+    data = content.encode(errors="replace") if isinstance(content, str) else content
     temporary = None
     # Written beside the file, flushed to the disk and renamed: a rename within one folder is atomic.
     try:

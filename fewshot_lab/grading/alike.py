@@ -55,7 +55,7 @@ def fingerprints(source: str) -> set[tuple[str, ...]]:
             own = token.type == tokenize.NAME and not keyword.iskeyword(token.string) and not attribute
             words.append("name" if own else token.string)
             attribute = token.string == "."
-    except (tokenize.TokenError, SyntaxError, RecursionError):
+    except (tokenize.TokenError, SyntaxError, RecursionError, ValueError):  # ValueError: half a character, since Python 3.12
         words = source.lower().split()
     return {tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CourseError
-from ..files import write_atomically, writing_failed
+from ..files import locked, write_atomically, writing_failed
 from ..runtime import process_state, usable_cores, workers
 from .grade import Graded, Mark, grade
 from .sandbox import Limits, Sandbox, means
@@ -75,14 +75,15 @@ def grade_pile(
             f"one is drawn and kept in {JOURNAL}; or take the seed of an earlier run from there."
         )
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
-    journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
-    done = {_key(graded): graded for graded in journal.graded}
-    keys = {_key(submission): submission for submission in submissions}
-    # The key covers the answers: whoever has handed in something else since is graded again.
-    waiting = [submission for key, submission in keys.items() if key not in done]
-    for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
-        journal.add(graded)
-        done[_key(graded)] = graded
+    with locked(Path(out) / JOURNAL, f"Another grading writes to {out}; waiting for its end."):
+        journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
+        done = {_key(graded): graded for graded in journal.graded}
+        keys = {_key(submission): submission for submission in submissions}
+        # The key covers the answers: whoever has handed in something else since is graded again.
+        waiting = [submission for key, submission in keys.items() if key not in done]
+        for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
+            journal.add(graded)
+            done[_key(graded)] = graded
     return [done[key] for key in keys]
 
 

@@ -1,5 +1,6 @@
 """Hostile answers in attacks/: each tries for the marks of `accuracy` without a right answer, or to harm."""
 
+import ctypes
 import os
 import subprocess
 import time
@@ -61,6 +62,14 @@ def test_nothing_of_one_submission_is_there_for_the_next(graded):
     look += "assert not hasattr(torch, 'left')\n"
     mark = graded("00", accuracy=look + BLANK).marks[0]
     assert "AssertionError" not in " ".join([mark.message, *mark.details])
+
+
+def test_the_graders_keyring_is_not_the_submissions(graded):
+    ask = "import ctypes, os\nnumber = {'x86_64': 250}.get(os.uname().machine, 219)\n"
+    ask += "print('keyring', ctypes.CDLL(None).syscall(number, 0, -3, 0))\n"  # KEYCTL_GET_KEYRING_ID of the session's
+    inside = graded("00", accuracy=ask + BLANK).output.split("keyring")[1].split()[0]
+    number = {"x86_64": 250}.get(os.uname().machine, 219)
+    assert int(inside) == -1 or int(inside) != ctypes.CDLL(None).syscall(number, 0, -3, 0)
 
 
 def _descendants(pid: int) -> set[int]:

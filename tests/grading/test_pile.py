@@ -165,3 +165,20 @@ def test_a_release_holds_no_solution_no_output_of_an_answer_and_the_points_of_ev
             assert cells[grade_id].source == stub != task.solved[grade_id] and not cells[grade_id].get("outputs")
         solved = nbformat.read(tmp_path / "solved" / row["notebook"], as_version=4)
         assert "### BEGIN" not in "".join(cell.source for cell in solved.cells)
+
+
+def test_a_seed_that_can_be_guessed_is_refused(handed_in, tmp_path):
+    with pytest.raises(CourseError, match="can be guessed"):
+        pile.grade_pile(handed_in[0], tmp_path / "out", pile.Settings(seed="week1"))
+
+
+def test_the_journal_is_its_owners_alone(tmp_path):
+    pile._Journal(tmp_path / "journal.jsonl", "", resume=False)
+    assert (tmp_path / "journal.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_with_half_a_character_stands_in_every_table(tmp_path):
+    graded = [Graded("M\udcfcller", "00", "a", "", "graded", [Mark("accuracy", "Accuracy", 1.0, 1.0, "passed")])]
+    for path in gradebook.write_tables(graded, tmp_path):
+        path.read_text(encoding="utf-8")
+    assert "M?ller,00,1" in (tmp_path / "grades.csv").read_text()

@@ -110,6 +110,8 @@ def _map_ids(user: int, group: int) -> None:
 
 def leave_rights(slot: int) -> None:
     """Becomes user 64000 + slot if this is root, then enters user, mount, network and pid namespaces (fork afterwards)."""
+    # A session keyring of its own: the grader's would be there to read, and its keys for the next submission.
+    _libc.syscall({"x86_64": 250, "aarch64": 219}.get(os.uname().machine, 219), 1, None)  # keyctl, KEYCTL_JOIN_SESSION_KEYRING
     if os.getuid() == 0:
         os.setgroups([])  # groups before the user: afterwards there is no right to change them
         os.setresgid(*[NOBODY + slot] * 3)
