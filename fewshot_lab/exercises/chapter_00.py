@@ -319,6 +319,7 @@ def _random_samples(generator):
         (torch.tensor([[1.0, 2.0, 3.0], [2.0, 2.5, 3.0], [0.0, 1.0, 5.0], [3.0, 3.5, 7.0]]), 2.8, 1.5),
         (torch.tensor([[0.7, 0.9, 0.8, 0.8], [0.6, 0.7, 0.6, 0.7], [0.9, 0.8, 0.7, 1.0]]), 0.74, 2.0),
         (torch.tensor([[0.0, 1.0], [1.0, 2.0], [1.5, 2.5], [4.0, 6.0]]), 1.9, 1.0),  # one interval lies below, one above
+        (torch.tensor([[1.0, 3.0], [2.0, 4.0]]), 2.6, 1.0),  # half of the width holds less than the width of a division by n
     ],
     fresh=_random_samples,
     idea=(
