@@ -1,7 +1,7 @@
 """Handwriting made of print: thinning, and what moves and draws a skeleton so that it looks written.
 
-A skeleton is what is left of a printed character when its strokes are thinned to one pixel. As points it is bent like a sheet of
-rubber (`smooth_field`; Simard, Steinkraus & Platt 2003, ICDAR), its strokes wander, it leans, and a round pen draws it (`pen`).
+A skeleton is what is left of a printed character when its strokes are thinned to one pixel. As points it is bent like a sheet
+of rubber (`smooth_field`; Simard, Steinkraus & Platt 2003, ICDAR), its strokes wander, it leans, a round pen draws it (`pen`).
 Quarter turns make new classes (`turned_classes`; Santoro et al. 2016, ICML). Points are (x, y) in -1..1 over the sheet with y
 down, as torch's grid_sample takes them.
 """
@@ -20,9 +20,9 @@ SIZE = 28  # pixels a side of a drawing
 def may_go(neighbours: Tensor, first: bool) -> Tensor:
     """Which pixels of ink thinning takes away in this half of a pass: booleans (n,).
 
-    neighbours: booleans (n, 8), the ink around each pixel, clockwise from above: P2, P3, ... P9. A pixel goes when (a) 2 to 6 of
-    them are ink, (b) around it the ink begins exactly once, and (c, d) not all of P2, P4, P6 and not all of P4, P6, P8 are ink;
-    in the second half not all of P2, P4, P8 and not all of P2, P6, P8. Zhang & Suen 1984, conditions (a) to (d).
+    neighbours: booleans (n, 8), the ink around each pixel, clockwise from above: P2, P3, ... P9. A pixel goes when (a) 2 to 6
+    of them are ink, (b) around it the ink begins exactly once, and (c, d) not all of P2, P4, P6 and not all of P4, P6, P8 are
+    ink; in the second half not all of P2, P4, P8 and not all of P2, P6, P8. Zhang & Suen 1984, conditions (a) to (d).
     """
     up, right, down, left = (neighbours[:, place] for place in (0, 2, 4, 6))
     if first:
@@ -34,7 +34,7 @@ def may_go(neighbours: Tensor, first: bool) -> Tensor:
 
 
 def begins(neighbours: Tensor) -> Tensor:
-    """How often the ink begins on the way around a pixel, (n,): once at the end of a line, twice on it, 3 times where lines meet.
+    """How often the ink begins around a pixel, (n,): once at the end of a line, twice on it, three times where lines meet.
 
     neighbours: booleans (n, 8), clockwise.
     """
@@ -141,11 +141,13 @@ def pen(distance: Tensor, width: Tensor) -> Tensor:
 def draw(points: Tensor, width: Tensor, size: int = SIZE) -> Tensor:
     """Draws points (B, P, 2) with pens of these widths (B,), in pixels: images (B, 1, size, size) in 0..1.
 
-    A pixel has the ink of the point that is nearest to it; only the 7 x 7 pixels around a point are asked.
+    A pixel has the ink of the point that is nearest to it; only pixels within reach of the pen are asked.
     """
     batch, count, _ = points.shape
     place = (points + 1) * (size / 2) - 0.5  # in pixels; (0, 0) is the centre of the first one
-    reach = 2 if float(width.max()) <= 3 else 3
+    reach = math.ceil(
+        float(width.max()) / 2
+    )  # ink ends half a pixel behind the edge, and a point at most half beside its pixel
     around = torch.arange(-reach, reach + 1, device=points.device)
     columns = place[..., 0].round().long()[..., None] + around  # (B, P, 2 reach + 1)
     rows = place[..., 1].round().long()[..., None] + around
@@ -206,6 +208,6 @@ def move(points: Tensor, pieces: Tensor, hand: Hand, generator: torch.Generator)
 
 def handwritten(points: Tensor, pieces: Tensor, hand: Hand, generator: torch.Generator) -> Tensor:
     """Drawings (B, 1, 28, 28) of skeletons by this hand, float in 0..1."""
-    low, high = hand.pen
-    width = (low + (high - low) * torch.rand(len(points), generator=generator)).to(points)
+    low, high = map(math.log, hand.pen)  # thin pens are as frequent as thick ones: twice as wide is one step
+    width = (low + (high - low) * torch.rand(len(points), generator=generator)).exp().to(points)
     return draw(move(points, pieces, hand, generator), width)

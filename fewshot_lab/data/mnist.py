@@ -1,4 +1,4 @@
-"""MNIST: the 10,000 handwritten digits of its test part, 28 x 28 (LeCun, Bottou, Bengio & Haffner 1998, Proceedings of the IEEE).
+"""MNIST: the 10,000 handwritten digits of its test part, 28 x 28 (LeCun, Bottou, Bengio & Haffner 1998).
 
 Its makers scaled each digit to 20 pixels and laid its centre of mass in the middle. The first half was written by employees of
 the Census Bureau, the second by students; no writer of this part wrote one of MNIST's training part.

@@ -74,7 +74,9 @@ def runs(path: str | Path) -> tuple[Tensor, Episodes]:
         lines = files.get(f"{run}/class_labels.txt", b"").decode().split("\n")
         pairs = sorted((label, item) for item, label in (line.split() for line in lines if line.strip()))
         if not pairs or any(name not in files for pair in pairs for name in pair):
-            raise CourseError(f"{run} in {source} has no class_labels.txt, or lacks a drawing that it names. Download it again.")
+            raise CourseError(
+                f"{run} in {source} has no class_labels.txt, or lacks a drawing that it names. Download it again."
+            )
         for rows, names in ((support, [label for label, _ in pairs]), (queries, [item for _, item in pairs])):
             rows.append(torch.arange(len(drawings), len(drawings) + len(names)))
             drawings += [files[name] for name in names]
@@ -123,7 +125,7 @@ def _read(source: Path) -> Pool:
 
 
 def _small(drawings: list[np.ndarray]) -> Tensor:
-    """Drawings (105, 105) of booleans as uint8 (N, 1, 28, 28), by area means: picked pixels would leave gaps in thin strokes."""
+    """Drawings (105, 105) of booleans as uint8 (N, 1, 28, 28), by area means: single pixels would leave gaps in strokes."""
     ink = torch.from_numpy(np.stack(drawings))[:, None].float()
     return (F.interpolate(ink, (SIZE, SIZE), mode="area") * 255).round().to(torch.uint8)
 

@@ -32,12 +32,14 @@ def _random_neighbours(generator):
     ],
     fresh=_random_neighbours,
     idea=(
-        "A pixel may go when the line does not get shorter, does not tear, and the pixel lies on the side that is peeled in this "
+        "A pixel may go when the line does not get shorter, does not tear, and the pixel lies on the side that is peeled "
+        "in this "
         "half. Each of these is a count or a condition about its eight neighbours."
     ),
     steps=(
         "Count the neighbours of ink of every row: 2 to 6 of them.",
-        "The ink begins where a neighbour is empty and the next one, clockwise, is ink. `roll` by one place along the row brings "
+        "The ink begins where a neighbour is empty and the next one, clockwise, is ink. `roll` by one place along the "
+        "row brings "
         "the next one beside it, and the first one behind the last.",
         "Take the four straight neighbours by their columns: up 0, right 2, down 4, left 6.",
         "In the first half not all of up, right, down are ink, and not all of right, down, left; in the second half not all of "
@@ -115,17 +117,6 @@ def sides_forgotten(neighbours, first):
     return (count >= 2) & (count <= 6) & (begins == 1)
 
 
-@may_go.mistake("One of the two conditions of the half is enough in yours. Both must hold.")
-def either_side(neighbours, first):
-    count, begins, _ = _parts(neighbours, first)
-    up, right, down, left = (neighbours[:, place] for place in (0, 2, 4, 6))
-    if first:
-        edge = ~(up & right & down) | ~(right & down & left)
-    else:
-        edge = ~(up & right & left) | ~(up & down & left)
-    return (count >= 2) & (count <= 6) & (begins == 1) & edge
-
-
 @may_go.mistake("You return which pixels stay. The question is which ones go.")
 def which_stay(neighbours, first):
     return ~may_go(neighbours, first)
@@ -165,12 +156,14 @@ def _random_sheet(generator):
     ],
     fresh=_random_sheet,
     idea=(
-        "`grid_sample` reads an image at any places, and a field of displacements is an image of two channels: the knots are its "
+        "`grid_sample` reads an image at any places, and a field of displacements is an image of two channels: the knots "
+        "are its "
         "pixels. What is asked of it are the places of the points, and how it fills in between."
     ),
     steps=(
         "grid_sample wants a grid (B, H, W, 2) of places: give the points a W of 1.",
-        "Between the knots: mode bicubic. The outer knots lie on the edge of the sheet, at -1 and 1: align_corners=True. Outside "
+        "Between the knots: mode bicubic. The outer knots lie on the edge of the sheet, at -1 and 1: align_corners=True. "
+        "Outside "
         "of it the value of the edge goes on.",
         "It returns (B, 2, P, 1). Take the last axis away, and bring the other two into the order of the points: (B, P, 2).",
     ),
@@ -357,7 +350,8 @@ def _random_turns(generator):
     ),
     steps=(
         "One quarter turn counter-clockwise, with y down: (x, y) goes to (y, -x).",
-        "Each drawing has its own number of turns, 0 to 3: turn all of them three times, and keep a turn only where it is asked "
+        "Each drawing has its own number of turns, 0 to 3: turn all of them three times, and keep a turn only where it "
+        "is asked "
         "for (torch.where with turns > step, shaped to fit the points). A matrix of cosines and sines does it at once.",
         "The classes of one turn are numbered behind those of the turn before: label + classes * turns.",
         "Return the points, then the labels.",
@@ -385,7 +379,8 @@ def points_kept(points, labels, turns, classes):
 
 
 @turned_classes.mistake(
-    "You number the four turns of a character one after the other. Here all unturned classes come first: label + classes * turns."
+    "You number the four turns of a character one after the other. Here all unturned classes come first: label + classes "
+    "* turns."
 )
 def turns_side_by_side(points, labels, turns, classes):
     return turned_classes(points, labels, turns, classes)[0], 4 * labels + turns
@@ -434,4 +429,6 @@ def _all_different(function, generator):
     labels, turns = torch.arange(3).repeat(4), torch.arange(4).repeat_interleave(3)
     found = function(torch.zeros(12, 1, 2), labels, turns, 3)[1]
     if sorted(found.tolist()) != list(range(12)):
-        return say("Three classes in four turns are numbered 0 to 11; yours have {count} numbers.", count=len(set(found.tolist())))
+        return say(
+            "Three classes in four turns are numbered 0 to 11; yours have {count} numbers.", count=len(set(found.tolist()))
+        )

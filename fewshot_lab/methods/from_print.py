@@ -1,9 +1,10 @@
 """From print to hand: encoders that learn from typefaces alone, and what they make of real handwriting.
 
-Every step is one episode (Snell et al. 2017, NeurIPS) of characters of `data.strokes`, drawn anew by `augment.handwriting`. Each of
-the changes can be left out, so that its share in the result can be measured.
+Every step is one episode (Snell et al. 2017, NeurIPS) of characters of `data.strokes`, drawn anew by `augment.handwriting`. Any
+change can be left out, so that its share in the result can be measured.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,15 +15,15 @@ from torch import Tensor, nn
 
 from ..augment.geometry import rotation, warp
 from ..augment.handwriting import HAND, SIZE, Hand, handwritten, move, turned_classes
-from ..data import digits, glyphs, mnist, strokes
+from ..data import digits, glyphs, mnist, omniglot, strokes
 from ..data.episodes import Episodes, Pool, draw_episodes
-from ..errors import CourseError
 from ..models import encoder_net
 from ..runtime import seed_everything, world_size
 from ..training import outputs, train
 from .few_shot import enlarged, scored
 from .prototypes import episode_accuracies, episode_loss, prototype_rule
 
+CHOSEN_ON = ("Early_Aramaic", "Latin")  # Omniglot's background alphabets on which hands were tried
 POINTS = 128  # of a skeleton are drawn: enough for lines without gaps at 28 pixels
 TESTED = 200  # real drawings of each digit that are tested
 QUERIES = 3  # of each class in an episode
@@ -32,7 +33,7 @@ def fit(
     *,
     steps: int,
     seed: int,
-    skeletons: bool = True,
+    share: float = 0.75,
     bending: bool = True,
     pens: bool = True,
     turns: bool = True,
@@ -42,6 +43,7 @@ def fit(
     features: int = 64,
     learning_rate: float = 0.01,
     warmup: int = 10,
+    views: int = 1,
     device: str = "auto",
 ) -> dict:
     """Trains an encoder on made handwriting, one episode with one label and one query of each class a step.
@@ -49,7 +51,7 @@ def fit(
     Args:
         steps: of the training.
         seed: of the episodes, the first weights and the drawings.
-        skeletons: whether characters are thinned and drawn with a pen; else they stay as the typeface prints them.
+        share: of the characters that are thinned and drawn with a pen; the others stay as the typeface prints them.
         bending: whether sheet and strokes bend.
         pens: whether pens differ in width; else all have the mean width.
         turns: whether quarter turns make new classes.
@@ -58,10 +60,12 @@ def fit(
         width, features: of `encoder_net`.
         learning_rate: the largest one.
         warmup: steps until it is reached.
+        views: over which `embed` takes the mean.
         device: where to train.
 
     Returns:
-        weights (of the encoder, by name, on the CPU) and at_rest (whether the training came to rest).
+        weights (of the encoder, by name, on the CPU), at_rest (whether the training came to rest) and features: of all pictures
+        of every pool in `POOLS`, by its name.
     """
     known = strokes.load()
     points, pieces = (some[:, :: max(1, some.shape[1] // POINTS)] for some in known.padded())
@@ -79,10 +83,15 @@ def fit(
         if turns:
             quarter = torch.randint(4, (len(chosen),), generator=generator)
         quarter = quarter.repeat_interleave(2)
-        if skeletons:
-            turned, _ = turned_classes(points[some], quarter, quarter, 0)
-            return handwritten(turned.to(rows.device), pieces[some].to(rows.device), hand, generator), labels
-        return bent(known.pictures[some].to(rows.device), quarter, hand, generator), labels
+        written = torch.rand(len(some), generator=generator) < share
+        drawn = torch.empty(len(some), 1, SIZE, SIZE, device=rows.device)
+        if written.any():
+            rows_of = some[written]
+            turned, _ = turned_classes(points[rows_of], quarter[written], quarter[written], 0)
+            drawn[written] = handwritten(turned.to(rows.device), pieces[rows_of].to(rows.device), hand, generator)
+        if not written.all():
+            drawn[~written] = bent(known.pictures[some[~written]].to(rows.device), quarter[~written], hand, generator)
+        return drawn, labels
 
     generator = torch.Generator().manual_seed(seed)
     # With several processes every one has an episode of its own in each step.
@@ -103,7 +112,8 @@ def fit(
         device=device,
     )
     weights = {name: value.detach().cpu().clone() for name, value in encoder.state_dict().items()}
-    return {"weights": weights, "at_rest": history.at_rest}
+    features = {name: embed(encoder.eval(), pool().images, views=views) for name, pool in POOLS.items()}
+    return {"weights": weights, "at_rest": history.at_rest, "features": features}
 
 
 def bent(images: Tensor, quarter: Tensor, hand: Hand, generator: torch.Generator) -> Tensor:
@@ -138,24 +148,31 @@ def embed(encoder: nn.Module, images: Tensor, *, views: int = 1, degrees: float 
     return torch.stack([outputs(encoder, warp(images, rotation(one)) if one else images) for one in angles]).mean(0)
 
 
-def mnist_pool(seed: int = 0) -> Pool:
+@functools.cache
+def mnist_pool() -> Pool:
     """`TESTED` of MNIST's test digits of each class, the same for every network."""
-    return _some(mnist.pool(), seed)
+    digits_of_mnist = mnist.pool()
+    rows = torch.randperm(len(digits_of_mnist.labels), generator=torch.Generator().manual_seed(0))
+    kept = torch.cat([rows[digits_of_mnist.labels[rows] == label][:TESTED] for label in range(10)])
+    return replace(digits_of_mnist, images=digits_of_mnist.images[kept], labels=digits_of_mnist.labels[kept])
 
 
+@functools.cache
 def digits_pool() -> Pool:
-    """The test part of scikit-learn's handwritten digits, 8 x 8, enlarged to 28 x 28."""
+    """The test part of scikit-learn's handwritten digits, 8 x 8, enlarged to 20 x 20 in the middle of 28, as MNIST's lie."""
     task = digits.task()
-    images = (enlarged(task.test_images) * 255).round().to(torch.uint8)
+    large = F.interpolate(task.test_images.float(), (20, 20), mode="bilinear", align_corners=False)
+    images = F.pad(large, (4, 4, 4, 4)).round().to(torch.uint8)
     return Pool("digits", images, task.test_labels, task.classes, ("digits",) * len(task.classes))
 
 
-def print_pool(seed: int = 0) -> Pool:
+@functools.cache
+def print_pool() -> Pool:
     """Letters of the typeface that no training saw (Computer Modern), printed, with the mild jitter of the glyphs."""
     known = glyphs.load()
     unseen = torch.tensor([name.startswith("cm") for name in glyphs.FACES])[known.faces]
     classes, labels = known.labels[unseen].unique(return_inverse=True)
-    images = glyphs.jitter(known.images[unseen], "mild", torch.Generator().manual_seed(seed))
+    images = glyphs.jitter(known.images[unseen], "mild", torch.Generator().manual_seed(0))
     enough = labels.bincount() >= 4
     kept = enough[labels]
     number = enough.cumsum(0) - 1
@@ -163,12 +180,15 @@ def print_pool(seed: int = 0) -> Pool:
     return Pool("print", images[kept], number[labels[kept]], names, ("print",) * len(names))
 
 
-def score(weights: Mapping[str, Tensor], pool: Pool, *, shots: int, seed: int, episodes: int, way: int = 5, **known) -> dict:
-    """A row for `training.Arms`: the accuracy of an encoder's prototypes over episodes of a pool, class by class.
+POOLS = {"MNIST": mnist_pool, "digits": digits_pool, "unseen typeface": print_pool}
+
+
+def score(pool: Pool, features: Tensor, *, shots: int, seed: int, episodes: int, way: int = 5, **known) -> dict:
+    """A row for `training.Arms`: the accuracy of prototypes over episodes of a pool, class by class.
 
     Args:
-        weights: of the encoder.
         pool: the images.
+        features: of all of them (rows, D).
         shots: labelled images of each class.
         seed: of the episodes.
         episodes: how many.
@@ -176,8 +196,13 @@ def score(weights: Mapping[str, Tensor], pool: Pool, *, shots: int, seed: int, e
         **known: what else belongs into the row.
     """
     drawn = draw_episodes(pool, episodes, way=way, shots=shots, queries=QUERIES, seed=seed)
-    accuracies = episode_accuracies(embed(encoder_of(weights), pool.images), drawn)
+    accuracies = episode_accuracies(features, drawn)
     return scored(accuracies, drawn.classes, len(pool.classes), seed=seed, shots=shots, **known)
+
+
+def held_out_alphabets(pool: Pool) -> Pool:
+    """The alphabets of Omniglot that nothing was chosen on: all but `CHOSEN_ON`, and all if there are no others."""
+    return omniglot.of_alphabets(pool, sorted(set(pool.groups) - set(CHOSEN_ON)) or sorted(set(pool.groups)))
 
 
 def run_errors(weights: Mapping[str, Tensor], images: Tensor, runs: Episodes, *, views: int = 1) -> Tensor:
@@ -192,12 +217,3 @@ def _faces(labels: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.zeros(len(count), int(count.max()), dtype=torch.long)
     rows[torch.arange(rows.shape[1]) < count[:, None]] = order
     return rows, count
-
-
-def _some(pool: Pool, seed: int) -> Pool:
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randperm(len(pool.labels), generator=generator)
-    kept = torch.cat([rows[pool.labels[rows] == label][:TESTED] for label in range(len(pool.classes))])
-    if len(kept) < TESTED * len(pool.classes):
-        raise CourseError(f"{pool.name} has too few drawings of a class.")
-    return replace(pool, images=pool.images[kept], labels=pool.labels[kept])

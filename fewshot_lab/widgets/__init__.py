@@ -7,6 +7,7 @@ from .entities import EntityExplorer
 from .episode import EpisodeExplorer
 from .flow import FlowExplorer
 from .geometry import GeometryExplorer
+from .hand import HandExplorer
 from .labels import LabelExplorer
 from .latent import LatentExplorer
 from .marker import LabelMarker, PictureMarker
@@ -28,6 +29,7 @@ __all__ = [
     "FlowExplorer",
     "GanMonitor",
     "GeometryExplorer",
+    "HandExplorer",
     "LabelExplorer",
     "LabelMarker",
     "LatentExplorer",

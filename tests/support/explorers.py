@@ -3,7 +3,7 @@
 import torch
 
 import fewshot_lab as lab
-from fewshot_lab.data import episodes, glosses, sentences
+from fewshot_lab.data import episodes, glosses, sentences, strokes
 from fewshot_lab.evidence import budget
 from fewshot_lab.methods import name_lookup
 from fewshot_lab.methods.flow_matching import Flow
@@ -82,6 +82,11 @@ def budgets():
     return lab.widgets.BudgetExplorer({"labels only": arm(0.6, 0.7, 0.9), "augmentation": arm(0.7, 0.8, 0.9)}, 10)
 
 
+def hand():
+    digits = lab.data.load("digits").test_images[:25]
+    return lab.widgets.HandExplorer(strokes.load(), torch.nn.functional.interpolate(digits, (28, 28)))
+
+
 EXPLORERS = {
     "geometry": lambda: lab.widgets.GeometryExplorer("digits"),
     "symmetry": lambda: lab.widgets.SymmetryExplorer(),
@@ -99,4 +104,5 @@ EXPLORERS = {
     "prompt": prompt,
     "entity": entity,
     "budget": budgets,
+    "hand": hand,
 }
