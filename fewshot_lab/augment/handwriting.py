@@ -108,13 +108,13 @@ class Hand:
 
     bend: float = 0.05
     knots: tuple[int, ...] = (4, 7)
-    wander: float = 0.04
+    wander: float = 0.02
     degrees: float = 16.0
-    scale: tuple[float, float] = (0.9, 1.6)
+    scale: tuple[float, float] = (1.0, 1.8)
     shear: float = 0.25
     aspect: float = 1.25
     shift: float = 0.12
-    pen: tuple[float, float] = (0.8, 2.6)
+    pen: tuple[float, float] = (0.8, 4.0)
 
 
 HAND = Hand()

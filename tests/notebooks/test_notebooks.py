@@ -39,6 +39,7 @@ OTHER_PARAMETERS = {
     "09": {"CLASSES": "animal plant food time substance"},
     "10": {},
     "11": {"DATASET": "glyphs"},
+    "12": {"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT else {},
 }
 LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: in the quick profile only
 RECORDED = {
@@ -89,6 +90,11 @@ RECORDED = {
         *("pipeline_nothing_k5", "pipeline_all_k5", "pipeline_interaction_k5", "pipeline_seconds"),
         *("texts_all_k2", "exchange_rate_pipeline"),
         *(f"pipeline_emoji_{arm}_k5" for arm in ("nothing", "three", "all")),
+    },
+    "12": {
+        *("mnist_5way_1shot", "mnist_5way_1shot_print", "mnist_5way_1shot_longer", "exchange_rate_hand"),
+        *(f"gap_closed_{change}" for change in ("all", "skeletons", "bending", "pens", "turns")),
+        *(["omniglot_within_alphabet_error"] if OMNIGLOT else []),
     },
 }
 QUICKLY_RUN = {"00", "06"}  # in both versions, even in smoke runs
