@@ -36,7 +36,7 @@ def fit(
     share: float = 0.75,
     bending: bool = True,
     pens: bool = True,
-    turns: bool = True,
+    turns: bool = False,
     hand: Hand = HAND,
     way: int = 60,
     width: int = 16,
