@@ -42,7 +42,7 @@ from fewshot_lab.training import Arms
 
 lab.setup("12", profile=PROFILE, seed=SEED, device=DEVICE)
 SEEDS = lab.seeds(3, 5)  # as many trainings of each arm
-STEPS = lab.quick_or_full(160, 2000, smoke=4)  # of each of them
+STEPS = lab.quick_or_full(120, 2000, smoke=4)  # of each of them
 COUNT = lab.quick_or_full(300, 2000, smoke=20)  # test episodes of each of them
 POOLS = {name: pool() for name, pool in from_print.POOLS.items()}
 mnist = POOLS["MNIST"]
@@ -124,7 +124,8 @@ def may_go(neighbours, first):
 # %%
 AROUND = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 peel = lab.yours_or_ours(may_go)
-ink = type_only.pictures[type_only.characters.index("R")][0] > 100
+faces = type_only.pictures[type_only.labels == type_only.characters.index("R")]
+ink = faces[faces.flatten(1).float().mean(1).argmax(), 0] > 100  # the boldest
 layers = [ink]
 for half in range(8):
     rows, columns = F.pad(layers[-1], (1, 1, 1, 1)).nonzero().T
@@ -401,7 +402,7 @@ lab.record(
 
 # %%
 LONG = {
-    "steps": lab.quick_or_full(450, 6000, smoke=4),
+    "steps": lab.quick_or_full(400, 6000, smoke=4),
     "way": lab.quick_or_full(120, 120, smoke=20),
     "width": lab.quick_or_full(16, 32),
     "features": lab.quick_or_full(64, 128),
