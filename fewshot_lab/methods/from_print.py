@@ -6,7 +6,7 @@ change can be left out, so that its share in the result can be measured.
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -44,6 +44,7 @@ def fit(
     learning_rate: float = 0.01,
     warmup: int = 10,
     views: int = 1,
+    pools: Sequence[str] = ("MNIST", "digits", "unseen typeface"),
     device: str = "auto",
 ) -> dict:
     """Trains an encoder on made handwriting, one episode with one label and one query of each class a step.
@@ -61,11 +62,12 @@ def fit(
         learning_rate: the largest one.
         warmup: steps until it is reached.
         views: over which `embed` takes the mean.
+        pools: names in `POOLS`, whose features are returned.
         device: where to train.
 
     Returns:
         weights (of the encoder, by name, on the CPU), at_rest (whether the training came to rest) and features: of all pictures
-        of every pool in `POOLS`, by its name.
+        of each pool, by its name.
     """
     known = strokes.load()
     points, pieces = (some[:, :: max(1, some.shape[1] // POINTS)] for some in known.padded())
@@ -112,7 +114,7 @@ def fit(
         device=device,
     )
     weights = {name: value.detach().cpu().clone() for name, value in encoder.state_dict().items()}
-    features = {name: embed(encoder.eval(), pool().images, views=views) for name, pool in POOLS.items()}
+    features = {name: embed(encoder.eval(), POOLS[name]().images, views=views) for name in pools}
     return {"weights": weights, "at_rest": history.at_rest, "features": features}
 
 

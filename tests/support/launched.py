@@ -35,6 +35,7 @@ from fewshot_lab.methods import (
     fine_tuning,
     fixmatch,
     flow_matching,
+    from_print,
     generated_instances,
     generation,
     label_preservation,
@@ -311,6 +312,12 @@ def tagged() -> dict[str, float]:
     return {"accuracy": tagger["token_accuracy"]}
 
 
+def from_type() -> dict[str, float]:
+    row = from_print.fit(steps=25, seed=0, way=20, pools=("digits",), device=DEVICE)
+    scored = from_print.score(from_print.digits_pool(), row["features"]["digits"], shots=1, seed=0, episodes=200)
+    return {"accuracy": scored["test_accuracy"]}
+
+
 CLOSE: dict[str, Callable[[], dict[str, float]]] = {
     "few-shot with augmentation": lambda: {
         "accuracy": supervised.fit_few_shot("digits", shots=20, seed=0, policy="affine", strength=0.3, steps=80, device=DEVICE)[
@@ -325,6 +332,7 @@ CLOSE: dict[str, Callable[[], dict[str, float]]] = {
     "SimCLR with views": contrasted,
     "FixMatch": matched,
     "prototypes": episodic,
+    "type alone": from_type,
     "GAN with batch norm": played,
     "VAE": encoded,
     "flow": flowed,
