@@ -345,8 +345,8 @@ def _random_turns(generator):
     ],
     fresh=_random_turns,
     idea=(
-        "A quarter turn exchanges the coordinates and changes one sign. Which one? Follow the point on the right: turned "
-        "counter-clockwise it lies at the top, and at the top y is -1 here."
+        "A quarter turn exchanges the coordinates and changes one sign. To see which one, follow the point on the right: turned "
+        "counter-clockwise it lies at the top, where y is -1 here."
     ),
     steps=(
         "One quarter turn counter-clockwise, with y down: (x, y) goes to (y, -x).",

@@ -424,7 +424,8 @@ handwriting_here = omniglot.find(OMNIGLOT)
 runs, source = None, "no drawings of Omniglot are here"
 if RUNS:
     images, runs = omniglot.runs(RUNS)
-    source = f"the {len(runs)} published runs"
+    published = "published" if omniglot.are_published(RUNS) else "(not the published file's)"
+    source = f"the {len(runs)} {published} runs"
 elif handwriting_here:
     held_out = from_print.held_out_alphabets(omniglot.pool(handwriting_here))
     images, runs = held_out.images, omniglot.drawn_runs(held_out, seed=SEED)

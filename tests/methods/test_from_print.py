@@ -46,6 +46,7 @@ def test_the_published_runs_are_read_with_their_answers(archive, tmp_path):
     assert images.shape == (120, 1, 28, 28) and runs.support.shape == runs.queries.shape == (3, 20, 1)
     assert torch.equal(images[runs.support], images[runs.queries])  # each query is its class's drawing
     assert episode_accuracies(images.flatten(1).float(), runs).tolist() == [1, 1, 1]
+    assert not omniglot.are_published(archive)
     with zipfile.ZipFile(archive) as file:
         file.extractall(tmp_path / "unpacked")
     assert torch.equal(omniglot.runs(tmp_path / "unpacked")[0], images)
