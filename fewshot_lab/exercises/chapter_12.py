@@ -345,14 +345,13 @@ def _random_turns(generator):
     ],
     fresh=_random_turns,
     idea=(
-        "A quarter turn exchanges the coordinates and changes one sign. To see which one, follow the point on the right: turned "
-        "counter-clockwise it lies at the top, where y is -1 here."
+        "A quarter turn exchanges the coordinates and changes one sign. To see which one, follow the point on the right: "
+        "turned counter-clockwise it lies at the top, where y is -1 here."
     ),
     steps=(
         "One quarter turn counter-clockwise, with y down: (x, y) goes to (y, -x).",
-        "Each drawing has its own number of turns, 0 to 3: turn all of them three times, and keep a turn only where it "
-        "is asked "
-        "for (torch.where with turns > step, shaped to fit the points). A matrix of cosines and sines does it at once.",
+        "Each drawing has its own number of turns, 0 to 3: turn all of them three times, and keep a turn only where it is "
+        "asked for, by torch.where with turns > step, shaped to fit the points.",
         "The classes of one turn are numbered behind those of the turn before: label + classes * turns.",
         "Return the points, then the labels.",
     ),
