@@ -127,7 +127,7 @@ peel = lab.yours_or_ours(may_go)
 faces = type_only.pictures[type_only.labels == type_only.characters.index("R")]
 ink = faces[faces.flatten(1).float().mean(1).argmax(), 0] > 100  # the boldest
 layers = [ink]
-for half in range(8):
+for half in range(5):
     rows, columns = F.pad(layers[-1], (1, 1, 1, 1)).nonzero().T
     padded = F.pad(layers[-1], (1, 1, 1, 1))
     around = torch.stack([padded[rows + down, columns + right] for down, right in AROUND], 1)
