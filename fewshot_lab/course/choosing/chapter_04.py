@@ -4,7 +4,7 @@ import functools
 
 from ... import data
 from ...evidence import chosen
-from ...methods import contrastive, fixmatch, linear_probe
+from ...methods import contrastive, fixmatch, linear_probe, siamese
 from . import choice
 
 DATASETS = ("glyphs", "digits")
@@ -40,6 +40,18 @@ def simclr_rate(candidate, seed):
 def simclr_temperature(candidate, seed):
     """SimCLR's temperature"""
     return _score(*(simclr(seed, dataset, temperature=candidate, **chosen("simclr-rate")) for dataset in DATASETS))
+
+
+@choice(
+    "simsiam",
+    [rate | {"width": width} for width in (16, 64) for rate in RATES],
+    data="the validation part of digits, linear probe, 5 labels per class",
+    **FEW,
+)
+def simsiam(candidate, seed):
+    """SimSiam's optimizer, learning rate and the width of its predictor"""
+    how = {"views": [("affine", chosen("view-strength-digits"))], "at": [STEPS], "batch_size": BATCHES["SimCLR"]}
+    return _score(siamese.fit_simsiam("digits", seed=seed, shots=5, on_validation=True, **how, **candidate))
 
 
 def _simclr_settings() -> dict:
