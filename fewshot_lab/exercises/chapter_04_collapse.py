@@ -49,7 +49,9 @@ def _altered(p1, p2, z1, z2, *, compare=_cosines, join=lambda a, b: -(a.mean() +
     return join(compare(p1, z2), compare(p2, z1))
 
 
-@simsiam_loss.mistake("Your sign is the wrong way round: this loss is smallest where the views disagree. Take minus the cosine.")
+@simsiam_loss.mistake(
+    "Your sign is the wrong way round: this loss is smallest where the views disagree. Take minus the cosine."
+)
 def sign(p1, p2, z1, z2):
     return -simsiam_loss(p1, p2, z1, z2)
 
@@ -141,7 +143,9 @@ def squared_distance(p1, p2, z1, z2):
     return (F.mse_loss(p1, z2.detach()) + F.mse_loss(p2, z1.detach())) / 2
 
 
-@simsiam_loss.mistake("Your cosines are absolute values. Outputs that point opposite ways must count as the worst, not the best.")
+@simsiam_loss.mistake(
+    "Your cosines are absolute values. Outputs that point opposite ways must count as the worst, not the best."
+)
 def absolute(*arguments):
     return _altered(*arguments, compare=lambda p, z: _cosines(p, z).abs())
 
@@ -186,8 +190,8 @@ def _random_features(generator):
         "Divide each row by its own length, so that only directions are left.",
         "Z.T @ Z / n is a symmetric matrix (d, d) whose eigenvalues add up to 1: torch.linalg.eigvalsh.",
         (
-            "The entropy is minus the sum of x log x. An eigenvalue of 0 adds 0, where the computer says nan, and rounding makes "
-            "some a little smaller than 0: torch.special.entr after a clamp knows both."
+            "The entropy is minus the sum of x log x. An eigenvalue of 0 adds 0, where the computer says nan, and rounding "
+            "makes some a little smaller than 0: torch.special.entr after a clamp knows both."
         ),
         "Take the exponential of the entropy: a number of dimensions.",
     ),
@@ -260,8 +264,8 @@ def divided_by_columns(features):
 
 
 @effective_dimension.mistake(
-    "You subtract the mean of the rows. Here it stays: images at one point would have no dimension at all, and that is the case "
-    "that must be seen."
+    "You subtract the mean of the rows. Here it stays: images at one point would have no dimension at all, and that is the "
+    "case that must be seen."
 )
 def centred(features):
     def shares(matrix):

@@ -38,7 +38,7 @@ import torch
 import torch.nn.functional as F
 
 import fewshot_lab as lab
-from fewshot_lab.methods import contrastive, fixmatch, label_choice, linear_probe
+from fewshot_lab.methods import contrastive, fixmatch, label_choice, linear_probe, siamese
 
 lab.setup("04", profile=PROFILE, seed=SEED, device=DEVICE)
 DATASETS = list(dict.fromkeys([DATASET, "glyphs", "digits"]))  # verdicts: of glyphs and digits
@@ -987,6 +987,186 @@ for name in DATASETS:
 # see. Look back at the views without change to see what is left of it without any.
 
 # %% [markdown]
+# ## Predict: without negatives
+#
+# SimCLR pushes other images away, and that is what keeps it from mapping everything to one point. What if nothing is pushed away,
+# and a network learns only that two views of an image must agree?
+
+# %%
+lab.predict(
+    "collapse",
+    "Two views of an image must agree, and that is all. The loss falls to its minimum. What is a "
+    "linear probe of such features worth?",
+    [
+        "as much as one of SimCLR's",
+        "more than one of untrained features, less than SimCLR's",
+        "less than one of untrained features",
+    ],
+)
+
+# %% [markdown]
+# ## Derive: SimSiam
+#
+# SimSiam (Chen & He 2021) takes the negatives away and adds two small things. A **predictor** (预测头) $h$ guesses from the output
+# $z_1$ of one view that of the other, $p_1 = h(z_1)$. And the other view's output is a target that gets no gradient
+# (**stop-gradient**, 停止梯度), as if it were a label:
+#
+# $$D(p, z) = -\frac{p \cdot z}{|p|\,|z|}, \qquad
+# \ell = \tfrac12 D\bigl(p_1, \mathrm{stopgrad}(z_2)\bigr) + \tfrac12 D\bigl(p_2, \mathrm{stopgrad}(z_1)\bigr)$$
+#
+# One point for all images still has the smallest loss there is, -1. Nothing in the formula forbids it; the question is whether
+# training gets there.
+#
+# ## Write it
+
+
+# %% exercise="simsiam_loss" points=2
+def simsiam_loss(p1, p2, z1, z2):
+    """The loss of SimSiam, the mean over a batch of pairs of views.
+
+    p1, p2: float tensors (B, d), what is predicted from the first and from the second views. z1,
+    z2: (B, d), the outputs for the first and the second views. Returns a tensor without
+    dimensions, -1 to 1, and no gradient reaches z1 and z2 through it.
+    """
+    ### BEGIN SOLUTION
+    first = F.cosine_similarity(p1, z2.detach(), dim=1).mean()
+    second = F.cosine_similarity(p2, z1.detach(), dim=1).mean()
+    return -(first + second) / 2
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## Derive: how many directions are used?
+#
+# The loss cannot show a collapse, since it is smallest there. The outputs can. Give each of $n$ outputs the length 1, as the cosine
+# does, and call the matrix of these rows $Z$. The eigenvalues of $Z^\top Z / n$ add up to 1 and say which share lies in
+# which direction. The exponential of their entropy is the **effective dimension** (有效维数; after Roy & Vetterli 2007):
+#
+# $$\exp\Bigl(-\sum_{j=1}^{d} \lambda_j \log \lambda_j\Bigr) \quad\text{with } 0 \log 0 = 0$$
+#
+# Outputs at one point have $\lambda = (1, 0, \dots)$ and the dimension 1; outputs that fill all $d$ directions evenly have $d$.
+#
+# ## Write it
+
+
+# %% exercise="effective_dimension" points=2
+def effective_dimension(features):
+    """How many directions the rows use: the exponential of the entropy of their eigenvalues.
+
+    features: float tensor (n, d), no row is 0. The rows count by their direction, not by their
+    length, and no mean is subtracted. Returns a tensor without dimensions, 1 to d. An eigenvalue
+    of 0 adds nothing to the entropy.
+    """
+    ### BEGIN SOLUTION
+    z = F.normalize(features, dim=1)
+    shares = torch.linalg.eigvalsh(z.T @ z / len(z)).clamp(min=0)  # rounding: some are below 0
+    return torch.special.entr(shares).sum().exp()
+    ### END SOLUTION
+
+
+# %% [markdown]
+# ## Measure it
+#
+# Twice the same training on digits, with the views, the batches and the steps of SimCLR: once with your loss, once with the
+# gradient through both sides. On the way, look at the outputs for 500 images, and at a probe of the features. Optimizer, rate
+# and predictor were chosen on validation images for the first of the two. The head is small and, unlike the paper's, ends
+# without a batch norm, which for a while would hold the outputs of a batch apart by itself.
+
+# %%
+LOOKS = sorted({0, *(max(1, STEPS // part) for part in (8, 4, 2, 1))})
+WITH, WITHOUT = "SimSiam", "no stop-gradient"
+agreeing = lab.arms(
+    siamese.fit_simsiam,
+    {
+        WITH: {"loss": lab.yours_or_ours(simsiam_loss)},
+        WITHOUT: {"loss": siamese.without_stop_gradient},
+    },
+    seeds=ENCODERS,
+    dataset="digits",
+    views=[("affine", STRENGTHS["digits"])],
+    at=LOOKS,
+    shots=5,
+    dimension=lab.yours_or_ours(effective_dimension),
+    batch_size=64,
+    unit="accuracy",
+    description="encoders",
+    **lab.chosen("simsiam"),
+)
+
+# %%
+losses = {arm: agreeing.mean(arm, of=late_loss) for arm in agreeing.rows}
+print(", ".join(f"{arm}: loss {late:.3f}" for arm, late in losses.items()), "(-1 is the least)")
+
+# %% [markdown]
+# The lower loss is the worse training. Follow each line, then the numbers beside its points: does the probe fall with the
+# dimension? Before training the outputs are spread widely, and the features are no bad ones.
+
+# %% folded=true
+OF_END = {"of": lambda row: row["dimensions"][-1], "unit": "dimensions"}
+dimension = {arm: agreeing.interval(arm, **OF_END) for arm in agreeing.rows}
+
+
+def at_looks(arm, of, least, most):
+    """The mean of what was seen at each look, over the trainings of an arm."""
+    columns = zip(*(row[of] for row in agreeing.rows[arm]), strict=True)
+    return [lab.mean_interval(column).within(least, most) for column in columns]
+
+
+seen = {arm: at_looks(arm, "dimensions", 1, 64) for arm in agreeing.rows}
+worth = {arm: at_looks(arm, "accuracies", 0, 1) for arm in agreeing.rows}
+lab.figures.curves(
+    {arm: (LOOKS, estimates) for arm, estimates in seen.items()},
+    title=f"Effective dimension in the end: {dimension[WITH].mean:.1f} with the stop-gradient, "
+    f"{dimension[WITHOUT].mean:.1f} without",
+    x="steps",
+    y="effective dimension of the outputs",
+    log_y=True,
+    y_ticks=[1, 2, 4, 8, 16, 32],
+    notes={arm: [f"{one.mean:.2f}" for one in estimates] for arm, estimates in worth.items()},
+    caption="Digits. Numbers: test accuracy of a linear probe, 5 labels per class. 1: all outputs "
+    f"point one way; 64: all ways alike. Band: 95 % interval over {len(ENCODERS)} trainings.",
+)
+
+# %%
+untrained_five = probes["digits"].mean("untrained", 5)
+five = {arm: agreeing.mean(arm) for arm in agreeing.rows}
+told = f"{WITHOUT} {five[WITHOUT]:.2f}, {WITH} {five[WITH]:.2f}, untrained {untrained_five:.2f}"
+lab.recall("collapse", f"{told}, SimCLR {probes['digits'].mean('SimCLR', 5):.2f}")
+
+# %%
+beside_simclr = agreeing | probes["digits"].at(5)
+lab.record(
+    effective_dimension_simsiam=dimension[WITH],
+    effective_dimension_collapsed=dimension[WITHOUT],
+    simsiam_k5=agreeing.interval(WITH),
+    collapsed_k5=agreeing.interval(WITHOUT),
+    collapsed_gain_k5=beside_simclr.gain(WITHOUT, over="untrained"),
+)
+
+# %%
+lab.verdict(
+    "without-negatives-collapses",
+    collapsed=dimension[WITHOUT],
+    kept=dimension[WITH],
+    probe=agreeing.gain(WITH, over=WITHOUT),
+)
+
+# %% [markdown]
+# A collapse is seldom complete. The head collapses first, since it is what the loss sees, and the features before it keep something
+# that a probe, which scales every feature up to the same spread, still finds: compare with chance, 0.10. And the stop-gradient
+# alone does not forbid the one point. It changes the way that training takes, and why that leads elsewhere is still being
+# studied (Tian et al. 2021).
+#
+# Is it as good as SimCLR, then? Both had the same images, views, steps and labels.
+
+# %%
+lab.verdict("negatives-needed", digits=beside_simclr.gain("SimCLR", over=WITH))
+
+# %% [markdown]
+# This is a short training of a small network in batches of 64. On ImageNet, after hundreds of passes, SimSiam is about as good as
+# SimCLR or better, and needs no large batches for it.
+
+# %% [markdown]
 # ## Predict: labels from confidence
 #
 # So far, images without labels shaped the features, and labels came last. There is another way to use them: the network labels
@@ -1317,6 +1497,7 @@ lab.verdict(
 # * SimCLR pulls two views of an image together and pushes all others apart. Its views decide what is ignored, so they must
 #   change what does not matter and keep what does.
 # * Augmentation enters twice: in the views, and on the few labelled images afterwards. The verdicts say what each is worth.
+# * SimSiam has no negatives. Its loss is smallest where all images are one point, so look at the effective dimension, not the loss.
 # * FixMatch makes labels of confident answers to weak views, for strong ones. Watch how many pass and how many of them are right.
 # * Which images you label can matter as much as how many. Clusters and typicality need no label to choose.
 # * One encoder is one accident of its first weights and its batches. Train several, and compare them in pairs.
@@ -1338,7 +1519,8 @@ lab.verdict(
 # **Going further.** Gidaris et al. 2018 (ICLR), rotation prediction; Chen et al. 2020 (ICML), SimCLR; Tian et al. 2020 (NeurIPS),
 # what makes for good views; Wu et al. 2018 (CVPR), instance discrimination and its neighbours; Alain & Bengio 2017 (ICLR
 # workshop), linear probes; Kumar et al. 2022 (ICLR), how fine-tuning distorts features; He et al. 2020 (CVPR), momentum
-# contrast; Grill et al. 2020 (NeurIPS), without negatives; Sohn et al. 2020 (NeurIPS), FixMatch; Hacohen et al. 2022 (ICML),
+# contrast; Grill et al. 2020 (NeurIPS), BYOL; Chen & He 2021 (CVPR), SimSiam; Tian et al. 2021 (ICML), why it does not collapse;
+# Roy & Vetterli 2007 (EUSIPCO), effective rank; Sohn et al. 2020 (NeurIPS), FixMatch; Hacohen et al. 2022 (ICML),
 # typical images for few labels. In production: `lightly` for training, `timm` for pretrained
 # encoders.
 
