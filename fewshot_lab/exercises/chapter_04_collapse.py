@@ -169,7 +169,7 @@ def _best_is_minus_one(function, generator):
 
 def _random_features(generator):
     """(6, 3): rows of unlike lengths, some directions more frequent than others."""
-    return torch.randn(6, 3, generator=generator) * torch.tensor([2.0, 1.0, 0.5]) + torch.tensor([0.5, 0.0, -0.5])
+    return (torch.randn(6, 3, generator=generator) * torch.tensor([2.0, 1.0, 0.5]) + torch.tensor([0.5, 0.0, -0.5]),)
 
 
 @exercise(
@@ -332,7 +332,7 @@ def share_of_all(features):
 
 @effective_dimension.property("Longer features have the same dimension, whatever each row's length.")
 def _blind_to_lengths(function, generator):
-    features = _random_features(generator)
+    (features,) = _random_features(generator)
     lengths = 0.5 + torch.rand(6, 1, generator=generator)
     if abs(float(function(features)) - float(function(lengths * features))) > 1e-3:
         return say("Rows that only changed their lengths have another dimension.")
@@ -340,7 +340,7 @@ def _blind_to_lengths(function, generator):
 
 @effective_dimension.property("Features that are turned, or repeated, have the same dimension.")
 def _blind_to_turns(function, generator):
-    features = _random_features(generator)
+    (features,) = _random_features(generator)
     turn = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q
     if abs(float(function(features)) - float(function(torch.cat([features, features]) @ turn))) > 1e-3:
         return say("The same features twice, and turned in space, have another dimension.")

@@ -112,7 +112,7 @@ def fit_simsiam(
     *,
     seed: int,
     views: Views,
-    at: Sequence[int],
+    looks: Sequence[int],
     shots: int,
     dimension: Callable[[Tensor], Tensor] = effective_dimension,
     on_validation: bool = False,
@@ -124,14 +124,14 @@ def fit_simsiam(
         dataset: a name in data.TASKS.
         seed: of the training and of the first draw of the labels.
         views: the policies that make the two views, (name, strength) one after the other.
-        at: the numbers of steps after which it is looked at, each once and rising; the last one ends the training.
+        looks: the numbers of steps after which it is looked at, each once and rising; the last one ends the training.
         shots: labels per class for the probes.
         dimension: `effective_dimension`, or a learner's.
         on_validation: test on the validation part, for choosing.
         settings: of `simsiam`, such as its loss.
 
     Returns:
-        what `linear_probe.probe` returns of the encoder at the end; for every number in `at` dimensions (of the head's outputs
+        what `linear_probe.probe` returns of the encoder at the end; for every look dimensions (of the head's outputs
         for 500 unlabelled images), feature_dimensions (of the encoder's) and accuracies (of a probe, one draw of the labels);
         losses (one a step) and at_rest.
     """
@@ -139,10 +139,10 @@ def fit_simsiam(
     kept = []
 
     def keep(step: int, model: nn.Sequential) -> None:
-        if step in at:
+        if step in looks:
             kept.append(copy.deepcopy(model[:2]).cpu())
 
-    model, history = simsiam(images, views, steps=at[-1], seed=seed, watch=keep, **settings)
+    model, history = simsiam(images, views, steps=looks[-1], seed=seed, watch=keep, **settings)
     kept.append(model[:2].cpu())
     task = data.load(dataset)
     task = task.on_validation() if on_validation else task

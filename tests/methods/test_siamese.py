@@ -62,7 +62,7 @@ def test_the_looks_are_those_that_were_asked_for_and_the_learners_functions_are_
         return siamese.simsiam_loss(*sides)
 
     row = siamese.fit_simsiam(
-        "digits", seed=0, views=AFFINE, at=[0, 2, 3], shots=5, loss=loss, dimension=lambda x: torch.tensor(7.0), batch_size=16
+        "digits", seed=0, views=AFFINE, looks=[0, 2, 3], shots=5, loss=loss, dimension=lambda x: torch.tensor(7.0), batch_size=16
     )
     assert called == [[(16, siamese.OUTPUTS)] * 4] * 3 and len(row["losses"]) == 3
     assert row["dimensions"] == row["feature_dimensions"] == [7.0] * 3 and len(row["accuracies"]) == 3
@@ -70,7 +70,7 @@ def test_the_looks_are_those_that_were_asked_for_and_the_learners_functions_are_
 
 @pytest.mark.slow
 def test_outputs_collapse_without_the_stop_gradient_alone_and_trainings_repeat_themselves():
-    how = {"seed": 1, "views": AFFINE, "at": [0, 100], "shots": 5, "device": "cpu"}
+    how = {"seed": 1, "views": AFFINE, "looks": [0, 100], "shots": 5, "device": "cpu"}
     kept, again = (siamese.fit_simsiam("digits", **how) for _ in range(2))
     collapsed = siamese.fit_simsiam("digits", loss=siamese.without_stop_gradient, **how)
     assert kept["losses"] == again["losses"]

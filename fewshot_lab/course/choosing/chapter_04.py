@@ -50,7 +50,7 @@ def simclr_temperature(candidate, seed):
 )
 def simsiam(candidate, seed):
     """SimSiam's optimizer, learning rate and the width of its predictor"""
-    how = {"views": [("affine", chosen("view-strength-digits"))], "at": [STEPS], "batch_size": BATCHES["SimCLR"]}
+    how = {"views": [("affine", chosen("view-strength-digits"))], "looks": [STEPS], "batch_size": BATCHES["SimCLR"]}
     return _score(siamese.fit_simsiam("digits", seed=seed, shots=5, on_validation=True, **how, **candidate))
 
 
