@@ -344,3 +344,15 @@ def _blind_to_turns(function, generator):
     turn = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q
     if abs(float(function(features)) - float(function(torch.cat([features, features]) @ turn))) > 1e-3:
         return say("The same features twice, and turned in space, have another dimension.")
+
+
+@effective_dimension.property("A few images in many dimensions have at most as many.", mistake="negative_eigenvalue")
+def _few_rows(function, generator):
+    features = torch.randn(4, 24, generator=generator)
+    found, right = float(function(features)), float(effective_dimension(features))
+    if not abs(found - right) < 1e-2:  # nan is wrong, too
+        return say(
+            "Of 4 images with 24 features yours makes {found:.2f} dimensions. Most eigenvalues are 0 there, and rounding makes "
+            "some a little smaller: clamp them at 0 before the logarithm.",
+            found=found,
+        )
