@@ -58,6 +58,7 @@ RECORDED = {
     "04": {
         *(f"probe_{features}_k{shots}" for features in ("simclr", "random") for shots in (1, 5, 10)),
         *("fixmatch_k5", "fixmatch_gain_glyphs_k5", "fixmatch_gain_digits_k5"),
+        *("effective_dimension_simsiam", "effective_dimension_collapsed", "simsiam_k5"),
         *(f"label_{how}_{name}_k1" for how in ("random", "uncertain", "typical") for name in ("glyphs", "digits")),
     },
     "05": {

@@ -287,6 +287,12 @@ def contrasted() -> dict[str, float]:
     return {"loss": sum(history.losses[-10:]) / 10}
 
 
+def agreed() -> dict[str, float]:
+    pool = contrastive.unlabelled("digits")
+    _, history = siamese.simsiam(pool, [("affine", 0.25)], steps=60, device=DEVICE)
+    return {"loss": sum(history.losses[-10:]) / 10}
+
+
 def matched() -> dict[str, float]:
     views = {"views": [("affine", 0.25)], "weak": [("affine", 0.1)], "strong": [("affine", 0.5)]}
     return {"accuracy": fixmatch.fit("digits", shots=5, seed=0, steps=60, device=DEVICE, **views)["test_accuracy"]}
@@ -330,6 +336,7 @@ CLOSE: dict[str, Callable[[], dict[str, float]]] = {
         ]
     },
     "SimCLR with views": contrasted,
+    "SimSiam": agreed,
     "FixMatch": matched,
     "prototypes": episodic,
     "type alone": from_type,
