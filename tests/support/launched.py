@@ -44,6 +44,7 @@ from fewshot_lab.methods import (
     mean_teacher,
     prompts,
     prototypes,
+    siamese,
     soft_prompts,
     supervised,
     tagging,
