@@ -61,9 +61,8 @@ def test_the_looks_are_those_that_were_asked_for_and_the_learners_functions_are_
         called.append([tuple(side.shape) for side in sides])
         return siamese.simsiam_loss(*sides)
 
-    row = siamese.fit_simsiam(
-        "digits", seed=0, views=AFFINE, looks=[0, 2, 3], shots=5, loss=loss, dimension=lambda x: torch.tensor(7.0), batch_size=16
-    )
+    how = {"views": AFFINE, "looks": [0, 2, 3], "shots": 5, "batch_size": 16}
+    row = siamese.fit_simsiam("digits", seed=0, loss=loss, dimension=lambda x: torch.tensor(7.0), **how)
     assert called == [[(16, siamese.OUTPUTS)] * 4] * 3 and len(row["losses"]) == 3
     assert row["dimensions"] == row["feature_dimensions"] == [7.0] * 3 and len(row["accuracies"]) == 3
 
