@@ -1,11 +1,12 @@
 """Supervised training on K labels per class, with and without augmentation: the experiment under every claim of chapter 02."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from .. import data
 from ..augment import as_augment, get_policy
@@ -13,6 +14,7 @@ from ..data import ImageTask
 from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import accuracy, hits_by_picture, outputs, train
+from .unseen_jitter import jittered
 
 Mix = Callable[..., tuple[Tensor, Tensor]]
 
@@ -27,6 +29,9 @@ def fit_few_shot(
     mix: Mix | None = None,
     smoothing: float = 0.0,
     views: int = 1,
+    views_by: tuple[str, float] | None = None,
+    ema: float = 0.0,
+    unseen: Sequence[str] = (),
     steps: int = 400,
     width: int = 16,
     device: str = "auto",
@@ -43,6 +48,10 @@ def fit_few_shot(
         smoothing: the share of each label that is spread over all classes (Szegedy et al. 2016, CVPR, section 7).
         views: views of each test image, made by the policy, whose answers are averaged besides (Krizhevsky et al. 2012,
             NeurIPS, section 4.1).
+        views_by: another policy and strength that makes the views.
+        ema: decay of a moving average of the weights, 0..1, which is tested besides and changes nothing in the training; 0: none
+            is kept.
+        unseen: names of `unseen_jitter.JITTERS`; the test images under each are answered besides.
         steps: of the training; how many an arm needs to come to rest depends on its policy.
         width: channels of the net's first layer; the number of weights grows with its square.
         device: where to train and to test.
@@ -50,7 +59,9 @@ def fit_few_shot(
     Returns:
         train_accuracy (of the labelled images as they are), train_accuracy_augmented (as the policy shows them),
         validation_accuracy, test_accuracy, test_hits and test_sizes (the test images by picture, as from hits_by_picture),
-        averaged_accuracy and averaged_accuracy_by_picture where there are several views,
+        averaged_accuracy and averaged_accuracy_by_picture where there are several views, ema_accuracy, its
+        ema_accuracy_by_picture and ema_validation_accuracy with `ema`, turned_accuracy and turned_accuracy_by_picture with that
+        jitter,
         train_loss (mean of the last tenth of the steps), at_rest (whether the training came to rest) and seconds.
     """
     started = time.perf_counter()
@@ -68,32 +79,53 @@ def fit_few_shot(
     model = conv_net_for(images, classes, width=width)
     augment = augment_and_mix if mix else change
 
+    mean_model = None
+
     def loss(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        nonlocal mean_model
+        if ema and mean_model is None:  # made here, where the net lies on its device; the first average are the first weights
+            mean_model = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+        if mean_model:
+            mean_model.update_parameters(net)  # the weights after the step before
         return F.cross_entropy(net(x), y, label_smoothing=smoothing)
 
     history = train(model, images, labels, steps=steps, augment=augment, loss=loss, seed=seed, device=device)
+    if mean_model:
+        mean_model.update_parameters(model)
     # The labelled images as the net sees them in training, under one draw of the policy that all nets of this seed share.
     augmented = get_policy(policy)(images, strength, torch.Generator().manual_seed(seed))
     last = history.losses[-max(1, steps // 10) :]
     answers = outputs(model, task.test_images, device=device)
-    averaged = {}
+    besides = {}
     if views > 1:
         generator = torch.Generator().manual_seed(seed)
-        shown = (get_policy(policy)(task.test_images, strength, generator) for _ in range(views))
+        by, how_strong = views_by or (policy, strength)
+        shown = (get_policy(by)(task.test_images, how_strong, generator) for _ in range(views))
         mean = sum(outputs(model, view, device=device).softmax(1) for view in shown)
-        averaged["averaged_accuracy"] = accuracy(mean, task.test_labels)
-        averaged["averaged_accuracy_by_picture"] = hits_by_picture(mean, task.test_labels, task.test_pictures)["test_hits"]
+        besides |= _answered("averaged_accuracy", mean, task)
+    if mean_model:
+        besides |= _answered("ema_accuracy", outputs(mean_model, task.test_images, device=device), task)
+        validated = outputs(mean_model, task.validation_images, device=device)
+        besides["ema_validation_accuracy"] = accuracy(validated, task.validation_labels)
+    for name in unseen:
+        besides |= _answered(f"{name}_accuracy", outputs(model, jittered(task.test_images, name), device=device), task)
     return {
         "train_accuracy": accuracy(outputs(model, images, device=device), labels),
         "train_accuracy_augmented": accuracy(outputs(model, augmented, device=device), labels),
         "validation_accuracy": accuracy(outputs(model, task.validation_images, device=device), task.validation_labels),
         "test_accuracy": accuracy(answers, task.test_labels),
         **hits_by_picture(answers, task.test_labels, task.test_pictures),
-        **averaged,
+        **besides,
         "train_loss": sum(last) / len(last),
         "at_rest": history.at_rest,
         "seconds": time.perf_counter() - started,
     }
+
+
+def _answered(result: str, answers: Tensor, task: ImageTask) -> dict:
+    """Other answers about the test images as a result of a row, with its correct answers by picture beside it."""
+    hits = hits_by_picture(answers, task.test_labels, task.test_pictures)["test_hits"]
+    return {result: accuracy(answers, task.test_labels), f"{result}_by_picture": hits}
 
 
 def fit_classifier(
