@@ -92,31 +92,40 @@ def rate_ratio(
     last: tuple[float, ArrayLike],
     sizes: ArrayLike,
     *,
+    last_baseline: ArrayLike | None = None,
     rest: Rest = (),
     clusters: str = "pictures",
 ) -> Estimate:
     """How many times the exchange rate at few labels is the one at more: above 1 the policy's worth falls as labels are added.
 
     Seeds and test pictures are drawn anew for both rates at once, so that what they have in common takes no part. A rate beyond
-    the measured range makes the ratio a bound, and two of them leave no interval.
+    the measured range makes the ratio a bound, and two of them leave no interval. With `last_baseline` the rates are of two test
+    sets that show the same pictures: above 1 the policy is worth more on the first.
 
     Args:
         shots: (K,) labels per class.
         baseline: (seeds, K, pictures) correct answers without the policy.
         first, last: labels per class and the correct answers (seeds, pictures) with the policy there.
         sizes: (pictures,) images that show each test picture.
+        last_baseline: the correct answers without the policy that `last` is compared with, if others than `baseline`.
         rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
         clusters: what the pictures are, in the plural, if they are none.
     """
     # This checks the shapes and finds bounds.
-    rates = [exchange_rate(shots, baseline, *one, sizes, clusters=clusters) for one in (first, last)]
-    shots, baseline, sizes = (np.asarray(values, dtype=float) for values in (shots, baseline, sizes))
-    order, seeds = np.argsort(shots), len(baseline)
+    baselines = [baseline] if last_baseline is None else [baseline, last_baseline]
+    sides = list(zip((baselines[0], baselines[-1]), (first, last), strict=True))
+    rates = [exchange_rate(shots, side, *one, sizes, clusters=clusters) for side, one in sides]
+    shots, sizes = (np.asarray(values, dtype=float) for values in (shots, sizes))
+    baselines = [np.asarray(one, dtype=float) for one in baselines]
+    order, seeds = np.argsort(shots), len(baselines[0])
     labels, (few, many) = np.log2(shots[order]), (float(np.log2(k)) for k, _ in (first, last))
-    answers = np.concatenate([baseline[:, order], *(np.asarray(policy, float)[:, None] for _, policy in (first, last))], axis=1)
+    curves = [one[:, order] for one in baselines]
+    answers = np.concatenate([*curves, *(np.asarray(policy, float)[:, None] for _, policy in (first, last))], axis=1)
 
     def octaves(means: np.ndarray) -> float:
-        at = [_octaves(labels, here, np.append(means[:-2], reached)) for here, reached in ((few, means[-2]), (many, means[-1]))]
+        curve, last_curve = means[: len(labels)], means[:-2][-len(labels) :]  # one curve, where there is no other
+        ends = ((few, curve, means[-2]), (many, last_curve, means[-1]))
+        at = [_octaves(labels, here, np.append(one, reached)) for here, one, reached in ends]
         return float(np.clip(at[0], labels[0], labels[-1]) - few - np.clip(at[1], labels[0], labels[-1]) + many)
 
     low, high = math.nan, math.nan

@@ -222,6 +222,22 @@ def test_the_worth_of_a_policy_that_falls_has_a_ratio_above_one_and_a_rate_beyon
     assert math.isnan(rate_ratio(SHOTS, baseline, (1, answers(0.9)), (8, answers(0.9)), sizes).low)
 
 
+def test_rates_on_two_test_sets_have_a_ratio_each_rate_read_on_its_own_curve():
+    generator = np.random.default_rng(6)
+
+    def answers(chance):
+        return generator.random((8, *np.shape(chance), 400)) < np.reshape(chance, (*np.shape(chance), 1))
+
+    harder = np.asarray(CURVE) - 0.2
+    own, other, sizes = answers(CURVE), answers(harder), np.ones(400)
+    there, here = answers(harder[3]), answers(CURVE[2])  # at 2 labels worth as many as at 8, and as at 4
+    rates = [exchange_rate(SHOTS, one, 2, policy, sizes).mean for one, policy in ((other, there), (own, here))]
+    ratio = rate_ratio(SHOTS, other, (2, there), (2, here), sizes, last_baseline=own)
+    assert ratio.mean == pytest.approx(rates[0] / rates[1]) and 1.2 < ratio.low < 2 < ratio.high < 3.4
+    same = rate_ratio(SHOTS, own, (2, here), (2, here), sizes, last_baseline=own)
+    assert (same.low, same.mean, same.high) == pytest.approx((1, 1, 1))
+
+
 @pytest.mark.parametrize(
     "shots,baseline,policy_shots,policy,words",
     [
