@@ -83,8 +83,8 @@ def fit_few_shot(
 
     def loss(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         nonlocal mean_model
-        if ema and mean_model is None:  # made here, where the net lies on its device; the first average are the first weights
-            mean_model = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+        if ema and mean_model is None:  # made here, where the net lies on its device
+            mean_model = AveragedModel(net, multi_avg_fn=_moving_average(ema), use_buffers=True)
         if mean_model:
             mean_model.update_parameters(net)  # the weights after the step before
         return F.cross_entropy(net(x), y, label_smoothing=smoothing)
@@ -120,6 +120,15 @@ def fit_few_shot(
         "at_rest": history.at_rest,
         "seconds": time.perf_counter() - started,
     }
+
+
+def _moving_average(decay: float) -> Callable:
+    """PyTorch's moving average, but forgetting the random first weights first: early on it is a plain mean."""
+
+    def update(means: list[Tensor], weights: list[Tensor], averaged: Tensor) -> None:
+        get_ema_multi_avg_fn(min(decay, 1 - 1 / (int(averaged) + 1)))(means, weights, averaged)
+
+    return update
 
 
 def _answered(result: str, answers: Tensor, task: ImageTask) -> dict:

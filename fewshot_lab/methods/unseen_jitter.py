@@ -1,4 +1,4 @@
-"""Test images under jitter that training never saw: the same pictures, moved out of the distribution (Geiping et al. 2023, ICLR)."""
+"""Test images under jitter that training never saw: the same pictures, out of distribution (Geiping et al. 2023, ICLR)."""
 
 import math
 from collections.abc import Callable

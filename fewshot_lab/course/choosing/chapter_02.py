@@ -67,7 +67,7 @@ def label_smoothing(candidate, seed):
     return fit_few_shot("digits", shots=5, seed=seed, smoothing=candidate, **settings)
 
 
-@choice("ema-decay", [0.8, 0.9, 0.95, 0.99], data=_data("digits"), measure="ema_validation_accuracy")
+@choice("ema-decay", [0.99, 0.95, 0.9, 0.8], data=_data("digits"), measure="ema_validation_accuracy")
 def ema_decay(candidate, seed):
     """The decay of a moving average of the weights, under the right policy"""
     right = chosen("affine-strength-digits")
