@@ -99,8 +99,8 @@ def rate_ratio(
     """How many times the exchange rate at few labels is the one at more: above 1 the policy's worth falls as labels are added.
 
     Seeds and test pictures are drawn anew for both rates at once, so that what they have in common takes no part. A rate beyond
-    the measured range makes the ratio a bound, and two of them leave no interval. With `last_baseline` the rates are of two test
-    sets that show the same pictures: above 1 the policy is worth more on the first.
+    the measured range makes the ratio a bound, and two of them leave no interval. With `last_baseline` the rates are of two
+    test sets that show the same pictures: above 1 the policy is worth more on the first.
 
     Args:
         shots: (K,) labels per class.

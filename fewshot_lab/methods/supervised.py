@@ -49,8 +49,8 @@ def fit_few_shot(
         views: views of each test image, made by the policy, whose answers are averaged besides (Krizhevsky et al. 2012,
             NeurIPS, section 4.1).
         views_by: another policy and strength that makes the views.
-        ema: decay of a moving average of the weights, 0..1, which is tested besides and changes nothing in the training; 0: none
-            is kept.
+        ema: decay of a moving average of the weights, 0..1, which is tested besides and changes nothing in the training; 0 is
+            none.
         unseen: names of `unseen_jitter.JITTERS`; the test images under each are answered besides.
         steps: of the training; how many an arm needs to come to rest depends on its policy.
         width: channels of the net's first layer; the number of weights grows with its square.

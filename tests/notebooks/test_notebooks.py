@@ -48,6 +48,8 @@ RECORDED = {
     "02": {
         *("accuracy_none_k5", "accuracy_right_k5", "accuracy_wrong_k5"),
         *("exchange_rate_right", "exchange_rate_wrong", "step_time_with_policy_over_without"),
+        *("exchange_rate_ood", "exchange_rate_ood_fashion", "exchange_rate_ood_noise", "exchange_rate_ood_noise_fashion"),
+        *("gain_ema_none", "gain_ema_right", "gain_views_none", "gain_alternating_flip"),
         *("accuracy_emoji_none_k5", "gain_emoji_right", "gain_emoji_mirror", "gain_emoji_colour_jitter"),
     },
     "03": {

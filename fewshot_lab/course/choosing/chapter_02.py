@@ -70,5 +70,5 @@ def label_smoothing(candidate, seed):
 @choice("ema-decay", [0.99, 0.95, 0.9, 0.8], data=_data("digits"), measure="ema_validation_accuracy")
 def ema_decay(candidate, seed):
     """The decay of a moving average of the weights, under the right policy"""
-    right = chosen("affine-strength-digits")
-    return fit_few_shot("digits", shots=5, seed=seed, policy="affine", strength=right, ema=candidate, steps=chosen("steps-digits"))
+    settings = {"policy": "affine", "strength": chosen("affine-strength-digits"), "steps": chosen("steps-digits")}
+    return fit_few_shot("digits", shots=5, seed=seed, ema=candidate, **settings)
