@@ -1113,8 +1113,8 @@ lab.record(
 ahead = {how: competitors.gain("right", over=f"none, {how}") for how in READ_AS}
 lab.figures.bars(
     {arm: competitors.interval(arm) for arm in competitors.rows},
-    title="The policy in training: "
-    + ", ".join(f"{gain.mean:+.3f} over {how}" for how, gain in ahead.items()),
+    title="The policy over averaged "
+    + ", ".join(f"{how.split()[0]}: {gain.mean:+.3f}" for how, gain in ahead.items()),
     x="test accuracy",
     digits=3,
     caption=f"{DATASET}, 5 labels per class, without a policy and with the right one in training; "
