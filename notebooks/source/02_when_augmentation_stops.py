@@ -1162,7 +1162,7 @@ def alternating_flip(images, indices, flipped_first, epochs):
     epoch 0, and so on. Returns new images.
     """
     ### BEGIN SOLUTION
-    flipped = flipped_first[indices] ^ (epochs % 2 == 1)
+    flipped = flipped_first[indices] != (epochs % 2 == 1)
     return torch.where(flipped[:, None, None, None], images.flip(-1), images)
     ### END SOLUTION
 
