@@ -1174,8 +1174,9 @@ def alternating_flip(images, indices, flipped_first, epochs):
 # and steps are the same for both. (After hundreds of epochs both have shown both versions often enough.)
 
 # %%
+alternate = lab.yours_or_ours(alternating_flip)
 KINDS = {
-    kind: {"kind": kind, "alternate": lab.yours_or_ours(alternating_flip)}
+    kind: {"kind": kind, "alternate": alternate}
     for kind in ("random", "alternating", *lab.quick_or_full((), ("none",), smoke=()))
 }
 flips = lab.arms(

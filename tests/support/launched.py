@@ -29,6 +29,7 @@ from fewshot_lab.data.episodes import draw_episodes, glyph_pool
 from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import (
     adversarial,
+    alternating_flip,
     contrastive,
     distillation,
     few_shot,
@@ -237,6 +238,9 @@ def swept(seed: int) -> dict:
 
 EXACT: dict[str, Callable[[], Tensor]] = {
     "few-shot": lambda: weights_after(lambda: supervised.fit_few_shot("digits", shots=5, seed=0, steps=15, device=DEVICE)),
+    "alternating flips": lambda: weights_after(
+        lambda: alternating_flip.fit_with_flips("digits", shots=5, epochs=15, seed=0, kind="alternating", device=DEVICE)
+    ),
     "classifier": lambda: weights_after(lambda: supervised.fit_classifier("digits", steps=15, device=DEVICE)),
     # Without a turn: each process would draw its own.
     "reader": lambda: weights_after(
