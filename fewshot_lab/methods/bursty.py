@@ -29,7 +29,7 @@ TESTED = 400  # sequences of each test
 EVERY = 25  # steps between two tests
 
 
-def bursty_context(letters: int, generator: torch.Generator, pairs: int = PAIRS, copies: int = COPIES) -> tuple[Tensor, Tensor]:
+def bursty_context(letters: int, pairs: int, copies: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """The letters (pairs,) of a bursty context, numbers below `letters`, and that of its query ().
 
     pairs / copies different letters are drawn, each stands `copies` times, in a random order; the query is one of them.
@@ -139,7 +139,7 @@ def fit_sequences(
     bursty: float,
     steps: int,
     letters_seen: int | None = None,
-    learning_rate: float = 3e-3,
+    learning_rate: float = 5e-3,
     threshold: float = 0.5,
     device: str = "auto",
 ) -> dict:
@@ -155,8 +155,8 @@ def fit_sequences(
         device: where to train.
 
     Returns "steps" of the tests and the accuracies there: "in_context" (unseen letters, new labels in every bursty sequence),
-    "in_weights" (training's letters and labels, the query not in the context). And the last of each with its part by sequence,
-    "step", the first test above the threshold (NaN: never), and "at_rest".
+    "in_weights" (training's letters and labels, the query not in the context). And the last of each,
+    "step", the first test above the threshold, or all steps where none is; whether it "learned"; and "at_rest".
     """
     seed_everything(seed)
     target = choose_device(device)
@@ -195,4 +195,5 @@ def fit_sequences(
     measure()
     above = [at for at, value in zip(curves["steps"], curves["in_context"], strict=True) if value > threshold]
     last = {f"last_{name}": curves[name][-1] for name in tests}
-    return {**curves, **last, "step": above[0] if above else float("nan"), "at_rest": history.at_rest}
+    first = {"step": above[0] if above else steps, "learned": bool(above)}
+    return {**curves, **last, **first, "at_rest": history.at_rest}

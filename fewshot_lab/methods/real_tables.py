@@ -7,7 +7,7 @@ from torch import Tensor
 from ..data import tables
 from . import made_up_tables
 
-DRAWS = 4  # support sets for each seed
+DRAWS = 3  # support sets for each seed
 
 
 def classifier(method: str, **settings) -> object:

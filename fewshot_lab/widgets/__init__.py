@@ -2,6 +2,7 @@
 
 from .attack import AttackExplorer
 from .budget import BudgetExplorer
+from .context import ContextExplorer
 from .embedding import EmbeddingExplorer
 from .entities import EntityExplorer
 from .episode import EpisodeExplorer
@@ -23,6 +24,7 @@ from .text import TextExplorer
 __all__ = [
     "AttackExplorer",
     "BudgetExplorer",
+    "ContextExplorer",
     "EmbeddingExplorer",
     "EntityExplorer",
     "EpisodeExplorer",

@@ -8,6 +8,7 @@ from fewshot_lab.evidence import budget
 from fewshot_lab.methods import name_lookup
 from fewshot_lab.methods.flow_matching import Flow
 from fewshot_lab.methods.label_preservation import measure_label_preservation
+from fewshot_lab.methods.made_up_tables import TableTransformer
 from fewshot_lab.methods.supervised import fit_classifier
 from fewshot_lab.models import language
 from fewshot_lab.models.generative import Generator, Velocity
@@ -75,6 +76,11 @@ def entity():
     return lab.widgets.EntityExplorer(some, {"clumsy": clumsy, "looks up": found})
 
 
+def context():
+    torch.manual_seed(0)
+    return lab.widgets.ContextExplorer(TableTransformer().state_dict())
+
+
 def budgets():
     def arm(*means):
         return budget.MeasuredArm((20, 50, 200), tuple(Estimate(m, m - 0.02, m + 0.02, 5) for m in means), (6.0, 12.0, 18.0))
@@ -105,4 +111,5 @@ EXPLORERS = {
     "entity": entity,
     "budget": budgets,
     "hand": hand,
+    "context": context,
 }
