@@ -94,15 +94,11 @@ def over_classes(*arguments):
     return _labels_with(*arguments, dim=1)
 
 
-@table_labels.mistake("You leave the offsets out. They make some classes rare, and -inf takes a class out.")
+@table_labels.mistake(
+    "Your offsets have no effect: you leave them out, or add them before you standardise, which removes them. Add them last."
+)
 def without_offsets(columns, first, second, offsets):
     return _labels_with(columns, first, second, torch.zeros_like(offsets))
-
-
-@table_labels.mistake("You add the offsets before you standardise, which removes them again.")
-def offsets_first(columns, first, second, offsets):
-    scores = torch.tanh(columns @ first) @ second + offsets.clamp(min=-1e4)
-    return ((scores - scores.mean(dim=0)) / scores.std(dim=0)).argmax(dim=1)
 
 
 @table_labels.mistake("That is the class with the smallest score. The largest one wins.")
