@@ -243,7 +243,7 @@ print(f"from the mean of all six by {(single - together).abs().mean():.4f}")
 
 # %%
 METHODS = {
-    "transformer": lambda seed: {
+    "transformer": lambda seed, **_: {
         "method": "transformer",
         "weights": TRAINED[seed]["weights"],
         "at_rest": TRAINED[seed]["at_rest"],
