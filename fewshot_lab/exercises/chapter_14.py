@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..languages import later, say
+from ..languages import say
 from ..methods import bursty, made_up_tables
 from .declare import exercise
 
@@ -437,7 +437,7 @@ def _keeps_the_global_generator(function, generator):
     before = torch.get_rng_state()
     _contexts(function, generator, 1)
     if not torch.equal(torch.get_rng_state(), before):
-        return say(later("Your function moves torch's global generator: pass `generator=generator` to every draw."))
+        return say("Your function moves torch's global generator: pass `generator=generator` to every draw.")
 
 
 @bursty_context.property("The same generator gives the same context.", mistake="generator_not_used")

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..figures import Picture, new_figure, style, svg
 from ..figures.style import BLUE, ORANGE, VERMILION
 from ..html import side_by_side
-from ..languages import say
+from ..languages import later, say
 from ..methods import made_up_tables, real_tables
 from .explorer import Explorer, choice, slider
 
@@ -18,8 +18,8 @@ MOST = 20  # points of a class
 REACH = 2.5  # the map shows both columns from -REACH to REACH
 COLOURS = (BLUE, ORANGE, VERMILION)
 RIVALS = {
-    "nearest neighbours": {"most": 5},
-    "logistic regression": {"C": 1.0},
+    later("nearest neighbours"): {"most": 5},
+    later("logistic regression"): {"C": 1.0},
 }
 
 
@@ -46,7 +46,12 @@ def _rings(labels: Tensor, noise: Tensor) -> Tensor:
     return radius * torch.stack([torch.cos(angle), torch.sin(angle)], dim=1) + 0.15 * noise
 
 
-TASKS = {"two moons": (_moons, 2), "three clouds": (_blobs, 3), "opposite corners": (_crossed, 2), "two rings": (_rings, 2)}
+TASKS = {
+    later("two moons"): (_moons, 2),
+    later("three clouds"): (_blobs, 3),
+    later("opposite corners"): (_crossed, 2),
+    later("two rings"): (_rings, 2),
+}
 
 
 class ContextExplorer(Explorer):
@@ -86,7 +91,7 @@ class ContextExplorer(Explorer):
         fitted = real_tables.classifier(rival, **settings).fit(points.numpy(), labels.numpy())
         theirs = torch.from_numpy(fitted.predict_proba(self.map.numpy())).float()
         ours = made_up_tables.predict(self.model, points, labels, self.map, classes=classes, members=4)
-        return {"transformer": ours, rival: theirs}
+        return {later("transformer"): ours, rival: theirs}
 
     @staticmethod
     def _image(probabilities: Tensor) -> Tensor:
