@@ -40,6 +40,7 @@ OTHER_PARAMETERS = {
     "10": {},
     "11": {"DATASET": "glyphs"},
     "12": {"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT else {},
+    "14": {},
 }
 LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: in the quick profile only
 RECORDED = {
@@ -98,6 +99,9 @@ RECORDED = {
         *("mnist_5way_1shot", "mnist_5way_1shot_print", "mnist_5way_1shot_longer", "exchange_rate_hand"),
         *(f"gap_closed_{change}" for change in ("all", "skeletons", "bending", "pens", "turns")),
         *(["omniglot_within_alphabet_error"] if OMNIGLOT else []),
+    "14": {
+        *("tables_auc", "logistic_auc", "in_context_step", "in_context_unseen"),
+        *("exchange_rate_over_logistic_k1", "exchange_rate_over_trees_k5"),
     },
 }
 QUICKLY_RUN = {"00", "06"}  # in both versions, even in smoke runs
