@@ -167,7 +167,9 @@ def _support_of(keys, values, support):
     return keys[..., :support, :], values[..., :support, :]
 
 
-@support_attention.mistake("Your rows attend to all rows, so a query sees other queries. Keep the first `support` keys and values.")
+@support_attention.mistake(
+    "Your rows attend to all rows, so a query sees other queries. Keep the first `support` keys and values."
+)
 def sees_all(queries, keys, values, support):
     return _attention_with(queries, keys, values)
 
@@ -181,7 +183,9 @@ def causal(queries, keys, values, support):
     return scores.masked_fill(hidden, -math.inf).softmax(dim=-1) @ values
 
 
-@support_attention.mistake("You set the hidden scores to 0, which still gets weight in the softmax. Leave those keys out, or use -inf.")
+@support_attention.mistake(
+    "You set the hidden scores to 0, which still gets weight in the softmax. Leave those keys out, or use -inf."
+)
 def masked_by_zero(queries, keys, values, support):
     scores = queries @ keys.transpose(-2, -1) / keys.shape[-1] ** 0.5
     return torch.cat([scores[..., :support], 0 * scores[..., support:]], dim=-1).softmax(dim=-1) @ values
@@ -208,7 +212,9 @@ def scaled_by_rows(queries, keys, values, support):
     return _attention_with(queries, *_support_of(keys, values, support), scale=support**0.5)
 
 
-@support_attention.mistake("Your softmax runs over the rows that ask. Over the support rows, the last dimension, the weights sum to 1.")
+@support_attention.mistake(
+    "Your softmax runs over the rows that ask. Over the support rows, the last dimension, the weights sum to 1."
+)
 def softmax_over_rows(queries, keys, values, support):
     return _attention_with(queries, *_support_of(keys, values, support), dim=-2)
 
@@ -379,7 +385,12 @@ def _right_sizes(function, generator):
         return say("Two results are needed: the context, a tensor, and the query.")
     sizes = tuple(drawn[0].shape), torch.as_tensor(drawn[1]).numel()
     if sizes != ((_PAIRS,), 1):
-        return say("For {pairs} pairs the context has the shape {shape}, and there are {n} queries.", pairs=_PAIRS, shape=sizes[0], n=sizes[1])
+        return say(
+            "For {pairs} pairs the context has the shape {shape}, and there are {n} queries.",
+            pairs=_PAIRS,
+            shape=sizes[0],
+            n=sizes[1],
+        )
 
 
 @bursty_context.property("Every letter of the context stands there `copies` times.", mistake="not_bursty")
@@ -388,8 +399,12 @@ def _copies(function, generator):
         times = sorted(context.unique(return_counts=True)[1].tolist())
         if times != [_COPIES] * (_PAIRS // _COPIES):
             if all(many % _COPIES == 0 for many in times):
-                return "with_replacement", say("A letter was drawn twice: draw the letters without replacement (torch.randperm).")
-            return say("With copies = {copies}, the letters of a context stand there {times} times.", copies=_COPIES, times=times)
+                return "with_replacement", say(
+                    "A letter was drawn twice: draw the letters without replacement (torch.randperm)."
+                )
+            return say(
+                "With copies = {copies}, the letters of a context stand there {times} times.", copies=_COPIES, times=times
+            )
 
 
 @bursty_context.property("The query is one of the context's letters.", mistake="query_elsewhere")
@@ -406,7 +421,9 @@ def _all_letters(function, generator):
     times = torch.zeros(_LETTERS)
     for context, _ in _contexts(function, generator, 180):
         if context.min() < 0 or context.max() >= _LETTERS:
-            return say("Letters are numbers from 0 to {last}; yours has {letters}.", last=_LETTERS - 1, letters=context.tolist())
+            return say(
+                "Letters are numbers from 0 to {last}; yours has {letters}.", last=_LETTERS - 1, letters=context.tolist()
+            )
         times += context.bincount(minlength=_LETTERS)
     # 120 on average, with a deviation of about 13.
     if times.min() < 60 or times.max() > 180:

@@ -506,7 +506,9 @@ lab.record(
 )
 
 # %%
-lab.recall("heart", f"{sequences.mean('none bursty'):.0%}; bursty {sequences.mean('all bursty'):.0%}")
+lab.recall(
+    "heart", f"{sequences.mean('none bursty'):.0%}; bursty {sequences.mean('all bursty'):.0%}"
+)
 
 # %% [markdown]
 # ## Recap
