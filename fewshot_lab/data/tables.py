@@ -1,7 +1,9 @@
 """Four real tables that come with scikit-learn: iris, wine, breast cancer, digits (UCI Machine Learning Repository).
 
-Half of each table's rows, drawn once with a fixed seed and in equal shares of the classes, is its pool: labels are drawn from it
-and settings chosen within it. The other half is the test. Every column is scaled by its mean and standard deviation in the pool,
+Half of each table's rows, drawn once with a fixed seed and in equal shares of the classes, is its pool: labels
+are drawn from it
+and settings chosen within it. The other half is the test. Every column is scaled by its mean and standard
+deviation in the pool,
 which needs no label.
 """
 

@@ -32,7 +32,8 @@ _SMALL = tuple(torch.randn(*shape, generator=_GENERATOR) for shape in ((9, 2), (
     ],
     fresh=_random_network,
     idea=(
-        "A random network of two layers gives every row a score for each class, and the largest wins. Nobody labelled anything, "
+        "A random network of two layers gives every row a score for each class, and the largest wins. Nobody "
+        "labelled anything, "
         "yet the labels depend on the columns by one fixed rule: something that can be learned."
     ),
     steps=(
@@ -71,7 +72,8 @@ def sigmoid_(*arguments):
 
 
 @table_labels.mistake(
-    "You do not standardise the scores. Subtract each class's mean over the rows and divide by its deviation, before the offsets."
+    "You do not standardise the scores. Subtract each class's mean over the rows and divide by its deviation, "
+    "before the offsets."
 )
 def not_standardised(columns, first, second, offsets):
     return (torch.tanh(columns @ first) @ second + offsets).argmax(dim=1)
@@ -276,11 +278,13 @@ def _random_members(generator):
     ],
     fresh=_random_members,
     idea=(
-        "A class's number means nothing, but the network's label embeddings are not alike, so its answer depends on the numbers "
+        "A class's number means nothing, but the network's label embeddings are not alike, so its answer "
+        "depends on the numbers "
         "a little. Tell every member the classes under other numbers, put its answer back into the table's, and take the mean."
     ),
     steps=(
-        "For one member, the probability of class c stands in the column permutations[m, c]: indexing does all classes at once.",
+        "For one member, the probability of class c stands in the column permutations[m, c]: indexing does all "
+        "classes at once.",
         "Do so for every member; torch.gather along dim 2 or a loop over the members.",
         "Take the mean over the members, dim 0: (queries, classes).",
     ),
@@ -294,14 +298,16 @@ def _put_back(probabilities, permutations):
 
 
 @mean_over_permutations.mistake(
-    "You take the mean of answers in different numbers. Put each member's columns back first: class c is its permutations[m, c]."
+    "You take the mean of answers in different numbers. Put each member's columns back first: class c is its "
+    "permutations[m, c]."
 )
 def not_put_back(probabilities, permutations):
     return probabilities.mean(dim=0)
 
 
 @mean_over_permutations.mistake(
-    "You put the columns back the wrong way. Class c of the table is column permutations[m, c] of the member; you use the inverse."
+    "You put the columns back the wrong way. Class c of the table is column permutations[m, c] of the member; "
+    "you use the inverse."
 )
 def inverse(probabilities, permutations):
     return _put_back(probabilities, permutations.argsort(dim=1)).mean(dim=0)

@@ -1,8 +1,10 @@
 """When a network learns in context: letters and labels in bursty sequences (Chan et al. 2022, NeurIPS; Reddy 2024, ICLR).
 
-A sequence is eight pairs of a letter and its label, and then a letter whose label is asked for. In training every letter has one
+A sequence is eight pairs of a letter and its label, and then a letter whose label is asked for. In training
+every letter has one
 label for good, so the network can learn it by heart (*in weights*) or look it up among the pairs (*in context*). The second way
-also works for letters that it never saw. In a bursty sequence four letters stand twice each and the query is one of them; else all
+also works for letters that it never saw. In a bursty sequence four letters stand twice each and the query is
+one of them; else all
 letters are drawn alone, and the query is hardly ever among them.
 
 Reddy's network: two layers of attention alone, then a classifier. Simplified: letters are fixed features of pictures, their
@@ -86,7 +88,8 @@ def sequences(
 ) -> tuple[Tensor, Tensor]:
     """Features (count, PAIRS + 1, FEATURES) of the letters and their labels (count, PAIRS + 1), the query last.
 
-    bursty: the share of sequences that are; in others every letter is drawn alone. labels: the label of every letter; None: each
+    bursty: the share of sequences that are; in others every letter is drawn alone. labels: the label of every
+    letter; None: each
     sequence deals labels out anew, so that only its context tells them.
     """
     alone = torch.randint(len(which), (count, PAIRS + 1), generator=generator)

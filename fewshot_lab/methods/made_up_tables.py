@@ -2,10 +2,12 @@
 
 Every training step sees new tables whose labels come from random networks: a sample of the *prior*. The transformer gets some
 rows with their labels (the support) and others without (the queries), and its loss is the cross-entropy of the queries. What it
-learns is the posterior predictive distribution under that prior (Müller et al. 2022, ICLR). A real table is then one more table:
+learns is the posterior predictive distribution under that prior (Müller et al. 2022, ICLR). A real table is
+then one more table:
 one forward pass, no gradient step.
 
-As in TabPFN's first version a row is one token, and all rows attend to the support rows alone. The second version and nanoTabPFN
+As in TabPFN's first version a row is one token, and all rows attend to the support rows alone. The second
+version and nanoTabPFN
 (Pfefferle et al. 2025, arXiv 2511.03634) make a token of every cell.
 """
 
@@ -94,7 +96,8 @@ def _padded(columns: Tensor, used: Tensor) -> Tensor:
 def support_attention(queries: Tensor, keys: Tensor, values: Tensor, support: int) -> Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017, NeurIPS) of all rows to the first `support` rows alone.
 
-    queries, keys, values: (..., rows, D). Returns (..., rows, D): for each row the support rows' values, weighted by the softmax
+    queries, keys, values: (..., rows, D). Returns (..., rows, D): for each row the support rows' values,
+    weighted by the softmax
     of q·k / sqrt(D). So a query sees the support set, and never another query.
     """
     keys, values = keys[..., :support, :], values[..., :support, :]
@@ -144,7 +147,8 @@ class TableTransformer(nn.Module):
 
 
 def fit_transformer(seed: int, *, steps: int, roots: float, learning_rate: float = 4e-3, device: str = "auto") -> dict:
-    """Trains a `TableTransformer` on `steps` batches of made-up tables; returns its "weights", "losses", "seconds", "at_rest"."""
+    """Trains a `TableTransformer` on `steps` batches of made-up tables; returns its "weights", "losses",
+    "seconds", "at_rest"."""
     seed_everything(seed)
     model = TableTransformer()
 

@@ -1,4 +1,5 @@
-"""Chapter 14's explorer: the regions that a transformer sees in a few labelled points, in one pass, beside another classifier's."""
+"""Chapter 14's explorer: the regions that a transformer sees in a few labelled points, in one pass, beside
+another classifier's."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""Chapter 14: the prior, the masked attention against the library, the laws of the transformer, AUC by row, bursty sequences."""
+"""Chapter 14: the prior, the masked attention against the library, the laws of the transformer, AUC by row,
+bursty sequences."""
 
 import math
 
