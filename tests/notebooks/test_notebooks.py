@@ -99,6 +99,7 @@ RECORDED = {
         *("mnist_5way_1shot", "mnist_5way_1shot_print", "mnist_5way_1shot_longer", "exchange_rate_hand"),
         *(f"gap_closed_{change}" for change in ("all", "skeletons", "bending", "pens", "turns")),
         *(["omniglot_within_alphabet_error"] if OMNIGLOT else []),
+    },
     "14": {
         *("tables_auc", "logistic_auc", "in_context_step", "in_context_unseen"),
         *("exchange_rate_over_logistic_k1", "exchange_rate_over_trees_k5"),
