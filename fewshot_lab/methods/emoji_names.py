@@ -3,10 +3,10 @@
 Every training leaves one artist out, who draws the queries; so artists, emoji and first weights are drawn anew together.
 """
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,8 +15,9 @@ from ..data import emoji
 from ..data.emoji import ARTISTS
 from ..models.efficientnet import lite0_features
 from ..models.language import sentence_features
+from ..training import Arms
 from .few_shot import scored
-from .image_text import Towers, fit_towers, zero_shot_logits
+from .image_text import Towers, class_vectors, contrastive_loss, fit_towers, zero_shot_logits
 from .shots_and_names import probe, tip_adapter
 
 SIDE = 128  # pixels a side for EfficientNet-Lite0, as chosen for chapter 05
@@ -161,6 +162,147 @@ def answers(z: Tensor, t: Tensor, scale: float, artist: int, tasks: Tasks, metho
     return correct(probe(support, queries, names if method == "named probe" else None, **setting))
 
 
-def scored_answers(right: Tensor, tasks: Tasks, count: int, **known) -> dict:
-    """A row for `training.Arms` with intervals over emoji."""
-    return scored(right.float().mean(1), tasks.classes, count, **known)
+def vectors(training: Named, test: Named, *, seed: int, loss=contrastive_loss, **settings) -> dict:
+    """Trains towers without artist number seed % 5; a row for `Arms` with vectors of the test emoji.
+
+    Args:
+        training, test: emoji of two parts.
+        seed: of the training.
+        loss: `contrastive_loss`, or a learner's.
+        **settings: of `fit`.
+
+    Returns:
+        seed, artist, namer, z (emoji, artists, D) and t (emoji, D) in the common space, unnamed (emoji, artists, 128) for which
+        no name was used, scale and at_rest.
+    """
+    artist = seed % len(ARTISTS)
+    namer = fit(training, artist, seed=seed, loss=loss, **settings)
+    return {
+        "artist": artist,
+        "namer": namer,
+        "z": namer.pictures(test.pictures),
+        "t": namer.texts(test.texts),
+        "unnamed": unnamed(test.pictures, *components(training, artist)),
+        "scale": namer.scale,
+        "at_rest": namer.at_rest,
+    }
+
+
+# What an arm of `compare` is: in which space, by which method, with which setting.
+Arm = tuple[str, str, Mapping | None]
+
+
+def compare(
+    rows: Sequence[dict], arms: Mapping[str, Arm], *, way: int, shots: Sequence[int], episodes: int, seed: int
+) -> Arms:
+    """The accuracy of methods on the same episodes, at several shots; intervals over artists (of the queries) and emoji.
+
+    Args:
+        rows: of `vectors`.
+        arms: {name: ("z" or "unnamed", a method of `answers`, its setting)}.
+        way: classes of an episode.
+        shots: labelled pictures of each class, each by another artist, at most four.
+        episodes: how many for each row.
+        seed: of the episodes.
+    """
+    found: dict[str, list[dict]] = {name: [] for name in arms}
+    for row in rows:
+        for k in shots:
+            tasks = draw(len(row["t"]), row["artist"], way=way, shots=k, episodes=episodes, seed=seed)
+            for name, (space, method, setting) in arms.items():
+                right = answers(row[space], row["t"], row["scale"], row["artist"], tasks, method, setting)
+                found[name].append(_row(right, tasks, row, space, method, k))
+    return by_artist(found, axis="shots")
+
+
+def tuned_on_the_test(rows: Sequence[dict], method: str, *, way: int, shots: int, episodes: int, seed: int) -> dict:
+    """Rows of a method whose setting is the best one of SETTINGS on the very queries that test it, which flatters.
+
+    Returns {"all": one setting for all episodes of an artist, "each": one for each episode}, lists of rows by training.
+    """
+    found: dict[str, list[dict]] = {"all": [], "each": []}
+    for row in rows:
+        tasks = draw(len(row["t"]), row["artist"], way=way, shots=shots, episodes=episodes, seed=seed)
+        given = (row["z"], row["t"], row["scale"], row["artist"], tasks, method)
+        right = torch.stack([answers(*given, setting) for setting in SETTINGS[method]])  # (settings, E, N)
+        by_episode = right.float().mean(2)
+        best = {"all": right[by_episode.mean(1).argmax()], "each": right[by_episode.argmax(0), torch.arange(episodes)]}
+        for how, of_best in best.items():
+            found[how].append(_row(of_best, tasks, row, "z", method, shots))
+    return found
+
+
+def by_artist(rows: Mapping[str, Sequence[dict]], *, axis: str | None = "shots") -> Arms:
+    """Arms whose repetitions are artists: several trainings of one artist count as one, by their mean."""
+    merged: dict[str, list[dict]] = {}
+    for name, some in rows.items():
+        groups: dict[tuple, list[dict]] = {}
+        for row in some:
+            groups.setdefault((row["seed"], row.get("shots")), []).append(row)
+        merged[name] = [
+            same[0]
+            | {key: np.mean([row[key] for row in same], axis=0) for key in ("test_accuracy", "test_hits")}
+            | {"test_accuracy": float(np.mean([row["test_accuracy"] for row in same]))}
+            | ({"at_rest": all(row["at_rest"] for row in same)} if "at_rest" in same[0] else {})
+            for same in groups.values()
+        ]
+    return Arms(merged, axis=axis, unit="accuracy", clusters="emoji", repeats="artists")
+
+
+def _row(right: Tensor, tasks: Tasks, row: dict, space: str, method: str, shots: int) -> dict:
+    known = {"seed": row["artist"], "shots": shots}
+    # What the towers have learned says nothing about features in which no name had a say.
+    known |= {"at_rest": row["at_rest"]} if space == "z" else {}
+    return scored(right.float().mean(1), tasks.classes, len(row["t"]), **known)
+
+
+def group_names(groups: Sequence[str]) -> tuple[str, ...]:
+    """The groups' names as texts: "Food & Drink" is "food and drink"."""
+    return tuple(group.lower().replace("&", "and") for group in groups)
+
+
+def classify_groups(
+    rows: Sequence[dict], test: Named, *, shots: Sequence[int], draws: int, seed: int, setting: Mapping
+) -> Arms:
+    """Eight groups: by their names alone, and by a probe on K emoji of each, for which no name was used.
+
+    The labelled emoji are other ones than the query, drawn by another artist. An emoji's answers are those of the draws in
+    which it was not labelled.
+
+    Args:
+        rows: of `vectors`.
+        test: the emoji.
+        shots: K, increasing.
+        draws: of the labels, for each row.
+        seed: of the draws.
+        setting: of the probe.
+    """
+    classes = sorted(set(test.groups))
+    labels = torch.tensor([classes.index(group) for group in test.groups])
+    texts = sentence_features(group_names(classes))
+    found: dict[str, list[dict]] = {"names alone": [], "probe": []}
+    for row in rows:
+        artist = row["artist"]
+        known = {"seed": artist, "test_sizes": np.ones(len(labels))}
+        named_groups = class_vectors(row["namer"].texts(texts)[:, None])
+        right = zero_shot_logits(row["z"][:, artist], named_groups, row["scale"]).argmax(1) == labels
+        for k in shots:
+            generator = torch.Generator().manual_seed(seed * len(ARTISTS) + artist)
+            hits, asked = torch.zeros(len(labels)), torch.zeros(len(labels))
+            for _ in range(draws):
+                order = torch.rand(len(labels), generator=generator)
+                by = torch.tensor(others(artist))[torch.randint(len(ARTISTS) - 1, (len(labels),), generator=generator)]
+                labelled = torch.stack([(order + (labels != c)).argsort()[:k] for c in range(len(classes))])  # (N, K)
+                support = row["unnamed"][labelled, by[labelled]][None]
+                logits = probe(support, row["unnamed"][None, :, artist], **setting)[0]
+                free = torch.ones(len(labels), dtype=torch.bool)
+                free[labelled.flatten()] = False
+                hits += (logits.argmax(1) == labels) & free
+                asked += free
+            share = (hits / asked.clamp_min(1)).numpy()
+            found["probe"].append(known | {"shots": k, "test_accuracy": float(share.mean()), "test_hits": share})
+            own = right.float().numpy()
+            found["names alone"].append(
+                known | {"shots": k, "test_accuracy": float(own.mean()), "test_hits": own, "at_rest": row["at_rest"]}
+            )
+    return by_artist(found)

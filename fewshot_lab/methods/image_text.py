@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..runtime import seed_everything
 from ..training import History, train
+from ..training.processes import all_gather
 
 DIMENSIONS = 128  # of the common space
 SCALE = 1 / 0.07  # the inverse temperature before training (Radford et al. 2021, section 2.5)
@@ -134,7 +135,8 @@ def fit_towers(
         return (x if views is None else views(x, generator)), t
 
     def pair_loss(model: nn.Module, x: Tensor, t: Tensor) -> Tensor:
-        return loss(*model(x, t), model.scale)
+        # With several processes each embeds its share of the batch; the negatives are those of the whole batch.
+        return loss(*(all_gather(vectors) for vectors in model(x, t)), model.scale)
 
     seed_everything(seed)
     history = train(

@@ -20,6 +20,7 @@ from .source import source
 from .symmetry import SymmetryExplorer
 from .temperature import TemperatureExplorer
 from .text import TextExplorer
+from .words import WordExplorer
 
 __all__ = [
     "AttackExplorer",
@@ -41,6 +42,7 @@ __all__ = [
     "SymmetryExplorer",
     "TemperatureExplorer",
     "TextExplorer",
+    "WordExplorer",
     "predict",
     "recall",
     "source",

@@ -68,6 +68,19 @@ def prompt():
     return lab.widgets.PromptExplorer(tokenizer, model, glosses.task(), "Definition: {x}\nType:", texts=2)
 
 
+def words():
+    torch.manual_seed(0)
+    images = torch.randint(256, (20, 3, 16, 16), dtype=torch.uint8)
+    vectors = {maker: torch.nn.functional.normalize(torch.randn(20, 4), dim=1) for maker in ("one", "other")}
+
+    def embed(text):
+        spelled = torch.Generator().manual_seed(sum(map(ord, text)))
+        return torch.nn.functional.normalize(torch.randn(4, generator=spelled), dim=0)
+
+    pictures = {maker: (images, z) for maker, z in vectors.items()}
+    return lab.widgets.WordExplorer(embed, pictures, [f"thing {i}" for i in range(20)])
+
+
 def entity():
     task = sentences.task()
     some = task.test[:60]
@@ -108,6 +121,7 @@ EXPLORERS = {
     "latent": latent,
     "flow": flow,
     "prompt": prompt,
+    "words": words,
     "entity": entity,
     "budget": budgets,
     "hand": hand,
