@@ -143,7 +143,7 @@ def _random_texts(generator):
     ],
     fresh=_random_texts,
     idea=(
-        "A class can be described by several texts: “a dog”, “a drawing of a dog”. Each text gets a vote of the same weight, and "
+        "A class can be described by several texts: “a dog”, “a drawing of a dog”. Each text has an equal say, and "
         "what counts of the result is its direction."
     ),
     steps=(
@@ -218,8 +218,8 @@ def _random_zero_shot(generator):
     ],
     fresh=_random_zero_shot,
     idea=(
-        "The names' vectors are the rows of a linear classifier that nobody trained. A picture's logit for a class is the cosine "
-        "between its vector and the class's, times the scale."
+        "The names' vectors are the rows of a linear classifier that nobody trained. A picture's logit for a class is the "
+        "cosine between its vector and the class's, times the scale."
     ),
     steps=(
         "Scale every picture's vector to length 1; the classes' vectors have it already.",
@@ -307,7 +307,7 @@ def _random_cache(generator):
     ],
     fresh=_random_cache,
     idea=(
-        "The labelled pictures are stored: their vectors as keys, their labels as values. A query asks every key how similar it "
+        "The labelled pictures are stored: their vectors as keys, their labels as values. A query asks every key how alike it "
         "is, and collects the labels of those that are."
     ),
     steps=(

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..data import emoji
 from ..data.emoji import ARTISTS
+from ..languages import later
 from ..models.efficientnet import lite0_features
 from ..models.language import sentence_features
-from ..training import Arms
+from ..training import Arms, sweep
 from .few_shot import scored
 from .image_text import Towers, class_vectors, contrastive_loss, fit_towers, zero_shot_logits
 from .shots_and_names import probe, tip_adapter
@@ -89,7 +90,7 @@ def centred(features: Tensor, centre: Tensor) -> Tensor:
     return F.normalize(features - centre, dim=-1)
 
 
-def fit(training: Named, artist: int, *, seed: int, dropout: float = 0.7, **settings) -> Namer:
+def fit(training: Named, artist: int, *, seed: int, dropout: float = 0.5, **settings) -> Namer:
     """Trains towers on the emoji by all artists but one.
 
     Args:
@@ -192,9 +193,7 @@ def vectors(training: Named, test: Named, *, seed: int, loss=contrastive_loss, *
 Arm = tuple[str, str, Mapping | None]
 
 
-def compare(
-    rows: Sequence[dict], arms: Mapping[str, Arm], *, way: int, shots: Sequence[int], episodes: int, seed: int
-) -> Arms:
+def compare(rows: Sequence[dict], arms: Mapping[str, Arm], *, way: int, shots: Sequence[int], episodes: int, seed: int) -> Arms:
     """The accuracy of methods on the same episodes, at several shots; intervals over artists (of the queries) and emoji.
 
     Args:
@@ -205,14 +204,27 @@ def compare(
         episodes: how many for each row.
         seed: of the episodes.
     """
-    found: dict[str, list[dict]] = {name: [] for name in arms}
-    for row in rows:
-        for k in shots:
-            tasks = draw(len(row["t"]), row["artist"], way=way, shots=k, episodes=episodes, seed=seed)
-            for name, (space, method, setting) in arms.items():
-                right = answers(row[space], row["t"], row["scale"], row["artist"], tasks, method, setting)
-                found[name].append(_row(right, tasks, row, space, method, k))
-    return by_artist(found, axis="shots")
+    grid = [
+        {"row": _slim(row), "arms": arms, "way": way, "k": k, "episodes": episodes, "draw_seed": seed}
+        for row in rows
+        for k in shots
+    ]
+    found = sweep(_compared, grid, description=later("artists and shots"))
+    return by_artist({name: [of_row["found"][name] for of_row in found] for name in arms})
+
+
+def _compared(*, row: dict, arms: Mapping[str, Arm], way: int, k: int, episodes: int, draw_seed: int) -> dict:
+    tasks = draw(len(row["t"]), row["artist"], way=way, shots=k, episodes=episodes, seed=draw_seed)
+    found = {}
+    for name, (space, method, setting) in arms.items():
+        right = answers(row[space], row["t"], row["scale"], row["artist"], tasks, method, setting)
+        found[name] = _row(right, tasks, row, space, k)
+    return {"found": found}
+
+
+def _slim(row: dict) -> dict:
+    """What workers need of a row of `vectors`: the network stays here."""
+    return {name: row[name] for name in ("z", "t", "unnamed", "scale", "artist", "at_rest")}
 
 
 def tuned_on_the_test(rows: Sequence[dict], method: str, *, way: int, shots: int, episodes: int, seed: int) -> dict:
@@ -220,16 +232,20 @@ def tuned_on_the_test(rows: Sequence[dict], method: str, *, way: int, shots: int
 
     Returns {"all": one setting for all episodes of an artist, "each": one for each episode}, lists of rows by training.
     """
-    found: dict[str, list[dict]] = {"all": [], "each": []}
-    for row in rows:
-        tasks = draw(len(row["t"]), row["artist"], way=way, shots=shots, episodes=episodes, seed=seed)
-        given = (row["z"], row["t"], row["scale"], row["artist"], tasks, method)
-        right = torch.stack([answers(*given, setting) for setting in SETTINGS[method]])  # (settings, E, N)
-        by_episode = right.float().mean(2)
-        best = {"all": right[by_episode.mean(1).argmax()], "each": right[by_episode.argmax(0), torch.arange(episodes)]}
-        for how, of_best in best.items():
-            found[how].append(_row(of_best, tasks, row, "z", method, shots))
-    return found
+    grid = [
+        {"row": _slim(row), "method": method, "way": way, "k": shots, "episodes": episodes, "draw_seed": seed} for row in rows
+    ]
+    found = sweep(_tuned, grid, description=later("artists"))
+    return {how: [of_row["found"][how] for of_row in found] for how in ("all", "each")}
+
+
+def _tuned(*, row: dict, method: str, way: int, k: int, episodes: int, draw_seed: int) -> dict:
+    tasks = draw(len(row["t"]), row["artist"], way=way, shots=k, episodes=episodes, seed=draw_seed)
+    given = (row["z"], row["t"], row["scale"], row["artist"], tasks, method)
+    right = torch.stack([answers(*given, setting) for setting in SETTINGS[method]])  # (settings, E, N)
+    by_episode = right.float().mean(2)
+    best = {"all": right[by_episode.mean(1).argmax()], "each": right[by_episode.argmax(0), torch.arange(episodes)]}
+    return {"found": {how: _row(of_best, tasks, row, "z", k) for how, of_best in best.items()}}
 
 
 def by_artist(rows: Mapping[str, Sequence[dict]], *, axis: str | None = "shots") -> Arms:
@@ -249,7 +265,7 @@ def by_artist(rows: Mapping[str, Sequence[dict]], *, axis: str | None = "shots")
     return Arms(merged, axis=axis, unit="accuracy", clusters="emoji", repeats="artists")
 
 
-def _row(right: Tensor, tasks: Tasks, row: dict, space: str, method: str, shots: int) -> dict:
+def _row(right: Tensor, tasks: Tasks, row: dict, space: str, shots: int) -> dict:
     known = {"seed": row["artist"], "shots": shots}
     # What the towers have learned says nothing about features in which no name had a say.
     known |= {"at_rest": row["at_rest"]} if space == "z" else {}
@@ -280,29 +296,38 @@ def classify_groups(
     classes = sorted(set(test.groups))
     labels = torch.tensor([classes.index(group) for group in test.groups])
     texts = sentence_features(group_names(classes))
-    found: dict[str, list[dict]] = {"names alone": [], "probe": []}
+    grid = []
     for row in rows:
-        artist = row["artist"]
-        known = {"seed": artist, "test_sizes": np.ones(len(labels))}
-        named_groups = class_vectors(row["namer"].texts(texts)[:, None])
-        right = zero_shot_logits(row["z"][:, artist], named_groups, row["scale"]).argmax(1) == labels
-        for k in shots:
-            generator = torch.Generator().manual_seed(seed * len(ARTISTS) + artist)
-            hits, asked = torch.zeros(len(labels)), torch.zeros(len(labels))
-            for _ in range(draws):
-                order = torch.rand(len(labels), generator=generator)
-                by = torch.tensor(others(artist))[torch.randint(len(ARTISTS) - 1, (len(labels),), generator=generator)]
-                labelled = torch.stack([(order + (labels != c)).argsort()[:k] for c in range(len(classes))])  # (N, K)
-                support = row["unnamed"][labelled, by[labelled]][None]
-                logits = probe(support, row["unnamed"][None, :, artist], **setting)[0]
-                free = torch.ones(len(labels), dtype=torch.bool)
-                free[labelled.flatten()] = False
-                hits += (logits.argmax(1) == labels) & free
-                asked += free
-            share = (hits / asked.clamp_min(1)).numpy()
-            found["probe"].append(known | {"shots": k, "test_accuracy": float(share.mean()), "test_hits": share})
-            own = right.float().numpy()
-            found["names alone"].append(
-                known | {"shots": k, "test_accuracy": float(own.mean()), "test_hits": own, "at_rest": row["at_rest"]}
-            )
-    return by_artist(found)
+        vectors_of_groups = class_vectors(row["namer"].texts(texts)[:, None])
+        grid += [
+            {"row": _slim(row), "t": vectors_of_groups, "labels": labels, "k": k, "draws": draws, "draw_seed": seed,
+             "setting": setting}
+            for k in shots
+        ]  # fmt: skip
+    found = sweep(_groups, grid, description=later("artists and shots"))
+    return by_artist({name: [of_row["found"][name] for of_row in found] for name in ("names alone", "probe")})
+
+
+def _groups(*, row: dict, t: Tensor, labels: Tensor, k: int, draws: int, draw_seed: int, setting: Mapping) -> dict:
+    artist, classes = row["artist"], len(t)
+    generator = torch.Generator().manual_seed(draw_seed * len(ARTISTS) + artist)
+    hits, asked = torch.zeros(len(labels)), torch.zeros(len(labels))
+    for _ in range(draws):
+        order = torch.rand(len(labels), generator=generator)
+        by = torch.tensor(others(artist))[torch.randint(len(ARTISTS) - 1, (len(labels),), generator=generator)]
+        labelled = torch.stack([(order + (labels != c)).argsort()[:k] for c in range(classes)])  # (N, K)
+        support = row["unnamed"][labelled, by[labelled]][None]
+        answered = probe(support, row["unnamed"][None, :, artist], **setting)[0].argmax(1)
+        free = torch.ones(len(labels), dtype=torch.bool)
+        free[labelled.flatten()] = False  # an emoji that was labelled is no query of this draw
+        hits += (answered == labels) & free
+        asked += free
+    by_probe = (hits / asked.clamp_min(1)).numpy()
+    by_name = (zero_shot_logits(row["z"][:, artist], t, row["scale"]).argmax(1) == labels).float().numpy()
+    known = {"seed": artist, "shots": k, "test_sizes": np.ones(len(labels))}
+    return {
+        "found": {
+            "probe": known | {"test_accuracy": float(by_probe.mean()), "test_hits": by_probe},
+            "names alone": known | {"test_accuracy": float(by_name.mean()), "test_hits": by_name, "at_rest": row["at_rest"]},
+        }
+    }

@@ -1,13 +1,14 @@
 """Glyphs by their Unicode names: a picture tower from scratch learns letters, and names others whose names share words.
 
-"LATIN SMALL LETTER K WITH HOOK" was never seen, but "WITH HOOK" was, and so were other names with "SMALL LETTER K". Characters are
-split, not typefaces: few typefaces have the rarer letters, so training and test characters are drawn in the same ones.
+"LATIN SMALL LETTER K WITH HOOK" was never seen, but "WITH HOOK" was, and so were other names with "SMALL LETTER K". Characters
+are split, not typefaces: few typefaces have the rarer letters, so training and test characters are drawn in the same ones.
 """
 
 import unicodedata
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..augment import get_policy
@@ -15,6 +16,7 @@ from ..data import glyphs
 from ..models.language import sentence_features
 from ..training import outputs
 from .contrastive import FEATURES, encoder
+from .few_shot import scored
 from .image_text import Towers, fit_towers
 
 PARTS = {"train": 0.6, "validation": 0.15, "test": 0.25}  # shares of the characters
@@ -51,23 +53,23 @@ def recurring(names: tuple[str, ...], seen: tuple[str, ...]) -> Tensor:
     return torch.tensor([set(name.split()) <= words for name in names])
 
 
-def fit(*, seed: int, part: str = "test", steps: int = 200, dropout: float = 0.0, learning_rate: float = 3e-3,
-        batch_size: int = 128, device: str = "auto") -> dict:  # fmt: skip
+def fit(
+    *, seed: int, part: str = "test", steps: int = 200, learning_rate: float = 3e-3, batch_size: int = 128, device: str = "auto"
+) -> dict:
     """Trains towers on the training characters; returns unit vectors of a part's pictures and names, and whether it rested.
 
     Args:
         seed: of everything random.
         part: whose characters are embedded.
         steps, learning_rate, batch_size: of the training.
-        dropout: of the features before the linear maps.
         device: where to train.
 
     Returns:
-        z (characters, FACES, D), t (characters, D), scale, at_rest, losses.
+        z (characters, FACES, D), t (characters, D) and at_rest.
     """
     training, asked = characters("train"), characters(part)
     torch.manual_seed(seed)
-    towers = Towers(encoder(glyphs.SIZE), training.texts.shape[1], width=FEATURES, dropout=dropout)
+    towers = Towers(encoder(glyphs.SIZE), training.texts.shape[1], width=FEATURES)
     policy = get_policy("affine")
     history = fit_towers(
         towers,
@@ -81,7 +83,31 @@ def fit(*, seed: int, part: str = "test", steps: int = 200, dropout: float = 0.0
         device=device,
     )
     with torch.inference_mode():
-        z = torch.nn.functional.normalize(outputs(towers.picture, asked.pictures.flatten(0, 1)), dim=1)
+        z = F.normalize(outputs(towers.picture, asked.pictures.flatten(0, 1)), dim=1)
         t = towers.embed_texts(asked.texts)
-    return {"z": z.unflatten(0, asked.pictures.shape[:2]), "t": t, "scale": float(towers.scale.detach()),
-            "at_rest": history.at_rest, "losses": history.losses}  # fmt: skip
+    return {"z": z.unflatten(0, asked.pictures.shape[:2]), "t": t, "at_rest": history.at_rest}
+
+
+def score(fitted: dict, seen: Tensor, *, way: int, episodes: int, seed: int) -> dict:
+    """A row for `Arms` with the zero-shot accuracy among characters whose names have seen words alone, and among the others.
+
+    Args:
+        fitted: what `fit` returns.
+        seen: booleans (characters,), see `recurring`.
+        way: classes of an episode, each with one query in a random typeface.
+        episodes: how many of each kind.
+        seed: of the episodes.
+
+    Returns:
+        "seen" and "other", each with "_by_picture" and "_sizes" for intervals over characters, and at_rest.
+    """
+    row = {"at_rest": fitted["at_rest"]}
+    for kind, which in (("seen", seen), ("other", ~seen)):
+        z, t = fitted["z"][which], fitted["t"][which]
+        generator = torch.Generator().manual_seed(seed)
+        classes = torch.rand(episodes, len(t), generator=generator).topk(way, dim=1).indices  # (E, N)
+        faces = torch.randint(FACES, classes.shape, generator=generator)
+        right = (z[classes, faces] @ t[classes].transpose(1, 2)).argmax(2) == torch.arange(way)
+        found = scored(right.float().mean(1), classes, len(t))
+        row |= {kind: found["test_accuracy"], f"{kind}_by_picture": found["test_hits"], f"{kind}_sizes": found["test_sizes"]}
+    return row

@@ -83,7 +83,7 @@ class WordExplorer(Explorer):
             columns=6,
             title=say("“{words}”: the nearest pictures of {count}", words=self["words"].strip(), count=len(self.names)),
             caption=say(
-                "A still of the explorer: pictures that training never saw, by an artist whom it never saw, with their cosines. "
+                "A still of the explorer: pictures that training never saw, by an artist it never saw, with their cosines. "
                 "Run the cell to type words of your own."
             ),
         )

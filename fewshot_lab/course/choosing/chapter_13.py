@@ -1,4 +1,4 @@
-"""Chapter 13: how the towers are trained, and the settings of probes and adapter, on emoji that neither training nor test has."""
+"""Chapter 13: how towers are trained, and settings of probes and adapter, on emoji that neither training nor test has."""
 
 import functools
 
@@ -28,13 +28,11 @@ def _accuracy(z, t, scale, seed: int, shots: int, method: str, setting=None, epi
     return emoji_names.answers(z, t, scale, seed % 5, tasks, method, setting).float().mean().item()
 
 
+# A dropout of 0.7 was tried too and reached 0.419 at the first rate, 0.01 more than 0.5. Four of five of its trainings had not
+# come to rest after 400 steps, though, and a verdict must not rest on such, so it is no candidate.
 @choice(
     "towers",
-    [
-        {"dropout": dropout, "learning_rate": rate, "steps": 400}
-        for rate in (0.003, 0.01, 0.03)
-        for dropout in (0.0, 0.5, 0.7)
-    ],
+    [{"dropout": dropout, "learning_rate": rate, "steps": 400} for rate in (0.003, 0.01, 0.03) for dropout in (0.0, 0.5)],
     data=f"{VALIDATION}, by name alone",
     seeds=SEEDS,
 )
