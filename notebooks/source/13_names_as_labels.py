@@ -225,7 +225,7 @@ lab.widgets.WordExplorer(embed, answering, test.names)
 # %% [markdown]
 # ## Measure it: names against pictures
 #
-# Now fairly: episodes of 5 and 20 test emoji, one query of each by the artist left out. Names alone compete with a **linear probe** on K
+# Now fairly: episodes of 5 and 20 test emoji, one query of each by the artist left out. Names alone compete with a linear probe on K
 # pictures of each class, by K of the other artists. No name had a say in the probe's features: they are Lite0's, on the 128 principal
 # axes of the training pictures, as many as the common space has. The probe's weight decay was chosen on validation emoji.
 
@@ -354,7 +354,7 @@ lab.verdict(
 #
 # With K labelled pictures as well, there are two ways to use both.
 #
-# * **A probe that starts at the names** (以名称初始化的线性探针). Gradient descent begins at $W_0 = w\, t_k$ instead of at 0, and a penalty
+# * **A probe that starts at the names**. Gradient descent begins at $W_0 = w\, t_k$ instead of at 0, and a penalty
 #   $\tfrac{\lambda}{2}\lVert W - W_0\rVert^2$ holds it there: before the first step it *is* the zero-shot classifier (Silva-Rodriguez et al. 2024).
 # * **Tip-Adapter's cache** (缓存适配器). Nothing is trained: the K N pictures are stored as keys $F$ with their labels $L$, and a query collects
 #   the labels of the keys that it resembles (Zhang et al. 2022):
