@@ -45,7 +45,7 @@ def probe(support: Tensor, queries: Tensor, start: Tensor | None = None, *, deca
     Args:
         support, queries: unit vectors, as above.
         start: the names' vectors (E, N, D), or None.
-        decay: how strongly the weights are held at their start.
+        decay: how strongly the weights are held at their start; below 0.3, as the descent's steps are long.
         weight: the length of W_0's rows, an inverse temperature.
     """
     way, shots = support.shape[1:3]

@@ -473,7 +473,7 @@ lab.figures.panels(
         "probe tuned on validation": over,
         "probe tuned on the same": both,
     },
-    title=f"Adapter - probe from names: {100 * over['validation emoji'].mean:+.1f} points, tuned on "
+    title=f"Adapter - probe from names: {100 * over['validation emoji'].mean + 0.0:+.1f} points, tuned on "
     f"each test task {100 * over['each task' + chr(39) + 's queries'].mean:+.1f}",
     line=0.0,
     digits=3,
@@ -575,7 +575,7 @@ lab.verdict(
 # * A class's name is then a row of a classifier that nobody trained. What it recognises comes from the pretrained towers and from the
 #   pairs that linked them: say both.
 # * A name's worth depends on the class: a picture shows all of a single thing, and little of a broad group.
-# * Start a probe at the names before you try a cleverer adapter, and give both the same search on the same data.
+# * Before you believe that an adapter beats a probe, start the probe at the names and give both the same search on the same data.
 # * A name that is new as a whole can still be understood by its parts, if these were seen.
 #
 # **Questions.** 1. Why must a name not stand twice in a batch? 2. What happens to Tip-Adapter's answers when $\alpha$ grows without end?

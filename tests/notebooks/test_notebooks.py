@@ -40,6 +40,7 @@ OTHER_PARAMETERS = {
     "10": {},
     "11": {"DATASET": "glyphs"},
     "12": {"OMNIGLOT": str(OMNIGLOT)} if OMNIGLOT else {},
+    "13": {},
     "14": {},
 }
 LONG = {"10": {"CORPUS": str(WNUT17)} if WNUT17 else {}}  # minutes more: in the quick profile only
@@ -99,6 +100,10 @@ RECORDED = {
         *("mnist_5way_1shot", "mnist_5way_1shot_print", "mnist_5way_1shot_longer", "exchange_rate_hand"),
         *(f"gap_closed_{change}" for change in ("all", "skeletons", "bending", "pens", "turns")),
         *(["omniglot_within_alphabet_error"] if OMNIGLOT else []),
+    },
+    "13": {
+        *("zero_shot_5", "zero_shot_20", "name_worth_labels", "name_worth_pictures", "name_beside_a_picture"),
+        *("adapter_minus_probe", "adapter_minus_probe_test", "letters_by_name_5"),
     },
     "14": {
         *("tables_auc", "logistic_auc", "in_context_step", "in_context_unseen"),
