@@ -165,8 +165,8 @@ print(f"{rested} of {len(rows)} trainings came to rest; scale {namer.scale:.1f},
 def class_vectors(texts):
     """One unit vector for each class, from several texts about it.
 
-    texts: float tensor (classes, texts, D), vectors of any length. Each is scaled to length 1; their
-    mean over the texts is scaled to length 1 again. Returns (classes, D).
+    texts: float tensor (classes, texts, D), vectors of any length. Each is scaled to length 1;
+    their mean over the texts is scaled to length 1 again. Returns (classes, D).
     """
     ### BEGIN SOLUTION
     return F.normalize(F.normalize(texts, dim=2).mean(dim=1), dim=1)
@@ -177,8 +177,8 @@ def class_vectors(texts):
 def zero_shot_logits(images, vectors, scale):
     """The logits of pictures for classes that are known by their vectors.
 
-    images: float tensor (n, D), vectors of any length. vectors: unit vectors (classes, D). scale: the
-    inverse temperature. Returns (n, classes): scale times the cosine.
+    images: float tensor (n, D), vectors of any length. vectors: unit vectors (classes, D). scale:
+    the inverse temperature. Returns (n, classes): scale times the cosine.
     """
     ### BEGIN SOLUTION
     return scale * F.normalize(images, dim=1) @ vectors.T
@@ -257,8 +257,8 @@ lab.figures.curve_panels(
     y="accuracy",
     log_x=True,
     ticks=SHOTS,
-    caption="Unseen emoji by an unseen artist; chance is 0.20 and 0.05. Mean and 95 % interval over "
-    f"{len(ARTISTS)} artists and {len(test.names)} emoji.",
+    caption="Unseen emoji by an unseen artist; chance is 0.20 and 0.05. Mean and 95 % interval "
+    f"over {len(ARTISTS)} artists and {len(test.names)} emoji.",
 )
 
 # %%
@@ -371,8 +371,8 @@ def cache_logits(queries, keys, values, alpha, beta):
     """What a cache of labelled pictures adds to the logits.
 
     queries: unit vectors (M, D). keys: unit vectors of the labelled pictures (R, D). values: their
-    labels, one-hot rows (R, classes). alpha: the weight. beta: the sharpness. The affinity of a query
-    with a key is exp(-beta (1 - cosine)). Returns (M, classes), without the zero-shot logits.
+    labels, one-hot rows (R, classes). alpha: the weight. beta: the sharpness. The affinity of a
+    query with a key is exp(-beta (1 - cosine)). Returns (M, classes), without the zero-shot logits.
     """
     ### BEGIN SOLUTION
     affinity = torch.exp(-beta * (1 - queries @ keys.T))
@@ -429,7 +429,7 @@ lab.figures.curves(
     log_x=True,
     ticks=SHOTS,
     caption=f"Settings chosen on validation emoji. Mean and 95 % interval over {len(ARTISTS)} "
-    f"artists and {len(test.names)} emoji. How far apart are the lines at one picture, and at four?",
+    f"artists and {len(test.names)} emoji. How far apart are they at one picture, and at four?",
 )
 
 # %%
@@ -468,19 +468,23 @@ lab.record(
 )
 
 # %% folded=true
+found, flattering = (
+    round(100 * over[on].mean, 1) + 0.0 for on in ("validation emoji", "each task's queries")
+)
 lab.figures.panels(
     {
         "probe tuned on validation": over,
         "probe tuned on the same": both,
     },
-    title=f"Adapter - probe from names: {100 * over['validation emoji'].mean + 0.0:+.1f} points, tuned on "
-    f"each test task {100 * over['each task' + chr(39) + 's queries'].mean:+.1f}",
+    title=f"Adapter - probe from names: {found:+.1f} points, tuned on each test task "
+    f"{flattering:+.1f}",
     line=0.0,
     digits=3,
     shared=True,
-    caption="20 classes, one picture of each: what the adapter has over the probe, by what the adapter's "
-    "settings were tuned on. Left: the probe keeps the setting from validation. Right: it is tuned as "
-    f"the adapter is. Mean and 95 % interval over {len(ARTISTS)} artists and {len(test.names)} emoji.",
+    caption="20 classes, one picture of each: what the adapter has over the probe, by what the "
+    "adapter's settings were tuned on. Left: the probe keeps the setting from validation. Right: "
+    f"it is tuned as the adapter is. Mean and 95 % interval over {len(ARTISTS)} artists and "
+    f"{len(test.names)} emoji.",
 )
 
 # %%

@@ -467,8 +467,8 @@ lab.figures.curve_panels(
             for name in ARMS
         }
         for title, test in {
-            "in context: unseen letters": "in_context",
-            "in weights: training's letters": "in_weights",
+            "in context": "in_context",
+            "in weights": "in_weights",
         }.items()
     },
     title=f"Unseen letters: {sequences.mean('all bursty'):.2f} after bursty sequences, "
