@@ -126,7 +126,8 @@ def bent(images: Tensor, quarter: Tensor, hand: Hand, generator: torch.Generator
     batch, _, height, width = images.shape
     line_x, line_y = ((torch.arange(n, device=images.device) + 0.5) * 2 / n - 1 for n in (width, height))
     grid = torch.stack(torch.meshgrid(line_x, line_y, indexing="xy"), -1).view(1, -1, 2).expand(batch, -1, -1)
-    grid, _ = turned_classes(grid, quarter, quarter.to(images.device), 0)
+    quarter = quarter.to(images.device)
+    grid, _ = turned_classes(grid, quarter, quarter, 0)
     whole = replace(hand, scale=(1 / hand.scale[1], 1 / hand.scale[0]))
     places = move(grid, torch.zeros(grid.shape[:2], dtype=torch.long, device=images.device), whole, generator)
     return F.grid_sample(images.float() / 255, places.view(batch, height, width, 2), align_corners=False)

@@ -144,9 +144,8 @@ for seed in SEEDS:
     apart = ~torch.isin(heap[order], labelled[seed])
     unlabelled[seed] = heap[order][apart][:UNLABELLED]
 train_rows = torch.cat([*labelled.values(), *unlabelled.values()]).unique()
-per_class = lab.quick_or_full(30, 100, smoke=5)
-of_class = [(task.test_labels == k).nonzero()[:per_class, 0] for k in range(len(WORDS))]
-every_test = torch.cat(of_class)
+of_class = [(task.test_labels == k).nonzero()[:, 0] for k in range(len(WORDS))]
+every_test = torch.cat([rows[: lab.quick_or_full(30, 100, smoke=5)] for rows in of_class])
 some = slice(None, None, lab.quick_or_full(2, 1))
 texts = {
     "validation": task.validation_texts[some],

@@ -141,7 +141,7 @@ lab.figures.images(
     ["print"] + [f"{layer.sum()} pixels" for layer in layers[1:]],
     columns=len(layers),
     title=f"From {layers[0].sum()} pixels to {layers[-1].sum()}, half by half",
-    caption="The character R at 28 pixels. The course thins at 56 pixels a side, all characters at once.",
+    caption="The character R at 28 pixels. The course thins at 56 pixels a side, all at once.",
     alt="The letter R loses pixels of its edge in every half of a pass until a thin line is left.",
 )
 
@@ -250,7 +250,7 @@ lab.figures.images(
     [""] * 48,
     columns=8,
     title="Six printed characters, as eight hands might write them",
-    caption="Skeletons, bent and drawn by pens of 0.8 to 2.8 pixels. The training also leans and scales them.",
+    caption="Skeletons, bent and drawn by pens of 0.8 to 2.8 pixels. Training leans them too.",
     alt="Six rows of eight drawings; in a row the same character, each time bent in another way.",
 )
 
@@ -304,9 +304,9 @@ lab.figures.panels(
     title=f"MNIST, one digit of each: {on_mnist.mean('print'):.2f} from print, "
     f"{on_mnist.mean('all changes'):.2f} with all changes",
     shared=True,
-    caption=f"5-way 1-shot accuracy of encoders that saw typefaces alone, {STEPS} steps. Mean and 95 % "
-    f"interval over {len(SEEDS)} trainings and the classes. Training saw no digit and no Computer "
-    "Modern, the unseen typeface.",
+    caption=f"5-way 1-shot accuracy of encoders that saw typefaces alone, {STEPS} steps. Mean and "
+    f"95 % interval over {len(SEEDS)} trainings and the classes. Training saw no digit and no "
+    "Computer Modern, the unseen typeface.",
 )
 
 # %% [markdown]
@@ -368,8 +368,8 @@ lab.figures.curves(
     log_x=True,
     ticks=SHOTS,
     levels={f"{arm}, 1 label": on_mnist.mean(arm) for arm in ("all changes",)},
-    caption=f"Prototypes of encoders that saw typefaces alone. Band: 95 % interval over {len(SEEDS)} "
-    "trainings and the digits.",
+    caption="Prototypes of encoders that saw typefaces alone. Band: 95 % interval over "
+    f"{len(SEEDS)} trainings and the digits.",
 )
 
 # %%

@@ -45,8 +45,9 @@ SHOTS = [1, 2, 5, 10, 20]  # labels per class
 # %%
 lab.predict(
     "one pass",
-    "A transformer has only ever seen made-up tables, for half a minute. It gets five labelled rows "
-    "of each class of real ones (iris, wine, breast cancer, digits). How does it do in one pass?",
+    "A transformer has only ever seen made-up tables, for half a minute. It gets five labelled "
+    "rows of each class of real ones (iris, wine, breast cancer, digits). How does it do in one "
+    "pass?",
     ["like guessing", "worse than boosted trees", "between trees and logistic regression", "best"],
 )
 
