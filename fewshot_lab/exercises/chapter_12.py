@@ -122,6 +122,34 @@ def which_stay(neighbours, first):
     return ~may_go(neighbours, first)
 
 
+@may_go.mistake(
+    "You take the four straight neighbours from wrong columns. Clockwise they are 0, 2, 4 and 6: up, right, down, left."
+)
+def straight_in_wrong_columns(neighbours, first):
+    count, begins, _ = _parts(neighbours, first)
+    up, right, down, left = (neighbours[:, place] for place in range(4))
+    sides = ((up, right, down), (right, down, left)) if first else ((up, right, left), (up, down, left))
+    return (
+        (count >= 2)
+        & (count <= 6)
+        & (begins == 1)
+        & ~(sides[0][0] & sides[0][1] & sides[0][2])
+        & ~(sides[1][0] & sides[1][1] & sides[1][2])
+    )
+
+
+@may_go.mistake("You roll along the pixels, not along a pixel's neighbours: roll(-1, 1) turns every row by one place.")
+def rolled_along_the_pixels(neighbours, first):
+    count, _, edge = _parts(neighbours, first)
+    return (count >= 2) & (count <= 6) & ((~neighbours & neighbours.roll(-1, 0)).sum(1) == 1) & edge
+
+
+@may_go.mistake("You ask for at least 3 neighbours. 2 are enough: a corner of an edge has no more and may go.")
+def at_least_three(neighbours, first):
+    count, begins, edge = _parts(neighbours, first)
+    return (count >= 3) & (count <= 6) & (begins == 1) & edge
+
+
 @may_go.property("The end of a line stays, and so does a pixel inside a stroke.")
 def _ends_and_insides_stay(function, generator):
     for first in (True, False):
@@ -228,6 +256,30 @@ def field_of_the_first(knots, points):
     return _sampled(knots[:1].expand_as(knots), points)
 
 
+@smooth_field.mistake(
+    "You leave grid_sample's arguments as they are: straight lines, outer knots inside the sheet, nothing outside. Name "
+    "all three: "
+    "mode='bicubic', align_corners=True, padding_mode='border'."
+)
+def all_defaults(knots, points):
+    return _sampled(knots, points, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+@smooth_field.mistake("Your displacements have the other sign. Return what the knots say: it is added to the points.")
+def other_sign(knots, points):
+    return -_sampled(knots, points)
+
+
+@smooth_field.mistake("You turn y over. Here y points down, as grid_sample takes it: leave the points as they are.")
+def y_turned_over(knots, points):
+    return _sampled(knots, points * torch.tensor([1.0, -1.0]).to(points))
+
+
+@smooth_field.mistake("You return (B, 2, P), as grid_sample gives it. The points come last but one: transpose(1, 2).")
+def not_transposed(knots, points):
+    return _sampled(knots, points).transpose(1, 2)
+
+
 @smooth_field.property("If all knots move alike, so does every point.")
 def _all_alike(function, generator):
     shift = torch.randn(2, 2, 1, 1, generator=generator)
@@ -312,6 +364,33 @@ def squared(distance, width):
 @pen.mistake("Your edge is soft over two pixels. It falls along one: the slope is 1.")
 def soft_edge(distance, width):
     return ((width / 2 + 1 - distance) / 2).clamp(0, 1)
+
+
+@pen.mistake("Yours is a sigmoid, which never ends. The ink is all of it inside, none outside, and a straight line in between.")
+def sigmoid_edge(distance, width):
+    return torch.sigmoid(width / 2 - distance)
+
+
+@pen.mistake("Your ink is clamped below only: inside the stroke it grows above 1. Clamp it to 0..1.")
+def above_one(distance, width):
+    return (width / 2 + 0.5 - distance).clamp(min=0)
+
+
+@pen.mistake("Your ink is clamped above only: far from the line it is negative. Clamp it to 0..1.")
+def below_zero(distance, width):
+    return (width / 2 + 0.5 - distance).clamp(max=1)
+
+
+@pen.mistake(
+    "You use the width where half of it belongs, and leave out the half pixel of the edge: width / 2 + 1 / 2 - distance."
+)
+def whole_width_no_edge(distance, width):
+    return (width - distance).clamp(0, 1)
+
+
+@pen.mistake("Yours is a bell, thick in the middle and without an end. A pen leaves full ink inside and none outside.")
+def bell(distance, width):
+    return torch.exp(-((distance / width) ** 2))
 
 
 @pen.property("Half way out the ink is one half, for every width above one pixel.")
@@ -411,6 +490,30 @@ def radians(points, labels, turns, classes):
 @turned_classes.mistake("You return the labels first. The points come first.")
 def labels_first(points, labels, turns, classes):
     return turned_classes(points, labels, turns, classes)[::-1]
+
+
+def _quarter(points):
+    return torch.stack([points[..., 1], -points[..., 0]], -1)
+
+
+@turned_classes.mistake("You turn by one quarter whatever the number says. Two are a half turn, three are three quarters.")
+def one_turn_for_all(points, labels, turns, classes):
+    return torch.where((turns > 0)[:, None, None], _quarter(points), points), labels + classes * turns
+
+
+@turned_classes.mistake("You change signs only, which are half turns. A quarter turn exchanges x and y as well.")
+def half_turns(points, labels, turns, classes):
+    return points * (1 - 2 * (turns % 2))[:, None, None], labels + classes * turns
+
+
+@turned_classes.mistake("You number the classes from the last turn. A character that is not turned keeps its label.")
+def numbered_from_the_last(points, labels, turns, classes):
+    return turned_classes(points, labels, turns, classes)[0], labels + classes * (3 - turns)
+
+
+@turned_classes.mistake("You take 10 classes for granted. The number of classes is given: labels + classes * turns.")
+def ten_classes(points, labels, turns, classes):
+    return turned_classes(points, labels, turns, classes)[0], labels + 10 * turns
 
 
 @turned_classes.property("Four turns one after the other lead back.")

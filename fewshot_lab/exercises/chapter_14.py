@@ -108,6 +108,14 @@ def smallest(*arguments):
     return _labels_with(*arguments, choose=torch.argmin)
 
 
+@table_labels.mistake(
+    "You standardise all scores together. Every class has a mean and a spread of its own, over the rows: dim 0."
+)
+def standardised_together(columns, first, second, offsets):
+    scores = torch.tanh(columns @ first) @ second
+    return ((scores - scores.mean()) / scores.std() + offsets).argmax(1)
+
+
 @table_labels.property("A class with the offset -inf does not exist.")
 def _absent_classes(function, generator):
     columns, first, second, _ = _random_network(generator)
@@ -237,6 +245,22 @@ def exchanged(queries, keys, values, support):
     return support_attention(queries, values, keys, support)
 
 
+@support_attention.mistake(
+    "You cut the support set out of the first dimension, the tables. Rows are the last dimension but one: [..., :support, :]."
+)
+def cut_from_the_tables(queries, keys, values, support):
+    return _attend(queries, keys[:support], values[:support])
+
+
+@support_attention.mistake("You take the last rows for the support set. It stands first: [..., :support, :].")
+def last_rows(queries, keys, values, support):
+    return _attend(queries, keys[..., -support:, :], values[..., -support:, :])
+
+
+def _attend(queries, keys, values):
+    return (queries @ keys.transpose(-2, -1) / keys.shape[-1] ** 0.5).softmax(-1) @ values
+
+
 @support_attention.property("A query's answer does not depend on the other queries.", mistake="sees_all")
 def _queries_are_alone(function, generator):
     queries, keys, values, support = _random_rows(generator)
@@ -341,6 +365,20 @@ def all_members(probabilities, permutations):
 @mean_over_permutations.mistake("That is the class of the largest mean. Return the mean probabilities themselves.")
 def classes_(probabilities, permutations):
     return mean_over_permutations(probabilities, permutations).argmax(dim=1)
+
+
+@mean_over_permutations.mistake(
+    "You take the median of the answers. Return their mean: only then do the probabilities still sum to 1."
+)
+def median_of_answers(probabilities, permutations):
+    return probabilities.gather(2, permutations[:, None, :].expand_as(probabilities)).median(0).values
+
+
+@mean_over_permutations.mistake(
+    "You divide by the number of classes. A mean over permutations divides by how many of them there are."
+)
+def divided_by_classes(probabilities, permutations):
+    return probabilities.gather(2, permutations[:, None, :].expand_as(probabilities)).sum(0) / probabilities.shape[2]
 
 
 @mean_over_permutations.property("Members that agree in the table's numbers agree in the mean.")
