@@ -491,6 +491,9 @@ def _random_query(function, generator):
     for place in range(_PAIRS):
         if all(int(query) == int(context[place]) for context, query in drawn):
             return say("The query is always the letter in place {place}: draw it at random.", place=place)
+    # A right answer does so in one of 10^20 checks.
+    if all((context[: _PAIRS // 2] == int(query)).any() for context, query in _contexts(function, generator, 180)):
+        return say("The query always stands in the first half of the context: draw its place among all.")
 
 
 @bursty_context.property("torch's global generator stays as it was.", mistake="global_generator")
