@@ -72,8 +72,10 @@ def test_two_processes_train_the_model_that_one_does(alone, together, name):
 @pytest.mark.parametrize("name", CLOSE)
 def test_with_batch_norm_and_random_views_of_each_process_two_learn_as_well(alone, together, name):
     for key, value in alone[name].items():
-        margin = 0.07 if key == "accuracy" else 0.15 * abs(value)
-        assert abs(together[name][key] - value) < margin, (key, value, together[name][key])
+        if key == "accuracy":  # two see two episodes a step, and may know more
+            assert together[name][key] > value - 0.07, (key, value, together[name][key])
+        else:
+            assert abs(together[name][key] - value) < 0.15 * abs(value), (key, value, together[name][key])
 
 
 @pytest.mark.parametrize("name", REFUSED)
