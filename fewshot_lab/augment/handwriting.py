@@ -145,9 +145,8 @@ def draw(points: Tensor, width: Tensor, size: int = SIZE) -> Tensor:
     """
     batch, count, _ = points.shape
     place = (points + 1) * (size / 2) - 0.5  # in pixels; (0, 0) is the centre of the first one
-    reach = math.ceil(
-        float(width.max()) / 2
-    )  # ink ends half a pixel behind the edge, and a point at most half beside its pixel
+    # Ink ends half a pixel behind the edge, and a point lies at most half a pixel beside its own.
+    reach = math.ceil(float(width.max()) / 2)
     around = torch.arange(-reach, reach + 1, device=points.device)
     columns = place[..., 0].round().long()[..., None] + around  # (B, P, 2 reach + 1)
     rows = place[..., 1].round().long()[..., None] + around

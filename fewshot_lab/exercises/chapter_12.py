@@ -33,14 +33,13 @@ def _random_neighbours(generator):
     fresh=_random_neighbours,
     idea=(
         "A pixel may go when the line does not get shorter, does not tear, and the pixel lies on the side that is peeled "
-        "in this "
-        "half. Each of these is a count or a condition about its eight neighbours."
+        "in this half. "
+        "Each of these is a count or a condition about its eight neighbours."
     ),
     steps=(
         "Count the neighbours of ink of every row: 2 to 6 of them.",
-        "The ink begins where a neighbour is empty and the next one, clockwise, is ink. `roll` by one place along the "
-        "row brings "
-        "the next one beside it, and the first one behind the last.",
+        "The ink begins where a neighbour is empty and the next one, clockwise, is ink. `roll` by one place along the row "
+        "brings the next one beside it, and the first one behind the last.",
         "Take the four straight neighbours by their columns: up 0, right 2, down 4, left 6.",
         "In the first half not all of up, right, down are ink, and not all of right, down, left; in the second half not all of "
         "up, right, left, and not all of up, down, left.",
@@ -50,8 +49,8 @@ def may_go(neighbours, first):
     return handwriting.may_go(neighbours, first)
 
 
-def _parts(neighbours, first):
-    up, right, down, left = (neighbours[:, place] for place in (0, 2, 4, 6))
+def _parts(neighbours, first, straight=(0, 2, 4, 6)):
+    up, right, down, left = (neighbours[:, place] for place in straight)
     if first:
         edge = ~(up & right & down) & ~(right & down & left)
     else:
@@ -126,16 +125,8 @@ def which_stay(neighbours, first):
     "You take the four straight neighbours from wrong columns. Clockwise they are 0, 2, 4 and 6: up, right, down, left."
 )
 def straight_in_wrong_columns(neighbours, first):
-    count, begins, _ = _parts(neighbours, first)
-    up, right, down, left = (neighbours[:, place] for place in range(4))
-    sides = ((up, right, down), (right, down, left)) if first else ((up, right, left), (up, down, left))
-    return (
-        (count >= 2)
-        & (count <= 6)
-        & (begins == 1)
-        & ~(sides[0][0] & sides[0][1] & sides[0][2])
-        & ~(sides[1][0] & sides[1][1] & sides[1][2])
-    )
+    count, begins, edge = _parts(neighbours, first, straight=range(4))
+    return (count >= 2) & (count <= 6) & (begins == 1) & edge
 
 
 @may_go.mistake("You roll along the pixels, not along a pixel's neighbours: roll(-1, 1) turns every row by one place.")

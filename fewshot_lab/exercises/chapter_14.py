@@ -249,16 +249,12 @@ def exchanged(queries, keys, values, support):
     "You cut the support set out of the first dimension, the tables. Rows are the last dimension but one: [..., :support, :]."
 )
 def cut_from_the_tables(queries, keys, values, support):
-    return _attend(queries, keys[:support], values[:support])
+    return support_attention(queries, keys[:support], values[:support], keys.shape[-2])
 
 
 @support_attention.mistake("You take the last rows for the support set. It stands first: [..., :support, :].")
 def last_rows(queries, keys, values, support):
-    return _attend(queries, keys[..., -support:, :], values[..., -support:, :])
-
-
-def _attend(queries, keys, values):
-    return (queries @ keys.transpose(-2, -1) / keys.shape[-1] ** 0.5).softmax(-1) @ values
+    return support_attention(queries, keys[..., -support:, :], values[..., -support:, :], support)
 
 
 @support_attention.property("A query's answer does not depend on the other queries.", mistake="sees_all")

@@ -162,15 +162,15 @@ class _Run:
             if name in settled or before.status in (MarkStatus.PASSED, MarkStatus.OWN_CODE):
                 continue
             helpers = helpers_of(self.task, self.answers[name]) - {name}
-            wrong = {other for other in helpers if self.marks[other].status != MarkStatus.PASSED}
-            for text in dict.fromkeys((self.answers[name], self.below.get(name, self.answers[name]))):
-                again = wrong or text != self.answers[name] or helpers or before.status == MarkStatus.STOPPED
-                if not again or self.marks[name].status == MarkStatus.PASSED or time.monotonic() >= self.deadline:
-                    continue
+            solved = {other: self.task.solved[other] for other in helpers if self.marks[other].status != MarkStatus.PASSED}
+            texts = [self.answers[name]] if helpers or before.status == MarkStatus.STOPPED else []
+            texts += [self.below[name]] if name in self.below else []
+            for text in texts:
+                if self.marks[name].status == MarkStatus.PASSED or time.monotonic() >= self.deadline:
+                    break
                 del self.marks[name]
                 self.left_out.discard(name)  # it may have ended a child only because of the others
-                replaced = {other: self.task.solved[other] for other in wrong} | {name: text}
-                self._one_child([question], replaced, only=helpers | {name})
+                self._one_child([question], solved | {name: text}, only=helpers | {name})
                 after = self.marks.get(name, before)  # it has no mark when a helper ended the child
                 self.marks[name] = after if after.status == MarkStatus.PASSED else before
 

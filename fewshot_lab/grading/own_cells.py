@@ -1,6 +1,7 @@
 """What a learner's own cells add to an answer: the helpers, constants and imports that it needs, and answers written there."""
 
 import ast
+import functools
 import re
 from collections.abc import Sequence
 
@@ -8,12 +9,13 @@ _MAGIC = re.compile(r"(?m)^[ \t]*[%!].*$")  # a line for IPython, not for Python
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)  # what ast raises for text that a student may write
 
 
-def parsed(source: str) -> list[ast.stmt]:
+@functools.lru_cache(256)  # every question asks for the same cells
+def parsed(source: str) -> tuple[ast.stmt, ...]:
     """The statements of a cell, without its magics; none where it is no Python."""
     try:
-        return ast.parse(_MAGIC.sub("", source)).body
+        return tuple(ast.parse(_MAGIC.sub("", source)).body)
     except _UNREADABLE:
-        return []
+        return ()
 
 
 def defined(source: str) -> set[str]:

@@ -2,13 +2,11 @@
 
 Every training step sees new tables whose labels come from random networks: a sample of the *prior*. The transformer gets some
 rows with their labels (the support) and others without (the queries), and its loss is the cross-entropy of the queries. What it
-learns is the posterior predictive distribution under that prior (Müller et al. 2022, ICLR). A real table is
-then one more table:
-one forward pass, no gradient step.
+learns is the posterior predictive distribution under that prior (Müller et al. 2022, ICLR). A real table is then one more
+table: one forward pass, no gradient step.
 
-As in TabPFN's first version a row is one token, and all rows attend to the support rows alone. The second
-version and nanoTabPFN
-(Pfefferle et al. 2025, arXiv 2511.03634) make a token of every cell.
+As in TabPFN's first version a row is one token, and all rows attend to the support rows alone. The second version and
+nanoTabPFN (Pfefferle et al. 2025, arXiv 2511.03634) make a token of every cell.
 """
 
 import math
@@ -96,9 +94,8 @@ def _padded(columns: Tensor, used: Tensor) -> Tensor:
 def support_attention(queries: Tensor, keys: Tensor, values: Tensor, support: int) -> Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017, NeurIPS) of all rows to the first `support` rows alone.
 
-    queries, keys, values: (..., rows, D). Returns (..., rows, D): for each row the support rows' values,
-    weighted by the softmax
-    of q·k / sqrt(D). So a query sees the support set, and never another query.
+    queries, keys, values: (..., rows, D). Returns (..., rows, D): for each row the support rows' values, weighted by the
+    softmax of q·k / sqrt(D). So a query sees the support set, and never another query.
     """
     keys, values = keys[..., :support, :], values[..., :support, :]
     scores = queries @ keys.transpose(-2, -1) / keys.shape[-1] ** 0.5
