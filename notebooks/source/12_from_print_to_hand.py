@@ -42,7 +42,7 @@ from fewshot_lab.training import Arms
 
 lab.setup("12", profile=PROFILE, seed=SEED, device=DEVICE)
 SEEDS = lab.seeds(3, 5)  # as many trainings of each arm
-STEPS = lab.quick_or_full(120, 2000, smoke=4)  # of each of them
+STEPS = lab.quick_or_full(120, 600, smoke=4)  # of each of them
 COUNT = lab.quick_or_full(300, 2000, smoke=20)  # test episodes of each of them
 POOLS = {name: pool() for name, pool in from_print.POOLS.items()}
 mnist = POOLS["MNIST"]
@@ -402,7 +402,7 @@ lab.record(
 
 # %%
 LONG = {
-    "steps": lab.quick_or_full(400, 6000, smoke=4),
+    "steps": lab.quick_or_full(400, 1500, smoke=4),
     "way": lab.quick_or_full(120, 120, smoke=20),
     "width": lab.quick_or_full(16, 32),
     "features": lab.quick_or_full(64, 128),
@@ -411,9 +411,7 @@ FINAL = {"type alone": LONG}
 FINAL |= lab.quick_or_full(
     {}, {"print": LONG | ARMS["print"]}
 )  # to compare with, where there is time
-final = lab.arms(
-    from_print.fit, FINAL, seeds=SEEDS[: lab.quick_or_full(2, 3)], views=3, device=DEVICE
-)
+final = lab.arms(from_print.fit, FINAL, seeds=SEEDS[:2], views=3, device=DEVICE)
 after = Arms({"type alone": measured(final.rows["type alone"])}, **TEST)
 print(
     f"MNIST, one label of each of five: {after.mean('type alone'):.3f} after {LONG['steps']} steps"

@@ -152,7 +152,7 @@ def support_attention(queries, keys, values, support):
 lab.source(made_up_tables.fit_transformer)
 
 # %%
-STEPS = lab.quick_or_full(400, 12000)
+STEPS = lab.quick_or_full(400, 2000)
 trained = lab.arms(
     made_up_tables.fit_transformer,
     {"transformer": {"roots": lab.chosen("made-up-roots")}},
@@ -433,7 +433,7 @@ for name, count in inside.items():
 # letters are fixed features (32 principal components of the training letters' pictures), one head a layer, and a linear classifier.
 
 # %%
-BURSTY = lab.quick_or_full(600, 6000)
+BURSTY = lab.quick_or_full(600, 2000)
 ARMS = {
     "all bursty": {"bursty": 1.0},
     "none bursty": {"bursty": 0.0},
