@@ -25,9 +25,7 @@
 # beat linear probes only when they are tuned on the test.
 
 # %% tags=["parameters"]
-PROFILE = (
-    "quick"  # "quick": under 100 seconds on two cores; "full": more emoji, episodes, trainings
-)
+PROFILE = "quick"  # "quick": under 100 seconds on two cores; "full": more episodes, trainings
 SEED = 0  # another whole number, another set of random draws
 DEVICE = "auto"  # "auto", "cpu", "cuda" or "mps"
 
