@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from . import cells
 from .errors import CourseError
 from .languages import language, say
 
@@ -66,6 +67,7 @@ def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: st
     seed_everything(seed)
     _current = Setting(chapter, profile, seed, choose_device(device), hints)
     _give_memory_back_after_every_cell()
+    cells.watch()
     print(_current)
     if language() != "en":
         from .languages.opening import show_opening

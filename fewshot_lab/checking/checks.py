@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import attempts, runtime
+from .. import attempts, cells, runtime
 from ..evidence.records import CheckStatus
 from ..exercises import Exercise, Property, get_exercise
 from ..languages import later, say
@@ -127,7 +127,9 @@ def yours_or_ours(function: Callable) -> Callable:
     if feedback.status == CheckStatus.PASSED:
         print(say("Using your {name}.", name=name))
         return function if _returns_tensors(function, feedback.exercise) else _Converted(function, torch.as_tensor)
-    if feedback.status == CheckStatus.NOT_ATTEMPTED:
+    if feedback.mistake == "not_run":
+        print(say("Using the course's {name}: {why}", name=name, why=feedback.message))
+    elif feedback.status == CheckStatus.NOT_ATTEMPTED:
         print(say("Using the course's {name}: yours is not written yet.", name=name))
     else:
         print(say("Using the course's {name}: yours does not pass its check yet.", name=name))
@@ -138,6 +140,8 @@ def _checked(function: Callable) -> Feedback:
     if not callable(function):
         raise TypeError("check takes the function itself: lab.check(rotation_matrix), without calling it.")
     task = get_exercise(getattr(function, "__name__", repr(function)))
+    if stale := cells.not_on_screen(task.name, function):
+        return Feedback(task, CheckStatus.NOT_ATTEMPTED, stale, mistake="not_run")
     # A new seed for every check, so that nobody can fit an answer to the cases of the last one.
     return examine(task, function, torch.Generator().manual_seed(int.from_bytes(os.urandom(4), "big")))
 
