@@ -8,7 +8,7 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME_OF = {
-    "setup": "runtime",
+    "setup": "course.door",
     "quick_or_full": "runtime",
     "seeds": "runtime",
     "CourseError": "errors",

@@ -44,7 +44,7 @@ def not_on_screen(name: str, function: Callable) -> Said | None:
     run = _last[_home[name]] if name in _home else None
     if run is None or run is _now:  # what the cell that asks has just defined is what it shows
         return None
-    if run.ended and run.error is None and name not in _defined(run.source):
+    if run.ended and run.error is None and name not in defined(run.source):
         return say(
             "The last run of its cell no longer defines {name}, so this is the version before. Look at the name in that cell, "
             "run it, then run this one again.",
@@ -69,7 +69,7 @@ def _how(error: BaseException | None) -> Said:
 
 def _begins(info) -> None:
     global _now
-    names = _defined(info.raw_cell)
+    names = defined(info.raw_cell)
     cell = info.cell_id or " ".join(sorted(names))  # a front end that does not name its cells: by what they define
     _last[cell] = _now = _Run(info.raw_cell)
     _home.update(dict.fromkeys(names, cell))
@@ -81,7 +81,7 @@ def _ends(result) -> None:
         _now.ended, _now.error = True, result.error_before_exec or result.error_in_exec
 
 
-def _defined(source: str) -> set[str]:
+def defined(source: str) -> set[str]:
     """The names that a cell gives a value."""
     try:
         return set(_given(ast.parse(_MAGIC.sub("", source))))

@@ -276,7 +276,7 @@ def lab(context: typer.Context, language: Language = None) -> None:
     """
     from .course.chapters import course_root
     from .course.kernels import common_environment
-    from .course.work import make_copies
+    from .course.work import CLEAN_ROOM, make_copies
 
     _speak(language)
     try:
@@ -284,6 +284,8 @@ def lab(context: typer.Context, language: Language = None) -> None:
     except CourseError as error:  # a course that many read and nobody writes: its own notebooks can still be looked at
         print(error, file=sys.stderr)
     os.environ.update(common_environment())
+    # Jupyter reads these settings before the user's own: no news, no instructor's panels beside what is to be learned.
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (str(CLEAN_ROOM), os.environ.get("JUPYTER_CONFIG_PATH"))))
     settings = [f"--ServerApp.root_dir={course_root()}", "--LabApp.default_url=/fewshot-lab"]
     settings += ["--ServerApp.jpserver_extensions={'fewshot_lab.course.landing': True}"]
     command = [sys.executable, "-m", "jupyterlab", *settings, *context.args]

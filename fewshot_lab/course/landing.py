@@ -6,6 +6,7 @@
 import asyncio
 import dataclasses
 import json
+import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..evidence.course_records import latest_in
 from ..html import render
 from ..languages import KNOWN, language, later, say, speaking
 from .chapters import Chapter, chapters, course_root
+from .door import PAGE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 from .work import make_copies, opened, outdated
 
@@ -47,6 +49,7 @@ WORDS = {
     "doctor_link": later("Does something not work? Look this machine over"),
     "doctor": later("This machine"),
     "results": later("The results of your latest run"),
+    "jupyterlab": later("JupyterLab: several chapters side by side, files, a terminal"),
     "leaderboard": later("The leaderboard of few-shot methods, in chapter {number}"),
     "back": later("All chapters"),
     "newer": later(
@@ -74,6 +77,7 @@ def _jupyter_server_extension_points() -> list[dict]:
 
 
 def _load_jupyter_server_extension(server) -> None:
+    os.environ[PAGE] = ours(server.web_app.settings["base_url"])  # for the server's kernels
     # "/?": with and without the slash at the end, since people type both.
     base = server.web_app.settings["base_url"]
     pages = {"/?": Landing, "/progress": LiveProgress, "/claims": Claims, "/doctor": Doctor}
@@ -91,6 +95,7 @@ class _Page(JupyterHandler):
         """Sets the language of the page: the one in the address, which a cookie keeps, else the cookie's, else the server's."""
         if self.get_query_argument("lang", "") in KNOWN:
             self.set_cookie(COOKIE, self.get_query_argument("lang"), path=ours(self.base_url), expires_days=365, samesite="Lax")
+        os.environ["FEWSHOT_LAB_LANGUAGE"] = _asked_for(self)  # of the kernels that start from now on too
         return speaking(_asked_for(self))
 
     def show(self, heading: str, content: Markup, *, below: bool = True) -> None:
@@ -107,7 +112,8 @@ class Landing(_Page):
     def get(self) -> None:
         with self.speaking():
             try:
-                self.finish(landing(progress(), self.base_url, self.settings["server_root_dir"], _news_of_copies()))
+                note = _news_of_copies(ours(self.base_url))
+                self.finish(landing(progress(), self.base_url, self.settings["server_root_dir"], note))
             except CourseError as error:
                 self.show(_word("title"), _alert(error), below=False)
 
@@ -174,10 +180,10 @@ def _alert(error: CourseError) -> Markup:
     return Markup("<p role=alert>{}</p>").format(error)
 
 
-def _news_of_copies() -> str:
+def _news_of_copies(page: str) -> str:
     """Makes missing copies; says which chapters have a newer text in the course, or what went wrong, else nothing."""
     try:
-        make_copies()
+        make_copies(page)
         numbers = ", ".join(chapter.id for chapter in outdated())
     except CourseError as error:
         return str(error)
@@ -189,8 +195,11 @@ def ours(base: str, *parts: str) -> str:
     return url_path_join(base, "fewshot-lab", *parts)
 
 
-def link(path: Path, base: str, root: str, view: str = "lab/tree") -> str | None:
-    """The address of a file in JupyterLab, or in another `view`; None for a file outside of `root`, which the server serves."""
+def link(path: Path, base: str, root: str, view: str = "notebooks") -> str | None:
+    """The address of a notebook in the view that shows it alone, or of any file in another `view`.
+
+    None for a file outside of `root`, which the server serves.
+    """
     try:
         relative = path.resolve().relative_to(Path(root).expanduser().resolve())
     except ValueError:
@@ -234,7 +243,8 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
 
 def _href(chapter: Chapter, base: str, root: str) -> dict[str, str]:
     address = link(opened(chapter), base, root)
-    return {"href": address} if address else {}
+    # A tab for each chapter: a second click on it goes there, and loads nothing anew beside what is being written.
+    return {"href": address, "target": f"fewshot-lab-{chapter.id}"} if address else {}
 
 
 def _next_step(to_open: Progress | None, course: list[Progress]) -> str:
@@ -269,6 +279,7 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
         (ours(base, "claims"), _word("claims_link"), _word("claims_remark")),
         (link(opened(last), base, root), _word("leaderboard", number=last.id), ""),
         (link(results, base, root, "files") if results.exists() else None, _word("results"), ""),
+        (url_path_join(base, "lab"), _word("jupyterlab"), ""),
         (ours(base, "doctor"), _word("doctor_link"), ""),
     ]
     return [one for one in links if one[0]]

@@ -6,6 +6,7 @@ when the course has a newer one, `renew` takes it and puts the learner's answers
 
 import hashlib
 import json
+import platform
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,11 @@ from ..errors import CourseError
 from ..files import write_atomically
 from .build import STUB
 from .chapters import Chapter, chapters, choose
+from .door import links
+from .outputs import fold_results
 
+CLEAN_ROOM = Path(__file__).with_name("clean_room")  # Jupyter's settings for learners
+PAGE_OF_A_SERVER = "/fewshot-lab"
 _KEY = "fewshot_lab"  # in a copy's metadata: {"text": sha256 of the chapter's text, "answers": {grade_id: that of its cell}}
 
 
@@ -28,10 +33,13 @@ def opened(chapter: Chapter) -> Path:
     return copy_of(chapter) if copy_of(chapter).exists() else chapter.notebook
 
 
-def make_copies() -> list[Path]:
-    """Copies the chapters that have no copy yet and returns the new files; raises CourseError when they cannot be written."""
+def make_copies(page: str = PAGE_OF_A_SERVER) -> list[Path]:
+    """Copies the chapters that have no copy yet and returns the new files; raises CourseError when they cannot be written.
+
+    page: the address of the page of chapters, to which the copies lead back.
+    """
     missing = [it for it in chapters() if it.notebook.exists() and not copy_of(it).exists()]
-    return [_write(_read(chapter.notebook), copy_of(chapter)) for chapter in missing]
+    return [_write(_as_handed_to_a_learner(chapter, page), copy_of(chapter)) for chapter in missing]
 
 
 def outdated() -> list[Chapter]:
@@ -54,7 +62,7 @@ def renew(names: Sequence[str] = ()) -> list[tuple[Path, Path, list[str]]]:
 
 def _renewed(chapter: Chapter, now: str) -> tuple[Path, Path, list[str]]:
     copy = copy_of(chapter)
-    old, new = _read(copy), _read(chapter.notebook)
+    old, new = _read(copy), _as_handed_to_a_learner(chapter)
     made_from = _made_from(new)  # before the answers are put in, which are not the course's text
     blank, cells = old["metadata"][_KEY]["answers"], _answer_cells(new)
     answers = {name: it for name, it in _answer_cells(old).items() if _is_answer(it, cells.get(name), blank.get(name))}
@@ -63,6 +71,23 @@ def _renewed(chapter: Chapter, now: str) -> tuple[Path, Path, list[str]]:
     backup = copy.parent / "before" / now / copy.name
     write_atomically(backup, copy.read_bytes())  # first: a failure after this line loses nothing
     return _write(new, copy, made_from), backup, [name for name in answers if name not in cells]
+
+
+def _as_handed_to_a_learner(chapter: Chapter, page: str = PAGE_OF_A_SERVER) -> dict:
+    """The course's notebook without the results that answer its questions, and with what JupyterLab would write into it.
+
+    A front end notes the kernel's language in a notebook that it opens, and then asks whether to save what nobody changed.
+    """
+    nb = _read(chapter.notebook)
+    fold_results(nb)
+    set_up = next((cell for cell in nb["cells"] if "lab.setup(" in "".join(cell["source"])), None)
+    if set_up:
+        shown = {"text/html": links(chapter.id, page, chapter.notebook.parent), "text/plain": ""}
+        set_up["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": shown}]
+    mode = {"name": "ipython", "version": 3}
+    kernel = {"codemirror_mode": mode, "nbconvert_exporter": "python", "version": platform.python_version()}
+    nb["metadata"]["language_info"] = nb["metadata"].get("language_info", {}) | kernel
+    return nb
 
 
 def _is_answer(old: dict, new: dict | None, blank: str | None) -> bool:

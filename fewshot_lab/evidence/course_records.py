@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,16 +31,19 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
     """The records of all chapters in order, each from the best source that has one.
 
     The sources, best first: the run that this notebook is a part of, the latest run (runs/latest beside the folder of
-    notebooks), the stored notebooks. Raises CourseError for a source that cannot be read.
+    notebooks), a learner's own notebook whose cells have all run, the stored notebooks (in notebooks/ beside the learner's).
+    Raises CourseError for a source that cannot be read.
 
     Args:
-        notebooks: the folder of the course's notebooks.
+        notebooks: the folder of the course's notebooks, or of a learner's copies.
         chapter: the chapter that asks; stored records of it are out of date.
         here: the verdicts that this chapter has reached in the running notebook.
     """
     folder = Path(notebooks).resolve()
-    paths = [path for path in folder.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter]
-    records = {path.name[:2]: _of_notebook(path) for path in paths}
+    stored = folder.parent / "notebooks"
+    stored = stored if stored.is_dir() else folder
+    paths = {path.name: path for path in stored.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter}
+    records = {name[:2]: _of_notebook(path, folder / name) for name, path in paths.items()}
     runs = {"the latest run": latest_in(folder.parent / "runs")}
     if current := os.environ.get(RUN):
         runs["this run"] = Path(current)
@@ -72,9 +76,41 @@ def exchange_rates(records: Iterable[ChapterRecord]) -> list[tuple[str, str, Est
     return [(chapter, result.name, result.estimate) for chapter, result in results if result.estimate.unit in RATES]
 
 
-def _of_notebook(path: Path) -> ChapterRecord:
+def _of_notebook(stored: Path, own: Path) -> ChapterRecord:
+    """A chapter's record from the learner's own notebook, if all its cells have run, else from the stored one."""
+    cells, source = _cells(stored), "the stored notebooks, quick profile"
+    if own != stored and own.exists():
+        mine = _cells(own)
+        profile = _profile(mine)
+        if profile != "smoke" and _ran_whole(mine, cells):
+            cells, source = mine, f"your notebook, {profile} profile"
+    records = recorded(cells)
+    return ChapterRecord(stored.name[:2], stored.name, source, records.verdicts, records.results)
+
+
+def _cells(path: Path) -> list[dict]:
     try:
-        records = recorded(json.loads(path.read_text(encoding="utf-8"))["cells"])
+        return json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(f"{path} cannot be read ({error!r}). Build it anew: fewshot-lab build {path.name[:2]}") from error
-    return ChapterRecord(path.name[:2], path.name, "the stored notebooks, quick profile", records.verdicts, records.results)
+
+
+def _ran_whole(own: list[dict], stored: list[dict]) -> bool:
+    """Whether all of the chapter's cells have run in a learner's notebook: a file may be saved in the middle of a run."""
+    by_id = {cell.get("id"): cell for cell in own}
+    ours = [cell for cell in stored if cell.get("cell_type") == "code" and "".join(cell["source"]).strip()]
+    return all(_ran(by_id.get(cell.get("id"), {})) for cell in ours)
+
+
+def _ran(cell: dict) -> bool:
+    failed = any(output.get("output_type") == "error" for output in cell.get("outputs", []))
+    return isinstance(cell.get("execution_count"), int) and not failed
+
+
+def _profile(cells: list[dict]) -> str:
+    """The profile that a notebook's parameters name; "quick" where they name none."""
+    text = "".join(
+        "".join(cell.get("source", "")) for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])
+    )
+    found = re.search(r"(?m)^PROFILE\s*=\s*\(?\s*[\"'](\w+)", text)
+    return found.group(1) if found else "quick"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..course.build import build, with_marks
 from ..course.chapters import choose, read_notebook
+from ..course.outputs import fold_results
 from ..errors import CourseError
 from ..files import write_atomically
 from ..runtime import check_hints
@@ -18,11 +19,11 @@ NBGRADER_CONFIG = Path(__file__).with_name("nbgrader_config.py")  # runs in nbgr
 def release(names: Sequence[str], out: Path, hints: int = 3) -> list[Path]:
     """Writes what is handed out for these chapters (all by default) into a folder, and returns the paths.
 
-    release/: the learners' notebooks with their outputs, except those of answers and checks. solved/: the instructors'
-    notebooks, not executed. nbgrader/: a course folder for `nbgrader generate_assignment`; its notebooks hold both versions,
-    separated by solution marks. manifest.json: points, and the sha256 of each released notebook. hints: how far `lab.hint` goes
-    in them, from 0 (off) to 3 (a solution). Raises CourseError when a stored notebook is older than its source, and for other
-    hints.
+    release/: the learners' notebooks, which have not run, the makers' figures folded away (`fold_results`). solved/: the
+    instructors' notebooks, not executed. nbgrader/: a course folder for `nbgrader generate_assignment`; its notebooks hold both
+    versions, separated by solution marks. manifest.json: points, and the sha256 of each released notebook. hints: how far
+    `lab.hint` goes in them, from 0 (off) to 3 (a solution). Raises CourseError when a stored notebook is older than its source,
+    and for other hints.
     """
     import nbformat
 
@@ -32,10 +33,7 @@ def release(names: Sequence[str], out: Path, hints: int = 3) -> list[Path]:
         nb = read_notebook(chapter)
         if [cell.source for cell in nb.cells] != [cell.source for cell in build(chapter).cells]:
             raise CourseError(f"{chapter.notebook.name} is older than its source: run `fewshot-lab build {chapter.id}` first.")
-        # A stored check says that the exercise is still to do; a student should meet a cell that has not run yet.
-        for cell in nb.cells:
-            if cell.cell_type == "code" and "nbgrader" in cell.metadata:
-                cell.outputs, cell.execution_count = [], None
+        fold_results(nb)
         name, task = chapter.notebook.name, assignment(chapter.id)
         marked = with_marks(chapter)
         for one in (nb, marked) if hints < 3 else ():

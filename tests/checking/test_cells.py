@@ -92,6 +92,6 @@ def test_the_names_that_a_cell_defines():
     source = (
         "%matplotlib inline\nimport a.b, c as d\nfrom e import f\ng = h.i = 1\nfor j in k:\n    with l as m:\n        n += 1"
     )
-    assert cells._defined(source) == {"a", "d", "f", "g", "j", "m", "n"}
-    assert cells._defined("x = [y for y in z]\nclass A:\n    w = 1") == {"x", "A"}
-    assert cells._defined("def a(:\n    b = 1\n\nc = 2\nd == 3") == {"a", "c"}
+    assert cells.defined(source) == {"a", "d", "f", "g", "j", "m", "n"}
+    assert cells.defined("x = [y for y in z]\nclass A:\n    w = 1") == {"x", "A"}
+    assert cells.defined("def a(:\n    b = 1\n\nc = 2\nd == 3") == {"a", "c"}

@@ -210,8 +210,8 @@ def test_the_page_escapes_what_chapters_say_and_links_respect_the_base_url_and_t
 
     page = shown("/user/ann/", course)
     assert "Is &lt;it&gt; so?" in page and "<it>" not in page and "10 min" in page
-    assert 'href="/user/ann/lab/tree/notebooks/01_one.ipynb"' in page and '"/user/ann/fewshot-lab/progress?lang=en"' in page
-    assert 'href="/lab/tree/my%20course/notebooks/02_two.ipynb"' in shown("/", course.parent)
+    assert 'href="/user/ann/notebooks/notebooks/01_one.ipynb"' in page and '"/user/ann/fewshot-lab/progress?lang=en"' in page
+    assert 'href="/notebooks/my%20course/notebooks/02_two.ipynb"' in shown("/", course.parent)
     assert "01_one.ipynb" not in shown("/", home)  # a server that does not serve the course cannot open it
     assert set(re.findall(r' id="([\w-]+)"', page)) >= set(landing.live(progress.progress(), "/", str(course)))
 
@@ -287,14 +287,18 @@ def served(home, course, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 def test_the_served_page_shows_progress_as_it_is_now_to_whoever_has_the_token(served):
     status, page = served("fewshot-lab")
-    assert status == 200 and "0 of 4 checks passed" in page and 'href="/user/ann/lab/tree/notebooks/01_one.ipynb"' in page
+    assert status == 200 and "0 of 4 checks passed" in page and 'href="/user/ann/notebooks/notebooks/01_one.ipynb"' in page
     attempts.note("c", "passed")
     news = json.loads(served("fewshot-lab/progress")[1])
     assert news["all-words"]["text"] == "1 of 4 checks passed" and news["bar-02"] == {"value": "1", "max": "2"}
-    assert news["go-02"] == {"text": "Go on", "href": "/user/ann/lab/tree/notebooks/02_two.ipynb"}
+    assert news["go-02"] == {
+        "text": "Go on",
+        "href": "/user/ann/notebooks/notebooks/02_two.ipynb",
+        "target": "fewshot-lab-02",
+    }
     assert 'value="1" max="2"' in served("fewshot-lab/")[1]
     assert list(RULES.article)[-1] in served("fewshot-lab/claims")[1]
-    assert served("lab/tree/notebooks")[0] == 200
+    assert served("lab/tree/notebooks")[0] == served("notebooks/notebooks/01_one.ipynb")[0] == 200
     cookies = http.cookiejar.CookieJar()
     assert '<html lang="en"' in served("fewshot-lab?lang=fr", cookies=cookies)[1]
     for path in ("fewshot-lab?lang=zh", "fewshot-lab", "fewshot-lab/?lang=fr"):  # what was chosen once stays chosen

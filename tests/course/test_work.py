@@ -135,15 +135,15 @@ def test_git_pulls_a_newer_course_into_a_clone_full_of_answers(course, tmp_path_
 
 def test_the_page_opens_the_copies_and_says_when_the_course_is_newer(course):
     def page() -> str:
-        note = landing._news_of_copies()
+        note = landing._news_of_copies("/fewshot-lab")
         return landing.landing(progress.progress(), "/", str(course), note)
 
-    assert 'href="/lab/tree/work/01_one.ipynb"' in page() and "newer text" not in page()
+    assert 'href="/notebooks/work/01_one.ipynb"' in page() and "newer text" not in page()
     (course / "notebooks" / "source" / "02_two.py").write_text(HEAD.format(n=2, words="Better."))
     build.write_notebooks(execute=False)
     assert "The course has a newer text of: 02." in page()
     (course / "work" / "02_two.ipynb").write_text("{}")
-    assert "is no notebook that can be read" in page() and 'href="/lab/tree/work/01_one.ipynb"' in page()
+    assert "is no notebook that can be read" in page() and 'href="/notebooks/work/01_one.ipynb"' in page()
 
 
 def test_a_run_of_ones_own_executes_the_answers_and_goes_on_with_them(course):
@@ -172,5 +172,5 @@ def test_a_course_that_cannot_be_written_opens_its_own_notebooks(course):
     (course / "work").write_text("a file where a folder is needed")
     with pytest.raises(CourseError, match="Cannot write"):
         work.make_copies()
-    assert "Cannot write" in landing._news_of_copies()
-    assert 'href="/lab/tree/notebooks/01_one.ipynb"' in landing.landing(progress.progress(), "/", str(course))
+    assert "Cannot write" in landing._news_of_copies("/fewshot-lab")
+    assert 'href="/notebooks/notebooks/01_one.ipynb"' in landing.landing(progress.progress(), "/", str(course))
