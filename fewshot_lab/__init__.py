@@ -41,7 +41,8 @@ _HOME_OF = {
     "arms": "training",
     "combinations": "training",
     "predict": "widgets",
-    "recall": "widgets",
+    "recall": "course.foreseen",
+    "makers": "course.foreseen",
     "source": "widgets",
 }
 _ROOMS = "assets augment checking course data evidence exercises figures".split()

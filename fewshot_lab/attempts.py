@@ -1,6 +1,7 @@
-"""Attempts at the exercises, kept on this machine: what `lab.check` noted in notebooks that a person works in.
+"""Attempts at the exercises and predictions, kept on this machine: what was noted in notebooks that a person works in.
 
-One JSON file: {"exercises": {name: attempt}, "forgotten": {name: attempt}}; the second part is what the last `forget` removed.
+One JSON file: {"exercises": {name: attempt}, "forgotten": {name: attempt}, "predictions": {name: prediction}}; the second part
+is what the last `forget` removed, and files of earlier versions lack the third.
 """
 
 import json
@@ -8,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +34,30 @@ class Attempt:
     tries: int = 1
     passed: str | None = None
     hints: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a person predicted, and what came of it.
+
+    chapter, key: which question it answers. question: its text. options: the answers to choose from. answer: the one chosen.
+    said: when (ISO format, UTC). measured: the result in words, "" before there is one. near: whether the answer was near to
+    it, None where nobody has judged. All texts are in English.
+    """
+
+    chapter: str
+    key: str
+    question: str
+    options: tuple[str, ...]
+    answer: str
+    said: str
+    measured: str = ""
+    near: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the file: keys are those of a chapter."""
+        return f"{self.chapter} {self.key}"
 
 
 def file() -> Path:
@@ -82,9 +107,45 @@ def _add(exercise: str, now: Attempt) -> None:
     """Adds to an exercise's history, if a person works here."""
     if not run_by_a_person():
         return
+    with _or_a_line(), _changing() as (attempts, _, _):
+        attempts[exercise] = _merged(attempts.get(exercise), now)
+
+
+def predictions() -> list[Prediction]:
+    """The predictions kept, by chapter and then in the order in which they were made; as `noted` otherwise."""
+    if not file().exists():
+        return []
+    with _locked() as path:
+        return sorted(_read(path)[2].values(), key=lambda one: (one.chapter, one.said))
+
+
+def predicted(chapter: str, key: str) -> Prediction | None:
+    """The prediction that answers a question of a chapter; None where there is none or the file cannot be opened."""
     try:
-        with _changing() as (attempts, _):
-            attempts[exercise] = _merged(attempts.get(exercise), now)
+        return next((one for one in predictions() if (one.chapter, one.key) == (chapter, key)), None)
+    except CourseError:  # note_prediction, which follows, says so
+        return None
+
+
+def note_prediction(chapter: str, key: str, question: str, options: Iterable[str], answer: str) -> None:
+    """Notes a person's answer to a question; once the result has been seen, the answer given before it stays."""
+    with _or_a_line(), _changing() as (_, _, kept):
+        now = Prediction(chapter, key, question, tuple(options), answer, _now())
+        if now.name not in kept or not kept[now.name].measured:
+            kept[now.name] = now
+
+
+def note_measured(prediction: Prediction, measured: str, near: bool | None) -> None:
+    """Notes what came of a prediction and whether it was near."""
+    with _or_a_line(), _changing() as (_, _, kept):
+        kept[prediction.name] = replace(prediction, measured=measured, near=near)
+
+
+@contextmanager
+def _or_a_line() -> Iterator[None]:
+    """Prints one line when the file cannot be written."""
+    try:
+        yield
     except CourseError as error:
         print(say("Your progress was not noted. {error}", error=error), file=sys.stderr)
 
@@ -99,7 +160,7 @@ def noted() -> dict[str, Attempt]:
 
 def forget(exercises: Iterable[str]) -> int:
     """Forgets the attempts at these exercises and returns how many there were; `remember` undoes the last `forget`."""
-    with _changing() as (attempts, forgotten):
+    with _changing() as (attempts, forgotten, _):
         removed = {name: attempts.pop(name) for name in set(exercises) & set(attempts)}
         if removed:  # to forget nothing must not end the chance to undo what came before
             forgotten.clear()
@@ -109,7 +170,7 @@ def forget(exercises: Iterable[str]) -> int:
 
 def remember() -> int:
     """Undoes the last `forget`, keeping what was tried since, and returns how many exercises came back."""
-    with _changing() as (attempts, forgotten):
+    with _changing() as (attempts, forgotten, _):
         for name, attempt in forgotten.items():
             attempts[name] = _merged(attempt, attempts.get(name))
         count = len(forgotten)
@@ -148,22 +209,23 @@ def _locked() -> Iterator[Path]:
 
 
 @contextmanager
-def _changing() -> Iterator[tuple[dict[str, Attempt], dict[str, Attempt]]]:
-    """Yields the attempts and the forgotten ones, and writes both as they are at the end."""
+def _changing() -> Iterator[tuple[dict[str, Attempt], dict[str, Attempt], dict[str, Prediction]]]:
+    """Yields the attempts, the forgotten ones and the predictions, and writes them as they are at the end."""
     with _locked() as path:
         parts = _read(path)
         yield parts
-        texts = [{name: asdict(attempt) for name, attempt in part.items()} for part in parts]
-        write_atomically(path, json.dumps(dict(zip(("exercises", "forgotten"), texts, strict=True)), indent=1))
+        texts = [{name: asdict(one) for name, one in part.items()} for part in parts]
+        write_atomically(path, json.dumps(dict(zip(("exercises", "forgotten", "predictions"), texts, strict=True)), indent=1))
 
 
-def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
-    """The attempts and the forgotten ones; a damaged file is moved aside, with a message."""
+def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt], dict[str, Prediction]]:
+    """The attempts, the forgotten ones and the predictions; a damaged file is moved aside, with a message."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return _attempts(stored["exercises"]), _attempts(stored["forgotten"])
+        predictions = _predictions(stored.get("predictions", {}))
+        return _attempts(stored["exercises"]), _attempts(stored["forgotten"]), predictions
     except FileNotFoundError:
-        return {}, {}
+        return {}, {}, {}
     except (ValueError, KeyError, TypeError, AttributeError):
         aside = path.with_name(f"progress.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.json")
         os.replace(path, aside)
@@ -173,7 +235,7 @@ def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
             folder=path.parent,
         )
         print(moved, file=sys.stderr)
-        return {}, {}
+        return {}, {}, {}
 
 
 def _attempts(stored: dict) -> dict[str, Attempt]:
@@ -185,3 +247,14 @@ def _attempts(stored: dict) -> dict[str, Attempt]:
         if not isinstance(attempt.last, str) or not isinstance(attempt.tries, int) or not isinstance(attempt.hints, int):
             raise TypeError("an attempt has a status, a number of tries and how far help went")
     return attempts
+
+
+def _predictions(stored: dict) -> dict[str, Prediction]:
+    """The predictions of the file; raises TypeError or ValueError for anything else."""
+    predictions = {name: Prediction(**values | {"options": tuple(values["options"])}) for name, values in stored.items()}
+    for name, one in predictions.items():
+        texts = (one.chapter, one.key, one.question, one.answer, one.measured, *one.options)
+        if name != one.name or not all(isinstance(text, str) for text in texts) or one.near not in (True, False, None):
+            raise TypeError("a prediction holds texts and whether it was near")
+        datetime.fromisoformat(one.said)
+    return predictions

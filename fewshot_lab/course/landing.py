@@ -16,10 +16,11 @@ from jupyter_server.utils import url_escape, url_path_join
 from markupsafe import Markup
 from tornado import web
 
+from .. import attempts
 from ..errors import CourseError
 from ..evidence import RULES, course_records, ledger
 from ..evidence.course_records import latest_in
-from ..html import render
+from ..html import render, table
 from ..languages import KNOWN, language, later, say, speaking
 from .chapters import Chapter, chapters, course_root
 from .door import PAGE
@@ -48,6 +49,11 @@ WORDS = {
     "claims": later("The claims"),
     "doctor_link": later("Does something not work? Look this machine over"),
     "doctor": later("This machine"),
+    "predictions": later("What you predicted"),
+    "foresaw": later("You foresaw {near} of the {total} results that you predicted."),
+    "predict_first": later("Nothing yet: a chapter asks before it measures, and this page shows what came of it."),
+    "near": later("near"),
+    "far": later("far"),
     "results": later("The results of your latest run"),
     "jupyterlab": later("JupyterLab: several chapters side by side, files, a terminal"),
     "leaderboard": later("The leaderboard of few-shot methods, in chapter {number}"),
@@ -80,7 +86,7 @@ def _load_jupyter_server_extension(server) -> None:
     os.environ[PAGE] = ours(server.web_app.settings["base_url"])  # for the server's kernels
     # "/?": with and without the slash at the end, since people type both.
     base = server.web_app.settings["base_url"]
-    pages = {"/?": Landing, "/progress": LiveProgress, "/claims": Claims, "/doctor": Doctor}
+    pages = {"/?": Landing, "/progress": LiveProgress, "/predictions": Predictions, "/claims": Claims, "/doctor": Doctor}
     server.web_app.add_handlers(".*$", [(url_path_join(base, f"fewshot-lab{end}"), page) for end, page in pages.items()])
 
 
@@ -141,6 +147,19 @@ class Claims(_Page):
             except CourseError as error:
                 body = _alert(error)
             self.show(_word("claims"), body)
+
+
+class Predictions(_Page):
+    """What the learner predicted, beside what was measured."""
+
+    @web.authenticated
+    def get(self) -> None:
+        with self.speaking():
+            try:
+                body = _predictions()
+            except CourseError as error:
+                body = _alert(error)
+            self.show(_word("predictions"), body)
 
 
 class Doctor(_Page):
@@ -229,6 +248,7 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
         "all-words": {"text": _word("all_passed", passed=passed, total=total)},
         "all-bar": {"value": str(passed), "max": str(total or 1)},
     }
+    changes["foresaw"] = {"text": _foresaw()}
     to_open = following(course)
     changes["next"] = {"text": _next_step(to_open, course)}
     chapter = (to_open or course[-1]).chapter
@@ -239,6 +259,26 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
         changes[f"bar-{number}"] = {"value": str(passed), "max": str(total or 1)}
         changes[f"go-{number}"] = {"text": _word(one.state), **_href(one.chapter, base, root)}
     return changes
+
+
+def _foresaw() -> str:
+    """How many of the results a learner foresaw; nothing before the first that can be counted."""
+    judged = [one.near for one in attempts.predictions() if one.near is not None]
+    return _word("foresaw", near=sum(judged), total=len(judged)) if judged else ""
+
+
+def _predictions() -> Markup:
+    """Every prediction beside its result, with the interval where the chapter gives one."""
+    words = {True: _word("near"), False: _word("far"), None: ""}
+    rows = [
+        (one.chapter, say(one.question), say(one.answer), one.measured, words[one.near])
+        for one in attempts.predictions()
+        if one.measured
+    ]
+    if not rows:
+        return Markup("<p>{}</p>").format(_word("predict_first"))
+    heads = [say("Chapter"), say("Question"), say("You predicted"), say("Measured"), ""]
+    return Markup("<p>{}</p>\n{}").format(_foresaw(), table(heads, rows))
 
 
 def _href(chapter: Chapter, base: str, root: str) -> dict[str, str]:
@@ -276,6 +316,7 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
     last = course[-1].chapter
     results = latest_in(course_root() / "runs") / "index.html"
     links = [
+        (ours(base, "predictions"), _word("predictions"), ""),
         (ours(base, "claims"), _word("claims_link"), _word("claims_remark")),
         (link(opened(last), base, root), _word("leaderboard", number=last.id), ""),
         (link(results, base, root, "files") if results.exists() else None, _word("results"), ""),

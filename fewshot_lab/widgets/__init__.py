@@ -15,7 +15,7 @@ from .marker import LabelMarker, PictureMarker
 from .monitor import GanMonitor
 from .policy import PolicyExplorer
 from .prompt import PromptExplorer
-from .question import predict, recall
+from .question import predict, predicted
 from .source import source
 from .symmetry import SymmetryExplorer
 from .temperature import TemperatureExplorer
@@ -44,6 +44,6 @@ __all__ = [
     "TextExplorer",
     "WordExplorer",
     "predict",
-    "recall",
+    "predicted",
     "source",
 ]

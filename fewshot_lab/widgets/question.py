@@ -3,21 +3,43 @@
 import ipywidgets
 from markupsafe import Markup
 
+from .. import attempts, runtime
+from ..attempts import Prediction
 from ..languages import say
 from .controls import Answers
 
-_answers: dict[str, str] = {}
+_asked: dict[str, "Question"] = {}
 
 
 class Question(ipywidgets.VBox):
-    """A question with answers to choose from; without a live front end it reads as a list."""
+    """A question with answers to choose from; without a live front end it reads as a list.
+
+    In a learner's own notebook the answer is kept on this machine: asked again, also after a restart, it is still chosen.
+    """
 
     def __init__(self, key: str, text: str, options: list[str], **values) -> None:
         self.text, self.options, self.asks = say(text, **values), [say(option) for option in options], say("Predict:")
-        self.answer = Answers(options=options, shown=self.options, description=f"{self.asks} {self.text}")
-        self.answer.observe(lambda change: _answers.__setitem__(key, change["new"]), names="value")
-        _answers.pop(key, None)
+        self.key, self.chapter, self.english = key, runtime.current().chapter, tuple(options)
+        self.keeps = attempts.run_by_a_person()  # now: what a control reports later comes from no cell
+        before = self.prediction or (_asked[key].prediction if key in _asked else None)
+        chosen = before.answer if before and before.answer in options else None
+        heading = f"{self.asks} {self.text}"
+        self.answer = Answers(options=options, shown=self.options, description=heading, value=chosen)
+        self.answer.observe(self._chosen, names="value")
+        _asked[key] = self
         super().__init__([self.answer])
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What was predicted: kept on this machine, or in this kernel alone."""
+        if self.keeps:
+            return attempts.predicted(self.chapter, self.key)
+        answer = self.answer.value if hasattr(self, "answer") else None
+        return Prediction(self.chapter, self.key, self.text.english, self.english, answer, "") if answer else None
+
+    def _chosen(self, change: dict) -> None:
+        if self.keeps:
+            attempts.note_prediction(self.chapter, self.key, self.text.english, self.english, change["new"])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
@@ -34,8 +56,8 @@ def predict(key: str, text: str, options: list[str], **values) -> Question:
     return Question(key, text, options, **values)
 
 
-def recall(key: str, measured: str) -> None:
-    """Prints what was predicted beside what was measured."""
-    predicted = _answers.get(key)
-    print(say("You predicted: {answer}", answer=say(predicted)) if predicted else say("You made no prediction."))
-    print(say("Measured: {measured}", measured=measured))
+def predicted(key: str) -> Prediction | None:
+    """What was predicted in the running notebook, or in an earlier session of it."""
+    if key in _asked:
+        return _asked[key].prediction
+    return attempts.predicted(runtime.current().chapter, key) if attempts.run_by_a_person() else None

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 from places import ROOT
 
 from fewshot_lab import CourseError, cli
 from fewshot_lab.course import build, landing, progress, work
 from fewshot_lab.course.chapters import chapters
+from fewshot_lab.evidence import course_records
 
 HEAD = "# ---\n# jupyter:\n#   question: Is it so?\n# ---\n\n# %% [markdown]\n# # 0{n} · Number {n}\n#\n# {words}\n\n"
 EXERCISE = '# %% exercise="{name}"\ndef {name}({taken}):\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n\n'
@@ -174,3 +176,82 @@ def test_a_course_that_cannot_be_written_opens_its_own_notebooks(course):
         work.make_copies()
     assert "Cannot write" in landing._news_of_copies("/fewshot-lab")
     assert 'href="/notebooks/notebooks/01_one.ipynb"' in landing.landing(progress.progress(), "/", str(course))
+
+
+# What a copy holds
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda chapter: chapter.id)
+def test_a_copy_of_a_chapter_answers_none_of_its_questions_at_a_glance(chapter):
+    stored, copied = work._read(chapter.notebook), work._as_handed_to_a_learner(chapter)
+    assert [cell["source"] for cell in copied["cells"]] == [cell["source"] for cell in stored["cells"]]
+    nbformat.validate(nbformat.from_dict(copied))
+    code = [cell for cell in copied["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] is None for cell in code)
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert all(output["output_type"] != "stream" or "Measured" not in "".join(output["text"]) for output in outputs)
+    assert not any(mime.startswith("application/vnd.fewshot-lab") for output in outputs for mime in output.get("data", {}))
+    asked = next(i for i, cell in enumerate(code) if "lab.predict(" in "".join(cell["source"]))
+    for cell in code[asked:]:
+        for output in cell["outputs"]:
+            html = "".join(output["data"]["text/html" if "text/html" in output["data"] else "text/markdown"])
+            source = "".join(cell["source"])
+            assert html.startswith("<details><summary>Show ") or source.startswith(
+                ("lab.predict(", "lab.source(", "lab.widgets.")
+            )
+            assert "data:image" not in html or html.startswith("<details>") or "Explorer(" in source
+    makers = [
+        o
+        for cell in stored["cells"]
+        for o in cell.get("outputs", [])
+        if "<figure" in "".join(o.get("data", {}).get("text/html", ""))
+    ]
+    assert sum("<details>" in json.dumps(output) for output in outputs) >= len(makers) // 2 > 0
+    [set_up] = [cell for cell in code if "lab.setup(" in "".join(cell["source"])]
+    shown = json.dumps(set_up["outputs"])
+    assert "All chapters" in shown and ("Next chapter: " in shown) == (chapter != chapters()[-1])
+
+
+# Results of one's own
+
+
+def test_a_copy_that_a_run_left_half_done_shows_no_result_and_a_whole_one_does(course, monkeypatch):
+    monkeypatch.delenv("FEWSHOT_LAB_RUN", raising=False)
+    source = course / "notebooks" / "source" / "01_one.py"
+    parameters = '# %% tags=["parameters"]\nPROFILE = "quick"\n\n'
+    source.write_text(HEAD.format(n=1, words="Words.") + parameters + '# %%\nprint("a verdict")\n\n# %%\nprint("more")\n')
+    build.write_notebooks(execute=False)
+    verdict = {"application/vnd.fewshot-lab.verdict+json": {"claim": "C2", "verdict": "refuted", "why": "made"}}
+    stored = course / "notebooks" / "01_one.ipynb"
+    run(stored, 3, verdict)
+    one, _ = work.make_copies()
+    verdict["application/vnd.fewshot-lab.verdict+json"]["verdict"] = "supported"
+
+    def found() -> tuple[str, str]:
+        [record] = [it for it in course_records(one.parent, chapter="") if it.chapter == "01"]
+        return record.verdicts["C2"].verdict, record.source
+
+    makers = ("refuted", "the stored notebooks, quick profile")
+    assert found() == makers
+    run(one, 2, verdict)  # saved while the last cell was waiting
+    assert found() == makers
+    run(one, 3, verdict)
+    assert found() == ("supported", "your notebook, quick profile")
+    answer(one)  # a cell of one's own, which has not run
+    assert found()[0] == "supported"
+    text = one.read_text()
+    one.write_text(text.replace('PROFILE = \\"quick\\"', 'PROFILE = \\"smoke\\"'))
+    assert one.read_text() != text and found() == makers
+    error = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
+    run(one, 3, verdict, error)
+    assert found() == makers
+
+
+def run(path, cells: int, verdict: dict, *more: dict) -> None:
+    """Writes into a notebook that its first code cells have run, the second with a verdict."""
+    nb = json.loads(path.read_text())
+    code = [cell for cell in nb["cells"] if cell["cell_type"] == "code"]
+    for number, cell in enumerate(code, 1):
+        cell["execution_count"] = number if number <= cells else None
+    code[1]["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": verdict}, *more]
+    path.write_text(json.dumps(nb))
