@@ -80,8 +80,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """Starts `fewshot-lab lab` on a copy of the notebooks in `folder`, with settings of its own; ends it afterwards."""
+def served(folder: Path, **variables: str) -> Iterator[Served]:
+    """Starts `fewshot-lab lab` on a copy of the notebooks in `folder`, with settings of its own; ends it afterwards.
+
+    variables: further ones of its environment.
+    """
     course = folder / "course"
     shutil.copytree(ROOT / "notebooks", course / "notebooks")
     with socket.socket() as free:
@@ -91,7 +94,7 @@ def served(folder: Path) -> Iterator[Served]:
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
     names += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
     environment = os.environ | {name: str(folder / "jupyter" / name.lower()) for name in names}
-    environment |= {"FEWSHOT_LAB_COURSE": str(course)}
+    environment |= {"FEWSHOT_LAB_COURSE": str(course), **variables}
     options = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     options += ["--ServerApp.allow_root=True"]
     with (folder / "lab.log").open("w") as log:
@@ -134,17 +137,15 @@ def write_explorers(course: Path) -> str:
 class Notebook:
     """A notebook open in JupyterLab, used as a person uses it: by menus, mouse and keys."""
 
-    def __init__(self, page, lab: Served, name: str) -> None:
+    def __init__(self, page, lab: Served, name: str, folder: str = "notebooks") -> None:
         """Opens JupyterLab with nothing in it and then the notebook from the file browser."""
         self.page, self.lab, self.name = page, lab, name
-        page.goto(f"{lab.address}/lab/tree/notebooks?token={lab.token}&reset")
+        page.goto(f"{lab.address}/lab/tree/{folder}?token={lab.token}&reset")
         page.locator(".jp-DirListing-item", has_text=name[:8]).first.dblclick()
         self.panel = page.locator(".jp-NotebookPanel:visible")
         self.cells = self.panel.locator(".jp-Cell")
         self.cells.first.wait_for()
         page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()
-        with contextlib.suppress(Exception):  # the question whether to be told Jupyter's news, where it is asked
-            page.locator(".jp-toast-button", has_text="No").first.click(timeout=2000)
 
     def menu(self, *names: str) -> None:
         """Clicks an entry of a menu, such as Run, Run All Cells; a menu inside a menu stands between them."""
