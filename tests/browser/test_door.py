@@ -134,7 +134,7 @@ def test_a_prediction_outlives_the_kernel_and_a_check_judges_the_cell_on_the_scr
     chapter.write(chapter.cell("lab.ledger([])"), "lab.makers()")
     made = chapter.cell("lab.makers()")
     said(made)
-    assert made.locator("details").count() == 3
+    assert made.locator("details").count() == 4  # three figures and a verdict
     lab.end_kernels()
 
     told = new_page(browser)
