@@ -34,6 +34,7 @@ def release(names: Sequence[str], out: Path, hints: int = 3) -> list[Path]:
         if [cell.source for cell in nb.cells] != [cell.source for cell in build(chapter).cells]:
             raise CourseError(f"{chapter.notebook.name} is older than its source: run `fewshot-lab build {chapter.id}` first.")
         fold_results(nb)
+        nb = nbformat.from_dict(nb)  # what was folded is a plain dictionary
         name, task = chapter.notebook.name, assignment(chapter.id)
         marked = with_marks(chapter)
         for one in (nb, marked) if hints < 3 else ():

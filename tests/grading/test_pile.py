@@ -163,6 +163,8 @@ def test_a_release_holds_no_solution_no_output_of_an_answer_and_the_points_of_ev
         assert row["points"] == sum(q["points"] for q in row["questions"]) == task.points
         for grade_id, stub in task.stubs.items():
             assert cells[grade_id].source == stub != task.solved[grade_id] and not cells[grade_id].get("outputs")
+        shown = json.dumps([cell.get("outputs") for cell in nb.cells])
+        assert "Measured: " not in shown and "fewshot-lab.verdict" not in shown and "Show what the makers got" in shown
         solved = nbformat.read(tmp_path / "solved" / row["notebook"], as_version=4)
         assert "### BEGIN" not in "".join(cell.source for cell in solved.cells)
 
