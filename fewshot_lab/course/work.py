@@ -6,6 +6,7 @@ when the course has a newer one, `renew` takes it and puts the learner's answers
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +20,7 @@ from .door import links
 from .outputs import fold_results
 
 CLEAN_ROOM = Path(__file__).with_name("clean_room")  # Jupyter's settings for learners
-PAGE_OF_A_SERVER = "/fewshot-lab"
+_PAGE = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/") + "fewshot-lab"
 _KEY = "fewshot_lab"  # in a copy's metadata: {"text": sha256 of the chapter's text, "answers": {grade_id: that of its cell}}
 
 
@@ -33,10 +34,10 @@ def opened(chapter: Chapter) -> Path:
     return copy_of(chapter) if copy_of(chapter).exists() else chapter.notebook
 
 
-def make_copies(page: str = PAGE_OF_A_SERVER) -> list[Path]:
+def make_copies(page: str = "") -> list[Path]:
     """Copies the chapters that have no copy yet and returns the new files; raises CourseError when they cannot be written.
 
-    page: the address of the page of chapters, to which the copies lead back.
+    page: the address of the page of chapters, to which the copies lead back; by default that of a server, or of a hub's.
     """
     missing = [it for it in chapters() if it.notebook.exists() and not copy_of(it).exists()]
     return [_write(_as_handed_to_a_learner(chapter, page), copy_of(chapter)) for chapter in missing]
@@ -73,7 +74,7 @@ def _renewed(chapter: Chapter, now: str) -> tuple[Path, Path, list[str]]:
     return _write(new, copy, made_from), backup, [name for name in answers if name not in cells]
 
 
-def _as_handed_to_a_learner(chapter: Chapter, page: str = PAGE_OF_A_SERVER) -> dict:
+def _as_handed_to_a_learner(chapter: Chapter, page: str = "") -> dict:
     """The course's notebook without the results that answer its questions, and with what JupyterLab would write into it.
 
     A front end notes the kernel's language in a notebook that it opens, and then asks whether to save what nobody changed.
@@ -82,7 +83,7 @@ def _as_handed_to_a_learner(chapter: Chapter, page: str = PAGE_OF_A_SERVER) -> d
     fold_results(nb)
     set_up = next((cell for cell in nb["cells"] if "lab.setup(" in "".join(cell["source"])), None)
     if set_up:
-        shown = {"text/html": links(chapter.id, page, chapter.notebook.parent), "text/plain": ""}
+        shown = {"text/html": links(chapter.id, page or _PAGE, chapter.notebook.parent), "text/plain": ""}
         set_up["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": shown}]
     mode = {"name": "ipython", "version": 3}
     kernel = {"codemirror_mode": mode, "nbconvert_exporter": "python", "version": platform.python_version()}

@@ -40,8 +40,7 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
         here: the verdicts that this chapter has reached in the running notebook.
     """
     folder = Path(notebooks).resolve()
-    stored = folder.parent / "notebooks"
-    stored = stored if stored.is_dir() else folder
+    stored = _stored_beside(folder)
     paths = {path.name: path for path in stored.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter}
     records = {name[:2]: _of_notebook(path, folder / name) for name, path in paths.items()}
     runs = {"the latest run": latest_in(folder.parent / "runs")}
@@ -74,6 +73,13 @@ def exchange_rates(records: Iterable[ChapterRecord]) -> list[tuple[str, str, Est
     """All exchange rates of the course as (chapter, name, rate): the results whose unit is labels per label."""
     results = [(record.chapter, result) for record in records for result in record.results.values()]
     return [(chapter, result.name, result.estimate) for chapter, result in results if result.estimate.unit in RATES]
+
+
+def _stored_beside(folder: Path) -> Path:
+    """The folder of the stored notebooks: a learner's copies lie in work/ beside it, or far from a course that many share."""
+    roots = (folder.parent, os.environ.get("FEWSHOT_LAB_COURSE"), Path(__file__).parents[2]) if folder.name == "work" else ()
+    found = (Path(root).expanduser() / "notebooks" for root in roots if root)
+    return next((path for path in found if path.is_dir()), folder)
 
 
 def _of_notebook(stored: Path, own: Path) -> ChapterRecord:

@@ -227,14 +227,17 @@ def test_a_copy_that_a_run_left_half_done_shows_no_result_and_a_whole_one_does(c
     one, _ = work.make_copies()
     verdict["application/vnd.fewshot-lab.verdict+json"]["verdict"] = "supported"
 
-    def found() -> tuple[str, str]:
-        [record] = [it for it in course_records(one.parent, chapter="") if it.chapter == "01"]
+    def found(folder=one.parent) -> tuple[str, str]:
+        [record] = [it for it in course_records(folder, chapter="") if it.chapter == "01"]
         return record.verdicts["C2"].verdict, record.source
 
     makers = ("refuted", "the stored notebooks, quick profile")
     assert found() == makers
     run(one, 2, verdict)  # saved while the last cell was waiting
     assert found() == makers
+    far = course / "of ann" / "work"  # a course that many share lies elsewhere
+    shutil.copytree(one.parent, far)
+    assert found(far) == makers
     run(one, 3, verdict)
     assert found() == ("supported", "your notebook, quick profile")
     answer(one)  # a cell of one's own, which has not run
