@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,32 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Paper:
+    """A row of the literature's ledger: what a paper reports, and which claim asks it of the course's own records.
+
+    Args:
+        claim: the claim that tests it; its parts are the row's.
+        paper: authors, year and venue.
+        says: what it reports, in our words.
+        reported: its number, or that it was not looked up.
+        where: page or table of that number, as far as it was looked up.
+        differs: why ours may differ, in a sentence.
+        records: {part: record}, "03 name" for a result of chapter 03 or "09 claim.part" for a part of one of its verdicts. A part
+            without one is measured by the chapter of the ledger.
+        without: why there may be no such record although the chapter ran.
+    """
+
+    claim: str
+    paper: str
+    says: str
+    reported: str
+    where: str
+    differs: str
+    records: dict = field(default_factory=dict)
+    without: str = ""
+
+
+@dataclass(frozen=True)
 class Rules:
     """The content of rules.toml: `article` holds {"C1": the article's claim}, the others are by name too."""
 
@@ -92,6 +118,7 @@ class Rules:
     article: dict[str, str]
     claims: dict[str, Claim]
     content: dict[str, Any]
+    literature: dict[str, Paper] = field(default_factory=dict)
 
     def hash(self, claim: str = "", profile: str = "quick") -> str:
         """The first 12 hex digits of the sha256 of the rules' content, or of what it says of one claim.
@@ -141,7 +168,14 @@ def read_rules(path: Path = FILE) -> Rules:
     claims = {name: _claim(name, entry, thresholds, article) for name, entry in content.get("claims", {}).items()}
     if untested := article.keys() - {claim.article for claim in claims.values()}:
         raise ValueError(f"rules.toml: no claim belongs to {', '.join(sorted(untested))} of the article.")
-    return Rules(thresholds, profiles, article, claims, content)
+    literature = {
+        name: _made(Paper, entry, f"literature.{name}") for name, entry in content.get("literature", {}).items()
+    }
+    for name, paper in literature.items():
+        parts = {part.name for part in claims[paper.claim].parts} if paper.claim in claims else set()
+        if not parts or paper.records.keys() - parts:
+            raise ValueError(f"rules.toml: literature.{name} needs a claim with parts, and records of these parts only.")
+    return Rules(thresholds, profiles, article, claims, content, literature)
 
 
 def _claim(name: str, entry: dict, thresholds: dict, article: dict) -> Claim:
