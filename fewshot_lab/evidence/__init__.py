@@ -5,6 +5,8 @@ from .choices import chosen
 from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate, rate_ratio
 from .ledger import Entry, Ledger, holm, ledger
+from .literature import LiteratureLedger, literature_ledger, literature_parts
+from .prices import PriceList, price_list
 from .records import Check, CheckStatus, Outcome, Part, Records, Result, Verdict, recorded
 from .results import Results, record
 from .rules import RULES, Claim, Rules, read_rules
@@ -20,8 +22,10 @@ __all__ = [
     "Estimate",
     "Judgement",
     "Ledger",
+    "LiteratureLedger",
     "Outcome",
     "Part",
+    "PriceList",
     "Records",
     "Result",
     "Results",
@@ -34,6 +38,9 @@ __all__ = [
     "holm",
     "rate_ratio",
     "ledger",
+    "literature_ledger",
+    "literature_parts",
+    "price_list",
     "read_rules",
     "record",
     "recorded",

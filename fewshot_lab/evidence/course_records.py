@@ -13,6 +13,7 @@ from .records import Result, Verdict, recorded
 from .runs import FILE, Run, latest_in, read_run
 
 RUN = "FEWSHOT_LAB_RUN"  # environment variable: the folder of the run that a notebook is a part of
+LISTS = ("15",)  # chapters that repeat what others recorded
 RATES = ("labels per label", "x labels")  # the unit of an exchange rate, and its name in records of earlier versions
 
 
@@ -71,7 +72,9 @@ def of_run(run: Run, name: str = "a run") -> list[ChapterRecord]:
 
 def exchange_rates(records: Iterable[ChapterRecord]) -> list[tuple[str, str, Estimate]]:
     """All exchange rates of the course as (chapter, name, rate): the results whose unit is labels per label."""
-    results = [(record.chapter, result) for record in records for result in record.results.values()]
+    results = [
+        (record.chapter, result) for record in records if record.chapter not in LISTS for result in record.results.values()
+    ]
     return [(chapter, result.name, result.estimate) for chapter, result in results if result.estimate.unit in RATES]
 
 

@@ -146,10 +146,10 @@ class Ledger:
         ]
 
 
-def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
+def ledger(records: str | Path | Iterable[ChapterRecord], *, beside: Iterable[Verdict] = ()) -> Ledger:
     """All claims with their verdicts, from the path of a run's results.json or from `course_records(...)`.
 
-    A verdict that is missing is UNTESTED, all of them when there is no such file. Raises CourseError when the file is not
+    The verdicts `beside` them, such as those of the literature's ledger, are further trials for Holm's correction. A verdict that is missing is UNTESTED, all of them when there is no such file. Raises CourseError when the file is not
     the record of a run.
     """
     if isinstance(records, str | Path):
@@ -163,13 +163,18 @@ def ledger(records: str | Path | Iterable[ChapterRecord]) -> Ledger:
         verdict = record.verdicts.get(claim.id) if record else None
         # A verdict on another sentence, as under earlier rules, says nothing about this one.
         found[claim.id] = verdict if verdict and verdict.sentence == claim.sentence else None
-    tested = {name: verdict.p for name, verdict in found.items() if verdict and verdict.verdict != Outcome.NOT_TESTABLE}
-    # What was tested and not decided was a trial too: leaving it out would make the others look rarer than they are.
-    adjusted = holm({name: 1.0 if math.isnan(p) else p for name, p in tested.items()})
-    decided = {name: adjusted[name] for name, p in tested.items() if not math.isnan(p)}
+    decided = adjusted_p([*filter(None, found.values()), *beside])
     rows = tuple(Entry(claim, found[claim.id], decided.get(claim.id, math.nan)) for claim in claims)
     sources = {chapter: record.source for chapter, record in by_chapter.items()}
     return Ledger(rows, sources, {chapter: record.notebook for chapter, record in by_chapter.items()})
+
+
+def adjusted_p(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Holm's adjusted p value of every verdict that is decided, by claim, for all that were tested."""
+    tested = {verdict.claim: verdict.p for verdict in verdicts if verdict.verdict != Outcome.NOT_TESTABLE}
+    # What was tested and not decided was a trial too: leaving it out would make the others look rarer than they are.
+    adjusted = holm({name: 1.0 if math.isnan(p) else p for name, p in tested.items()})
+    return {name: adjusted[name] for name, p in tested.items() if not math.isnan(p)}
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

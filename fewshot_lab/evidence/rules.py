@@ -12,7 +12,7 @@ from ..training.metrics import Estimate
 
 FILE = Path(__file__).with_name("rules.toml")
 RELATIONS = (">", "<")
-_RESERVED = {"claim", "text", "evidence", "exploring"}  # arguments of `verdict`, beside which the parts are keywords
+_RESERVED = {"claim", "text", "evidence", "exploring", "missing"}  # arguments of `verdict`, beside which the parts are keywords
 
 
 @dataclass(frozen=True)

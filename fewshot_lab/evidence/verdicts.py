@@ -73,6 +73,7 @@ def verdict(
     claim: str,
     *,
     exploring: str = "",
+    missing: str = "",
     **estimates: Estimate,
 ) -> Judgement:
     """Judges a claim by the rules file, from one estimate for each of its parts: `lab.verdict("C3a", strongest=estimate)`.
@@ -83,6 +84,7 @@ def verdict(
     Args:
         claim: its name in the rules file.
         exploring: which parameter was changed, such as "DATASET=digits"; the verdict is then recorded under a name of its own.
+        missing: why the numbers are not here, such as an asset that was not fetched; the claim is then not testable here.
         estimates: an Estimate for each part, by its name.
 
     Raises ValueError for a claim that is not in the rules file, and for parts that are missing or unknown.
@@ -90,7 +92,7 @@ def verdict(
     if claim not in RULES.claims:
         raise ValueError(f"There is no claim {claim!r} in rules.toml; there are {', '.join(RULES.claims)}.")
     rule = RULES.claims[claim]
-    names = [part.name for part in rule.parts]
+    names = [] if missing else [part.name for part in rule.parts]
     if wrong := [f"{name} is missing" for name in names if name not in estimates] + [
         f"{name} is unknown" for name in estimates if name not in names
     ]:
@@ -98,8 +100,8 @@ def verdict(
     name = f"exploring {claim}, {exploring}" if exploring else claim
     hashes = {"rules": RULES.hash(), "rule": RULES.hash(claim, runtime.current().profile)}
     made = partial(Judgement, sentence=rule.sentence, **hashes, exploring=exploring)
-    if not rule.testable:
-        return made(name, Outcome.NOT_TESTABLE, rule.reason)
+    if not rule.testable or missing:
+        return made(name, Outcome.NOT_TESTABLE, rule.reason or missing)
     parts = tuple(_judged(part.name, rule, estimates[part.name]) for part in rule.parts)
     outcome = _overall([part.outcome for part in parts])
     return made(name, outcome, _why(parts, outcome), parts=parts)
