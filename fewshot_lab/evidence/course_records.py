@@ -1,6 +1,7 @@
 """Reads what the chapters recorded: in the current run, else in the latest one, else in the stored notebooks."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -19,13 +20,17 @@ RATES = ("labels per label", "x labels")  # the unit of an exchange rate, and it
 
 @dataclass(frozen=True)
 class ChapterRecord:
-    """One chapter's verdicts by claim and results by name; `source` says in words where they come from."""
+    """One chapter's verdicts by claim and results by name; `source` says in words where they come from.
+
+    `seconds` is how long the whole chapter took, NaN where that is not known.
+    """
 
     chapter: str
     notebook: str
     source: str
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
+    seconds: float = math.nan
 
 
 def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[Verdict] = ()) -> list[ChapterRecord]:
@@ -64,6 +69,7 @@ def of_run(run: Run, name: str = "a run") -> list[ChapterRecord]:
             f"{name}, {chapter.identity.get('profile', run.profile)} profile",
             chapter.verdicts,
             chapter.results,
+            chapter.seconds or math.nan,
         )
         for chapter in run.chapters
         if chapter.status == "ok"

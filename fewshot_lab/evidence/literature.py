@@ -17,7 +17,7 @@ from .ledger import Entry, adjusted_p, ledger
 from .records import VERDICT, Outcome, Verdict
 from .rules import RULES, Paper
 from .runs import read_run
-from .verdicts import as_badge, in_words
+from .verdicts import as_badge, in_words, verdict
 
 
 def literature_parts(row: str, records: Iterable[ChapterRecord], **measured: Estimate) -> dict[str, Estimate | str]:
@@ -54,13 +54,13 @@ def _run(chapter: str) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the ledger: the paper, our verdict, Holm's p value for both ledgers, and the full profile's numbers."""
+    """A row of the ledger: the paper, our verdict, Holm's p value for both ledgers, and what the full profile's numbers say."""
 
     name: str
     paper: Paper
     verdict: Verdict
     holm: float = math.nan
-    full: tuple[Estimate, ...] = ()
+    full: Verdict | None = None
 
     @property
     def entry(self) -> Entry:
@@ -116,7 +116,9 @@ class LiteratureLedger:
         paper = row.paper
         source = Markup("{}<br><small>{}</small>").format(paper.paper, say(paper.where))
         reports = Markup("{}<br><strong>{}</strong>").format(say(paper.says), say(paper.reported))
-        full = "; ".join(estimate.short() for estimate in row.full) or "–"
+        full = "–"
+        if row.full:
+            full = f"{in_words(row.full.verdict)}: {'; '.join(part.estimate.short() for part in row.full.parts)}"
         shown = in_words(row.verdict.verdict) if row.verdict.verdict == Outcome.NOT_TESTABLE else as_badge(row.verdict.verdict)
         asked = Markup("{}<br><small>{}</small>").format(say(row.verdict.sentence), row.ours)
         return row.name, source, reports, asked, full, shown, row.entry.holm_in_words or "–", say(paper.differs)
@@ -135,13 +137,14 @@ def literature_ledger(records: Iterable[ChapterRecord], verdicts: Mapping[str, V
     adjusted = adjusted_p([*article, *verdicts.values()])
     full = [] if runtime.current().profile == "full" else published_records()
 
-    def numbers(row: str) -> tuple[Estimate, ...]:
-        parts = literature_parts(row, full) if RULES.literature[row].records else {}
-        return () if "missing" in parts else tuple(parts.values())
+    def judged(row: str) -> Verdict | None:
+        """The verdict on the published numbers of the full profile, where they are there."""
+        parts = literature_parts(row, full) if RULES.literature[row].records else {"missing": ""}
+        return None if "missing" in parts else verdict(RULES.literature[row].claim, **parts)
 
     return LiteratureLedger(
         tuple(
-            Line(name, paper, verdicts[name], adjusted.get(paper.claim, math.nan), numbers(name))
+            Line(name, paper, verdicts[name], adjusted.get(paper.claim, math.nan), judged(name))
             for name, paper in RULES.literature.items()
         )
     )

@@ -1,5 +1,6 @@
 """The price list: what a label is worth under every method of the course, and its seconds, read from the chapters' records."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -79,6 +80,7 @@ class Price:
         kind: one of KINDS.
         rate: the exchange rate.
         seconds: what it costs: seconds, or how many times as long as without it; None where its chapter records neither.
+        whole: the seconds of the whole chapter, of which the method is a part; NaN where they are not known.
         full: the exchange rate of the published full profile.
     """
 
@@ -88,6 +90,7 @@ class Price:
     rate: Estimate
     seconds: Estimate | None = None
     full: Estimate | None = None
+    whole: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Pair:
     using: Estimate
     without: Estimate
     seconds: Estimate | None = None
+    whole: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,13 @@ class PriceList:
 
     def _repr_html_(self) -> Markup:
         rates = [
-            (say(price.what), price.chapter, say(price.kind), price.rate.short(), _short(price.full), _cost(price.seconds))
+            (say(price.what), price.chapter, say(price.kind), price.rate.short(), _short(price.full), _cost(price))
             for price in self.prices
         ]
         heads = (say("method"), say("chapter"), say("what it adds"), say("labels per label"), say("full profile"))
         first = table((*heads, say("cost")), rates, caption=say("What a label is worth"), numbers=[3, 4])
         pairs = [
-            (say(one.what), one.chapter, one.using.short(), one.without.short(), _cost(one.seconds)) for one in self.pairs
+            (say(one.what), one.chapter, one.using.short(), one.without.short(), _cost(one)) for one in self.pairs
         ]
         heads = (say("method"), say("chapter"), say("with it"), say("without it"), say("cost"))
         second = table(heads, pairs, caption=say("Methods that are recorded as accuracies"), numbers=[2, 3])
@@ -145,7 +149,7 @@ class PriceList:
         return [said] if self.missing else []
 
     def _no_seconds(self) -> str:
-        return say("– under cost: the chapter records no seconds of this method.")
+        return say("Cost: where a chapter records no seconds of a method, those of the whole chapter, or –.")
 
 
 def price_list(
@@ -159,6 +163,7 @@ def price_list(
     """
     records, seconds = list(records), dict(seconds or {})
     by_chapter = {record.chapter: record.results for record in records}
+    whole = {record.chapter: record.seconds for record in records}
     published = [] if runtime.current().profile == "full" else published_records()
     full = {(chapter, name): rate for chapter, name, rate in exchange_rates(published)}
     prices = []
@@ -166,9 +171,9 @@ def price_list(
         spoken = name.removeprefix("exchange_rate_").replace("_", " ")
         what, kind = WORDS.get((chapter, name), (spoken, _KIND_OF.get(chapter, IMAGES)))
         cost = seconds.get((chapter, name)) or _recorded(by_chapter[chapter], SECONDS.get((chapter, name), ""))
-        prices.append(Price(chapter, what, kind, rate, cost, full.get((chapter, name))))
+        prices.append(Price(chapter, what, kind, rate, cost, full.get((chapter, name)), whole[chapter]))
     pairs = [
-        Pair(chapter, what, results[using].estimate, results[without].estimate, _recorded(results, cost))
+        Pair(chapter, what, results[using].estimate, results[without].estimate, _recorded(results, cost), whole[chapter])
         for chapter, what, using, without, cost in PAIRS
         if using in (results := by_chapter.get(chapter, {})) and without in results
     ]
@@ -185,9 +190,10 @@ def _short(estimate: Estimate | None) -> str:
     return estimate.short() if estimate else "–"
 
 
-def _cost(estimate: Estimate | None) -> str:
+def _cost(one: Price | Pair) -> str:
+    estimate = one.seconds
     if estimate is None:
-        return "–"
+        return "–" if math.isnan(one.whole) else say("its chapter: {seconds:.0f} s", seconds=one.whole)
     if estimate.unit == "ratio":
         return say("{times:.2f} times a step", times=estimate.mean)
     return say("{seconds:.2g} s", seconds=estimate.mean)

@@ -2,6 +2,7 @@
 
 from .charts import bars, curve_panels, curves, images, matrix, scatter
 from .panels import panels, tiled
+from .poster import poster
 from .scenes import scenes
 from .style import Picture, new_figure, style
 from .texts import texts
@@ -15,6 +16,7 @@ __all__ = [
     "matrix",
     "new_figure",
     "panels",
+    "poster",
     "scenes",
     "scatter",
     "style",

@@ -14,6 +14,7 @@ from .latent import LatentExplorer
 from .marker import LabelMarker, PictureMarker
 from .monitor import GanMonitor
 from .policy import PolicyExplorer
+from .price import PriceExplorer
 from .prompt import PromptExplorer
 from .question import predict, predicted
 from .source import source
@@ -38,6 +39,7 @@ __all__ = [
     "LatentExplorer",
     "PictureMarker",
     "PolicyExplorer",
+    "PriceExplorer",
     "PromptExplorer",
     "SymmetryExplorer",
     "TemperatureExplorer",

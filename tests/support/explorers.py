@@ -101,6 +101,14 @@ def budgets():
     return lab.widgets.BudgetExplorer({"labels only": arm(0.6, 0.7, 0.9), "augmentation": arm(0.7, 0.8, 0.9)}, 10)
 
 
+def prices():
+    def offer(seconds, *means):
+        accuracies = tuple(Estimate(m, m - 0.02, m + 0.02, 5) for m in means)
+        return budget.MeasuredArm((20, 50, 200), accuracies, (seconds, 2 * seconds, 3 * seconds))
+
+    return lab.widgets.PriceExplorer({"class means": offer(0.001, 0.6, 0.7, 0.75), "network": offer(0.8, 0.5, 0.8, 0.9)})
+
+
 def hand():
     digits = lab.data.load("digits").test_images[:25]
     return lab.widgets.HandExplorer(strokes.load(), torch.nn.functional.interpolate(digits, (28, 28)))
@@ -124,6 +132,7 @@ EXPLORERS = {
     "words": words,
     "entity": entity,
     "budget": budgets,
+    "price": prices,
     "hand": hand,
     "context": context,
 }
