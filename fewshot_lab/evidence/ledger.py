@@ -149,8 +149,9 @@ class Ledger:
 def ledger(records: str | Path | Iterable[ChapterRecord], *, beside: Iterable[Verdict] = ()) -> Ledger:
     """All claims with their verdicts, from the path of a run's results.json or from `course_records(...)`.
 
-    The verdicts `beside` them, such as those of the literature's ledger, are further trials for Holm's correction. A verdict that is missing is UNTESTED, all of them when there is no such file. Raises CourseError when the file is not
-    the record of a run.
+    The verdicts `beside` them, such as those of the literature's ledger, are further trials for Holm's correction. A verdict
+    that is missing is UNTESTED, all of them when there is no such file. Raises CourseError when the file is not the record of
+    a run.
     """
     if isinstance(records, str | Path):
         path = Path(records)

@@ -135,9 +135,7 @@ class PriceList:
         ]
         heads = (say("method"), say("chapter"), say("what it adds"), say("labels per label"), say("full profile"))
         first = table((*heads, say("cost")), rates, caption=say("What a label is worth"), numbers=[3, 4])
-        pairs = [
-            (say(one.what), one.chapter, one.using.short(), one.without.short(), _cost(one)) for one in self.pairs
-        ]
+        pairs = [(say(one.what), one.chapter, one.using.short(), one.without.short(), _cost(one)) for one in self.pairs]
         heads = (say("method"), say("chapter"), say("with it"), say("without it"), say("cost"))
         second = table(heads, pairs, caption=say("Methods that are recorded as accuracies"), numbers=[2, 3])
         below = Markup("").join(Markup("<p>{}</p>").format(line) for line in [*self._not_here(), self._no_seconds()])
@@ -152,9 +150,7 @@ class PriceList:
         return say("Cost: where a chapter records no seconds of a method, those of the whole chapter, or –.")
 
 
-def price_list(
-    records: Iterable[ChapterRecord], *, seconds: Mapping[tuple[str, str], Estimate] | None = None
-) -> PriceList:
+def price_list(records: Iterable[ChapterRecord], *, seconds: Mapping[tuple[str, str], Estimate] | None = None) -> PriceList:
     """The price list from the records of the course.
 
     Args:

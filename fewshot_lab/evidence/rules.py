@@ -94,8 +94,8 @@ class Paper:
         reported: its number, or that it was not looked up.
         where: page or table of that number, as far as it was looked up.
         differs: why ours may differ, in a sentence.
-        records: {part: record}, "03 name" for a result of chapter 03 or "09 claim.part" for a part of one of its verdicts. A part
-            without one is measured by the chapter of the ledger.
+        records: {part: record}, "03 name" for a result of chapter 03 or "09 claim.part" for a part of one of its verdicts. A
+            part without one is measured by the chapter of the ledger.
         without: why there may be no such record although the chapter ran.
     """
 
@@ -168,9 +168,7 @@ def read_rules(path: Path = FILE) -> Rules:
     claims = {name: _claim(name, entry, thresholds, article) for name, entry in content.get("claims", {}).items()}
     if untested := article.keys() - {claim.article for claim in claims.values()}:
         raise ValueError(f"rules.toml: no claim belongs to {', '.join(sorted(untested))} of the article.")
-    literature = {
-        name: _made(Paper, entry, f"literature.{name}") for name, entry in content.get("literature", {}).items()
-    }
+    literature = {name: _made(Paper, entry, f"literature.{name}") for name, entry in content.get("literature", {}).items()}
     for name, paper in literature.items():
         parts = {part.name for part in claims[paper.claim].parts} if paper.claim in claims else set()
         if not parts or paper.records.keys() - parts:

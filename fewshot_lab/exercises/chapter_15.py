@@ -1,4 +1,4 @@
-"""Chapter 15: the best of several noisy accuracies, Holm over two ledgers, offers that no other one beats, a budget to spend."""
+"""Chapter 15: the best of several noisy accuracies, Holm over two ledgers, offers that no other one beats, a budget."""
 
 import math
 
@@ -208,7 +208,9 @@ def nan_filled(p_values):
     return _holm_with(p_values).nan_to_num(nan=1.0)
 
 
-@holm_adjusted.mistake("That is the procedure of Benjamini and Hochberg, which bounds the share of false discoveries, not Holm's.")
+@holm_adjusted.mistake(
+    "That is the procedure of Benjamini and Hochberg, which bounds the share of false discoveries, not Holm's."
+)
 def benjamini_hochberg(p_values):
     values, order = p_values.double().nan_to_num(nan=1.0).sort()
     m = len(values)
@@ -351,7 +353,9 @@ def sum_of_costs(labels, seconds, accuracy):
 @frontier.property("The most accurate of the cheapest offers is never beaten.", mistake="better_in_one")
 def _cheapest_stays(function, generator):
     labels, seconds, accuracy = _random_offers(generator)
-    labels, seconds, accuracy = (torch.cat([part, torch.tensor([extra])]) for part, extra in _with_extremes(labels, seconds, accuracy))
+    labels, seconds, accuracy = (
+        torch.cat([part, torch.tensor([extra])]) for part, extra in _with_extremes(labels, seconds, accuracy)
+    )
     if not bool(function(labels, seconds, accuracy)[-1]):
         return say("An offer that needs fewer labels than all others is beaten in yours.")
 

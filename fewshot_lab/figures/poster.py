@@ -95,7 +95,11 @@ def _draw_literature(axes, ledger) -> None:
         author = row.paper.paper.split(" (")[0]
         verdict = row.verdict.verdict.words.removeprefix("inconclusive: ")
         for part in row.verdict.parts or (None,):
-            names.append(f"{row.name} {author}" if part in (None, *row.verdict.parts[:1]) else f"{row.name}, {part.name.replace('_', ' ')}")
+            names.append(
+                f"{row.name} {author}"
+                if part in (None, *row.verdict.parts[:1])
+                else f"{row.name}, {part.name.replace('_', ' ')}"
+            )
             if part is not None:
                 low, middle, high = _placed(part)
                 axes.plot([low, high], [line, line], color=OUTCOMES.get(part.outcome, BLACK), linewidth=2.5)
@@ -105,9 +109,7 @@ def _draw_literature(axes, ledger) -> None:
                         axes.plot(end, line, arrow, color=OUTCOMES.get(part.outcome, BLACK), markersize=9)
             if part in (None, *row.verdict.parts[:1]):
                 stands = ", stands" if row.entry.holds else ""
-                axes.annotate(
-                    f"{verdict}{stands}", (1.02, line), xycoords=("axes fraction", "data"), va="center", fontsize=8
-                )
+                axes.annotate(f"{verdict}{stands}", (1.02, line), xycoords=("axes fraction", "data"), va="center", fontsize=8)
             line += 1
     axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
     axes.set_xlim(-EDGE, EDGE)

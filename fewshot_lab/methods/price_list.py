@@ -34,8 +34,8 @@ def expected_best(accuracy: float, images: int, tries: int) -> float:
 def holm_adjusted(p_values: Tensor) -> Tensor:
     """Holm's adjusted p values (m,), in the order given (Holm 1979, Scandinavian Journal of Statistics).
 
-    The smallest p value is multiplied by m, the next by m - 1 and so on, none above 1 and none below the one before. NaN is a
-    test that decided nothing: it stays NaN and counts as a test.
+    The smallest p value is multiplied by m, the next by m - 1 and so on, none above 1 and none below the one before. NaN is
+    a test that decided nothing: it stays NaN and counts as a test.
     """
     asked = p_values.double().nan_to_num(nan=1.0)
     values, order = asked.sort()
@@ -48,8 +48,8 @@ def holm_adjusted(p_values: Tensor) -> Tensor:
 def frontier(labels: Tensor, seconds: Tensor, accuracy: Tensor) -> Tensor:
     """Which offers are worth considering (n,): those that no other one beats (Pareto).
 
-    One offer beats another when it asks for no more labels and no more seconds, is no less accurate, and is better in one of the
-    three at least.
+    One offer beats another when it asks for no more labels and no more seconds, is no less accurate, and is better in at
+    least one of the three.
     """
     prices = torch.stack([labels, seconds, -accuracy], dim=1).double()  # (n, 3), less is better
     no_worse = (prices[:, None] <= prices[None]).all(dim=2)  # [i, j]: i against j
@@ -71,8 +71,8 @@ def pick_the_best(*, seed: int, settings: int = 32, shots: int = 5, images: int 
     A setting is a logistic regression of a random strength on a random three quarters of the pixels: settings as a random
     search draws them (Bergstra & Bengio 2012, JMLR). For n = 1..settings the first n of them are compared.
 
-    Returns, each (settings,): "reported", the accuracy of the picked setting on the images it was picked on; "true", its accuracy
-    on the other test images; "any", the mean accuracy of the first n settings there; and "flattery", the last n's reported -
+    Returns, each (settings,): "reported", the accuracy of the picked setting on the images it was picked on; "true", its
+    accuracy on the other test images; "any", the mean accuracy of the first n settings there; and "flattery", the last n's reported -
     true.
     """
     from sklearn.linear_model import LogisticRegression

@@ -93,7 +93,8 @@ class PriceExplorer(Explorer):
     def _map(self, affordable: list[bool], best: int) -> Markup:
         x, y = self._place(self["labels"], self["seconds"])
         parts = [
-            f'<rect x="{LEFT}" y="{y:.1f}" width="{x - LEFT:.1f}" height="{HEIGHT - BELOW - y:.1f}" fill="{BLUE}" opacity="0.12"/>',
+            f'<rect x="{LEFT}" y="{y:.1f}" width="{x - LEFT:.1f}" height="{HEIGHT - BELOW - y:.1f}" fill="{BLUE}" '
+            'opacity="0.12"/>',
             f'<path d="M{LEFT},0V{HEIGHT - BELOW}H{WIDTH}" stroke="{GREY}" fill="none"/>',
         ]
         kinds = list(dict.fromkeys(self.names))
