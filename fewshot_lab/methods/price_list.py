@@ -72,8 +72,8 @@ def pick_the_best(*, seed: int, settings: int = 32, shots: int = 5, images: int 
     search draws them (Bergstra & Bengio 2012, JMLR). For n = 1..settings the first n of them are compared.
 
     Returns, each (settings,): "reported", the accuracy of the picked setting on the images it was picked on; "true", its
-    accuracy on the other test images; "any", the mean accuracy of the first n settings there; and "flattery", the last n's reported -
-    true.
+    accuracy on the other test images; "any", the mean accuracy of the first n settings there; and "flattery", the last n's
+    reported - true.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -45,6 +45,9 @@ def needed() -> dict[Key, str]:
     texts |= {(None, text): "Policies and edits" for text in (*of_policies, *NAMES)}
     of_ledger = [*RULES.article.values(), *(claim.sentence for claim in RULES.claims.values() if claim.article)]
     texts |= {(None, text): "The claims of the ledger" for text in of_ledger}
+    for row in RULES.literature.values():
+        of_row = [row.says, row.reported, row.where, row.differs, row.without, RULES.claims[row.claim].sentence]
+        texts |= {(None, text): "The literature's ledger" for text in of_row if text}
     for path in sorted((ROOT / "fewshot_lab").rglob("*.py")):
         room = path.relative_to(ROOT / "fewshot_lab").parts[0].removesuffix(".py")
         if path.parent.name == "choosing":  # its `choice` names a setting, not a control
