@@ -236,8 +236,8 @@ lab.widgets.PriceExplorer({name: on_sale(name) for name in METHODS})
 def expected_best(accuracy, images, tries):
     """The expected highest test accuracy of several equally good settings.
 
-    accuracy: the true accuracy of each, 0..1. images: how many test images each is tested on, images
-    of its own. tries: how many settings. Returns an accuracy, a number from 0 to 1. F(k) is
+    accuracy: the true accuracy of each, 0..1. images: how many test images each is tested on, all
+    its own. tries: how many settings. Returns an accuracy, a number from 0 to 1. F(k) is
     stats.binom.cdf(k, images, accuracy).
     """
     ### BEGIN SOLUTION
@@ -330,8 +330,8 @@ lab.recall("luck", f"by {flattery.short()}; picking really gained {gained:+.3f}"
 def holm_adjusted(p_values):
     """Holm's adjusted p values, in the order given.
 
-    p_values: float tensor (m,), of the tests of both ledgers; NaN where a test decided nothing. Such
-    a test counts like one with p = 1, and stays NaN in the result. Returns a float tensor (m,), no
+    p_values: float tensor (m,), of the tests of both ledgers; NaN where a test decided nothing. It
+    counts like a test with p = 1, and stays NaN in the result. Returns a float tensor (m,), no
     entry above 1.
     """
     ### BEGIN SOLUTION
