@@ -272,9 +272,10 @@ def choose(
 def lab(context: typer.Context, language: Language = None) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.
 
-    It begins with a page of the chapters and your progress, /fewshot-lab, and works on copies of the notebooks in work/.
+    It begins with a page of the chapters and your progress, /fewshot-lab, and works on copies of the notebooks in work/. Started
+    by JupyterHub, it is the server of one user.
     """
-    from .course.chapters import course_root
+    from .course.chapters import own_root
     from .course.kernels import common_environment
     from .course.work import CLEAN_ROOM, make_copies
 
@@ -286,9 +287,11 @@ def lab(context: typer.Context, language: Language = None) -> None:
     os.environ.update(common_environment())
     # Jupyter reads these settings before the user's own: no news, no instructor's panels beside what is to be learned.
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (str(CLEAN_ROOM), os.environ.get("JUPYTER_CONFIG_PATH"))))
-    settings = [f"--ServerApp.root_dir={course_root()}", "--LabApp.default_url=/fewshot-lab"]
+    settings = [f"--ServerApp.root_dir={own_root()}", "--LabApp.default_url=/fewshot-lab"]
     settings += ["--ServerApp.jpserver_extensions={'fewshot_lab.course.landing': True}"]
-    command = [sys.executable, "-m", "jupyterlab", *settings, *context.args]
+    # JupyterHub's own server is JupyterLab with the hub's log-in in front of it.
+    server = "jupyterhub.singleuser" if "JUPYTERHUB_API_TOKEN" in os.environ else "jupyterlab"
+    command = [sys.executable, "-m", server, *settings, *context.args]
     if os.name == "posix":
         os.execv(sys.executable, command)  # in this process's place, so that Ctrl-C and signals reach JupyterLab itself
     raise typer.Exit(subprocess.run(command).returncode)

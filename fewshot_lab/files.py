@@ -27,6 +27,21 @@ def home() -> Path:
     return Path(platformdirs.user_cache_dir("fewshot-lab", appauthor=False))
 
 
+def in_cache(*parts: str) -> Path:
+    """The path of a file or folder of the cache: in the folder FEWSHOT_LAB_SHARED where it has it, else in `home()`.
+
+    A class reads one shared folder that is filled beforehand (docs/hub.md); what it lacks is made in each user's own. Raises
+    CourseError where that folder is named and not there.
+    """
+    if named := os.environ.get("FEWSHOT_LAB_SHARED"):
+        folder = Path(named).expanduser()
+        if not folder.is_dir():  # each user of the class would silently fetch everything
+            raise CourseError(f"FEWSHOT_LAB_SHARED is {named}, but there is no such folder. Correct it, or leave it empty.")
+        if (path := folder.joinpath(*parts)).exists():
+            return path
+    return home().joinpath(*parts)
+
+
 def writing_failed(path: Path, error: OSError) -> CourseError:
     """The CourseError that explains why `path` could not be written and what to do."""
     reason = {
@@ -124,7 +139,7 @@ def cached_on_disk(name: str, content: bytes, compute: "Callable[[], Tensor]") -
     import numpy as np
     import torch
 
-    path = home() / "features" / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.npy"
+    path = in_cache("features", f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.npy")
     try:
         return torch.from_numpy(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError):  # not there yet, or damaged: compute it again

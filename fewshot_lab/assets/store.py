@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CourseError
-from ..files import home, locked, writing_failed
+from ..files import in_cache, locked, writing_failed
 from .download import SourceFailed
 from .manifest import ASSETS, Asset, File
 from .sources import Folder, Source, obtain
@@ -227,7 +227,7 @@ def get_asset(name: str) -> Asset:
 
 def install_folder(asset: Asset) -> Path:
     """Where an asset is or will be installed: a folder of the cache for each version."""
-    return home() / "assets" / asset.name / asset.version
+    return in_cache("assets", asset.name, asset.version)
 
 
 def _size(path: Path) -> int | None:

@@ -47,6 +47,12 @@ def course_root() -> Path:
     )
 
 
+def own_root() -> Path:
+    """The folder of a learner's work/ and runs/: FEWSHOT_LAB_OWN, where many read one course (docs/hub.md), else the course's."""
+    named = os.environ.get("FEWSHOT_LAB_OWN")
+    return Path(named).expanduser().resolve() if named else course_root()
+
+
 def chapters() -> list[Chapter]:
     """All chapters in order; raises CourseError when the course has none."""
     folder = course_root() / "notebooks"

@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import CourseError
 from ..files import home, writing_failed
 from ..runtime import usable_cores
-from .chapters import chapters, course_root
+from .chapters import chapters, course_root, own_root
 from .kernels import KERNEL
 
 PACKAGE = "fewshot-lab"
@@ -226,7 +226,7 @@ def _assets() -> Iterator[Finding]:
 def _writing() -> Iterator[Finding]:
     folders = {"cache": (home(), "FEWSHOT_LAB_HOME")}
     try:
-        folders["runs"] = (course_root() / "runs", "--out")
+        folders["runs"] = (own_root() / "runs", "--out")
     except CourseError:
         pass
     for topic, (folder, setting) in folders.items():

@@ -22,7 +22,7 @@ from ..evidence import RULES, course_records, ledger
 from ..evidence.course_records import latest_in
 from ..html import render, table
 from ..languages import KNOWN, language, later, say, speaking
-from .chapters import Chapter, chapters, course_root
+from .chapters import Chapter, chapters, own_root
 from .door import PAGE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 from .work import make_copies, opened, outdated
@@ -314,7 +314,7 @@ def _facts(chapter: Chapter) -> dict:
 def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str, str]]:
     """(address, text, remark) for everything else that can be opened."""
     last = course[-1].chapter
-    results = latest_in(course_root() / "runs") / "index.html"
+    results = latest_in(own_root() / "runs") / "index.html"
     links = [
         (ours(base, "predictions"), _word("predictions"), ""),
         (ours(base, "claims"), _word("claims_link"), _word("claims_remark")),

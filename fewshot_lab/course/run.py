@@ -17,7 +17,7 @@ from ..evidence.records import recorded
 from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
 from ..runtime import PROFILES, choose_device, describe_device
-from .chapters import Chapter, choose, course_root, read_notebook
+from .chapters import Chapter, choose, own_root, read_notebook
 from .display import Display, print_summary
 from .doctor import versions
 from .kernels import ending_like_ctrl_c, execute_with_parameters, kernel_environment
@@ -192,7 +192,7 @@ def _save(record: Run, folder: Path, chosen: list[Chapter], running: bool = True
 def _prepare(folder: Path | None, resume: bool) -> Path:
     """Makes the folder of the run; if none is given, runs/<time>, with runs/latest pointing at it."""
     given = folder is not None
-    runs = folder.parent if given else course_root() / "runs"
+    runs = folder.parent if given else own_root() / "runs"
     folder = folder or runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     try:
         if given and not resume and (folder / FILE).exists():
@@ -222,7 +222,7 @@ def _point_latest(latest: Path, folder: Path) -> None:
 
 def latest_run() -> Path:
     """The folder of the latest run; raises CourseError when there was none."""
-    latest = latest_in(course_root() / "runs")
+    latest = latest_in(own_root() / "runs")
     if not latest.exists():
         raise CourseError(f"There is no run to go on with: {latest} does not exist. Start one: fewshot-lab run")
     return latest.resolve()

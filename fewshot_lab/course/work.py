@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import CourseError
 from ..files import write_atomically
 from .build import STUB
-from .chapters import Chapter, chapters, choose
+from .chapters import Chapter, chapters, choose, own_root
 from .door import links
 from .outputs import fold_results
 
@@ -26,7 +26,7 @@ _KEY = "fewshot_lab"  # in a copy's metadata: {"text": sha256 of the chapter's t
 
 def copy_of(chapter: Chapter) -> Path:
     """The path of the learner's copy of a chapter, which may not exist yet."""
-    return chapter.notebook.parents[1] / "work" / chapter.notebook.name
+    return own_root() / "work" / chapter.notebook.name
 
 
 def opened(chapter: Chapter) -> Path:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..assets import ASSETS, fetch
-from ..files import arrays_on_disk, home
+from ..files import arrays_on_disk, in_cache
 from .episodes import Pool
 from .images import ImageTask
 
@@ -63,7 +63,7 @@ def pictures() -> Emoji:
 
     An interrupted drawing leaves nothing behind. Raises AssetError when the asset cannot be fetched.
     """
-    path = home() / "emoji" / f"{_version()}.npz"
+    path = in_cache("emoji", f"{_version()}.npz")
     waiting = "The emoji are being drawn by another process; waiting for it."
     stored = arrays_on_disk(path, lambda: _draw(fetch("emoji")), waiting)
     images = torch.from_numpy(stored["images"]).permute(0, 1, 4, 2, 3)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..augment.geometry import random_affine, warp
-from ..files import arrays_on_disk, home
+from ..files import arrays_on_disk, in_cache
 from .images import ImageTask
 
 SIZE = 28
@@ -144,7 +144,7 @@ def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) 
 @functools.cache
 def load() -> Glyphs:
     """All glyphs, rendered once (about three seconds) and kept in the cache folder; later loads take milliseconds."""
-    path = home() / "glyphs" / f"{_version()}.npz"
+    path = in_cache("glyphs", f"{_version()}.npz")
     stored = arrays_on_disk(path, _render, "The glyphs are being rendered by another process; waiting for it.")
     return Glyphs(
         torch.from_numpy(stored["images"])[:, None],

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..assets import installed
 from ..errors import CourseError
-from ..files import home
+from ..files import in_cache
 from .episodes import Episodes, Pool, draw_episodes
 
 SIZE = 28
@@ -36,7 +36,7 @@ def find(path: str | Path | None = None) -> Path | None:
     Raises CourseError when `path` or the environment names something that does not exist.
     """
     named = path or os.environ.get(VARIABLE)
-    source = Path(named).expanduser().absolute() if named else home() / "omniglot"
+    source = Path(named).expanduser().absolute() if named else in_cache("omniglot")
     if source.exists():
         return source
     if named:

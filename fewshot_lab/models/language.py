@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..assets import AssetError, fetch
-from ..files import cached_on_disk, home, locked
+from ..files import cached_on_disk, in_cache, locked
 from ..runtime import choose_device
 
 BATCH = 64
@@ -131,7 +131,7 @@ def convert_once(name: str, title: str, convert: Callable[[Path], None]) -> Path
     It is filled beside its place and renamed when complete, so that an interrupted conversion is never loaded. title: what is
     converted and how long it takes, for the message.
     """
-    folder = home() / "models" / name
+    folder = in_cache("models", name)
     if not folder.is_dir():
         with locked(folder, f"{name} is being converted by another process; waiting for it."):
             if not folder.is_dir():  # asked again: another process may have converted it while this one waited

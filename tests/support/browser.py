@@ -142,10 +142,14 @@ class Notebook:
         self.page, self.lab, self.name = page, lab, name
         page.goto(f"{lab.address}/lab/tree/{folder}?token={lab.token}&reset")
         page.locator(".jp-DirListing-item", has_text=name[:8]).first.dblclick()
-        self.panel = page.locator(".jp-NotebookPanel:visible")
+        self.wait_until_open()
+
+    def wait_until_open(self) -> None:
+        """Waits until the notebook is there and its kernel has started."""
+        self.panel = self.page.locator(".jp-NotebookPanel:visible")
         self.cells = self.panel.locator(".jp-Cell")
         self.cells.first.wait_for()
-        page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()
+        self.page.locator("#jp-main-statusbar", has_text="| Idle").wait_for()
 
     def menu(self, *names: str) -> None:
         """Clicks an entry of a menu, such as Run, Run All Cells; a menu inside a menu stands between them."""
