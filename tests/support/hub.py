@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from browser import Notebook
+from browser import WAIT, Notebook
 from places import ROOT
 
 from fewshot_lab.files import home
@@ -54,7 +54,7 @@ class Hub:
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         environment = os.environ | {"HOME": f"/srv/home/{user}", "USER": user}
         command = [*within, *become, *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **options)
+        return subprocess.run(command, env=environment, capture_output=True, timeout=120, **({"text": True} | options))
 
 
 @contextlib.contextmanager
@@ -138,7 +138,17 @@ class Opened(Notebook):
 
     def __init__(self, page) -> None:
         self.page = page
+        page.set_default_timeout(WAIT)
         self.wait_until_open()
+
+    def write_below(self, source: str) -> str:
+        """Runs a cell of one's own below the one used last, made by keys; returns what it printed."""
+        for key in ("Escape", "b", "Enter"):
+            self.page.keyboard.press(key)
+        self.page.keyboard.insert_text(source)
+        self.page.keyboard.press("Control+Enter")
+        self.wait()
+        return self.panel.locator(".jp-Cell.jp-mod-active .jp-Cell-outputWrapper").inner_text()
 
 
 def _within(box: Path, cache: Path, port: str, hub_port: str, proxy_port: str) -> None:
