@@ -9,6 +9,7 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 SYSTEM := $(VENV)/.system
 ORACLES := $(VENV)/.oracles
+PROXY := $(VENV)/proxy/node_modules/.bin/configurable-http-proxy
 PROGRAMS := apertium-eng-spa bubblewrap chromium
 # The versions that passed all tests together; `make test CONSTRAINTS=` takes the newest that pyproject.toml allows instead.
 CONSTRAINTS ?= .constraints.txt
@@ -26,7 +27,7 @@ ifneq ($(BUNDLE),)
 export FEWSHOT_LAB_BUNDLE := $(BUNDLE)
 endif
 
-.PHONY: help setup assets system run check test lab bench notebooks texts constraints oldest clean
+.PHONY: help setup assets system hub run check test lab bench notebooks texts constraints oldest clean
 
 help:
 	@echo "make run        set up, fetch the data, execute the chapters into runs/, print a table"
@@ -34,6 +35,7 @@ help:
 	@echo "make test       set up and run the whole test suite: 25 minutes on two cores"
 	@echo "make lab        set up and open JupyterLab on the course"
 	@echo "make system     install $(PROGRAMS) where apt-get and root's rights are there (optional)"
+	@echo "make hub        install what a class on JupyterHub needs, with npm (optional; docs/hub.md)"
 	@echo "make bench      measure speed against other libraries, and how cost grows, into runs/bench.json"
 	@echo "make notebooks  build and execute notebooks/*.ipynb from notebooks/source/*.py"
 	@echo "make texts      bring the translations' .po files up to date; make texts NEW=de begins one"
@@ -84,6 +86,13 @@ $(SYSTEM): $(READY) Makefile
 	else echo "Not here, and tests that need them are skipped: $(PROGRAMS) (on Debian and Ubuntu: apt-get install)"; fi
 	@touch $(SYSTEM)
 
+# JupyterHub itself is one of the libraries; its proxy is a program of Node.
+hub: $(PROXY)
+
+$(PROXY): $(READY)
+	@{ command -v npm && npm install --prefix $(VENV)/proxy --no-fund --no-audit --fetch-retries=0 'configurable-http-proxy@^5' && touch $@; } \
+	  >$(VENV)/proxy.log 2>&1 || echo "npm could not install JupyterHub's proxy ($(VENV)/proxy.log): the test of a class on a hub is skipped."
+
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not (slow or browser or gpu or assets)" $(ARGS)
@@ -94,7 +103,7 @@ $(ORACLES): $(READY)
 	  echo "torchattacks could not be installed: tests that compare with it are skipped."
 	@touch $(ORACLES)
 
-test: assets system $(ORACLES)
+test: assets system $(ORACLES) $(PROXY)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lab: $(READY)
@@ -117,7 +126,7 @@ texts: $(READY)
 
 # Run it with the oldest Python of the course: what it finds then fits the newer ones too. Left out: what torch itself asks
 # for on Linux alone, in exact versions, and files that only this machine has.
-constraints: assets system
+constraints: assets system $(PROXY)
 	@$(INSTALL) --upgrade --upgrade-strategy eager
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 	@{ $(BIN)/python -c 'import platform as p; print(f"# All tests passed with these on Python {p.python_version()}, {p.system()}: make constraints")'; \
@@ -125,10 +134,11 @@ constraints: assets system
 	@mv .constraints.new .constraints.txt && touch $(READY)
 
 # A lower bound is a promise: the oldest versions that pyproject.toml allows, in an environment of their own.
-oldest: assets system
+oldest: assets system $(PROXY)
 	@$(BIN)/python -m pip install --quiet uv
 	@rm -rf $(VENV)/oldest && $(BIN)/uv venv --quiet --python 3.11 $(VENV)/oldest
 	@$(BIN)/uv pip install --python $(VENV)/oldest --resolution lowest-direct --editable '.[test]'
+	@ln -s ../proxy $(VENV)/oldest/proxy
 	@$(VENV)/oldest/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 clean:

@@ -272,8 +272,8 @@ def choose(
 def lab(context: typer.Context, language: Language = None) -> None:
     """Open the course in JupyterLab; further arguments go to JupyterLab, such as --port 8889 or --no-browser.
 
-    It begins with a page of the chapters and your progress, /fewshot-lab, and works on copies of the notebooks in work/. Started
-    by JupyterHub, it is the server of one user.
+    It begins with a page of the chapters and your progress, /fewshot-lab, and works on copies of the notebooks in work/.
+    Started by JupyterHub, it is the server of one user.
     """
     from .course.chapters import own_root
     from .course.kernels import common_environment

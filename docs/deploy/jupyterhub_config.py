@@ -12,7 +12,7 @@ from jupyterhub.spawner import LocalProcessSpawner
 ROOT = Path("/srv/fewshot-lab")  # in it: course/ (the clone with its .venv), cache/, hand-in/, hub/
 LEARNERS, GRADERS = "learners", "graders"  # groups of the system: who may log in, who reads what is handed in
 
-c = get_config()  # noqa: F821: JupyterHub gives this function to the file
+c = get_config()  # noqa: F821  (JupyterHub gives it to this file)
 
 # Only this machine reaches the hub: a web server with a certificate stands in front of it.
 c.JupyterHub.bind_url = "http://127.0.0.1:8000"

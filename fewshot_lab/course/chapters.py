@@ -48,7 +48,7 @@ def course_root() -> Path:
 
 
 def own_root() -> Path:
-    """The folder of a learner's work/ and runs/: FEWSHOT_LAB_OWN, where many read one course (docs/hub.md), else the course's."""
+    """The folder of a learner's work/ and runs/: FEWSHOT_LAB_OWN, else the course's own. docs/hub.md: many read one course."""
     named = os.environ.get("FEWSHOT_LAB_OWN")
     return Path(named).expanduser().resolve() if named else course_root()
 

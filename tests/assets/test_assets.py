@@ -1,6 +1,7 @@
 """Assets are fetched whole and verified or not at all, whatever the network, the disk or another process does."""
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -19,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 
 from fewshot_lab import assets
 from fewshot_lab.assets import (
@@ -35,6 +37,7 @@ from fewshot_lab.assets import (
 )
 from fewshot_lab.assets.manifest import File
 from fewshot_lab.errors import CourseError
+from fewshot_lab.files import cached_on_disk
 
 CONTENT = hashlib.shake_256(b"a small asset").digest(300_000)
 OTHER = b"a second file"
@@ -262,6 +265,28 @@ def test_an_installed_asset_is_not_fetched_again(server, offer):
     offer(server.at())
     assert assets.fetch("tiny") == assets.fetch("tiny") == assets.installed("tiny")
     assert len(server.asked) == 1
+
+
+def test_what_a_shared_folder_has_is_used_from_there_and_the_rest_fetched_into_the_own(
+    server, offer, home, tmp_path, monkeypatch
+):
+    offer(server.at())
+    shared = tmp_path / "shared"
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(shared))
+    assets.fetch("tiny")
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(home))
+    monkeypatch.setenv("FEWSHOT_LAB_SHARED", str(shared))
+    before = {path: path.stat().st_mtime_ns for path in shared.rglob("*")}
+    assert assets.fetch("tiny") == assets.installed("tiny") == shared / "assets" / "tiny" / "1"
+    assert assets.verify(["tiny"]) == [] and {row.name: row.state for row in assets.listing()}["tiny"] == "installed"
+    cached_on_disk("name", b"content", lambda: torch.ones(2))
+    assert not (home / "assets").exists() and len(list((home / "features").glob("name-*.npy"))) == 1
+    assert {path: path.stat().st_mtime_ns for path in shared.rglob("*")} == before and len(server.asked) == 1
+    monkeypatch.setitem(assets.ASSETS, "tiny", dataclasses.replace(assets.ASSETS["tiny"], version="2"))
+    assert assets.fetch("tiny") == home / "assets" / "tiny" / "2"
+    monkeypatch.setenv("FEWSHOT_LAB_SHARED", str(tmp_path / "wrong"))
+    with pytest.raises(CourseError, match="FEWSHOT_LAB_SHARED is .*wrong, but there is no such folder"):
+        assets.fetch("tiny")
 
 
 def test_an_installed_file_of_another_size_is_noticed_and_only_it_is_fetched_again(server, offer):

@@ -34,7 +34,7 @@ SHARED = "/srv/fewshot-lab"
 ASSET = "from fewshot_lab.assets import fetch\nprint(fetch('fashion'))"
 # Until there is lab.hand_in: what it does, as far as this test is concerned.
 STAND_IN = """import datetime, os, zipfile
-written = f"ada-00-{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%SZ}.zip".replace("ada", os.environ["USER"])
+written = f"{os.environ['USER']}-00-{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H%M%SZ}.zip"
 with zipfile.ZipFile(os.path.join(os.environ["FEWSHOT_LAB_HAND_IN"], written), "x") as archive:
     archive.write("00_start_here.ipynb")
 print("Handed in", written)"""
@@ -84,7 +84,7 @@ def answer_and_hand_in(page, name: str) -> None:
         page.locator("#next-link").click()
     chapter = Opened(popup.value)
     assert f"/user/{name}/lab/tree/work/{CHAPTER.notebook.name}" in chapter.page.url
-    for beginning in ('PROFILE = "quick"', 'lab.setup("00"'):
+    for beginning in ('PROFILE = "quick"', 'lab.setup("00"'):  # as after each start of a kernel
         chapter.run(chapter.cell(beginning))
     answer, check = chapter.cell("The share of rows whose largest logit"), chapter.cell("lab.check(accuracy)", 1)
     chapter.write(answer, ANSWERS[name])
@@ -106,13 +106,15 @@ def answer_and_hand_in(page, name: str) -> None:
 def graded(hub: Hub, page) -> dict[str, dict[str, dict[str, str]]]:
     """What the instructor's grading gives, typed on the hub without root's rights: {student: {question: row of the table}}."""
     grades = hub.srv / "home" / "grace" / "fewshot-lab" / "grades"
-    type_into_terminal(page, hub, "grace", f"fewshot-lab grade {SHARED}/hand-in --out fewshot-lab/grades", (grades / "summary.html").exists)
+    type_into_terminal(
+        page, hub, "grace", f"fewshot-lab grade {SHARED}/hand-in --out fewshot-lab/grades", (grades / "summary.html").exists
+    )
     picture(page, "hub_grace_graded")
     marks: dict = {}
     for row in csv.DictReader(io.StringIO((grades / "questions.csv").read_text("utf-8-sig"))):
         marks.setdefault(row["student"], {})[row["question"]] = row
     assert set(marks) == set(ANSWERS) == {path.stem for path in grades.glob("feedback/*.html")}
-    page.goto((hub.address + "/user/grace/files/grades/summary.html"))
+    page.goto(hub.address + "/user/grace/files/grades/summary.html")
     picture(page, "hub_grace_summary")
     return marks
 

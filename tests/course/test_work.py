@@ -11,7 +11,7 @@ import pytest
 from places import ROOT
 
 from fewshot_lab import CourseError, cli
-from fewshot_lab.course import build, landing, progress, work
+from fewshot_lab.course import build, landing, progress, run, work
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.evidence import course_records
 
@@ -67,6 +67,24 @@ def test_copies_are_made_once_and_what_a_learner_wrote_stays(course):
     assert work.make_copies() == [two] and one.read_bytes() == mine
     assert work.outdated() == [] and work.renew() == []
     assert [work.opened(chapter) for chapter in chapters()] == [one, two]
+
+
+def test_where_many_read_one_course_copies_and_runs_lie_in_a_folder_of_ones_own(course, tmp_path, monkeypatch):
+    shared = work.make_copies()
+    monkeypatch.setenv("FEWSHOT_LAB_OWN", str(tmp_path / "ada"))
+    one, two = work.make_copies()
+    assert one == tmp_path / "ada" / "work" / "01_one.ipynb" and one not in shared
+    assert [work.opened(chapter) for chapter in chapters()] == [one, two]
+    answer(one, a="def a(x):\n    return 2")
+    (course / "notebooks" / "source" / "01_one.py").write_text(
+        HEAD.format(n=1, words="Better.") + EXERCISE.format(name="a", taken="x")
+    )
+    build.write_notebooks(execute=False)
+    assert [chapter.id for chapter in work.outdated()] == ["01"]
+    [(renewed, before, lost)] = work.renew()
+    assert renewed == one and "return 2" in sources(one)["a"] and before.is_relative_to(tmp_path / "ada") and lost == []
+    assert run._prepare(None, False).parent == tmp_path / "ada" / "runs"
+    assert landing.link(one, "/", str(tmp_path / "ada")) == "/lab/tree/work/01_one.ipynb"
 
 
 def test_a_newer_course_brings_its_text_and_the_answers_stay(course, monkeypatch, capsys):

@@ -214,6 +214,28 @@ def test_python_m_gives_the_command_and_an_error_without_a_traceback(course):
     assert done.stderr == "There is no chapter '99'. The chapters are: 01_one, 02_two.\n"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the process becomes the server")
+def test_lab_started_by_a_hub_is_its_server_for_one_user(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWSHOT_LAB_OWN", str(tmp_path / "ada"))
+    begun = []
+
+    def execv(program, words):
+        begun.append(words)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execv", execv)
+    for token in ("", "secret"):
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", token) if token else monkeypatch.delenv(
+            "JUPYTERHUB_API_TOKEN", raising=False
+        )
+        monkeypatch.setattr(sys, "argv", ["fewshot-lab", "lab", "--port=1"])
+        with pytest.raises(SystemExit):
+            cli.main()
+    assert [words[2] for words in begun] == ["jupyterlab", "jupyterhub.singleuser"]
+    assert all(f"--ServerApp.root_dir={tmp_path / 'ada'}" in words and words[-1] == "--port=1" for words in begun)
+    assert (tmp_path / "ada" / "work" / "01_one.ipynb").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 def test_lab_serves_the_course_and_stops_when_told_to(course, tmp_path):
