@@ -140,6 +140,9 @@ def convert_once(name: str, title: str, convert: Callable[[Path], None]) -> Path
                 print(f"Converting {title} ...", flush=True)
                 with quietly():
                     convert(work)
+                for file in work.rglob("*"):
+                    if file.is_file():
+                        file.chmod(0o644)  # safetensors leaves its files to their owner alone, but others may share the cache
                 os.replace(work, folder)
     return folder
 

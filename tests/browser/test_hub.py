@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.assets,
     pytest.mark.xdist_group("browser"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 
 [CHAPTER] = choose(["00"])
@@ -126,7 +126,7 @@ def type_into_terminal(page, hub: Hub, name: str, command: str, done: Callable[[
     page.locator(".jp-Terminal-body .xterm-screen").click()
     page.wait_for_timeout(1000)  # until the shell's prompt is there
     page.keyboard.type(command + "\n")
-    end = time.monotonic() + 90
+    end = time.monotonic() + 300
     while not done():
         if time.monotonic() > end:
             picture(page, "hub_terminal")

@@ -51,7 +51,7 @@ ONLY_PARSED = {
 }
 RUN_HERE = ("doctor", "assets list", "glossary", "tables")
 # Programs of others that are held against their --help, by the words that choose their part.
-HELD_AGAINST_HELP = ("accelerate launch", "torchrun", "dask scheduler", "dask worker")
+HELD_AGAINST_HELP = ("accelerate launch", "torchrun", "dask scheduler", "dask worker", "jupyterhub")
 # Programs whose commands are read only, and why.
 NOT_RUN = {
     "conda": "no index of conda packages can be counted on; test_house.py holds the environments' names and bounds",
@@ -65,6 +65,11 @@ NOT_RUN = {
     "cp": "run with its block",
     "ls": "run with its block",
     "export": "sets a variable",
+    "cd": "changes the folder",
+    "groupadd": "it changes the machine's accounts",
+    "useradd": "it changes the machine's accounts",
+    "chown": "a program of the system; its result is held against the hub's settings in test_hub.py",
+    "chmod": "a program of the system; its result is held against the hub's settings in test_hub.py",
     "source": "changes the shell that it is typed into",
 }
 
@@ -179,7 +184,7 @@ def code() -> str:
     return MAKEFILE + "".join(path.read_text() for path in (ROOT / "fewshot_lab").rglob("*.py"))
 
 
-SLOW = {"several_machines": pytest.mark.slow}  # asks launchers for their --help
+SLOW = {name: pytest.mark.slow for name in ("several_machines", "hub")}  # ask launchers for their --help
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.stem, marks=SLOW.get(page.stem, ())) for page in PAGES])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_a_chapter_that_can_do_without_the_model_is_told_what_is_missing(monkeyp
 
 
 def test_who_waits_for_a_conversion_is_told_which_one(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(language, "home", lambda: tmp_path)
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path))
     folder, told = tmp_path / "models" / "tiny", []
     folder.parent.mkdir()
     with FileLock(folder.with_name(".tiny.lock")):
@@ -69,6 +70,17 @@ def test_who_waits_for_a_conversion_is_told_which_one(monkeypatch, tmp_path, cap
             told += capsys.readouterr().err.splitlines()
     waiting.join()
     assert told == ["tiny is being converted by another process; waiting for it."] and folder.is_dir()
+
+
+def test_a_converted_model_can_be_read_by_others_who_share_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("FEWSHOT_LAB_HOME", str(tmp_path))
+
+    def convert(work: Path) -> None:
+        work.mkdir()
+        (work / "model.safetensors").touch(mode=0o600)  # as safetensors leaves it
+
+    [file] = language.convert_once("tiny", "a tiny model", convert).iterdir()
+    assert file.stat().st_mode & 0o777 == 0o644
 
 
 def test_sentence_embeddings_have_length_one_do_not_see_padding_and_find_the_near_meaning():
