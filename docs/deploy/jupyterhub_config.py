@@ -51,13 +51,14 @@ def hand_in(name: str) -> Path:
 
 
 def prepare(spawner) -> None:
-    """Before a user's server starts, as root: closes the home to others, makes the folder to hand in to."""
-    user = pwd.getpwnam(spawner.user.name)
+    """Before a user's server starts, as root: closes the home to others, makes a learner's folder to hand in to."""
+    user, graders = pwd.getpwnam(spawner.user.name), grp.getgrnam(GRADERS).gr_gid
     os.chmod(user.pw_dir, 0o700)
     folder = hand_in(user.pw_name)
-    if not folder.exists():
+    # Graders get none: each folder stands for a student.
+    if graders not in os.getgrouplist(user.pw_name, user.pw_gid) and not folder.exists():
         folder.mkdir(mode=0o700)
-        shutil.chown(folder, user.pw_uid, grp.getgrnam(GRADERS).gr_gid)
+        shutil.chown(folder, user.pw_uid, graders)
         # The user writes, graders read, nobody else gets in. setgid: what is put there belongs to the graders' group.
         folder.chmod(0o2750)
 

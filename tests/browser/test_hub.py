@@ -113,6 +113,7 @@ def graded(hub: Hub, page) -> dict[str, dict[str, dict[str, str]]]:
     marks: dict = {}
     for row in csv.DictReader(io.StringIO((grades / "questions.csv").read_text("utf-8-sig"))):
         marks.setdefault(row["student"], {})[row["question"]] = row
+    assert {path.name for path in (hub.srv / "fewshot-lab" / "hand-in").iterdir()} == set(ANSWERS)
     assert set(marks) == set(ANSWERS) == {path.stem for path in grades.glob("feedback/*.html")}
     page.goto(hub.address + "/user/grace/files/grades/summary.html")
     picture(page, "hub_grace_summary")
