@@ -50,7 +50,8 @@ class Hub:
 
     def run(self, user: str, *words: str, **options) -> subprocess.CompletedProcess:
         """Runs a command in the hub's namespaces as one of its users, in the user's home; returns what it printed."""
-        within = ["nsenter", f"--target={self.process}", "--mount", "--pid", f"--wd=/proc/{self.process}/root/srv/home/{user}"]
+        home_of = Path("/proc", str(self.process), "root", "srv", "home", user)
+        within = ["nsenter", f"--target={self.process}", "--mount", "--pid", f"--wd={home_of}"]
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         environment = os.environ | {"HOME": f"/srv/home/{user}", "USER": user}
         command = [*within, *become, *words]
@@ -148,7 +149,9 @@ class Opened(Notebook):
         self.page.keyboard.insert_text(source)
         self.page.keyboard.press("Control+Enter")
         self.wait()
-        return self.panel.locator(".jp-Cell.jp-mod-active .jp-Cell-outputWrapper").inner_text()
+        output = self.panel.locator(".jp-Cell.jp-mod-active .jp-Cell-outputWrapper")
+        output.scroll_into_view_if_needed()
+        return output.inner_text()
 
 
 def _within(box: Path, cache: Path, port: str, hub_port: str, proxy_port: str) -> None:
