@@ -75,7 +75,18 @@ def served(members: dict[str, str]) -> Iterator[Hub]:
         passwords = _write_accounts(box, srv, members)
         ports = _free_ports(3)
         with log.open("w") as file:
-            command = [*UNSHARE, sys.executable, __file__, str(box), str(home()), *map(str, ports)]
+            # All ends with the tests, also where these are killed.
+            command = [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                *UNSHARE,
+                sys.executable,
+                __file__,
+                str(box),
+                str(home()),
+                *map(str, ports),
+            ]
             process = subprocess.Popen(command, cwd=box, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
         try:
             address = f"http://127.0.0.1:{ports[0]}"
