@@ -17,6 +17,7 @@ _HOME_OF = {
     "check": "checking",
     "yours_or_ours": "checking",
     "hint": "course.hints",
+    "hand_in": "grading.hand_in",
     "record": "evidence",
     "verdict": "evidence",
     "exchange_rate": "evidence",

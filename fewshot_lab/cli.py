@@ -24,6 +24,10 @@ app.add_typer(assets_app, name="assets")
 
 _LANGUAGES = ", ".join(f"{code} ({name})" for code, name in KNOWN.items())
 Chapters = Annotated[list[str] | None, typer.Argument(metavar="CHAPTER", help="Such as 02; all if none is given.")]
+Due = Annotated[
+    list[str] | None, typer.Option(metavar="TIME", help="2026-12-01T23:59 for all chapters, or 02=TIME for one; repeatable.")
+]
+Extensions = Annotated[Path | None, typer.Option(help="A table with the columns student, due and, if you like, chapter.")]
 Language = Annotated[str | None, typer.Option(help=f"What checks, explorers and questions speak: {_LANGUAGES}.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion; all if none is given.")]
 
@@ -147,19 +151,37 @@ def grade(
     memory: Annotated[float, typer.Option(min=0.1, help="GB of memory that a submission may use.")] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="Grade nothing: take over the marks in OUT/by_hand.csv.")] = False,
+    marks: Annotated[Path | None, typer.Option(help="With --merge: what OUT/by_hand.html saved.")] = None,
+    names: Annotated[bool, typer.Option("--names", help="Show in by_hand.html who wrote what.")] = False,
+    class_list: Annotated[Path | None, typer.Option(help="A table of the class, to find who is missing; kept in OUT.")] = None,
+    due: Due = None,
+    penalty: Annotated[float, typer.Option(min=0, max=100, help="Per cent of the points off for each day begun.")] = 0,
+    cap: Annotated[float, typer.Option(min=0, max=100, help="The most per cent that lateness takes off.")] = 100,
+    grace: Annotated[float, typer.Option(min=0, help="Minutes that do not count as late.")] = 0,
+    extensions: Extensions = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without a sandbox where none works.")] = False,
 ) -> None:
     """Grade a pile of submissions, each in a sandbox, its answers compared outside of it.
 
-    Leaves tables (also for Moodle and Canvas), a page for each student, summary.html, and by_hand.csv for written answers.
+    Leaves tables (also for Moodle and Canvas), a page for each student, summary.html, and by_hand.html for written answers.
+    Class list and rules about lateness are kept in OUT.
     """
     from tqdm import tqdm
 
     from .course.chapters import choose
+    from .files import write_atomically
+    from .grading import by_hand
+    from .grading.class_list import KEPT, read_class_list
+    from .grading.late import keep_rules, late_rules
     from .grading.pile import Settings, grade_pile, graded_before
-    from .grading.report import write_report
+    from .grading.report import trouble_in_words, write_report
     from .grading.sandbox import Limits
 
+    if marks and not merge:
+        raise CourseError("--marks goes with --merge: grade first, mark, then take over the marks.")
+    rules = late_rules(due or (), penalty, cap, grace, extensions)  # before the grading, which takes its time
+    if class_list:
+        read_class_list(class_list)
     if merge == (submissions is not None):
         raise CourseError("Name the submissions to grade, or --merge to take over the marks made by hand, one of both.")
     if merge:
@@ -169,8 +191,121 @@ def grade(
         limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
         settings = Settings(seed, timeout, limits, jobs, unsafe, dask)
         graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, n: tqdm(rows, total=n, unit="notebook"))
+    if due:
+        keep_rules(rules, out)
+    elif penalty or extensions or grace:
+        raise CourseError("Lateness needs --due TIME.")
+    if class_list:
+        write_atomically(out / KEPT, class_list.read_bytes())
+    ignored = by_hand.take_marks(marks, graded, out) if marks else []
+    paths, remarks = write_report(graded, out, names)
+    print(*paths, *ignored, *remarks, *trouble_in_words(graded, out), sep="\n")
+
+
+@app.command()
+def regrade(
+    submissions: Annotated[Path, typer.Argument(help="What was graded into --out, with what came since.")],
+    out: Annotated[Path, typer.Option(help="Folder of the grades.")],
+    student: Annotated[list[str] | None, typer.Option(help="Grade this student again, changed or not; repeatable.")] = None,
+    chapter: Annotated[list[str] | None, typer.Option(help="Grade this chapter again, changed or not; repeatable.")] = None,
+    why: Annotated[str, typer.Option(help="The reason, for the journal of changed marks.")] = "",
+    who: Annotated[str, typer.Option(help="Who decides; you if none is named.")] = "",
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that a submission may take.")] = 120,
+    memory: Annotated[float, typer.Option(min=0.1, help="GB of memory that a submission may use.")] = 2,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Grade without a sandbox where none works.")] = False,
+) -> None:
+    """Grade again what has changed since, with the same hidden cases; every mark that changes goes into appeals.csv.
+
+    With --student or --chapter these are graded again although nothing in them has changed, after a check was corrected.
+    """
+    from tqdm import tqdm
+
+    from .course.chapters import choose
+    from .grading import appeals
+    from .grading.pile import Settings, grade_pile, graded_before
+    from .grading.report import write_report
+    from .grading.sandbox import Limits
+
+    before = graded_before(out)
+    ids = {one.id for one in choose(chapter)} if chapter else set()
+
+    def again(one) -> bool:
+        return one.student in (student or ()) or one.chapter in ids
+
+    settings = Settings("", timeout, Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1), jobs, unsafe)
+    bar = dict(unit="notebook")
+    after = grade_pile(submissions, out, settings, (), True, lambda rows, n: tqdm(rows, total=n, **bar), again)
+    changes = appeals.differences(before, after, why or "graded again", who)
+    appeals.note(changes, out)
+    for one in changes:
+        print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}")
+    paths, remarks = write_report(graded_before(out), out)
+    print(*paths, *remarks, f"Marks that changed: {len(changes)}", sep="\n")
+
+
+@app.command()
+def appeal(
+    out: Annotated[Path, typer.Option(help="Folder of the grades.")],
+    student: Annotated[str, typer.Option(help="The name as grades.csv has it.")],
+    question: Annotated[str, typer.Option(help="The question as questions.csv has it.")],
+    mark: Annotated[float, typer.Option(help="The new mark.")],
+    why: Annotated[str, typer.Option(help="The reason; the student reads it too.")],
+    who: Annotated[str, typer.Option(help="Who decides; you if none is named.")] = "",
+    chapter: Annotated[str, typer.Option(help="Where the question's name is not enough.")] = "",
+) -> None:
+    """Change one mark after an appeal: a line in a journal that is only added to, and all tables and pages written again."""
+    from .grading import appeals
+    from .grading.pile import graded_before
+    from .grading.report import as_it_counts, write_report
+
+    graded = graded_before(out)
+    counted, _ = as_it_counts(graded, out)
+    one = appeals.appeal(counted, out, student, question, mark, why, who, chapter)
+    print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}, decided by {one.who}")
     paths, remarks = write_report(graded, out)
     print(*paths, *remarks, sep="\n")
+
+
+@app.command()
+def collect(
+    places: Annotated[list[Path], typer.Argument(metavar="FOLDER_OR_FILE", help="Hand-ins, folders of them, platforms' zips.")],
+    out: Annotated[Path, typer.Option(help="The pile: a folder for the files that count; grade it next.")],
+    due: Due = None,
+    grace: Annotated[float, typer.Option(min=0, help="Minutes that do not count as late.")] = 0,
+    extensions: Extensions = None,
+) -> None:
+    """Take the files of lab.hand_in(): verify them, copy each student's newest complete ones, tell who is late or damaged.
+
+    Leaves collected.csv in the pile, with a row for every notebook in every file.
+    """
+    from .grading.collecting import TABLE, collect_hand_ins
+    from .grading.late import late_rules
+
+    taken = collect_hand_ins(places, out, late_rules(due or (), 0, 100, grace, extensions))
+    students = {row[0] for row in taken.rows}
+    print(*taken.trouble, sep="\n", end="\n" if taken.trouble else "")
+    print(f"{len(students)} students, {len(taken.files)} files in {out}; {TABLE} lists all {len(taken.rows)} notebooks.")
+
+
+@app.command()
+def hand_in(
+    chapters: Chapters = None,
+    name: Annotated[str, typer.Option(help="Yours; else the hub's, the one of the last time, or you are asked.")] = "",
+    to: Annotated[Path | None, typer.Option(help="A folder; the class's (FEWSHOT_LAB_HAND_IN) if none is named.")] = None,
+    look: Annotated[bool, typer.Option("--look", help="Only say what would be handed in.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.", hidden=True)] = False,
+    language: Language = None,
+) -> None:
+    """Hand in your answers: one file with the saved notebooks and a receipt, for your instructor or in the class's folder."""
+    import json
+
+    from .grading.hand_in import hand_in, known_name
+
+    _speak(language)
+    done = hand_in(*(chapters or ()), name=name, to=to, look=look)
+    facts = {"words": str(done), "path": str(done.path or ""), "name": done.student or known_name(name), "given": done.given}
+    print(json.dumps(facts) if as_json else done)
 
 
 @app.command("try")
@@ -437,6 +572,9 @@ def use(folder: Annotated[Path, typer.Argument(help="A folder written by `fewsho
 
 def main() -> None:
     """Runs the command; a user's error becomes one paragraph on stderr and exit status 1 or 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a console of Windows may have no letter for a name: a question mark, no crash
+            stream.reconfigure(errors="replace")
     # Not in standalone mode, in which typer would print errors in boxes and end the process itself.
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="fewshot-lab", standalone_mode=False))

@@ -5,8 +5,8 @@ import errno
 import hashlib
 import io
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,12 +65,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     # Written beside the file, flushed to the disk and renamed: a rename within one folder is atomic.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
+        # Not tempfile's: those are their owner's alone, whatever the umask allows.
+        beside = path.with_name(f".{secrets.token_hex(8)}.part")
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+            temporary = beside
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # a temporary file is its owner's alone, but others may share the folder
         os.replace(temporary, path)
     except BaseException as error:  # Ctrl-C too must leave no temporary file
         if temporary:

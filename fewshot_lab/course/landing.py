@@ -54,6 +54,12 @@ WORDS = {
     "predict_first": later("Nothing yet: a chapter asks before it measures, and this page shows what came of it."),
     "near": later("near"),
     "far": later("far"),
+    "hand_in": later("Hand in"),
+    "hand_in_lead": later("This is what the grader will find in your saved notebooks. Save them first (Ctrl + S in each)."),
+    "your_name": later("Your name, as the class knows it"),
+    "hand_in_now": later("Hand in now"),
+    "download": later("Download the file"),
+    "handed_in": later("Handed in"),
     "results": later("The results of your latest run"),
     "jupyterlab": later("JupyterLab: several chapters side by side, files, a terminal"),
     "leaderboard": later("The leaderboard of few-shot methods, in chapter {number}"),
@@ -87,6 +93,7 @@ def _load_jupyter_server_extension(server) -> None:
     # "/?": with and without the slash at the end, since people type both.
     base = server.web_app.settings["base_url"]
     pages = {"/?": Landing, "/progress": LiveProgress, "/predictions": Predictions, "/claims": Claims, "/doctor": Doctor}
+    pages["/hand-in"] = HandIn
     server.web_app.add_handlers(".*$", [(url_path_join(base, f"fewshot-lab{end}"), page) for end, page in pages.items()])
 
 
@@ -175,6 +182,49 @@ class Doctor(_Page):
             self.show(_word("doctor"), Markup("<pre tabindex=0>{}</pre>").format(report.decode(errors="replace").strip()))
 
 
+class HandIn(_Page):
+    """What would be handed in, with a button that does it; `fewshot-lab hand-in` in a process of its own, as it loads torch."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        found, wrong = await self._command("--look")
+        with self.speaking():
+            words = wrong or Markup("<p>{}</p><pre tabindex=0>{}</pre>").format(_word("hand_in_lead"), found["words"])
+            form = Markup(
+                "<form method=post action='{}'><input type=hidden name=_xsrf value='{}'><p><label>{} "
+                "<input name=name required maxlength=120 value='{}'></label></p><button class=button>{}</button></form>"
+            )
+            token = self.xsrf_token.decode()
+            address, name = ours(self.base_url, "hand-in"), found.get("name", "")
+            asked = form.format(address, token, _word("your_name"), name, _word("hand_in_now"))
+            self.show(_word("hand_in"), words if wrong else words + asked)
+
+    @web.authenticated
+    async def post(self) -> None:
+        # One word with its option: a name that begins with a dash is a name too.
+        done, wrong = await self._command(f"--name={self.get_body_argument('name', '').strip()}")
+        with self.speaking():
+            words = wrong or Markup("<pre role=status tabindex=0>{}</pre>").format(done["words"])
+            address = None if wrong else link(Path(done["path"]), self.base_url, self.settings["server_root_dir"], "files")
+            if address and not done["given"]:
+                more = Markup("<p><a class=button href='{}?download=1' download>{}</a></p>")
+                words += more.format(address, _word("download"))
+            self.show(_word("hand_in") if wrong else _word("handed_in"), words)
+
+    async def _command(self, *words: str) -> tuple[dict, Markup | None]:
+        """What `fewshot-lab hand-in` says, as its JSON, and what went wrong, as HTML."""
+        pipe = asyncio.subprocess.PIPE
+        command = [sys.executable, "-m", "fewshot_lab", "hand-in", "--json", *words]
+        environment = os.environ | {"FEWSHOT_LAB_LANGUAGE": _asked_for(self), "PYTHONIOENCODING": "utf-8"}
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment, cwd=course_root()
+        )
+        said, wrong = await process.communicate()
+        if process.returncode:
+            return {}, Markup("<p role=alert>{}</p>").format(wrong.decode(errors="replace").strip())
+        return json.loads(said.decode().strip().splitlines()[-1]), None
+
+
 def _asked_for(handler: JupyterHandler) -> str:
     """The language in the address, else the cookie's, else the server's; English if the course does not have that one."""
     for name in (handler.get_query_argument("lang", ""), handler.get_cookie(COOKIE)):
@@ -236,6 +286,7 @@ def landing(course: list[Progress], base: str, root: str, note: str = "") -> str
         links=_links(course, base, root),
         now=live(course, base, root),
         note=note,
+        hand_in=ours(base, "hand-in"),
         news=ours(base, f"progress?lang={language()}"),
         milliseconds=POLL_SECONDS * 1000,
     )

@@ -30,7 +30,7 @@ class Assignment:
     Only imports, definitions, plain constants and `x = lab.yours_or_ours(answer)` are kept of the release's own cells, the last
     as `x = answer`: an answer works on its arguments alone, so no experiment has to run. `aliases`: {x: answer}.
     `stubs` and `solved`: {grade_id: source} of the answer cells, as handed out and as the course solves them. `released`: the
-    sources of all other cells of code, as handed out.
+    sources of all other cells of code, as handed out. `asked`: {grade_id: the text above a question that a person marks}.
     """
 
     chapter: str
@@ -42,6 +42,7 @@ class Assignment:
     solved: dict[str, str]
     aliases: dict[str, str] = field(default_factory=dict)
     released: frozenset[str] = frozenset()
+    asked: dict[str, str] = field(default_factory=dict)
 
     @property
     def points(self) -> float:
@@ -52,7 +53,7 @@ class Assignment:
 def assignment(chapter_id: str) -> Assignment:
     """The assignment of a chapter, from its source; raises CourseError for an unknown chapter."""
     [chapter] = choose([chapter_id])
-    stubs, solved, pieces, aliases, questions, others = {}, {}, [], {}, [], set()
+    stubs, solved, pieces, aliases, questions, others, asked, above = {}, {}, [], {}, [], set(), {}, ""
     worth = {}
     # The two versions have the same cells in the same order: they differ only inside the solution regions.
     for released, answered in zip(build(chapter).cells, build(chapter, solved=True).cells, strict=True):
@@ -64,19 +65,32 @@ def assignment(chapter_id: str) -> Assignment:
             # the check cell under it, which comes later in the notebook.
             by_hand = bool(metadata.get("grade"))
             questions.append((grade_id, released.cell_type, metadata.get("points", 0) if by_hand else None))
+            if by_hand:
+                asked[grade_id] = above
             if released.cell_type == "code":
                 pieces.append((grade_id, ""))
         elif released.cell_type == "code" and not metadata.get("grade"):
             others.add(released.source.strip())
             pieces += [(None, kept) for kept in _kept(released.source, aliases)]
-        elif metadata.get("grade"):
+        if released.cell_type == "markdown" and not metadata:
+            above = released.source
+        elif metadata.get("grade") and not metadata.get("solution"):
             worth[grade_id.removeprefix("check_")] = metadata["points"]
     graded = tuple(
         Question(grade_id, float(worth.get(grade_id, 1) if points is None else points), exercises().get(grade_id), cell_type)
         for grade_id, cell_type, points in questions
     )
     return Assignment(
-        chapter.id, chapter.title, chapter.notebook.name, graded, tuple(pieces), stubs, solved, aliases, frozenset(others)
+        chapter.id,
+        chapter.title,
+        chapter.notebook.name,
+        graded,
+        tuple(pieces),
+        stubs,
+        solved,
+        aliases,
+        frozenset(others),
+        asked,
     )
 
 

@@ -1,16 +1,18 @@
 """Answers in words: a sheet lists them for a person to mark, and that person's marks are merged back into the gradings."""
 
-import csv
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import CourseError
+from ..files import write_atomically
 from .grade import Graded, Mark, MarkStatus
-from .gradebook import number, safe
+from .gradebook import as_csv, number, safe
+from .sheets import guessed, read_sheet
 
 SHEET = "by_hand.csv"
+MARKS = "marks.csv"  # what by_hand.html saves: answer, score, comment
 HEAD = ["student", "chapter", "question", "version", "max_score", "score", "comment"]
 
 
@@ -24,11 +26,43 @@ def sheet(graded: Sequence[Graded], out: Path) -> list[list[str]]:
     filled = _read(Path(out) / SHEET)
     rows = {}
     for one, mark in written(graded):
-        row = [one.student, one.chapter, mark.grade_id, _version(one, mark), number(mark.max_score)]
-        rows[_key(*row[:4])] = [*row, *filled.pop(_key(*row[:4]), ("", "", 0))[:2]]
+        row = [one.student, one.chapter, mark.grade_id, version_of(one, mark), number(mark.max_score)]
+        rows[key_of(one, mark)] = [*row, *filled.pop(key_of(one, mark), ("", "", 0))[:2]]
     # What a person typed is never dropped, even where the answer has changed or is gone: the row stays, and a remark names it.
     rows |= {key: [*key[:4], "", score, comment] for key, (score, comment, _) in filled.items() if score or comment}
     return [rows[key] for key in sorted(rows)]
+
+
+def sheet_text(graded: Sequence[Graded], out: Path) -> str:
+    """by_hand.csv as text; with a byte order mark where a spreadsheet, which looks for one, has saved it."""
+    path = Path(out) / SHEET
+    saved = path.exists() and guessed(path.read_bytes()) != "utf-8"
+    return ("\ufeff" if saved else "") + as_csv(HEAD, sheet(graded, out))
+
+
+def answer_id(one: Graded, mark: Mark) -> str:
+    """What names an answer in by_hand.html, where no student's name stands; it changes with the answer."""
+    named = "\n".join((one.student, one.ident, one.chapter, mark.grade_id, version_of(one, mark)))
+    return "a" + hashlib.sha256(named.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def take_marks(path: Path, graded: Sequence[Graded], out: Path) -> list[str]:
+    """Takes the scores and comments that by_hand.html saved into by_hand.csv; returns remarks about rows that fit no answer.
+
+    Raises CourseError for a file that is no such table.
+    """
+    marks = read_sheet(path)
+    columns = [marks.column(name) for name in ("answer", "score", "comment")]
+    if None in columns:
+        raise CourseError(f"{path} lacks the columns answer, score and comment: take the file that by_hand.html saves.")
+    given = {row[columns[0]].strip(): [row[k].strip() for k in columns[1:]] for row in marks.rows}
+    ids = {key_of(one, mark): answer_id(one, mark) for one, mark in written(graded)}
+    rows = sheet(graded, out)
+    for row in rows:
+        if marked := given.pop(ids.get(_key(*row[:4]), ""), None):
+            row[5:] = [marked[0].removeprefix("'"), marked[1]]
+    write_atomically(Path(out) / SHEET, as_csv(HEAD, rows))
+    return [f"{path.name}: no answer {name} is there, or it has changed since" for name in given]
 
 
 def merged(graded: Sequence[Graded], out: Path) -> tuple[list[Graded], list[str]]:
@@ -43,7 +77,7 @@ def merged(graded: Sequence[Graded], out: Path) -> tuple[list[Graded], list[str]
     for one in graded:
         marks = []
         for mark in one.marks:
-            keys = [_key(one.student, one.chapter, mark.grade_id, version) for version in (_version(one, mark), "")]
+            keys = [_key(one.student, one.chapter, mark.grade_id, version) for version in (version_of(one, mark), "")]
             key = next((key for key in keys if filled.get(key, ("",))[0]), None)
             known.update(keys)
             marks.append(_marked(mark, *filled[key]) if key else mark)
@@ -68,16 +102,14 @@ def _read(path: Path) -> dict[tuple, tuple[str, str, int]]:
     """{(student, chapter, question, version): (score, comment, line)}; empty when there is no sheet yet."""
     if not path.exists():
         return {}
-    # Spreadsheets save it again in their own way: with a byte order mark, and with semicolons where the comma is decimal.
-    text = path.read_text(encoding="utf-8-sig")
-    first = text.partition("\n")[0]
-    reader = csv.DictReader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
-    if missing := {*HEAD[:4], "score"} - set(reader.fieldnames or ()):
+    table = read_sheet(path)  # a spreadsheet saves it again in its own way: encoding, separator, line breaks in comments
+    columns = {name: table.column(name) for name in HEAD}
+    if missing := {name for name in (*HEAD[:4], "score") if columns[name] is None}:
         raise CourseError(f"{path} lacks the columns {', '.join(sorted(missing))}: keep its first line as it was written.")
     rows = {}
-    for row in reader:
-        cells = {name: (row.get(name) or "").strip() for name in HEAD}
-        rows[_key(*(cells[name] for name in HEAD[:4]))] = (cells["score"], cells["comment"], reader.line_num)
+    for row, line in zip(table.rows, table.lines, strict=True):
+        cells = {name: row[column].strip() if column is not None else "" for name, column in columns.items()}
+        rows[_key(*(cells[name] for name in HEAD[:4]))] = (cells["score"], cells["comment"], line)
     return rows
 
 
@@ -86,6 +118,11 @@ def _key(student: str, chapter: str, question: str, version: str) -> tuple[str, 
     return safe(student), chapter.zfill(2), question, version
 
 
-def _version(one: Graded, mark: Mark) -> str:
+def key_of(one: Graded, mark: Mark) -> tuple[str, str, str, str]:
+    """The key of an answer's row."""
+    return _key(one.student, one.chapter, mark.grade_id, version_of(one, mark))
+
+
+def version_of(one: Graded, mark: Mark) -> str:
     """A short hash of the answer's text; it begins with a letter, so that no spreadsheet takes it for a number."""
     return "v" + hashlib.sha256(one.answers.get(mark.grade_id, "").encode(errors="surrogatepass")).hexdigest()[:8]

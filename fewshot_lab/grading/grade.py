@@ -77,10 +77,13 @@ class Graded:
     memory: int = 0
     output: str = ""
     digest: str = ""
+    handed_in: str = ""  # by the receipt, ISO format in UTC; "" where there is none
+    hours_late: float = 0.0
+    penalty: float = 0.0  # points taken off for being late
 
     @property
     def score(self) -> float:
-        return sum(mark.score for mark in self.marks)
+        return max(0.0, sum(mark.score for mark in self.marks) - self.penalty)
 
     @property
     def max_score(self) -> float:
@@ -115,6 +118,7 @@ def _graded(submission: Submission, status: str, marks: list[Mark], started: flo
     seconds = round(time.monotonic() - started, 4)
     origin = (submission.student, submission.chapter, submission.path, submission.ident)
     more |= {"notes": list(submission.notes), "answers": submission.answers, "digest": submission.digest}
+    more |= {"handed_in": submission.handed_in}
     return Graded(*origin, status, marks, seconds=seconds, **more)
 
 

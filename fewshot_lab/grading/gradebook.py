@@ -2,22 +2,25 @@
 
 import csv
 import io
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import StatisticsError, correlation
 
 from ..files import write_atomically
-from .grade import Graded, MarkStatus
+from .grade import Graded, Mark, MarkStatus
 
 # A cell that begins so is a formula to a spreadsheet, and students choose their names: =HYPERLINK(...) would run there.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_AFTER_A_SEPARATOR = re.compile(r"([;\t|]\s*)(?=[=+\-@])")  # where another separator is set, a cell begins there
+PASS_SHARE = 0.5  # of a chapter's points: with fewer a student is in trouble
 
 
 def write_tables(graded: Sequence[Graded], out: Path) -> list[Path]:
     """Writes grades.csv, questions.csv, moodle.csv and canvas.csv into a folder; returns their paths."""
     tables = {
-        "grades.csv": (["student", "chapter", "score", "max_score", "status"], _grades(graded)),
+        "grades.csv": ([*"student chapter score max_score status hours_late penalty".split()], _grades(graded)),
         "questions.csv": (["student", "chapter", "question", "score", "max_score", "status", "mistake"], _questions(graded)),
         "moodle.csv": _wide(graded, "Identifier", "Full name", "Participant {}"),
         "canvas.csv": _wide(graded, "ID", "Student", "{}"),
@@ -74,7 +77,8 @@ def _grades(graded: Iterable[Graded]):
     for one in graded:
         waiting = any(mark.status == MarkStatus.BY_HAND for mark in one.marks)
         status = "to mark by hand" if waiting and one.status == "graded" else one.status
-        yield [one.student, one.chapter, number(one.score), number(one.max_score), status]
+        late = (f"{one.hours_late:.1f}" if one.hours_late else "", number(one.penalty) if one.penalty else "")
+        yield [one.student, one.chapter, number(one.score), number(one.max_score), status, *late]
 
 
 def _questions(graded: Iterable[Graded]):
@@ -98,6 +102,70 @@ def _wide(graded: Sequence[Graded], ident: str, name: str, form: str) -> tuple[l
     return [ident, name, *(f"Chapter {chapter}" for chapter in chapters)], [rows[student] for student in sorted(rows)]
 
 
+def in_trouble(graded: Iterable[Graded]) -> list[tuple[str, list[str]]]:
+    """(student, reasons) of everyone whom a person should look at, by name.
+
+    A reason is a file that could not be read, nothing handed in, an answer that is missing or could not be judged, or fewer
+    than half of a chapter's points.
+    """
+    reasons = defaultdict(list)
+    for one in graded:
+        where = f"chapter {one.chapter}: " if one.chapter else ""
+        if one.problem:
+            reasons[one.student].append(f"{where}{one.problem}")
+            continue
+        for status, words in (
+            (MarkStatus.MISSING, "no cell with"),
+            (MarkStatus.STOPPED, "stopped:"),
+            (MarkStatus.OWN_CODE, "calls the course's solution:"),
+        ):
+            if titles := [mark.title for mark in one.marks if mark.status == status]:
+                reasons[one.student].append(f"{where}{words} {', '.join(titles)}")
+        blank = sum(mark.status == MarkStatus.NOT_ATTEMPTED for mark in one.marks)
+        if blank == len(one.marks) and blank:
+            reasons[one.student].append(f"{where}nothing is answered")
+        elif (judged := [m for m in one.marks if m.status != MarkStatus.BY_HAND]) and (
+            sum(m.score for m in judged) - one.penalty < PASS_SHARE * sum(m.max_score for m in judged)
+        ):
+            late = f", {one.hours_late:.0f} hours late" if one.hours_late else ""
+            reasons[one.student].append(f"{where}{number(one.score)} of {number(one.max_score)} points{late}")
+    return sorted(reasons.items())
+
+
+def by_question(graded: Sequence[Graded], chapter: str) -> tuple[list[str], list[list[str]]]:
+    """(titles, rows) of a chapter: a row for each student with name, score and the score of every question."""
+    theirs = sorted((one for one in graded if one.chapter == chapter), key=lambda one: one.student)
+    titles = list(dict.fromkeys(mark.title for one in theirs for mark in one.marks))
+    rows = []
+    for one in theirs:
+        scores = {mark.title: _in_a_cell(mark) for mark in one.marks}
+        rows.append([one.student, number(one.score), *(scores.get(title, "") for title in titles)])
+    return titles, rows
+
+
+def mistakes_by_chapter(graded: Iterable[Graded]) -> tuple[list[str], list[list[str]]]:
+    """(chapters, rows): how often each known mistake was made in each chapter, the most frequent first.
+
+    Mistakes of one exercise alone stand in one chapter; those of every exercise, such as a wrong shape, show what stays.
+    """
+    counts = Counter((mark.mistake, one.chapter) for one in graded for mark in one.marks if mark.mistake)
+    chapters = sorted({chapter for _, chapter in counts})
+    totals = Counter()
+    for (mistake, _), count in counts.items():
+        totals[mistake] += count
+    rows = [
+        [name.replace("_", " "), *(str(counts[name, chapter] or "") for chapter in chapters), str(total)]
+        for name, total in totals.most_common(25)
+    ]
+    return chapters, rows
+
+
+def _in_a_cell(mark: Mark) -> str:
+    if mark.status == MarkStatus.BY_HAND:
+        return "?"
+    return "-" if mark.status in (MarkStatus.NOT_ATTEMPTED, MarkStatus.MISSING) else number(mark.score)
+
+
 def number(value: float) -> str:
     """Points as text: 1, 0.5."""
     return f"{value:g}"
@@ -105,6 +173,7 @@ def number(value: float) -> str:
 
 def safe(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
+    cell = _AFTER_A_SEPARATOR.sub(r"\1'", cell)
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

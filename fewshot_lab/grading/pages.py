@@ -3,20 +3,26 @@
 Everything that a student wrote is escaped, and no page may run a script or load anything: templates/graded.html.j2.
 """
 
+import base64
+import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from pathlib import Path
 from statistics import mean, median
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from ..html import render
 from .alike import Group
+from .appeals import HEAD, Change
 from .assignment import assignment
-from .by_hand import SHEET, written
+from .by_hand import MARKS, answer_id, written
 from .charts import mistakes_chart, question_chart, resources_chart
 from .grade import Graded, MarkStatus
-from .gradebook import number, statistics
+from .gradebook import by_question, in_trouble, mistakes_by_chapter, number, statistics
 
 _PRINTED = 2000  # characters: a student's page shows so much of what the cells printed
 
@@ -37,39 +43,77 @@ def feedback_page(student: str, graded: Sequence[Graded]) -> str:
     return _render("feedback", f"Feedback for {student}", graded=graded, heading=_heading, printed=_PRINTED)
 
 
-def marking_page(graded: Iterable[Graded]) -> str:
-    """The page of written answers, question by question, with the answer that the course expects."""
-    by_question = defaultdict(list)
+def marking_page(graded: Iterable[Graded], names: bool = False) -> str:
+    """A form for the written answers, question by question, beside what the course expects; it saves marks.csv.
+
+    Without `names` nobody is named, and the answers stand in an order that says nothing about who wrote them. A student's
+    answer is rendered without its HTML, and the one script that may run is the page's own: its checksum stands in the page.
+    """
+    answers = defaultdict(list)
     for one, mark in written(graded):
-        by_question[one.chapter, mark.grade_id].append((one, mark))
-    questions = [
-        {
-            "chapter": chapter,
-            "name": name,
-            "points": answers[0][1].max_score,
-            "expected": assignment(chapter).solved.get(name, ""),
-            "answers": answers,
-        }
-        for (chapter, name), answers in sorted(by_question.items(), key=lambda item: item[0])
-    ]
-    return _render("marking", "To mark by hand", questions=questions, sheet=SHEET)
+        text = one.answers.get(mark.grade_id, "")
+        marked = mark.status == MarkStatus.MARKED
+        answers[one.chapter, mark.grade_id].append(
+            {
+                "id": answer_id(one, mark),
+                "student": one.student if names else "",
+                "text": rendered(text),
+                "score": number(mark.score) if marked else "",
+                "comment": mark.message if marked else "",
+                "points": mark.max_score,
+            }
+        )
+    questions = []
+    for (chapter, name), theirs in sorted(answers.items(), key=lambda item: item[0]):
+        task = assignment(chapter)
+        rubric = rendered(task.solved.get(name, ""))
+        facts = {"chapter": chapter, "name": name, "points": theirs[0]["points"], "asked": rendered(task.asked.get(name, ""))}
+        questions.append(facts | {"expected": rubric, "answers": sorted(theirs, key=lambda answer: answer["id"])})
+    script = Path(__file__).parents[1].joinpath("templates", "marking.js").read_text(encoding="utf-8")
+    checksum = base64.b64encode(sha256(script.encode()).digest()).decode()
+    values = {"questions": questions, "file": MARKS, "script": Markup(script), "checksum": checksum}
+    return _render("marking", "To mark by hand", **values)
 
 
-def summary_page(graded: Sequence[Graded], groups: Sequence[Group], remarks: Sequence[str] = ()) -> str:
-    """The instructor's page: scores, questions, mistakes, trouble, near-identical answers, time and memory."""
+def rendered(text: str) -> Markup:
+    """Markdown as HTML; HTML in it is shown as it was typed, and no link runs a script."""
+    return Markup(_markdown().render(text))
+
+
+@functools.cache
+def _markdown():
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def summary_page(
+    graded: Sequence[Graded], groups: Sequence[Group], remarks: Sequence[str] = (), changes: Sequence[Change] = ()
+) -> str:
+    """The instructor's page: who is in trouble, scores, questions, mistakes, near-identical answers, time and memory."""
     statistics_rows = statistics(graded)
     named = Counter((one.chapter, mark.title, mark.mistake) for one in graded for mark in one.marks if mark.mistake)
     students = sorted({one.student for one in graded})
+    scores = defaultdict(list)
+    for one in sorted((one for one in graded if one.chapter), key=lambda one: one.chapter):
+        late = f", {one.hours_late:.0f} hours late" if one.hours_late else ""
+        scores[one.student].append(f"{one.chapter}: {number(one.score)} of {number(one.max_score)}{late}")
+    weeks, by_week = mistakes_by_chapter(graded)
     return _render(
         "summary",
         "Grades",
-        notebooks=len(graded),
-        students=[(student, f"feedback/{quote(file_name(student))}") for student in students],
+        notebooks=sum(bool(one.path) for one in graded),
+        in_trouble=in_trouble(graded),
+        students=[(student, f"feedback/{quote(file_name(student))}", "; ".join(scores[student])) for student in students],
         remarks=remarks,
         chapters=[
             _chapter(chapter, graded, statistics_rows) for chapter in sorted({one.chapter for one in graded if one.chapter})
         ],
         mistakes=mistakes_chart(named.most_common(12)).as_html() if named else "",
+        weeks=weeks,
+        by_week=by_week,
+        changes=[change.as_row() for change in changes],
+        change_heads=HEAD,
         trouble=_trouble(graded),
         alike=[_alike(group) for group in groups],
         resources=resources_chart(graded).as_html(),
@@ -90,6 +134,7 @@ def _chapter(chapter: str, graded: Sequence[Graded], statistics_rows: Sequence[d
     submissions = [one for one in graded if one.chapter == chapter]
     rows = [row for row in statistics_rows if row["chapter"] == chapter]
     scores = [one.score for one in submissions]
+    titles, students = by_question(graded, chapter)
     return {
         "id": chapter,
         "title": task.title,
@@ -99,6 +144,8 @@ def _chapter(chapter: str, graded: Sequence[Graded], statistics_rows: Sequence[d
         "points": number(task.points),
         "chart": question_chart(submissions, rows).as_html() if rows else "",
         "questions": [_question(row) for row in rows],
+        "heads": ("student", "score", *titles),
+        "students": students,
     }
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,13 @@ def _silent(rows: Iterator, total: int) -> Iterator:
 
 
 def grade_pile(
-    place: Path, out: Path, settings: Settings, chapters: Sequence[str] = (), resume: bool = False, progress=_silent
+    place: Path,
+    out: Path,
+    settings: Settings,
+    chapters: Sequence[str] = (),
+    resume: bool = False,
+    progress=_silent,
+    again: Callable[[Submission], bool] | None = None,
 ) -> list[Graded]:
     """Grades submissions in parallel and returns all of them, including those graded before the run was resumed.
 
@@ -66,6 +72,7 @@ def grade_pile(
         chapters: which chapters count, all by default.
         resume: continues the run in `out`.
         progress: called with the results and their number, returns them; for a progress bar.
+        again: says which submissions are graded anew although nothing in them has changed.
     """
     # Asked before anything is read or written; with Dask each worker asks on its own machine.
     how = "" if settings.dask else _means(settings.unsafe)
@@ -80,7 +87,7 @@ def grade_pile(
         done = {_key(graded): graded for graded in journal.graded}
         keys = {_key(submission): submission for submission in submissions}
         # The key covers the answers: whoever has handed in something else since is graded again.
-        waiting = [submission for key, submission in keys.items() if key not in done]
+        waiting = [one for key, one in keys.items() if key not in done or again and again(one)]
         for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
             journal.add(graded)
             done[_key(graded)] = graded
@@ -166,20 +173,36 @@ class _Journal:
 
     def _read(self, seed: str) -> list[str]:
         lines = []
-        for line in self.path.read_text(encoding="utf-8").split("\n"):
+        written = self.path.read_bytes().split(b"\n")
+        for number, raw in enumerate(written, 1):
             try:
+                line = raw.decode()
                 record = json.loads(line)
-            except ValueError:
+            except ValueError as error:
+                if number < len(written):  # every line but the last ends: this one was whole once
+                    raise self._damaged(number, "it is no JSON") from error
                 continue  # the incomplete line of a killed run, or the end of the file
             if not lines:
+                if not isinstance(record, dict) or not isinstance(record.get("seed"), str):
+                    raise self._damaged(number, "it should hold the seed of the hidden cases")
                 # With another seed, students before and after the interruption would get different hidden cases.
                 self.seed = record["seed"]
                 if seed and seed != self.seed:
                     raise CourseError(f"{self.path.parent} was begun with --seed {self.seed}: leave --seed out to go on.")
             else:
-                self.graded.append(_graded(record))
+                try:
+                    self.graded.append(_graded(record))
+                except (TypeError, KeyError, AttributeError) as error:
+                    words = f"another version of the course wrote it, or it was changed ({error})"
+                    raise self._damaged(number, words) from error
             lines.append(line)
         return lines
+
+    def _damaged(self, number: int, what: str) -> CourseError:
+        return CourseError(
+            f"{self.path}, line {number}: {what}. Nothing was changed. Take the file from a backup, or remove this line: its "
+            "submission is then graded again by --resume."
+        )
 
 
 def _graded(record: dict) -> Graded:

@@ -10,8 +10,9 @@ import json
 import os
 import re
 import stat
+import unicodedata
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import CourseError
 from .assignment import assignment, by_grade_id
 from .own_cells import defined
+from .receipts import LARGEST_RECEIPT, RECEIPT, Receipt, damage, moment, read_receipt
 
 LARGEST_NOTEBOOK = 30 * 2**20  # bytes
 LARGEST_ARCHIVE = 4 * 2**30  # bytes, unpacked
@@ -26,9 +28,13 @@ LARGEST_ANSWER = 100_000  # characters
 MOST_OWN = 400_000  # characters of a learner's own cells
 ZIPS_IN_ZIPS = 2  # how many archives may stand one within another
 _PLATFORM = (
-    re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file_?.*$"),  # Moodle's folders
+    re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?.*$"),  # Moodle's folders
     re.compile(r"^(?P<name>[^_\W]+)_(?:LATE_)?(?P<id>\d+)_\d+_.*$"),  # Canvas's files
 )
+# What `lab.hand_in` writes: name, chapters, time.
+_HAND_IN = re.compile(r"^(?P<name>.+)-\d\d(_\d\d)*-\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?$")
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini")
+_NO_NOTEBOOK = "it is no notebook (*.ipynb), no program (*.py) and no zip of them"
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,9 @@ class Submission:
 
     `answers`: {grade_id: source} of its answer cells, of all of them above the check where there are several. `below`: the same
     with what stands below the check, where that answers too. `own`: {grade_id: the learner's own cells above the check}.
-    `ident`: the platform's number of the student, "" when it gave none. `digest`: of the file.
+    `ident`: the platform's number of the student, "" when it gave none. `digest`: of the file. `handed_in`: when, by its
+    receipt (ISO format, UTC), "" where it has none. `within`: the path and sha256 of the hand-in file that it was in. `file`:
+    the file on the disk that holds it, relative to the folder of all; "" where they are all in one file.
     """
 
     student: str
@@ -50,6 +58,9 @@ class Submission:
     own: dict[str, tuple[str, ...]] = field(default_factory=dict)
     below: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+    handed_in: str = ""
+    within: tuple[str, str] = ("", "")
+    file: str = ""
 
 
 def collect(place: Path) -> list[Submission]:
@@ -60,19 +71,19 @@ def collect(place: Path) -> list[Submission]:
     Links, paths that lead out, and archives that unpack to more than 4 GiB are refused. Raises CourseError when `place` is not
     there, is not readable, or holds no notebook.
     """
-    attempts: dict[tuple[str, str, str], list[tuple[tuple, Submission]]] = {}
-    for path, content, problem, modified in _found(place):
-        one = _submission(path, content, problem)
-        answered = sum(text.strip() != assignment(one.chapter).stubs[name].strip() for name, text in one.answers.items())
-        complete = bool(one.chapter) and answered == len(assignment(one.chapter).stubs)
-        rank = (not one.problem, complete, 0 if complete else answered, modified, path)
-        attempts.setdefault((one.chapter, one.student, one.ident), []).append((rank, one))
-    if not attempts:
+    attempts = found_in(place)
+    if not any(_kind(PurePosixPath(one.path).name) for ranked in attempts.values() for _, one in ranked):
         raise CourseError(f"There is no notebook (*.ipynb) in {place}.")
-    # A program beside a notebook is the learner's own; alone it may be the hand-in.
+    # A program beside a notebook is the learner's own; alone it may be the hand-in. Other files are told where they are all.
     handed_in = {key[1:] for key in attempts if key[0]}
-    for key in [key for key in attempts if not key[0] and key[1:] in handed_in]:
-        attempts[key] = [(rank, one) for rank, one in attempts[key] if not one.path.lower().endswith(".py")]
+    readable = {key[1:] for key, ranked in attempts.items() if any(_kind(one.path) for _, one in ranked)}
+    for key in [key for key in attempts if not key[0]]:
+        aside = (".py",) if key[1:] in handed_in else ()
+        attempts[key] = [
+            (rank, one)
+            for rank, one in attempts[key]
+            if not one.path.lower().endswith(aside or "\0") and (_kind(one.path) or key[1:] not in readable)
+        ]
     attempts = {key: ranked for key, ranked in attempts.items() if ranked}
     namesakes = Counter(student for student, _ in {key[1:] for key in attempts})
     chosen = []
@@ -84,13 +95,93 @@ def collect(place: Path) -> list[Submission]:
     return chosen
 
 
+def found_in(place: Path) -> dict[tuple[str, str, str], list[tuple[tuple, Submission]]]:
+    """Everything under a folder or in a zip: {(chapter, student, ident): [(rank, submission)]}, each of them ranked."""
+    made = []
+    for found in _found(place):
+        one = read_submission(found.path, found.content, found.problem, found.receipt, found.within)
+        made.append((found.modified, replace(one, file=found.file)))
+    attempts = defaultdict(list)
+    for modified, one in _students_named(made):
+        attempts[one.chapter, one.student, one.ident].append((rank(one, modified), one))
+    return dict(attempts)
+
+
+def rank(one: Submission, modified: tuple) -> tuple:
+    """What makes one attempt count before another, the last of them first: readable, complete, more answers, newer."""
+    if one.problem or not one.chapter:
+        return (False, False, 0, modified, one.path)
+    answered = len(assignment(one.chapter).stubs) - len(unanswered(one))
+    complete = answered == len(assignment(one.chapter).stubs)
+    return (True, complete, 0 if complete else answered, modified, one.path)
+
+
+def unanswered(one: Submission) -> tuple[str, ...]:
+    """The questions whose cells are missing or as they were handed out, in the chapter's order."""
+    stubs = assignment(one.chapter).stubs
+    return tuple(name for name, stub in stubs.items() if one.answers.get(name, stub).strip() == stub.strip())
+
+
+def _students_named(made: list[tuple[tuple, Submission]]) -> list[tuple[tuple, Submission]]:
+    """The same, with students found beneath the folders that stand around them all: "compress folder" makes such a one.
+
+    Loose files that are nobody's, such as a table beside the students' folders, are left out.
+    """
+    paths = {one.path: one.chapter for _, one in made if not one.handed_in}
+    depth = _around(paths)
+    named = []
+    for modified, one in made:
+        parts = PurePosixPath(one.path).parts
+        if depth and not one.handed_in and len(parts) > depth:
+            student, ident = _student("/".join(parts[depth:]), one.chapter)
+            one = replace(one, student=student, ident=ident)
+        somebodys = len(parts) > depth + 1 or one.ident or one.path.endswith("/")
+        if _kind(one.path) or somebodys:
+            named.append((modified, one))
+    return named
+
+
+def _around(paths: dict[str, str]) -> int:
+    """How many folders stand around the students' own; paths: {path: chapter}.
+
+    One does where nothing lies in it but folders, and where two of these hold the same chapter or a platform's name.
+    """
+    depth = 0
+    while True:
+        below = defaultdict(set)
+        for path, chapter in paths.items():
+            parts = PurePosixPath(path).parts[depth:]
+            if len(parts) < 3 and _kind(path):
+                return depth
+            if len(parts) >= 3 and chapter:
+                below[parts[0], chapter].add(parts[1])
+            if len(parts) >= 2 and any(pattern.match(parts[0]) for pattern in _PLATFORM):
+                return depth
+        twice = any(len(folders) > 1 for folders in below.values())
+        platform = any(pattern.match(folder) for folders in below.values() for folder in folders for pattern in _PLATFORM)
+        if not (twice or platform):
+            return depth
+        depth += 1
+
+
 def notebooks(place: Path) -> Iterator[tuple[str, bytes, str]]:
     """The path, content and problem ("" for none) of every notebook under a folder or in a zip."""
-    for path, content, problem, _ in _found(place):
-        yield path, content, problem
+    for found in _found(place):
+        if _kind(found.path):
+            yield found.path, found.content, found.problem
 
 
-_Found = tuple[str, bytes, str, tuple]  # path, content, problem, when it was modified
+@dataclass(frozen=True)
+class _Found:
+    """A file: path, content, problem ("" for none), when it was modified, and the hand-in that it was in."""
+
+    path: str
+    content: bytes
+    problem: str
+    modified: tuple
+    receipt: Receipt | None = None
+    within: tuple[str, str] = ("", "")
+    file: str = ""
 
 
 def _found(place: Path) -> Iterator[_Found]:
@@ -105,7 +196,12 @@ def _found(place: Path) -> Iterator[_Found]:
             if (total := sum(entry.file_size for entry in opened.infolist())) > LARGEST_ARCHIVE:
                 most = LARGEST_ARCHIVE / 2**30
                 raise CourseError(f"{place} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
-            yield from _from_zip(opened)
+            if RECEIPT in opened.namelist():
+                with open(place, "rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                yield from _from_hand_in(opened, place.name, digest, (place.stat().st_mtime,))
+            else:
+                yield from _from_zip(opened)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise CourseError(f"{place} cannot be read as a zip ({error}).") from error
 
@@ -146,25 +242,30 @@ def _from_folder(folder: Path) -> Iterator[_Found]:
     for parent, folders, names in os.walk(folder, followlinks=False):
         # Assigned in place: os.walk goes on with this list.
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        if Path(parent) != folder and not folders and not names:
+            yield _Found(f"{Path(parent).relative_to(folder).as_posix()}/", b"", "the folder is empty", (0.0,))
         for name in sorted(names):
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()
             kind = _kind(name)
             if not kind:
+                if not name.startswith(".") and name.lower() not in _OF_SYSTEMS:
+                    yield _Found(inside, b"", _NO_NOTEBOOK, (0.0,))
                 continue
             state = path.lstat()  # not stat, which follows links: one could point at any file of the grader
             modified = (state.st_mtime,)
             if not stat.S_ISREG(state.st_mode):
-                yield inside, b"", "it is a link or no plain file, and was not opened", modified
+                yield _Found(inside, b"", "it is a link or no plain file, and was not opened", modified)
             elif state.st_size > LARGEST_NOTEBOOK:
                 most = LARGEST_NOTEBOOK / 2**20
-                yield inside, b"", f"it has {state.st_size / 2**20:.0f} MB; {most:.0f} are the most", modified
+                yield _Found(inside, b"", f"it has {state.st_size / 2**20:.0f} MB; {most:.0f} are the most", modified)
             else:
                 try:
                     content, problem = path.read_bytes(), ""
                 except OSError as error:
                     content, problem = b"", f"it cannot be read ({error.strerror})"
-                yield from _opened(inside, kind, content, problem, modified, 1)
+                for found in _opened(inside, kind, content, problem, modified, 1):
+                    yield replace(found, file=inside)
 
 
 def _from_zip(opened: zipfile.ZipFile, within: str = "", depth: int = 1, outer: tuple = ()) -> Iterator[_Found]:
@@ -175,16 +276,19 @@ def _from_zip(opened: zipfile.ZipFile, within: str = "", depth: int = 1, outer: 
         # tampering, and a person who unpacks the archive by hand should hear of it.
         parts = PurePosixPath(_readable(entry).replace("\\", "/")).parts
         aside = any(part.startswith((".", "__MACOSX")) for part in parts if part != "..")
-        if aside or not parts or not (kind := _kind(parts[-1])):
+        if aside or not parts:
             continue
         inside = "/".join([*([within] if within else []), *(part for part in parts if part not in ("/", ".."))])
         modified = (*outer, *entry.date_time)
-        if ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
-            yield inside, b"", "its path leads out of the archive, it was not opened", modified
+        if not (kind := _kind(parts[-1])):
+            if parts[-1].lower() not in _OF_SYSTEMS:
+                yield _Found(inside, b"", _NO_NOTEBOOK, (0,))
+        elif ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
+            yield _Found(inside, b"", "its path leads out of the archive, it was not opened", modified)
         elif stat.S_ISLNK(entry.external_attr >> 16):  # the upper half holds the Unix mode
-            yield inside, b"", "it is a link and was not followed", modified
+            yield _Found(inside, b"", "it is a link and was not followed", modified)
         elif entry.flag_bits & 1:  # bit 0: a password is needed
-            yield inside, b"", "it is encrypted", modified
+            yield _Found(inside, b"", "it is encrypted", modified)
         else:
             yield from _opened(inside, kind, *_unzipped(opened, entry), modified, depth + 1)
 
@@ -197,17 +301,38 @@ def _kind(name: str) -> str:
 
 def _opened(path: str, kind: str, content: bytes, problem: str, modified: tuple, depth: int) -> Iterator[_Found]:
     """What a file that was handed in holds: itself, or the notebooks of an archive in it."""
-    if kind == "zip" and not problem:
-        if depth > ZIPS_IN_ZIPS:
-            yield path, b"", "it is an archive within archives, and was not opened", modified
-            return
-        try:
-            with zipfile.ZipFile(io.BytesIO(content)) as opened:
+    if kind != "zip" or problem:
+        yield _Found(path, content, problem, modified)
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as opened:
+            if RECEIPT in opened.namelist():
+                yield from _from_hand_in(opened, path, hashlib.sha256(content).hexdigest(), modified)
+            elif depth > ZIPS_IN_ZIPS:
+                yield _Found(path, b"", "it is an archive within archives, and was not opened", modified)
+            else:
                 yield from _from_zip(opened, path.removesuffix(".zip"), depth, modified)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-            yield path, b"", f"it cannot be read as a zip ({str(error)[:100]})", modified
-    elif kind != "zip":
-        yield path, content, problem, modified
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        yield _Found(path, b"", f"it cannot be read as a zip ({str(error)[:100]})", modified)
+
+
+def _from_hand_in(opened: zipfile.ZipFile, path: str, digest: str, modified: tuple) -> Iterator[_Found]:
+    """The notebooks of a hand-in, compared with its receipt; one problem where it is damaged as a whole."""
+    try:
+        receipt = read_receipt(_unzipped(opened, opened.getinfo(RECEIPT), LARGEST_RECEIPT)[0])
+    except ValueError as error:
+        yield _Found(path, b"", str(error), modified, within=(path, digest))
+        return
+    entries = [entry for entry in opened.infolist() if entry.filename != RECEIPT and not entry.is_dir()][:100]
+    contents, problems = {}, {}
+    for entry in entries:
+        contents[entry.filename], problems[entry.filename] = _unzipped(opened, entry)
+    wrong = damage(receipt, contents) | {name: words for name, words in problems.items() if words}
+    when = (moment(receipt.handed_in).timestamp(),)
+    for name in dict.fromkeys([*(one.file for one in receipt.notebooks), *contents]):
+        # The names are a stranger's: only their last part is used, and nothing is unpacked under them.
+        inside = f"{path.removesuffix('.zip')}/{PurePosixPath(name.replace(chr(92), '/')).name or 'unnamed'}"
+        yield _Found(inside, contents.get(name, b""), wrong.get(name, ""), when, receipt, (path, digest))
 
 
 def _readable(entry: zipfile.ZipInfo) -> str:
@@ -222,18 +347,30 @@ def _readable(entry: zipfile.ZipInfo) -> str:
     return entry.filename
 
 
-def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[bytes, str]:
+def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int = 0) -> tuple[bytes, str]:
     """The content and problem of an entry; reads one byte more than the limit at most, whatever size the archive claims."""
-    too_large = f"it has more than {LARGEST_NOTEBOOK / 2**20:.0f} MB"
+    most = most or LARGEST_NOTEBOOK
+    too_large = f"it has more than {most / 2**20:.0f} MB"
     try:
         with archive.open(entry) as member:
-            content = member.read(LARGEST_NOTEBOOK + 1)
+            content = member.read(most + 1)
     except Exception as error:  # zipfile raises many kinds for damaged members
         return b"", f"it is damaged in the archive ({type(error).__name__})"
-    return (b"", too_large) if len(content) > LARGEST_NOTEBOOK else (content, "")
+    return (b"", too_large) if len(content) > most else (content, "")
 
 
-def _submission(path: str, content: bytes, problem: str) -> Submission:
+def read_submission(
+    path: str, content: bytes, problem: str, receipt: Receipt | None = None, within: tuple[str, str] = ("", "")
+) -> Submission:
+    """A file that was handed in as a Submission; what is wrong with it becomes its problem.
+
+    Args:
+        path: its path among the others, which may name student and chapter.
+        content: its bytes.
+        problem: why it cannot be read, "" where it can.
+        receipt: that of the hand-in file that it was in.
+        within: the path and the sha256 of that file.
+    """
     cells = []
     if not problem:
         try:
@@ -243,11 +380,18 @@ def _submission(path: str, content: bytes, problem: str) -> Submission:
     student, ident, chapter = identify(path, cells)
     if not chapter and not problem:
         problem = "it has no answer cell of a chapter of this course, and no function with an answer's name"
-    digest = hashlib.sha256(content).hexdigest()
+    made = Submission(student, chapter, path, problem=problem, ident=ident, digest=hashlib.sha256(content).hexdigest())
+    if receipt:
+        name = tidy(receipt.student)
+        # A platform knows who logged in; a receipt says what somebody typed.
+        made = replace(made, student=student if ident else name, handed_in=receipt.handed_in)
+        if ident and name != student:
+            made = replace(made, notes=(f"its receipt says {name}",))
+    made = replace(made, within=within)
     if problem:
-        return Submission(student, chapter, path, problem=problem, ident=ident, digest=digest)
+        return made
     answers, below, own, notes = _answers(chapter, cells)
-    return Submission(student, chapter, path, answers, tuple(notes), ident=ident, own=own, below=below, digest=digest)
+    return replace(made, answers=answers, below=below, own=own, notes=(*made.notes, *notes))
 
 
 def _script(content: bytes) -> list[dict]:
@@ -275,6 +419,8 @@ def _chapter(path: str, cells: list[dict]) -> str:
     votes = Counter(by_grade_id()[grade_id] for grade_id in ids if grade_id in by_grade_id())
     if votes:
         return votes.most_common(1)[0][0]
+    if path.lower().endswith(".zip"):
+        return ""
     numbers = {chapter for chapter in by_grade_id().values() if re.search(rf"(^|[_\W]){chapter}_", PurePosixPath(path).name)}
     return numbers.pop() if len(numbers) == 1 else ""
 
@@ -342,9 +488,12 @@ def _student(path: str, chapter: str) -> tuple[str, str]:
     """The student's name and number: from the first folder, or from what the file's name adds to the chapter's."""
     parts = PurePosixPath(path).parts
     label = parts[0] if len(parts) > 1 else PurePosixPath(path).stem
-    for pattern in _PLATFORM:
-        if match := pattern.match(label):
+    # Moodle's folders are told apart wherever they stand, such as in its zip that lies beside other files.
+    for text, pattern in [(label, pattern) for pattern in _PLATFORM] + [(part, _PLATFORM[0]) for part in parts[1:]]:
+        if match := pattern.match(text):
             return tidy(match["name"]), match["id"]
+    if match := _HAND_IN.match(label):
+        return tidy(match["name"]), ""
     if len(parts) == 1 and chapter:
         stem = PurePosixPath(assignment(chapter).notebook).stem
         label = label.replace(stem, "").strip(" _-.()") or label
@@ -352,5 +501,9 @@ def _student(path: str, chapter: str) -> tuple[str, str]:
 
 
 def tidy(name: str) -> str:
-    """A name of at most 120 characters without those that could garble a page or table: control characters, text direction."""
-    return re.sub(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", "", name).strip()[:120] or "unnamed"
+    """A name of at most 120 characters without those that could garble a page or table: control characters, text direction.
+
+    Accents become one character with their letter: a Mac writes two, and the same student would stand there twice.
+    """
+    name = re.sub(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", "", name)
+    return unicodedata.normalize("NFC", name).strip()[:120] or "unnamed"

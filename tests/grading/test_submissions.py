@@ -121,7 +121,7 @@ def test_only_answer_cells_are_taken_whatever_was_done_to_the_others(notebook):
         if not cell.metadata.get("nbgrader", {}).get("solution"):
             cell.source = "raise SystemExit"
     nb.cells.append(nbformat.v4.new_code_cell("x = 1", metadata={"nbgrader": {"grade_id": "check_accuracy", "points": 1000}}))
-    made = submissions._submission("ada/x.ipynb", nbformat.writes(nb).encode(), "")
+    made = submissions.read_submission("ada/x.ipynb", nbformat.writes(nb).encode(), "")
     assert made.chapter == "00" and set(made.answers) == set(assignment("00").stubs) and made.answers["accuracy"] == RIGHT
 
 
@@ -131,7 +131,7 @@ def test_of_doubled_cells_those_above_the_check_count_and_missing_ones_are_named
     stub, late = nbformat.from_dict(cell), nbformat.from_dict(cell)
     stub.source, late.source = assignment("00").stubs["accuracy"], "def accuracy(*a): return 2"
     nb.cells = [stub, *[c for c in nb.cells if c.metadata.get("nbgrader", {}).get("grade_id") != "interval"], late]
-    made = submissions._submission("ada/x.ipynb", json.dumps(nb).encode(), "")
+    made = submissions.read_submission("ada/x.ipynb", json.dumps(nb).encode(), "")
     assert made.answers["accuracy"] == RIGHT
     assert "several answer cells accuracy" in " ".join(made.notes) and "missing: interval" in " ".join(made.notes)
 
