@@ -20,7 +20,7 @@ PASS_SHARE = 0.5  # of a chapter's points: with fewer a student is in trouble
 def write_tables(graded: Sequence[Graded], out: Path) -> list[Path]:
     """Writes grades.csv, questions.csv, moodle.csv and canvas.csv into a folder; returns their paths."""
     tables = {
-        "grades.csv": ([*"student chapter score max_score status hours_late penalty".split()], _grades(graded)),
+        "grades.csv": (["student", "chapter", "score", "max_score", "status"], _grades(graded)),
         "questions.csv": (["student", "chapter", "question", "score", "max_score", "status", "mistake"], _questions(graded)),
         "moodle.csv": _wide(graded, "Identifier", "Full name", "Participant {}"),
         "canvas.csv": _wide(graded, "ID", "Student", "{}"),
@@ -77,8 +77,7 @@ def _grades(graded: Iterable[Graded]):
     for one in graded:
         waiting = any(mark.status == MarkStatus.BY_HAND for mark in one.marks)
         status = "to mark by hand" if waiting and one.status == "graded" else one.status
-        late = (f"{one.hours_late:.1f}" if one.hours_late else "", number(one.penalty) if one.penalty else "")
-        yield [one.student, one.chapter, number(one.score), number(one.max_score), status, *late]
+        yield [one.student, one.chapter, number(one.score), number(one.max_score), status]
 
 
 def _questions(graded: Iterable[Graded]):

@@ -10,10 +10,12 @@ from pathlib import Path
 from ..errors import CourseError
 from ..files import write_atomically
 from .grade import Graded
+from .gradebook import number
 from .receipts import moment
 from .sheets import read_sheet
 
-RULES = "late.json"
+RULES, TABLE = "late.json", "late.csv"
+HEAD = "student chapter handed_in hours_late points_off score".split()
 _COLUMNS = {
     "student": ("student", "name", "full name", "username", "姓名"),
     "chapter": ("chapter", "章"),
@@ -88,6 +90,16 @@ def penalised(graded: Sequence[Graded], rules: LateRules) -> list[Graded]:
         points = sum(mark.score for mark in one.marks)
         made.append(replace(one, hours_late=round(hours, 2), penalty=round(points * share, 4)))
     return made
+
+
+def late_rows(graded: Sequence[Graded]) -> list[list[str]]:
+    """The rows of late.csv: those who were late, and those of whom no time is known, since no receipt came with their file."""
+    rows = []
+    for one in graded:
+        if one.hours_late or one.chapter and not one.handed_in:
+            late = f"{one.hours_late:.1f}" if one.handed_in else "unknown"
+            rows.append([one.student, one.chapter, one.handed_in, late, number(one.penalty), number(one.score)])
+    return rows
 
 
 def keep_rules(rules: LateRules, out: Path) -> None:

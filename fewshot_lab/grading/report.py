@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ..files import write_atomically
 from . import appeals, by_hand, class_list
+from . import late as lateness
 from .alike import alike
 from .feedback_zips import feedback_zips
 from .grade import Graded
 from .gradebook import as_csv, in_trouble, write_tables
-from .late import kept_rules, penalised
 from .pages import feedback_page, file_name, marking_page, summary_page
 
 
@@ -22,7 +22,7 @@ def as_it_counts(graded: Sequence[Graded], out: Path) -> tuple[list[Graded], lis
     out = Path(out)
     graded, remarks = by_hand.merged(graded, out)
     graded, voided = appeals.applied(graded, appeals.noted(out))
-    graded = penalised(graded, kept_rules(out))
+    graded = lateness.penalised(graded, lateness.kept_rules(out))
     remarks = [*remarks, *voided]
     if (out / class_list.KEPT).exists():
         absent, strangers = class_list.missing_people(class_list.read_class_list(out / class_list.KEPT), graded)
@@ -34,8 +34,8 @@ def write_report(graded: Sequence[Graded], out: Path, names: bool = False) -> tu
     """Writes the tables and pages of a grading; returns their paths, and remarks about what was ignored.
 
     They are grades.csv and the other tables, feedback/<student>.html, the same as zips, summary.html, alike.csv; by_hand.csv
-    and by_hand.html when there are written answers, appeals.csv when marks were changed, and the class list with scores when
-    there is one. names: whether by_hand.html shows who wrote what.
+    and by_hand.html when there are written answers, appeals.csv when marks were changed, late.csv when hand-ins were due, and
+    the class list with scores when there is one. names: whether by_hand.html shows who wrote what.
     """
     out = Path(out)
     graded, remarks = as_it_counts(graded, out)
@@ -46,6 +46,8 @@ def write_report(graded: Sequence[Graded], out: Path, names: bool = False) -> tu
     if by_hand.written(graded) or (out / by_hand.SHEET).exists():
         pages[by_hand.SHEET] = by_hand.sheet_text(graded, out)
         pages["by_hand.html"] = marking_page(graded, names)
+    if lateness.kept_rules(out).due:
+        pages[lateness.TABLE] = as_csv(lateness.HEAD, lateness.late_rows(graded))
     changes = appeals.noted(out)
     if changes:
         pages[appeals.TABLE] = as_csv(appeals.HEAD, [change.as_row() for change in changes])

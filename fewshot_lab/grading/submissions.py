@@ -141,27 +141,26 @@ def _students_named(made: list[tuple[tuple, Submission]]) -> list[tuple[tuple, S
     return named
 
 
-def _around(paths: dict[str, str]) -> int:
-    """How many folders stand around the students' own; paths: {path: chapter}.
+def _around(paths: dict[str, str], depth: int = 0) -> int:
+    """How many folders stand around the students' own, those of `depth` among them; paths: {path: chapter}.
 
     One does where nothing lies in it but folders, and where two of these hold the same chapter or a platform's name.
     """
-    depth = 0
-    while True:
-        below = defaultdict(set)
-        for path, chapter in paths.items():
-            parts = PurePosixPath(path).parts[depth:]
-            if len(parts) < 3 and _kind(path):
-                return depth
-            if len(parts) >= 3 and chapter:
-                below[parts[0], chapter].add(parts[1])
-            if len(parts) >= 2 and any(pattern.match(parts[0]) for pattern in _PLATFORM):
-                return depth
-        twice = any(len(folders) > 1 for folders in below.values())
-        platform = any(pattern.match(folder) for folders in below.values() for folder in folders for pattern in _PLATFORM)
-        if not (twice or platform):
+    below = defaultdict(set)
+    for path, chapter in paths.items():
+        parts = PurePosixPath(path).parts[depth:]
+        if len(parts) < 3 and _kind(path) or len(parts) > 1 and any(pattern.match(parts[0]) for pattern in _PLATFORM):
             return depth
-        depth += 1
+        if len(parts) >= 3 and chapter:
+            below[parts[0], chapter].add(parts[1])
+    twice = any(len(folders) > 1 for folders in below.values())
+    platform = any(pattern.match(folder) for folders in below.values() for folder in folders for pattern in _PLATFORM)
+    if twice or platform:
+        return _around(paths, depth + 1)
+    if len({folder for folder, _ in below}) == 1:  # one folder around one folder: it depends on what is in there
+        deeper = _around(paths, depth + 1)
+        return deeper if deeper > depth + 1 else depth
+    return depth
 
 
 def notebooks(place: Path) -> Iterator[tuple[str, bytes, str]]:

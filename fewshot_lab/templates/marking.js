@@ -18,12 +18,12 @@ function show() {
   document.getElementById("done").textContent = marked + " of " + answers.length + " marked" + (unsaved ? ", not saved yet" : "");
 }
 
-function go(to) {
+function go(to, scroll = true) {
   if (!answers.length) return;
   now = Math.max(0, Math.min(answers.length - 1, to));
   answers.forEach((it, i) => it.classList.toggle("now", i === now));
   answers[now].focus({ preventScroll: true });
-  answers[now].scrollIntoView({ block: "start" });
+  if (scroll) answers[now].scrollIntoView({ block: "start" });
 }
 
 function keep() {
@@ -104,6 +104,7 @@ form.addEventListener("focusin", (event) => {
 });
 document.getElementById("save").addEventListener("click", save);
 addEventListener("beforeunload", (event) => unsaved && event.preventDefault());
+history.scrollRestoration = "manual"; // a page that is loaded again begins with its first question, as its keys do
 restore();
 show();
-go(0);
+go(0, false);

@@ -205,3 +205,57 @@ def test_a_program_beside_a_notebook_is_no_hand_in_and_alone_it_is_one(tmp_path,
     found = {one.student: one for one in collect(tmp_path)}
     assert found["ada"].path.endswith("00.ipynb") and found["eve"].answers == {"accuracy": RIGHT}
     assert "no answer cell" in found["mal"].problem
+
+
+LAYOUTS = {
+    "one folder around all": {"submissions/ada/00.ipynb": "ada", "submissions/bob/00.ipynb": "bob"},
+    "two around all": {"a/b/ada/00.ipynb": "ada", "a/b/bob/00.ipynb": "bob", "a/readme.txt": None},
+    "a folder for each week": {"week1/ada/00.ipynb": "ada", "week1/bob/00.ipynb": "bob", "week2/ada/00 (1).ipynb": "ada"},
+    "a platform's folders, unpacked into one": {
+        "week 1/Ada Lovelace_12_assignsubmission_file_/00.ipynb": "Ada Lovelace",
+        "week 1/Alan Turing_13_assignsubmission_file/00.ipynb": "Alan Turing",
+    },
+    "copies in a student's own folder": {"ada/00.ipynb": "ada", "ada/old/00.ipynb": "ada", "bob/00.ipynb": "bob"},
+    "attempts in folders, beside another student": {"ada/v1/00.ipynb": "ada", "ada/v2/00.ipynb": "ada", "bob/00.ipynb": "bob"},
+    "one student, deep": {"few-shot-ada/notebooks/00.ipynb": "few-shot-ada"},
+    "a table beside the students": {"ada/00.ipynb": "ada", "bob/00.ipynb": "bob", "marks.csv": None},
+    "an accent in two characters": {"Mu\u0308ller/00.ipynb": "M\xfcller", "M\xfcller/00 (1).ipynb": "M\xfcller"},
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_student_is_found_however_the_folders_are_nested(tmp_path, content, name, zipped):
+    place = tmp_path / "all"
+    for path in LAYOUTS[name]:
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(content)
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+            for path in LAYOUTS[name]:
+                archive.write(place / path, path)
+        place = tmp_path / "all.zip"
+    found = collect(place)
+    assert {one.student for one in found} == set(filter(None, LAYOUTS[name].values()))
+    assert all(one.answers["accuracy"] == RIGHT and not one.problem for one in found)
+
+
+def test_whoever_handed_in_no_notebook_stands_there_with_the_reason(tmp_path, content):
+    for path, text in {"ada/00.ipynb": content, "ada/notes.pdf": b"x", "bob/homework.pdf": b"x", "readme.txt": b"x"}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(text)
+    (tmp_path / "eve").mkdir()
+    found = {one.student: one for one in collect(tmp_path)}
+    assert set(found) == {"ada", "bob", "eve"} and not found["ada"].problem
+    assert "no notebook" in found["bob"].problem and "empty" in found["eve"].problem
+    with zipfile.ZipFile(tmp_path / "canvas.zip", "w") as archive:
+        archive.writestr("lovelaceada_4711_998877_homework.pdf", b"x")
+        archive.writestr("turingalan_4712_998878_00_start_here.ipynb", content)
+    assert {(one.student, one.ident) for one in collect(tmp_path / "canvas.zip")} == {
+        ("lovelaceada", "4711"),
+        ("turingalan", "4712"),
+    }
+
+
+def test_no_character_of_a_name_can_end_a_line_or_hide():
+    assert submissions.tidy("A\u2028d\x85a\ufeff\x9b") == "Ada"
