@@ -224,7 +224,7 @@ def regrade(
     from .course.chapters import choose
     from .grading import appeals
     from .grading.pile import Settings, grade_pile, graded_before
-    from .grading.report import write_report
+    from .grading.report import trouble_in_words, write_report
     from .grading.sandbox import Limits
 
     before = graded_before(out)
@@ -240,8 +240,9 @@ def regrade(
     appeals.note(changes, out)
     for one in changes:
         print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}")
-    paths, remarks = write_report(graded_before(out), out)
-    print(*paths, *remarks, f"Marks that changed: {len(changes)}", sep="\n")
+    graded = graded_before(out)
+    paths, remarks = write_report(graded, out)
+    print(*paths, *remarks, *trouble_in_words(graded, out), f"Marks that changed: {len(changes)}", sep="\n")
 
 
 @app.command()
@@ -257,14 +258,14 @@ def appeal(
     """Change one mark after an appeal: a line in a journal that is only added to, and all tables and pages written again."""
     from .grading import appeals
     from .grading.pile import graded_before
-    from .grading.report import as_it_counts, write_report
+    from .grading.report import as_it_counts, trouble_in_words, write_report
 
     graded = graded_before(out)
     counted, _ = as_it_counts(graded, out)
     one = appeals.appeal(counted, out, student, question, mark, why, who, chapter)
     print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}, decided by {one.who}")
     paths, remarks = write_report(graded, out)
-    print(*paths, *remarks, sep="\n")
+    print(*paths, *remarks, *trouble_in_words(graded, out), sep="\n")
 
 
 @app.command()

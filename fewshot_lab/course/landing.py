@@ -56,6 +56,7 @@ WORDS = {
     "far": later("far"),
     "hand_in": later("Hand in"),
     "hand_in_lead": later("This is what the grader will find in your saved notebooks. Save them first (Ctrl + S in each)."),
+    "looking": later("Looking through your notebooks, as the grader does ..."),
     "your_name": later("Your name, as the class knows it"),
     "hand_in_now": later("Hand in now"),
     "download": later("Download the file"),
@@ -111,11 +112,11 @@ class _Page(JupyterHandler):
         os.environ["FEWSHOT_LAB_LANGUAGE"] = _asked_for(self)  # of the kernels that start from now on too
         return speaking(_asked_for(self))
 
-    def show(self, heading: str, content: Markup, *, below: bool = True) -> None:
-        """Sends a page with a heading and HTML; all but the first page link back to the first."""
+    def show(self, heading: str, content: Markup, *, below: bool = True, then: str = "") -> None:
+        """Sends a page with a heading and HTML; all but the first link back to the first. `then`: the address that it loads."""
         title = f"{_word('title')}: {heading}" if below else heading
         back = ours(self.base_url) if below else ""
-        self.finish(render("served", **_of_every_page(title), heading=heading, content=content, back=back))
+        self.finish(render("served", **_of_every_page(title), heading=heading, content=content, back=back, then=then))
 
 
 class Landing(_Page):
@@ -187,6 +188,11 @@ class HandIn(_Page):
 
     @web.authenticated
     async def get(self) -> None:
+        if not self.get_query_argument("look", ""):
+            with self.speaking():  # the grader takes its seconds to load: until then the page says what it does
+                waiting = Markup("<p role=status>{}</p>").format(_word("looking"))
+                self.show(_word("hand_in"), waiting, then=f"{ours(self.base_url, 'hand-in')}?look=1")
+            return
         found, wrong = await self._command("--look")
         with self.speaking():
             words = wrong or Markup("<p>{}</p><pre tabindex=0>{}</pre>").format(_word("hand_in_lead"), found["words"])

@@ -13,8 +13,10 @@ import sys
 import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from markupsafe import Markup
 
 from .. import __version__
 from ..course.chapters import choose, course_root
@@ -54,7 +56,6 @@ class HandIn:
     sha256: str = ""
     handed_in: str = ""
     given: bool = False
-    _heads: tuple[str, ...] = field(default=("chapter", "answered", "would be missing"), repr=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -67,7 +68,7 @@ class HandIn:
     def _repr_html_(self) -> str:
         heads = (say("chapter"), say("answered"), say("would be missing"))
         closing = [paragraph(line, ".4em") for line in self._closing()]
-        return box(table(heads, list(self._rows())) + type(table(heads, []))("").join(closing))
+        return box(table(heads, list(self._rows())) + Markup("").join(closing))
 
     def _rows(self, before: str = ""):
         for one in self.chapters:
@@ -183,8 +184,10 @@ def _looked(one: Submission, path: Path, content: bytes, shown: dict[str, str]) 
     for name in task.stubs:
         source = shown.get(name)
         if source is not None and not _holds(one.answers.get(name, ""), source):
-            words = "{name} on the screen is not the one in the saved notebook: save it (Ctrl + S), and hand in again."
-            warnings.append(say(words, name=name))
+            text = say(
+                "{name} on the screen is not the one in the saved notebook: save it (Ctrl + S), and hand in again.", name=name
+            )
+            warnings.append(text)
     if len(content) > LARGEST_NOTEBOOK:
         content = _without_outputs(content)
         warnings.append(say("its outputs were left out, since with them the file is larger than the grader takes"))

@@ -15,6 +15,7 @@ import nbformat
 import pytest
 import torch
 
+from fewshot_lab import cli
 from fewshot_lab.checking import examine
 from fewshot_lab.errors import CourseError
 from fewshot_lab.exercises import get_exercise
@@ -276,6 +277,36 @@ def test_an_appeal_changes_one_mark_everywhere_and_its_journal_is_only_added_to(
             write_report(graded, tmp_path)
 
 
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Calls `fewshot-lab` with these words; returns what it said."""
+
+    def call(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert not ended.value.code, said.err
+        return said.out
+
+    return call
+
+
+def test_the_commands_take_marks_rules_and_appeals(tmp_path, command):
+    ada = by_words("ada", handed_in="2026-12-02T12:00:00Z")
+    lines = [json.dumps({"seed": "0123456789abcdef"}), json.dumps(ada.as_record())]
+    (tmp_path / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "saved.csv").write_text(f"answer,score,comment\n{by_hand.answer_id(ada, ada.marks[0])},3,Good.\n")
+    out = ["--out", str(tmp_path)]
+    command(
+        "grade", "--merge", "--marks", str(tmp_path / "saved.csv"), "--due", "2026-12-01T12:00+00:00", "--penalty", "25", *out
+    )
+    assert total(tmp_path, "ada") == (3, "graded")
+    said = command("appeal", *out, "--student", "ada", "--question", "mixup_batch", "--mark", "0", "--why", "Copied.")
+    assert "ada, 02 mixup_batch: 1 -> 0" in said and "In trouble: 0" in said
+    assert total(tmp_path, "ada") == (2.25, "graded"), "the rules are kept"
+
+
 def test_lateness_takes_off_what_the_rules_say(tmp_path):
     late = [by_words(name, handed_in=time) for name, time in (("ada", "2026-12-01T12:20:00Z"), ("bob", "2026-12-02T12:31:00Z"))]
     late += [by_words("eve", handed_in="2026-12-09T12:00:00Z"), by_words("zoe")]
@@ -340,7 +371,7 @@ def test_feedback_goes_back_in_one_zip_and_in_the_forms_of_the_platforms(tmp_pat
 
 
 @pytest.mark.slow
-def test_grading_again_changes_only_what_changed_and_notes_it(sandbox, notebook, tmp_path):
+def test_grading_again_changes_only_what_changed_and_notes_it(sandbox, notebook, tmp_path, command):
     def save(student: str, **answers):
         path = tmp_path / "in" / student / "00_start_here.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -349,14 +380,18 @@ def test_grading_again_changes_only_what_changed_and_notes_it(sandbox, notebook,
     solved = assignment("00").solved
     save("ann", **solved)
     save("bob")
-    before = grade_pile(tmp_path / "in", tmp_path / "out", Settings(jobs=1))
+    out = tmp_path / "out"
+    grade_pile(tmp_path / "in", out, Settings(jobs=1))
+    lines = (out / "journal.jsonl").read_text().count("\n")
     save("bob", accuracy=solved["accuracy"])
-    grade_pile(tmp_path / "in", tmp_path / "out", Settings(jobs=1), resume=True, again=lambda one: False)
-    changes = appeals.differences(before, graded_before(tmp_path / "out"), "handed in again", "me")
-    assert [(c.student, c.question, c.old, c.new) for c in changes] == [("bob", "accuracy", 0, 1)]
-    lines = (tmp_path / "out" / "journal.jsonl").read_text().count("\n")
-    grade_pile(tmp_path / "in", tmp_path / "out", Settings(jobs=1), resume=True, again=lambda one: one.student == "ann")
-    assert (tmp_path / "out" / "journal.jsonl").read_text().count("\n") == lines + 1
+    words = ["regrade", str(tmp_path / "in"), "--out", str(out), "--jobs", "1"]
+    said = command(*words, "--why", "Handed in again.", "--who", "me")
+    assert "bob, 00 accuracy: 0 -> 1" in said and "Marks that changed: 1" in said
+    [row] = tables(out, appeals.TABLE)
+    assert (row["who"], row["kind"], row["student"], row["old"], row["new"]) == ("me", "regrade", "bob", "0", "1")
+    assert (out / "journal.jsonl").read_text().count("\n") == lines + 1
+    assert "Marks that changed: 0" in command(*words, "--student", "ann")
+    assert (out / "journal.jsonl").read_text().count("\n") == lines + 2, "ann too, who changed nothing"
 
 
 def test_a_damaged_or_foreign_line_of_the_journal_is_named_and_nothing_is_lost(tmp_path):
