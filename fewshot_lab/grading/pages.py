@@ -4,7 +4,6 @@ Everything that a student wrote is escaped, and no page may run a script or load
 """
 
 import base64
-import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -24,6 +23,7 @@ from .charts import mistakes_chart, question_chart, resources_chart
 from .grade import Graded, MarkStatus
 from .gradebook import by_question, in_trouble, mistakes_by_chapter, number, statistics
 
+_RENDERED = 8_000  # characters of an answer in words: a longer one is shown as it was typed
 _PRINTED = 2000  # characters: a student's page shows so much of what the cells printed
 
 
@@ -76,15 +76,16 @@ def marking_page(graded: Iterable[Graded], names: bool = False) -> str:
 
 
 def rendered(text: str) -> Markup:
-    """Markdown as HTML; HTML in it is shown as it was typed, and no link runs a script."""
-    return Markup(_markdown().render(text))
+    """Markdown as HTML; HTML in it is shown as it was typed, no link runs a script, and a very long text stays as it is."""
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-
-@functools.cache
-def _markdown():
-    from markdown_it import MarkdownIt
-
-    return MarkdownIt("commonmark", {"html": False}).enable("table")
+    if len(text) <= _RENDERED:
+        renderer = IPythonRenderer(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
+        try:
+            return Markup(MarkdownWithMath(renderer=renderer).render(text))
+        except Exception:  # a stranger's text: an attachment that is not there, lists nested a thousand deep
+            pass
+    return Markup("<pre>{}</pre>").format(text)
 
 
 def summary_page(
