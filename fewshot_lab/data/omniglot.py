@@ -9,8 +9,9 @@ import hashlib
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -27,17 +28,21 @@ from .episodes import Episodes, Pool, draw_episodes
 SIZE = 28
 VARIABLE = "FEWSHOT_LAB_OMNIGLOT"
 RUNS_SHA256 = "437c1eeab0af8484112e1b4cc0f3d541ec727f7c47b9b202da738af9dfd6c325"  # of the authors' all_runs.zip
+# What Windows, macOS and browsers add to the name of a copy.
+_COPY = re.compile(r"(?: - Copy| - Kopie| copy| ?\(copy\)| ?- ?副本|的副本| ?\(\d+\)|(?<= copy) \d+)+$", re.IGNORECASE)
 _RUN = re.compile(r"run\d+/(?:(?:training|test)/[^/]+\.png|class_labels\.txt)$")
 
 
 def find(path: str | Path | None = None) -> Path | None:
     """The path of Omniglot: `path`, FEWSHOT_LAB_OMNIGLOT, `omniglot` in the cache folder, or the asset; None without one.
 
-    Raises CourseError when `path` or the environment names something that does not exist.
+    Raises CourseError when `path` or the environment names something that does not exist, and where a user's own copy holds no
+    drawing or a damaged one: this is known before an experiment that needs it at its end.
     """
     named = path or os.environ.get(VARIABLE)
     source = Path(named).expanduser().absolute() if named else in_cache("omniglot")
     if source.exists():
+        _read(source)  # kept for `pool`
         return source
     if named:
         raise CourseError(f"Omniglot should be at {source}, but nothing is there. Correct the path, or leave it empty.")
@@ -68,12 +73,14 @@ def runs(path: str | Path) -> tuple[Tensor, Episodes]:
     run, or one that is incomplete.
     """
     source = Path(path).expanduser()
-    found: dict[str, dict[str, bytes]] = {}
-    for name, content in _run_files(source):
-        found.setdefault(name.split("/")[0], {})[name] = content
+    found: dict[str, dict[str, _File]] = {}
+    for file in _files(source):
+        if inside := _RUN.search(file.path):
+            run = found.setdefault(inside[0].split("/")[0], {})
+            run[inside[0]] = _in_memory(file)
     drawings, support, queries = [], [], []
     for run, files in sorted(found.items()):
-        lines = files.get(f"{run}/class_labels.txt", b"").decode().split("\n")
+        lines = _text(files.get(f"{run}/class_labels.txt")).split("\n")
         pairs = sorted((label, item) for item, label in (line.split() for line in lines if line.strip()))
         if not pairs or any(name not in files for pair in pairs for name in pair):
             raise CourseError(
@@ -86,7 +93,11 @@ def runs(path: str | Path) -> tuple[Tensor, Episodes]:
         raise CourseError(f"{source} holds no runs (run01/training, run01/test). Name Omniglot's all_runs.zip or its folder.")
     support, queries = torch.stack(support)[..., None], torch.stack(queries)[..., None]
     classes = torch.arange(support.numel()).view(support.shape[:2])
-    return _small([_ink(content) for content in drawings]), Episodes(support, queries, classes)
+    return _small([_ink(file) for file in drawings]), Episodes(support, queries, classes)
+
+
+def _text(file: "_File | None") -> str:
+    return file.read().decode(errors="replace") if file else ""
 
 
 def are_published(path: str | Path) -> bool:
@@ -116,15 +127,16 @@ def of_alphabets(pool: Pool, alphabets: Sequence[str]) -> Pool:
 
 @functools.cache
 def _read(source: Path) -> Pool:
-    # A drawing that is in two of the authors' archives (the small ones are parts of images_background.zip) counts once: else it
-    # could be in the support set and among the queries. Within a character, sets of contents keep the order of the people.
-    contents: dict[tuple[str, str], dict[bytes, None]] = {}
-    for alphabet, character, content in sorted(_files(source), key=lambda item: item[:2]):
-        contents.setdefault((alphabet, character), {})[content] = None
-    drawings = {character: [_ink(content) for content in some] for character, some in contents.items()}
+    # A drawing that is there twice counts once: else it could be in the support set and among the queries. The authors' small
+    # archives are parts of images_background.zip, torchvision leaves the archive beside its folder, and people copy folders. The
+    # pixels are compared, not the files: a copy may be packed in another way. Within a character the order of the people stays.
+    drawings: dict[tuple[str, str], dict[bytes, np.ndarray]] = {}
+    for alphabet, character, file in sorted(_characters(source), key=lambda found: (found[:2], found[2].path)):
+        ink = _ink(file)
+        drawings.setdefault((alphabet, character), {}).setdefault(np.packbits(ink).tobytes(), ink)
     if not drawings:
         raise CourseError(f"{source} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
-    small = _small([drawing for some in drawings.values() for drawing in some])
+    small = _small([ink for some in drawings.values() for ink in some.values()])
     counts = torch.tensor([len(some) for some in drawings.values()])
     labels = torch.arange(len(drawings)).repeat_interleave(counts)
     classes = tuple(f"{alphabet} {character.removeprefix('character')}" for alphabet, character in drawings)
@@ -133,51 +145,98 @@ def _read(source: Path) -> Pool:
 
 
 def _small(drawings: list[np.ndarray]) -> Tensor:
-    """Drawings (105, 105) of booleans as uint8 (N, 1, 28, 28), by area means: single pixels would leave gaps in strokes."""
-    ink = torch.from_numpy(np.stack(drawings))[:, None].float()
-    return (F.interpolate(ink, (SIZE, SIZE), mode="area") * 255).round().to(torch.uint8)
+    """Square drawings of booleans as uint8 (N, 1, 28, 28), by area means: single pixels would leave gaps in strokes."""
+    small = torch.empty(len(drawings), 1, SIZE, SIZE, dtype=torch.uint8)
+    sides = torch.tensor([len(drawing) for drawing in drawings])
+    for side in sides.unique():  # the authors' drawings have 105 pixels a side, all of them
+        rows = (sides == side).nonzero().squeeze(1)
+        ink = torch.from_numpy(np.stack([drawings[row] for row in rows]))[:, None].float()
+        small[rows] = (F.interpolate(ink, (SIZE, SIZE), mode="area") * 255).round().to(torch.uint8)
+    return small
 
 
-def _run_files(source: Path) -> Iterator[tuple[str, bytes]]:
-    """(runNN/..., content) of every drawing and list of answers of the runs in a zip file or a folder, at any depth."""
-    if source.is_file() and zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            for name in archive.namelist():
-                if inside := _RUN.search(name):
-                    yield inside[0], archive.read(name)
-    elif source.is_dir():
-        for path in sorted(source.rglob("*")):
-            if path.is_file() and (inside := _RUN.search(path.as_posix())):
-                yield inside[0], path.read_bytes()
+@dataclass(frozen=True)
+class _File:
+    """A file in a folder or in a zip file: its path there, with forward slashes, how it is read, and how messages call it."""
+
+    path: str
+    read: Callable[[], bytes]
+    name: str
 
 
-def _files(source: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(alphabet, character, content) of every drawing under a folder or in a zip file; a file's name orders the people."""
+def _files(source: Path) -> Iterator[_File]:
+    """Every file under a folder or in a zip file, at any depth; in a folder, those in its zip files too."""
     if source.is_file():
-        if not zipfile.is_zipfile(source):
-            raise CourseError(f"{source} is not a zip file. Name Omniglot's zip file or its folder.")
+        yield from _packed(source)
+        return
+    seen = set()
+    for folder, inner, names in os.walk(source, followlinks=True):
+        # A link may lead back to a folder above it.
+        if (real := os.path.realpath(folder)) in seen:
+            inner.clear()
+            continue
+        seen.add(real)
+        inner[:] = sorted(name for name in inner if not _hidden(name))
+        for path in (Path(folder, name) for name in sorted(names) if not _hidden(name)):
+            if path.suffix.lower() == ".zip":
+                yield from _packed(path)
+            else:
+                yield _File(path.absolute().as_posix(), path.read_bytes, str(path))
+
+
+def _packed(source: Path) -> Iterator[_File]:
+    try:
         with zipfile.ZipFile(source) as archive:
             for name in sorted(archive.namelist()):
-                if names := _names(PurePosixPath(name)):
-                    yield *names, archive.read(name)
-        return
-    for path in sorted(source.rglob("*.png")):
-        if names := _names(PurePosixPath(path.as_posix())):
-            yield *names, path.read_bytes()
-    for archive in sorted(source.glob("*.zip")):
-        yield from _files(archive)
+                path = name.replace("\\", "/")  # as some programs of Windows write them
+                if not path.endswith("/") and not any(_hidden(part) for part in path.split("/")):
+                    yield _File(path, functools.partial(archive.read, name), f"{path} in {source}")
+    except zipfile.BadZipFile as error:
+        raise CourseError(f"{source} is not a zip file, or is damaged. Name Omniglot's zip file or its folder.") from error
 
 
-def _names(path: PurePosixPath) -> tuple[str, str] | None:
-    """Alphabet and character of .../ALPHABET/characterNN/NAME.png, None for another file."""
-    parts = path.parts
-    # __MACOSX: the shadow files that macOS adds to a zip file have the same names and are no pictures.
-    fits = path.suffix == ".png" and len(parts) >= 3 and parts[-2].startswith("character") and "__MACOSX" not in parts
-    return (parts[-3], parts[-2]) if fits else None
+def _hidden(name: str) -> bool:
+    # macOS puts a shadow beside every file, ._NAME or __MACOSX/NAME, which has the file's ending and is no picture.
+    return name.startswith(".") or name == "__MACOSX"
 
 
-def _ink(content: bytes) -> np.ndarray:
-    """True where a PNG is black: the drawing is black on white."""
-    from PIL import Image
+def _characters(source: Path) -> Iterator[tuple[str, str, _File]]:
+    """(alphabet, character, file) of every drawing .../ALPHABET/characterNN/NAME.png; a file's name orders the people."""
+    for file in _files(source):
+        parts = PurePosixPath(file.path).parts
+        if len(parts) >= 3 and parts[-1].lower().endswith(".png") and parts[-2].lower().startswith("character"):
+            # A folder that was copied is no new alphabet, and no new character.
+            alphabet, character = (_COPY.sub("", part) for part in parts[-3:-1])
+            yield alphabet, character.lower(), _in_memory(file)
 
-    return np.asarray(Image.open(BytesIO(content)).convert("L")) < 128
+
+def _in_memory(file: _File) -> _File:
+    """The file, read while the zip file that it may lie in is open."""
+    try:
+        content = file.read()
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:  # or it is encrypted
+        raise CourseError(f"{file.name} cannot be read ({error}). Copy it again, or take it away.") from error
+    return replace(file, read=lambda: content)
+
+
+def _ink(file: _File) -> np.ndarray:
+    """Where a drawing has ink, booleans (side, side): the colour that fewer of its pixels have."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(BytesIO(file.read())) as image:
+            image.load()
+            pages = [image]
+            if image.has_transparency_data:  # the ink of a drawing on a transparent page may have the page's colour
+                drawing = image.convert("RGBA")
+                pages = [Image.alpha_composite(Image.new("RGBA", image.size, page), drawing) for page in ("white", "black")]
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        why = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
+        raise CourseError(f"{file.name} is no picture, or is damaged{why}. Copy it again, or take it away.") from error
+    for page in pages:
+        dark = np.asarray(page.convert("L")) < 128
+        ink = dark if dark.mean() <= 0.5 else ~dark
+        if ink.any() and ink.shape[0] == ink.shape[1]:
+            return ink
+    what = "blank" if ink.shape[0] == ink.shape[1] else f"{ink.shape[1]} x {ink.shape[0]} pixels"
+    raise CourseError(f"{file.name} is {what}; a drawing of Omniglot is square, with ink on it. Take it away.")
