@@ -11,7 +11,7 @@ Everything here returns BIO.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -133,8 +133,9 @@ def from_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
 def read(path: str | Path) -> tuple[str, tuple[Sentence, ...]]:
     """The scheme and the sentences of a column file, their tags in BIO.
 
-    The word is the first column, the tag the last; blanks or tabs separate columns. Lines that begin with -DOCSTART- and a byte
-    order mark are skipped, lines may end in CR LF. Raises CourseError with the number of the line that is wrong.
+    The word is the first column, or the second behind one that counts the words; the tag is the last. Blanks or tabs separate
+    columns; tabs alone where words hold blanks. Lines that begin with -DOCSTART-, comments before a sentence (# ...) and a byte
+    order mark are skipped; lines end in LF, CR LF or CR. Raises CourseError with the number of the line that is wrong.
     """
     path = Path(path)
     try:
@@ -170,7 +171,8 @@ def to_text(sentences: Sequence[Sentence], scheme: str = "BIO", columns: int = 2
     """The sentences as the text of a column file; with more than 2 columns those in between hold "_"."""
     blocks = [
         "\n".join(
-            "\t".join([word, *["_"] * (columns - 2), tag]) for word, tag in zip(s.words, from_bio(s.tags, scheme), strict=True)
+            "\t".join([re.sub(r"[\t\r\n]", " ", word), *["_"] * (columns - 2), tag])
+            for word, tag in zip(s.words, from_bio(s.tags, scheme), strict=True)
         )
         for s in sentences
     ]
@@ -181,16 +183,23 @@ def load_corpus(folder: str | Path) -> TaggingTask:
     """The task in a folder with the files of CoNLL-2003 or WNUT-17; "wnut17" is the optional asset of that name.
 
     The development file is for validation or, without a test file, the test. Raises CourseError when training or test is
-    missing, with the names that are looked for.
+    missing, with the names that are looked for, or holds no sentence.
     """
     folder = _asset(folder) or Path(folder).expanduser()
-    files = {part: next((folder / n for n in names if (folder / n).is_file()), None) for part, names in FILE_NAMES.items()}
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise CourseError(f"{folder.absolute()} {what}. Give the folder that holds the training and the test file.")
+    there = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
+    files = {part: next((there[name] for name in names if name in there), None) for part, names in FILE_NAMES.items()}
     train_file, test_file = files["train"], files["test"] or files["dev"]
     if train_file is None or test_file is None:
         missing = "train" if train_file is None else "test"
         wanted = ", ".join(FILE_NAMES[missing] if missing == "train" else (*FILE_NAMES["test"], *FILE_NAMES["dev"]))
         raise CourseError(f"{folder} has no {missing} file. Put one of {wanted} there, or give the folder that holds it.")
     (_, train), (_, test) = read(train_file), read(test_file)
+    for file, sentences in ((train_file, train), (test_file, test)):
+        if not sentences:
+            raise CourseError(f"{file} is empty. Put sentences there, a word and its tag on each line.")
     if not any(tag != "O" for sentence in train for tag in sentence.tags):
         raise CourseError(f"{train_file} holds no entity: is the tag in its last column?")
     validation = read(files["dev"])[1] if files["dev"] and files["test"] else ()
@@ -211,22 +220,56 @@ def _asset(name: str | Path) -> Path | None:
 
 def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:
     """(words, tags as written, line numbers) of every sentence."""
-    rows, width = [], None
-    for number, line in enumerate(text.split("\n"), 1):
-        fields = re.split(r"[ \t]+", line.strip(" \t\r"))
-        if fields == [""] or fields[0] == "-DOCSTART-":
-            if rows:
-                yield tuple(zip(*rows, strict=True))
-            rows = []
-            continue
-        width = width or len(fields)
-        if len(fields) < 2 or len(fields) != width:
-            needed = f"the lines before have {width}" if len(fields) != width else "a word and its tag are needed"
-            raise CourseError(f"{name}, line {number}: {len(fields)} column(s), but {needed}: {line.strip()!r}.")
-        _check_tag(fields[-1], number, name)
-        rows.append((fields[0], fields[-1], number))
-    if rows:
-        yield tuple(zip(*rows, strict=True))
+    blocks = [[]]  # the lines of each sentence
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        if not line.strip(" \t") or re.match(r"-DOCSTART-(?=[ \t]|$)", line):
+            blocks.append([])
+        else:
+            blocks[-1].append((number, line))
+    split, width = _columns([line for block in blocks for _, line in block if not line.startswith("#")])
+    sentences = []
+    for block in blocks:
+        rows = []
+        for number, line in block:
+            fields = split(line)
+            fits = len(fields) >= 2 and len(fields) == (width or len(fields))
+            if not rows and line.startswith("#") and not (fits and _TAG.fullmatch(fields[-1])):
+                continue  # a comment, such as WNUT's and GermEval's "# id 1"; a line "# O" is a word
+            if not fits:
+                needed = f"the lines before have {width}" if len(fields) != width else "a word and its tag are needed"
+                raise CourseError(f"{name}, line {number}: {len(fields)} column(s), but {needed}: {line.strip()!r}.")
+            _check_tag(fields[-1], number, name)
+            rows.append((fields, number))
+        if rows:
+            sentences.append(rows)
+    first = int((width or 0) > 2 and _count_words(sentences))  # where the word is
+    for rows in sentences:
+        yield tuple(fields[first] for fields, _ in rows), tuple(fields[-1] for fields, _ in rows), tuple(n for _, n in rows)
+
+
+def _columns(lines: list[str]) -> tuple[Callable[[str], list[str]], int | None]:
+    """How lines are split, at blanks and tabs or, where only these agree, at tabs alone; and into how many columns."""
+
+    def anywhere(line: str) -> list[str]:
+        return re.split(r"[ \t]+", line.strip(" \t"))
+
+    def at_tabs(line: str) -> list[str]:
+        return [field.strip(" ") or field for field in line.rstrip(" \t").split("\t")]  # a word may hold blanks, or be one
+
+    widths, tabbed = ({len(split(line)) for line in lines} for split in (anywhere, at_tabs))
+    if (len(widths) > 1 or widths == {1}) and len(tabbed) == 1 and tabbed != {1}:
+        return at_tabs, tabbed.pop()
+    return anywhere, len(anywhere(lines[0])) if lines else None
+
+
+def _count_words(sentences: list) -> bool:
+    """Whether the first column, of sentences as (fields, line number), counts their words or the file's, from 0 or 1."""
+
+    def counts(rows: list) -> bool:
+        return any([fields[0] for fields, _ in rows] == [str(start + i) for i in range(len(rows))] for start in (0, 1))
+
+    rows = [row for sentence in sentences for row in sentence]
+    return len(rows) > len(sentences) and (counts(rows) or all(map(counts, sentences)))
 
 
 def _check_tag(tag: str, line: int, name: str) -> None:

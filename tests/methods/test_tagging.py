@@ -120,6 +120,47 @@ def test_wnut_17_as_an_asset_is_read_by_its_name(tmp_path, monkeypatch):
     assert found == [["wnut17train.conll"], ["emerging.dev.conll"], ["emerging.test.annotated"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "tags"),
+    [
+        ("Ada B-PER\rsaw O\rOslo B-LOC\r", "Ada saw Oslo", "B-PER O B-LOC"),  # ends of old Macs
+        ("Ada O\r\n\r\n", "Ada", "O"),
+        ("0\tAda\tB-PER\n1\tsaw\tO\n\n0\tno\tO\n", "Ada saw", "B-PER O"),  # a column that counts the words
+        ("# x\n1\tAda\tNN\tB-PER\n2\tsaw\tVB\tO\n", "Ada saw", "B-PER O"),
+        ("7 x O\n8 y O\n", "7 8", "O O"),  # the words themselves
+        ("1 O\n2 B-N\n", "1 2", "O B-N"),
+        ("in\tx\tO\nNew York\ty\tB-LOC\n", "in New_York", "O B-LOC"),
+        ("我\tO\n \tO\n在\tB-LOC\n", "我 _ 在", "O O B-LOC"),  # a blank is a word
+        ("# id 1 domain=en\nAda B-PER\n", "Ada", "B-PER"),
+        ("# O\nAda B-PER\n", "# Ada", "O B-PER"),  # as people write it
+        ("a\u2028b O\n\u00a0 O\n", "a\u2028b \u00a0", "O O"),
+        ("EU NNP\tB-ORG\nrejects VBZ\tO\n", "EU rejects", "B-ORG O"),  # blanks and tabs in one file
+    ],
+)
+def test_files_of_many_makers_are_read(text, words, tags):
+    sentence = parse(text)[1][0]
+    assert [word.replace(" ", "_") for word in sentence.words] == words.split(" ") and sentence.tags == tuple(tags.split())
+
+
+def test_a_word_of_blanks_or_with_a_tab_survives_a_file():
+    sentence = Sentence(("我", " ", "a\tb", "在"), ("O", "O", "O", "B-LOC"))
+    [again] = parse(conll.to_text([sentence]))[1]
+    assert again.words == ("我", " ", "a b", "在") and again.tags == sentence.tags
+
+
+def test_a_folder_with_an_empty_file_or_no_folder_at_all_is_named(tmp_path):
+    (tmp_path / "TRAIN.TXT").write_text("Oslo B-LOC\n")
+    (tmp_path / "test.txt").write_text("\n\n")
+    with pytest.raises(lab.CourseError, match="test.txt is empty"):
+        conll.load_corpus(tmp_path)
+    with pytest.raises(lab.CourseError, match="test.txt is a file. Give the folder"):
+        conll.load_corpus(tmp_path / "test.txt")
+    with pytest.raises(lab.CourseError, match="nowhere does not exist"):
+        conll.load_corpus(tmp_path / "nowhere")
+    (tmp_path / "test.txt").write_text("Rome B-LOC\n")
+    assert conll.load_corpus(tmp_path).train[0].words == ("Oslo",)
+
+
 @pytest.mark.skipif(not WNUT17, reason="FEWSHOT_LAB_WNUT17 names no folder with the files of WNUT-17")
 def test_wnut_17_is_read_whole():
     task = conll.load_corpus(WNUT17)
@@ -422,6 +463,48 @@ def test_clue_files_are_read_and_errors_name_the_line(tmp_path):
     file.write_text("\n{oops\n")
     with pytest.raises(lab.CourseError, match="line 2: this is no JSON"):
         clue.read_texts(file)
+
+
+@pytest.mark.parametrize(
+    ("row", "label"),
+    [
+        ({"label": "110", "label_des": "社区超市", "sentence": "x"}, "社区超市"),  # IFLYTEK
+        ({"label": "材料", "content": "x"}, "材料"),  # CSLDCP
+        ({"label": "1", "label_desc": None, "sentence": "x"}, "1"),
+        ({"label": 0, "sentence": "x"}, "0"),
+    ],
+)
+def test_the_name_of_a_label_is_read_in_every_data_set_of_clue(tmp_path, row, label):
+    (tmp_path / "a.json").write_text("\n".join(map(json.dumps, [row, row | {"label": "-", "label_desc": "-"}])))
+    assert clue.read_texts(tmp_path / "a.json") == (("x",), (label,))
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        ({"company": {"浙商银行": [[0, 4]]}}, "line 1: characters 0 to 4 .*has 4.*include the last"),
+        ({"company": {"浙商银行": [[-4, -1]]}}, "line 1: characters -4 to -1 .*are not in the text"),
+        ({"company": {"浙商银行": [0, 3]}}, "line 1: .*needs the numbers"),
+        ({"company": {"浙商银行": [["0", "3"]]}}, "line 1: .*needs the numbers"),
+        ({"company": ["浙商银行"]}, "line 1: the entities"),
+        ([["company", 0, 3]], 'line 1: "text" and "label"'),
+    ],
+)
+def test_entities_that_are_written_otherwise_are_an_error_with_the_line(tmp_path, label, says):
+    (tmp_path / "a.json").write_text(json.dumps({"text": "浙商银行", "label": label}))
+    with pytest.raises(lab.CourseError, match=says):
+        clue.read_entities(tmp_path / "a.json")
+
+
+def test_entities_that_bio_cannot_write_are_told_and_empty_files_refused(tmp_path, capsys):
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps({"text": "浙商银行", "label": {"gov": {"浙商": [[0, 1]]}, "company": {"浙商银行": [[0, 3]]}}}))
+    [read] = clue.read_entities(file)
+    assert read.tags == ("B-company", *["I-company"] * 3) and "overlap another entity: 1." in capsys.readouterr().out
+    file.write_text("\n")
+    for read in (clue.read_entities, clue.read_texts):
+        with pytest.raises(lab.CourseError, match="holds no text"):
+            read(file)
 
 
 def test_characters_tell_topics_apart_from_few_texts():
