@@ -214,7 +214,14 @@ def _in_memory(file: _File) -> _File:
     """The file, read while the zip file that it may lie in is open."""
     try:
         content = file.read()
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:  # or it is encrypted
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+    ) as error:  # or it is encrypted
         raise CourseError(f"{file.name} cannot be read ({error}). Copy it again, or take it away.") from error
     return replace(file, read=lambda: content)
 

@@ -10,7 +10,9 @@ to the loss and is never counted. What counts in the end is the entity, whole an
 
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace as with_fields
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +28,7 @@ from ..training import outputs, train
 from .entity_scores import entity_f1, scores_by_group, token_accuracy
 
 IGNORED = -100  # what F.cross_entropy ignores by default
-MAX_PIECES = 128  # of a sentence; what is longer is cut
+MAX_PIECES = 128  # of a sentence as the encoder sees it; a longer one is tagged in parts
 
 ENCODERS = {"minilm": minilm, "me5": me5, "me5-characters": functools.partial(me5, characters=True)}
 
@@ -66,6 +68,8 @@ def align_labels(word_ids: Sequence[int | None], labels: Sequence[int]) -> list[
 def encode(tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], align: Align = align_labels) -> tuple[Tensor, Tensor]:
     """The ids of the pieces (N, T) and the labels (N, T), T that of the longest sentence.
 
+    What is longer than the encoder can read, 512 pieces, is cut: `in_parts` before loses nothing.
+
     Args:
         tokenizer: the encoder's.
         sentences: N of them.
@@ -73,14 +77,13 @@ def encode(tokenizer, sentences: Sequence[Sentence], tags: Sequence[str], align:
         align: gives each piece its label, see `align_labels`.
     """
     label_of = {tag: index for index, tag in enumerate(tags)}
-    pieces = _pieces(tokenizer, sentences)
+    pieces = _pieces(tokenizer, sentences, tokenizer.model_max_length)
     aligned = [align(pieces.word_ids(row), [label_of[tag] for tag in s.tags]) for row, s in enumerate(sentences)]
-    tokens = nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in pieces["input_ids"]], True, tokenizer.pad_token_id)
-    return tokens, nn.utils.rnn.pad_sequence([torch.tensor(row) for row in aligned], True, IGNORED)
+    return _tokens(tokenizer, pieces), nn.utils.rnn.pad_sequence([torch.tensor(row) for row in aligned], True, IGNORED)
 
 
 def decode(tokenizer, sentences: Sequence[Sentence], logits: Tensor, tags: Sequence[str]) -> list[Tags]:
-    """The predicted tag of every word, that of its first piece; O for words that were cut off (MAX_PIECES).
+    """The predicted tag of every word, that of its first piece; O for words that `encode` cut off.
 
     Args:
         tokenizer: the one of `encode`.
@@ -88,7 +91,7 @@ def decode(tokenizer, sentences: Sequence[Sentence], logits: Tensor, tags: Seque
         logits: (N, T, classes).
         tags: all tags of the task, by their labels.
     """
-    pieces = _pieces(tokenizer, sentences)
+    pieces = _pieces(tokenizer, sentences, tokenizer.model_max_length)
     decoded = []
     for row, sentence in enumerate(sentences):
         word_tags, classes = ["O"] * len(sentence.words), logits[row].argmax(dim=1).tolist()
@@ -100,9 +103,51 @@ def decode(tokenizer, sentences: Sequence[Sentence], logits: Tensor, tags: Seque
     return decoded
 
 
-def _pieces(tokenizer, sentences: Sequence[Sentence]):
-    """The words cut into pieces, as transformers gives them: "input_ids" and `word_ids(row)`."""
-    return tokenizer([list(s.words) for s in sentences], is_split_into_words=True, truncation=True, max_length=MAX_PIECES)
+def in_parts(tokenizer, sentences: Sequence[Sentence]) -> list[tuple[int, Sentence]]:
+    """The sentences, each with its row; one of more than MAX_PIECES pieces as several parts of whole words."""
+    pieces, room = _pieces(tokenizer, sentences), MAX_PIECES - tokenizer.num_special_tokens_to_add()
+    parts = []
+    for row, sentence in enumerate(sentences):
+        count, begin = Counter(pieces.word_ids(row)), 0
+        for end in _ends([count[word] for word in range(len(sentence.words))], sentence.tags, room):
+            parts.append((row, with_fields(sentence, words=sentence.words[begin:end], tags=sentence.tags[begin:end])))
+            begin = end
+    return parts
+
+
+def _ends(sizes: list[int], tags: Tags, room: int) -> list[int]:
+    """Where parts of a sentence end whose words have these numbers of pieces; not within an entity, if it fits into a part."""
+    ends, begin = [], 0
+    while sum(sizes[begin:]) > room and begin < len(sizes) - 1:
+        longest = begin + 1
+        while sum(sizes[begin : longest + 1]) <= room:
+            longest += 1
+        begin = next((end for end in range(longest, begin, -1) if tags[end][0] != "I"), longest)
+        ends.append(begin)
+    return [*ends, len(sizes)]
+
+
+def _pieces(tokenizer, sentences: Sequence[Sentence], most: int | None = None):
+    """The words as pieces, the way transformers gives them: "input_ids" and `word_ids(row)`; each word has one at least.
+
+    most: pieces of a sentence, of which the others are cut off; None for no limit.
+    """
+    split = functools.partial(tokenizer, is_split_into_words=True, truncation=most is not None, max_length=most, verbose=False)
+    words = [list(s.words) for s in sentences]
+    pieces = split(words)
+    # Of a word of zero-width characters BERT's tokenizer makes no piece, so it had no label, and an entity around it fell apart.
+    bare = [set(range(len(some))) - set(pieces.word_ids(row)) for row, some in enumerate(words)]
+    if not any(bare):
+        return pieces
+    for some, missing in zip(words, bare, strict=True):
+        for index in missing:
+            some[index] = tokenizer.unk_token
+    return split(words)
+
+
+def _tokens(tokenizer, pieces) -> Tensor:
+    """The ids (N, T) of `_pieces`."""
+    return nn.utils.rnn.pad_sequence([torch.tensor(ids) for ids in pieces["input_ids"]], True, tokenizer.pad_token_id)
 
 
 # the loss
@@ -131,11 +176,14 @@ Batches = list[tuple[list[int], Tensor]]
 
 @torch.no_grad()
 def lower_batches(tagger: Tagger, tokenizer, sentences: Sequence[Sentence], batch_size: int = 32) -> Batches:
-    """What the frozen layers give for sentences, in batches of like lengths: indices of the sentences, h (B, T, width)."""
+    """What the frozen layers give for sentences, in batches of like lengths: indices of the sentences, h (B, T, width).
+
+    Of a sentence with more than MAX_PIECES pieces the others are cut off: see `in_parts`.
+    """
     order = sorted(range(len(sentences)), key=lambda row: len(sentences[row].words))  # like lengths: little padding
     device, batches = next(tagger.parameters()).device, []
     for rows in (order[start : start + batch_size] for start in range(0, len(order), batch_size)):
-        tokens, _ = encode(tokenizer, [Sentence.untagged(sentences[row].words) for row in rows], ["O"])
+        tokens = _tokens(tokenizer, _pieces(tokenizer, [sentences[row] for row in rows], MAX_PIECES))
         with autocast(device):
             padded = nn.functional.pad(tokens, (0, _rounded(tokens.shape[1]) - tokens.shape[1]), value=tokenizer.pad_token_id)
             batches.append((rows, tagger.lower(padded.to(device))))
@@ -158,15 +206,19 @@ def predict_tags(
         tokenizer: the encoder's.
         sentences: their tags are not used.
         tags: all tags of the task, by their labels.
-        batches: of `lower_batches` for these sentences, where they are known.
+        batches: of `lower_batches` for the parts of these sentences without tags, where they are known.
     """
-    predicted: list[Tags] = [()] * len(sentences)
-    for rows, h in lower_batches(tagger, tokenizer, sentences) if batches is None else batches:
+    split = in_parts(tokenizer, [Sentence.untagged(s.words) for s in sentences]) if sentences else []
+    parts = [part for _, part in split]
+    of_part: list[Tags] = [()] * len(parts)
+    for rows, h in lower_batches(tagger, tokenizer, parts) if batches is None else batches:
         with autocast(h.device):
             logits = outputs(tagger, h)
-        some = [sentences[row] for row in rows]
-        for row, sentence_tags in zip(rows, decode(tokenizer, some, logits.float(), tags), strict=True):
-            predicted[row] = sentence_tags
+        for row, some in zip(rows, decode(tokenizer, [parts[row] for row in rows], logits.float(), tags), strict=True):
+            of_part[row] = some
+    predicted: list[Tags] = [()] * len(sentences)
+    for (row, _), some in zip(split, of_part, strict=True):
+        predicted[row] += some
     return predicted
 
 
@@ -242,7 +294,7 @@ def fit_tagger(
         augmentation, copies, share, replace: see `augmented_sentences`.
         align: gives each piece its label.
         loss: of logits (B, T, classes) and labels (B, T).
-        trained_pieces: where training sentences are cut, for time; test sentences are cut at MAX_PIECES.
+        trained_pieces: where the parts of training sentences are cut, for time.
         test_count: how many test sentences are tagged, from the first; None for all.
         validation: whether the validation sentences are the test, which is how settings are chosen.
         device: see `choose_device`.
@@ -253,6 +305,7 @@ def fit_tagger(
         task.draw(count, seed), augmentation, copies=copies, share=share, seed=seed, replace=replace
     )
     tokenizer, pretrained = _pretrained(encoder)
+    train_sentences = [part for _, part in in_parts(tokenizer, train_sentences)]
     _, labels = encode(tokenizer, train_sentences, task.tags, align)
     seed_everything(seed)
     tagger = Tagger(pretrained, len(task.tags), layers=layers, frozen_layers=frozen_layers).to(choose_device(device))
@@ -302,7 +355,8 @@ def _test_batches(key: tuple, tagger: Tagger, tokenizer, test: Sequence[Sentence
     """`lower_batches`, kept while the next training has the same `key`: many trainings in a row share their test."""
     if key not in _kept:
         _kept.clear()
-        _kept[key] = lower_batches(tagger, tokenizer, test)
+        untagged = [Sentence.untagged(s.words) for s in test]
+        _kept[key] = lower_batches(tagger, tokenizer, [part for _, part in in_parts(tokenizer, untagged)])
     return _kept[key]
 
 

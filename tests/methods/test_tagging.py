@@ -442,6 +442,54 @@ def test_fine_tuning_finds_names_that_it_never_saw_and_equal_seeds_give_equal_ta
     assert first["token_accuracy"] > first["entity_f1"]
 
 
+def perfect_answers(tokenizer, some, tags):
+    """What a tagger that knows every label would answer, through the course's own encoding."""
+    _, labels = tagging.encode(tokenizer, some, tags)
+    logits = torch.nn.functional.one_hot(labels.clamp_min(0), len(tags)).float()
+    return tagging.decode(tokenizer, some, logits, tags)
+
+
+LONG = Sentence(("word",) * 200 + ("Oslo", "Fjord"), ("O",) * 200 + ("B-LOC", "I-LOC"))
+INVISIBLE = Sentence(("New", "\u200b", "York", "\ufe0f", " "), ("B-LOC", "I-LOC", "I-LOC", "O", "O"))
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("encoder", ["minilm", "me5"])
+@pytest.mark.parametrize("sentence", [LONG, INVISIBLE], ids=["201 words", "zero width"])
+def test_a_perfect_tagger_reaches_an_f1_of_1_on_long_sentences_and_on_words_without_a_glyph(encoder, sentence):
+    tokenizer, _ = tagging._pretrained(encoder)
+    tags = ("O", "B-LOC", "I-LOC")
+    assert perfect_answers(tokenizer, [sentence], tags) == [sentence.tags]
+
+
+@pytest.mark.assets
+def test_a_sentence_longer_than_the_encoder_reads_is_tagged_in_parts_to_its_end():
+    tokenizer, encoder = tagging._pretrained()
+    longer = Sentence(LONG.words * 4, LONG.tags * 4)  # 808 words, of which BERT reads 510 pieces
+    parts = tagging.in_parts(tokenizer, [LONG, longer, INVISIBLE])
+    assert [row for row, _ in parts] == sorted(row for row, _ in parts)
+    for row, whole in enumerate((LONG, longer, INVISIBLE)):
+        assert sum((part.tags for at, part in parts if at == row), ()) == whole.tags
+    assert all(len(ids) <= tagging.MAX_PIECES for ids in tagging._pieces(tokenizer, [part for _, part in parts])["input_ids"])
+    assert not any(part.tags[0].startswith("I-") for _, part in parts)  # no entity is cut
+    tagger = tagging.Tagger(encoder, 3, layers=1)
+    with torch.no_grad():
+        tagger.head.weight.zero_()
+        tagger.head.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    predicted = tagging.predict_tags(tagger, tokenizer, [longer, INVISIBLE], ("O", "B-LOC", "I-LOC"))
+    assert predicted == [("B-LOC",) * 808, ("B-LOC",) * 5]
+    assert tagging.predict_tags(tagger, tokenizer, [], ("O",)) == []
+
+
+@pytest.mark.assets
+def test_an_entity_at_the_end_of_a_long_sentence_is_learned_and_found():
+    names = ("Oslo", "Rome", "Paris", "Madrid", "Lima", "Cairo", "Tokyo", "Kyiv")
+    long = [Sentence(("the",) * 150 + ("in", name, "."), ("O",) * 151 + ("B-LOC", "O")) for name in names]
+    task = conll.TaggingTask("long", tuple(long[:6]), tuple(long[6:]))
+    found = tagging.fit_tagger(task, count=6, seed=0, steps=25, batch_size=6, layers=2, learning_rate=2e-3, device="cpu")
+    assert found["entity_f1"] > 0.9
+
+
 # Chinese
 
 
