@@ -92,7 +92,7 @@ def apply_to_points(matrix: Tensor, points: Tensor) -> Tensor:
 def warp(images: Tensor, matrix: Tensor, *, mode: str = "bilinear", padding: str = "zeros") -> Tensor:
     """Moves images by affine maps: the value at output pixel q is read at matrix^-1 q, between pixels by interpolation.
 
-    images: (B, C, H, W) or (C, H, W), float (differentiable) or uint8 (rounded back). matrix: (2, 3), (3, 3) or one per
+    images: (B, C, H, W) or (C, H, W), float (differentiable) or whole numbers (rounded back). matrix: (2, 3), (3, 3) or one per
     image, (B, 2, 3) or (B, 3, 3), in pixels from the centre with y up. mode: "bilinear", "nearest" or "bicubic";
     padding: what is read outside of the image: "zeros", "border" and "reflection" as in torch's grid_sample, or "background",
     the median colour of the image's own border. Runs on the images' device; raises ValueError for a map without inverse.
@@ -105,8 +105,11 @@ def warp(images: Tensor, matrix: Tensor, *, mode: str = "bilinear", padding: str
     if matrix.ndim == 3 and len(matrix) not in (1, batch):
         raise ValueError(f"There are {batch} images but {len(matrix)} matrices; give one matrix, or one per image.")
     if not images.is_floating_point():
-        moved = warp(images.float(), matrix, mode=mode, padding=padding)
-        return moved.round_().clamp_(0, 255).to(images.dtype)
+        # Whole numbers of many digits, such as labels of pixels, need more than float32 has; Apple's GPUs have no float64.
+        long = images.dtype in (torch.int32, torch.int64) and images.device.type != "mps"
+        moved = warp(images.to(torch.float64 if long else torch.float32), matrix, mode=mode, padding=padding)
+        bounds = torch.iinfo(torch.uint8 if images.dtype == torch.bool else images.dtype)
+        return moved.round_().clamp_(bounds.min, bounds.max).to(images.dtype)
     if padding == "background":
         # Zeros are read outside: with the background taken off before and put back after, they are the background.
         edges = [images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1]]  # each (B, C, W or H)

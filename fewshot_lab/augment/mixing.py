@@ -1,4 +1,7 @@
-"""Augmentations that mix images or blank parts of them: mixup, CutMix, cutout. Images are (B, C, H, W), float in 0..1."""
+"""Augmentations that mix images or blank parts of them: mixup, CutMix, cutout.
+
+Images are (B, C, H, W), float or uint8, and come back in their own type; shares of labels are float.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -11,12 +14,16 @@ def mixup(
     """Blends each image and its label with another of the batch: x = lambda x_i + (1 - lambda) x_j, likewise y.
 
     labels: (B,) whole numbers or (B, classes) shares; lambda ~ Beta(alpha, alpha), one draw per pair. Returns the blended
-    images and labels (B, classes) whose rows sum to one. Source: Zhang et al. 2018 (ICLR), equation 1.
+    images and labels (B, classes) whose rows sum to one. Raises ValueError for labels of another kind. Source: Zhang et al.
+    2018 (ICLR), equation 1.
     """
-    share = _beta(alpha, len(images), generator).to(images)  # (B,)
+    x = _as_float(images)
+    share = _beta(alpha, len(images), generator).to(x)  # (B,)
     partner = torch.randperm(len(images), generator=generator)
-    labels = _soft(labels, num_classes, images)
-    blended = _blend(images, images[partner], share[:, None, None, None])
+    labels = _soft(labels, num_classes, x)
+    blended = _blend(x, x[partner], share[:, None, None, None])
+    if images.dtype == torch.uint8:
+        blended = blended.round().to(torch.uint8)
     return blended, _blend(labels, labels[partner], share[:, None])
 
 
@@ -26,13 +33,15 @@ def cutmix(
     """Pastes a box of another image of the batch into each image; labels mix by the area that was really pasted.
 
     The box has the share 1 - lambda of the image's area, lambda ~ Beta(alpha, alpha), and its centre is uniform, so part
-    of it may fall outside. Returns images and labels (B, classes). Source: Yun et al. 2019 (ICCV), equations 1 and 2.
+    of it may fall outside. Returns images and labels (B, classes). Raises ValueError for labels of another kind. Source: Yun et
+    al. 2019 (ICCV), equations 1 and 2.
     """
+    x = _as_float(images)
     share = _beta(alpha, len(images), generator)
     partner = torch.randperm(len(images), generator=generator)
     inside = _boxes(images, (1 - share).sqrt(), generator)  # (B, 1, H, W)
-    kept = 1 - inside.to(images).mean(dim=(1, 2, 3))  # (B,): the share of the area that is still the image's own
-    labels = _soft(labels, num_classes, images)
+    kept = 1 - inside.to(x).mean(dim=(1, 2, 3))  # (B,): the share of the area that is still the image's own
+    labels = _soft(labels, num_classes, x)
     return torch.where(inside, images[partner], images), _blend(labels, labels[partner], kept[:, None])
 
 
@@ -57,8 +66,24 @@ def _beta(alpha: float, count: int, generator: torch.Generator | None) -> Tensor
     return (first / (first + second)).float()
 
 
+def _as_float(images: Tensor) -> Tensor:
+    if images.dtype == torch.uint8:
+        return images.float()
+    if not images.is_floating_point():
+        raise ValueError(f"Images are float in 0..1 or uint8 in 0..255; these are {images.dtype}.")
+    return images
+
+
 def _soft(labels: Tensor, num_classes: int, images: Tensor) -> Tensor:
-    return F.one_hot(labels, num_classes).to(images) if labels.ndim == 1 else labels.to(images)
+    """Labels as shares (B, classes) in the images' type, which is float: a share of 0.3 would be 0 as a whole number."""
+    if labels.shape == (len(images),) and not labels.is_floating_point():
+        return F.one_hot(labels.long(), num_classes).to(images)
+    if labels.shape == (len(images), num_classes):
+        return labels.to(images)
+    raise ValueError(
+        f"Labels are class numbers ({len(images)},) or shares ({len(images)}, {num_classes}); these are {labels.dtype} "
+        f"{tuple(labels.shape)}."
+    )
 
 
 def _boxes(images: Tensor, side: Tensor, generator: torch.Generator | None) -> Tensor:

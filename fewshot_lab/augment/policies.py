@@ -13,6 +13,7 @@ from torch import Tensor
 from . import colour
 from .geometry import D4, d4_each, padding_for, random_affine, warp
 from .mixing import cutout
+from .ranges import check_images
 
 Change = Callable[[Tensor, float | Tensor, torch.Generator | None], Tensor]
 
@@ -27,6 +28,10 @@ class Policy:
 
     def __call__(self, images: Tensor, strength: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """Changes images (B, C, H, W), float 0..1 or uint8, by strength 0..1; raises ValueError for anything else."""
+        return self.unchecked(check_images(images), strength, generator)
+
+    def unchecked(self, images: Tensor, strength: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+        """The same without a look at the values, for which a GPU would have to be waited for at every step of a training."""
         if not 0 <= strength <= 1:
             raise ValueError(f"Strength is {strength}; it must be from 0 (no change) to 1 (strongest).")
         if images.ndim != 4:
@@ -34,8 +39,6 @@ class Policy:
         if images.dtype == torch.uint8:  # as data sets and pictures are kept
             changed = self.change(images.float() / 255, strength, generator)
             return (changed * 255).round().clamp(0, 255).to(torch.uint8)
-        if not images.is_floating_point():
-            raise ValueError(f"Images are float in 0..1 or uint8 in 0..255; these are {images.dtype}.")
         return self.change(images, strength, generator)
 
 
@@ -52,12 +55,20 @@ def get_policy(name: str) -> Policy:
 def as_augment(name: str, strength: float) -> Callable | None:
     """The policy as an `augment(images, labels, generator)` for `training.train`, which leaves the labels as they are.
 
-    None for the policy "none": the training then skips the call. Raises ValueError for an unknown name.
+    None for the policy "none": the training then skips the call. Raises ValueError for an unknown name. The values of the first
+    batch are checked.
     """
     policy = get_policy(name)
     if name == "none":
         return None
-    return lambda images, labels, generator: (policy(images, strength, generator), labels)
+    change = policy
+
+    def augment(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        nonlocal change
+        changed, change = change(images, strength, generator), policy.unchecked
+        return changed, labels
+
+    return augment
 
 
 # A policy is declared by decorating its function, whose name is its own: explorers, tests and `get_policy` find it in POLICIES.

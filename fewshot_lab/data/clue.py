@@ -40,8 +40,8 @@ def read_texts(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def read_entities(path: str | Path) -> tuple[Sentence, ...]:
     """CLUENER's texts with BIO tags, every character a "word".
 
-    Prints how many entities overlap another, which BIO cannot write. Raises CourseError with the number of the line that is wrong,
-    and for a file without a text.
+    Prints how many entities overlap another, which BIO cannot write. Raises CourseError with the number of the line that is
+    wrong, and for a file without a text.
     """
     sentences, overlapping = [], 0
     for number, row in _rows(Path(path)):

@@ -52,13 +52,15 @@ class ImageTask:
 
         Returns images (classes * shots, C, H, W) and labels. No picture is drawn twice. Draws with the same seed are nested:
         the first K of a class are the same for every larger K, so learning curves are paired. Raises ValueError when a class
-        has fewer pictures.
+        has fewer pictures, and for a number below 0.
         """
         rows = self.rows(shots, seed)
         return self.train_images[rows], self.train_labels[rows]
 
     def rows(self, shots: int, seed: int) -> Tensor:
         """The row numbers of the images of `draw` in the training part: (classes * shots,)."""
+        if shots < 0:
+            raise ValueError(f"{shots} images of every class are asked for; ask for a whole number from 0.")
         order = torch.randperm(len(self.train_labels), generator=torch.Generator().manual_seed(seed))
         order = _first_of_each(order, self.train_pictures)
         counts = torch.bincount(self.train_labels[order], minlength=len(self.classes)).tolist()

@@ -128,8 +128,8 @@ def of_alphabets(pool: Pool, alphabets: Sequence[str]) -> Pool:
 @functools.cache
 def _read(source: Path) -> Pool:
     # A drawing that is there twice counts once: else it could be in the support set and among the queries. The authors' small
-    # archives are parts of images_background.zip, torchvision leaves the archive beside its folder, and people copy folders. The
-    # pixels are compared, not the files: a copy may be packed in another way. Within a character the order of the people stays.
+    # archives are parts of images_background.zip, torchvision leaves the archive beside its folder, and people copy folders.
+    # Pixels are compared, not files: a copy may be packed in another way. Within a character the order of the people stays.
     drawings: dict[tuple[str, str], dict[bytes, np.ndarray]] = {}
     for alphabet, character, file in sorted(_characters(source), key=lambda found: (found[:2], found[2].path)):
         ink = _ink(file)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment
+from ..augment.ranges import check_images
 from ..data.images import MOST_IMAGES, ImageTask
 from ..models import conv_net_for
 from ..runtime import seed_everything
@@ -50,6 +51,7 @@ def adversarial_examples(
         steps: of the attack.
         loop: `pgd`, or a learner's.
     """
+    check_images(images)  # a learner's loop may not look
     # In evaluation mode batch norm's running statistics come from the images that are trained on, not from every step of the
     # attack, and no image's gradient depends on the others of its batch.
     with eval_without_weight_gradients(model):
@@ -148,7 +150,7 @@ def free_training(*, epsilon: float, replays: int, augment: Augment | None = Non
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         nonlocal delta
         if delta is None or delta.shape != images.shape:
-            delta = torch.zeros_like(images)
+            delta = torch.zeros_like(check_images(images))
         moved = project_linf(images + delta, images, epsilon).requires_grad_()
 
         def step(gradient: Tensor) -> None:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attacks import beside_model, eval_without_weight_gradients, random_start
+from .attacks import beside_model, check_ball, check_known, class_numbers, eval_without_weight_gradients, random_start
 
 LogitsLoss = Callable[..., Tensor]  # (logits, labels) or (logits, labels, targets) -> one loss per image
 TINY = 1e-12  # of the denominators: they are 0 where the largest logits are equal
@@ -115,6 +115,7 @@ def apgd(
     Returns:
         Of each image the last point that is misclassified; where there is none, the one of the largest loss.
     """
+    check_ball(images, epsilon)
     goals = (labels,) if targets is None else (labels, targets)
     low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
     x = previous = random_start(images, epsilon, generator=generator)
@@ -168,6 +169,7 @@ def square(
     Returns:
         Of each image the point with the smallest margin.
     """
+    check_ball(images, epsilon)
     n, channels, height, width = images.shape
 
     def draw(*shape: int) -> Tensor:
@@ -225,11 +227,12 @@ def ensemble(
         {attack: bool (n,), on the CPU}, in the attacks' order; the last holds what survives the ensemble.
     """
     x = beside_model(model, images)
-    y = labels.to(x.device)
+    y = class_numbers(labels, x)
     common = {"epsilon": epsilon, "generator": generator}
     with eval_without_weight_gradients(model):
         with torch.no_grad():
             logits = model(x)
+        check_known(y, logits)
         alive = logits.argmax(dim=1) == y
         rivals = logits.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True)[:, :-1]
 

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..augment.ranges import check_images
 from ..training import eval_mode
 
 ImageLoss = Callable[[Tensor], Tensor]
@@ -37,7 +38,11 @@ def input_gradient(loss: ImageLoss, images: Tensor) -> Tensor:
 
 
 def fgsm(loss: ImageLoss, images: Tensor, epsilon: float) -> Tensor:
-    """One step of size epsilon along the sign of the gradient, within 0..1 (Goodfellow et al. 2015, section 4)."""
+    """One step of size epsilon along the sign of the gradient, within 0..1 (Goodfellow et al. 2015, section 4).
+
+    Raises ValueError for images outside 0..1 and for a negative epsilon.
+    """
+    check_ball(images, epsilon)
     return (images + epsilon * input_gradient(loss, images).sign()).clamp(0, 1)
 
 
@@ -71,7 +76,10 @@ def pgd(
         step_size: the length of a step in the same norm.
         steps: how many.
         norm: "linf" or "l2".
+
+    Raises ValueError for images outside 0..1, a negative epsilon and an unknown norm.
     """
+    check_ball(images, epsilon, norm)
     low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
     moved = start
     for _ in range(steps):
@@ -101,6 +109,34 @@ def random_start(images: Tensor, epsilon: float, norm: str = "linf", generator: 
     return (images + delta.to(images)).clamp(0, 1)
 
 
+def check_ball(images: Tensor, epsilon: float, norm: str = "linf") -> None:
+    """Raises ValueError unless images are in 0..1, epsilon is a finite number from 0, and the norm is one of NORMS."""
+    if norm not in NORMS:
+        raise ValueError(f"There is no norm {norm!r}; choose one of {', '.join(NORMS)}.")
+    if not 0 <= epsilon < float("inf"):
+        raise ValueError(f"Epsilon is {epsilon}; the radius of a ball is a finite number from 0.")
+    if images.dtype == torch.uint8:
+        raise ValueError("These images are uint8 in 0..255; this function takes floats in 0..1: divide by 255 first.")
+    check_images(images)
+
+
+def class_numbers(labels: Tensor, images: Tensor, what: str = "labels") -> Tensor:
+    """Labels as int64 beside the images; raises ValueError unless they are whole numbers from 0, one for each image."""
+    if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{what} are class numbers ({len(images)},), one for each image; these are {labels.dtype} {tuple(labels.shape)}."
+        )
+    if len(labels) and int(labels.min()) < 0:
+        raise ValueError(f"{what} hold {int(labels.min())}; class numbers begin at 0. Leave out images without a label.")
+    return labels.long().to(images.device)
+
+
+def check_known(labels: Tensor, logits: Tensor) -> None:
+    """Raises ValueError for a class number that the logits (n, classes) have no column for: no image could ever have it."""
+    if len(labels) and (largest := int(labels.max())) >= logits.shape[1]:
+        raise ValueError(f"There is a class {largest}, but the model knows the {logits.shape[1]} classes from 0 on.")
+
+
 def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, dtype: torch.dtype = torch.float32) -> ImageLoss:
     """The loss images -> sign * cross-entropy of the model's logits and the labels (n,), summed over the images.
 
@@ -111,8 +147,8 @@ def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, dtype: tor
 
 
 def beside_model(model: nn.Module, images: Tensor) -> Tensor:
-    """Images, uint8 or float in 0..1, as floats on the model's device."""
-    images = images.to(next((parameter.device for parameter in model.parameters()), images.device))
+    """Images, uint8 or float in 0..1, as floats on the model's device; raises ValueError for others (see `check_images`)."""
+    images = check_images(images).to(next((parameter.device for parameter in model.parameters()), images.device))
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
@@ -153,20 +189,26 @@ def attack(
         A float tensor of the images' shape, on the model's device.
 
     Raises:
-        ValueError: an unknown norm.
+        ValueError: an unknown norm, a negative epsilon or number of steps, images outside 0..1 (such as normalised ones),
+            labels or targets that are no class numbers of the model, one for each image.
     """
-    if norm not in NORMS:
-        raise ValueError(f"There is no norm {norm!r}; choose one of {', '.join(NORMS)}.")
     images = beside_model(model, images)
-    device = images.device
-    goal, sign = (labels.to(device), 1) if targets is None else (targets.to(device), -1)  # away from it, or towards it
+    check_ball(images[:0], epsilon, norm)
+    if steps < 0 or restarts < 1:
+        raise ValueError(f"An attack takes 0 steps or more and 1 start or more, not steps={steps} and restarts={restarts}.")
+    device, goal, sign = images.device, class_numbers(labels, images), 1  # away from the label, or towards a target
+    if targets is not None:
+        goal, sign = class_numbers(targets, images, "targets"), -1
     step_size = 2.5 * epsilon / max(1, steps) if step_size is None else step_size
     options = {} if norm == "linf" else {"norm": norm}  # a learner's loop may know L-inf alone
     adversarial = images.clone()
 
     def resisting(rows: Tensor) -> Tensor:
         with torch.no_grad():
-            return rows[(model(adversarial[rows]).argmax(dim=1) == goal[rows]) == (targets is None)]
+            logits = model(adversarial[rows])
+        if len(rows) == len(images):  # at the first look: class numbers do not change
+            check_known(goal, logits)
+        return rows[(logits.argmax(dim=1) == goal[rows]) == (targets is None)]
 
     with eval_without_weight_gradients(model):
         for _ in range(restarts):
@@ -186,14 +228,21 @@ def attack(
     return adversarial
 
 
-def survives(model: nn.Module, images: Tensor, labels: Tensor, **options) -> Tensor:
+def survives(model: nn.Module, images: Tensor, labels: Tensor, *, targets: Tensor | None = None, **options) -> Tensor:
     """Which images the model classifies correctly under `attack` with these options: bool (n,), on the CPU.
 
-    Their share is the robust accuracy. Images that are misclassified without an attack do not survive.
+    Their share is the robust accuracy. Images that are misclassified without an attack do not survive. Raises ValueError as
+    `attack` does.
     """
+    check_images(images)  # as a whole: a part of normalised images may happen to lie in 0..1
+    class_numbers(labels, images)
+    if targets is not None:
+        class_numbers(targets, images, "targets")
     correct = []
-    for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
-        correct.append(is_correct(model, attack(model, x, y, **options), y))
+    for rows in torch.arange(len(images)).split(BATCH):
+        aims = None if targets is None else targets[rows.to(targets.device)]
+        x, y = images[rows.to(images.device)], labels[rows.to(labels.device)]
+        correct.append(is_correct(model, attack(model, x, y, targets=aims, **options), y))
     return torch.cat(correct)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .. import data
 from ..augment import get_policy
 from ..augment.geometry import d4_apply
+from ..augment.ranges import check_images, check_temperature
 from ..data import glyphs
 from ..errors import CourseError
 from ..models import conv_net
@@ -100,8 +101,13 @@ def rotation_prediction(
 
 def view(images: Tensor, views: Views, generator: torch.Generator | None = None) -> Tensor:
     """One random view of each image: the policies in `views`, (name, strength), one after the other."""
+    check_images(images)
+    return _changed(images, views, generator)
+
+
+def _changed(images: Tensor, views: Views, generator: torch.Generator | None) -> Tensor:
     for name, strength in views:
-        images = get_policy(name)(images, strength, generator)
+        images = get_policy(name).unchecked(images, strength, generator)
     return images
 
 
@@ -124,8 +130,10 @@ def nt_xent(z: Tensor, temperature: float) -> Tensor:
     """The normalised temperature-scaled cross-entropy: which of the other 2 B - 1 rows is my other view?
 
     l_i = -log( exp(s_ij / tau) / sum_{k != i} exp(s_ik / tau) ) with j the other view of i, averaged over i. z: (2 B, d), the
-    first views, then the second ones. Returns a scalar. Source: Chen et al. 2020 (ICML), equation 1.
+    first views, then the second ones. Returns a scalar; raises ValueError for a temperature that is not above 0. Source: Chen
+    et al. 2020 (ICML), equation 1.
     """
+    check_temperature(temperature)
     # A classification of 2 B rows into 2 B "classes". The diagonal is minus infinity, so its exp drops out of the sum (k != i).
     logits = similarity_matrix(z) / temperature  # (2 B, 2 B)
     return F.cross_entropy(logits, positive_pairs(len(z) // 2).to(z.device))
@@ -171,11 +179,12 @@ def simclr(
             f"{world_size()} processes must have equal shares of SimCLR's batches, but a batch holds {batch} images: "
             "choose another batch_size."
         )
+    check_images(images)  # here, once, so that no step waits for it
     seed_everything(seed)
     model = _with_projection(images)
 
     def two_views(x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return torch.cat([view(x, views, generator), view(x, views, generator)]), y  # (2 B, C, S, S)
+        return torch.cat([_changed(x, views, generator), _changed(x, views, generator)]), y  # (2 B, C, S, S)
 
     def contrast(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         # With several processes every view is compared with those of all of them: the negatives are the whole batch's, as with

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..augment.ranges import check_temperature
 from ..training import Estimate, crossed_interval
 from ..training.metrics import Rest
 
@@ -31,6 +32,7 @@ def uniform_wrong_classes(logits: Tensor, temperature: float) -> Tensor:
     That is label smoothing with the teacher's confidence in each image (Yuan et al. 2020, CVPR: "Revisiting knowledge
     distillation via label smoothing regularization").
     """
+    check_temperature(temperature)
     p = (logits / temperature).softmax(dim=-1)
     largest, answer = p.max(dim=-1, keepdim=True)
     rest = (1 - largest) / (p.shape[-1] - 1)

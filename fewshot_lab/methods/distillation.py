@@ -18,31 +18,45 @@ from torch import Tensor, nn
 
 from .. import data
 from ..augment import as_augment, get_policy
+from ..augment.ranges import check_temperature
 from ..models import conv_net_for
 from ..runtime import seed_everything
 from ..training import Augment, History, Loss, accuracy, hits_by_picture, outputs, train
 
 TEMPERATURE = 4.0
+HIGH = 100.0  # a temperature above which float32 has too few digits
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 Mixed = Callable[[Tensor, Tensor, Tensor, float, float], Tensor]
 
 
 def softened(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(z / T) of logits (n, classes): the plain softmax at T = 1, flatter above, uniform in the limit (equation 1)."""
+    """softmax(z / T) of logits (n, classes): the plain softmax at T = 1, flatter above, uniform in the limit (equation 1).
+
+    Raises ValueError for a temperature that is not above 0.
+    """
+    check_temperature(temperature)
     return (logits / temperature).softmax(dim=1)
 
 
 def distillation_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """T^2 KL(p_t^T || p_s^T), the mean over the images; logits (n, classes), returns a scalar.
 
-    Its gradient is that of the cross-entropy to the teacher, from which it differs by the teacher's entropy.
+    Its gradient is that of the cross-entropy to the teacher, from which it differs by the teacher's entropy. Raises ValueError
+    for a temperature that is not above 0.
     """
+    check_temperature(temperature)
+    dtype = student_logits.dtype
+    if temperature > HIGH and student_logits.device.type != "mps":  # Apple's GPUs have no float64
+        # The two distributions then differ in the last digits alone, of which float32 has too few for T^2 times a difference.
+        student_logits, teacher_logits = student_logits.double(), teacher_logits.double()
     log_p_t = F.log_softmax(teacher_logits / temperature, dim=1)
     log_p_s = F.log_softmax(student_logits / temperature, dim=1)
+    # A class that the teacher rules out (a logit of minus infinity) adds 0 log 0 = 0, which a computer takes for NaN.
+    difference = (log_p_t - log_p_s).masked_fill(log_p_t == -torch.inf, 0.0)
     # T divides the logits in student and teacher, so the gradient shrinks with 1 / T^2. T^2 undoes it (section 2.1): another
     # temperature is not another learning rate, and alpha weighs the same two terms at every T.
-    return temperature**2 * (log_p_t.exp() * (log_p_t - log_p_s)).sum(dim=1).mean()
+    return (temperature**2 * (log_p_t.exp() * difference).sum(dim=1).mean()).to(dtype)
 
 
 def distillation_gradient(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
@@ -145,6 +159,7 @@ def cached_logits(teacher: nn.Module, dataset: str, *, policy: str = "none", str
 
 def cached_loss(temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
     """A loss for `training.train` whose labels are `packed` logits and labels."""
+    check_temperature(temperature)
 
     def loss(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
         return mixed(model(images), targets[:, :-1], targets[:, -1].long(), temperature, alpha)
@@ -154,6 +169,7 @@ def cached_loss(temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> 
 
 def online_loss(teacher: nn.Module, temperature: float, alpha: float, mixed: Mixed = mixed_loss) -> Loss:
     """A loss for `training.train` whose labels are class numbers or -1; the teacher sees every batch as the student does."""
+    check_temperature(temperature)
     teacher.eval()  # the loop sets the student's mode alone
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

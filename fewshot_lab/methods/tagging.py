@@ -135,7 +135,7 @@ def _pieces(tokenizer, sentences: Sequence[Sentence], most: int | None = None):
     split = functools.partial(tokenizer, is_split_into_words=True, truncation=most is not None, max_length=most, verbose=False)
     words = [list(s.words) for s in sentences]
     pieces = split(words)
-    # Of a word of zero-width characters BERT's tokenizer makes no piece, so it had no label, and an entity around it fell apart.
+    # BERT's tokenizer makes no piece of a word of zero-width characters: it had no label, and an entity around it fell apart.
     bare = [set(range(len(some))) - set(pieces.word_ids(row)) for row, some in enumerate(words)]
     if not any(bare):
         return pieces
