@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -221,7 +221,7 @@ def _changing() -> Iterator[tuple[dict[str, Attempt], dict[str, Attempt], dict[s
 def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt], dict[str, Prediction]]:
     """The attempts, the forgotten ones and the predictions; a damaged file is moved aside, with a message."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8-sig"))  # an editor may have put a byte order mark there
         predictions = _predictions(stored.get("predictions", {}))
         return _attempts(stored["exercises"]), _attempts(stored["forgotten"]), predictions
     except FileNotFoundError:
@@ -239,8 +239,14 @@ def _read(path: Path) -> tuple[dict[str, Attempt], dict[str, Attempt], dict[str,
 
 
 def _attempts(stored: dict) -> dict[str, Attempt]:
-    """The attempts of a part of the file; raises TypeError or ValueError for anything else."""
-    attempts = {name: Attempt(**values) for name, values in stored.items()}
+    """The attempts of a part of the file; raises TypeError or ValueError for anything else.
+
+    What another version of the course noted besides is passed over: it is no damage.
+    """
+    known = {field.name for field in fields(Attempt)}
+    attempts = {
+        name: Attempt(**{key: value for key, value in values.items() if key in known}) for name, values in stored.items()
+    }
     for attempt in attempts.values():
         for when in filter(None, (attempt.tried, attempt.passed)):
             datetime.fromisoformat(when)

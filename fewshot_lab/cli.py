@@ -1,5 +1,6 @@
 """The command `fewshot-lab`: a thin layer over the package; each command imports what it needs."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from .errors import CourseError
+from .files import places_from_here
 from .languages import KNOWN
 from .languages import language as speak
 
@@ -412,7 +414,7 @@ def lab(context: typer.Context, language: Language = None) -> None:
     Started by JupyterHub, it is the server of one user.
     """
     from .course.chapters import own_root
-    from .course.kernels import common_environment
+    from .course.kernels import common_environment, kernels_of_this_python
     from .course.work import CLEAN_ROOM, make_copies
 
     _speak(language)
@@ -420,7 +422,7 @@ def lab(context: typer.Context, language: Language = None) -> None:
         make_copies()
     except CourseError as error:  # a course that many read and nobody writes: its own notebooks can still be looked at
         print(error, file=sys.stderr)
-    os.environ.update(common_environment())
+    os.environ.update(common_environment() | kernels_of_this_python())
     # Jupyter reads these settings before the user's own: no news, no instructor's panels beside what is to be learned.
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (str(CLEAN_ROOM), os.environ.get("JUPYTER_CONFIG_PATH"))))
     settings = [f"--ServerApp.root_dir={own_root()}", "--LabApp.default_url=/fewshot-lab"]
@@ -571,11 +573,19 @@ def use(folder: Annotated[Path, typer.Argument(help="A folder written by `fewsho
     print(f"The assets of {folder} are installed.")
 
 
+def _say_everything() -> None:
+    """Lets the output hold every character: Windows, or a C locale, gives it an encoding with few of them."""
+    for stream in (sys.stdout, sys.stderr):
+        # In a file UTF-8 keeps all. A terminal, or who names an encoding, gets a question mark for what it has not.
+        anywhere = stream is not None and not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+        with contextlib.suppress(AttributeError, ValueError):  # no stream at all, or one that was replaced
+            stream.reconfigure(errors="replace", **({"encoding": "utf-8"} if anywhere else {}))
+
+
 def main() -> None:
     """Runs the command; a user's error becomes one paragraph on stderr and exit status 1 or 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a console of Windows may have no letter for a name: a question mark, no crash
-            stream.reconfigure(errors="replace")
+    _say_everything()
+    places_from_here()
     # Not in standalone mode, in which typer would print errors in boxes and end the process itself.
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="fewshot-lab", standalone_mode=False))

@@ -42,6 +42,16 @@ def in_cache(*parts: str) -> Path:
     return home().joinpath(*parts)
 
 
+PLACES = tuple(f"FEWSHOT_LAB_{name}" for name in "HOME COURSE BUNDLE OMNIGLOT BOARD HAND_IN SHARED OWN".split())
+
+
+def places_from_here() -> None:
+    """Makes paths in the environment absolute: kernels and workers, which start in other folders, take them from there."""
+    for name in PLACES:
+        if path := os.environ.get(name):
+            os.environ[name] = str(Path(path).expanduser().absolute())
+
+
 def writing_failed(path: Path, error: OSError) -> CourseError:
     """The CourseError that explains why `path` could not be written and what to do."""
     reason = {
@@ -65,17 +75,17 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     # Written beside the file, flushed to the disk and renamed: a rename within one folder is atomic.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not tempfile's: those are their owner's alone, whatever the umask allows.
-        beside = path.with_name(f".{secrets.token_hex(8)}.part")
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            temporary = beside
+        name = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+        # Not as tempfile does it, whose files are their owner's alone: who may read it is what the user's umask says.
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666), "wb") as file:
+            temporary = name
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:  # Ctrl-C too must leave no temporary file
         if temporary:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise writing_failed(path, error) from error
         raise

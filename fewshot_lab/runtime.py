@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import random
 import sys
@@ -9,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 from . import cells
 from .errors import CourseError
@@ -173,8 +175,26 @@ def sweep_jobs() -> int:
 
 
 def world_size() -> int:
-    """The number of processes that share each training: as many as `accelerate launch` or torchrun started, else 1."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    """The number of processes that share each training: as many as `accelerate launch` or torchrun started, else 1.
+
+    Raises CourseError for a WORLD_SIZE that is no number.
+    """
+    size = os.environ.get("WORLD_SIZE") or "1"
+    if not size.isdecimal() or size == "0":
+        raise CourseError(f"WORLD_SIZE is {size!r}; it is the number of processes that share a training. Unset it.")
+    return int(size)
+
+
+@functools.cache
+def can_start_workers() -> bool:
+    """Whether this machine can start worker processes; says so once where it cannot, since all then takes longer."""
+    try:
+        get_context("spawn").Semaphore(1)  # lies in /dev/shm, which may be full, read-only or missing
+    except (OSError, ImportError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(say("No worker process can start here ({reason} in /dev/shm): all runs one after the other.", reason=reason))
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -186,6 +206,10 @@ def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[N
     """
     import joblib
 
+    if not dask and not can_start_workers():
+        with joblib.parallel_config("sequential"):
+            yield
+        return
     if not dask:
         with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=threads), warnings.catch_warnings():
             # loky replaces a worker that has grown by much and says so: no task is lost, and nobody has to act.

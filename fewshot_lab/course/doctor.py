@@ -16,7 +16,7 @@ from ..errors import CourseError
 from ..files import home, writing_failed
 from ..runtime import usable_cores
 from .chapters import chapters, course_root, own_root
-from .kernels import KERNEL
+from .kernels import KERNEL, kernels_of_this_python
 
 PACKAGE = "fewshot-lab"
 NAMED = ("torch", "torchvision", "transformers", "accelerate", "numpy", "papermill", "jupyterlab", "ipywidgets")
@@ -184,8 +184,9 @@ def _kernel() -> Iterator[Finding]:
     if Path(program).name == program or Path(program).parent.resolve() == Path(sys.executable).parent.resolve():
         yield Finding("ok", "kernel", "notebooks run in this Python")
     else:
-        advice = "python -m ipykernel install --sys-prefix, then: export JUPYTER_PREFER_ENV_PATH=1"
-        yield Finding("fail", "kernel", f"notebooks run in another Python, {program}", advice)
+        # The course's own commands do not look there.
+        advice = f"Start it with fewshot-lab lab, or first: export JUPYTER_PATH={kernels_of_this_python()['JUPYTER_PATH']}"
+        yield Finding("warn", "kernel", f"a JupyterLab of your own would run notebooks in another Python, {program}", advice)
 
 
 def _widgets() -> Iterator[Finding]:

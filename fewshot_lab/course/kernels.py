@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,14 +25,19 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
     Earlier outputs are cleared. `on_cell` is called before each cell with its number, from 1, and the number of cells. Returns
     None, or the error that stopped it as {"cell", "message", "traceback"}.
     """
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    # With no folder to look in, there is only the kernel of this Python, whatever "python3" lies on Jupyter's path.
+    ours = AsyncKernelManager(kernel_name=KERNEL, kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
     client = NotebookClient(
         nb,
+        km=ours,
         kernel_name=KERNEL,
         timeout=None,  # a cell may train for an hour
         startup_timeout=180,  # a loaded machine may need minutes to start a kernel
@@ -62,7 +68,8 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
             logging.getLogger(name).setLevel(logging.CRITICAL)
         raise
     except Exception as error:
-        return _error(where, f"{type(error).__name__}: {error}")
+        why = "The kernel did not start. " if where == "start" else ""
+        return _error(where, f"{why}{type(error).__name__}: {error}")
     return None
 
 
@@ -115,6 +122,12 @@ def common_environment() -> dict[str, str]:
     ours = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "4000", "PYTORCH_ENABLE_MPS_FALLBACK": "1"}
     ours |= {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(512 * 2**20)}
     return {name: os.environ.get(name, value) for name, value in ours.items()}
+
+
+def kernels_of_this_python() -> dict[str, str]:
+    """The environment variable with which JupyterLab finds this Python's kernel before another one's of the same name."""
+    ours = os.path.join(sys.prefix, "share", "jupyter")
+    return {"JUPYTER_PATH": os.pathsep.join(filter(None, [ours, os.environ.get("JUPYTER_PATH", "")]))}
 
 
 @contextmanager

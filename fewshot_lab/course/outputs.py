@@ -8,7 +8,20 @@ from .. import cells
 from ..evidence.records import CHECK, RESULT, VERDICT
 from ..languages import say
 
+import re
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# What widgets/still.py puts around the still picture of a live widget; its id is another one in every run.
+_STILL = re.compile(r'<div class="fewshot-lab-still" id="[^"]*"><style>.*?</style>(.*)</div>', re.DOTALL)
+
+
+def strip_print_copies(nb) -> None:
+    """Removes from a notebook, in place, the images beside pages that hold them: they are for a PDF, and half of its size."""
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if data.get("image/png", "-") in data.get("text/html", ""):
+                del data["image/png"]
 
 
 def strip_live_parts(nb) -> None:
@@ -18,7 +31,10 @@ def strip_live_parts(nb) -> None:
         cell.metadata.pop("execution", None)  # times, which differ from run to run
         if cell.cell_type == "code":
             for output in cell.outputs:
-                output.get("data", {}).pop(WIDGET, None)
+                data = output.get("data", {})
+                data.pop(WIDGET, None)
+                if still := _STILL.fullmatch(data.get("text/html", "")):
+                    data["text/html"] = still[1]
             cell.outputs = [output for output in cell.outputs if output.get("data", True)]
 
 

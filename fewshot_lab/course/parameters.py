@@ -2,7 +2,9 @@
 
 import ast
 import math
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..errors import CourseError
 from .chapters import Chapter
@@ -45,7 +47,7 @@ def with_given(chapter: Chapter, nb, given: Iterable[tuple[str, str]]) -> dict:
 def read(name: str, text: str, default, chapter: str):
     """A text as a value of the default's type; raises CourseError when it cannot be one."""
     if isinstance(default, str):
-        return text
+        return text if default else _from_here(text)  # what is empty by default is the place of the user's own data
     value = _literal(text)
     if isinstance(default, float) and type(value) is int:  # type, not isinstance: True is an int too
         value = float(value)
@@ -55,6 +57,16 @@ def read(name: str, text: str, default, chapter: str):
     kinds = {int: "a whole number", float: "a number", bool: "True or False", list: "a list such as [1, 5]"}
     needed = kinds.get(type(default), f"a value like {default!r}")
     raise CourseError(f"{name} is {text!r}, but chapter {chapter} needs {needed}; its default is {default!r}.")
+
+
+def _from_here(text: str) -> str:
+    """A path as the user means it, from the folder where the command was typed: a chapter runs in another one.
+
+    A word that is the path of nothing may be a name, such as "daily" for CORPUS, and stays.
+    """
+    path = Path(text).expanduser()
+    is_path = any(mark in text for mark in ("/", os.sep, "~")) or path.suffix or path.exists()
+    return str(path.absolute()) if text and is_path else text
 
 
 def _statements(chapter: Chapter, nb) -> list[ast.stmt]:

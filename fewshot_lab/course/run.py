@@ -4,12 +4,12 @@ import hashlib
 import json
 import os
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 from ..errors import CourseError
@@ -66,6 +66,9 @@ def run(
         chosen = [replace(chapter, notebook=opened(chapter)) for chapter in chosen]
     # All input is checked here, for every chapter: a misspelt parameter must not show after an hour.
     settings = {chapter.id: with_given(chapter, read_notebook(chapter), parameters.items()) for chapter in chosen}
+    # What the record keeps must mean the same when the run is resumed from another folder.
+    for setting in settings.values():
+        parameters |= {name: setting[name] for name in parameters if isinstance(setting.get(name), str)}
     used_device, machine = _describe(device) if device == "cpu" else _describe_elsewhere(device)
     for setting in settings.values():
         setting |= {name: value for name, value in (("PROFILE", profile), ("DEVICE", used_device)) if name in setting}
@@ -97,9 +100,26 @@ def _describe(name: str) -> tuple[str, str]:
 
 
 def _describe_elsewhere(name: str) -> tuple[str, str]:
-    # In a process of its own: torch would hold 350 MB in this one for as long as the chapters run.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
-        return other.submit(_describe, name).result()
+    # In a process of its own: torch would hold 350 MB in this one for as long as the chapters run. Not by multiprocessing,
+    # which needs room in /dev/shm.
+    code = f"import json; from {__name__} import _described; print(json.dumps(_described({name!r})))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, encoding="utf-8")
+    try:
+        device, words, error = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError) as problem:
+        raise CourseError(f"PyTorch cannot be used here. {done.stderr.strip()[-500:]}") from problem
+    if error:
+        raise CourseError(error)
+    return device, words
+
+
+def _described(name: str) -> tuple[str, str, str]:
+    """What `_describe` returns, and its error in words or ""."""
+    try:
+        return *_describe(name), ""
+    except CourseError as error:
+        return "", "", str(error)
 
 
 def _choice(name: str, parameters: dict, option: str | None, request: dict, default: str) -> str:

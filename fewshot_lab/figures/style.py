@@ -59,7 +59,9 @@ class Picture:
         ).format(self.alt, base64.b64encode(self.png).decode(), self.width, self.caption)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {"text/html": self.as_html(), "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}
+        # Front ends show the HTML, which has the alternative text and the caption. LaTeX, and so a PDF, takes the image alone.
+        png = base64.b64encode(self.png).decode()
+        return {"text/html": self.as_html(), "image/png": png, "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}
 
 
 def drawable(image: Tensor) -> np.ndarray:

@@ -11,7 +11,11 @@ large networks, since it sends gradients while others are still computed; with o
 (docs/several_machines.md).
 """
 
-from collections.abc import Iterable
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.distributed as dist
@@ -21,9 +25,12 @@ from torch import Tensor, nn
 
 from .. import runtime
 from ..errors import CourseError
+from ..languages import say
 from ..runtime import world_size
 
 PRECISIONS = ("no", "bf16", "fp16")
+PATIENCE = 15.0  # seconds
+MPI = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # where accelerate looks for a number of processes
 
 
 def accelerator(precision: str = "no", device: str = "auto") -> Accelerator:
@@ -40,7 +47,33 @@ def accelerator(precision: str = "no", device: str = "auto") -> Accelerator:
     # The library keeps one precision and one device per Python process and refuses a second; a notebook trains with several.
     # Among several processes the connection to the others is part of that state and must stay.
     AcceleratorState._reset_state(reset_partial_state=world_size() == 1)
-    return Accelerator(mixed_precision=precision, cpu=chosen == "cpu")
+    with _patience():
+        return Accelerator(mixed_precision=precision, cpu=chosen == "cpu")
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """For the time in which processes find each other: says what it waits for, and hides MPI's variables from one alone."""
+    if world_size() == 1:
+        # A notebook inside a job of MPI has them, but nobody started others for its trainings.
+        hidden = {name: os.environ.pop(name) for name in MPI if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+        return
+    words = say(
+        "Waiting for the other processes, {count} in all (WORLD_SIZE). If you started only this one, interrupt it and unset "
+        "WORLD_SIZE, RANK and MASTER_ADDR.",
+        count=world_size(),
+    )
+    timer = threading.Timer(PATIENCE, print, [words], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def rank_and_world_size(device: str) -> tuple[int, int]:

@@ -46,7 +46,7 @@ def sweep(
     jobs = min(jobs, len(grid))
     # Under `accelerate launch` every process is at this line. Workers would each start a training of their own; here all
     # processes go through the grid together.
-    alone = runtime.world_size() > 1 or not (grid and cluster) and jobs <= 1
+    alone = runtime.world_size() > 1 or not (grid and cluster) and (jobs <= 1 or not runtime.can_start_workers())
     with progress_bar(len(grid), description) as bar:
         results: list[dict] = [{}] * len(grid)
         done = _in_this_process(function, grid) if alone else _in_workers(function, grid, jobs, cluster)

@@ -6,6 +6,7 @@ from markupsafe import Markup
 from ..figures import Picture
 from ..languages import say
 from .controls import Choice, Slider, WholeSlider
+from .still import WithStill
 
 _LAYOUT = {"width": "24em", "max_width": "100%"}
 
@@ -24,7 +25,7 @@ def choice(description: str, options, value=None, *, help: str):
     return Choice(options=options, shown=shown, value=value, description=say(description), tooltip=say(help), layout=_LAYOUT)
 
 
-class Explorer(ipywidgets.HBox):
+class Explorer(WithStill, ipywidgets.HBox):
     """Controls on the left, a page on the right that `page()` writes anew whenever a control changes.
 
     Subclasses give `page() -> Markup`, the HTML, and `still() -> Picture`, the picture for code hosts and printed pages.
@@ -54,6 +55,5 @@ class Explorer(ipywidgets.HBox):
     def still(self) -> Picture:
         raise NotImplementedError
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
-        return {**live, **self.still()._repr_mimebundle_()}
+    def still_bundle(self) -> dict:
+        return self.still()._repr_mimebundle_()

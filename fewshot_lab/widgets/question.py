@@ -7,11 +7,12 @@ from .. import attempts, runtime
 from ..attempts import Prediction
 from ..languages import say
 from .controls import Answers
+from .still import WithStill
 
 _asked: dict[str, "Question"] = {}
 
 
-class Question(ipywidgets.VBox):
+class Question(WithStill, ipywidgets.VBox):
     """A question with answers to choose from; without a live front end it reads as a list.
 
     In a learner's own notebook the answer is kept on this machine: asked again, also after a restart, it is still chosen.
@@ -41,11 +42,10 @@ class Question(ipywidgets.VBox):
         if self.keeps:
             attempts.note_prediction(self.chapter, self.key, self.text.english, self.english, change["new"])
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        live = super()._repr_mimebundle_(include=include, exclude=exclude) or {}
+    def still_bundle(self) -> dict:
         listed = Markup("").join(Markup("<li>{}</li>").format(option) for option in self.options)
         still = Markup("<p><strong>{}</strong> {}</p><ul>{}</ul>").format(self.asks, self.text, listed)
-        return {**live, "text/html": still, "text/plain": f"{self.asks} {self.text} " + " / ".join(self.options)}
+        return {"text/html": still, "text/plain": f"{self.asks} {self.text} " + " / ".join(self.options)}
 
 
 def predict(key: str, text: str, options: list[str], **values) -> Question:

@@ -1,14 +1,17 @@
 """Explorers answer to their controls, show a still picture without a front end, and figures carry their text."""
 
+import base64
 import json
 import sys
 from dataclasses import replace
 from itertools import combinations
 
+import nbformat
 import pytest
 import torch
 
 import fewshot_lab as lab
+from fewshot_lab.course.outputs import WIDGET, strip_live_parts, strip_print_copies
 from fewshot_lab.data import TASKS
 from fewshot_lab.data import episodes as ep
 from fewshot_lab.figures import charts
@@ -48,6 +51,39 @@ def measured():
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_every_control_of_an_explorer_changes_what_is_seen_and_it_has_a_still(name, every_control_answers):
     every_control_answers(EXPLORERS[name]())
+
+
+@pytest.mark.parametrize("shown", [EXPLORERS["geometry"], lambda: lab.predict("k", "How <many>?", ["one", "two"])])
+def test_a_widget_and_its_still_are_two_outputs_of_which_the_stored_notebook_keeps_the_still(shown, monkeypatch):
+    published = []
+    monkeypatch.setattr("fewshot_lab.widgets.still.publish_display_data", published.append)
+    widget = shown()
+    widget._ipython_display_()
+    still, live = published
+    assert list(live) == [WIDGET] and live[WIDGET]["model_id"] == widget.model_id and WIDGET not in still
+    # The live widget hides its still, and no other.
+    [style] = [child.value for child in widget.children if "<style>" in str(getattr(child, "value", ""))]
+    assert style == f"<style>#{widget._still_id}{{display:none}}</style>" and f'id="{widget._still_id}"' in still["text/html"]
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data) for data in (still, live)])
+    nb = nbformat.v4.new_notebook(cells=[cell])
+    strip_live_parts(nb)
+    [output] = cell.outputs
+    assert output.data == widget.still_bundle()
+
+
+def test_a_pdf_has_the_figures_and_the_stored_notebook_holds_each_once():
+    from nbconvert import HTMLExporter, LatexExporter
+
+    figure = charts.curves({"a": ([1], [Estimate(0.5, 0.4, 0.6, 3)])}, title="t", x="x", y="y", caption="It rises.")
+    cell = nbformat.v4.new_code_cell("draw()", outputs=[nbformat.v4.new_output("display_data", figure._repr_mimebundle_())])
+    nb = nbformat.v4.new_notebook(cells=[cell])
+    latex, resources = LatexExporter().from_notebook_node(nb)
+    [png] = resources["outputs"].values()
+    assert png == figure.png and "adjustimage" in latex and latex.count("[Figure: ") == 0
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(nb)
+    assert page.count(base64.b64encode(png).decode()) == 1 and "It rises." in page
+    strip_print_copies(nb)
+    assert set(cell.outputs[0].data) == {"text/html", "text/plain"}
 
 
 def test_marks_of_pictures_are_kept_while_leafing():
