@@ -28,6 +28,11 @@ def check_images(images: Tensor) -> Tensor:
     return images
 
 
+def as_floats(images: Tensor) -> Tensor:
+    """uint8 images in 0..255 as floats in 0..1; floats come back as they are, so nothing is divided twice."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
 def check_temperature(temperature: float) -> None:
     """Raises ValueError for a temperature that is not above 0 and finite: logits are divided by it."""
     if not 0 < temperature < float("inf"):

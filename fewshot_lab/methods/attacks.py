@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..augment.ranges import check_images
+from ..augment.ranges import as_floats, check_images
 from ..training import eval_mode
 
 ImageLoss = Callable[[Tensor], Tensor]
@@ -148,8 +148,7 @@ def cross_entropy_of(model: nn.Module, labels: Tensor, sign: int = 1, dtype: tor
 
 def beside_model(model: nn.Module, images: Tensor) -> Tensor:
     """Images, uint8 or float in 0..1, as floats on the model's device; raises ValueError for others (see `check_images`)."""
-    images = check_images(images).to(next((parameter.device for parameter in model.parameters()), images.device))
-    return images.float() / 255 if images.dtype == torch.uint8 else images
+    return as_floats(check_images(images).to(next((parameter.device for parameter in model.parameters()), images.device)))
 
 
 def attack(

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import data
+from ..augment.ranges import as_floats
 from ..runtime import seed_everything
 from ..training import Batches, History, accuracy, hits_by_picture, outputs, train
 from ..training.processes import accelerator
@@ -106,7 +107,7 @@ def fixmatch(
 
     def three_views(x: Tensor, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         few, y = labelled.next()
-        few = view(few.float().div(255), views, generator)
+        few = view(as_floats(few), views, generator)
         return torch.cat([few, view(x, weak, generator), view(x, strong, generator)]), (y, rows)
 
     def of_views(model: nn.Module, x: Tensor, answers: tuple[Tensor, Tensor]) -> Tensor:

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import data
+from ..augment.ranges import as_floats, check_images
 from ..errors import CourseError
 from ..models import Discriminator, Generator
 from ..runtime import seed_everything
@@ -110,7 +111,7 @@ def train_gan(
 
     Args:
         G, D: the two networks.
-        images: uint8 (N, 1, H, W).
+        images: uint8, or float in 0..1, (N, 1, H, W).
         labels: class numbers (N,).
         steps: of each network.
         batch_size: real images a step, and as many generated ones.
@@ -125,7 +126,11 @@ def train_gan(
 
     Raises:
         CourseError: a loss is not finite.
+        ValueError: images outside 0..1, or fewer than two in a batch.
     """
+    check_images(images)
+    if (fewest := min(batch_size, len(images))) < 2:
+        raise ValueError(f"A batch of {fewest} image(s) has no mean and variance for the batch norm: give 2 images or more.")
     accelerator = processes.accelerator(device=device)
     rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
     batches = Batches(images, labels, batch_size, seed, device, rank, world_size)
@@ -164,7 +169,7 @@ def train_gan(
             for optimizer, rate in zip(adam, rates, strict=True):
                 optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 - 2 * step / steps)
             x, y = batches.next()
-            x = (x.float() / 255).requires_grad_(gamma > 0)  # R1 is a gradient with respect to the images
+            x = as_floats(x).requires_grad_(gamma > 0)  # R1 is a gradient with respect to the images
             # Every process draws the noise of the whole batch and keeps its rows, so that several play the game that one plays.
             z = torch.randn(batches.rows, G.noise, generator=generator)[rank::world_size].to(device)
             fake = G(z, F.one_hot(y, G.classes).to(x.dtype))

@@ -112,6 +112,7 @@ def split_template(template: str) -> tuple[str, str, str]:
 
 def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
     """The token id of each label word with the space before it, (classes,); raises CourseError for a word of several tokens."""
+    check_words(words)
     ids = [tokenizer(f" {word.strip()}", add_special_tokens=False)["input_ids"] for word in words]
     for word, tokens in zip(words, ids, strict=True):
         if len(tokens) != 1:
@@ -122,6 +123,21 @@ def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
     if len({tokens[0] for tokens in ids}) < len(words):
         raise CourseError(f"Two labels have the same word: {', '.join(words)}.")
     return torch.tensor([tokens[0] for tokens in ids])
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raises CourseError for label words that are no list, or of which one is empty: an empty word is as likely as nothing."""
+    check_texts(words, "label words")
+    if not all(word.strip() for word in words):
+        raise CourseError(f"Label {[bool(word.strip()) for word in words].index(False) + 1} has no word. Give every label one.")
+
+
+def check_texts(texts: Sequence[str], what: str = "texts") -> None:
+    """Raises CourseError for no texts, and for one text in the place of a list: it would be read letter by letter."""
+    if isinstance(texts, str):
+        raise CourseError(f"The {what} are a list, and this is one text: write [{texts[:40]!r}].")
+    if not len(texts):
+        raise CourseError(f"There are no {what}. Give one or more.")
 
 
 # scores by the model
@@ -137,6 +153,7 @@ def encode_texts(tokenizer, model, texts: Sequence[str], before: str = "", space
         before: the template's beginning, see `split_template`.
         space: what joins it to the text.
     """
+    check_texts(texts)
     opening = encode_prefix(tokenizer, model, [before]) if before else None
     return encode_prefix(tokenizer, model, [space + text for text in texts], after=opening)
 
@@ -176,6 +193,7 @@ def hidden_after(tokenizer, model, texts: Sequence[str], templates: Sequence[str
         *beginning, ending = split_template(template)
         of_beginning[tuple(beginning)][template] = ending
     hidden = {template: [] for template in templates}
+    check_texts(texts)
     for first in range(0, len(texts), AT_A_TIME):
         for beginning, endings in of_beginning.items():
             prefix = encode_texts(tokenizer, model, texts[first : first + AT_A_TIME], *beginning)
@@ -187,6 +205,7 @@ def hidden_after(tokenizer, model, texts: Sequence[str], templates: Sequence[str
 
 def text_hidden(tokenizer, model, texts: Sequence[str]) -> dict[str, Tensor]:
     """Two vectors (N, d) of each text alone, without a template: the hidden state of its "last" token and the "mean" of all."""
+    check_texts(texts)
     last, mean = [], []
     for first in range(0, len(texts), AT_A_TIME):
         prefix = encode_prefix(tokenizer, model, texts[first : first + AT_A_TIME])
@@ -231,6 +250,8 @@ def continuation_scores(
     joint: what stands between the template and a word: "" in a script without spaces.
     """
     before, space, ending = split_template(template)
+    check_words(words)
+    check_texts(texts)
     ids_of_words = [token_ids(tokenizer, model, joint + word.strip()) for word in words]
     parts = []
     for first in range(0, len(texts), AT_A_TIME):

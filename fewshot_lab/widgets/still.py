@@ -12,8 +12,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 # it that hides its picture. Where none is alive, the picture's style hides JupyterLab's words in the widget's place ("Loading
 # widget...", the error): they alone have no element inside.
 _IN_ITS_PLACE = (
-    ".jp-OutputArea-child:has(.fewshot-lab-still) + .jp-OutputArea-child:has(> .jp-OutputArea-output:not(:has(*)))"
-    "{display:none}"
+    ".jp-OutputArea-child:has(.fewshot-lab-still) + .jp-OutputArea-child > .jp-OutputArea-output:not(:has(*)){display:none}"
 )
 # course/outputs.py takes this off what is stored: only a live front end needs it.
 _AROUND = '<div class="fewshot-lab-still" id="{id}"><style>{style}</style>{still}</div>'

@@ -15,6 +15,8 @@ from fewshot_lab.augment.policies import POLICIES
 from fewshot_lab.data import digits
 from fewshot_lab.methods import attack_ensemble, attacks, contrastive, dark_knowledge, distillation
 from fewshot_lab.methods.adversarial import adversarial_loss, free_training, trades_training
+from fewshot_lab.methods.generation import projection_score, train_gan
+from fewshot_lab.models import Discriminator, Generator
 from fewshot_lab.training import train
 
 
@@ -240,6 +242,25 @@ def test_a_high_temperature_gives_its_limit(temperature):
     limit = ((z_s - z_t).var(dim=1, correction=0) / 2).mean()  # Hinton et al. 2015, equation 4, integrated
     loss = distillation.distillation_loss(z_s, z_t, temperature)
     assert loss.dtype == torch.float32 and abs(loss / limit - 1) < 0.01
+
+
+def test_a_gan_learns_the_same_from_bytes_and_from_floats_and_refuses_what_it_cannot_learn_from():
+    images, labels = digits.task().draw(4, 0)
+
+    def losses(some, batch_size=8):
+        torch.manual_seed(0)
+        G, D = Generator(10, size=8), Discriminator(10, size=8, score=projection_score)
+        return train_gan(G, D, some, labels[: len(some)], steps=2, batch_size=batch_size, device="cpu").discriminator
+
+    assert losses(images) == pytest.approx(losses(images.float() / 255), rel=1e-5)
+    for some, options, says in (
+        (images.float(), {}, "Divide them by 255"),
+        (images.float() / 127.5 - 1, {}, "normalised"),
+        (images[:1], {}, "2 images or more"),
+        (images, {"batch_size": 1}, "2 images or more"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            losses(some, **options)
 
 
 def test_no_negative_number_of_images_is_drawn():

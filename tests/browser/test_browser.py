@@ -5,9 +5,11 @@ Pictures of what was seen are left in runs/browser/. Without Chromium, Playwrigh
 
 import re
 
+import nbformat
 import pytest
 from browser import (
     OURS,
+    WAIT,
     Notebook,
     changed,
     drag,
@@ -112,6 +114,42 @@ def test_chapter_00_is_opened_run_answered_wrongly_and_rightly_and_its_explorer_
         picture(page, "chapter_00_dark")
     finally:
         chapter.theme("Light")
+
+
+def test_a_notebook_that_was_saved_by_hand_shows_stills_the_next_day_and_comes_to_life_again(lab, open_notebook, page):
+    cells = [
+        "import fewshot_lab as lab",
+        "lab.predict('k', 'How many?', ['one', 'two'])",
+        "lab.widgets.GeometryExplorer('digits')",
+    ]
+    cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    path = lab.course / "notebooks" / "the_next_day.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    stills, live = ".fewshot-lab-still:visible", ".fewshot-lab-control:visible"
+
+    notebook = open_notebook(path.name)
+    notebook.run_all(timeout=4 * WAIT)
+    notebook.panel.locator(live).first.wait_for()
+    page.wait_for_timeout(1000)
+    assert notebook.panel.locator(stills).count() == 0 and notebook.panel.locator(live).count() > 2
+    page.keyboard.press("Control+S")
+    page.wait_for_timeout(2000)
+    assert (
+        "application/vnd.jupyter.widget-view+json" in path.read_text() and "model not found" not in notebook.panel.inner_text()
+    )
+    lab.end_kernels()
+
+    notebook = open_notebook(path.name)  # with a new kernel, which knows none of the widgets
+    page.wait_for_timeout(5000)
+    assert notebook.panel.locator(stills).count() == 2 and notebook.panel.locator(live).count() == 0
+    assert not re.search("model not found|Loading widget|Error", notebook.panel.inner_text())
+    assert notebook.panel.get_by_text("How many?").count() == 1 and page.evaluate(IMAGES)[0][0]
+    picture(page, "the_next_day")
+    notebook.run_all(timeout=4 * WAIT)
+    notebook.panel.locator(live).first.wait_for()
+    page.wait_for_timeout(1000)
+    assert notebook.panel.locator(stills).count() == 0
 
 
 def matrix(explorer) -> list[str]:

@@ -130,6 +130,18 @@ def test_templates_and_label_words_that_cannot_be_used_are_errors(lm):
         prompts.label_tokens(lm[0], ["animal", "hippopotamus"])
     with pytest.raises(CourseError, match="the same word"):
         prompts.label_tokens(lm[0], ["animal", " animal"])
+    for score in (prompts.label_scores, prompts.continuation_scores):
+        for texts, words, says in (
+            ("one text", WORDS, r"this is one text: write \['one text'\]"),
+            ([], WORDS, "There are no texts"),
+            (["a"], "animal", "The label words are a list"),
+            (["a"], ["animal", " "], "Label 2 has no word"),
+        ):
+            with pytest.raises(CourseError, match=says):
+                score(*lm, texts, TEMPLATE, words)
+    for read in (prompts.text_hidden, lambda *lm_and_texts: prompts.hidden_after(*lm_and_texts, [TEMPLATE])):
+        with pytest.raises(CourseError, match="this is one text"):
+            read(*lm, "one text")
 
 
 @pytest.mark.slow
