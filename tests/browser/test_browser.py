@@ -144,7 +144,7 @@ def test_a_notebook_that_was_saved_by_hand_shows_stills_the_next_day_and_comes_t
     page.wait_for_timeout(5000)
     assert notebook.panel.locator(stills).count() == 2 and notebook.panel.locator(live).count() == 0
     assert not re.search("model not found|Loading widget|Error", notebook.panel.inner_text())
-    assert notebook.panel.get_by_text("How many?").count() == 1 and page.evaluate(IMAGES)[0][0]
+    assert notebook.panel.locator(stills).get_by_text("How many?").count() == 1 and page.evaluate(IMAGES)[0][0]
     picture(page, "the_next_day")
     notebook.run_all(timeout=4 * WAIT)
     notebook.panel.locator(live).first.wait_for()
