@@ -18,6 +18,7 @@ import torch
 from .. import attempts, cells, runtime
 from ..evidence.records import CheckStatus
 from ..exercises import Exercise, Property, get_exercise
+from ..exercises.inspectors import run_here
 from ..languages import later, say
 from .compare import Difference, difference
 from .errors import RemoteAnswer, RemoteEnded, explained, is_blank
@@ -351,9 +352,8 @@ def _violation(prop: Property, function: Callable, generator: torch.Generator, i
         with _as_before(prop.fails), _guarded(function):
             if inspector is None:
                 return prop.fails(in_double or function, generator)
-            # Its module stands alone, so the inspector can run in the answer's process, beside what it inspects.
-            seen = function.observe(inspector.__name__) if isinstance(function, RemoteAnswer) else inspector(function)
-            return prop.fails(seen, generator)
+            run = function.observe if isinstance(function, RemoteAnswer) else run_here(function)
+            return prop.fails(inspector(run, generator), generator)
     except RemoteEnded:
         raise
     except Exception as error:

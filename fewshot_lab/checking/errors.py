@@ -66,8 +66,8 @@ class RemoteAnswer:
     ended.
     """
 
-    def observe(self, inspector: str):
-        """What the inspector with this name reports about the function, run in the function's process."""
+    def observe(self, inside: Callable, *arguments):
+        """What `inside(function, *arguments)` returns in the function's process; `inside` is one of exercises/inspectors.py."""
         raise NotImplementedError
 
 

@@ -7,8 +7,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from ..languages import say
-from . import inspectors
+from . import inspectors, sources
 from .declare import exercise
+from .inspectors import said_by
+from .training_steps import alike
 
 
 @exercise(
@@ -122,6 +124,19 @@ def _same_scale(seen, generator):
         )
 
 
+@listing_transforms.property(
+    "Grey stays between black and white, where it was.", mistake="other_colours", inspector=inspectors.picture_scales
+)
+def _keeps_grey(seen, generator):
+    for view, far in zip(seen, (0.25, 0.02), strict=True):  # training may move colours at random
+        if not all(abs(one - drawn) <= far for one, drawn in zip(view["greys"], view["drawn"], strict=True)):
+            return say(
+                "Grey pictures at {drawn} of the way from black to white become {greys}.",
+                drawn=", ".join(f"{share:.2f}" for share in view["drawn"]),
+                greys=", ".join(f"{share:.2f}" for share in view["greys"]),
+            )
+
+
 def _aspects_differ(train, test):
     return say(
         "A square in a picture that is twice as wide as high is {train:.2f} times as wide as high in training and "
@@ -158,7 +173,8 @@ def listing_model(classes, device):
 @listing_model.property(
     "The model is built without a warning, and without weights that were trained before.",
     mistake="pretrained_is_deprecated",
-    inspector=inspectors.model_warnings,
+    inspector=said_by(inspectors.model_warnings),
+    shown=sources.no_keyword("pretrained"),
 )
 def _no_deprecated_argument(seen, generator):
     if any("pretrained" in words for words in seen["warnings"]):
@@ -169,7 +185,7 @@ def _no_deprecated_argument(seen, generator):
         )
 
 
-@listing_model.property("It gives one logit per class.", mistake="wrong_number_of_classes", inspector=inspectors.model_logits)
+@listing_model.property("It gives one logit per class.", mistake="wrong_number_of_classes", inspector=said_by(inspectors.model_logits))
 def _one_logit_per_class(seen, generator):
     if seen["shape"] != (2, 3):
         words = say("For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed.", shape=seen["shape"])
@@ -181,7 +197,7 @@ def _one_logit_per_class(seen, generator):
 
 
 @listing_model.property(
-    "Its weights are random, and all are trained.", mistake="same_weights", inspector=inspectors.model_weights
+    "Its weights are random, and all are trained.", mistake="same_weights", inspector=said_by(inspectors.model_weights)
 )
 def _random_weights(seen, generator):
     if seen["constant"]:
@@ -196,7 +212,7 @@ def _random_weights(seen, generator):
         return "frozen", say("Some weights have requires_grad=False, so training leaves them as they are.")
 
 
-@listing_model.property("It is a ResNet-18.", mistake="another_model", inspector=inspectors.model_parameters)
+@listing_model.property("It is a ResNet-18.", mistake="another_model", inspector=said_by(inspectors.model_parameters))
 def _is_a_resnet(parameters, generator):
     if parameters != 11_176_512 + 513 * 3:
         return say(
@@ -205,7 +221,19 @@ def _is_a_resnet(parameters, generator):
         )
 
 
-@listing_model.property("The model is on the device.", mistake="model_not_moved", inspector=inspectors.model_devices)
+@listing_model.property("It computes what a ResNet-18 with its weights does.", inspector=inspectors.model_drawn)
+def _computes(seen, generator):
+    got, of = seen
+    if not alike(got, of(listing_model.reference)):
+        return "another_model", say("With other weights in it, your model computes something else than a ResNet-18.")
+
+
+@listing_model.property(
+    "The model is on the device.",
+    mistake="model_not_moved",
+    inspector=said_by(inspectors.model_devices),
+    shown=sources.hands_on(1),
+)
 def _model_moved(devices, generator):
     if "meta" in devices and len(devices) > 1:
         return "partly_moved", say(
@@ -238,14 +266,14 @@ def listing_loader(dataset, training):
     return DataLoader(dataset, batch_size=64, shuffle=training, num_workers=2)
 
 
-@listing_loader.property("Batches hold 64 items.", mistake="batch_size", inspector=inspectors.loaders)
+@listing_loader.property("Batches hold 64 items.", mistake="batch_size", inspector=said_by(inspectors.loaders))
 def _batches_of_64(seen, generator):
     sizes = [len(passes[0][0]) for passes in seen["rows"]]
     if sizes != [64, 64]:
         return say("The first batches for training and for the test hold {sizes} items; 64 are asked for.", sizes=sizes)
 
 
-@listing_loader.property("Pictures are read while the model trains.", mistake="one_process", inspector=inspectors.loaders)
+@listing_loader.property("Pictures are read while the model trains.", mistake="one_process", inspector=said_by(inspectors.loaders), shown=sources.keyword("num_workers"))
 def _loads_in_parallel(seen, generator):
     if min(seen["workers"]) < 1:
         return say(
@@ -255,7 +283,7 @@ def _loads_in_parallel(seen, generator):
 
 
 @listing_loader.property(
-    "Only the training data are shuffled, anew in each pass.", mistake="shuffled_test", inspector=inspectors.loaders
+    "Only the training data are shuffled, anew in each pass.", mistake="shuffled_test", inspector=said_by(inspectors.loaders)
 )
 def _shuffles_training(seen, generator):
     training, test = ([sum(batches, []) for batches in passes] for passes in seen["rows"])
@@ -265,11 +293,21 @@ def _shuffles_training(seen, generator):
         return "not_shuffled", say("Two passes over the training data come in the same order: shuffle them anew in each.")
 
 
-@listing_loader.property("Every test item comes, once.", mistake="test_items_lost", inspector=inspectors.loaders)
+@listing_loader.property("Every test item comes, once.", mistake="test_items_lost", inspector=said_by(inspectors.loaders))
 def _keeps_all_test_items(seen, generator):
     for rows in (sum(batches, []) for batches in seen["rows"][1]):
         if sorted(rows) != list(range(150)):
             return say("Of 150 test items {count} come: the last, smaller batch counts too.", count=len(set(rows)))
+
+
+@listing_loader.property("The items themselves come, each once.", inspector=inspectors.items_loaded)
+def _items_come(seen, generator):
+    (first, second), test = seen["rows"]
+    full = all(len(rows) >= 128 and len(set(rows)) == len(rows) and min(rows) >= 0 for rows in (first, second))
+    shuffled = first != sorted(first) and first != second
+    sized = all(sizes[:2] == [64, 64] for passes in seen["sizes"] for sizes in passes)
+    if not (full and shuffled and sized and test == [list(range(150))] * 2):
+        return "other_items", say("The loader does not hand on the items of the data set that it is given.")
 
 
 @exercise(
@@ -310,7 +348,7 @@ def listing_evaluate(model, loader, device):
     return loss / count, hits / count
 
 
-@listing_evaluate.property("The images are on the model's device.", mistake="batch_not_moved", inspector=inspectors.evaluation)
+@listing_evaluate.property("The images are on the model's device.", mistake="batch_not_moved", inspector=said_by(inspectors.evaluation))
 def _batches_moved(seen, generator):
     if not seen["images sent"]:
         return say("The images are not moved to the model's device: images.to(device), and the labels too.")
@@ -318,13 +356,13 @@ def _batches_moved(seen, generator):
         return say("The labels are not moved to the device on which the logits are: labels.to(device).")
 
 
-@listing_evaluate.property("The model is in evaluation mode.", mistake="training_mode", inspector=inspectors.evaluation)
+@listing_evaluate.property("The model is in evaluation mode.", mistake="training_mode", inspector=said_by(inspectors.evaluation))
 def _in_eval_mode(seen, generator):
     if seen["training"]:
         return say("The model is in training mode: batch norm uses the batch and dropout drops. Call model.eval() first.")
 
 
-@listing_evaluate.property("No gradients are recorded.", mistake="gradients_recorded", inspector=inspectors.evaluation)
+@listing_evaluate.property("No gradients are recorded.", mistake="gradients_recorded", inspector=said_by(inspectors.evaluation))
 def _without_gradients(seen, generator):
     if seen["gradients"]:
         return say("Gradients are recorded while evaluating, which costs memory and time: use `with torch.no_grad():`.")
@@ -333,7 +371,7 @@ def _without_gradients(seen, generator):
 @listing_evaluate.property(
     "Loss and accuracy are means over images, not over batches.",
     mistake="batches_weigh_the_same",
-    inspector=inspectors.evaluation,
+    inspector=said_by(inspectors.evaluation),
 )
 def _mean_over_images(seen, generator):
     accuracy, loss, right = seen["accuracy"], seen["loss"], inspectors.EVALUATION_LOSS
@@ -371,6 +409,18 @@ def _mean_over_images(seen, generator):
         if _near(loss, 64 * sum(by_batch) / 5):
             return "batch_size_assumed", say("{told} You weight each batch by 64, and these have 3 and 2.", told=told)
         return "another_loss", say("{told} Is it the cross-entropy of the logits, without a softmax before it?", told=told)
+
+
+@listing_evaluate.property("So it is for a model and images drawn at random.", inspector=inspectors.evaluation_drawn)
+def _of_others(seen, generator):
+    got, of = seen
+    if not alike(got, right := of(listing_evaluate.reference)):
+        return say(
+            "On a model with batch norm and dropout the loss is {loss:.4f} and the accuracy {accuracy:.2f}; yours {yours}.",
+            loss=right[0],
+            accuracy=right[1],
+            yours=got,
+        )
 
 
 # What the accuracy of 3 hits in a batch of 3 and none in one of 2 is after some mistakes.
@@ -424,6 +474,8 @@ def _rate_falls(seen, generator):
             return "wants_a_metric", say(
                 "The loop calls schedule.step() alone, and this schedule wants more: {error}", error=rates
             )
+        if not all(map(math.isfinite, rates)):
+            return say("The learning rate is no number.")
         if rates[-1] > 0.15 * max(rates):
             if min(rates) < 0.5 * rates[-1]:
                 return "rises_again", say("The learning rate rises again after it has fallen.")
@@ -441,7 +493,7 @@ def _rate_follows_steps(seen, generator):
     if any(isinstance(rates, str) for rates in seen):
         return None
     halves = [sum(rate > max(rates) / 2 for rate in rates) / len(rates) for rates in seen]
-    if abs(halves[0] - halves[1]) > 0.1:
+    if max(halves) - min(halves) > 0.1:
         return say(
             "Of 50 steps {short:.0%} are taken at more than half of the largest rate, of 173 steps {long:.0%}. The schedule "
             "must stretch with `steps`.",

@@ -11,7 +11,7 @@ from ..languages import say
 from ..methods import text_augmentation
 from . import inspectors
 from .declare import exercise
-from .inspectors import Exclamations
+from .inspectors import Exclamations, said_by
 
 WORDS = "the big dog sees the small cat and the big house".split()
 SYNONYMS = {"big": "large", "dog": "hound", "small": "little", "cat": "feline", "house": "home"}
@@ -337,7 +337,7 @@ def equal_words_merged(words, draws, share):
     return kept or random_deletion(words, draws, share)
 
 
-@random_deletion.property("It returns a new list.", mistake="given_list_returned", inspector=inspectors.given_list_returned)
+@random_deletion.property("It returns a new list.", mistake="given_list_returned", inspector=said_by(inspectors.given_list_returned))
 def _new_list(seen, generator):
     if seen:
         return say(

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 from ..languages import say
 from ..methods import contrastive, linear_probe
-from . import inspectors
+from . import inspectors, sources
 from .declare import exercise
+from .inspectors import said_by
 
 
 def _random_images(generator):
@@ -545,8 +546,8 @@ def _scale_free(function, generator):
         return say("Seven times longer vectors give another loss. Only their directions may count.")
 
 
-@similarity_matrix.property("It runs on any device.", mistake="device", inspector=inspectors.similarities_elsewhere)
-@nt_xent.property("It runs on any device.", mistake="device", inspector=inspectors.loss_elsewhere)
+@similarity_matrix.property("It runs on any device.", mistake="device", inspector=said_by(inspectors.similarities_elsewhere), shown=sources.new_tensors_follow)
+@nt_xent.property("It runs on any device.", mistake="device", inspector=said_by(inspectors.loss_elsewhere), shown=sources.new_tensors_follow)
 def _on_its_device(words, generator):
     if words:
         return say(

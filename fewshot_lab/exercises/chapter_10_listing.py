@@ -4,9 +4,10 @@ import torch
 
 from ..languages import say
 from ..methods.tagging import IGNORED
-from . import inspectors
+from . import inspectors, sources
 from .declare import exercise
-from .inspectors import CONLL_TAGS, CONLL_TYPES, TAGS
+from .inspectors import CONLL_TAGS, CONLL_TYPES, TAGS, said_by
+from .training_steps import alike
 
 
 @exercise(
@@ -168,11 +169,18 @@ def _padding_ignored(seen, generator):
     "Each label is on the first piece of its word.", mistake="not_aligned", inspector=inspectors.tagged_items
 )
 def _aligned(seen, generator):
-    if seen["labels"] != inspectors.tagged_items(listing_items)["labels"]:
+    if seen["labels"] != inspectors.tagged_items(inspectors.run_here(listing_items), generator)["labels"]:
         return say(
             "The labels are not those of the words' first pieces. Words are cut into pieces: ask word_ids(i) to which word "
             "each piece belongs, label the first piece, and give -100 to the others."
         )
+
+
+@listing_items.property("So it is for other sentences.", mistake="other_pieces", inspector=inspectors.items_drawn)
+def _of_others(seen, generator):
+    got, of = seen
+    if got != of(listing_items.reference):
+        return say("The items are right for the sentences of the other checks, but not for others like them.")
 
 
 @exercise(
@@ -203,13 +211,13 @@ def listing_network(sizes, numbers, device):
     return BertForTokenClassification(BertConfig(**sizes, num_labels=len(numbers))).to(device)
 
 
-@listing_network.property("The class exists.", mistake="no_such_class", inspector=inspectors.network_error)
+@listing_network.property("The class exists.", mistake="no_such_class", inspector=said_by(inspectors.network_error))
 def _class_exists(error, generator):
     if error:
         return say("{error}. The class for tagging is BertForTokenClassification.", error=error)
 
 
-@listing_network.property("It gives one logit per tag.", mistake="wrong_number_of_tags", inspector=inspectors.tag_logits)
+@listing_network.property("It gives one logit per tag.", mistake="wrong_number_of_tags", inspector=said_by(inspectors.tag_logits))
 def _one_logit_per_tag(shapes, generator):
     for shape, count in zip(shapes, (9, 3), strict=True):
         if shape == (1, count):
@@ -228,14 +236,26 @@ def _one_logit_per_tag(shapes, generator):
 
 
 @listing_network.property(
-    "It has the sizes that were asked for.", mistake="sizes_not_used", inspector=inspectors.network_hidden_size
+    "It has the sizes that were asked for.", mistake="sizes_not_used", inspector=said_by(inspectors.network_hidden_size)
 )
 def _sizes_kept(hidden, generator):
     if hidden != inspectors.SMALL_BERT["hidden_size"]:
         return say("The hidden size is {hidden}, not that of `sizes`: BertConfig(**sizes, num_labels=...).", hidden=hidden)
 
 
-@listing_network.property("The model is on the device.", mistake="network_not_moved", inspector=inspectors.network_devices)
+@listing_network.property("It computes what BERT with its weights does.", inspector=inspectors.network_drawn)
+def _computes(seen, generator):
+    got, of = seen
+    if not alike(got, of(listing_network.reference)):
+        return "another_network", say("With other weights in it, your network computes something else than BERT for tokens.")
+
+
+@listing_network.property(
+    "The model is on the device.",
+    mistake="network_not_moved",
+    inspector=said_by(inspectors.network_devices),
+    shown=sources.hands_on(2),
+)
 def _moved(devices, generator):
     if devices != ["meta"]:
         return say("The model is not on the device that was asked for: model.to(device).")
@@ -257,7 +277,7 @@ def listing_optimizer(model):
     return torch.optim.AdamW(model.parameters(), lr=5e-5)
 
 
-@listing_optimizer.property("It is an AdamW that exists.", mistake="another_optimizer", inspector=inspectors.optimizer_seen)
+@listing_optimizer.property("It is an AdamW that exists.", mistake="another_optimizer", inspector=said_by(inspectors.optimizer_seen), shown=sources.names("AdamW"))
 def _optimizer_exists(seen, generator):
     if isinstance(seen, str):
         return "adamw_removed", say("{seen}. It was removed from transformers: use torch.optim.AdamW.", seen=seen)
@@ -265,7 +285,7 @@ def _optimizer_exists(seen, generator):
         return say("What is returned is {kind}; torch.optim.AdamW is needed.", kind=seen["class"])
 
 
-@listing_optimizer.property("All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=inspectors.optimizer_seen)
+@listing_optimizer.property("All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=said_by(inspectors.optimizer_seen))
 def _learns_all(seen, generator):
     if seen["count"] != 4:
         return say("Some parameters of the model do not learn: give model.parameters().")
@@ -273,6 +293,13 @@ def _learns_all(seen, generator):
         return "wrong_learning_rate", say(
             "The learning rate is {rate:g}; BERT is fine-tuned with a small one, here 5e-5.", rate=seen["rates"][0]
         )
+
+
+@listing_optimizer.property("Its step is AdamW's.", mistake="another_optimizer", inspector=inspectors.optimizer_drawn)
+def _steps(seen, generator):
+    got, of = seen
+    if not alike(got, of(listing_optimizer.reference)):
+        return say("After one step the weights are not where AdamW with a rate of 5e-5 takes them.")
 
 
 @exercise(
@@ -297,7 +324,7 @@ def listing_score(gold, predicted):
     return float(f1_score(gold, predicted, zero_division=0))
 
 
-@listing_score.property("It takes sentences.", mistake="lists_of_lists", inspector=inspectors.score_of_sentences)
+@listing_score.property("It takes sentences.", mistake="lists_of_lists", inspector=said_by(inspectors.score_of_sentences))
 def _takes_sentences(seen, generator):
     if isinstance(seen, str):
         return say(
@@ -309,7 +336,7 @@ def _takes_sentences(seen, generator):
 @listing_score.property("The class O does not count.", mistake="o_counts")
 def _o_does_not_count(function, generator):
     nothing = [["O"] * len(tags) for tags in TAGS]
-    if (score := function(TAGS, nothing)) > 0.01:
+    if not (score := function(TAGS, nothing)) <= 0.01:
         return say(
             "A tagger that finds nothing scores {score:.3f}: O is counted as a class. That is token accuracy, not entity F1.",
             score=score,
@@ -322,7 +349,7 @@ def _whole_entities(function, generator):
     # name of the end of the first and the beginning of the second. Strict readers count no name that begins with I-.
     found = [["B-PER", "O", "B-PER", "B-PER"], ["I-PER", "O", "B-LOC", "I-LOC", "O", "O"]]
     score = function(TAGS, found)
-    if min(abs(score - 1 / 2), abs(score - 4 / 7)) > 0.01:
+    if not min(abs(score - 1 / 2), abs(score - 4 / 7)) <= 0.01:
         told = say(
             "Two of three entities are found, and three that are none: entity F1 is 0.5, yours {score:.3f}.", score=score
         )
@@ -339,3 +366,12 @@ def _whole_entities(function, generator):
         # F1, precision, recall and accuracy of single tags; where it is none of them, nobody knows what was counted.
         tokens = abs(second - 1) < 0.01 or any(abs(score - known) < 0.01 for known in (8 / 11, 4 / 5, 7 / 10))
         return "tokens_counted" if tokens else None, say("{told} Count whole entities.", told=told)
+
+
+@listing_score.property("So it is for tags drawn at random.", mistake="another_score")
+def _of_others(function, generator):
+    for _ in range(5):
+        gold, found = ([inspectors.draw_tags(count, generator) for count in (9, 4, 7, 12)] for _ in range(2))
+        score, right = function(gold, found), listing_score.reference(gold, found)
+        if not abs(score - right) <= 1e-3:
+            return say("On other tags entity F1 is {right:.3f}, yours {score:.3f}.", right=right, score=score)

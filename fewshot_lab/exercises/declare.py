@@ -10,6 +10,7 @@ def divided_by_n(values): ...
 def _centred(function, generator): ...
 """
 
+import ast
 import functools
 import importlib
 import pkgutil
@@ -20,6 +21,7 @@ import torch
 
 from ..errors import CourseError
 
+Inspector = Callable[[Callable, torch.Generator], object]
 Fails = Callable[[Callable, torch.Generator], str | tuple[str, str] | None]
 
 
@@ -38,13 +40,15 @@ class Property:
 
     `mistake` names the mistake that a failure reveals; where it can reveal several, `fails` returns (mistake, words). A
     function whose arguments or results are more than numbers, words and tensors is looked at by an inspector: `fails` then
-    gets what `inspector(function)` saw (see inspectors.py).
+    gets what `inspector(run, generator)` saw (see inspectors.py). Where that is only what the function's process says of
+    itself, `shown(tree)` tells whether the answer's source shows it too: where it does not, a person marks the answer.
     """
 
     statement: str
     fails: Fails
     mistake: str | None = None
-    inspector: Callable[[Callable], object] | None = None
+    inspector: Inspector | None = None
+    shown: Callable[[ast.Module], bool] | None = None
 
 
 @dataclass(eq=False)  # two exercises are never equal, and tensors among the cases could not be compared
@@ -98,12 +102,17 @@ class Exercise:
         return declare
 
     def property(
-        self, statement: str, *, mistake: str | None = None, inspector: Callable[[Callable], object] | None = None
+        self,
+        statement: str,
+        *,
+        mistake: str | None = None,
+        inspector: Inspector | None = None,
+        shown: Callable[[ast.Module], bool] | None = None,
     ) -> Callable[[Fails], Fails]:
         """Declares the decorated function as the `fails` of a Property."""
 
         def declare(fails: Fails) -> Fails:
-            self.properties.append(Property(statement, fails, mistake, inspector))
+            self.properties.append(Property(statement, fails, mistake, inspector, shown))
             return fails
 
         return declare

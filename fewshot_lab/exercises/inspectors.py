@@ -1,7 +1,10 @@
 """Inspectors, and the functions that some exercises hand over as arguments. Imports nothing of ours: the sandbox runs it too.
 
-An inspector calls the learner's function and returns what it saw as plain numbers, words and tensors. The grader runs it in
-the sandbox beside the function and judges outside what it returns.
+An inspector `inspector(run, generator)` is the grader's own: it draws what the learner's function gets and measures what comes
+back. `run(inside, *arguments)` is the value of `inside(function, *arguments)`, computed in the function's process: a function
+of this module that hands over what cannot travel, such as a model, and returns plain numbers, words and tensors. A submission
+can change all that happens in its process. So what `inside` says of a function (its mode, its device) only gives a mistake its
+name; what earns a point is a result on `drawn` arguments that equals the reference's.
 """
 
 import contextlib
@@ -72,6 +75,48 @@ class Exclamations:
 THINGS = (Noise, Shuffled, Bent, Exclamations)  # what the wire to the sandbox may carry
 
 
+def run_here(function):
+    """The `run` of a function in this process."""
+    return lambda inside, *arguments: inside(function, *arguments)
+
+
+def said_by(inside):
+    """The inspector that believes what `inside` says, which must not be all that an exercise's points depend on."""
+
+    @functools.wraps(inside)
+    def inspector(run, generator):
+        return run(inside)
+
+    return inspector
+
+
+def drawn(inside, draw):
+    """An inspector on arguments that are drawn outside: (what came back, `inside` with these arguments for the reference).
+
+    draw(generator): the arguments of `inside` after the function.
+    """
+
+    def inspector(run, generator):
+        arguments = draw(generator)
+        return run(inside, *arguments), lambda reference: inside(reference, *arguments)
+
+    return inspector
+
+
+def a_seed(generator):
+    return int(torch.randint(2**40, (), generator=generator))
+
+
+def _redrawn(model, seed):
+    """The model in evaluation mode with other weights, which follow from the seed and the order of its parameters."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            noise = torch.randn(weight.shape, generator=generator)
+            weight.copy_(1 + 0.1 * noise if weight.ndim == 1 else noise / math.sqrt(weight[0].numel()))
+    return model.eval()
+
+
 # Chapter 02: the parts of a training script
 
 
@@ -84,39 +129,63 @@ def _square_picture(width, height, background=(0, 0, 0), square=(255, 255, 255))
     return picture
 
 
-def picture_shapes(function):
-    """What the transforms of size 32 make of pictures of 28 x 28 and of 56 x 40: (shape, type of number), or what else it is.
+def _transformed(function, size, pictures, times):
+    """Of both transforms, for each picture (H, W, 3): `times` images in a stack, or the name of what else it becomes.
 
     Or the text of the ValueError that stops them.
     """
+    from PIL import Image
 
-    def seen(image):
-        if not isinstance(image, torch.Tensor):
-            return (type(image).__name__, "")
-        return tuple(image.shape), str(image.dtype).removeprefix("torch.")
+    def seen(transform, picture):
+        images = [transform(Image.fromarray(picture.numpy())) for _ in range(times)]
+        strange = [type(image).__name__ for image in images if not isinstance(image, torch.Tensor)]
+        return strange[0] if strange else torch.stack([image.as_subclass(torch.Tensor) for image in images])
 
     try:
-        return [seen(transform(_square_picture(*sides))) for transform in function(32) for sides in ((28, 28), (56, 40))]
+        return [[seen(transform, picture) for picture in pictures] for transform in function(size)]
     except ValueError as error:
         return str(error)
 
 
-def picture_scales(function):
+def _all_transformed(run, size, pictures, times):
+    """The stacks of `_transformed` as floats; raises a ValueError where there are none."""
+    seen = run(_transformed, size, [torch.from_numpy(np.array(picture)) for picture in pictures], times)
+    if isinstance(seen, str):
+        raise ValueError(seen)
+    train, test = ([stack.float() for stack in stacks] for stacks in seen)
+    return train, test
+
+
+def picture_shapes(run, generator):
+    """What the transforms of size 32 make of pictures of 28 x 28 and of 56 x 40: (shape, type of number), or what else it is.
+
+    Or the text of the ValueError that stops them.
+    """
+    pictures = [torch.from_numpy(np.array(_square_picture(*sides))) for sides in ((28, 28), (56, 40))]
+    seen = run(_transformed, 32, pictures, 1)
+    if isinstance(seen, str):
+        return seen
+    train, test = seen
+    return [
+        (one, "") if isinstance(one, str) else (tuple(one.shape[1:]), str(one.dtype).removeprefix("torch."))
+        for one in (*train, *test)
+    ]
+
+
+GREYS = 4
+
+
+def picture_scales(run, generator):
     """What both transforms do to a picture of 160 x 80 with a white square, means of 30 passes.
 
     share: how much of the image the square fills. aspect: its width over its height. range: from black to white. Measured
-    against an all black and an all white picture, so that colours that are moved or scaled do not count.
+    against an all black and an all white picture, so that colours that are moved or scaled do not count. greys: where grey
+    pictures, drawn from the generator, lie between these two, and drawn: where they should.
     """
+    greys = torch.randint(60, 200, (GREYS,), generator=generator).tolist()
+    pictures = [_square_picture(160, 80, *[(level,) * 3] * 2) for level in (0, 255, *greys)]
     seen = []
-    for transform in function(32):
-        dark, light, square = (
-            torch.stack([transform(picture) for _ in range(30)])
-            for picture in (
-                _square_picture(160, 80, square=(0, 0, 0)),
-                _square_picture(160, 80, background=(255, 255, 255)),
-                _square_picture(160, 80),
-            )
-        )
+    for dark, light, *grey, square in _all_transformed(run, 32, [*pictures, _square_picture(160, 80)], 30):
         span = (light.mean() - dark.mean()).item()
         shown = (square.mean(dim=1) - dark.mean()) / (span or 1) > 0.5  # (passes, rows, columns)
         whole = [
@@ -125,10 +194,12 @@ def picture_scales(function):
         aspects = [s.any(dim=0).sum().item() / s.any(dim=1).sum().item() for s in whole]
         aspect = sum(aspects) / len(aspects) if aspects else 0.0
         seen.append({"share": shown.float().mean().item(), "aspect": aspect, "range": span})
+        seen[-1]["greys"] = [((one.mean() - dark.mean()) / (span or 1)).item() for one in grey]
+        seen[-1]["drawn"] = [level / 255 for level in greys]
     return seen
 
 
-def passes(function):
+def passes(run, generator):
     """What differs between 80 passes of one picture, whose upper half is lighter and whose left half is redder.
 
     training, test: whether passes differ. moved: whether the training passes show other sections of it. upside_down: the share
@@ -139,8 +210,7 @@ def passes(function):
     picture = Image.new("RGB", (40, 40), (40, 40, 40))
     picture.paste((200, 200, 200), (0, 0, 40, 18))
     picture.paste((255, 60, 60), (0, 18, 15, 40))
-    train, test = function(32)
-    images = {name: torch.stack([t(picture) for _ in range(80)]) for name, t in (("training", train), ("test", test))}
+    images = dict(zip(("training", "test"), (stack for [stack] in _all_transformed(run, 32, [picture], 80)), strict=True))
     seen = {name: any(not torch.equal(several[0], image) for image in several) for name, several in images.items()}
     grey = images["training"].mean(dim=1)
     light = (grey > grey.mean(dim=(1, 2), keepdim=True)).float().mean(dim=(1, 2))
@@ -203,6 +273,19 @@ def model_parameters(function):
     return sum(parameter.numel() for parameter in _quietly(function, 3, "meta").parameters())
 
 
+def _model_redrawn(function, seed, images):
+    """The logits of a model for 3 classes whose weights are drawn anew, and the gradient of their sum towards the first ones.
+
+    A model that is not on the CPU or has frozen weights gives None instead of the gradient.
+    """
+    model = _redrawn(_quietly(function, 3, "cpu"), seed)
+    logits, first = model(images), next(model.parameters())
+    return logits.detach(), torch.autograd.grad(logits.sum(), first)[0] if first.requires_grad else None
+
+
+model_drawn = drawn(_model_redrawn, lambda generator: (a_seed(generator), torch.rand(2, 3, 32, 32, generator=generator)))
+
+
 def _quietly(function, *arguments):
     with warnings.catch_warnings(), _no_download([]):
         warnings.simplefilter("ignore")
@@ -222,6 +305,39 @@ def loaders(function):
         "workers": [loader.num_workers for loader in both],
         "rows": [[[list(batch) for batch in loader.batch_sampler] for _ in range(2)] for loader in both],
         "count": [len(loader.dataset) for loader in both],
+    }
+
+
+def _items_loaded(function, images, labels):
+    """Of both loaders, training first: the batches of two passes over a data set of these images and labels."""
+    from torch.utils.data import TensorDataset
+
+    seen = []
+    for training in (True, False):
+        loader = function(TensorDataset(images, labels), training)
+        if isinstance(loader, torch.utils.data.DataLoader):  # no processes: they take a second to start
+            loader.num_workers = 0
+        seen.append([[tuple(batch) for batch in loader] for _ in range(2)])
+    return seen
+
+
+def items_loaded(run, generator):
+    """Of both loaders, training first: the rows of two passes over 150 drawn items; -1 for what is none of them.
+
+    And the sizes of the batches: {"rows", "sizes"}, each [[pass, pass], [pass, pass]].
+    """
+    images = torch.rand(150, 2, generator=generator)
+    labels = torch.randperm(1000, generator=generator)[:150]
+    row_of = {(*image, label): row for row, (image, label) in enumerate(zip(images.tolist(), labels.tolist(), strict=True))}
+
+    def rows(batches):
+        items = [zip(x.tolist(), y.tolist(), strict=True) for x, y in batches]
+        return [row_of.get((*image, label), -1) for batch in items for image, label in batch]
+
+    seen = run(_items_loaded, images, labels)
+    return {
+        "rows": [[rows(one) for one in passes] for passes in seen],
+        "sizes": [[[len(y) for _, y in one] for one in passes] for passes in seen],
     }
 
 
@@ -282,13 +398,61 @@ def evaluation(function):
     return seen | {"loss": float(loss), "accuracy": float(accuracy)}
 
 
+class _Elsewhere(torch.Tensor):
+    """A batch of which the numbers are others until it is moved to a device."""
+
+    def to(self, *arguments, **names):
+        return self.moved
+
+    def cpu(self):
+        return self.moved
+
+    @classmethod
+    def holding(cls, moved):
+        tensor = moved.flip(0, -1).as_subclass(cls)
+        tensor.moved = moved
+        return tensor
+
+
+class _FickleModel(nn.Module):
+    """Images (n, 4) to logits (n, 3); other ones in training mode, and where gradients are recorded."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), _Thinned(), nn.Tanh(), nn.Linear(6, 3))
+
+    def forward(self, images):
+        logits = 2 * self.layers(images)
+        return -logits if torch.is_grad_enabled() and not torch.is_inference_mode_enabled() else logits
+
+
+def _evaluated(function, seed, images, labels):
+    """The loss and accuracy of a model whose weights follow from the seed, on batches of 5, 4 and 2 of these images."""
+    with torch.random.fork_rng(devices=[]):
+        model = _redrawn(_FickleModel(), seed).train()
+    sizes = (5, 4, 2)
+    batches = zip(images.split(sizes), labels.split(sizes), strict=True)
+    loss, accuracy = function(model, _Loader((_Elsewhere.holding(x), y) for x, y in batches), "cpu")
+    return float(loss), float(accuracy)
+
+
+def _pictures_to_judge(generator):
+    images, labels = torch.randn(11, 4, generator=generator), torch.randint(3, (11,), generator=generator)
+    return a_seed(generator), images, labels
+
+
+evaluation_drawn = drawn(_evaluated, _pictures_to_judge)
 EVALUATION_LOSSES = (math.log1p(math.exp(-4)), math.log1p(math.exp(4)))  # of an image in the two batches of `evaluation`
 EVALUATION_LOSS = (3 * EVALUATION_LOSSES[0] + 2 * EVALUATION_LOSSES[1]) / 5  # the mean over the images
 
 
-def rates(function):
-    """The learning rates under the schedule of an optimizer with rate 0.1, for 50 and for 173 steps; or an error's text."""
-    return [_rates(function, steps) for steps in (50, 173)]
+def rates(run, generator):
+    """The learning rates under the schedule of an optimizer with rate 0.1, for 50, 173 and drawn steps; or an error's text."""
+    lengths = (50, 173, int(torch.randint(60, 400, (), generator=generator)))
+    seen = [run(_rates, steps) for steps in lengths]
+    if any(len(one) != steps for one, steps in zip(seen, lengths, strict=True) if not isinstance(one, str)):
+        raise ValueError("there are rates for another number of steps")
+    return seen
 
 
 def _rates(function, steps):
@@ -355,9 +519,8 @@ def small_tokenizer():
     return BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
 
 
-def tagged_items(function):
-    """The data set's length, what is in its items, and the pieces of each sentence; or the text of a NameError."""
-    sentences, tags = [*WORDS, ["amsterdam"] * 4], [*TAGS, ["B-LOC"] * 4]  # the third has more than 32 pieces
+def _items(function, sentences, tags):
+    """The data set's length, what is in its items; or the text of a NameError."""
     try:
         items = function(small_tokenizer(), sentences, tags, CONLL_TAGS)
     except NameError as error:
@@ -365,7 +528,38 @@ def tagged_items(function):
     seen = {"count": len(items), "shapes": [_shapes(items[row]) for row in range(len(sentences))]}
     for part in ("input_ids", "labels"):
         seen[part] = [torch.as_tensor(items[row][part]).tolist() for row in range(len(sentences))]
+    return seen
+
+
+def tagged_items(run, generator):
+    """What `_items` sees of three sentences, and the pieces of each."""
+    sentences, tags = [*WORDS, ["amsterdam"] * 4], [*TAGS, ["B-LOC"] * 4]  # the third has more than 32 pieces
+    seen = run(_items, sentences, tags)
+    if isinstance(seen, str):
+        return seen
     return seen | {"pieces": [small_tokenizer()(words, is_split_into_words=True)["input_ids"] for words in sentences]}
+
+
+def _draw_sentences(generator):
+    """Four sentences of at most 6 words of at most 5 letters, and tags."""
+
+    def number(most):
+        return int(torch.randint(1, most + 1, (), generator=generator))
+
+    sentences = [["".join(chr(96 + number(26)) for _ in range(number(5))) for _ in range(number(6))] for _ in range(4)]
+    return sentences, [draw_tags(len(words), generator) for words in sentences]
+
+
+def draw_tags(count, generator):
+    """Tags of a sentence, whose names begin with B-."""
+    tags = []
+    for start, kind in torch.randint(4, (count, 2), generator=generator).tolist():
+        goes_on = start == 1 and tags and tags[-1] != "O"
+        tags.append("O" if start == 0 else f"I-{tags[-1][2:]}" if goes_on else f"B-{CONLL_TYPES[kind]}")
+    return tags
+
+
+items_drawn = drawn(_items, _draw_sentences)
 
 
 def _shapes(item):
@@ -394,6 +588,37 @@ def network_hidden_size(function):
 def network_devices(function):
     """The devices of the parameters of a network for the device "meta"."""
     return sorted({parameter.device.type for parameter in function(SMALL_BERT, CONLL_TAGS, "meta").parameters()})
+
+
+def _network_redrawn(function, seed, pieces):
+    """The logits (n, T, 9) of a small network whose weights are drawn anew."""
+    with torch.no_grad():
+        return _redrawn(function(SMALL_BERT, CONLL_TAGS, "cpu"), seed)(pieces).logits
+
+
+network_drawn = drawn(
+    _network_redrawn, lambda generator: (a_seed(generator), torch.randint(5, 60, (2, 7), generator=generator))
+)
+
+
+def _optimized(function, gradients):
+    """Where weights of 0 are after a step with these gradients (2, 6), in millionths."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    optimizer = function(model)
+    for layer, gradient in zip(model, gradients, strict=True):
+        layer.weight.grad, layer.bias.grad = gradient[:4].view(2, 2).clone(), gradient[4:].clone()
+    optimizer.step()
+    return 1e6 * _row(model.parameters())
+
+
+def _gradients_drawn(generator):
+    return (torch.randn(2, 6, generator=generator),)
+
+
+optimizer_drawn = drawn(_optimized, _gradients_drawn)
 
 
 def optimizer_seen(function):
@@ -430,6 +655,10 @@ def _import_error(function, *arguments) -> str:
 
 
 # Chapters 02, 04, 07, 08 and 10: one step of a training
+
+SEEDS = (3, 4)  # of the two worlds in which mistakes get their names
+_GAME_SEEDS = (20, 30)
+_GAMES = ((2, 4, 2, 6), (3, 2, 3, 5))  # classes, noise, side, images
 
 
 class _Thinned(nn.Module):
@@ -552,7 +781,7 @@ class _Attack:
         return moved
 
 
-def training_steps(function):
+def training_steps(function, seeds=SEEDS):
     """What three steps on augmented images do in two worlds, see `_steps`. given: the shapes that `augment` got in each.
 
     shown: "augmented", "given" or "other" for every batch that the network saw.
@@ -568,10 +797,10 @@ def training_steps(function):
 
             yield (images, labels, change), seen
 
-    return [_steps(function, *_one_net(normed), batches) for normed in (False, True)]
+    return [_steps(function, *_one_net(normed, seed), batches) for normed, seed in zip((False, True), seeds, strict=True)]
 
 
-def simclr_steps(function):
+def simclr_steps(function, seeds=SEEDS):
     """What three steps of SimCLR do in two worlds, see `_steps`; drawn: how often each image was augmented in each step.
 
     strangers: of how many images something was augmented that is none of them.
@@ -583,11 +812,11 @@ def simclr_steps(function):
             given = images, augment, temperature
             yield given, lambda augment=augment: {"drawn": augment.drawn, "strangers": augment.strangers}
 
-    worlds = ((False, 0.7), (True, 0.2))
-    return [_steps(function, *_one_net(normed), functools.partial(batches, temperature=t)) for normed, t in worlds]
+    worlds = zip((False, True), (0.7, 0.2), seeds, strict=True)
+    return [_steps(function, *_one_net(n, seed), functools.partial(batches, temperature=t)) for n, t, seed in worlds]
 
 
-def adversarial_steps(function):
+def adversarial_steps(function, seeds=SEEDS):
     """What three steps on attacked images do in two worlds, see `_steps`; attacked: whether `attack` was called in each.
 
     as_it_is: whether it was last called with the weights from before the step. right_batch: and with images and labels as they
@@ -604,25 +833,22 @@ def adversarial_steps(function):
 
             yield (images, labels, attack), seen
 
-    return [_steps(function, *_one_net(normed), batches) for normed in (False, True)]
+    return [_steps(function, *_one_net(normed, seed), batches) for normed, seed in zip((False, True), seeds, strict=True)]
 
 
-def discriminator_steps(function):
+def discriminator_steps(function, seeds=_GAME_SEEDS):
     """What three steps of the discriminator do in two games, see `_played`."""
-    return [_played(function, "discriminator", *game) for game in _GAMES]
+    return [_played(function, "discriminator", seed, *game) for seed, game in zip(seeds, _GAMES, strict=True)]
 
 
-def generator_steps(function):
+def generator_steps(function, seeds=_GAME_SEEDS):
     """What three steps of the generator do in two games, see `_played`."""
-    return [_played(function, "generator", *game) for game in _GAMES]
+    return [_played(function, "generator", seed, *game) for seed, game in zip(seeds, _GAMES, strict=True)]
 
 
-_GAMES = ((2, 4, 2, 6), (3, 2, 3, 5))  # classes, noise, side, images
-
-
-def _played(function, player, classes, noise, side, count):
+def _played(function, player, seed, classes, noise, side, count):
     """What three steps of a player do, see `_steps`. noise: whether the generator ever got the noise that was handed over."""
-    generator = torch.Generator().manual_seed(10 * classes)
+    generator = torch.Generator().manual_seed(seed)
     G = _with_weights(generator, _SmallGenerator, classes, noise, side)
     D = _with_weights(generator, _SmallDiscriminator, classes, side)
 
@@ -637,11 +863,11 @@ def _played(function, player, classes, noise, side, count):
     return _steps(function, (G, D), (D if player == "discriminator" else G).parameters(), generator, batches)
 
 
-def tagger_steps(function):
+def tagger_steps(function, seeds=(3, 3)):
     """What three steps do to two taggers, see `_steps`; the first one's gradients are longer than 1, the second's shorter."""
     worlds = []
-    for scale in (1.3, 0.15):
-        generator = torch.Generator().manual_seed(3)
+    for scale, seed in zip((1.3, 0.15), seeds, strict=True):
+        generator = torch.Generator().manual_seed(seed)
         tagger = _with_weights(generator, _SmallTagger, 12, 4)
         with torch.no_grad():
             for weight in tagger.parameters():
@@ -668,12 +894,12 @@ def _pictures(generator):
         yield torch.rand(count, 2, 2, 3, generator=generator), torch.randint(3, (count,), generator=generator)
 
 
-def _one_net(normed):
+def _one_net(normed, seed):
     """A plain network, all of which learns; or one with batch norm and dropout, whose last layer learns alone.
 
     Returns ([network], weights for the optimizer, generator).
     """
-    generator = torch.Generator().manual_seed(3 + normed)
+    generator = torch.Generator().manual_seed(seed)
     model = _with_weights(generator, _SmallNet, normed)
     return [model], (model.layers[-1] if normed else model).parameters(), generator
 

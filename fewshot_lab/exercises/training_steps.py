@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from ..languages import later, say
+from . import inspectors
 from .declare import Exercise
 
 World = dict  # what an inspector saw in one world: see `_steps` in inspectors.py
@@ -169,7 +170,7 @@ def alike(one: object, other: object) -> bool:
 
 def judge_steps(
     task: Exercise,
-    inspector: Callable[[Callable], list[World]],
+    steps: Callable[..., list[World]],
     *,
     loss: str,
     step: str = "Every weight of the optimizer makes one step along the gradient of this loss.",
@@ -180,7 +181,7 @@ def judge_steps(
 
     Args:
         task: the exercise, whose cases are in its inspector.
-        inspector: runs the step in several worlds, of which the first is the plainest.
+        steps: runs a function in two worlds, of which the first is the plainer one, or in two with other seeds.
         loss: what the returned loss must be, as a statement.
         step: how the weights must move, as a statement.
         before: what else must hold, as a statement; what fails in a world, given the reference's too; and what of a world
@@ -188,13 +189,15 @@ def judge_steps(
         others: more right ways to write the step, with other results than the reference's.
     """
 
+    inspector, ways = inspectors.said_by(steps), (task.reference, *others)
+
     @functools.cache  # only once something fails, and then for all properties
     def mistakes() -> list[tuple[str, str, list[World]]]:
-        return [(it.name, it.hint, inspector(it.function)) for it in task.mistakes]
+        return [(it.name, it.hint, steps(it.function)) for it in task.mistakes]
 
     @functools.cache
     def rights() -> list[list[World]]:
-        return [inspector(function) for function in (task.reference, *others)]
+        return [steps(function) for function in ways]
 
     def right(worlds: list[World], *parts: str) -> bool:
         return any(_agree(worlds, one[: len(worlds)], parts) for one in rights())
@@ -261,6 +264,16 @@ def judge_steps(
     def _loss(worlds, generator):
         if not right(worlds, "losses"):
             return named(_other_mode(worlds) or _wrong_loss(worlds, rights()[0]), worlds, ("losses",))
+
+    @task.property("Networks and batches that are drawn at random take the same step.", inspector=_drawn(steps))
+    def _others(found, generator):
+        worlds, there = found
+        if not any(_agree(worlds, there(function), BOTH) for function in ways):
+            return "another_step", say("The step is right for the networks of the other checks, but not for others like them.")
+
+
+def _drawn(steps):
+    return inspectors.drawn(steps, lambda generator: ([inspectors.a_seed(generator) for _ in range(2)],))
 
 
 def _agree(worlds: list[World], others: list[World], parts: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -40,8 +41,8 @@ class RemoteFunction(RemoteAnswer):
             return result if isinstance(result, torch.Tensor) else holder[0]
         return self._ask(arguments)["value"]
 
-    def observe(self, inspector: str):
-        return self._answer({"name": self.__name__, "observe": inspector, "arguments": ()}).get("value")
+    def observe(self, inside: Callable, *arguments):
+        return self._answer({"name": self.__name__, "observe": inside.__name__, "arguments": arguments}).get("value")
 
     def _ask(self, arguments: tuple, towards=None) -> dict:
         order = {"name": self.__name__, "arguments": arguments}
