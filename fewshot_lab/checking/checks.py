@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import inspect
 import io
 import os
@@ -25,6 +26,7 @@ from .errors import RemoteAnswer, RemoteEnded, explained, is_blank
 from .feedback import Feedback, describe
 
 FRESH_CASES = 5
+CALLED_AGAIN = 2  # of how many cases a function gets the arguments twice
 SECONDS_A_CALL = 10
 
 # Mistakes that every exercise knows, by the kind of the difference; a wrong value or an error alone says too little.
@@ -102,6 +104,8 @@ def examine(
         if failures:
             shown = [f for f in failures if not hidden or any(f.arguments is case for case in task.cases)]
             return _failed(task, cases, results, failures, shown)
+        if feedback := _next_call_is_wrong(task, function, cases):
+            return feedback
         # The graph before the properties: where it is cut, they could only say it in their own words.
         drawn = cases[len(task.cases) :]  # a case that somebody chose may stand on a kink, where gradients may differ
         if feedback := _graph_is_wrong(task, function, drawn or cases, results):
@@ -178,6 +182,37 @@ def _call(function: Callable, arguments: tuple) -> tuple[object, Difference | No
             words = say("Your function sets requires_grad on its input. Work on a copy: x = x.detach().clone().")
             return result, Difference("in place", words)
     return result, None
+
+
+def _next_call_is_wrong(task: Exercise, function: Callable, cases: list[tuple]) -> Feedback | None:
+    """The feedback on a function that gives another result when it is called again with the very same arguments.
+
+    Whatever a process says of its arguments, here a change to them shows in a result.
+    """
+    again = function.again if isinstance(function, RemoteAnswer) else functools.partial(_again, function)
+    for arguments in cases[-CALLED_AGAIN:]:
+        try:
+            with _guarded(function):
+                got = again(*copy.deepcopy(arguments))
+        except RemoteEnded:
+            raise
+        except Exception as error:
+            problem = _stopped(error, function)
+        else:
+            problem = difference(got, _again(task.reference, *copy.deepcopy(arguments)), task.tolerance)
+        if problem:
+            words = say(
+                "Called a second time with the same arguments, your function gives a wrong result. It changes its arguments, or "
+                "keeps something from one call for the next: work on copies."
+            )
+            return Feedback(task, CheckStatus.FAILED, words, details=[problem.words], mistake=_NAMES["in place"])
+    return None
+
+
+def _again(function: Callable, *arguments):
+    """The result of the second of two calls with the very same arguments."""
+    function(*arguments)
+    return function(*arguments)
 
 
 def _stopped(error: Exception, function: Callable) -> Difference:

@@ -70,6 +70,10 @@ class RemoteAnswer:
         """What `inside(function, *arguments)` returns in the function's process; `inside` is one of exercises/inspectors.py."""
         raise NotImplementedError
 
+    def again(self, *arguments):
+        """The result of the second of two calls with the very same arguments, which are not copied in between."""
+        raise NotImplementedError
+
 
 class RemoteEnded(Exception):
     """The answer's process has ended. That is not the learner's error: checks let it propagate."""

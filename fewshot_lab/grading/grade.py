@@ -1,5 +1,6 @@
 """Grades one submission: its answers run in a child process of the sandbox; their results are compared out here."""
 
+import ast
 import contextlib
 import hashlib
 import resource
@@ -13,9 +14,10 @@ import torch
 
 from ..checking import examine
 from ..course.build import STUB
+from ..exercises import Exercise
 from .assignment import Assignment, Question, assignment, helpers_of
 from .inside.confine import address_space
-from .own_cells import needed
+from .own_cells import needed, parsed
 from .remote import CALL_SECONDS, OwnImplementation, RemoteFunction
 from .sandbox import Ended, Sandbox
 from .submissions import Submission
@@ -203,9 +205,10 @@ class _Run:
                 if ran["status"] != "ran" and grade_id:
                     problems[grade_id] = f"Its cell stops with {str(ran.get('kind'))[:80]}: {str(ran.get('words'))[:500]}"
                 if grade_id in waiting and only is None:
-                    self.marks[grade_id] = self._examined(waiting.pop(grade_id), child, problems.get(grade_id))
+                    self.marks[grade_id] = self._examined(waiting.pop(grade_id), child, source, problems.get(grade_id))
             for running, question in waiting.items():
-                self.marks[running] = self._examined(question, child, problems.get(running))
+                source = replaced.get(running, self.answers.get(running, ""))
+                self.marks[running] = self._examined(question, child, source, problems.get(running))
         except Ended as ended:
             self._settle(running, questions, ended.why)
         finally:
@@ -213,7 +216,7 @@ class _Run:
             self.memory = max(self.memory, int(report.get("memory") or 0))
             self.output = self.output or str(report.get("output", ""))
 
-    def _examined(self, question: Question, child, problem: str | None) -> Mark:
+    def _examined(self, question: Question, child, source: str, problem: str | None) -> Mark:
         started = time.monotonic()
         answer = RemoteFunction(child, question.exercise.name, CALL_SECONDS, started + self._seconds(self.share))
         try:
@@ -230,6 +233,12 @@ class _Run:
                 question, MarkStatus.FAILED, f"What the function returns could not be compared ({type(error).__name__})."
             )
         mark = _mark(question, MarkStatus(feedback.status), feedback.message, feedback.details, feedback.mistake)
+        if mark.status == MarkStatus.PASSED and (claims := _unseen(question.exercise, self.own.get(mark.grade_id, ""), source)):
+            mark.score, mark.status = 0.0, MarkStatus.BY_HAND
+            mark.message = (
+                "All results are right. What only the answer's own process can tell does not show in its source, so a person "
+                f"looks at it: {' '.join(claims)}"
+            )
         # A cell may stop after it has defined the function, at a line of the learner's own. Where the function is not there, or
         # is wrong, the cell's error tells more than what came of it.
         if problem and mark.status != MarkStatus.PASSED:
@@ -254,6 +263,12 @@ class _Run:
 
     def _seconds(self, most: float) -> float:
         return max(min(most, self.deadline - time.monotonic()), 0.01)
+
+
+def _unseen(exercise: Exercise, *sources: str) -> list[str]:
+    """The statements of the properties that an answer could claim of itself, and which its source does not show."""
+    tree = ast.Module([node for source in sources for node in parsed(source)], [])
+    return [prop.statement for prop in exercise.properties if prop.shown and not prop.shown(tree)]
 
 
 @contextlib.contextmanager

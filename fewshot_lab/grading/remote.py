@@ -44,6 +44,9 @@ class RemoteFunction(RemoteAnswer):
     def observe(self, inside: Callable, *arguments):
         return self._answer({"name": self.__name__, "observe": inside.__name__, "arguments": arguments}).get("value")
 
+    def again(self, *arguments):
+        return self._answer({"name": self.__name__, "again": True, "arguments": arguments}).get("value")
+
     def _ask(self, arguments: tuple, towards=None) -> dict:
         order = {"name": self.__name__, "arguments": arguments}
         if towards is not None:
