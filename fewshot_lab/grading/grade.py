@@ -136,6 +136,7 @@ class _Run:
     def __init__(self, task: Assignment, submission: Submission, sandbox: Sandbox, seed: str, started: float, seconds: float):
         self.task, self.sandbox, self.seed = task, sandbox, seed
         self.deadline, self.share = started + seconds, seconds / SHARE
+        self.child, self.lost = None, 0.0  # what children that have ended waited for a core is given back
         self.answers = {grade_id: text for grade_id, text in submission.answers.items() if grade_id in task.stubs}
         self.below = submission.below
         self.own = {name: needed(cells, self.answers.get(name, "")) for name, cells in submission.own.items()}
@@ -172,7 +173,7 @@ class _Run:
             texts = [self.answers[name]] if helpers or before.status == MarkStatus.STOPPED else []
             texts += [self.below[name]] if name in self.below else []
             for text in texts:
-                if self.marks[name].status == MarkStatus.PASSED or time.monotonic() >= self.deadline:
+                if self.marks[name].status == MarkStatus.PASSED or self._now() >= self.deadline:
                     break
                 del self.marks[name]
                 self.left_out.discard(name)  # it may have ended a child only because of the others
@@ -189,7 +190,7 @@ class _Run:
             only: the answers that run at all, all of them by default; where they are given, questions are examined at the end.
         """
         child, running = self.sandbox.child(), None  # running: the answer to blame if the child ends now
-        waiting = {question.grade_id: question for question in questions}
+        self.child, waiting = child, {question.grade_id: question for question in questions}
         try:
             problems = {}
             for grade_id, source in self.task.pieces:
@@ -212,13 +213,15 @@ class _Run:
         except Ended as ended:
             self._settle(running, questions, ended.why)
         finally:
+            self.lost, self.child = self.lost + child.lost(), None
             report = child.close()  # also after Ended: it frees the process and brings what the cells printed
             self.memory = max(self.memory, int(report.get("memory") or 0))
             self.output = self.output or str(report.get("output", ""))
 
     def _examined(self, question: Question, child, source: str, problem: str | None) -> Mark:
         started = time.monotonic()
-        answer = RemoteFunction(child, question.exercise.name, CALL_SECONDS, started + self._seconds(self.share))
+        most = child.clock() + self._seconds(self.share)
+        answer = RemoteFunction(child, question.exercise.name, CALL_SECONDS, most)
         try:
             hidden = _hidden(self.seed, question.exercise.name)
             with _bounded(self.share, COMPARING):
@@ -251,7 +254,7 @@ class _Run:
     def _settle(self, running: str | None, questions: list[Question], why: str) -> None:
         """Gives the answer that was running when the child ended no marks, and leaves it out of the next child."""
         by_id = {question.grade_id: question for question in self.task.questions}
-        over = time.monotonic() >= self.deadline
+        over = self._now() >= self.deadline
         # Out of time, or ended while the release's own code ran: a new child would end in the same way, so all are settled.
         for grade_id in [q.grade_id for q in questions] if over or running is None else [running]:
             # An answer that has its mark may still end a later child when its cell runs there; only a pass stays.
@@ -262,7 +265,11 @@ class _Run:
             self.left_out.add(running)
 
     def _seconds(self, most: float) -> float:
-        return max(min(most, self.deadline - time.monotonic()), 0.01)
+        return max(min(most, self.deadline - self._now()), 0.01)
+
+    def _now(self) -> float:
+        """The time, as if nobody had waited for a core."""
+        return time.monotonic() - self.lost - (self.child.lost() if self.child else 0.0)
 
 
 def _unseen(exercise: Exercise, *sources: str) -> list[str]:

@@ -1,7 +1,6 @@
 """Makes an answer in the sandbox callable here: arguments go in as bytes, results come back as bytes."""
 
 import math
-import time
 from collections.abc import Callable
 
 import torch
@@ -28,7 +27,7 @@ class RemoteFunction(RemoteAnswer):
         child: the child that has run the cells.
         name: the function's name in them.
         seconds: how long a call may take.
-        deadline: when all calls end, as a time of time.monotonic().
+        deadline: when all calls end, as a time of the child's clock.
     """
 
     def __init__(self, child: Child, name: str, seconds: float = CALL_SECONDS, deadline: float = math.inf):
@@ -62,7 +61,7 @@ class RemoteFunction(RemoteAnswer):
         return answer
 
     def _answer(self, order: dict) -> dict:
-        answer = self.child.ask(order, min(self.seconds, self.deadline - time.monotonic()))
+        answer = self.child.ask(order, min(self.seconds, self.deadline - self.child.clock()))
         words = str(answer.get("words", ""))[:2000]
         match answer["status"]:
             case "value":

@@ -3,24 +3,28 @@
 Loading torch takes seconds and forking takes milliseconds, so the template loads everything once and stays.
 """
 
+import base64
 import contextlib
 import functools
 import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..checking.errors import RemoteEnded
 from ..errors import CourseError
 from ..exercises import inspectors
+from . import calls
 from .inside import confine, wire
 
 HERE = Path(__file__).parent / "inside"
@@ -28,8 +32,10 @@ MODULES = {name: HERE / name for name in ("worker.py", "confine.py", "wire.py")}
 MODULES |= {"inspectors.py": Path(inspectors.__file__)}
 INSIDE = "/sandbox"  # where the worker's modules are in the sandbox; nothing else of the package is there
 START_SECONDS = 120
+LONGEST_WAIT = 10  # times the limit: how long an answer may take that has to share its core
 # What Python needs of the system. Nothing of /etc but what the linker reads: no users, no keys, no host names.
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
+WAITED = struct.Struct("!cd")  # what a supervisor tells, see worker.py
 for _thing in inspectors.THINGS:
     wire.thing(_thing)
 
@@ -57,11 +63,37 @@ class Child:
 
     def __init__(self, line: socket.socket, control: socket.socket):
         self._line, self._control = line, control
+        self._begun, self._lost, self._report = time.monotonic(), 0.0, b""  # _report: the beginning of one that came early
+
+    def clock(self) -> float:
+        """The seconds of this child: those that have passed, without those that it waited for a core.
+
+        So a neighbour that takes the cores does not take an answer's time; one that sleeps has none to give back.
+        """
+        return time.monotonic() - self._begun - self.lost()
+
+    def lost(self) -> float:
+        """For how many seconds it waited for a core, up to nine in ten of all."""
+        try:
+            self._control.settimeout(1.0)
+            self._control.sendall(b"?")
+            told = self._control.recv(WAITED.size)
+        except OSError:
+            told = b""
+        if told[:1] == b"w" and len(told) == WAITED.size:
+            passed = time.monotonic() - self._begun
+            self._lost = max(self._lost, min(WAITED.unpack(told)[1], passed * (1 - 1 / LONGEST_WAIT)))
+        else:
+            self._report += told  # it has ended, and this is its report
+        return self._lost
 
     def ask(self, order: dict, seconds: float) -> dict:
-        """The child's answer to an order; raises Ended when none comes within `seconds`, or when it is no valid message."""
+        """The child's answer to an order; raises Ended when none comes within `seconds`, or when it is no valid message.
+
+        The seconds are those of the child's `clock`.
+        """
         try:
-            stream = _DeadlineStream(self._line, time.monotonic() + seconds)
+            stream = _DeadlineStream(self._line, seconds, self.clock)
             wire.send(stream, order)
             answer = wire.receive(stream)
         except TimeoutError as error:
@@ -91,10 +123,12 @@ class Child:
             report = b""
         finally:
             self._control.close()
+        while report[:1] == b"w":  # told too late, and nobody waited for it
+            report = report[WAITED.size :]
         return json.loads(report) if report else {"exit": None, "stopped": True, "output": "", "output_bytes": 0}
 
     def _read(self) -> bytes:
-        parts = []
+        parts, self._report = [self._report], b""
         try:
             while part := self._control.recv(65536):
                 parts.append(part)
@@ -104,29 +138,39 @@ class Child:
 
 
 class _DeadlineStream:
-    """A socket stream with one deadline for all reads and writes.
+    """A socket stream with one deadline for all reads and writes, by a clock that may run slower than the wall's.
 
     A timeout for each read would not do: a child that sends a byte now and then could keep the grader waiting for ever.
     """
 
-    def __init__(self, line: socket.socket, deadline: float):
-        self._line, self._deadline = line, deadline
+    def __init__(self, line: socket.socket, seconds: float, clock: Callable[[], float]):
+        self._line, self._clock = line, clock
+        self._seconds, self._soon = seconds, time.monotonic() + seconds  # the clock is asked from then on
+        self._began = clock()
 
     def read(self, count: int) -> bytes:
-        self._wait()
-        return self._line.recv(count)
+        while True:
+            self._wait()
+            with contextlib.suppress(TimeoutError):
+                return self._line.recv(count)
 
     def write(self, content: bytes) -> None:
-        self._wait()
-        self._line.sendall(content)
+        view = memoryview(content)
+        while view:
+            self._wait()
+            with contextlib.suppress(TimeoutError):
+                view = view[self._line.send(view) :]
 
     def flush(self) -> None:
         pass
 
     def _wait(self) -> None:
-        left = self._deadline - time.monotonic()
+        left = self._soon - time.monotonic()
         if left <= 0:
-            raise TimeoutError
+            left = self._seconds - (self._clock() - self._began)
+            if left <= 0:
+                raise TimeoutError
+            self._soon = time.monotonic() + left
         self._line.settimeout(left)
 
 
@@ -149,6 +193,7 @@ class Sandbox:
         ours, theirs = socket.socketpair()
         our_control, their_control = socket.socketpair()
         job = {"slot": self.slot, "limits": vars(self.limits), "confined": self.means != "none"}
+        job["refused"] = base64.b64encode(calls.program()).decode()
         with self._lock:
             if self._process.poll() is not None:
                 self._start()

@@ -14,7 +14,7 @@ from pathlib import Path
 _libc = ctypes.CDLL(None, use_errno=True)
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _READ_ONLY, _NO_SUID, _NO_DEVICES, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-_DETACH, _NO_NEW_PRIVILEGES, _DIE_WITH_PARENT = 2, 38, 1
+_DETACH, _NO_NEW_PRIVILEGES, _DIE_WITH_PARENT, _SET_SECCOMP, _FILTER = 2, 38, 1, 22, 2
 NOBODY = 64000  # with root, slot n of the sandbox runs as the user with this number + n
 SCRATCH = "/scratch"  # home, working folder and temporary folder in one
 
@@ -72,7 +72,7 @@ def enter_root(read_only: dict[str, str], hidden: list[str]) -> None:
         target.parent.mkdir(exist_ok=True)
         target.touch()
         mount(f"/dev/{device}", str(target), None, _BIND)
-    for name in ("proc", "tmp", "old", SCRATCH[1:]):
+    for name in ("proc", "tmp", "old", "dev/shm", SCRATCH[1:]):
         Path(root, name).mkdir(parents=True, exist_ok=True)
     mount("proc", f"{root}/proc", "proc", _NO_SUID | _NO_DEVICES)
     mount("tmpfs", root + SCRATCH, "tmpfs", _NO_SUID | _NO_DEVICES, "size=16m,mode=1777")
@@ -161,6 +161,16 @@ def limit(loaded: int, memory: int, seconds: int, disk: int, processes: int | No
     if processes is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)  # no program may bring rights back, as sudo and its like do
+
+
+def refuse_calls(program: bytes) -> None:
+    """Has the kernel refuse the system calls that this program names (see calls.py), to this process and all that it starts."""
+
+    class Program(ctypes.Structure):  # the kernel's sock_fprog
+        _fields_ = [("count", ctypes.c_ushort), ("steps", ctypes.c_char_p)]
+
+    written = Program(len(program) // 8, program)
+    _checked(_libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(written), 0, 0), "seccomp")
 
 
 def die_with_parent() -> None:

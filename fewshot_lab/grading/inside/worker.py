@@ -14,6 +14,7 @@ import os
 # cannot be forked safely, and as many sandboxes as cores run at a time.
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")
 
+import base64  # noqa: E402
 import contextlib  # noqa: E402
 import importlib.abc  # noqa: E402
 import importlib.machinery  # noqa: E402
@@ -21,6 +22,7 @@ import json  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
+import struct  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
@@ -30,6 +32,7 @@ import warnings  # noqa: E402
 import confine  # noqa: E402
 
 OUTPUT_KEPT = 20_000  # bytes of what a child prints
+WAITED = struct.Struct("!cd")  # how the supervisor tells it; a report begins with another byte
 SUPERVISOR_SECONDS = 3600  # ends children whose grader was killed and closed nothing
 
 
@@ -135,6 +138,8 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
             # Without a sandbox the child is the grader's own user, whose other programs would count too.
             processes = limits["processes"] if job["confined"] else None
             confine.limit(loaded, limits["memory"], limits["cpu_seconds"], limits["disk"], processes)
+            if job["refused"]:
+                confine.refuse_calls(base64.b64decode(job["refused"]))
             _child(line, into, wire)
             code = 0
         except SystemExit:
@@ -151,7 +156,10 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
 
 
 def _watch(child: int, out: int, control: int) -> dict:
-    """Waits for the child's end; kills it when the grader closes its end of `control`, or after an hour."""
+    """Waits for the child's end; kills it when the grader closes its end of `control`, or after an hour.
+
+    For every byte that comes on `control` it tells how long the child has waited for a core.
+    """
     # The output is read all the time, though only its beginning is kept: a full pipe would stop the child.
     kept, total, stopped = b"", 0, False
     ended, readable = os.pidfd_open(child), [out, control]
@@ -164,7 +172,9 @@ def _watch(child: int, out: int, control: int) -> dict:
             kept = (kept + part)[:OUTPUT_KEPT]
             if not part:
                 readable.remove(out)
-        if control in ready or time.monotonic() > deadline:
+        if control in ready and os.read(control, 1):
+            os.write(control, WAITED.pack(b"w", _waited(child)))
+        elif control in ready or time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             stopped, readable = True, [d for d in readable if d != control]
             deadline = float("inf")
@@ -179,6 +189,19 @@ def _watch(child: int, out: int, control: int) -> dict:
         "output": kept.decode("utf-8", "replace"),
         "output_bytes": total,
     }
+
+
+def _waited(child: int) -> float:
+    """For how many seconds a process's threads could have computed while others had the cores; 0 where nobody counts them.
+
+    Those of the thread that waited longest: the others waited beside it.
+    """
+    seconds = [0.0]
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        for thread in os.listdir(f"/proc/{child}/task"):
+            with open(f"/proc/{child}/task/{thread}/schedstat", encoding="ascii") as file:
+                seconds.append(int(file.read().split()[1]) / 1e9)
+    return max(seconds)
 
 
 class _OwnImplementation(Exception):
