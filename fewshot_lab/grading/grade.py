@@ -64,7 +64,7 @@ class Mark:
 
 @dataclass
 class Graded:
-    """A graded submission. `status`: "graded", or "unreadable" with the reason in `problem`."""
+    """A graded submission. `status`: "graded", or "unreadable" or "stopped the grader" with the reason in `problem`."""
 
     student: str
     chapter: str
@@ -114,6 +114,14 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
     run.examine_all()
     marks = [run.marks[question.grade_id] for question in run.task.questions]
     return _graded(submission, "graded", marks, started, memory=run.memory, output=run.output)
+
+
+def stopped_the_grader(submission: Submission) -> Graded:
+    """What a submission gets that ended the grader's own process twice: a row of its own, for a person to look at."""
+    words = "Grading it ended the grader's own process twice, the second time alone: look at it by hand."
+    questions = assignment(submission.chapter).questions if submission.chapter else ()
+    marks = [_mark(question, MarkStatus.STOPPED, words) for question in questions]
+    return _graded(submission, "stopped the grader", marks, time.monotonic(), problem=words)
 
 
 def _graded(submission: Submission, status: str, marks: list[Mark], started: float, **more) -> Graded:

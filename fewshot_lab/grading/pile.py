@@ -7,18 +7,21 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CourseError
 from ..files import locked, write_atomically, writing_failed
 from ..runtime import process_state, usable_cores, workers
-from .grade import Graded, Mark, grade
+from .grade import Graded, Mark, grade, stopped_the_grader
 from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
 
 JOURNAL = "journal.jsonl"
+BEGUN = ".begun"  # beside it: what workers are at
 SEED_LENGTH = 16
 NO_SANDBOX = (
     "Submissions are other people's programs, and this machine has no way to shut them in: neither bubblewrap (on Debian and "
@@ -88,7 +91,7 @@ def grade_pile(
         keys = {_key(submission): submission for submission in submissions}
         # The key covers the answers: whoever has handed in something else since is graded again.
         waiting = [one for key, one in keys.items() if key not in done or again and again(one)]
-        for graded in progress(_all_graded(waiting, how, journal.seed, settings), len(waiting)):
+        for graded in progress(_all_graded(waiting, how, journal.seed, settings, Path(out) / BEGUN), len(waiting)):
             journal.add(graded)
             done[_key(graded)] = graded
     return [done[key] for key in keys]
@@ -103,26 +106,56 @@ def graded_before(out: Path) -> list[Graded]:
     return [latest[key] for key in sorted(latest)]
 
 
-def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settings) -> Iterator[Graded]:
+def _all_graded(waiting: list[Submission], how: str, seed: str, settings: Settings, begun: Path) -> Iterator[Graded]:
+    """Grades submissions in workers; one that ends its worker, and does so once more alone, has stopped the grader.
+
+    begun: a folder in which a worker notes what it is at. Its files outlive it, and a run that was killed.
+    """
     import joblib
 
-    call = joblib.delayed(_grade_one)
-    calls = [call(submission, how, seed, settings) for submission in waiting]
-    with workers(settings.jobs or max(1, min(usable_cores(), len(waiting))), settings.dask):
-        # Unordered and one at a time: a result reaches the journal when it is ready, not after a slow one before it.
-        yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(calls)
+    by_key = {_key(submission): submission for submission in waiting}
+    note = None if settings.dask else begun  # a cluster's workers may be on other machines
+
+    def graded(keys: list[str], jobs: int) -> Iterator[Graded]:
+        calls = [joblib.delayed(_grade_one)(by_key[key], how, seed, settings, note) for key in keys]
+        with workers(jobs, settings.dask):
+            # Unordered and one at a time: a result reaches the journal when it is ready, not after a slow one before it.
+            for one in joblib.Parallel(return_as="generator_unordered", batch_size=1)(calls):
+                by_key.pop(_key(one), None)
+                yield one
+
+    suspects = {path.name for path in begun.glob("*")} & set(by_key)
+    jobs = settings.jobs or max(1, min(usable_cores(), len(waiting)))
+    while others := [key for key in by_key if key not in suspects]:
+        try:
+            yield from graded(others, jobs)
+        except BrokenProcessPool:
+            suspects |= {path.name for path in begun.glob("*")} & set(by_key)
+    for key in suspects & set(by_key):
+        try:
+            yield from graded([key], 2)  # with one job there would be no process but this one
+        except BrokenProcessPool:
+            yield stopped_the_grader(by_key[key])
+    shutil.rmtree(begun, ignore_errors=True)
 
 
 _SANDBOXES: dict[tuple, Sandbox] = {}  # a worker's sandboxes; starting one takes seconds, so it serves all submissions
 
 
-def _grade_one(submission: Submission, how: str, seed: str, settings: Settings) -> Graded:
+def _grade_one(submission: Submission, how: str, seed: str, settings: Settings, begun: Path | None) -> Graded:
     """Grades with this process's own sandbox, kept for the next submission; `how` is "" on another machine."""
+    if begun:
+        begun.mkdir(exist_ok=True)
+        noted = begun / _key(submission)
+        noted.write_text(str(os.getpid()), encoding="ascii")
     key = (settings.limits, os.getpid())  # the process too: a forked worker must not share its parent's sandbox
     with process_state:  # a check watches torch's global generator
         if key not in _SANDBOXES:
             _SANDBOXES[key] = Sandbox(how or _means(settings.unsafe), settings.limits, slot=os.getpid() % 1000)
-        return grade(submission, _SANDBOXES[key], seed, settings.seconds)
+        graded = grade(submission, _SANDBOXES[key], seed, settings.seconds)
+    if begun:
+        noted.unlink(missing_ok=True)
+    return graded
 
 
 def _means(unsafe: bool) -> str:

@@ -1,11 +1,13 @@
 """Piles: every student is graded once, whatever the others do; a killed run goes on; the tables are what a platform takes."""
 
+import contextlib
 import csv
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import nbformat
@@ -20,6 +22,7 @@ from fewshot_lab.grading import gradebook, pile
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.grade import Graded, Mark
 from fewshot_lab.grading.release import release
+from fewshot_lab.grading.submissions import collect
 
 SOME_TROUBLE = (
     *("os_exit_in_the_answer", "thread_left_running", "fifty_megabytes_of_output"),
@@ -48,6 +51,42 @@ def handed_in(tmp_path, notebook, request):
         text = nbformat.writes(notebook("00", answers)) if answers else '{"cells": ['
         (folder / "00_start_here.ipynb").write_text(text)
     return tmp_path / "in", deserved
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_submission_that_kills_its_worker_twice_is_told_and_left(sandbox, notebook, tmp_path):
+    """A thread kills, as the system does when memory is short, whichever process grades the answer that takes its time."""
+    slow = "import time\ntime.sleep(1e-3)\ndef accuracy(logits, labels):\n    time.sleep(8)\n"
+    for student in ("Ada", "Bob", "Cem"):
+        folder = tmp_path / "in" / student
+        folder.mkdir(parents=True)
+        answers = assignment("00").solved | ({"accuracy": slow} if student == "Bob" else {})
+        (folder / "00_start_here.ipynb").write_text(nbformat.writes(notebook("00", answers)))
+    out, deaths, over = tmp_path / "out", [], threading.Event()
+    [bob] = [pile._key(one) for one in collect(tmp_path / "in") if one.student == "Bob"]
+
+    def kill():
+        while not over.wait(0.2):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int((out / pile.BEGUN / bob).read_text())
+                if pid not in deaths and pid != os.getpid():
+                    os.kill(pid, signal.SIGKILL)
+                    deaths.append(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        graded = {one.student: one for one in pile.grade_pile(tmp_path / "in", out, pile.Settings(jobs=2))}
+    finally:
+        over.set()
+        killer.join()
+    assert len(deaths) == 2
+    assert (graded["Bob"].status, graded["Bob"].score) == ("stopped the grader", 0.0)
+    assert [graded[name].score for name in ("Ada", "Cem")] == [assignment("00").points] * 2
+    again = pile.grade_pile(tmp_path / "in", out, pile.Settings(jobs=2), resume=True)
+    assert len(again) == 3 and len(deaths) == 2, "it is not met again"
+    assert not (out / pile.BEGUN).exists()
 
 
 def command(place, out, *more):

@@ -123,6 +123,7 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
             confine.leave_rights(job["slot"])
         except OSError as error:
             refusal = f"no namespaces of its own: {error}"
+    every = os.open("/proc", os.O_RDONLY)  # the child covers it for both; it closes this descriptor of its own
     child = 0 if refusal else os.fork()
     if child == 0 and not refusal:
         code = 70
@@ -150,12 +151,12 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
             os._exit(code)
     os.close(line)
     os.close(into)
-    report = {"refused": refusal} if refusal else _watch(child, out, control)
+    report = {"refused": refusal} if refusal else _watch(child, out, control, every)
     with contextlib.suppress(OSError):
         os.write(control, json.dumps(report).encode())
 
 
-def _watch(child: int, out: int, control: int) -> dict:
+def _watch(child: int, out: int, control: int, every: int) -> dict:
     """Waits for the child's end; kills it when the grader closes its end of `control`, or after an hour.
 
     For every byte that comes on `control` it tells how long the child has waited for a core.
@@ -173,7 +174,7 @@ def _watch(child: int, out: int, control: int) -> dict:
             if not part:
                 readable.remove(out)
         if control in ready and os.read(control, 1):
-            os.write(control, WAITED.pack(b"w", _waited(child)))
+            os.write(control, WAITED.pack(b"w", _waited(child, every)))
         elif control in ready or time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)
             stopped, readable = True, [d for d in readable if d != control]
@@ -191,16 +192,20 @@ def _watch(child: int, out: int, control: int) -> dict:
     }
 
 
-def _waited(child: int) -> float:
-    """For how many seconds a process's threads could have computed while others had the cores; 0 where nobody counts them.
+def _waited(child: int, every: int) -> float:
+    """For how many seconds a process could have computed while others had the cores; 0 where nobody counts them.
 
-    Those of the thread that waited longest: the others waited beside it.
+    Of its threads the one that waited longest counts: the others waited beside it. every: an open /proc.
     """
     seconds = [0.0]
     with contextlib.suppress(OSError, IndexError, ValueError):
-        for thread in os.listdir(f"/proc/{child}/task"):
-            with open(f"/proc/{child}/task/{thread}/schedstat", encoding="ascii") as file:
-                seconds.append(int(file.read().split()[1]) / 1e9)
+        folder = os.open(f"{child}/task", os.O_RDONLY, dir_fd=every)
+        try:
+            for thread in os.listdir(folder):
+                with open(os.open(f"{thread}/schedstat", os.O_RDONLY, dir_fd=folder), encoding="ascii") as file:
+                    seconds.append(int(file.read().split()[1]) / 1e9)
+        finally:
+            os.close(folder)
     return max(seconds)
 
 
