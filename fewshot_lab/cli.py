@@ -175,6 +175,7 @@ def grade(
     from .grading import by_hand
     from .grading.class_list import KEPT, read_class_list
     from .grading.late import keep_rules, late_rules
+    from .grading import calls
     from .grading.pile import Settings, grade_pile, graded_before
     from .grading.report import trouble_in_words, write_report
     from .grading.sandbox import Limits
@@ -189,6 +190,8 @@ def grade(
     if merge:
         graded = graded_before(out)
     else:
+        if not dask and not calls.program():
+            print(calls.MISSING, file=sys.stderr)
         ids = [chapter.id for chapter in choose(chapters)] if chapters else []
         limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
         settings = Settings(seed, timeout, limits, jobs, unsafe, dask)

@@ -185,7 +185,9 @@ def _no_deprecated_argument(seen, generator):
         )
 
 
-@listing_model.property("It gives one logit per class.", mistake="wrong_number_of_classes", inspector=said_by(inspectors.model_logits))
+@listing_model.property(
+    "It gives one logit per class.", mistake="wrong_number_of_classes", inspector=said_by(inspectors.model_logits)
+)
 def _one_logit_per_class(seen, generator):
     if seen["shape"] != (2, 3):
         words = say("For 2 pictures and 3 classes the logits have the shape {shape}; (2, 3) is needed.", shape=seen["shape"])
@@ -273,7 +275,12 @@ def _batches_of_64(seen, generator):
         return say("The first batches for training and for the test hold {sizes} items; 64 are asked for.", sizes=sizes)
 
 
-@listing_loader.property("Pictures are read while the model trains.", mistake="one_process", inspector=said_by(inspectors.loaders), shown=sources.keyword("num_workers"))
+@listing_loader.property(
+    "Pictures are read while the model trains.",
+    mistake="one_process",
+    inspector=said_by(inspectors.loaders),
+    shown=sources.keyword("num_workers"),
+)
 def _loads_in_parallel(seen, generator):
     if min(seen["workers"]) < 1:
         return say(
@@ -348,7 +355,9 @@ def listing_evaluate(model, loader, device):
     return loss / count, hits / count
 
 
-@listing_evaluate.property("The images are on the model's device.", mistake="batch_not_moved", inspector=said_by(inspectors.evaluation))
+@listing_evaluate.property(
+    "The images are on the model's device.", mistake="batch_not_moved", inspector=said_by(inspectors.evaluation)
+)
 def _batches_moved(seen, generator):
     if not seen["images sent"]:
         return say("The images are not moved to the model's device: images.to(device), and the labels too.")
@@ -356,7 +365,9 @@ def _batches_moved(seen, generator):
         return say("The labels are not moved to the device on which the logits are: labels.to(device).")
 
 
-@listing_evaluate.property("The model is in evaluation mode.", mistake="training_mode", inspector=said_by(inspectors.evaluation))
+@listing_evaluate.property(
+    "The model is in evaluation mode.", mistake="training_mode", inspector=said_by(inspectors.evaluation)
+)
 def _in_eval_mode(seen, generator):
     if seen["training"]:
         return say("The model is in training mode: batch norm uses the batch and dropout drops. Call model.eval() first.")

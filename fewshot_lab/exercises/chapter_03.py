@@ -337,7 +337,9 @@ def equal_words_merged(words, draws, share):
     return kept or random_deletion(words, draws, share)
 
 
-@random_deletion.property("It returns a new list.", mistake="given_list_returned", inspector=said_by(inspectors.given_list_returned))
+@random_deletion.property(
+    "It returns a new list.", mistake="given_list_returned", inspector=said_by(inspectors.given_list_returned)
+)
 def _new_list(seen, generator):
     if seen:
         return say(

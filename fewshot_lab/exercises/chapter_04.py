@@ -546,8 +546,15 @@ def _scale_free(function, generator):
         return say("Seven times longer vectors give another loss. Only their directions may count.")
 
 
-@similarity_matrix.property("It runs on any device.", mistake="device", inspector=said_by(inspectors.similarities_elsewhere), shown=sources.new_tensors_follow)
-@nt_xent.property("It runs on any device.", mistake="device", inspector=said_by(inspectors.loss_elsewhere), shown=sources.new_tensors_follow)
+@similarity_matrix.property(
+    "It runs on any device.",
+    mistake="device",
+    inspector=said_by(inspectors.similarities_elsewhere),
+    shown=sources.new_tensors_follow,
+)
+@nt_xent.property(
+    "It runs on any device.", mistake="device", inspector=said_by(inspectors.loss_elsewhere), shown=sources.new_tensors_follow
+)
 def _on_its_device(words, generator):
     if words:
         return say(

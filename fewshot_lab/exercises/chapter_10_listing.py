@@ -217,7 +217,9 @@ def _class_exists(error, generator):
         return say("{error}. The class for tagging is BertForTokenClassification.", error=error)
 
 
-@listing_network.property("It gives one logit per tag.", mistake="wrong_number_of_tags", inspector=said_by(inspectors.tag_logits))
+@listing_network.property(
+    "It gives one logit per tag.", mistake="wrong_number_of_tags", inspector=said_by(inspectors.tag_logits)
+)
 def _one_logit_per_tag(shapes, generator):
     for shape, count in zip(shapes, (9, 3), strict=True):
         if shape == (1, count):
@@ -277,7 +279,12 @@ def listing_optimizer(model):
     return torch.optim.AdamW(model.parameters(), lr=5e-5)
 
 
-@listing_optimizer.property("It is an AdamW that exists.", mistake="another_optimizer", inspector=said_by(inspectors.optimizer_seen), shown=sources.names("AdamW"))
+@listing_optimizer.property(
+    "It is an AdamW that exists.",
+    mistake="another_optimizer",
+    inspector=said_by(inspectors.optimizer_seen),
+    shown=sources.names("AdamW"),
+)
 def _optimizer_exists(seen, generator):
     if isinstance(seen, str):
         return "adamw_removed", say("{seen}. It was removed from transformers: use torch.optim.AdamW.", seen=seen)
@@ -285,7 +292,9 @@ def _optimizer_exists(seen, generator):
         return say("What is returned is {kind}; torch.optim.AdamW is needed.", kind=seen["class"])
 
 
-@listing_optimizer.property("All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=said_by(inspectors.optimizer_seen))
+@listing_optimizer.property(
+    "All parameters learn, at 5e-5.", mistake="not_all_learn", inspector=said_by(inspectors.optimizer_seen)
+)
 def _learns_all(seen, generator):
     if seen["count"] != 4:
         return say("Some parameters of the model do not learn: give model.parameters().")

@@ -82,7 +82,9 @@ def recorded(chapter: str) -> dict:
     seen = {}
     for task in OBSERVED.values():
         if task.chapter == chapter:
-            assert examine(task, Recorder(task, seen), of_another_grading(), grading.FRESH_CASES, hidden=True).status == "passed"
+            assert (
+                examine(task, Recorder(task, seen), of_another_grading(), grading.FRESH_CASES, hidden=True).status == "passed"
+            )
     return seen
 
 
@@ -181,7 +183,9 @@ def test_a_defect_that_only_its_own_process_sees_waits_for_a_person(sandbox, nam
 
 
 def test_arguments_that_are_put_back_do_not_hide_that_they_were_changed(sandbox):
-    changes = "def accuracy(logits, labels):\n    share = (logits.argmax(1) == labels).float().mean().item()\n    {}return share\n"
+    changes = (
+        "def accuracy(logits, labels):\n    share = (logits.argmax(1) == labels).float().mean().item()\n    {}return share\n"
+    )
     right = marks(sandbox, "00", accuracy=changes.format(""))["accuracy"]
     plain = marks(sandbox, "00", accuracy=changes.format("logits.neg_()\n    "))["accuracy"]
     # The worker sends the arguments as they came.
