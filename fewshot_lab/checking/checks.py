@@ -202,8 +202,8 @@ def _next_call_is_wrong(task: Exercise, function: Callable, cases: list[tuple]) 
             problem = difference(got, _again(task.reference, *copy.deepcopy(arguments)), task.tolerance)
         if problem:
             words = say(
-                "Called a second time with the same arguments, your function gives a wrong result. It changes its arguments, or "
-                "keeps something from one call for the next: work on copies."
+                "Called a second time with the same arguments, your function gives a wrong result. It changes its arguments, "
+                "or keeps something from one call for the next: work on copies."
             )
             return Feedback(task, CheckStatus.FAILED, words, details=[problem.words], mistake=_NAMES["in place"])
     return None

@@ -27,8 +27,8 @@ COLD, POPULATE_WRITE = 20, 23  # pieces of advice that move pages of files in an
 LARGEST_FAMILY = 10  # AF_INET6; above it are netlink, packet, alg and vsock sockets
 
 MISSING = (
-    "libseccomp is not here (Debian and Ubuntu: apt-get install libseccomp2; pip install pyseccomp): submissions may make every "
-    "system call, and one could leave messages for another in the kernel."
+    "libseccomp is not here (Debian and Ubuntu: apt-get install libseccomp2; pip install pyseccomp): submissions may make "
+    "every system call, and one could leave messages for another in the kernel."
 )
 
 

@@ -60,7 +60,7 @@ def named(function, name):
 
 
 class Recorder(RemoteAnswer):
-    """A right answer, with all that was seen of it: {(question, what is done inside): [(number of arguments, what came back)]}."""
+    """A right answer, with all that was seen of it: {(question, what is done inside): [(count of arguments, value)]}."""
 
     def __init__(self, task, seen):
         self.task, self.seen, self.__name__ = task, seen, task.name
