@@ -172,10 +172,9 @@ def grade(
 
     from .course.chapters import choose
     from .files import write_atomically
-    from .grading import by_hand
+    from .grading import by_hand, calls
     from .grading.class_list import KEPT, read_class_list
     from .grading.late import keep_rules, late_rules
-    from .grading import calls
     from .grading.pile import Settings, grade_pile, graded_before
     from .grading.report import trouble_in_words, write_report
     from .grading.sandbox import Limits

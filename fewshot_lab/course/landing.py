@@ -223,7 +223,7 @@ class HandIn(_Page):
         command = [sys.executable, "-m", "fewshot_lab", "hand-in", "--json", *words]
         environment = os.environ | {"FEWSHOT_LAB_LANGUAGE": _asked_for(self), "PYTHONIOENCODING": "utf-8"}
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment, cwd=course_root()
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=environment, cwd=own_root()
         )
         said, wrong = await process.communicate()
         if process.returncode:

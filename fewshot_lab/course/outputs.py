@@ -1,14 +1,13 @@
 """Cleans the outputs of executed notebooks: of what only a live kernel shows and, for learners, of what answers questions."""
 
 import ast
+import re
 
 from markupsafe import Markup
 
 from .. import cells
 from ..evidence.records import CHECK, RESULT, VERDICT
 from ..languages import say
-
-import re
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # What widgets/still.py puts around the still picture of a live widget; its id is another one in every run.

@@ -241,7 +241,7 @@ def test_a_copy_that_a_run_left_half_done_shows_no_result_and_a_whole_one_does(c
     build.write_notebooks(execute=False)
     verdict = {"application/vnd.fewshot-lab.verdict+json": {"claim": "C2", "verdict": "refuted", "why": "made"}}
     stored = course / "notebooks" / "01_one.ipynb"
-    run(stored, 3, verdict)
+    write_run(stored, 3, verdict)
     one, _ = work.make_copies()
     verdict["application/vnd.fewshot-lab.verdict+json"]["verdict"] = "supported"
 
@@ -251,12 +251,12 @@ def test_a_copy_that_a_run_left_half_done_shows_no_result_and_a_whole_one_does(c
 
     makers = ("refuted", "the stored notebooks, quick profile")
     assert found() == makers
-    run(one, 2, verdict)  # saved while the last cell was waiting
+    write_run(one, 2, verdict)  # saved while the last cell was waiting
     assert found() == makers
     far = course / "of ann" / "work"  # a course that many share lies elsewhere
     shutil.copytree(one.parent, far)
     assert found(far) == makers
-    run(one, 3, verdict)
+    write_run(one, 3, verdict)
     assert found() == ("supported", "your notebook, quick profile")
     answer(one)  # a cell of one's own, which has not run
     assert found()[0] == "supported"
@@ -264,11 +264,11 @@ def test_a_copy_that_a_run_left_half_done_shows_no_result_and_a_whole_one_does(c
     one.write_text(text.replace('PROFILE = \\"quick\\"', 'PROFILE = \\"smoke\\"'))
     assert one.read_text() != text and found() == makers
     error = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
-    run(one, 3, verdict, error)
+    write_run(one, 3, verdict, error)
     assert found() == makers
 
 
-def run(path, cells: int, verdict: dict, *more: dict) -> None:
+def write_run(path, cells: int, verdict: dict, *more: dict) -> None:
     """Writes into a notebook that its first code cells have run, the second with a verdict."""
     nb = json.loads(path.read_text())
     code = [cell for cell in nb["cells"] if cell["cell_type"] == "code"]

@@ -128,7 +128,7 @@ def test_binder_finds_environment_python_and_scripts():
 
 def test_every_library_that_the_package_imports_is_declared():
     distribution = {"sklearn": "scikit-learn", "PIL": "pillow", "fontTools": "matplotlib"}
-    distribution |= {"IPython": "ipykernel", "jupyter_core": "ipykernel", "traitlets": "ipykernel"}
+    distribution |= dict.fromkeys(("IPython", "jupyter_core", "jupyter_client", "traitlets"), "ipykernel")
     distribution |= {"jupyter_server": "jupyterlab", "tornado": "jupyterlab"}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     declared = set(requirements()) | {line.split(">=")[0] for line in extras["cluster"]}
