@@ -19,7 +19,7 @@ def strip_print_copies(nb) -> None:
     for cell in nb.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            if data.get("image/png", "-") in data.get("text/html", ""):
+            if (png := data.get("image/png")) and png in data.get("text/html", ""):
                 del data["image/png"]
 
 
