@@ -84,7 +84,7 @@ def test_where_many_read_one_course_copies_and_runs_lie_in_a_folder_of_ones_own(
     [(renewed, before, lost)] = work.renew()
     assert renewed == one and "return 2" in sources(one)["a"] and before.is_relative_to(tmp_path / "ada") and lost == []
     assert run._prepare(None, False).parent == tmp_path / "ada" / "runs"
-    assert landing.link(one, "/", str(tmp_path / "ada")) == "/lab/tree/work/01_one.ipynb"
+    assert landing.link(one, "/", str(tmp_path / "ada")) == "/notebooks/work/01_one.ipynb"
 
 
 def test_a_newer_course_brings_its_text_and_the_answers_stay(course, monkeypatch, capsys):
