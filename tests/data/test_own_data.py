@@ -404,7 +404,7 @@ def test_exports_of_annotation_tools_hold_the_same_entities(tmp_path, kind):
         ({"LOC": {"Oslo": [0, 3]}}, "'Oslo' needs the numbers"),
         ({"LOC": {"Oslo": None}}, "'Oslo' needs the numbers"),
         ({"LOC": {"Oslo": [[0, 4]]}}, "characters 0 to 4 are 'Oslo ', not 'Oslo'"),
-        ({"LOC": {"Oslo": [[-7, -4]]}}, "characters -7 to -4 are"),
+        ({"LOC": {"Oslo": [[-7, -4]]}}, "characters -7 to -4 of 'Oslo' are not in the text"),
     ],
 )
 @pytest.mark.parametrize("read", [read_sentences, read_entities])
