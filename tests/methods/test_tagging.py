@@ -605,7 +605,7 @@ def test_every_defect_of_the_printed_listing_is_found():
     def network(sizes, numbers, device):  # with a class that exists
         return transformers.BertForTokenClassification(transformers.BertConfig(**sizes))
 
-    assert found_in("listing_network", network) == {"wrong_number_of_tags", "network_not_moved"}
+    assert found_in("listing_network", network) >= {"wrong_number_of_tags", "network_not_moved"}
 
 
 def test_a_score_over_tokens_is_told_from_entity_f1():
