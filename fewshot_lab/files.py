@@ -52,6 +52,12 @@ def places_from_here() -> None:
             os.environ[name] = str(Path(path).expanduser().absolute())
 
 
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def writing_failed(path: Path, error: OSError) -> CourseError:
     """The CourseError that explains why `path` could not be written and what to do."""
     reason = {

@@ -1,11 +1,12 @@
 """What all tests share: threads that wait asleep, since several trainings run at once; no check is noted as a learner's."""
 
 import os
+import sys
 
 import pytest
 from browser import missing as missing_for_browser
 
-from fewshot_lab import attempts
+from fewshot_lab import attempts, cli
 from fewshot_lab.course.kernels import common_environment
 
 os.environ.update(common_environment() | attempts.OFF)
@@ -33,6 +34,21 @@ def _missing_gpu() -> str:
     import torch
 
     return "" if torch.cuda.is_available() else "needs a GPU"
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Calls `fewshot-lab` with these words in this process, which must end without an error; returns what it printed."""
+
+    def call(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert not ended.value.code, said
+        return said.out
+
+    return call
 
 
 @pytest.fixture

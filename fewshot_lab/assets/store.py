@@ -4,7 +4,6 @@ import contextlib
 import difflib
 import errno
 import gzip
-import hashlib
 import os
 import shutil
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import CourseError
-from ..files import in_cache, locked, writing_failed
+from ..files import in_cache, locked, sha256_of, writing_failed
 from .download import SourceFailed
 from .manifest import ASSETS, Asset, File
 from .sources import Folder, Source, obtain
@@ -208,12 +207,6 @@ def problem_of(path: Path, file: File) -> str:
         return f"has {size:,} bytes, expected {file.size:,}"
     actual = sha256_of(path)
     return "" if actual == file.sha256 else f"has sha256 {actual}, expected {file.sha256}"
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, 64 hexadecimal digits."""
-    with open(path, "rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def get_asset(name: str) -> Asset:

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..files import write_atomically, writing_failed
+from ..files import sha256_of, write_atomically, writing_failed
 from .sources import reason_in, run_program
-from .store import AssetError, sha256_of
+from .store import AssetError
 
 _CONSTRAINT = "--constraint="
 GB_WITH_CUDA, GB_WITHOUT = 4.0, 1.5  # more than the wheels have taken so far

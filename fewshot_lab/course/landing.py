@@ -93,8 +93,14 @@ def _load_jupyter_server_extension(server) -> None:
     os.environ[PAGE] = ours(server.web_app.settings["base_url"])  # for the server's kernels
     # "/?": with and without the slash at the end, since people type both.
     base = server.web_app.settings["base_url"]
-    pages = {"/?": Landing, "/progress": LiveProgress, "/predictions": Predictions, "/claims": Claims, "/doctor": Doctor}
-    pages["/hand-in"] = HandIn
+    pages = {
+        "/?": Landing,
+        "/progress": LiveProgress,
+        "/predictions": Predictions,
+        "/claims": Claims,
+        "/doctor": Doctor,
+        "/hand-in": HandIn,
+    }
     server.web_app.add_handlers(".*$", [(url_path_join(base, f"fewshot-lab{end}"), page) for end, page in pages.items()])
 
 

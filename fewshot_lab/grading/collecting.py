@@ -1,6 +1,5 @@
 """`fewshot-lab collect`: verifies the hand-ins of a class, chooses each student's newest complete ones, says who is late."""
 
-import hashlib
 import os
 import shutil
 from collections import defaultdict
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import CourseError
-from ..files import write_atomically, writing_failed
+from ..files import sha256_of, write_atomically, writing_failed
 from .assignment import assignment
 from .gradebook import as_csv
 from .late import LateRules, hours_late
@@ -99,8 +98,8 @@ def _copy(origin: Path, pile: Path) -> Path:
     target = pile / origin.name
     try:
         pile.mkdir(parents=True, exist_ok=True)
-        if target.exists() and _sha256(target) != _sha256(origin):
-            target = target.with_name(f"{origin.stem}-{_sha256(origin)[:8]}{origin.suffix}")
+        if target.exists() and sha256_of(target) != sha256_of(origin):
+            target = target.with_name(f"{origin.stem}-{sha256_of(origin)[:8]}{origin.suffix}")
         if not target.exists():
             temporary = target.with_name(f".{target.name}.part")
             shutil.copy2(origin, temporary)
@@ -108,8 +107,3 @@ def _copy(origin: Path, pile: Path) -> Path:
     except OSError as error:
         raise writing_failed(target, error) from error
     return target
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

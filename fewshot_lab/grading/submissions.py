@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ..errors import CourseError
+from ..files import sha256_of
 from .assignment import assignment, by_grade_id
 from .own_cells import defined
 from .receipts import LARGEST_RECEIPT, RECEIPT, Receipt, damage, moment, read_receipt
@@ -196,9 +197,7 @@ def _found(place: Path) -> Iterator[_Found]:
                 most = LARGEST_ARCHIVE / 2**30
                 raise CourseError(f"{place} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
             if RECEIPT in opened.namelist():
-                with open(place, "rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                yield from _from_hand_in(opened, place.name, digest, (place.stat().st_mtime,))
+                yield from _from_hand_in(opened, place.name, sha256_of(place), (place.stat().st_mtime,))
             else:
                 yield from _from_zip(opened)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:

@@ -4,7 +4,7 @@ import json
 import zipfile
 
 import pytest
-from browser import PICTURES, missing, new_page, opened, served, violations
+from browser import PICTURES, new_page, opened, served, violations
 
 from fewshot_lab.grading.submissions import collect
 
@@ -12,7 +12,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 RIGHT = "def accuracy(logits, labels):\n    return (logits.argmax(dim=1) == labels).float().mean().item()\n"
 

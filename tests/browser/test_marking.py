@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from browser import PICTURES, missing, new_page, opened, violations
+from browser import PICTURES, new_page, opened, violations
 
 from fewshot_lab.grading import by_hand
 from fewshot_lab.grading.assignment import assignment
@@ -14,7 +14,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 SCRIPT = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
 TEXTS = {

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import stat
-import sys
 import zipfile
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import nbformat
 import pytest
 from places import ROOT
 
-from fewshot_lab import CourseError, cli
+from fewshot_lab import CourseError
 from fewshot_lab.grading import hand_in as handing
 from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.collecting import TABLE, collect_hand_ins
@@ -239,17 +238,9 @@ def test_a_receipt_that_cannot_be_read_is_told_and_stops_nobody(learner, tmp_pat
     assert not found["ada"].problem and "receipt" in found["eve"].problem
 
 
-def test_the_command_hands_in_and_collects(learner, tmp_path, monkeypatch, capsys):
+def test_the_command_hands_in_and_collects(learner, tmp_path, command):
     learner("00", accuracy=RIGHT)
     (tmp_path / "class").mkdir()
-
-    def command(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        assert not ended.value.code
-        return capsys.readouterr().out
-
     assert "Nothing is handed in yet" in command("hand-in", "--look")
     facts = json.loads(command("hand-in", "--name", "ada", "--to", str(tmp_path / "class"), "--json"))
     assert Path(facts["path"]).parent == tmp_path / "class" and facts["given"]

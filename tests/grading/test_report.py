@@ -15,7 +15,6 @@ import nbformat
 import pytest
 import torch
 
-from fewshot_lab import cli
 from fewshot_lab.checking import examine
 from fewshot_lab.errors import CourseError
 from fewshot_lab.exercises import get_exercise
@@ -275,21 +274,6 @@ def test_an_appeal_changes_one_mark_everywhere_and_its_journal_is_only_added_to(
         journal.write_text("".join(forged))
         with pytest.raises(CourseError, match="was changed, or one before it is gone"):
             write_report(graded, tmp_path)
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Calls `fewshot-lab` with these words; returns what it said."""
-
-    def call(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        assert not ended.value.code, said.err
-        return said.out
-
-    return call
 
 
 def test_the_commands_take_marks_rules_and_appeals(tmp_path, command):

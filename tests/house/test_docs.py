@@ -233,21 +233,6 @@ def test_the_exceptions_are_needed_and_their_tests_are_there():
         assert any(words[:1] == ["fewshot-lab"] and " ".join(words[1:]).startswith(name) for words in mentioned), name
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Calls `fewshot-lab` with these words in this process; returns what it printed."""
-
-    def call(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["fewshot-lab", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        assert not ended.value.code, said
-        return said.out
-
-    return call
-
-
 def test_the_commands_that_take_no_time_are_run(command):
     mentioned = {" ".join(words[1:]) for page in PAGES for words in commands(page) if words[0].endswith("fewshot-lab")}
     assert {"--help", "doctor", "assets list", "glossary"} <= mentioned
