@@ -238,7 +238,7 @@ def changed(output, before: str, timeout: float = 30) -> str:
 
 def shown(output) -> str:
     """The page at the right of an explorer's controls, as HTML."""
-    return output.locator(".widget-html-content").last.inner_html()
+    return output.locator(".fewshot-lab-page .widget-html-content").inner_html()
 
 
 def violations(page, *include: str) -> list[str]:
