@@ -192,7 +192,7 @@ def _next_call_is_wrong(task: Exercise, function: Callable, cases: list[tuple]) 
     again = function.again if isinstance(function, RemoteAnswer) else functools.partial(_again, function)
     for arguments in cases[-CALLED_AGAIN:]:
         try:
-            with _guarded(function):
+            with _guarded(function, calls=2):
                 got = again(*copy.deepcopy(arguments))
         except RemoteEnded:
             raise
@@ -227,12 +227,12 @@ def _copying(value) -> str:
     return {list: "x = list(x)", dict: "x = dict(x)", set: "x = set(x)"}.get(type(value), "x = x.copy()")
 
 
-def _guarded(function: Callable):
-    """Hides what a learner's function prints and ends it after SECONDS_A_CALL; a remote answer's process does both itself."""
+def _guarded(function: Callable, calls: int = 1):
+    """Hides what a learner's function prints and ends it after SECONDS_A_CALL a call; a remote answer's process does both."""
     if isinstance(function, RemoteAnswer):
         return contextlib.nullcontext()
     stack = contextlib.ExitStack()
-    stack.enter_context(_time_limit())
+    stack.enter_context(_time_limit(calls * SECONDS_A_CALL))
     stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
     return stack
 
@@ -433,7 +433,7 @@ def _size(value) -> int:
 
 
 @contextlib.contextmanager
-def _time_limit():
+def _time_limit(seconds: float):
     """Raises TimeoutError in a call that takes too long, where signals can do that (in the main thread, not on Windows)."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -444,14 +444,14 @@ def _time_limit():
     def stop(*_):
         nonlocal waited
         # What others took of this time is given back: on a busy machine a right answer must not be told that it never ends.
-        if (lost := _waited() - waited) > 0.05 * SECONDS_A_CALL:
+        if (lost := _waited() - waited) > 0.05 * seconds:
             waited += lost
             signal.setitimer(signal.ITIMER_REAL, lost)
             return
-        raise TimeoutError(say("no result after {seconds} seconds", seconds=SECONDS_A_CALL))
+        raise TimeoutError(say("no result after {seconds} seconds", seconds=seconds))
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS_A_CALL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

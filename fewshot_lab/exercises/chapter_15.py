@@ -99,6 +99,20 @@ def tail_for_distribution(accuracy, images, tries):
     return float((1 - (1 - _distribution(accuracy, images)) ** tries).sum() / images)
 
 
+@expected_best.mistake(
+    "You divide by the number of tries. The sum counts hits among the images: divide by the number of images."
+)
+def divided_by_tries(accuracy, images, tries):
+    return images * expected_best(accuracy, images, tries) / tries
+
+
+@expected_best.mistake(
+    "That is a quantile of the normal distribution. It comes near the mean of the highest of n; the sum of 1 - F ** n is exact."
+)
+def normal_quantile(accuracy, images, tries):
+    return float(accuracy + math.sqrt(accuracy * (1 - accuracy) / images) * stats.norm.ppf(tries / (tries + 1)))
+
+
 @expected_best.property("One try is expected at its true accuracy.")
 def _one_try(function, generator):
     accuracy, images, _ = _random_tries(generator)
@@ -223,6 +237,30 @@ def benjamini_hochberg(p_values):
 @holm_adjusted.mistake("You return the p values as they are. Of many tests, the smallest is small by luck.")
 def unadjusted(p_values):
     return p_values.double()
+
+
+@holm_adjusted.mistake(
+    "You use Sidak's 1 - (1 - p) ** m, which needs independent tests. Holm's steps multiply: m p, (m - 1) p, ..."
+)
+def sidak(p_values):
+    values, order = p_values.double().nan_to_num(nan=1.0).sort()
+    values = (1 - (1 - values) ** torch.arange(len(values), 0, -1)).cummax(dim=0).values
+    placed = torch.empty_like(values)
+    placed[order] = values
+    return torch.where(p_values.isnan(), math.nan, placed)
+
+
+@holm_adjusted.mistake(
+    "You read the sorted values by the order that sorted them. To undo it, write into it: placed[order] = values."
+)
+def order_for_inverse(p_values):
+    order = p_values.double().nan_to_num(nan=1.0).argsort()
+    return torch.where(p_values.isnan(), math.nan, _holm_with(p_values, back=False).nan_to_num(nan=1.0)[order])
+
+
+@holm_adjusted.mistake("You count a test that decided nothing as the most certain of all, p = 0. Its p value is 1.")
+def undecided_first(p_values):
+    return torch.where(p_values.isnan(), math.nan, _holm_with(p_values.nan_to_num(nan=0.0)))
 
 
 @holm_adjusted.property("The order of the tests does not count.", mistake="sorted")
@@ -350,6 +388,29 @@ def sum_of_costs(labels, seconds, accuracy):
     return frontier(labels + seconds, labels + seconds, accuracy)
 
 
+@frontier.mistake(
+    "Your table is read along the wrong axis: you keep the offers that beat no other one, not those that no other one beats."
+)
+def beats_no_other(labels, seconds, accuracy):
+    return frontier(-labels, -seconds, -accuracy)
+
+
+@frontier.mistake("You compare each offer with the one before it in the list alone. Any other one may beat it.")
+def only_the_one_before(labels, seconds, accuracy):
+    prices = torch.stack([labels, seconds, -accuracy], dim=1)
+    beaten = (prices[:-1] <= prices[1:]).all(dim=1) & (prices[:-1] < prices[1:]).any(dim=1)
+    return torch.cat([torch.ones(1, dtype=torch.bool), ~beaten])
+
+
+@frontier.mistake("You go along the labels and keep each new best accuracy. An offer that saves seconds is lost by that.")
+def best_so_far(labels, seconds, accuracy):
+    keep, best = torch.zeros(len(labels), dtype=torch.bool), -math.inf
+    for position in labels.argsort(stable=True).tolist():
+        if accuracy[position] > best:
+            keep[position], best = True, accuracy[position]
+    return keep
+
+
 @frontier.property("The most accurate of the cheapest offers is never beaten.", mistake="better_in_one")
 def _cheapest_stays(function, generator):
     labels, seconds, accuracy = _random_offers(generator)
@@ -470,6 +531,17 @@ def least_accurate(labels, seconds, accuracy, most_labels, most_seconds):
 def zero_for_dear(labels, seconds, accuracy, most_labels, most_seconds):
     affordable = (labels <= most_labels) & (seconds <= most_seconds)
     return int(torch.where(affordable, accuracy, 0.0).argmax()) if affordable.any() else -1
+
+
+@best_in_budget.mistake("Of equally accurate offers yours takes the last. The first is asked.")
+def last_of_equals(labels, seconds, accuracy, most_labels, most_seconds):
+    best = best_in_budget(labels.flip(0), seconds.flip(0), accuracy.flip(0), most_labels, most_seconds)
+    return len(labels) - 1 - best if best >= 0 else -1
+
+
+@best_in_budget.mistake("You add labels and seconds up, though a label saved buys no second. Each budget holds by itself.")
+def budgets_added(labels, seconds, accuracy, most_labels, most_seconds):
+    return best_in_budget(labels + seconds, seconds, accuracy, most_labels + most_seconds, math.inf)
 
 
 @best_in_budget.property("More money never buys less.")

@@ -26,6 +26,7 @@ FRESH_CASES = 12
 CELL_SECONDS = 20.0
 COMPARING = 2 * 2**30  # bytes of memory that comparing an answer's results may take out here
 LONGEST_TEXT, MOST_DETAILS = 2000, 40  # characters of a text in a mark, and how many texts
+STOPPED_THE_GRADER = "stopped the grader"  # the status of what ended the grader's own process twice
 SHARE = 4  # one cell or one question may use at most a quarter of a submission's time
 _ENDED = {
     "timeout": "It did not come to an end in time, and was stopped.",
@@ -121,7 +122,7 @@ def stopped_the_grader(submission: Submission) -> Graded:
     words = "Grading it ended the grader's own process twice, the second time alone: look at it by hand."
     questions = assignment(submission.chapter).questions if submission.chapter else ()
     marks = [_mark(question, MarkStatus.STOPPED, words) for question in questions]
-    return _graded(submission, "stopped the grader", marks, time.monotonic(), problem=words)
+    return _graded(submission, STOPPED_THE_GRADER, marks, time.monotonic(), problem=words)
 
 
 def _graded(submission: Submission, status: str, marks: list[Mark], started: float, **more) -> Graded:

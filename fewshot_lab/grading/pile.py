@@ -16,7 +16,7 @@ from pathlib import Path
 from ..errors import CourseError
 from ..files import locked, write_atomically, writing_failed
 from ..runtime import process_state, usable_cores, workers
-from .grade import Graded, Mark, grade, stopped_the_grader
+from .grade import STOPPED_THE_GRADER, Graded, Mark, grade, stopped_the_grader
 from .sandbox import Limits, Sandbox, means
 from .submissions import Submission, collect
 
@@ -167,7 +167,9 @@ def _means(unsafe: bool) -> str:
 
 def _key(one: Submission | Graded) -> str:
     """Identifies who handed in what; a submission and its grading have the same key."""
-    content = json.dumps([one.student, one.chapter, one.digest, sorted(one.answers.items()), one.problem])
+    # That it stopped the grader is no problem of what was handed in: the grading alone has it.
+    problem = "" if getattr(one, "status", "") == STOPPED_THE_GRADER else one.problem
+    content = json.dumps([one.student, one.chapter, one.digest, sorted(one.answers.items()), problem])
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
 
 

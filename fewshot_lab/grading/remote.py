@@ -44,7 +44,7 @@ class RemoteFunction(RemoteAnswer):
         return self._answer({"name": self.__name__, "observe": inside.__name__, "arguments": arguments}).get("value")
 
     def again(self, *arguments):
-        return self._answer({"name": self.__name__, "again": True, "arguments": arguments}).get("value")
+        return self._answer({"name": self.__name__, "again": True, "arguments": arguments}, calls=2).get("value")
 
     def _ask(self, arguments: tuple, towards=None) -> dict:
         order = {"name": self.__name__, "arguments": arguments}
@@ -60,8 +60,8 @@ class RemoteFunction(RemoteAnswer):
         answer.setdefault("value", None)
         return answer
 
-    def _answer(self, order: dict) -> dict:
-        answer = self.child.ask(order, min(self.seconds, self.deadline - self.child.clock()))
+    def _answer(self, order: dict, calls: int = 1) -> dict:
+        answer = self.child.ask(order, min(calls * self.seconds, self.deadline - self.child.clock()))
         words = str(answer.get("words", ""))[:2000]
         match answer["status"]:
             case "value":

@@ -52,7 +52,7 @@ def test_two_learners_answer_and_hand_in_and_get_marks_and_neither_reads_the_oth
         for name, page in pages.items():  # the servers start at the same time
             log_in(page, hub, name)
         for name in ANSWERS:
-            answer_and_hand_in(pages[name], name)
+            answer_and_hand_in(pages[name], hub, name)
         marks = graded(hub, pages["grace"])
         assert {name: float(marks[name]["accuracy"]["score"]) for name in ANSWERS} == {"ada": 1, "ben": 0}
         for name, other in (("ada", "ben"), ("ben", "ada")):
@@ -69,14 +69,16 @@ def log_in(page, hub: Hub, name: str) -> None:
     page.locator("#login_submit").click()
 
 
-def answer_and_hand_in(page, name: str) -> None:
+def answer_and_hand_in(page, hub: Hub, name: str) -> None:
     """From the page of chapters, which is the first that a learner sees, to the receipt."""
     page.wait_for_url(f"**/user/{name}/fewshot-lab**")
     picture(page, f"hub_{name}_chapters")
     with page.expect_popup() as popup:
         page.locator("#next-link").click()
-    chapter = Opened(popup.value)
-    assert f"/user/{name}/lab/tree/work/{CHAPTER.notebook.name}" in chapter.page.url
+    opens, work = popup.value, f"work/{CHAPTER.notebook.name}"
+    opens.wait_for_url(f"**/user/{name}/notebooks/{work}**")
+    opens.goto(f"{hub.address}/user/{name}/lab/tree/{work}")  # the same file in JupyterLab, which tells when it is saved
+    chapter = Opened(opens)
     for beginning in ('PROFILE = "quick"', 'lab.setup("00"'):  # as after each start of a kernel
         chapter.run(chapter.cell(beginning))
     answer, check = chapter.cell("The share of rows whose largest logit"), chapter.cell("lab.check(accuracy)", 1)
