@@ -258,11 +258,6 @@ def order_for_inverse(p_values):
     return torch.where(p_values.isnan(), math.nan, _holm_with(p_values, back=False).nan_to_num(nan=1.0)[order])
 
 
-@holm_adjusted.mistake("You count a test that decided nothing as the most certain of all, p = 0. Its p value is 1.")
-def undecided_first(p_values):
-    return torch.where(p_values.isnan(), math.nan, _holm_with(p_values.nan_to_num(nan=0.0)))
-
-
 @holm_adjusted.property("The order of the tests does not count.", mistake="sorted")
 def _any_order(function, generator):
     (values,) = _random_p_values(generator)
