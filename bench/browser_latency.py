@@ -12,7 +12,7 @@ from explorers import EXPLORERS
 MOVES = 20  # of each slider that is measured
 MEASURE = """(output) => {
   const input = output.querySelector("input[type=range]"), low = Number(input.min), high = Number(input.max);
-  const page = output.querySelector(".fewshot-lab-page .widget-html-content"), step = Number(input.step);
+  const page = [...output.querySelectorAll(".page")].at(-1), step = Number(input.step);
   const once = (place) => new Promise((tell) => {
     const watch = new MutationObserver(() => {
       watch.disconnect();

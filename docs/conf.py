@@ -1,5 +1,12 @@
 """Sphinx's settings for `fewshot-lab site`, which puts README, chapters and docs together and builds them."""
 
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+from docutils import nodes
+
 from fewshot_lab.evidence.records import CHECK, RESULT, VERDICT
 
 project = "Few-Shot Lab"
@@ -11,6 +18,8 @@ default_role = "code"
 html_title = "Few-Shot Lab"
 html_theme = "sphinx_book_theme"
 html_theme_options = {"use_download_button": True, "show_toc_level": 1, "navbar_persistent": []}
+html_static_path = ["site"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 html_last_updated_fmt = None
 
@@ -33,5 +42,21 @@ def keep_formulas(app, what, name, obj, options, lines):
             lines[i:i] = ["::", ""]
 
 
+def add_alternative_texts(app, doctree):
+    """Gives the images of a chapter's outputs their alternative texts, which MyST-NB leaves out."""
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return
+    texts = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                png = base64.b64decode("".join(output["data"]["image/png"]))
+                texts[hashlib.sha256(png).hexdigest()] = alt  # the name that MyST-NB gives the file
+    for image in doctree.findall(nodes.image):
+        image["alt"] = texts.get(Path(image["uri"]).stem, image.get("alt", ""))
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", keep_formulas)
+    app.connect("doctree-read", add_alternative_texts)

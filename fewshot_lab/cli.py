@@ -32,6 +32,7 @@ Due = Annotated[
 Extensions = Annotated[Path | None, typer.Option(help="A table with the columns student, due and, if you like, chapter.")]
 Language = Annotated[str | None, typer.Option(help=f"What checks, explorers and questions speak: {_LANGUAGES}.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion; all if none is given.")]
+_FRONT_END = Path(__file__).parent / "course" / "front_end"  # of JupyterLab: the course's own extension
 
 
 class _PairOption(TyperCommand):
@@ -354,11 +355,14 @@ def read_checks(
 
 
 @app.command()
-def site(out: Annotated[Path, typer.Option(help="Folder of the web site.")] = Path("site")) -> None:
+def site(
+    out: Annotated[Path, typer.Option(help="Folder of the web site.")] = Path("site"),
+    repository: Annotated[str, typer.Option(help="The course's address on GitHub, for links to Binder.")] = "",
+) -> None:
     """Build the course as a web site that needs no server and no network: the executed chapters, search, the reference."""
     from .course.site import build_site
 
-    print(build_site(out))
+    print(build_site(out, repository))
 
 
 @app.command()
@@ -425,6 +429,8 @@ def lab(context: typer.Context, language: Language = None) -> None:
     except CourseError as error:  # a course that many read and nobody writes: its own notebooks can still be looked at
         print(error, file=sys.stderr)
     os.environ.update(common_environment() | kernels_of_this_python())
+    # Where Jupyter looks for front-end extensions besides its own folders: this one reads out what a figure shows.
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, (str(_FRONT_END), os.environ.get("JUPYTER_PATH"))))
     # Jupyter reads these settings before the user's own: no news, no instructor's panels beside what is to be learned.
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, (str(CLEAN_ROOM), os.environ.get("JUPYTER_CONFIG_PATH"))))
     settings = [f"--ServerApp.root_dir={own_root()}", "--LabApp.default_url=/fewshot-lab"]
@@ -462,8 +468,8 @@ def progress(
     from .course.progress import bring_back, print_progress
     from .course.progress import reset as forget
 
-    if reset and undo or (chapters and not reset):
-        raise CourseError("Either --reset, with chapters or without, or --undo, or no word at all to see your progress.")
+    if undo and (reset or chapters):
+        raise CourseError("--undo takes the last --reset back, all of it: neither --reset nor a chapter goes with it.")
     if undo:
         print(f"{bring_back()} exercise(s) remembered.")
     elif reset:
@@ -473,7 +479,7 @@ def progress(
             return
         print(f"{forget(chapters or [])} exercise(s) forgotten. Take it back with: fewshot-lab progress --undo")
     else:
-        print_progress()
+        print_progress(chapters or ())
 
 
 def _agreed(question: str) -> bool:

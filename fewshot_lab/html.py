@@ -4,11 +4,12 @@ Every text that is filled in is escaped; HTML that is to stay HTML is passed as 
 """
 
 import functools
+import re
 from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 # White text on each of them, and each of them on a black page, has the contrast that WCAG AA asks for (4.5 and 3 to 1).
 # GOOD, BAD and OPEN also differ for readers with any form of colour blindness. No meaning is carried by colour alone: a
@@ -89,6 +90,25 @@ def bar(share: float, *, colour: str, width: str = "7em") -> Markup:
     """A bar that fills a share (0..1) of a width; the caller shows the number beside it."""
     filled = Markup("<div style='background:{};height:.8em;width:{:.2%}'></div>").format(colour, min(max(share, 0.0), 1.0))
     return Markup("<div style='width:{}'>{}</div>").format(width, filled)
+
+
+def figure_html(png: str, *, width: int, alt: str, caption: str) -> Markup:
+    """A PNG (in base64), `width` of the page's pixels wide, with alternative text, and its caption under it."""
+    return Markup(
+        '<figure style="margin:0"><img alt="{}" src="data:image/png;base64,{}" style="max-width:100%;width:{}px">'
+        '<figcaption style="max-width:46em">{}</figcaption></figure>'
+    ).format(alt, png, width, caption)
+
+
+def caption_markdown(caption: str, alt: str, words: str = "This figure in words") -> str:
+    """A figure's caption as Markdown, with the figure in words behind a click.
+
+    For readers of places that show an image without its alternative text, and for all who want its numbers as text. `words` are
+    what is clicked.
+    """
+    # Markdown finds nothing to do in the caption; in the block of HTML it does not look.
+    plain = re.sub(r"([\\`*_\[\]~|$])", r"\\\1", escape(caption))
+    return f"{plain}\n\n<details><summary>{escape(words)}</summary>{escape(alt)}</details>".strip()
 
 
 def side_by_side(*parts: Markup) -> Markup:

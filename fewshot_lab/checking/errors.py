@@ -52,7 +52,7 @@ _ADVICE = {
     "RuntimeError": later("torch could not do it"),
     "NotImplementedError": later("torch cannot do this with what it was given, most often for its type or its device"),
     "RecursionError": later("the function calls itself without end"),
-    "TimeoutError": later("is there a loop that never ends?"),
+    "TimeoutError": later("Is there a loop that never ends?"),
 }
 _TOLD_BY_TEXT = ("RuntimeError", "TypeError", "ValueError", "NotImplementedError", "IndexError")
 _PACKAGE = Path(__file__).parents[1]
@@ -122,6 +122,8 @@ def said(kind: str, text: str, number: int | None, line: str, name: str) -> str:
             where = say(" in line {number} of the cell of {name}{line}", number=number, name=name, line=shown)
     advice = meaning(kind, text)
     means = say(". That means: {advice}.", advice=say(advice)) if advice else ""
+    if advice.endswith("?"):
+        means = say(". Ask yourself: {question}", question=say(advice))
     return say("Your function stopped with {kind}{where}: {error}{means}", kind=kind, where=where, error=text, means=means)
 
 

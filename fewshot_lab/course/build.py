@@ -18,7 +18,7 @@ from ..errors import CourseError
 from ..files import write_atomically
 from .chapters import Chapter, choose, read_notebook
 from .kernels import ending_like_ctrl_c, execute, kernel_environment
-from .outputs import strip_live_parts, strip_print_copies
+from .outputs import strip_live_parts
 
 STUB = {"code": "# YOUR CODE HERE\nraise NotImplementedError()", "markdown": "YOUR ANSWER HERE"}
 _MARK = re.compile(r"^\s*(?:# )?### (BEGIN|END) (SOLUTION|PLANTED)\s*$")
@@ -198,7 +198,6 @@ def _execute(nb, chapter: Chapter) -> None:
         stopped = f"{error['cell']}: {error['message']}\n{error['traceback']}".strip()
         raise CourseError(f"Chapter {chapter.name} fails, its notebook was left as it was. {stopped}")
     strip_live_parts(nb)
-    strip_print_copies(nb)
 
 
 def _write(nb, path: Path) -> Path:

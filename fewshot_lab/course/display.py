@@ -107,7 +107,10 @@ def print_summary(run: Run, console: Console | None = None) -> None:
 
 
 def checks_in_words(chapter: ChapterRun) -> str:
-    """The outcomes of a chapter's checks in words, such as "2 passed, 1 failed, 3 to do"."""
-    words = {CheckStatus.NOT_ATTEMPTED: "to do"}
-    counts = ((status, chapter.checks.get(status, 0)) for status in CheckStatus)
-    return ", ".join(f"{count} {words.get(status, status)}" for status, count in counts if count) or "-"
+    """The outcomes of a chapter's checks in words, such as "2 passed, 1 failed, 5 to repair, 3 to do"."""
+    counts = {str(status): chapter.checks.get(status, 0) for status in CheckStatus}
+    broken = min(chapter.to_repair, counts[CheckStatus.FAILED])  # handed out broken: nothing has gone wrong here
+    counts[CheckStatus.FAILED] -= broken
+    to_do = counts.pop(CheckStatus.NOT_ATTEMPTED)
+    counts |= {"to repair": broken, "to do": to_do}
+    return ", ".join(f"{count} {words}" for words, count in counts.items() if count) or "-"

@@ -14,6 +14,7 @@ from ..errors import CourseError
 from ..evidence.records import VERDICT
 from ..languages import later, say
 from .chapters import choose
+from .outputs import figures_as_html
 
 NEAR, FAR = later("near"), later("far")
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -153,6 +154,8 @@ def _cells(chapter: str) -> list[dict]:
     """The cells of a chapter's stored notebook."""
     [found] = choose([chapter])
     try:
-        return json.loads(found.notebook.read_text(encoding="utf-8"))["cells"]
+        nb = json.loads(found.notebook.read_text(encoding="utf-8"))
+        figures_as_html(nb)
+        return nb["cells"]
     except (OSError, ValueError, KeyError) as error:
         raise CourseError(f"{found.notebook} cannot be read ({error!r}). Build it: fewshot-lab build {chapter}") from error

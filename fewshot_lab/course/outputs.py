@@ -7,20 +7,12 @@ from markupsafe import Markup
 
 from .. import cells
 from ..evidence.records import CHECK, RESULT, VERDICT
+from ..html import figure_html
 from ..languages import say
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# What widgets/still.py puts around the still picture of a live widget; its id is another one in every run.
+# What widgets/still.py puts around the HTML beside a live widget; its id is another one in every run.
 _STILL = re.compile(r'<div class="fewshot-lab-still" id="[^"]*"><style>.*?</style>(.*)</div>', re.DOTALL)
-
-
-def strip_print_copies(nb) -> None:
-    """Removes from a notebook, in place, the images beside pages that hold them: they are for a PDF, and half of its size."""
-    for cell in nb.cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if (png := data.get("image/png")) and png in data.get("text/html", ""):
-                del data["image/png"]
 
 
 def strip_live_parts(nb) -> None:
@@ -34,7 +26,13 @@ def strip_live_parts(nb) -> None:
                 data.pop(WIDGET, None)
                 if still := _STILL.fullmatch(data.get("text/html", "")):
                     data["text/html"] = still[1]
-            cell.outputs = [output for output in cell.outputs if output.get("data", True)]
+            cell.outputs = [output for output in cell.outputs if _holds_something(output)]
+
+
+def _holds_something(output) -> bool:
+    """Whether an output is left: what is around a still may have held nothing, its picture being an output of its own."""
+    data = output.get("data")
+    return data is None or (bool(data) and data.get("text/html") != "")
 
 
 def fold_results(nb: dict) -> None:
@@ -43,6 +41,7 @@ def fold_results(nb: dict) -> None:
     No cell has run yet. Questions, listings, and explorers of what was there before the first question stay; a figure or a
     verdict of the makers stays folded, in one line that a click opens; numbers and checks go. Cells that only draw are folded.
     """
+    figures_as_html(nb)
     code = [cell for cell in nb["cells"] if cell["cell_type"] == "code"]
     texts = ["".join(cell["source"]) for cell in code]
     first = next((i for i, text in enumerate(texts) if "lab.predict(" in text), len(code))
@@ -97,3 +96,28 @@ def _folded(output: dict) -> dict:
     words = say("Show the makers' verdict") if VERDICT in data else say("Show what the makers got")
     html = Markup("<details><summary>{}</summary>{}</details>").format(words, Markup("".join(data["text/html"])))
     return {"output_type": "display_data", "metadata": {}, "data": {"text/html": html, "text/plain": f"[{words}]"}}
+
+
+def figures_as_html(nb: dict) -> None:
+    """Makes of each picture and its caption in a notebook (plain JSON or nbformat's), in place, one output of HTML.
+
+    Where HTML is shown at all, picture, caption and alternative text then stay together.
+    """
+    for cell in nb["cells"]:
+        outputs = cell.get("outputs", [])
+        for position in reversed(range(len(outputs))):
+            data = outputs[position].get("data", {})
+            facts = outputs[position].get("metadata", {}).get("image/png", {})
+            if "alt" not in facts:
+                continue
+            after = outputs[position + 1].get("data", {}) if position + 1 < len(outputs) else {}
+            captioned = _text(after.get("text/markdown")).endswith("</details>")
+            caption = _text(after["text/plain"]) if captioned else ""
+            png = _text(data.pop("image/png"))
+            data["text/html"] = figure_html(png, width=facts["width"], alt=facts["alt"], caption=caption)
+            outputs[position]["metadata"].pop("image/png")
+            del outputs[position + 1 : position + 1 + captioned]
+
+
+def _text(content: str | list[str] | None) -> str:
+    return "".join(content or "")

@@ -2,6 +2,7 @@
 
 from ..evidence import ledger
 from ..evidence.course_records import of_run
+from ..evidence.forest import forest, strip_of
 from ..evidence.runs import Run
 from ..html import render
 from .display import checks_in_words
@@ -16,6 +17,7 @@ def page(run: Run, unfinished: list[tuple[str, str]] = ()) -> str:
     """
     claims = ledger(of_run(run, "this run"))
     tested = any(row.verdict for row in claims.rows)
+    read_at = {chapter.id: chapter.html for chapter in run.chapters}
     running = any(state == "running" for _, state in unfinished)
     return render(
         "run",
@@ -25,5 +27,7 @@ def page(run: Run, unfinished: list[tuple[str, str]] = ()) -> str:
         unfinished=unfinished,
         checks_in_words=checks_in_words,
         claims=claims if tested else None,
+        forest=forest(claims, link=lambda entry: read_at.get(entry.claim.chapter, "")),
+        strip_of=strip_of,
         reload_seconds=RELOAD_SECONDS if running else 0,
     )

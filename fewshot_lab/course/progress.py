@@ -81,17 +81,22 @@ def title(chapter: Chapter) -> str:
     return next((text for text in chapter_opening(chapter.id) if text.english == chapter.title), chapter.title)
 
 
-def print_progress(console: Console | None = None) -> None:
-    """Prints the table of chapters with the exercises passed, and what comes next."""
+def print_progress(names: Iterable[str] = (), console: Console | None = None) -> None:
+    """Prints the table of these chapters (all by default) with the exercises passed, and what comes next in the course.
+
+    Of chapters that are named, every check that has not passed yet is listed.
+    """
     console = console or Console()
     if not console.is_terminal:  # rich would assume 80 columns, too few for the table
         console = Console(width=120)
     course = progress()
     table = Table(say("chapter"), say("passed"), say("with hints"), say("next check"), say("last try"))
-    for one in course:
+    ids = {chapter.id for chapter in choose(tuple(names))}
+    for one in (one for one in course if one.chapter.id in ids):
         name = f"{one.chapter.id} {title(one.chapter)}"
         count = say("{passed} of {total}", passed=len(one.passed), total=len(one.chapter.exercises))
-        table.add_row(name, count, str(len(one.helped) or ""), "".join(one.open[:1]), last_in_words(one))
+        to_do = "\n".join(one.open if names else one.open[:1])
+        table.add_row(name, count, str(len(one.helped) or ""), to_do, last_in_words(one))
     console.print(table)
     passed, total = sum(len(one.passed) for one in course), sum(len(one.chapter.exercises) for one in course)
     to_open = following(course)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import CourseError
-from ..evidence.records import recorded
+from ..evidence.records import CheckStatus, recorded
 from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
 from ..runtime import PROFILES, choose_device, describe_device
@@ -161,7 +162,7 @@ def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
-    for name, content in zip(names.values(), _as_files(nb), strict=True):
+    for name, content in zip(names.values(), _as_files(nb, f"{chapter.id} {chapter.title}"), strict=True):
         write_atomically(folder / name, content)
     records = recorded(nb.cells)
     return ChapterRun(
@@ -172,18 +173,33 @@ def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_
         seconds=seconds,
         identity=identity,
         checks=records.check_counts(),
+        to_repair=_to_repair(chapter, nb, records.checks),
         results=records.results,
         verdicts=records.verdicts,
         error={"cell": error["cell"], "message": error["message"]} if error else None,
     )
 
 
-def _as_files(nb) -> tuple[str, str]:
-    """The notebook as .ipynb text and as a page."""
+def _as_files(nb, title: str) -> tuple[str, str]:
+    """The notebook as .ipynb text and as a page with that title and the way back to the results."""
     import nbformat
     from nbconvert import HTMLExporter
 
-    return nbformat.writes(nb) + "\n", HTMLExporter(template_name="classic").from_notebook_node(nb)[0]
+    text = nbformat.writes(nb) + "\n"
+    page, _ = HTMLExporter(template_name="classic").from_notebook_node(nb, {"metadata": {"name": title}})
+    return text, re.sub(r"<body[^>]*>", r'\g<0><p style="margin: 1em"><a href="index.html">All results</a></p>', page, count=1)
+
+
+def _to_repair(chapter: Chapter, nb, checks: dict) -> int:
+    """How many of the failed checks are of code that is handed out broken and that nobody has changed yet."""
+    handed_out, now = (_answers(cells) for cells in (read_notebook(choose([chapter.id])[0]).cells, nb.cells))
+    failed = [name for name, check in checks.items() if check.status == CheckStatus.FAILED]
+    return sum(name in now and handed_out.get(name) == now[name] for name in failed)
+
+
+def _answers(cells) -> dict[str, str]:
+    marked = ((cell.metadata.get("nbgrader", {}), cell.source) for cell in cells)
+    return {about["grade_id"]: source for about, source in marked if about.get("solution")}
 
 
 def _identity(chapter: Chapter, setting: dict, record: Run) -> dict:

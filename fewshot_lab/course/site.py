@@ -4,6 +4,7 @@ Sphinx builds it, with MyST-NB for the notebooks, as docs/conf.py says; both com
 """
 
 import importlib
+import json
 import pkgutil
 import re
 import shutil
@@ -14,31 +15,38 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import CourseError
-from .chapters import chapters, course_root
+from .chapters import Chapter, chapters, course_root
 
 
-def build_site(out: Path) -> Path:
+def build_site(out: Path, repository: str = "") -> Path:
     """Builds the site from notebooks/*.ipynb and docs/ into a folder and returns its index.html.
+
+    repository: the course's address on GitHub, such as https://github.com/ann/fewshot-lab; every chapter then has a link to
+    Binder, where it runs without an installation.
 
     Raises CourseError when Sphinx is not installed, and when it fails, with the end of its output.
     """
+    if repository and not repository.startswith("https://github.com/"):
+        raise CourseError(f"{repository} is no address of a repository such as https://github.com/ann/fewshot-lab")
     needed = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
     if missing := [name for name in needed if not find_spec(name)]:
         raise CourseError(f"The site needs {', '.join(missing)}: pip install 'fewshot-lab[site]'")
     # Sphinx wants all pages under one folder; copies in a temporary one leave the repository as it is.
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
-        _write_sources(sources)
+        _write_sources(sources, repository)
         command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees"]
         command += ["-c", str(course_root() / "docs"), str(sources), str(out)]
         process = subprocess.run(command, capture_output=True, text=True)
         if process.returncode:
             raise CourseError(f"The site could not be built: {process.stderr.strip()[-1500:]}")
     shutil.rmtree(Path(out) / "_sources", ignore_errors=True)  # Sphinx's copies of the pages' sources, which nothing links to
+    for chapter in chapters():  # for the links to download
+        shutil.copy(chapter.notebook, Path(out) / "chapters")
     return Path(out) / "index.html"
 
 
-def _write_sources(folder: Path) -> None:
+def _write_sources(folder: Path, repository: str) -> None:
     root = course_root()
     shutil.copytree(root / "docs", folder / "docs")
     shutil.copy(root / "CHANGELOG.md", folder)
@@ -46,7 +54,9 @@ def _write_sources(folder: Path) -> None:
     for chapter in chapters():
         if not chapter.notebook.exists():
             raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
-        shutil.copy(chapter.notebook, folder / "chapters")
+        nb = json.loads(chapter.notebook.read_text(encoding="utf-8"))
+        nb["cells"].insert(1, _ways_to_run(chapter, repository))
+        (folder / "chapters" / chapter.notebook.name).write_text(json.dumps(nb), encoding="utf-8")
     readme = (root / "README.md").read_text(encoding="utf-8")
     # README's links are those of the repository; on the site its page is in another place.
     readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
@@ -62,6 +72,16 @@ def _write_sources(folder: Path) -> None:
         for caption, names in parts.items()
     )
     (folder / "index.md").write_text(readme + trees, encoding="utf-8")
+
+
+def _ways_to_run(chapter: Chapter, repository: str) -> dict:
+    """A cell under a chapter's title with links: its notebook as a file and, for a repository on GitHub, on Binder."""
+    links = [f'<a href="{chapter.notebook.name}" download>Download this notebook (.ipynb)</a>']
+    if owner := re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", repository):
+        address = f"https://mybinder.org/v2/gh/{owner.group(1)}/HEAD?urlpath=notebooks/notebooks/{chapter.notebook.name}"
+        links.append(f'<a href="{address}">Run it on Binder</a>')
+    html = f'<div class="launch">{" ".join(links)}</div>'
+    return {"cell_type": "markdown", "id": "ways-to-run", "metadata": {}, "source": html}
 
 
 def _write_reference(folder: Path) -> list[str]:

@@ -73,7 +73,9 @@ def _chapters(old: str) -> str:
     known = chapters()
     exercises = sum(len(chapter.exercises) for chapter in known)
     rows = [f"| [{it.id} {it.title}](notebooks/{it.name}.ipynb) | {it.question} |" for it in known]
-    counts = f"{len(known)} chapters, {exercises} exercises with a check, {len(RULES.article)} claims under test:"
+    claims = len(RULES.article)
+    hours = round(sum(chapter.minutes or 0 for chapter in known) / 60)
+    counts = f"{len(known)} chapters, {hours} hours, {exercises} exercises with a check, {claims} claims under test:"
     return "\n".join([counts, "", "| chapter | question |", "|---|---|", *rows, ""])
 
 

@@ -103,7 +103,7 @@ class Ledger:
             told = "; ".join(part for part in (f"Holm: {holm}" if holm else "", row.why) if part)
             sentence = say(row.claim.sentence)
             lines.append(f"  {row.claim.id:<4} {where}  {in_words(row.outcome)}: {sentence}{f' ({told})' if told else ''}")
-        return "\n".join(lines + self._by_source())
+        return "\n".join(lines + self.by_source())
 
     __repr__ = __str__
 
@@ -127,13 +127,13 @@ class Ledger:
             tested = f"{row.claim.id}: {say(row.claim.sentence)}"
             rows.append((*of_article, tested, self._link(row.claim.chapter), _shown(row.outcome), row.holm_in_words, row.why))
             before = name
-        return table(heads, rows) + Markup("<p>{}</p>").format("; ".join(self._by_source()))
+        return table(heads, rows) + Markup("<p>{}</p>").format("; ".join(self.by_source()))
 
     def _link(self, chapter: str) -> str:
         name = self.notebooks.get(chapter)
         return Markup("<a href='{}'>{}</a>").format(name, chapter) if name else chapter
 
-    def _by_source(self) -> list[str]:
+    def by_source(self) -> list[str]:
         """A line for each source with the chapters whose verdicts come from it."""
         by_source: dict[str, list[str]] = {}
         for chapter in sorted({row.claim.chapter for row in self.rows} & set(self.sources)):

@@ -14,7 +14,10 @@ IDENTITY = ("profile", "device", "parameters", "sha256")  # what a chapter's res
 
 @dataclass(frozen=True)
 class ChapterRun:
-    """One chapter of a run; `identity` has the keys of IDENTITY, `error` is {"cell", "message"} where it failed."""
+    """One chapter of a run; `identity` has the keys of IDENTITY, `error` is {"cell", "message"} where it failed.
+
+    to_repair: how many of the failed `checks` are of code that is handed out broken, and as it was handed out.
+    """
 
     id: str
     title: str = ""
@@ -27,6 +30,7 @@ class ChapterRun:
     results: dict[str, Result] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     error: dict[str, str] | None = None
+    to_repair: int = 0
 
     @property
     def headlines(self) -> list[Result]:
@@ -48,7 +52,8 @@ class ChapterRun:
             "results": {name: _without(result.as_json(), "name", "headline") for name, result in self.results.items()},
             "verdicts": {claim: _without(verdict.as_json(), "claim") for claim, verdict in self.verdicts.items()},
         }
-        return content | ({"error": self.error} if self.error else {})
+        optional = {"to_repair": self.to_repair, "error": self.error}
+        return content | {name: value for name, value in optional.items() if value}
 
     @classmethod
     def from_json(cls, content: dict) -> "ChapterRun":
@@ -64,6 +69,7 @@ class ChapterRun:
             results={result.name: result for result in results},
             verdicts={verdict.claim: verdict for verdict in verdicts},
             error=content.get("error"),
+            to_repair=int(content.get("to_repair", 0)),
         )
 
 

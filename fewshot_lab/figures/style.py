@@ -6,10 +6,14 @@ from io import BytesIO
 
 import matplotlib
 import numpy as np
+from IPython.display import display
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
+
+from ..html import caption_markdown, figure_html
+from ..languages import say
 
 # Okabe & Ito 2008: told apart with every common form of colour blindness; each series also has its own marker.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -41,7 +45,11 @@ def style():
 
 
 class Picture:
-    """A figure as a notebook shows it: an image at double density with alternative text, and a caption under it."""
+    """A figure as a notebook shows it: an image at double density with alternative text, and a caption under it.
+
+    A cell that ends with one has two outputs, an image/png and Markdown: code hosts, editors and converters that remove HTML
+    show them too.
+    """
 
     def __init__(self, figure: Figure, *, caption: str, alt: str) -> None:
         drawn, smaller = BytesIO(), BytesIO()
@@ -52,16 +60,28 @@ class Picture:
         self.width = int.from_bytes(self.png[16:20]) // 2  # of the page's pixels, each of which gets two of the image's
 
     def as_html(self) -> Markup:
-        """The image, its alternative text and its caption, whole in itself."""
-        return Markup(
-            '<figure style="margin:0"><img alt="{}" src="data:image/png;base64,{}" style="max-width:100%;width:{}px">'
-            '<figcaption style="max-width:46em">{}</figcaption></figure>'
-        ).format(self.alt, base64.b64encode(self.png).decode(), self.width, self.caption)
+        """The image, its alternative text and its caption, whole in itself, for pages."""
+        return figure_html(self._encoded(), width=self.width, alt=self.alt, caption=self.caption)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        # Front ends show the HTML, which has the alternative text and the caption. LaTeX, and so a PDF, takes the image alone.
-        png = base64.b64encode(self.png).decode()
-        return {"text/html": self.as_html(), "image/png": png, "text/plain": f"[Figure: {self.alt}]\n{self.caption}"}
+    def under_it(self) -> dict[str, str]:
+        """The caption as an output of its own."""
+        return {
+            "text/markdown": caption_markdown(self.caption, self.alt, say("This figure in words")),
+            "text/plain": self.caption,
+        }
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        # VS Code takes the plain text beside an image for its alternative text, nbconvert and the course's JupyterLab "alt".
+        data = {"image/png": self._encoded(), "text/plain": self.alt}
+        return data, {"image/png": {"width": self.width, "alt": self.alt}}
+
+    def _ipython_display_(self) -> None:
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        display(self.under_it(), raw=True)
+
+    def _encoded(self) -> str:
+        return base64.b64encode(self.png).decode()
 
 
 def drawable(image: Tensor) -> np.ndarray:

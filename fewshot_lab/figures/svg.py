@@ -23,6 +23,20 @@ def data_uri(image: Tensor) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def from_data_uri(address: str, *, like: Tensor) -> Tensor:
+    """The picture at such an address as uint8 of the shape of another, (C, H, W), scaled. Raises ValueError for none."""
+    import torch
+    from PIL import Image, UnidentifiedImageError
+
+    channels, height, width = like.shape
+    try:
+        picture = Image.open(BytesIO(base64.b64decode(address.partition(",")[2])))
+    except UnidentifiedImageError as error:
+        raise ValueError(str(error)) from error
+    array = np.array(picture.convert("L" if channels == 1 else "RGB").resize((width, height)))
+    return torch.from_numpy(array).reshape(height, width, channels).permute(2, 0, 1).contiguous()
+
+
 def panel(image: Tensor, *, side: int, label: str, title: str, over: str = "") -> Markup:
     """An SVG of `side` screen pixels: the image with crisp pixels, the title below it.
 

@@ -117,7 +117,7 @@ def turns(task: ImageTask) -> Section:
         x="share of the correctly classified test pictures",
         caption=say("A linear probe on {kind}; intervals over test pictures.", kind=say(best)),
     )
-    return Section(question, answer, (picture.as_html(),))
+    return Section(question, answer, (picture,))
 
 
 def _name(element: tuple[int, bool]) -> str:

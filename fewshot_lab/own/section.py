@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from IPython.display import display
 from markupsafe import Markup
 from torch import Tensor
 
@@ -20,15 +21,23 @@ LISTED = 12  # suspicious or surest examples that are shown
 
 @dataclass(frozen=True)
 class Section:
-    """A question, its answer in a sentence or more, and what shows it (figures and tables as HTML)."""
+    """A question, its answer in a sentence or more, and what shows it: figures, and tables as HTML."""
 
     question: str
     answer: str
-    shown: tuple[Markup, ...] = ()
+    shown: tuple[figures.Picture | Markup, ...] = ()
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        html = Markup("<p><strong>{}</strong> {}</p>{}").format(self.question, self.answer, Markup("").join(self.shown))
-        return {"text/html": html, "text/plain": f"{self.question} {self.answer}"}
+    def as_html(self) -> Markup:
+        """What shows the answer, for a page."""
+        parts = (part if isinstance(part, Markup) else part.as_html() for part in self.shown)
+        return Markup("").join(parts)
+
+    def _ipython_display_(self) -> None:
+        said = Markup("<p><strong>{}</strong> {}</p>").format(self.question, self.answer)
+        display({"text/html": said, "text/plain": f"{self.question} {self.answer}"}, raw=True)
+        for part in self.shown:
+            table_or_figure = {"text/html": part, "text/plain": part.striptags()} if isinstance(part, Markup) else part
+            display(table_or_figure, raw=isinstance(part, Markup))
 
 
 def features_section(kinds: features.Kinds, curves: Arms, best: str, shots: list[int], few: str) -> Section:
@@ -64,7 +73,7 @@ def features_section(kinds: features.Kinds, curves: Arms, best: str, shots: list
         log_x=True,
         ticks=shots,
     )
-    return Section(say("Which features?"), " ".join(filter(None, [answer, *kinds.missing, few])), (picture.as_html(),))
+    return Section(say("Which features?"), " ".join(filter(None, [answer, *kinds.missing, few])), (picture,))
 
 
 def growth_section(curves: Arms, best: str, few: str) -> Section:
@@ -102,7 +111,7 @@ def policy_section(found: worth.Worth | None, task: ImageTask, about: str) -> Se
         log_x=True,
         ticks=points[0],
     )
-    return Section(question, str(found), (picture.as_html(), shown))
+    return Section(question, str(found), (picture, shown))
 
 
 def suspects_section(kinds: features.Kinds, best: str, names: Sequence[str], pictures: ImageTask | None) -> Section:
@@ -138,7 +147,7 @@ def suspects_section(kinds: features.Kinds, best: str, names: Sequence[str], pic
                 columns=6,
                 title="Probably mislabelled, or hard",
                 caption=say("Their labels stand in the table, with what a classifier says that did not learn from them."),
-            ).as_html()
+            )
         )
     if shown:
         heads = [say("example"), say("your label"), say("classifier"), say("confidence")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from markupsafe import Markup
+from IPython.display import display
 
 from ..data import ImageTask, own_images, own_sentences, own_texts
 from ..data.own import existing, readable
@@ -39,9 +39,8 @@ class Tried:
     def __str__(self) -> str:
         return "\n".join([self.report, *(f"\n{section.question}\n  {section.answer}" for section in self.sections)])
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        html = Markup("").join(section._repr_mimebundle_()["text/html"] for section in self.sections)
-        return {"text/html": html, "text/plain": str(self)}
+    def _ipython_display_(self) -> None:
+        display(*self.sections)
 
     def as_page(self) -> str:
         """The page as HTML, whole in itself."""

@@ -17,19 +17,21 @@ from ..methods.attacks import attack, cross_entropy_of, eval_without_weight_grad
 from .explorer import Explorer, choice, slider
 
 NORM_NAMES = {"L∞": "linf", "L2": "l2"}
+SHOWN_TIMES = 3  # the perturbation is drawn this much stronger, always: so models can be compared
 SIDE, REACH = 15, 1.5  # points along each direction of the loss surface, and how far it reaches, in epsilons
 
 
 class AttackExplorer(Explorer):
-    """An image, what PGD adds to it, the model's answer, and the loss along the gradient and a random direction."""
+    """What PGD adds to an image, what every model answers, and the loss along the gradient and a random direction."""
 
-    def __init__(self, task: ImageTask, models: dict[str, nn.Module], *, epsilon: float = 0.05) -> None:
+    def __init__(self, task: ImageTask, models: dict[str, nn.Module], *, epsilon: float = 0.05, **start) -> None:
         """models: networks by name, all for the task's classes; epsilon: the slider's first value."""
         self.task = task
         # Copies: the caller's networks may be on a GPU, and stay there.
         self.models = {name: copy.deepcopy(model).cpu() for name, model in models.items()}
         self._surface = functools.lru_cache(maxsize=64)(self._compute_surface)
         super().__init__(
+            start,
             model=choice("model", list(models), help="Which network is attacked"),
             image=slider("image", 3, 0, min(199, len(task.test_images) - 1), 1, help="Which test image", whole=True),
             norm=choice("norm", list(NORM_NAMES), help="L∞: every pixel by at most ε; L2: the length of the whole change"),
@@ -44,31 +46,31 @@ class AttackExplorer(Explorer):
         # Neighbours on the slider are far apart in the test set, which may be sorted: so all classes come soon.
         return self["image"] * 37 % len(self.task.test_images)
 
-    def _chosen(self) -> tuple[nn.Module, Tensor, Tensor, str, float]:
+    def _chosen(self, name: str = "") -> tuple[nn.Module, Tensor, Tensor, str, float]:
         """The model, the image (1, C, H, W) in 0..1, its label (1,), the norm and the radius in that norm."""
         row, norm = self._row(), NORM_NAMES[self["norm"]]
         image, label = self.task.test_images[row : row + 1].float() / 255, self.task.test_labels[row : row + 1]
         radius = self["epsilon"] * (1 if norm == "linf" else math.sqrt(image.numel()))
-        return self.models[self["model"]], image, label, norm, radius
+        return self.models[name or self["model"]], image, label, norm, radius
 
-    def attacked(self) -> tuple[Tensor, Tensor]:
-        """The image and the perturbed image, (1, C, H, W)."""
-        model, image, label, norm, radius = self._chosen()
+    def attacked(self, name: str = "") -> tuple[Tensor, Tensor]:
+        """The image and the perturbed image, (1, C, H, W), of the chosen model or the one with this name."""
+        model, image, label, norm, radius = self._chosen(name)
         return image, attack(model, image, label, epsilon=radius, steps=self["steps"], norm=norm, random=False)
 
-    def answer(self, image: Tensor) -> str:
-        """The model's class and its confidence, such as "b (0.93)"."""
-        model = self.models[self["model"]]
+    def answer(self, image: Tensor, name: str = "") -> str:
+        """The class and the confidence of the chosen model, or the one with this name, such as "b (0.93)"."""
+        model = self.models[name or self["model"]]
         with eval_without_weight_gradients(model), torch.no_grad():
             confidence, label = model(image).softmax(dim=1)[0].max(dim=0)
         return f"{self.task.classes[label]} ({confidence:.2f})"
 
-    def surface(self) -> tuple[Tensor, Tensor]:
+    def surface(self, name: str = "") -> tuple[Tensor, Tensor]:
         """The loss (SIDE, SIDE) and where the model misclassifies; rows: random direction, columns: along the gradient."""
-        return self._surface(self["model"], self["image"], self["norm"], self["epsilon"])
+        return self._surface(name or self["model"], self["image"], self["norm"], self["epsilon"])
 
-    def _compute_surface(self, *_) -> tuple[Tensor, Tensor]:
-        model, image, label, norm, radius = self._chosen()
+    def _compute_surface(self, name: str, *_) -> tuple[Tensor, Tensor]:
+        model, image, label, norm, radius = self._chosen(name)
         with eval_without_weight_gradients(model):
             uphill = input_gradient(cross_entropy_of(model, label), image)
             across = torch.randn(image.shape, generator=torch.Generator().manual_seed(self._row()))
@@ -97,33 +99,44 @@ class AttackExplorer(Explorer):
         )
 
     def page(self) -> Markup:
-        image, adversarial = self.attacked()
-        label = self.task.classes[self.task.test_labels[self._row()]]
-        factor, grey = amplified(adversarial - image)
-        read = say("{label}, classified as {answer}", label=label, answer=self.answer(image))
-        times = say("perturbation × {factor:.3g}", factor=factor)
-        now = say("classified as {answer}", answer=self.answer(adversarial))
-        panels = side_by_side(
-            svg.panel(image[0], side=150, label=say("An image of {label}", label=label), title=read),
-            svg.panel(grey[0], side=150, label=say("The perturbation; grey is no change"), title=times),
-            svg.panel(adversarial[0], side=150, label=say("The perturbed image"), title=now),
+        rows = [self._attack_of(name) for name in sorted(self.models, key=lambda name: name != self["model"])]
+        about = say(
+            "Loss around the image (the cross), up to {reach:g} ε away, on one scale for all: black 0, white {most:.1f} or "
+            "more. Where it is striped the model misclassifies.",
+            reach=REACH,
+            most=self.most(),
         )
-        loss, wrong = self.surface()
-        shade = (loss - loss.min()) / (loss.max() - loss.min()).clamp_min(1e-12)
-        edges = svg.lines(outline(wrong), colour=VERMILION, width=1.5)
-        cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour=VERMILION, width=1)
+        told = self.numbers(*self.attacked())
+        return Markup("<p>{}</p>{}<p>{}</p>").format(told, Markup("").join(rows), about)
+
+    def most(self) -> float:
+        """The loss that is drawn white: twice that of guessing among all classes."""
+        return 2 * math.log(len(self.task.classes))
+
+    def _attack_of(self, name: str) -> Markup:
+        """A row of pictures: the image, the perturbation, the result and the loss around it, for one model."""
+        image, adversarial = self.attacked(name)
+        label = self.task.classes[self.task.test_labels[self._row()]]
+        read = say("{label}, classified as {answer}", label=label, answer=self.answer(image, name))
+        times = say("perturbation × {factor:.3g}", factor=SHOWN_TIMES)
+        now = say("classified as {answer}", answer=self.answer(adversarial, name))
+        grey = (0.5 + SHOWN_TIMES * (adversarial - image)).clamp(0, 1)
+        loss, wrong = self.surface(name)
         seen = {"low": loss.min().item(), "high": loss.max().item(), "share": wrong.float().mean().item()}
         summary = say("Loss from {low:.2g} to {high:.2g}, {share:.0%} of the square is misclassified", **seen)
-        title = say("→ gradient, ↓ random direction")
-        picture = svg.panel(shade, side=230, label=summary, title=title, over=edges + cross)
-        about = say(
-            "Loss around the image (the cross), up to {reach:g} ε away: black {low:.2g}, white {high:.2g}. The line encloses "
-            "what the model misclassifies: {share:.0%} of the square.",
-            reach=REACH,
-            **seen,
+        cross = svg.lines([((48, 50), (52, 50)), ((50, 48), (50, 52))], colour=VERMILION, width=1)
+        over = svg.lines(stripes(wrong), colour=VERMILION, width=1) + svg.lines(outline(wrong), colour=VERMILION, width=2)
+        panels = side_by_side(
+            svg.panel(image[0], side=165, label=say("An image of {label}", label=label), title=read),
+            svg.panel(grey[0], side=165, label=say("The perturbation; grey is no change"), title=times),
+            svg.panel(adversarial[0], side=165, label=say("The perturbed image"), title=now),
+            svg.panel(loss / self.most(), side=165, label=summary, title=say("→ gradient, ↓ random"), over=over + cross),
         )
-        below = side_by_side(picture, Markup("<p class='narrow'>{}</p>").format(about))
-        return panels + Markup("<p>{}</p>").format(self.numbers(image, adversarial)) + below
+        return Markup("<p style='margin-bottom:0'><strong>{}</strong></p>{}").format(say(name), panels)
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"image": [3, 4], "epsilon": [0.0, 0.02, 0.05, 0.1, 0.2]}
 
     def still(self) -> Picture:
         image, adversarial = self.attacked()
@@ -172,6 +185,12 @@ def amplified(delta: Tensor) -> tuple[float, Tensor]:
     """A factor and the perturbation times that factor around grey, so that the largest change is black or white."""
     factor = 0.5 / max(delta.abs().max().item(), 1e-3)
     return factor, 0.5 + factor * delta
+
+
+def stripes(wrong: Tensor) -> list[tuple]:
+    """A slanted line through every marked cell of a square grid, in coordinates 0..100."""
+    cell = 100 / len(wrong)
+    return [((j * cell, (i + 1) * cell), ((j + 1) * cell, i * cell)) for i, j in wrong.nonzero().tolist()]
 
 
 def outline(wrong: Tensor) -> list[tuple]:

@@ -1,13 +1,9 @@
 """Chapter 11's explorer: spend a budget of minutes on labels and stages, and see what the best choice would have been."""
 
-from markupsafe import Markup
-
 from ..evidence.budget import Cost, MeasuredArm, best_within, cost
 from ..figures import Picture, curves
-from ..figures.style import BLUE
-from ..html import bar, table
 from ..languages import later, say
-from .explorer import Explorer, choice, slider
+from .explorer import EVERY, Explorer, choice, slider
 
 _SCALES = {later("as here"): 1.0, later("10 times"): 10.0, later("100 times"): 100.0, later("1,000 times"): 1000.0}
 
@@ -15,7 +11,22 @@ _SCALES = {later("as here"): 1.0, later("10 times"): 10.0, later("100 times"): 1
 class BudgetExplorer(Explorer):
     """Labels per class and a package of stages, their cost and accuracy, beside the best choices within the budget."""
 
-    def __init__(self, arms: dict[str, MeasuredArm], classes: int, *, budget: int = 20, per_label: int = 20) -> None:
+    view = "budget"
+    recipe = "lab.evidence.budget.cost(arms, {arm}, classes * {labels}, per_label={per_label})"
+    says = (
+        later("budget"),
+        later("you"),
+        later("test accuracy"),
+        later("minutes of person and machine, log scale"),
+        later("Accuracy over minutes, a curve for each package of stages"),
+        later("{minutes:.1f} of {budget} minutes"),
+        later("{spent}: more than you have"),
+        later("You buy {labels} labels and “{package}” for {spent}. Accuracy {accuracy}."),
+        later("{words} Nothing on sale is as cheap as your budget."),
+        later("{words} The best purchase: {labels} labels and “{package}” for {minutes:.1f} minutes, accuracy {accuracy:.3f}."),
+    )
+
+    def __init__(self, arms: dict[str, MeasuredArm], classes: int, *, budget: int = 20, per_label: int = 20, **start) -> None:
         """Shows the arms with their costs.
 
         Args:
@@ -29,6 +40,7 @@ class BudgetExplorer(Explorer):
         self.counts = range(measured[0], measured[-1] + 1, classes)
         low, middle, high = (measured[i] // classes for i in (0, len(measured) // 2, -1))
         super().__init__(
+            start,
             budget=slider("budget (min)", budget, 1, 120, 1, help="Minutes of person and machine together", whole=True),
             per_label=slider("s per label", per_label, 1, 120, 1, help="Seconds that a person needs for one label", whole=True),
             scale=choice("machine time", list(_SCALES), help="How many times our seconds your own training takes"),
@@ -71,11 +83,21 @@ class BudgetExplorer(Explorer):
             accuracy=best[0].accuracy.mean,
         )
 
-    def page(self) -> Markup:
-        rows = [_row(one, one.arm == self["arm"]) for one in self.best()]
-        heads = (say("stages"), say("labels"), say("minutes"), say("of these machine"), say("accuracy (95 % interval)"), "")
-        best = table(heads, rows, caption=say("the best purchase of each kind within the budget"), numbers=[1, 2, 3])
-        return Markup("<div class='wide'><p>{}</p>{}</div>").format(self.told(), best)
+    def view_data(self) -> dict:
+        arms = {
+            name: {
+                "labels": list(arm.labels),
+                "seconds": list(arm.seconds),
+                **{end: [getattr(one, end) for one in arm.accuracy] for end in ("mean", "low", "high")},
+            }
+            for name, arm in self.arms.items()
+        }
+        named = {"names": [say(name) for name in arms], "scales": _SCALES}
+        return {"arms": arms, "counts": list(self.counts), "classes": self.classes, **named}
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return dict.fromkeys(self.controls, EVERY)
 
     def still(self) -> Picture:
         ticks = [labels // self.classes for labels in next(iter(self.arms.values())).labels]
@@ -91,11 +113,3 @@ class BudgetExplorer(Explorer):
             caption=say("A still of the explorer. {told} Run the cell to spend a budget of your own.", told=self.told()),
             alt=say("Accuracy over labels for {count} packages of stages. {told}", count=len(self.arms), told=self.told()),
         )
-
-
-def _row(cost: Cost, chosen: bool) -> tuple[str, ...]:
-    name = say(cost.arm)
-    if chosen:
-        name = Markup("<strong>{}</strong>").format(say("{name} (your stages)", name=name))
-    numbers = (str(cost.labels), f"{cost.minutes:.1f}", f"{cost.machine:.1f}", cost.accuracy.short())
-    return (name, *numbers, bar(cost.accuracy.mean, colour=BLUE))

@@ -58,12 +58,13 @@ TASKS = {
 class ContextExplorer(Explorer):
     """Labelled points of a task, a point to drag, and the regions that two classifiers see in them."""
 
-    def __init__(self, weights: dict) -> None:
+    def __init__(self, weights: dict, **start) -> None:
         """weights: of a trained `TableTransformer`."""
         self.model = made_up_tables.transformer_of(weights)
         line = torch.linspace(-REACH, REACH, SIDE)
         self.map = torch.stack([line.repeat(SIDE), -line.repeat_interleave(SIDE)], dim=1)  # from the top left
         super().__init__(
+            start,
             task=choice("task", list(TASKS), help="How the points were drawn"),
             shots=slider("points", 5, 1, MOST, 1, help="Labelled points of each class", whole=True),
             seed=slider("draw", 0, 0, 20, 1, help="Other points of the same task", whole=True),
@@ -132,6 +133,10 @@ class ContextExplorer(Explorer):
             for name, probabilities in self.regions().items()
         ]
         return side_by_side(*panels) + Markup("<p>{}</p>").format(self.words())
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"task": list(TASKS), "shots": [1, 5, 20]}
 
     def still(self) -> Picture:
         points, labels, _ = self.points()

@@ -2,15 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from markupsafe import Markup, escape
 from torch import Tensor
 
-from ..figures import charts, svg
+from ..figures import charts
 from ..figures.maps import colour, maps
 from ..figures.style import BLACK
-from ..html import side_by_side
 from ..languages import later, say
-from .explorer import Explorer, choice, slider
+from .explorer import EVERY, Explorer, choice, pictures, slider
 
 NEIGHBOURS = 5
 
@@ -18,17 +16,28 @@ NEIGHBOURS = 5
 class EmbeddingExplorer(Explorer):
     """A 2-D map of images by their features (principal components), and the nearest neighbours of one of them.
 
+    A click chooses a letter, the slider does the same for the keyboard; letters glide from one map to the other.
     images: uint8 (N, C, H, W); labels (N,), class numbers; classes: their names; features: {name: (N, d)}, say before and
-    after training. Points show their image under the mouse; the slider does the same for the keyboard.
+    after training.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, classes: tuple[str, ...], features: dict[str, Tensor]) -> None:
+    view = "embedding"
+    says = (
+        later("Image of {label}"),
+        later("chosen: {label}"),
+        later("The chosen image and its {count} nearest neighbours:"),
+        later("Click a letter to choose its image."),
+        later("Map of {count} images by the features “{name}”"),
+        later("{share:.0%} of the nearest neighbours are of the same class."),
+    )
+
+    def __init__(self, images: Tensor, labels: Tensor, classes: tuple[str, ...], features: dict[str, Tensor], **start) -> None:
         self.images, self.labels, self.classes = images, labels.tolist(), classes
         self.places = {name: plane(z) for name, z in features.items()}
         self.nearest = {name: neighbours(z, NEIGHBOURS) for name, z in features.items()}
-        self._addresses = [svg.data_uri(image) for image in images]
         names = list(features)
         super().__init__(
+            start,
             features=choice("features", names, names[-1], help="Which encoder made the features"),
             shown=choice("class", [later("all"), *classes], help="Fade all other classes"),
             image=slider("image", 0, 0, len(images) - 1, 1, help="Choose an image and see its neighbours", whole=True),
@@ -39,46 +48,24 @@ class EmbeddingExplorer(Explorer):
         labels = torch.tensor(self.labels)
         return (labels[self.nearest[name][:, 0]] == labels).float().mean().item()
 
-    def page(self) -> Markup:
-        name, row = self["features"], self["image"]
-        places = self.places[name].tolist()
-        order = [i for i in range(len(places)) if i != row] + [row]  # the chosen one is drawn last, on top
-        letters = "".join(self._letter(i, *places[i]) for i in order)
-        pictures = "".join(self._picture(i, *places[i]) for i in order)
-        label = say("Map of {count} images by the features “{name}”", count=len(places), name=say(name))
-        drawn = Markup('<svg class="map" role="img" aria-label="{}" viewBox="0 0 100 100" width="420" height="420">{}</svg>')
-        titles = {row: say("chosen: {label}", label=self._class(row))}
-        titles |= {i: self._class(i) for i in self.nearest[name][row].tolist()}
-        panels = Markup("").join(
-            svg.panel(self.images[i], side=72, label=say("Image of {label}", label=title), title=title)
-            for i, title in titles.items()
-        )
-        agreement = say("{share:.0%} of the nearest neighbours are of the same class.", share=self.agreement(name))
-        these = say("The chosen image and its {count} nearest neighbours:", count=NEIGHBOURS)
-        beside = Markup("<div class='narrow'><p>{}</p>{}<p>{}</p></div>").format(these, panels, agreement)
-        return side_by_side(drawn.format(label, Markup(letters + pictures)), beside)
+    def view_data(self) -> dict:
+        if self.data:
+            return self.data
+        return {
+            "images": pictures(self.images),
+            "labels": self.labels,
+            "names": list(self.classes),
+            "classes": [say(name) for name in self.classes],
+            # Legible in dark themes too
+            "colours": [colour(k).replace(BLACK, "currentColor") for k in range(len(self.classes))],
+            "places": {name: [[round(x, 1), round(y, 1)] for x, y in points.tolist()] for name, points in self.places.items()},
+            "nearest": {name: rows.tolist() for name, rows in self.nearest.items()},
+            "agreement": {name: self.agreement(name) for name in self.places},
+        }
 
-    def _class(self, row: int) -> str:
-        return self.classes[self.labels[row]]
-
-    def _letter(self, row: int, x: float, y: float) -> str:
-        shade = colour(self.labels[row]).replace(BLACK, "currentColor")  # legible in dark themes too
-        faded = self["shown"] not in ("all", self._class(row))
-        return (
-            f'<text x="{x:.1f}" y="{y:.1f}" font-size="3.6" text-anchor="middle" dominant-baseline="central" '
-            f'opacity="{0.15 if faded else 1}" fill="{shade}">{escape(self._class(row)[:2])}</text>'
-        )
-
-    def _picture(self, row: int, x: float, y: float) -> str:
-        """The area that reacts to the mouse at a point, and the image that it shows; drawn above all letters."""
-        chosen = row == self["image"]
-        ring = 'stroke="currentColor" stroke-width="0.6"' if chosen else ""
-        return (
-            f'<g class="embedding-point{" chosen" if chosen else ""}"><title>{escape(self._class(row))}</title>'
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.4" fill="transparent" {ring}/>'
-            f'<image href="{self._addresses[row]}" x="{min(x + 3, 82):.1f}" y="{max(0.0, y - 20):.1f}" width="18" height="18" '
-            "/></g>"
-        )
+    @property
+    def stored(self) -> dict[str, list]:
+        return dict.fromkeys(self.controls, EVERY)
 
     def still(self) -> charts.Picture:
         shares = {name: self.agreement(name) for name in self.places}

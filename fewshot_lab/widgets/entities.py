@@ -25,7 +25,7 @@ _SIGNS = {
 class EntityExplorer(Explorer):
     """Test sentences with their true and predicted entities, to browse by the kind of error."""
 
-    def __init__(self, sentences: Sequence[Sentence], taggers: dict[str, Sequence[Sequence[str]]]) -> None:
+    def __init__(self, sentences: Sequence[Sentence], taggers: dict[str, Sequence[Sequence[str]]], **start) -> None:
         """taggers: the predicted tags of every sentence, by the tagger's name."""
         for name, predicted in taggers.items():
             if [len(tags) for tags in predicted] != [len(s.words) for s in sentences]:
@@ -39,6 +39,7 @@ class EntityExplorer(Explorer):
         self.told = {name: self._told(name) for name in taggers}
         names = list(taggers)
         super().__init__(
+            start,
             tagger=choice("tagger", names, names[-1], help="Whose predictions"),
             kind=choice("show", _SHOWN, help="Sentences with which kind of error"),
             sentence=slider("sentence", 0, 0, _FARTHEST, 1, help="Leaf through these sentences", whole=True),
@@ -64,7 +65,7 @@ class EntityExplorer(Explorer):
         rows, told = self.rows(), self.told[self["tagger"]]
         if not rows:
             return Markup("<p>{}</p><p>{}</p>").format(told, say("No sentence has this kind of error."))
-        position = self["sentence"]
+        position = min(self["sentence"], len(rows) - 1)
         row = rows[position]
         lines = Markup("").join(
             Markup("<p class='tagged'><strong>{}</strong>{}</p>").format(name, self._line(row, tags))
@@ -76,6 +77,10 @@ class EntityExplorer(Explorer):
             below = Markup("<p>{}</p>").format(say("✓ Every entity is right."))
         where = say("Sentence {place} of {count} with “{kind}”:", place=position + 1, count=len(rows), kind=say(self["kind"]))
         return Markup("<p>{}</p><p>{}</p>{}{}").format(told, where, lines, below)
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"tagger": list(self.taggers), "kind": list(_SHOWN), "sentence": list(range(6))}
 
     def still(self) -> Picture:
         row = next(iter(self.rows()), 0)

@@ -37,10 +37,13 @@ class EpisodeExplorer(Explorer):
     `functools.partial(outputs, encoder)`.
     """
 
-    def __init__(self, pools: dict[str, Pool], embeddings: dict[str, Embedding], *, way: int = 5, shots: int = 1) -> None:
+    def __init__(
+        self, pools: dict[str, Pool], embeddings: dict[str, Embedding], *, way: int = 5, shots: int = 1, **start
+    ) -> None:
         self.pools, self.embeddings = pools, embeddings
         self._features = functools.lru_cache(maxsize=64)(self._compute)
         super().__init__(
+            start,
             dataset=choice("data set", list(pools), help="Where the images come from"),
             method=choice("features", list(embeddings), list(embeddings)[-1], help="What the distance is measured between"),
             distance=choice("distance", list(DISTANCES), help="How far a query is from the mean of a class"),

@@ -21,7 +21,7 @@ NOISES = 9  # of each class
 class FlowExplorer(Explorer):
     """An image on its way from noise; the map of the way at every guidance; and the same class from other noise."""
 
-    def __init__(self, flow: Flow, classes: Sequence[str]) -> None:
+    def __init__(self, flow: Flow, classes: Sequence[str], **start) -> None:
         """flow: a trained `Flow`; classes: the names of its classes. All paths are computed here: a drag only looks them up."""
         self.flow, self.classes = flow, list(classes)
         shown = torch.linspace(0, flow.steps, SIDE).round().long()
@@ -29,6 +29,7 @@ class FlowExplorer(Explorer):
         drawn = [[paths(flow, k, NOISES, weight=w)[shown] for w in WEIGHTS] for k in range(len(self.classes))]
         self.paths = torch.stack([torch.stack(one) for one in drawn])
         super().__init__(
+            start,
             label=choice("class", self.classes, help="The class that the flow is asked for"),
             time=slider("time", 1.0, 0.0, 1.0, 1 / (SIDE - 1), help="0: noise, 1: an image"),
             weight=slider("guidance", 1.0, 0.0, WEIGHTS[-1], WEIGHTS[1], help="0: no class, 1: the class, more: exaggerated"),

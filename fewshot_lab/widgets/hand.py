@@ -20,12 +20,15 @@ DETAIL = 112  # pixels a side of the large drawing
 class HandExplorer(Explorer):
     """A character as print, as a skeleton and as drawings by a hand whose bending, pen and turns the controls set."""
 
-    def __init__(self, strokes: Strokes, real: Tensor, characters: str = "AgkQRΩЖ&", *, bend: float = HAND.bend) -> None:
+    def __init__(
+        self, strokes: Strokes, real: Tensor, characters: str = "AgkQRΩЖ&", *, bend: float = HAND.bend, **start
+    ) -> None:
         """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). characters: to choose from."""
         known = [character for character in characters if character in strokes.characters]
         self.strokes, self.real = strokes, real[:MADE]
         self.points, self.pieces = strokes.padded()
         super().__init__(
+            start,
             character=choice("character", known, help="Which character is drawn"),
             bend=slider("bend", bend, 0.0, 0.2, 0.01, help="How far the sheet bends, in half sheets"),
             wander=slider("wander", HAND.wander, 0.0, 0.2, 0.01, help="How far each stroke moves on its own"),
@@ -79,6 +82,10 @@ class HandExplorer(Explorer):
         what = say("{n} drawings by people", n=MADE)
         real = svg.panel(tiled(self.real.float().div(255).unflatten(0, (5, 5))), side=230, label=what, title=say("real"))
         return side_by_side(one, two, made, real)
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"character": self.controls["character"].options[:4], "bend": [0.0, 0.05, 0.1, 0.2]}
 
     def still(self) -> Picture:
         made, real = self.made()[:8], self.real[:8].float() / 255

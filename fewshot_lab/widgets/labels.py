@@ -15,10 +15,11 @@ _NONE = later("The classifier gets no test image of this class right.")
 class LabelExplorer(Explorer):
     """Images of one class before and after a transformation, with the classifier's class and confidence."""
 
-    def __init__(self, measured: LabelPreservation) -> None:
+    def __init__(self, measured: LabelPreservation, **start) -> None:
         self.measured = measured
         names, classes = list(measured.after), list(measured.task.classes)
         super().__init__(
+            start,
             transformation=choice("change", names, names[-1], help="What is done to the images"),
             label=choice("class", classes, classes[1], help="Which class they show"),
             first=slider("from image", 0, 0, 20, 1, help="Leaf through the images of the class", whole=True),
@@ -47,6 +48,10 @@ class LabelExplorer(Explorer):
         values = {"share": kept, "label": self["label"], "name": say(name)}
         summary = say("{share:.0%} of the {label} stay {label} under “{name}”.", **values)
         return Markup("<p>{}</p>").format(summary) + side_by_side(*panels)
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"transformation": self.controls["transformation"].options[:7]}
 
     def still(self):
         rows, name = self._chosen(), self["transformation"]

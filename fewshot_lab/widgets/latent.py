@@ -20,10 +20,11 @@ STEPS = 7  # images along each walk
 class LatentExplorer(Explorer):
     """One generated image, and around it the map of both walks: classes from left to right, noise from top to bottom."""
 
-    def __init__(self, generator, classes: Sequence[str]) -> None:
+    def __init__(self, generator, classes: Sequence[str], **start) -> None:
         """generator: a `models.Generator`; classes: the names of its classes."""
         self.generator, self.classes = generator, list(classes)
         super().__init__(
+            start,
             a=choice("class a", self.classes, help="The class at the left end of the walk"),
             b=choice("class b", self.classes, self.classes[len(self.classes) // 2], help="The class at the right end"),
             mixture=slider("class a to b", 0.0, 0.0, 1.0, 0.05, help="0: all class a, 1: all class b"),

@@ -2,36 +2,66 @@
 
 from collections.abc import Sequence
 
+import traitlets
 from markupsafe import Markup
 from torch import Tensor
 
 from ..figures import Picture, charts, svg, texts
+from ..html import side_by_side
 from ..languages import later, say
-from .explorer import Explorer, choice, slider
+from .explorer import Explorer, marks, slider
+from .text import marked
 
 NOT_MARKED = later("not marked")
 
 
 class Marker(Explorer):
-    """Leafs through things that were changed and keeps the reader's mark of each: `marks` is {number from 1: mark}."""
+    """Leafs through things that were changed and keeps the reader's mark of each: `marks` is {number from 1: mark}.
 
-    def __init__(self, count: int, what: str, marks: Sequence[str], *, which: str, question: str) -> None:
-        """what: the name of the slider, such as "text"; marks: the first says that there is none yet."""
+    A mark leads on to the next thing that has none.
+    """
+
+    def __init__(self, count: int, what: str, kinds: Sequence[str], *, which: str, question: str) -> None:
+        """what: the name of the slider, such as "text"; kinds: of marks, the first says that there is none yet."""
         self.count, self.what, self.marks = count, what, {}
         controls = {
             what: slider(what, 1, 1, count, 1, help=which, whole=True),
-            "mark": choice("your mark", marks, help=question),
+            "mark": marks("your mark", kinds, help=question),
         }
         super().__init__(**controls)
         self.controls[what].observe(self._turn, names="value")
 
-    def _turn(self, change) -> None:
+    def _turn(self, change=None) -> None:
         self.controls["mark"].value = self.marks.get(self[self.what], NOT_MARKED)
 
     def refresh(self, change=None) -> None:
         if change is not None and change["owner"] is self.controls["mark"]:
             self.marks[self[self.what]] = self["mark"]
         super().refresh(change)
+
+    @traitlets.observe("values")
+    def _from_page(self, change) -> None:
+        """A mark that was made in the page, by a button or a key, leads on; so does nothing that a program sets."""
+        before, number = self.mark(self[self.what]), self[self.what]
+        super()._from_page(change)
+        if self[self.what] == number:
+            if self.mark(number) != before:
+                open_ones = [one for one in range(1, self.count + 1) if self.mark(one) == NOT_MARKED]
+                self.controls[self.what].value = next((one for one in open_ones if one > number), (open_ones or [number])[0])
+        else:
+            self._turn()
+
+    def dots(self) -> Markup:
+        """A dot for each thing: filled once it is marked, the present one ringed."""
+        dots = []
+        for one in range(1, self.count + 1):
+            state = "done" if self.mark(one) != NOT_MARKED else ""
+            dots.append(Markup("<i class='{}'></i>").format(f"{state} now" if one == self[self.what] else state))
+        about = say("{done} of {count} marked", done=self.count - self._open(), count=self.count)
+        return Markup("<div class='dots' role='img' aria-label='{}'>{}</div>").format(about, Markup("").join(dots))
+
+    def _open(self) -> int:
+        return sum(self.mark(one) == NOT_MARKED for one in range(1, self.count + 1))
 
     def mark(self, number: int) -> str:
         """The reader's mark of the thing with this number."""
@@ -43,9 +73,9 @@ class LabelMarker(Marker):
 
     MARKS = (NOT_MARKED, later("keeps its label"), later("changes its label"), later("cannot tell"))
 
-    def __init__(self, copies: Sequence[str], classes: Sequence[str]) -> None:
-        """copies: the changed texts; classes: the name of each one's label."""
-        self.copies, self.classes = list(copies), list(classes)
+    def __init__(self, copies: Sequence[str], classes: Sequence[str], originals: Sequence[str] = ()) -> None:
+        """copies: the changed texts; classes: the name of each one's label; originals: what they were made of, to be shown."""
+        self.copies, self.classes, self.originals = list(copies), list(classes), list(originals)
         which, question = later("Which of the changed texts"), later("Does it still describe something of this class?")
         super().__init__(len(copies), later("text"), self.MARKS, which=which, question=question)
 
@@ -64,8 +94,17 @@ class LabelMarker(Marker):
             judged=judged,
             changed=flipped,
         )
-        shown = Markup("<p>{} <strong>{}</strong></p><blockquote>{}</blockquote><p>{}</p>")
-        return shown.format(where, self.classes[number - 1], self.copies[number - 1], said)
+        text = Markup("<blockquote>{}</blockquote>").format(self.copies[number - 1])
+        if self.originals:
+            original = self.originals[number - 1]
+            pair = (marked(original, self.copies[number - 1], Markup("<del>{}</del>")),
+                    marked(self.copies[number - 1], original, Markup("<ins><strong>{}</strong></ins>")))  # fmt: skip
+            text = side_by_side(*(
+                Markup("<figure class='narrow'><figcaption>{}</figcaption>{}</figure>").format(name, shown)
+                for name, shown in zip((say("original"), say("copy")), pair, strict=True)
+            ))  # fmt: skip
+        shown = Markup("<p>{} <strong>{}</strong></p>{}{}<p>{}</p>")
+        return shown.format(where, self.classes[number - 1], text, self.dots(), said)
 
     def still(self) -> Picture:
         pairs = zip(self.classes, self.copies, strict=True)
@@ -99,7 +138,7 @@ class PictureMarker(Marker):
         said = say("Mark of this picture: {mark}. Judged so far: {judged}.", mark=say(self.mark(number)), judged=judged)
         drawn = svg.panel(self.pictures[number - 1], side=140, label=say("The changed picture"), title="")
         label = self.classes[number - 1]
-        return Markup("<p>{} <strong>{}</strong></p>{}<p>{}</p>").format(where, label, drawn, said)
+        return Markup("<p>{} <strong>{}</strong></p>{}{}<p>{}</p>").format(where, label, drawn, self.dots(), said)
 
     def still(self) -> Picture:
         return charts.images(

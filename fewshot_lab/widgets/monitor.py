@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 
 import torch
+from IPython import get_ipython
+from IPython.display import display
 from markupsafe import Markup
 from torch import Tensor
 
@@ -39,7 +41,10 @@ class GanMonitor:
 
     def __exit__(self, *_) -> None:
         if self.steps:
-            self._publish(self.still()._repr_mimebundle_())
+            still = self.still()
+            self._publish(*still._repr_mimebundle_())
+            if self._handle is not None:
+                display(still.under_it(), raw=True)
 
     def __call__(self, history, generator) -> None:
         """Samples from the generator and updates the page."""
@@ -116,16 +121,13 @@ class GanMonitor:
         )
         return Picture(figure, caption=caption, alt=say("Samples while training. {words}", words=self.words()))
 
-    def _publish(self, bundle: dict[str, str]) -> None:
-        from IPython import get_ipython
-        from IPython.display import display
-
+    def _publish(self, bundle: dict[str, str], metadata: dict | None = None) -> None:
         if get_ipython() is None:
             return
         if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
+            self._handle = display(bundle, metadata=metadata, raw=True, display_id=True)
         else:
-            self._handle.update(bundle, raw=True)
+            self._handle.update(bundle, metadata=metadata, raw=True)
 
 
 def _smooth(values: list[float], window: int = 25) -> list[float]:

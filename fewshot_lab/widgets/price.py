@@ -21,7 +21,7 @@ WIDTH, HEIGHT, LEFT, BELOW = 440, 300, 52, 42  # of the map, in pixels, and its 
 class PriceExplorer(Explorer):
     """All measured offers as a map of labels and seconds, and the most accurate one that both budgets allow."""
 
-    def __init__(self, offers: dict[str, MeasuredArm]) -> None:
+    def __init__(self, offers: dict[str, MeasuredArm], **start) -> None:
         """offers: {method: its accuracy and seconds at several numbers of labels}."""
         rows = [
             (name, arm.labels[i], max(arm.seconds[i], 1e-4), arm.accuracy[i])
@@ -34,6 +34,7 @@ class PriceExplorer(Explorer):
         self.accuracy = torch.tensor([estimate.mean for estimate in self.estimates])
         most = int(self.labels.max())
         super().__init__(
+            start,
             labels=slider("labels", most // 2, 0, most, max(1, most // 40), help="How many labels you can pay for", whole=True),
             seconds=slider("seconds", 1.0, 0.0, 10.0, 0.05, help="How many seconds of computing you can pay for"),
             machine=choice("machine", list(MACHINES), help="How much slower your machine or your data are"),
@@ -80,6 +81,11 @@ class PriceExplorer(Explorer):
         heads = (say("method"), say("labels"), say("seconds"), say("accuracy (95 % interval)"), say("on the frontier"))
         shown = table(heads, rows, caption=say("the most accurate that you can pay"), numbers=[1, 2]) if rows else ""
         return Markup("<div class='wide'><p>{}</p>{}{}</div>").format(self.told(), self._map(affordable, best), shown)
+
+    @property
+    def stored(self) -> dict[str, list]:
+        counts = sorted({int(count) for count in self.labels})
+        return {"labels": counts, "seconds": [0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], "machine": list(MACHINES)}
 
     def _place(self, labels: float, seconds: float) -> tuple[float, float]:
         """Where a number of labels and of seconds lies on the map; both axes are logarithmic, from a tenth of the cheapest."""

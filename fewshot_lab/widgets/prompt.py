@@ -1,6 +1,5 @@
 """Chapter 09's explorer: edit a template and its label words, and see what a language model answers."""
 
-import ipywidgets
 import torch
 from markupsafe import Markup
 
@@ -9,34 +8,31 @@ from ..figures import Picture, new_figure, style
 from ..html import table
 from ..languages import english, later, say
 from ..methods import prompts
-from .explorer import Explorer, choice
+from .explorer import Explorer, choice, line
 
 _CALIBRATED = (later("as it is"), later("minus the mean of the texts shown"))
-_OPTIONS = {"style": {"description_width": "8em"}, "layout": {"width": "36em"}, "continuous_update": False}
 
 
 class PromptExplorer(Explorer):
     """A few texts, the probability of each label word after the template, and the tokens that the model sees."""
 
-    def __init__(self, tokenizer, model, task: TextTask, template: str, *, texts: int = 5) -> None:
+    def __init__(self, tokenizer, model, task: TextTask, template: str, *, texts: int = 5, **start) -> None:
         """texts: how many of the task's validation texts are shown, spread over the classes."""
         self.tokenizer, self.model, self.task = tokenizer, model, task
         self.rows = torch.linspace(0, len(task.validation_texts) - 1, texts).long().tolist()
-        self.texts = [task.validation_texts[row] for row in self.rows]
+        self.asked = [task.validation_texts[row] for row in self.rows]
         self.prefixes: dict = {}
         super().__init__(
-            template=ipywidgets.Text(
+            start,
+            template=line(
+                "template",
                 template.replace("\n", "\\n"),
-                description=say("template"),
-                tooltip=say("{x} is where the text goes, \\n a new line; press Enter to see the answer"),
-                **_OPTIONS,
+                help="{x} is where the text goes, \\n a new line; press Enter to see the answer",
             ),
-            words=ipywidgets.Text(
-                ", ".join(task.classes),
-                description=say("label words"),
-                tooltip=say("One word for each class, with commas between them; press Enter"),
-                **_OPTIONS,
+            words=line(
+                "label words", ", ".join(task.classes), help="One word for each class, with commas between them; press Enter"
             ),
+            own=line("own text", help="A text of your own, answered below the others"),
             calibrated=choice("scores", _CALIBRATED, help="Subtract each word's mean score over the texts shown, or not"),
         )
 
@@ -52,29 +48,38 @@ class PromptExplorer(Explorer):
                 )
             )
         before, joint, after = prompts.split_template(self["template"].replace("\\n", "\n"))
-        if (before, joint) not in self.prefixes:  # an edit after {x} does not encode the texts again
-            self.prefixes = {(before, joint): prompts.encode_texts(self.tokenizer, self.model, self.texts, before, joint)}
-        [hidden] = prompts.next_token_hidden(self.tokenizer, self.model, self.prefixes[before, joint], [after])
+        key = before, joint, self["own"]
+        if key not in self.prefixes:  # an edit after {x} does not encode the texts again
+            self.prefixes = {key: prompts.encode_texts(self.tokenizer, self.model, self.texts_now(), before, joint)}
+        [hidden] = prompts.next_token_hidden(self.tokenizer, self.model, self.prefixes[key], [after])
         ids = prompts.label_tokens(self.tokenizer, words)
         scores = prompts.next_token_log_probabilities(self.model, hidden)[:, ids]
         return scores if self["calibrated"] == _CALIBRATED[0] else prompts.mean_logit_calibration(scores, scores)
 
+    def texts_now(self) -> list[str]:
+        """The task's texts that are shown, and the learner's own where there is one."""
+        own = self["own"].strip()
+        return [*self.asked, own] if own else self.asked
+
     def right(self, scores: torch.Tensor) -> torch.Tensor:
-        """Whether the highest score is the text's class: booleans (texts,)."""
-        return scores.argmax(dim=1) == self.task.validation_labels[self.rows]
+        """Whether the highest score is the text's class: booleans, one for each of the task's texts."""
+        return scores[: len(self.rows)].argmax(dim=1) == self.task.validation_labels[self.rows]
 
     def page(self) -> Markup:
         scores = self.scores()
         words = [word.strip() for word in self["words"].split(",")]
         rows = []
-        for text, share, right, row in zip(self.texts, scores.softmax(1), self.right(scores), self.rows, strict=True):
+        signs = [
+            f"{'✓' if right else '✗'}\N{NO-BREAK SPACE}{self.task.classes[self.task.validation_labels[row]]}"
+            for right, row in zip(self.right(scores), self.rows, strict=True)
+        ]
+        for text, share, sign in zip(self.texts_now(), scores.softmax(1), [*signs, say("yours")], strict=False):
             shares = [Markup("<b><u>{:.2f}</u></b>" if p == share.max() else "{:.2f}").format(p) for p in share.tolist()]
-            label = self.task.classes[self.task.validation_labels[row]]
-            rows.append((text, *shares, f"{'✓' if right else '✗'}\N{NO-BREAK SPACE}{label}"))
+            rows.append((text, *shares, sign))
         told = say(
             "{right} of {count} right. The numbers: each word's share among the label words.",
             right=int(self.right(scores).sum()),
-            count=len(self.texts),
+            count=len(self.asked),
         )
         tokens = Markup(say("The first text's tokens: {tokens}")).format(tokens=self.tokens())
         shown = table((say("text"), *words, say("its class")), rows, numbers=range(1, 1 + len(words)))
@@ -82,26 +87,30 @@ class PromptExplorer(Explorer):
 
     def tokens(self) -> Markup:
         """The tokens of the first text in the template, each in a frame, spaces and line ends made visible."""
-        filled = self["template"].replace("\\n", "\n").replace(prompts.SLOT, self.texts[0])
+        filled = self["template"].replace("\\n", "\n").replace(prompts.SLOT, self.asked[0])
         ids = self.tokenizer(filled, add_special_tokens=False)["input_ids"]
         pieces = [self.tokenizer.decode([token]).replace(" ", "␣").replace("\n", "⏎") for token in ids]
         return Markup(" ").join(Markup("<span class='token'>{}</span>").format(piece) for piece in pieces)
 
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"calibrated": list(_CALIBRATED)}
+
     def still(self) -> Picture:
-        scores = self.scores()
+        scores = self.scores()[: len(self.rows)]
         shares = scores.softmax(dim=1)
         right = int(self.right(scores).sum())
-        count = say("{right} of {count} texts are classified correctly", right=right, count=len(self.texts))
+        count = say("{right} of {count} texts are classified correctly", right=right, count=len(self.asked))
         words = [word.strip() for word in self["words"].split(",")]
         with style():
-            figure, axes = new_figure(size=(7.5, 1.2 + 0.36 * len(self.texts)))
+            figure, axes = new_figure(size=(7.5, 1.2 + 0.36 * len(self.asked)))
             axes.imshow(shares.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
             for row, column in ((r, c) for r in range(len(shares)) for c in range(len(words))):
                 value = shares[row, column].item()
                 colour = "black" if value > 0.5 else "white"
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
             labels = [self.task.classes[self.task.validation_labels[row]] for row in self.rows]
-            names = [f"{text[:38]}… ({label})" for text, label in zip(self.texts, labels, strict=True)]
+            names = [f"{text[:38]}… ({label})" for text, label in zip(self.asked, labels, strict=True)]
             axes.set_yticks(range(len(names)), names, fontsize=8)
             axes.set_xticks(range(len(words)), words)
             axes.grid(False)

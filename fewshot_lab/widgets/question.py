@@ -29,6 +29,7 @@ class Question(WithStill, ipywidgets.VBox):
         self.answer.observe(self._chosen, names="value")
         _asked[key] = self
         super().__init__([self.answer])
+        self.children = [self.answer, ipywidgets.HTML(f"<style>{self.hides_still}</style>", layout={"display": "none"})]
 
     @property
     def prediction(self) -> Prediction | None:
@@ -42,10 +43,10 @@ class Question(WithStill, ipywidgets.VBox):
         if self.keeps:
             attempts.note_prediction(self.chapter, self.key, self.text.english, self.english, change["new"])
 
-    def still_bundle(self) -> dict:
+    def still_html(self) -> tuple[Markup, str]:
         listed = Markup("").join(Markup("<li>{}</li>").format(option) for option in self.options)
         still = Markup("<p><strong>{}</strong> {}</p><ul>{}</ul>").format(self.asks, self.text, listed)
-        return {"text/html": still, "text/plain": f"{self.asks} {self.text} " + " / ".join(self.options)}
+        return still, f"{self.asks} {self.text} " + " / ".join(self.options)
 
 
 def predict(key: str, text: str, options: list[str], **values) -> Question:

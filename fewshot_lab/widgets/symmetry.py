@@ -1,27 +1,38 @@
 """Chapter 01's explorer of D4: one emoji in all eight positions, and the names that other artists' pictures give them."""
 
 import torch
-from markupsafe import Markup
 
 from ..augment.geometry import D4, d4_apply
 from ..data import emoji
 from ..figures import charts, svg
-from ..html import side_by_side
-from ..languages import say
+from ..languages import later, say
 from ..methods.symmetries import nearest_names, small_emoji
 from .explorer import Explorer, choice, slider
+
+STORED = 6  # emoji that a page without a kernel keeps
 
 
 class SymmetryExplorer(Explorer):
     """An emoji under the eight elements of D4; under each the name of the most similar picture by another artist."""
 
-    def __init__(self, name: str = "up right arrow", artist: str = "noto") -> None:
+    view = "symmetry"
+    recipe = "lab.augment.geometry.d4_apply(images, (turns, flipped))"
+    says = (
+        later("turn by 90°"),
+        later("flip"),
+        later("begin again"),
+        later("The element {element}, named {name}"),
+        later("“{name}”, and the names that pictures by the other artists give to its eight positions."),
+    )
+
+    def __init__(self, name: str = "up right arrow", artist: str = "noto", **start) -> None:
         self.drawn = emoji.pictures()
         group = self.drawn.groups[self.drawn.names.index(name)]
         first = self._of_group(group).index(self.drawn.names.index(name))
         groups = sorted(set(self.drawn.groups))
         most = max(map(len, map(self._of_group, groups)))
         super().__init__(
+            start,
             group=choice("group", groups, group, help="What kind of emoji"),
             emoji=slider("emoji", first, 0, most - 1, 1, help="Leaf through the group", whole=True),
             artist=choice("artist", list(emoji.ARTISTS), artist, help="Who drew it"),
@@ -41,15 +52,23 @@ class SymmetryExplorer(Explorer):
         found = nearest_names(small, small_emoji(), artist).tolist()
         return self.drawn.names[number], shown, [self.drawn.names[one] for one in found]
 
-    def page(self) -> Markup:
-        name, pictures, found = self._chosen()
-        panels = [
-            svg.panel(picture, side=120, label=say("The element {element}, named {name}", element=_short(element), name=seen),
-                      title=_short(element)) + Markup("<div>{}</div>").format(seen)
-            for element, picture, seen in zip(D4, pictures, found, strict=True)
-        ]  # fmt: skip
-        words = say("“{name}”, and the names that pictures by the other artists give to its eight positions.", name=name)
-        return Markup("<p>{}</p>").format(words) + side_by_side(*(Markup("<div>{}</div>").format(one) for one in panels))
+    def _entry(self) -> dict:
+        name, shown, found = self._chosen()
+        return {"name": name, "names": found, "image": svg.data_uri(shown[0])}
+
+    def view_data(self) -> dict:
+        key = f"{self['group']}|{self['emoji']}|{self['artist']}"
+        return self.data if key in self.data.get("entries", {}) else {"entries": {key: self._entry()}}
+
+    @property
+    def stored(self) -> dict[str, list]:
+        first = self["emoji"] // STORED * STORED
+        of_group = len(self._of_group(self["group"]))
+        near = [number % of_group for number in range(first, first + STORED)]
+        return {"group": [self["group"]], "emoji": sorted(set(near)), "artist": [self["artist"]]}
+
+    def stored_data(self) -> dict:
+        return {"entries": self.each(self._entry, "group", "emoji", "artist")}
 
     def still(self):
         name, pictures, found = self._chosen()

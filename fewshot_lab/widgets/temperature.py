@@ -3,23 +3,39 @@
 import math
 
 import torch
-from markupsafe import Markup
 
 from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg
-from ..figures.style import BLUE, drawable
-from ..html import bar, side_by_side, table
+from ..figures.style import drawable
 from ..languages import later, say
 from ..methods.distillation import TEMPERATURE, softened
-from .explorer import Explorer, choice, slider
+from .explorer import EVERY, Explorer, choice, slider
 
+STORED = 8  # images of each order that a page without a kernel keeps
 _ORDERS = (later("surest first"), later("least sure first"), later("as they come"))
+
+_NUMBERS = later(
+    "Entropy {entropy:.2f} of at most {most:.2f} bits. All but the top class carry {wrong:.0%} of the weight in the "
+    "loss; with a hard label they carry none. T² = {square:g}."
+)
 
 
 class TemperatureExplorer(Explorer):
     """A test image, the teacher's probabilities at a temperature, their entropy, and the weight of the lesser classes."""
 
-    def __init__(self, task: ImageTask, teacher_logits: torch.Tensor, *, temperature: float = TEMPERATURE) -> None:
+    view = "temperature"
+    recipe = "lab.methods.distillation.softened(teacher_logits, {temperature})"
+    says = (
+        later("hard label"),
+        later("entropy in bits"),
+        later("A test image of {label}"),
+        later("its label: {label}"),
+        later("The teacher's probabilities: hard label, T = 1 and T = {temperature:g}"),
+        later("Entropy over the temperature"),
+        _NUMBERS,
+    )
+
+    def __init__(self, task: ImageTask, teacher_logits: torch.Tensor, *, temperature: float = TEMPERATURE, **start) -> None:
         """teacher_logits: (n, classes) for the task's test images."""
         if teacher_logits.shape != (len(task.test_images), len(task.classes)):
             raise ValueError(
@@ -29,6 +45,7 @@ class TemperatureExplorer(Explorer):
         self.task, self.logits = task, teacher_logits
         self.least_sure = teacher_logits.softmax(dim=1).max(dim=1).values.argsort(stable=True)
         super().__init__(
+            start,
             order=choice("order", _ORDERS, help="Which images come first"),
             image=slider("image", 0, 0, min(199, len(teacher_logits) - 1), 1, help="Which test image", whole=True),
             temperature=slider("temperature T", temperature, 0.5, 20.0, 0.5, help="1 leaves the answer as it is"),
@@ -51,26 +68,30 @@ class TemperatureExplorer(Explorer):
         entropy = -(p * p.clamp_min(1e-12).log2()).sum().item()
         wrong = 1 - p[self.logits[self.row()].argmax()].item()
         return say(
-            "Entropy {entropy:.2f} of at most {most:.2f} bits. All but the top class carry {wrong:.0%} of the weight in the "
-            "loss; with a hard label they carry none. T² = {square:g}.",
+            _NUMBERS,
             entropy=entropy,
             most=math.log2(len(p)),
             wrong=wrong,
             square=self["temperature"] ** 2,
         )
 
-    def page(self) -> Markup:
-        label, p = self.task.classes[self.task.test_labels[self.row()]], self.answer(self["temperature"])
-        image = self.task.test_images[self.row()]
-        names = say("A test image of {label}", label=label), say("its label: {label}", label=label)
-        picture = svg.panel(image, side=160, label=names[0], title=names[1])
-        rows = [
-            (name, bar(share, colour=BLUE, width="16em"), f"{share:.3f}")
-            for name, share in zip(self.task.classes, p.tolist(), strict=True)
-        ]
-        softened_at = say("softened at T = {temperature:g}", temperature=self["temperature"])
-        beside = Markup("<div class='narrow'>{}<p>{}</p></div>").format(picture, self.numbers())
-        return side_by_side(beside, table((), rows, caption=softened_at, numbers=[2]))
+    def _entry(self) -> dict:
+        row = self.row()
+        label, logits = int(self.task.test_labels[row]), [round(z, 4) for z in self.logits[row].tolist()]
+        return {"image": svg.data_uri(self.task.test_images[row]), "label": label, "logits": logits}
+
+    def view_data(self) -> dict:
+        key = f"{self['order']}|{self['image']}"
+        if key in self.data.get("entries", {}):
+            return self.data
+        return {"classes": [say(name) for name in self.task.classes], "entries": {key: self._entry()}}
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"order": list(_ORDERS), "image": list(range(STORED)), "temperature": EVERY}
+
+    def stored_data(self) -> dict:
+        return {**self.data, "entries": self.each(self._entry, "order", "image")}
 
     def still(self) -> Picture:
         label = self.task.classes[self.task.test_labels[self.row()]]

@@ -3,7 +3,6 @@
 import difflib
 import random
 
-import ipywidgets
 from markupsafe import Markup
 
 from ..augment.back_translation import back_translated, translator
@@ -13,7 +12,7 @@ from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
 from ..figures import Picture, texts
 from ..languages import later, say
-from .explorer import Explorer, choice, slider
+from .explorer import Explorer, choice, line, slider
 
 OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
 
@@ -21,21 +20,14 @@ OWN = ("", "a small dog that lives in the kitchen", "the person who drives a lar
 class TextExplorer(Explorer):
     """A gloss, or the learner's own words, before and after an operation; draws come from the seed."""
 
-    def __init__(self, task: TextTask, *, operation: str = "synonyms", alpha: float = 0.3) -> None:
+    def __init__(self, task: TextTask, *, operation: str = "synonyms", alpha: float = 0.3, **start) -> None:
         self.task, self.synonyms, self.translator = task, Thesaurus(), translator()
-        own = ipywidgets.Combobox(
-            value="",
-            options=OWN,
-            ensure_option=False,
-            placeholder=say("type your own words here"),
-            description=say("your words"),
-            tooltip=say("Leave empty to see the gloss"),
-            layout={"width": "36em"},
-            style={"description_width": "8em"},
-        )
         super().__init__(
+            start,
             gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),
-            own=own,
+            own=line(
+                "your words", help="Leave empty to see the gloss", options=OWN, placeholder=later("type your own words here")
+            ),
             operation=choice("operation", [*NAMES, later("back-translation")], operation, help="What is done to the words"),
             alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
             seed=slider("draw", 0, 0, 30, 1, help="Another number, another random draw", whole=True),
@@ -64,6 +56,10 @@ class TextExplorer(Explorer):
             Markup(say("After {name}: {text}")).format(name=say(self["operation"]), text=right),
             say("Struck out: words that are gone or have moved. Bold and underlined: words that are new."),
         )
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"gloss": list(range(6)), "operation": self.controls["operation"].options, "alpha": [0.1, 0.3, 0.6]}
 
     def still(self) -> Picture:
         shown = {"before": self.text()}

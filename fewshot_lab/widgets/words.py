@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import ipywidgets
 import torch
 from markupsafe import Markup
 from torch import Tensor
 
 from ..figures import Picture, images, svg
 from ..languages import later, say
-from .explorer import Explorer, choice, slider
+from .explorer import Explorer, choice, line, slider
 
 SUGGESTED = ("something to eat", "a sad animal", "music", "it is raining", "the number ten")
 EMPTY = later("Type a word or two: the pictures that answer appear here.")
@@ -31,21 +30,19 @@ class WordExplorer(Explorer):
         pictures: Mapping[str, tuple[Tensor, Tensor]],
         names: Sequence[str],
         words: str = SUGGESTED[0],
+        **start,
     ) -> None:
         self.embed, self.pictures, self.names, self.vectors = embed, dict(pictures), names, {}
-        typed = ipywidgets.Combobox(
-            value=words,
-            options=SUGGESTED,
-            ensure_option=False,
-            continuous_update=False,
-            placeholder=say("type any words here"),
-            description=say("words"),
-            tooltip=say("Any words; press Enter to see which pictures answer"),
-            layout={"width": "24em", "max_width": "100%"},
-        )
         makers = list(self.pictures)
         super().__init__(
-            words=typed,
+            start,
+            words=line(
+                "words",
+                words,
+                help="Any words; press Enter to see which pictures answer",
+                options=SUGGESTED,
+                placeholder=later("type any words here"),
+            ),
             maker=choice("drawn by", makers, makers[0], help="Whose drawings answer"),
             count=slider("pictures", 6, 1, 12, 1, help="How many pictures are shown", whole=True),
         )
@@ -74,6 +71,10 @@ class WordExplorer(Explorer):
         told = say("The number is the cosine with “{words}”. The names are shown to you; the ranking does not use them.",
                    words=self["words"].strip())  # fmt: skip
         return Markup("<div style='max-width:40em'>{}</div><p>{}</p>").format(panels, told)
+
+    @property
+    def stored(self) -> dict[str, list]:
+        return {"words": list(SUGGESTED), "maker": list(self.pictures)}
 
     def still(self) -> Picture:
         rows, cosines = self.nearest() if self["words"].strip() else ([0], [0.0])

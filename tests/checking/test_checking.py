@@ -135,6 +135,17 @@ def test_the_time_that_other_processes_take_does_not_count(monkeypatch, taken, s
     assert says in lab.check(rotation_matrix).message
 
 
+def test_an_endless_loop_is_told_in_under_fifteen_seconds_of_computing():
+    def accuracy(logits, labels):
+        while True:
+            pass
+
+    began = time.thread_time()  # the limit gives back what other programs take of it
+    feedback = lab.check(accuracy)
+    assert feedback.mistake == "never_ends" and time.thread_time() - began < 15
+    assert feedback.message.rstrip().endswith("?") and "??" not in feedback.message
+
+
 def test_the_first_timeout_ends_a_check_by_properties_alone(monkeypatch):
     monkeypatch.setattr(checking, "SECONDS_A_CALL", 0.2)
     calls = []

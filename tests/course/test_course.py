@@ -15,6 +15,7 @@ from unittest.mock import Mock
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from rich.console import Console
 
 from fewshot_lab.course import build, chapters, doctor, outputs, run
@@ -23,7 +24,9 @@ from fewshot_lab.course.display import Display, print_summary
 from fewshot_lab.course.page import page
 from fewshot_lab.errors import CourseError
 from fewshot_lab.evidence.runs import Run
+from fewshot_lab.html import caption_markdown
 
+CHAPTERS = chapters.chapters()
 PARAMETERS = '# %% tags=["parameters"]\nPROFILE = "quick"\nDEVICE = "auto"\nSEED = 0\nRATE = 0.5\nSHOTS = [1, 5]\nFLIP = True'
 SHOW = """# %%
 from IPython.display import display
@@ -532,14 +535,55 @@ def test_live_parts_are_taken_out_and_pictures_stay():
     picture = {"image/png": "AAAA", outputs.WIDGET: {"model_id": "1"}}
     cell = nbformat.v4.new_code_cell(metadata={"execution": {"started": "now"}})
     cell.outputs = [
-        nbformat.v4.new_output("display_data", picture),
+        nbformat.v4.new_output("display_data", picture, metadata={"image/png": {"alt": "A"}}),
         nbformat.v4.new_output("display_data", {outputs.WIDGET: {"model_id": "2"}}),
+        nbformat.v4.new_output("execute_result", {"text/plain": "4"}),
         nbformat.v4.new_output("stream", text="said"),
     ]
     nb = nbformat.v4.new_notebook(cells=[cell, nbformat.v4.new_markdown_cell("text")], metadata={"widgets": {"state": {}}})
     outputs.strip_live_parts(nb)
     assert nb.metadata == {} and nb.cells[0].metadata == {}
-    assert [dict(output.get("data", {})) for output in nb.cells[0].outputs] == [{"image/png": "AAAA"}, {}]
+    kept = nb.cells[0].outputs
+    assert [dict(output.get("data", {})) for output in kept] == [{"image/png": "AAAA"}, {"text/plain": "4"}, {}]
+    assert kept[0].metadata == {"image/png": {"alt": "A"}}
+    nbformat.validate(nb)
+
+
+def test_a_picture_and_its_caption_become_one_figure_where_html_is_shown():
+    cell = nbformat.v4.new_code_cell()
+    for image in ("AAAA", "BBBB"):
+        facts = {"image/png": {"width": 9, "alt": f"{image} <b>"}}
+        cell.outputs.append(nbformat.v4.new_output("display_data", {"image/png": image, "text/plain": "x"}, metadata=facts))
+        below = {"text/markdown": caption_markdown("Look * here", "x"), "text/plain": "Look * here"}
+        cell.outputs.append(nbformat.v4.new_output("display_data", below))
+    cell.outputs.append(nbformat.v4.new_output("stream", text="said"))
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("text"), cell])
+    outputs.figures_as_html(nb)
+    assert [output.output_type for output in cell.outputs] == ["display_data"] * 2 + ["stream"]
+    for output, image in zip(cell.outputs, ("AAAA", "BBBB"), strict=False):
+        html = output.data["text/html"]
+        assert f'alt="{image} &lt;b&gt;" src="data:image/png;base64,{image}"' in html and "Look * here</figcaption>" in html
+    nbformat.validate(nb)
+
+
+def _pictures(chapter) -> list:
+    """The outputs of a stored chapter that are pictures."""
+    made = [output for cell in chapters.read_notebook(chapter).cells for output in cell.get("outputs", [])]
+    assert not any("<img" in output.get("data", {}).get("text/html", "") for output in made)
+    return [output for output in made if "image/png" in output.get("data", {})]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.id)
+def test_every_picture_of_a_stored_chapter_is_an_image_with_alternative_text(chapter):
+    assert _pictures(chapter)
+    for output in _pictures(chapter):
+        assert output.metadata["image/png"]["alt"] == output.data["text/plain"] != ""
+
+
+def test_every_picture_outlives_a_converter_that_takes_html_away():
+    page = HTMLExporter(sanitize_html=True).from_notebook_node(chapters.read_notebook(CHAPTERS[2]))[0]
+    assert len(re.findall(r'<img[^>]* src="data:image/png;base64,', page)) == len(_pictures(CHAPTERS[2]))
+    assert "&lt;img" not in page
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])

@@ -17,15 +17,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("site")]  # one worker, 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    return site.build_site(folder).parent
+    return site.build_site(folder, "https://github.com/ann/lab").parent
 
 
 def test_every_chapter_is_a_page_with_its_pictures_and_alternative_text(built):
     for chapter in chapters():
         page = (built / "chapters" / f"{chapter.name}.html").read_text()
         stored = chapter.notebook.read_text()
-        assert page.count("data:image/png;base64") >= stored.count("data:image/png;base64") > 0 or chapter.id == "00"
-        assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*data:image[^>]*>", page))
+        images = re.findall(r'<img[^>]*src="\.\./_images/[^>]*>', page)
+        assert len(images) == stored.count('"image/png": "') > 0
+        assert all(re.search(r'alt="[^"]{9,}"', image) for image in images)
+        assert f'href="{chapter.notebook.name}" download' in page and (built / "chapters" / chapter.notebook.name).exists()
+        assert f"https://mybinder.org/v2/gh/ann/lab/HEAD?urlpath=notebooks/notebooks/{chapter.notebook.name}" in page
         assert "Traceback" not in page and "application/vnd" not in page
 
 
@@ -53,6 +56,17 @@ def test_without_sphinx_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(site, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match=r"pip install 'fewshot-lab\[site\]'"):
         site.build_site(tmp_path)
+
+
+@pytest.mark.browser
+def test_what_the_course_puts_on_the_pages_is_legible_in_the_dark(built):
+    with opened() as browser:
+        page = new_page(browser)
+        page.emulate_media(color_scheme="dark")
+        page.goto((built / "chapters" / f"{chapters()[2].name}.html").as_uri())
+        assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+        assert violations(page, ".cell_output") == []
+        picture(page, "site_dark")
 
 
 @pytest.mark.browser

@@ -9,10 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import ROOT
 
+from fewshot_lab.course import chapters
 from fewshot_lab.course.compare import compare
+from fewshot_lab.course.display import checks_in_words
 from fewshot_lab.course.page import page
+from fewshot_lab.course.run import _to_repair
 from fewshot_lab.errors import CourseError
-from fewshot_lab.evidence import Check, CheckStatus, Outcome, Result, Verdict, record, recorded
+from fewshot_lab.evidence import RULES, Check, CheckStatus, Entry, Ledger, Outcome, Part, Result, Verdict, record, recorded
+from fewshot_lab.evidence.forest import forest, position, strip_of
 from fewshot_lab.evidence.records import CHECK, RESULT, VERDICT
 from fewshot_lab.evidence.runs import ChapterRun, Run, read_run
 from fewshot_lab.training import Estimate
@@ -112,3 +116,44 @@ def test_an_estimate_has_the_same_words_in_notebook_page_and_comparison(tmp_path
     shown = record(rate=RATE.estimate)._repr_mimebundle_()["text/plain"], compare([tmp_path])
     assert all(words in text for text in shown) and words.replace(">", "&gt;") in page(run)
     assert Estimate(0.84, 0.82, 0.86, 9, "accuracy").short() == "0.840 [0.820, 0.860]"
+
+
+def test_what_is_handed_out_broken_is_to_repair_and_has_not_failed():
+    counts = {CheckStatus.PASSED: 1, CheckStatus.FAILED: 6, CheckStatus.NOT_ATTEMPTED: 3}
+    run = ChapterRun("02", checks=counts, to_repair=5)
+    assert checks_in_words(run) == "1 passed, 1 failed, 5 to repair, 3 to do"
+    assert ChapterRun.from_json(run.as_json()) == run and checks_in_words(ChapterRun("02", checks=counts)).count("6 failed")
+    assert "5 to repair" in page(Run(chapters=[run]))
+    chapter = chapters.choose(["02"])[0]
+    nb = chapters.read_notebook(chapter)
+    checks = recorded(nb.cells).checks
+    broken = _to_repair(chapter, nb, checks)
+    assert broken == sum(check.status == CheckStatus.FAILED for check in checks.values()) > 0
+    answer = next(cell for cell in nb.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "listing_loader")
+    answer.source += "\n# changed"
+    assert _to_repair(chapter, nb, checks) == broken - 1
+
+
+def part(mean: float, low: float, high: float, relation: str = ">", **options) -> Part:
+    return Part("gain", Estimate(mean, low, high, 5), relation, 0.0, 0.1, False, Outcome.SUPPORTED, name="gain", **options)
+
+
+def test_a_forest_stands_right_of_its_band_where_a_part_is_supported():
+    assert position(part(0.3, 0.2, 0.4), 0.2) == pytest.approx(2) and position(part(0, 0, 0, "<"), 0.2) == pytest.approx(-2)
+    ratio = Part("rate", Estimate(2.0, 1.5, 3.0, 5), ">", 1.0, 2.0, True, Outcome.SUPPORTED)
+    assert position(ratio, 2.0) == pytest.approx(1) and position(ratio, 0.5) == pytest.approx(-1)
+    assert position(ratio, 0.0) == -math.inf
+
+
+def test_a_forest_shows_both_verdicts_links_and_words_and_the_makers_only_where_they_differ():
+    claim = RULES.claims["C2"]
+    mine = Verdict("C2", Outcome.SUPPORTED, "", claim.sentence, (part(0.3, 0.2, 0.4),))
+    theirs = Verdict("C2", Outcome.REFUTED, "", claim.sentence, (part(-0.3, -0.9, -0.2),))
+    ledgers = [Ledger((Entry(claim, verdict),)) for verdict in (mine, theirs)]
+    shown = forest(*ledgers, lambda entry: f"{entry.claim.chapter}.ipynb#cell")
+    assert "✓ supported" in shown and "makers: refuted" in shown and "href='02.ipynb#cell'" in shown
+    assert shown.count("<circle") == 2 and "gain, needed &gt; 0.1: +0.300 [0.200, 0.400], n = 5 (makers: -0.300" in shown
+    alone = forest(ledgers[0], ledgers[0])
+    assert alone.count("<circle") == 1 and "makers:" not in alone
+    assert "<svg" not in forest(Ledger((Entry(claim),)))
+    assert strip_of(Estimate(math.nan, math.nan, math.nan, 0), "<nothing>").count("&lt;nothing&gt;") == 2

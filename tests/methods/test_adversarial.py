@@ -376,4 +376,4 @@ def test_the_explorers_surface_is_the_loss_around_the_image(explorer):
     assert bool(wrong[middle, middle]) == (logits.argmax() != label).item()
     assert loss[middle, -1] > loss[middle, 0]
     explorer.controls["epsilon"].value = 0.0
-    assert "Largest change of a pixel 0.000" in explorer.output.value
+    assert "Largest change of a pixel 0.000" in explorer.html

@@ -308,13 +308,13 @@ def test_every_control_of_the_explorer_changes_what_is_seen_and_it_has_a_still(e
     every_control_answers(explorer())
 
 
-def test_the_explorer_shows_the_softened_answer_and_its_entropy():
+def test_the_explorer_gives_the_page_the_chosen_logits_and_says_their_entropy():
     shown = explorer()
     shown.controls["order"].value, shown.controls["image"].value = "as they come", 7
     shown.controls["temperature"].value = 2.0
     p = softened(shown.logits[7][None], 2.0)[0]
-    assert f"{p.max():.3f}" in shown.output.value
-    assert f"Entropy {-(p * p.log2()).sum():.2f} of at most 3.32 bits" in shown.output.value
+    assert shown.data["entries"]["as they come|7"]["logits"] == pytest.approx(shown.logits[7].tolist(), abs=1e-4)
+    assert f"Entropy {-(p * p.log2()).sum():.2f} of at most 3.32 bits" in shown.numbers()
 
 
 def test_the_explorer_begins_with_the_image_of_which_the_teacher_is_surest():

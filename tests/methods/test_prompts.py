@@ -287,17 +287,17 @@ def test_a_head_pulled_to_the_prompt_starts_there_and_learns():
 
 def test_the_explorer_answers_to_template_words_and_calibration_and_says_what_is_wrong(lm):
     shown = PromptExplorer(*lm, glosses.task(), TEMPLATE)
-    seen = {shown.output.value}
+    seen = {shown.html}
     shown.controls["template"].value = "{x} is a kind of"
-    seen.add(shown.output.value)
+    seen.add(shown.html)
     shown.controls["calibrated"].value = shown.controls["calibrated"].options[1]
-    seen.add(shown.output.value)
+    seen.add(shown.html)
     shown.controls["words"].value = "bird, tree, meal, man, tool"
-    seen.add(shown.output.value)
+    seen.add(shown.html)
     assert len(seen) == 4 and "role='alert'" not in "".join(seen)
     shown.controls["words"].value = "bird, tree"
-    assert "role='alert'" in shown.output.value and "5 label words" in shown.output.value
+    assert "role='alert'" in shown.html and "5 label words" in shown.html
     shown.controls["words"].value = "<b>, tree, meal, man, tool"
-    assert "<b>" not in shown.output.value
+    assert "<b>" not in shown.html
     assert all(control.description and control.tooltip for control in shown.controls.values())
-    assert 'alt="' in PromptExplorer(*lm, glosses.task(), TEMPLATE)._repr_mimebundle_()["text/html"]
+    assert PromptExplorer(*lm, glosses.task(), TEMPLATE).still().alt

@@ -634,10 +634,10 @@ def test_every_control_of_the_explorer_changes_what_is_seen_and_it_has_a_still(e
 def test_the_explorer_names_type_and_kind_in_words_and_refuses_other_lengths():
     shown = explorer()
     shown.controls["kind"].value = "type"
-    assert "≠ type" in shown.output.value and "(ORG) read as" in shown.output.value
+    assert "≠ type" in shown.html and "(ORG) read as" in shown.html
     sentence = shown.controls["sentence"]
     sentence.value = 99
     assert sentence.value == sentence.max == len(shown.rows()) - 1
-    assert f"Sentence {len(shown.rows())} of {len(shown.rows())}" in shown.output.value, "the slider ends at the last one"
+    assert f"Sentence {len(shown.rows())} of {len(shown.rows())}" in shown.html, "the slider ends at the last one"
     with pytest.raises(ValueError, match="one tag for each word"):
         lab.widgets.EntityExplorer(sentences.task().test[:2], {"short": [("O",), ("O",)]})

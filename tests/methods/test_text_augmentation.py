@@ -239,18 +239,18 @@ def test_copies_depend_on_text_and_number_alone():
 def test_the_text_explorer_answers_and_marks_changed_words_in_words(every_control_answers):
     shown = lab.widgets.TextExplorer(glosses.task())
     every_control_answers(shown)
-    assert "<ins><strong>" in shown.output.value and "<del>" in shown.output.value
+    assert "<ins><strong>" in shown.html and "<del>" in shown.html
     shown.controls["own"].value = "<b> dog"
-    assert "<b> dog" not in shown.output.value
+    assert "<b> dog" not in shown.html
 
 
 @pytest.mark.assets
 def test_own_words_are_back_translated_only_where_a_translator_is(monkeypatch):
     monkeypatch.setattr("fewshot_lab.widgets.text.translator", lambda: None)
     shown = lab.widgets.TextExplorer(glosses.task(), operation="back-translation")
-    assert "role='alert'" not in shown.output.value
+    assert "role='alert'" not in shown.html
     shown.controls["own"].value = "a small dog"
-    assert "Clear them to see glosses" in shown.output.value
+    assert "Clear them to see glosses" in shown.html
 
 
 def test_the_readers_marks_are_kept_while_leafing_and_summed_up(every_control_answers):

@@ -197,7 +197,7 @@ class Notebook:
 
     def explorers(self) -> list:
         """The outputs that hold an explorer: controls beside a picture."""
-        found = self.panel.locator(f"{OURS}:has(.widget-hbox)")
+        found = self.panel.locator(f"{OURS}:has(.fewshot-lab-explorer)")
         return [found.nth(i) for i in range(found.count())]
 
     def theme(self, name: str) -> None:
@@ -237,8 +237,10 @@ def changed(output, before: str, timeout: float = 30) -> str:
 
 
 def shown(output) -> str:
-    """The page at the right of an explorer's controls, as HTML."""
-    return output.locator(".fewshot-lab-page .widget-html-content").inner_html()
+    """The picture of an explorer, as HTML with the pixels of its canvases."""
+    return output.locator(".fewshot-lab-explorer .page").last.evaluate(
+        "(page) => page.innerHTML + [...page.querySelectorAll('canvas')].map((one) => one.toDataURL()).join()"
+    )
 
 
 def violations(page, *include: str) -> list[str]:

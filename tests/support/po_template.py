@@ -27,7 +27,11 @@ from fewshot_lab.languages import glossary
 FOLDER = ROOT / "fewshot_lab" / "languages"
 Key = tuple[str | None, str]  # gettext's context, and the English text
 # The arguments of a call that are texts, by position or name.
-IN_PACKAGE = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "help"), "progress_bar": (1,)}
+IN_PACKAGE = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "help")} | {
+    "line": (0, "help"),
+    "marks": (0, "help"),
+    "progress_bar": (1,),
+}
 IN_CHAPTERS = {"predict": (1, 2), "progress_bar": (1,), "sweep": ("description",), "arms": ("description",)}
 
 
