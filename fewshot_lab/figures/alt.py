@@ -1,7 +1,7 @@
 """What a figure says to somebody who cannot see it: its title and the numbers that it draws."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, Sequence]]) -> str:
@@ -55,6 +55,12 @@ def of_images(title: str, labels: Sequence[str]) -> str:
 def written(value: float, digits: int) -> str:
     """A number as the charts write it: `digits` decimals, or three digits from 10 on; never -0.00."""
     return f"{value:z.{digits}f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def enough_digits(estimates: Iterable, digits: int) -> int:
+    """`digits`, or three where estimates that differ would be written alike with fewer."""
+    means = {estimate.mean for estimate in estimates if math.isfinite(estimate.mean)}
+    return digits if len({written(mean, digits) for mean in means}) == len(means) else max(digits, 3)
 
 
 def _short(value) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .style import COLOURS, Picture, new_figure, style
+from .style import COLOURS, SMALL, Picture, new_figure, style
 
 
 def maps(
@@ -16,13 +16,13 @@ def maps(
         for axes, (name, points) in zip(grid.flat, places.items(), strict=True):
             points = np.asarray(points)
             for (x, y), label in zip(points, labels, strict=True):
-                axes.text(x, y, classes[label][:2], color=colour(label), fontsize=8, ha="center", va="center", clip_on=True)
+                axes.text(x, y, classes[label][:2], color=colour(label), fontsize=SMALL, ha="center", va="center", clip_on=True)
             low, high = points.min(axis=0), points.max(axis=0)
             margin = 0.05 * (high - low)
             axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
             axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second principal component")
             axes.set_title(name, fontweight="normal")
-        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(title, x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt)
 
 

@@ -25,8 +25,10 @@ def panels(
     measures of one quantity; limits: the ends of that scale.
     """
     names = list(next(iter(measures.values())))
+    digits = alternative.enough_digits((one for estimates in measures.values() for one in estimates.values()), digits)
+    wide = min(10.6, 0.6 + 0.08 * max(map(len, names)) + 2.4 * len(measures))  # inches; a page of a notebook has 10.6
     with style():
-        figure, grid = new_figure(1, len(measures), size=(1.2 + 2.4 * len(measures), 1.1 + 0.34 * len(names)), squeeze=False)
+        figure, grid = new_figure(1, len(measures), size=(wide, 1.2 + 0.4 * len(names)), squeeze=False)
         for number, (axes, (measure, estimates)) in enumerate(zip(grid.flat, measures.items(), strict=True)):
             draw_estimates(axes, (estimates[name] for name in names), digits, series=number)
             axes.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
@@ -41,7 +43,7 @@ def panels(
             for axes in grid.flat:
                 axes.set_xlim(min(lows), max(highs))
                 axes.set_xlim(*limits)
-        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(title, x=0.01, ha="left")
         return Picture(
             figure,
             caption=with_hollow(caption, (estimate for estimates in measures.values() for estimate in estimates.values())),

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from .style import COLOURS, Picture, new_figure, style
+from .style import COLOURS, SMALL, Picture, new_figure, style
 
 
 def scenes(
@@ -28,10 +28,10 @@ def scenes(
             for n, (x0, y0, x1, y1) in enumerate(boxes.tolist(), 1):
                 colour = _colour(n, len(names))
                 axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
-                axes.text(x0, y0 - 1.5, names[n - 1], color=colour, fontsize=9, fontweight="bold", va="bottom")
+                axes.text(x0, y0 - 1.5, names[n - 1], color=colour, fontsize=SMALL, fontweight="bold", va="bottom")
             axes.axis("off")
             axes.set_title(name, fontweight="normal", fontsize=10)
-        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        figure.suptitle(title, x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt)
 
 

@@ -1,0 +1,92 @@
+"""Figures: names beside their lines, letters that one can read, numbers that can be told apart, PNGs that weigh little."""
+
+import sys
+from io import BytesIO
+
+import pytest
+import torch
+from PIL import Image
+
+from fewshot_lab import figures
+from fewshot_lab.evidence import Estimate
+from fewshot_lab.figures import alt
+from fewshot_lab.figures.style import SMALL, Picture
+
+SERIES = {
+    name: ([1, 2, 5], [Estimate(mean, mean - 0.02, mean + 0.02, 3) for mean in (0.5, 0.6, end)])
+    for name, end in {"none": 0.7, "the right policy, with averaged weights": 0.701, "too strong": 0.702, "wrong": 0.3}.items()
+}
+BARS = {name: Estimate(mean, mean - 0.02, mean + 0.02, 3) for name, mean in {"a": 0.941, "b": 0.944, "c": -0.2}.items()}
+TEXT = {"title": "A finding.", "caption": "A caption."}
+DRAWN = {
+    "curves": lambda: figures.curves(SERIES, x="labels", y="accuracy", levels={"chance": 0.31}, log_x=True, **TEXT),
+    "curve panels": lambda: figures.curve_panels({"one": SERIES, "two": SERIES}, x="labels", y="accuracy", log_y=True, **TEXT),
+    "bars": lambda: figures.bars(BARS, x="gain", line=0, **TEXT),
+    "panels": lambda: figures.panels({"one": BARS, "two": BARS}, **TEXT),
+    "matrix": lambda: figures.matrix([[0.1, 1.0]], ["a"], ["b", "c"], **TEXT),
+    "scatter": lambda: figures.scatter({"a": (0, 1, 0.1), "b": (1, 2, -0.1)}, x="x", y="y", colour="gain", **TEXT),
+}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws a chart and gives matplotlib's figure of it, laid out, beside the picture."""
+
+    def draw(name):
+        kept = []
+
+        def keep(figure, **words):
+            kept.append(figure)
+            return Picture(figure, **words)
+
+        for module in map(sys.modules.get, ("fewshot_lab.figures.charts", "fewshot_lab.figures.panels")):
+            monkeypatch.setattr(module, "Picture", keep)
+        picture = DRAWN[name]()
+        kept[0].draw_without_rendering()  # at its own density again
+        return picture, kept[0]
+
+    return draw
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_letter_is_too_small_and_no_figure_wider_than_a_page(drawn, name):
+    picture, figure = drawn(name)
+    sizes = {text.get_text(): text.get_fontsize() for text in figure.findobj(lambda part: hasattr(part, "get_fontsize"))}
+    assert {text: size for text, size in sizes.items() if text and size < SMALL} == {}
+    assert SMALL * 80 / 72 > 11 and picture.width <= 870  # of the page's pixels
+
+
+@pytest.mark.parametrize("name", ["curves", "curve panels"])
+def test_names_stand_beside_the_ends_of_their_lines_clear_of_each_other(drawn, name):
+    _, figure = drawn(name)
+    axes = figure.axes[-1]
+    assert axes.get_legend() is None
+    boxes = {text.get_text().replace("\n", " "): text.get_window_extent() for text in axes.texts}
+    assert set(boxes) >= set(SERIES)
+    ordered = sorted(boxes.values(), key=lambda box: box.y0)
+    assert [(low.y1, high.y0) for low, high in zip(ordered, ordered[1:], strict=False) if low.y1 > high.y0 + 1] == []
+    assert list(dict(sorted(boxes.items(), key=lambda item: item[1].y0)))[0] == "wrong"  # as high as its line ends
+    assert axes.get_xlim()[1] < 6  # the names have not widened the axis
+
+
+def test_axes_say_where_equal_steps_are_equal_factors(drawn):
+    _, figure = drawn("curves")
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("labels (log scale)", "accuracy")
+    _, figure = drawn("curve panels")
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("labels", "accuracy (log scale)")
+
+
+def test_numbers_that_differ_are_not_written_alike(drawn):
+    assert alt.enough_digits(BARS.values(), 2) == 3
+    assert alt.enough_digits([BARS["a"], BARS["c"], BARS["a"]], 2) == 2
+    picture, figure = drawn("bars")
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0.941", "0.944", "\N{MINUS SIGN}0.200"}
+    assert "a 0.941" in picture.alt and "b 0.944" in picture.alt
+
+
+def test_a_chart_is_packed_into_few_colours_and_a_photograph_keeps_its_own(drawn):
+    picture, _ = drawn("curves")
+    assert Image.open(BytesIO(picture.png)).mode == "P" and len(picture.png) < 40_000
+    noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    photograph = figures.images(noise, ["noise"], columns=1, **TEXT)
+    assert Image.open(BytesIO(photograph.png)).mode == "RGB"
