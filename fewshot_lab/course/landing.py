@@ -22,6 +22,7 @@ from ..evidence import RULES, course_records, ledger
 from ..evidence.course_records import latest_in
 from ..html import render, table
 from ..languages import KNOWN, language, later, say, speaking
+from .achieved import achieved, in_total
 from .chapters import Chapter, chapters, own_root
 from .door import PAGE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
@@ -36,7 +37,10 @@ WORDS = {
     "lead": later("When does data augmentation stop helping, and what do you do then?"),
     "next": later("What comes next"),
     "next_step": later("{number} {title}: {passed} of {total} checks passed. Next check: {exercise}."),
-    "all_done": later("Every check has passed. The final project is at the end of chapter {number}."),
+    "all_done": later(
+        "Every check has passed. The final project is at the end of chapter {number}. Print your certificate: "
+        "fewshot-lab progress --certificate certificate.html"
+    ),
     "open": later("Open chapter {number}"),
     "passed": later("{passed} of {total} passed"),
     "all_passed": later("{passed} of {total} checks passed"),
@@ -311,13 +315,18 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
         "all-words": {"text": _word("all_passed", passed=passed, total=total)},
         "all-bar": {"value": str(passed), "max": str(total or 1)},
     }
+    reached = achieved(course)
     changes["foresaw"] = {"text": _foresaw()}
+    changes["found"] = {"text": in_total(reached)}
     to_open = following(course)
     changes["next"] = {"text": _next_step(to_open, course)}
     chapter = (to_open or course[-1]).chapter
+    changes["next-question"] = {"text": say(chapter.question)}
+    changes["next-picture"] = {"href": f"#{chapter.name}"}
     changes["next-link"] = {"text": _word("open", number=chapter.id), **_href(chapter, base, root)}
-    for one in course:
+    for one, of_it in zip(course, reached, strict=True):
         number, passed, total = one.chapter.id, len(one.passed), len(one.chapter.exercises)
+        changes[f"achieved-{number}"] = {"text": str(of_it)}
         changes[f"words-{number}"] = {"text": _passed(passed, total), "title": last_in_words(one)}
         changes[f"bar-{number}"] = {"value": str(passed), "max": str(total or 1)}
         changes[f"go-{number}"] = {"text": _word(one.state), **_href(one.chapter, base, root)}
@@ -364,12 +373,17 @@ def _passed(passed: int, total: int) -> str:
 
 def _facts(chapter: Chapter) -> dict:
     """What the first page says about a chapter, whatever the progress."""
+    claims = RULES.of_chapter(chapter.id)
+    of_article = {name: [say(claim.sentence) for claim in claims if claim.article == name] for name in RULES.article}
+    own = sum(not claim.article for claim in claims)
     return {
         "id": chapter.id,
+        "name": chapter.name,
         "title": title(chapter),
         "question": say(chapter.question),
         "minutes": _word("minutes", minutes=chapter.minutes) if chapter.minutes else "",
-        "claims": ", ".join(dict.fromkeys(claim.article for claim in RULES.of_chapter(chapter.id) if claim.article)),
+        "claims": [(name, sentences) for name, sentences in of_article.items() if sentences],
+        "own_claims": (f"+{own}" if any(of_article.values()) else f"{own}") if own else "",
         "checks": bool(chapter.exercises),
     }
 
