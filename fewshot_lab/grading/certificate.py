@@ -32,7 +32,7 @@ _WORDS = {
     "verdicts": later("{found} of {total} verdicts"),
     "predictions": later("Predictions: {made}, near: {near}."),
     "found": later("Verdicts found: {found} of {total}, by the learner's own runs ({outcomes})."),
-    "verified": later("Verified by {name} on {day}: every answer was judged again in a sandbox."),
+    "verified": later("Verified by {name} on {day}: the grader judged every answer."),
     "not_verified": later("Not verified: this is the learner's own word. No instructor has judged the answers."),
 }
 
