@@ -339,7 +339,7 @@ def test_a_whole_row_of_the_page_of_chapters_is_its_link_and_a_claim_says_its_se
     assert not row.get_by_role("tooltip").first.is_visible()
     claim.hover()
     assert row.get_by_text(RULES.claims["C2"].sentence).is_visible()
-    assert row.locator("svg use").evaluate("(use) => document.querySelector(use.getAttribute('href')) !== null")
+    assert row.locator("svg use").evaluate("(use) => document.getElementById(use.getAttribute('href').slice(1)) !== null")
     page.close()
 
 
