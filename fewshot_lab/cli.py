@@ -294,6 +294,33 @@ def collect(
     print(f"{len(students)} students, {len(taken.files)} files in {out}; {TABLE} lists all {len(taken.rows)} notebooks.")
 
 
+@app.command("verify")
+def verify_record(
+    file: Annotated[Path, typer.Argument(help="A record that a learner exported: fewshot-lab progress --export FILE.")],
+    submissions: Annotated[
+        Path | None, typer.Option(help="What the learner handed in: the answers are judged again, in the sandbox.")
+    ] = None,
+    grades: Annotated[Path | None, typer.Option(help="Or the folder of grades that holds these answers: nothing runs.")] = None,
+    sign: Annotated[str, typer.Option(metavar="NAME", help="Yours: sign the record, if all of it is confirmed.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The signed record; beside FILE if no path is given.")] = None,
+    key: Annotated[str, typer.Option(help="The public key (64 digits) that must have signed it.")] = "",
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that a chapter's answers may take.")] = 120,
+    memory: Annotated[float, typer.Option(min=0.1, help="GB of memory that they may use.")] = 2,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Judge without a sandbox where none works.")] = False,
+    language: Language = None,
+) -> None:
+    """Verify a record of progress: is it whole, who signed it, and do the answers pass? Exit 1 where one is not confirmed."""
+    from .grading.pile import Settings
+    from .grading.sandbox import Limits
+    from .grading.verify import verify
+
+    _speak(language)
+    limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
+    lines, well = verify(file, submissions, grades, sign, out, key, Settings("", timeout, limits, 1, unsafe))
+    print(*lines, sep="\n")
+    raise typer.Exit(int(not well))
+
+
 @app.command()
 def hand_in(
     chapters: Chapters = None,
@@ -462,8 +489,30 @@ def progress(
     reset: Annotated[bool, typer.Option("--reset", help="Forget these chapters' attempts; it asks first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the last --reset back.")] = False,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a record that your instructor can verify and sign.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page to print, when every check has passed.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --certificate: the record that your instructor signed.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Yours, for record and certificate; else that of your last hand-in.")] = "",
+    language: Language = None,
 ) -> None:
     """Show the checks that you passed, chapter by chapter; kept on this machine only."""
+    if export or certificate or record:
+        from .grading.certificate import export_progress, print_certificate
+
+        _speak(language)
+        if reset or undo or yes or bool(export) == bool(certificate) or record and export:
+            raise CourseError("Either --export FILE or --certificate FILE.html, the second with or without --record FILE.")
+        if export:
+            print(export_progress(export, chapters or (), name))
+        else:
+            print(print_certificate(certificate, chapters or (), name, record))
+        return
     from .course.chapters import choose
     from .course.progress import bring_back, print_progress
     from .course.progress import reset as forget

@@ -14,6 +14,7 @@ class Chapter:
     """One chapter: its number as text ("01"), file name without extension, title, source and learner's notebook.
 
     question: what it asks. minutes: how long a learner needs, None if it does not say. exercises: their names, in order.
+    predictions: how many results it asks to predict.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Chapter:
     question: str = ""
     minutes: int | None = None
     exercises: tuple[str, ...] = ()
+    predictions: int = 0
 
 
 def course_root() -> Path:
@@ -120,4 +122,6 @@ def _chapter(source: Path, notebook: Path) -> Chapter:
     minutes = first(r"^# \*\*Time:\*\* (\d+) minutes")
     exercises = dict.fromkeys(re.findall(r'^# %% exercise="(\w+)"', text, re.MULTILINE))
     question = first(r"^#   question: (.+)$")
-    return Chapter(source.stem[:2], source.stem, title, source, notebook, question, int(minutes or 0) or None, tuple(exercises))
+    predictions = len(re.findall(r"^lab\.predict\(", text, re.MULTILINE))
+    facts = (question, int(minutes or 0) or None, tuple(exercises), predictions)
+    return Chapter(source.stem[:2], source.stem, title, source, notebook, *facts)

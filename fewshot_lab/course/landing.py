@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import dataclasses
 import json
 import os
 import sys
@@ -17,12 +18,12 @@ from tornado import web
 
 from .. import attempts
 from ..errors import CourseError
-from ..evidence import RULES, ChapterRecord, Entry, course_records, ledger, recorded
+from ..evidence import RULES, course_records, ledger
 from ..evidence.course_records import latest_in
-from ..evidence.forest import forest
 from ..html import render, table
 from ..languages import KNOWN, language, later, say, speaking
-from .chapters import Chapter, chapters, own_root, read_notebook
+from .achieved import achieved, in_total
+from .chapters import Chapter, chapters, own_root
 from .door import PAGE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 from .work import make_copies, opened, outdated
@@ -36,7 +37,10 @@ WORDS = {
     "lead": later("When does data augmentation stop helping, and what do you do then?"),
     "next": later("What comes next"),
     "next_step": later("{number} {title}: {passed} of {total} checks passed. Next check: {exercise}."),
-    "all_done": later("Every check has passed. The final project is at the end of chapter {number}."),
+    "all_done": later(
+        "Every check has passed. The final project is at the end of chapter {number}. Print your certificate: "
+        "fewshot-lab progress --certificate certificate.html"
+    ),
     "open": later("Open chapter {number}"),
     "passed": later("{passed} of {total} passed"),
     "all_passed": later("{passed} of {total} checks passed"),
@@ -157,9 +161,7 @@ class Claims(_Page):
     async def get(self) -> None:
         with self.speaking():
             try:
-                root = self.settings["server_root_dir"]
-                # It reads all notebooks; the server must answer others in between.
-                body = await asyncio.to_thread(_ledger, self.base_url, root)
+                body = await asyncio.to_thread(_ledger)  # reads all notebooks; the server must answer others in between
             except CourseError as error:
                 body = _alert(error)
             self.show(_word("claims"), body)
@@ -313,13 +315,18 @@ def live(course: list[Progress], base: str, root: str) -> dict[str, dict[str, st
         "all-words": {"text": _word("all_passed", passed=passed, total=total)},
         "all-bar": {"value": str(passed), "max": str(total or 1)},
     }
+    reached = achieved(course)
     changes["foresaw"] = {"text": _foresaw()}
+    changes["found"] = {"text": in_total(reached)}
     to_open = following(course)
     changes["next"] = {"text": _next_step(to_open, course)}
     chapter = (to_open or course[-1]).chapter
+    changes["next-question"] = {"text": say(chapter.question)}
+    changes["next-picture"] = {"href": f"#{chapter.name}"}
     changes["next-link"] = {"text": _word("open", number=chapter.id), **_href(chapter, base, root)}
-    for one in course:
+    for one, of_it in zip(course, reached, strict=True):
         number, passed, total = one.chapter.id, len(one.passed), len(one.chapter.exercises)
+        changes[f"achieved-{number}"] = {"text": str(of_it)}
         changes[f"words-{number}"] = {"text": _passed(passed, total), "title": last_in_words(one)}
         changes[f"bar-{number}"] = {"value": str(passed), "max": str(total or 1)}
         changes[f"go-{number}"] = {"text": _word(one.state), **_href(one.chapter, base, root)}
@@ -366,12 +373,17 @@ def _passed(passed: int, total: int) -> str:
 
 def _facts(chapter: Chapter) -> dict:
     """What the first page says about a chapter, whatever the progress."""
+    claims = RULES.of_chapter(chapter.id)
+    of_article = {name: [say(claim.sentence) for claim in claims if claim.article == name] for name in RULES.article}
+    own = sum(not claim.article for claim in claims)
     return {
         "id": chapter.id,
+        "name": chapter.name,
         "title": title(chapter),
         "question": say(chapter.question),
         "minutes": _word("minutes", minutes=chapter.minutes) if chapter.minutes else "",
-        "claims": ", ".join(dict.fromkeys(claim.article for claim in RULES.of_chapter(chapter.id) if claim.article)),
+        "claims": [(name, sentences) for name, sentences in of_article.items() if sentences],
+        "own_claims": (f"+{own}" if any(of_article.values()) else f"{own}") if own else "",
         "checks": bool(chapter.exercises),
     }
 
@@ -391,20 +403,9 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
     return [one for one in links if one[0]]
 
 
-def _ledger(base: str, root: str) -> Markup:
-    """The claims as a forest, the learner's beside the makers', with links to the cells that reach the verdicts."""
-    course = chapters()
-    mine = ledger(course_records(opened(course[-1]).parent, chapter=""))
-    # A chapter that was never built has no verdicts; the others' are told all the same.
-    cells = {one.id: read_notebook(one).cells for one in course if one.notebook.exists()}
-    found = {number: recorded(of_chapter) for number, of_chapter in cells.items()}
-    makers = ledger(ChapterRecord(number, "", "", records.verdicts, records.results) for number, records in found.items())
-    addresses = {one.id: link(opened(one), base, root) for one in course}
-
-    def cell(entry: Entry) -> str:
-        reached = (one.id for one in cells.get(entry.claim.chapter, ()) if f'lab.verdict("{entry.claim.id}"' in one.source)
-        address = addresses.get(entry.claim.chapter)
-        return f"{address}#cell-id={next(reached, '')}" if address else ""
-
-    sources = Markup("<p class='quiet'>{}</p>").format("; ".join(mine.by_source()))
-    return Markup("<p>{}.</p>\n{}{}").format(mine.counts(), forest(mine, makers, cell), sources)
+def _ledger() -> Markup:
+    """The ledger as HTML, without its links: they are relative to the folder of notebooks, not to this page."""
+    last = chapters()[-1]
+    records = course_records(opened(last).parent, chapter="")
+    claims = ledger([dataclasses.replace(one, notebook="") for one in records if one.chapter])
+    return Markup("<p>{}.</p>\n{}").format(claims.counts(), claims._repr_html_())

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,7 @@ def grade_pile(
     resume: bool = False,
     progress=_silent,
     again: Callable[[Submission], bool] | None = None,
+    students: Collection[str] = (),
 ) -> list[Graded]:
     """Grades submissions in parallel and returns all of them, including those graded before the run was resumed.
 
@@ -76,6 +77,7 @@ def grade_pile(
         resume: continues the run in `out`.
         progress: called with the results and their number, returns them; for a progress bar.
         again: says which submissions are graded anew although nothing in them has changed.
+        students: whose submissions count, everybody's by default.
     """
     # Asked before anything is read or written; with Dask each worker asks on its own machine.
     how = "" if settings.dask else _means(settings.unsafe)
@@ -85,6 +87,7 @@ def grade_pile(
             f"one is drawn and kept in {JOURNAL}; or take the seed of an earlier run from there."
         )
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
+    submissions = [s for s in submissions if not students or s.student in students]
     with locked(Path(out) / JOURNAL, f"Another grading writes to {out}; waiting for its end."):
         journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
         done = {_key(graded): graded for graded in journal.graded}

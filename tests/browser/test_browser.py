@@ -30,6 +30,7 @@ from fewshot_lab.course import landing, progress
 from fewshot_lab.course.chapters import chapters, read_notebook
 from fewshot_lab.course.page import page as results_page
 from fewshot_lab.course.run import _as_files as as_files
+from fewshot_lab.evidence import RULES
 from fewshot_lab.evidence.records import recorded
 from fewshot_lab.evidence.runs import ChapterRun, Run
 from fewshot_lab.grading.grade import Graded, Mark
@@ -331,6 +332,24 @@ def test_a_page_fits_on_a_phone_and_axe_finds_nothing_serious_in_either_theme(na
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, "it has to be moved sideways"
         assert violations(page) == []
         picture(page, f"{name}_{scheme}")
+    page.close()
+
+
+def test_a_whole_row_of_the_page_of_chapters_is_its_link_and_a_claim_says_its_sentence(browser, tmp_path):
+    (tmp_path / "page.html").write_text(PAGES["landing"]())
+    page = new_page(browser)
+    page.goto((tmp_path / "page.html").as_uri())
+    row = page.locator("tr", has=page.locator("#go-02"))
+    row.scroll_into_view_if_needed()
+    box = row.bounding_box()
+    for share in (0.02, 0.3, 0.55, 0.8):
+        where = [box["x"] + share * box["width"], box["y"] + box["height"] - 4]
+        assert page.evaluate("([x, y]) => document.elementFromPoint(x, y).id", where) == "go-02"
+    claim = row.get_by_role("button", name="C2", exact=True)
+    assert not row.get_by_role("tooltip").first.is_visible()
+    claim.hover()
+    assert row.get_by_text(RULES.claims["C2"].sentence).is_visible()
+    assert row.locator("svg use").evaluate("(use) => document.getElementById(use.getAttribute('href').slice(1)) !== null")
     page.close()
 
 

@@ -51,6 +51,7 @@ ONLY_PARSED = {
     "try": "tests/own/test_own.py",
     "release": "tests/grading/test_submissions.py",
     "read-checks": "tests/grading/test_report.py",
+    "verify": "tests/grading/test_progress_record.py",
     "lab": "tests/browser/test_browser.py",
 }
 RUN_HERE = ("doctor", "assets list", "glossary", "tables")
