@@ -67,7 +67,7 @@ def not_handed_in(name: str, function: Callable) -> Said | None:
 
     None where nothing speaks against it, or where no cells are known.
     """
-    if not _home:
+    if not _last:
         return None
     if files := sorted({path.name for path in _own_files(function)}):
         return say(
@@ -75,7 +75,9 @@ def not_handed_in(name: str, function: Callable) -> Said | None:
             name=name,
             files=", ".join(files),
         )
-    if name not in _home:
+    file = getattr(getattr(inspect.unwrap(function), "__code__", None), "co_filename", "")
+    of_a_cell = "ipykernel" in file or "<ipython" in file  # also of one that ran before the cells were watched
+    if name not in _home and not of_a_cell:
         return say(
             "No cell that ran here defines {name} by its name, so it would not be found when you hand in: write it as "
             "def {name}(...) in its cell.",
