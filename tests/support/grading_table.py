@@ -19,6 +19,7 @@ import honest_forms  # noqa: E402
 import test_attacks  # noqa: E402
 import test_hostile_results  # noqa: E402
 import test_observations  # noqa: E402
+import test_one_judgement  # noqa: E402
 import test_submissions  # noqa: E402
 
 from fewshot_lab.course.build import build  # noqa: E402
@@ -78,9 +79,9 @@ def _attacks() -> Iterator[Row]:
 def _honest() -> Iterator[Row]:
     for name, form in honest_forms.FORMS.items():
         content = _file("work.ipynb", lambda nb, form=form: json.dumps(honest_forms.made(form, nb)).encode())
-        yield Row(HONEST, f"A right answer {name}.", "test_one_judgement.py::test_an_honest_form_passes", content)
+        yield Row(HONEST, f"A right answer {name}.", _test(test_one_judgement, "an_honest_form"), content)
     for name, (file, saved) in honest_forms.FILES.items():
-        yield Row(HONEST, f"A solved notebook {name}.", "test_one_judgement.py::test_a_notebook_is_graded", _file(file, saved))
+        yield Row(HONEST, f"A solved notebook {name}.", _test(test_one_judgement, "a_notebook_is_graded"), _file(file, saved))
 
 
 def _sentence(text: str) -> str:
