@@ -177,7 +177,7 @@ class _Run:
             before = self.marks[name]
             if name in settled or before.status in (MarkStatus.PASSED, MarkStatus.OWN_CODE):
                 continue
-            helpers = self._helpers(name)
+            helpers = helpers_of(self.task, self.answers[name]) - {name}
             solved = {other: self.task.solved[other] for other in helpers if self.marks[other].status != MarkStatus.PASSED}
             texts = [self.answers[name]] if helpers or before.status == MarkStatus.STOPPED else []
             texts += [self.below[name]] if name in self.below else []
@@ -189,15 +189,6 @@ class _Run:
                 self._one_child([question], solved | {name: text}, only=helpers | {name})
                 after = self.marks.get(name, before)  # it has no mark when a helper ended the child
                 self.marks[name] = after if after.status == MarkStatus.PASSED else before
-
-    def _helpers(self, name: str) -> set[str]:
-        """The other answers that an answer calls, and those that they call."""
-        found, new = {name}, helpers_of(self.task, self.answers[name])
-        while new := new - found:
-            found |= new
-            texts = [text for one in new for text in (self.answers.get(one, ""), self.task.solved[one])]
-            new = set().union(*(helpers_of(self.task, text) for text in texts))
-        return found - {name}
 
     def _one_child(self, questions: list[Question], replaced: dict[str, str], only: set[str] | None = None) -> None:
         """Runs the notebook's cells in a new child and examines these questions until the child ends.
