@@ -26,12 +26,23 @@ from fewshot_lab.grading.release import release
 from fewshot_lab.runtime import usable_cores
 
 WITH_START, ONE_MORE, ROUNDS = 8, 3, 3  # submissions graded in one go, submissions of a round, rounds
+PILE = 24  # submissions of a pile
 ATTACKS = {
     path.stem: path.read_text() for path in sorted((Path(__file__).parents[1] / "tests" / "grading" / "attacks").glob("*.txt"))
 }
 WITNESSES = ("a witness", "m witness", "z witness")  # right answers among the attacks: nobody may cost them their points
-OUR_WORKER = {"forged_answer_in_advance", "wire_patched", "worker_patched", "worker_says_it_passed"}  # nbgrader has none
-NO_LIMITS = {"disk", "fork_bomb", "memory", "one_gigabyte_back"}  # would use up the machine, which is no news of nbgrader
+OUR_WORKER = {
+    *("forged_answer_in_advance", "wire_patched", "worker_patched", "worker_says_it_passed"),
+    *("every_line_traced", "grandchild_answers", "guard_of_the_course_switched_off", "another_program"),
+}  # nbgrader has none
+NO_LIMITS = {
+    "disk",
+    "fork_bomb",
+    "memory",
+    "one_gigabyte_back",
+    "descriptors_used_up",
+    "program_left_running",
+}  # would use up the machine, which is no news of nbgrader
 RIGHT = "def accuracy(logits, labels):\n    return (logits.argmax(dim=1) == labels).float().mean().item()\n"
 TESTS = """logits, labels = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]]), torch.tensor([0, 1, 1])
 assert torch.allclose(torch.as_tensor(accuracy(logits, labels)), torch.tensor(2 / 3))
@@ -163,6 +174,39 @@ def one_more() -> dict:
         return found
 
 
+def pile() -> dict:
+    """How many submissions of a pile a core grades in a second: ours in a worker for each core, nbgrader's one by one."""
+    from nbgrader.apps import NbGraderAPI
+    from traitlets.config import Config
+
+    from fewshot_lab.grading.pile import Settings, grade_pile
+
+    with TemporaryDirectory() as folder:
+        course, name, handed_in = chapter_00(Path(folder), PILE)
+        cores = usable_cores()
+        grade_pile(handed_in, Path(folder, "first"), Settings(jobs=cores))  # the workers and their sandboxes stay
+        graded: dict[str, float] = {}
+
+        def ours() -> float:
+            out = Path(folder, f"grades {len(os.listdir(folder))}")
+
+            def work() -> None:
+                graded.update({one.student: one.score for one in grade_pile(handed_in, out, Settings(jobs=cores))})
+
+            return PILE / seconds(work) / cores
+
+        api = NbGraderAPI(config=Config({"CourseDirectory": {"root": str(course)}}))
+        some = sorted(os.listdir(handed_in))[:ONE_MORE]
+
+        def theirs() -> float:
+            return ONE_MORE / seconds(lambda: [api.autograde(name, student) for student in some])
+
+        title = f"submissions a second and core in a pile of {PILE} of chapter 00, without start-up"
+        found = row(title, f"nbgrader {version('nbgrader')} autograde", "a second", ours, theirs, rounds=ROUNDS)
+        the_same([graded[student] for student in some], [points(course, name)[student] for student in some])
+        return found
+
+
 def attacks() -> dict:
     """The share of attacks that earn nothing and stop nobody; left out is what nbgrader has no part for or no limit against."""
     names = [name for name in ATTACKS if name not in OUR_WORKER | NO_LIMITS]
@@ -241,5 +285,6 @@ def _against_nbgrader(course: Path, names: list[str]) -> dict[str, str]:
 ROWS = {
     "grading in one go": in_one_go,
     "grading one more": one_more,
+    "grading a pile": pile,
     "grading attacks": attacks,
 }

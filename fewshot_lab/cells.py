@@ -1,11 +1,15 @@
 """What the cells of the running notebook last did, as its kernel tells: which names they define, what stopped them."""
 
 import ast
+import dis
 import inspect
 import re
+import site
 import sys
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from .languages import Said, say
 
@@ -56,6 +60,55 @@ def not_on_screen(name: str, function: Callable) -> Said | None:
         "The last run of its cell {stopped}, so this is the version before. Mend that cell, run it, then run this one again.",
         stopped=_how(run.error),
     )
+
+
+def not_handed_in(name: str, function: Callable) -> Said | None:
+    """Why a function that works here would not be found, or would not work, in the notebook that is handed in.
+
+    None where nothing speaks against it, or where no cells are known.
+    """
+    if not _last:
+        return None
+    if files := sorted({path.name for path in _own_files(function)}):
+        return say(
+            "{name} uses {files}, and only the notebook is handed in: write what it needs from there into a cell.",
+            name=name,
+            files=", ".join(files),
+        )
+    file = getattr(getattr(inspect.unwrap(function), "__code__", None), "co_filename", "")
+    of_a_cell = "ipykernel" in file or "<ipython" in file  # also of one that ran before the cells were watched
+    if name not in _home and not of_a_cell:
+        return say(
+            "No cell that ran here defines {name} by its name, so it would not be found when you hand in: write it as "
+            "def {name}(...) in its cell.",
+            name=name,
+        )
+    return None
+
+
+def _own_files(function: Callable) -> Iterator[Path]:
+    """The files outside of this Python's libraries that a function, or a function of the cells that it calls, uses."""
+    libraries = [sys.prefix, sys.base_prefix, *site.getsitepackages(), site.getusersitepackages(), Path(__file__).parent]
+    libraries = [Path(path).resolve() for path in libraries]
+    waiting, seen = [inspect.unwrap(function)], set()
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        module = thing if isinstance(thing, types.ModuleType) else sys.modules.get(getattr(thing, "__module__", None) or "")
+        if getattr(module, "__name__", "") != "__main__":
+            path = Path(getattr(module, "__file__", None) or sys.prefix).resolve()
+            if not any(path.is_relative_to(library) for library in libraries):
+                yield path
+            continue
+        codes = [thing.__code__] if isinstance(thing, types.FunctionType) else []
+        while codes:
+            code = codes.pop()
+            codes += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+            waiting += [thing.__globals__[used] for used in code.co_names if used in thing.__globals__]
+            imported = [step.argval for step in dis.get_instructions(code) if step.opname == "IMPORT_NAME"]
+            waiting += [sys.modules[used] for used in imported if used in sys.modules]
 
 
 def _how(error: BaseException | None) -> Said:

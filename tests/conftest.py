@@ -18,6 +18,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores
 
 def pytest_addoption(parser):
     parser.addoption("--thorough", action="store_true", help="every run of a chapter in quick, all mutants, 20 seeds")
+    parser.addoption("--submissions", type=int, default=0, help="how many a pile of tests/grading/test_pile.py has")
 
 
 def pytest_collection_modifyitems(items):

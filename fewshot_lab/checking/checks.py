@@ -77,6 +77,8 @@ def check(function: Callable) -> Feedback:
     if feedback.status == CheckStatus.FAILED and runtime.current().hints:
         stuck = say("Stuck? lab.hint({name}) helps, step by step.", name=feedback.exercise.name)
         feedback = replace(feedback, details=[*feedback.details, stuck])
+    if feedback.status == CheckStatus.PASSED and (words := cells.not_handed_in(feedback.exercise.name, function)):
+        feedback = replace(feedback, details=[*feedback.details, f"! {words}"])
     if feedback.status != CheckStatus.PASSED and os.environ.get("NBGRADER_EXECUTION") == "autograde":
         raise CheckFailed(str(feedback))  # nbgrader gives a cell's points when nothing is raised
     return feedback

@@ -63,7 +63,9 @@ def collect_hand_ins(places: Sequence[Path], pile: Path, rules: LateRules | None
             origin = place / one.file if one.file else place
             counts = one is best and not one.problem
             if counts and origin not in copied:
-                copied[origin] = _copy(origin, pile)
+                # A plain notebook does not say whose it is: in the pile, too, its folder does.
+                plain = not one.within[0] and origin.suffix != ".zip"
+                copied[origin] = _copy(origin, pile / (student.replace("/", "_").lstrip(".") or "unnamed") if plain else pile)
             late = hours_late(one.handed_in, student, chapter, rules)
             state = "counts" if counts else one.problem or "an older or a less complete attempt"
             collected.rows.append(_row(one, origin, late, state))

@@ -19,12 +19,11 @@ def parsed(source: str) -> tuple[ast.stmt, ...]:
 
 
 def defined(source: str) -> set[str]:
-    """The names that a cell's own statements define: functions, classes and plain assignments."""
+    """The names that a cell's own statements define: functions and classes (under if, with or try too), plain assignments."""
     names = set()
     for node in parsed(source):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign):
+        names |= _functions(node)
+        if isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return names
 
@@ -66,13 +65,23 @@ def _given(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.Expr):
         call = node.value
         return {_root(call.func)} if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else set()
-    names = set()
+    names = _functions(node)
     for n in ast.walk(node):
         if isinstance(n, ast.Name | ast.Attribute | ast.Subscript) and isinstance(n.ctx, ast.Store):
             names.add(_root(n))
         elif isinstance(n, ast.Expr):
             names |= _given(n)
     return names
+
+
+def _functions(node: ast.stmt) -> set[str]:
+    """The functions and classes that a statement defines, itself or under its if, with or try; not those of a loop."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {node.name}
+    inner = []
+    if isinstance(node, ast.If | ast.With | ast.Try | ast.ExceptHandler):
+        inner = [*node.body, *getattr(node, "orelse", ()), *getattr(node, "handlers", ()), *getattr(node, "finalbody", ())]
+    return set().union(*map(_functions, inner))
 
 
 def _root(node: ast.expr) -> str:

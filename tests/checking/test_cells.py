@@ -95,3 +95,40 @@ def test_the_names_that_a_cell_defines():
     assert cells.defined(source) == {"a", "d", "f", "g", "j", "m", "n"}
     assert cells.defined("x = [y for y in z]\nclass A:\n    w = 1") == {"x", "A"}
     assert cells.defined("def a(:\n    b = 1\n\nc = 2\nd == 3") == {"a", "c"}
+
+
+@pytest.mark.slow
+def test_a_right_answer_that_hand_in_would_not_find_is_told(kernel, tmp_path):
+    (tmp_path / "my_helpers.py").write_text(f"{RIGHT}\ndef chosen(logits):\n    return logits.argmax(1)\n")
+    kernel.run("path", f"import sys\nsys.path.insert(0, {str(tmp_path)!r})")
+    kernel.run("answer", RIGHT)
+    assert "hand" not in check(kernel)
+    uses = "def accuracy(z, y):\n    return (chosen(z) == y).float().mean()"
+    for source in (
+        "from my_helpers import accuracy",
+        f"from my_helpers import chosen\n{uses}",
+        f"import my_helpers as mine\n{uses.replace('chosen', 'mine.chosen')}",
+        f"import my_helpers\ndef first(z):\n    return my_helpers.chosen(z)\n{uses.replace('chosen', 'first')}",
+        uses.replace("    return (", "    import my_helpers\n    return (my_helpers."),
+    ):
+        kernel.run("answer", source)
+        said = check(kernel)
+        assert "Right." in said and "accuracy uses my_helpers.py, and only the notebook is handed in" in said, source
+    kernel.run(
+        "answer", "from sklearn.metrics import accuracy_score\ndef accuracy(z, y):\n    return accuracy_score(y, z.argmax(1))"
+    )
+    assert "Right." in check(kernel) and "hand" not in check(kernel)
+
+
+@pytest.mark.slow
+def test_a_right_answer_that_no_cell_defines_is_told():
+    alone = Kernel()
+    try:
+        alone.run("setup", SETUP)
+        alone.run("answer", f"exec({RIGHT!r})")
+        assert "No cell that ran here defines accuracy by its name" in check(alone)
+        alone.run("answer", RIGHT)
+        assert "Right." in check(alone) and "hand" not in check(alone)
+    finally:
+        alone.client.stop_channels()
+        alone.manager.shutdown_kernel(now=True)

@@ -17,9 +17,12 @@ BLANK = "def accuracy(logits, labels):\n    return 0.123\n"
 # These break their own process or its way of running cells, and may lose the submission's other answers by it.
 HARMS_ITSELF = {
     *("worker_patched", "worker_says_it_passed", "wire_patched", "forged_answer_in_advance", "noise_on_the_line"),
-    *("line_closed", "builtins_patched", "fork_bomb", "tracebacks_silenced"),
+    *("line_closed", "builtins_patched", "fork_bomb", "tracebacks_silenced", "modules_replaced"),
 }
-LOOKS_AROUND = {"files_searched", "reads_the_other_processes", "writes_where_it_may_not", "gets_rights_back"}
+LOOKS_AROUND = {
+    *("files_searched", "reads_the_other_processes", "writes_where_it_may_not", "gets_rights_back"),
+    *("file_that_python_loads_first", "memory_of_the_process", "sockets_of_the_machine"),
+}
 
 
 @pytest.fixture(autouse=True)

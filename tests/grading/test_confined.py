@@ -37,7 +37,7 @@ def asked(box, source: str, call: str, *arguments):
     child = box.child()
     try:
         assert child.ask({"cell": source}, 20)["status"] == "ran"
-        answer = child.ask({"name": call, "arguments": arguments}, 20)
+        answer = child.ask({"name": call, "arguments": arguments}, 40)
         assert answer["status"] == "value", answer
         return answer["value"]
     finally:
@@ -86,6 +86,24 @@ def works():
     return seen, subprocess.run(["true"]).returncode, os.path.exists("/scratch")
 """
     assert asked(box, needs, "works") == ([], 0, True)
+
+
+MANY = """
+import os, time
+def many(processes, megabytes):
+    for _ in range(processes):
+        if os.fork() == 0:
+            kept = bytearray(b"x") * (megabytes * 2**20)
+            time.sleep(60)
+    time.sleep(3)
+    return 1
+"""
+
+
+def test_processes_together_own_no_more_memory_than_one_may(box):
+    assert asked(box, MANY, "many", 3, 100) == 1
+    with pytest.raises(sandbox.Ended, match="ended"):
+        asked(box, MANY.replace("sleep(3)", "sleep(60)"), "many", 8, 300)
 
 
 BUSY = "while True: pass"

@@ -207,6 +207,20 @@ def test_collecting_twice_keeps_what_was_collected(learner, tmp_path):
         collect_hand_ins([tmp_path / "plain"], tmp_path / "pile")
 
 
+def test_a_notebook_without_a_receipt_keeps_the_name_of_the_folder_that_it_was_put_into(learner, tmp_path):
+    """As on a hub, where everybody has a folder of the class: some put a notebook there by hand."""
+    box = tmp_path / "class"
+    made(box / "ada", "ada", "2026-11-27T10:00:00Z", learner, accuracy=RIGHT)
+    for name in ("bob", "王小明"):
+        (box / name).mkdir()
+        shutil.copy(learner("00", accuracy=RIGHT), box / name)
+    taken = collect_hand_ins([box], tmp_path / "pile")
+    assert sum("has no receipt" in words for words in taken.trouble) == 2
+    collect_hand_ins([box], tmp_path / "pile")
+    found = collect(tmp_path / "pile")
+    assert sorted(one.student for one in found) == ["ada", "bob", "王小明"] and not any(one.problem for one in found)
+
+
 def test_a_hand_in_in_a_platforms_zip_belongs_to_whom_the_platform_says(learner, tmp_path):
     path = made(tmp_path / "one", "somebody else", "2026-11-27T10:00:00Z", learner, accuracy=RIGHT)
     platform = tmp_path / "moodle.zip"

@@ -27,20 +27,48 @@ def contents():
     }
 
 
-@pytest.mark.parametrize(
-    ("chapter", "name", "spoils"),
-    [
-        ("05", "draw_episode", "    labels[:] = -1\n"),
-        ("10", "entity_spans", "    tags[:] = ['O'] * len(tags)\n"),
-        ("04", "similarity_matrix", "    z.zero_()\n"),
-    ],
-)
-def test_an_answer_that_writes_into_its_input_spoils_no_other(graded, chapter, name, spoils):
-    before = contents()
+SPOILS = {
+    "draw_episode": ("05", "    labels[:] = -1\n"),
+    "entity_spans": ("10", "    tags[:] = ['O'] * len(tags)\n"),
+    "similarity_matrix": ("04", "    z.zero_()\n"),
+}
+
+
+def spoilt(name: str) -> str:
+    """The solved answer, which first writes into its argument."""
+    chapter, spoils = SPOILS[name]
     head, _, body = assignment(chapter).solved[name].partition(':\n    """')
-    spoilt = head + ":\n" + spoils + '    """' + body
-    assert spoils in spoilt
-    graded(chapter, **{name: spoilt})
+    text = head + ":\n" + spoils + '    """' + body
+    assert spoils in text
+    return text
+
+
+def grown() -> str:
+    """A rotation matrix that is right where cases are compared, and of a size that a law multiplies to gigabytes after them."""
+    cases = len(exercises()["rotation_matrix"].cases) + grading.FRESH_CASES
+    text = "\n\ncalls = []\nright = rotation_matrix\ndef rotation_matrix(theta):\n    calls.append(theta)\n"
+    text += f"    if len(calls) <= {cases}:\n        return right(theta)\n"
+    text += "    return torch.ones((60000, 1) if len(calls) % 2 else (1, 60000))\n"
+    return assignment("01").solved["rotation_matrix"] + text
+
+
+EMOJI = "def demonstration_prompt(*a):\n    return '\\U0001f600' * 3_000_000\n"
+
+
+def answers() -> dict[str, tuple[str, str, str]]:
+    """The hostile results of this file: {in words: (chapter, question, source)}."""
+    made = {
+        f"Writes into the argument of `{name}`, which others get too.": (SPOILS[name][0], name, spoilt(name)) for name in SPOILS
+    }
+    made["Returns columns that a law multiplies to gigabytes."] = ("01", "rotation_matrix", grown())
+    made["Returns megabytes of emoji."] = ("09", "demonstration_prompt", EMOJI)
+    return made
+
+
+@pytest.mark.parametrize("name", SPOILS)
+def test_a_hostile_result_spoils_no_other(graded, name):
+    before, chapter = contents(), SPOILS[name][0]
+    graded(chapter, **{name: spoilt(name)})
     assert contents() == before
     whole = graded(chapter)
     assert [mark.grade_id for mark in whole.marks if mark.status not in ("passed", "by hand")] == []
@@ -58,14 +86,8 @@ def test_the_learners_own_check_is_not_spoilt_either():
 
 
 def test_a_result_that_a_law_would_multiply_to_gigabytes_is_stopped(graded):
-    cases = len(exercises()["rotation_matrix"].cases) + grading.FRESH_CASES  # all right, so that the laws are asked
-    grown = "\n\ncalls = []\nright = rotation_matrix\ndef rotation_matrix(theta):\n    calls.append(theta)\n"
-    grown += f"    if len(calls) <= {cases}:\n        return right(theta)\n"
-    grown += "    return torch.ones((60000, 1) if len(calls) % 2 else (1, 60000))\n"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    mark = {
-        mark.grade_id: mark for mark in graded("01", rotation_matrix=assignment("01").solved["rotation_matrix"] + grown).marks
-    }
+    mark = {mark.grade_id: mark for mark in graded("01", rotation_matrix=grown()).marks}
     assert mark["rotation_matrix"].score == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 2.5 * 2**20  # KiB
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY, "the limit is gone afterwards"
@@ -79,6 +101,5 @@ def test_the_graders_own_time_is_bounded():
 
 
 def test_megabytes_of_text_do_not_reach_a_mark(graded):
-    text = "def demonstration_prompt(*a):\n    return '\\U0001f600' * 3_000_000\n"
-    mark = {mark.grade_id: mark for mark in graded("09", demonstration_prompt=text).marks}["demonstration_prompt"]
+    mark = {mark.grade_id: mark for mark in graded("09", demonstration_prompt=EMOJI).marks}["demonstration_prompt"]
     assert mark.score == 0 and len(mark.message) + sum(map(len, mark.details)) < 20_000

@@ -94,8 +94,13 @@ def of_another_grading(*_) -> torch.Generator:
 
 @pytest.fixture(scope="module")
 def preambles():
+    return preambles_of(CHAPTERS)
+
+
+def preambles_of(chapters: list[str]) -> dict[str, str]:
+    """What stands before a way to forge, by chapter: the table of what was seen, and what replays it."""
     made = {}
-    for chapter in CHAPTERS:
+    for chapter in chapters:
         table = base64.b85encode(zlib.compress(pickle.dumps(recorded(chapter)))).decode()
         questions = [name for name, task in OBSERVED.items() if task.chapter == chapter]
         made[chapter] = PREAMBLE.format(table=table, questions=questions)

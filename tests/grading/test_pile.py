@@ -32,13 +32,14 @@ SOME_TROUBLE = (
 
 @pytest.fixture
 def handed_in(tmp_path, notebook, request):
-    """Thirty submissions (500 with --thorough, every attack among them): right, half right, blank, broken ones and attacks;
-    with the scores that each may get.
+    """Thirty submissions (500 with --thorough, every attack among them; or --submissions N): right, half right, blank, broken
+    ones and attacks; with the scores that each may get.
     """
-    thorough = request.config.getoption("--thorough")
+    count = request.config.getoption("--submissions") or (500 if request.config.getoption("--thorough") else 30)
+    thorough = count >= 5 * len(list(ATTACKS.glob("*.txt")))
     solved, stubs, points, deserved = assignment("00").solved, assignment("00").stubs, assignment("00").points, {}
     trouble = sorted(ATTACKS.glob("*.txt")) if thorough else [ATTACKS / f"{name}.txt" for name in SOME_TROUBLE]
-    for number in range(500 if thorough else 30):
+    for number in range(count):
         student, kind = f"student {number:03d}", number % 5
         answers = [solved, solved | {"interval": stubs["interval"]}, stubs, None, None][kind]
         deserved[student] = [{points}, {points - 1}, {0}, {0}, {points - 1}][kind]  # each question has one point
@@ -101,21 +102,23 @@ def undeserved(out, deserved: dict[str, set[float]]) -> dict[str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_killed_run_goes_on_and_grades_every_student_once(sandbox, handed_in, tmp_path):
+@pytest.mark.timeout(5400)
+def test_a_run_that_is_killed_twice_goes_on_and_grades_every_student_once(sandbox, handed_in, tmp_path):
     place, deserved = handed_in
     out, journal = tmp_path / "out", tmp_path / "out" / pile.JOURNAL
-    process = subprocess.Popen(command(place, out, "--jobs", "2"), stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 300
-    enough = len(deserved) // 3
-    while (not journal.exists() or journal.read_text().count("\n") < enough) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    with journal.open("a") as file:
-        file.write('{"student": "cut o')
-    before = journal.read_text().count("\n")
-    assert enough <= before <= len(deserved) and not (out / "grades.csv").exists()
+    for part, more in ((1, ()), (2, ("--resume",))):
+        enough = part * len(deserved) // 3
+        words = command(place, out, "--jobs", "2", *more)
+        process = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 300 + 5 * len(deserved)
+        while (not journal.exists() or journal.read_text().count("\n") <= enough) and time.monotonic() < deadline:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert enough < journal.read_text().count("\n") <= len(deserved) + 1 and not (out / "grades.csv").exists()
+        with journal.open("a") as file:
+            file.write('{"student": "cut o')
     refused = subprocess.run(command(place, out), capture_output=True, text=True)
     assert refused.returncode == 1 and "--resume" in refused.stderr
     done = subprocess.run(command(place, out, "--resume"), capture_output=True, text=True)

@@ -80,20 +80,29 @@ def test_an_archive_that_unpacks_to_terabytes_is_refused_whole(tmp_path, content
         collect(tmp_path / "no.zip")
 
 
-@pytest.mark.parametrize(
-    ("broken", "words"),
-    [
-        (b"", "no JSON"),
-        (b"{", "no JSON"),
-        (b"\xff\xfe\x00", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"[]", "no notebook"),
-        (b'{"cells": 3}', "no notebook"),
-        (b'{"cells": []}', "no answer cell"),
-        (b'{"cells": [1, null, {"source": 7}, {"metadata": [], "source": ["x", 1]}]}', "no answer cell"),
-        (b'{"cells": [{"source": "x", "metadata": {"nbgrader": {"grade_id": ["accuracy"]}}}]}', "no answer cell"),
-    ],
-)
+# A file, in words: (its bytes, what the grader says of it).
+BROKEN = {
+    "an empty file": (b"", "no JSON"),
+    "a file that is cut off": (b"{", "no JSON"),
+    "a file of half a letter": (b"\xff\xfe\x00", "no JSON"),
+    "lists a hundred thousand deep": (b"[" * 100_000, "no JSON"),
+    "a list instead of a notebook": (b"[]", "no notebook"),
+    "a number instead of cells": (b'{"cells": 3}', "no notebook"),
+    "no cell": (b'{"cells": []}', "no answer cell"),
+    "cells of wrong types": (b'{"cells": [1, null, {"source": 7}, {"metadata": [], "source": ["x", 1]}]}', "no answer cell"),
+    "a list as the name of an answer": (
+        b'{"cells": [{"source": "x", "metadata": {"nbgrader": {"grade_id": ["accuracy"]}}}]}',
+        "no answer cell",
+    ),
+    "a number of digits without end": (b'{"cells": [' + b"9" * 5000 + b"]}", "no JSON"),
+    "a cell whose metadata hold half a character": (
+        b'{"cells": [{"cell_type": "code", "source": "\\ud800", "metadata": {"nbgrader": {"grade_id": "\\udcff"}}}]}',
+        "no answer cell",
+    ),
+}
+
+
+@pytest.mark.parametrize(("broken", "words"), BROKEN.values(), ids=BROKEN)
 def test_a_malformed_notebook_is_told_and_stops_no_other(tmp_path, content, broken, words):
     for student, text in (("ada", content), ("eve", broken)):
         (tmp_path / student).mkdir()

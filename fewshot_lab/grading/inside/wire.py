@@ -7,6 +7,8 @@ Both sides load this file, so it imports nothing of ours.
 
 import json
 import struct
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -86,6 +88,8 @@ def _encode(value, blobs: list[bytes], depth: int):
     kind = type(value)  # not isinstance: a subclass of int or str could bring methods of its own
     if value is None or kind in (bool, int, float, str):
         return value
+    if kind in (Fraction, Decimal):  # a check in the notebook takes any number
+        return float(value)
     if isinstance(value, torch.Tensor):
         return _array("t", value, blobs)
     if isinstance(value, np.ndarray | np.generic):

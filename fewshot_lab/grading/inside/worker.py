@@ -34,6 +34,10 @@ import confine  # noqa: E402
 OUTPUT_KEPT = 20_000  # bytes of what a child prints
 WAITED = struct.Struct("!cd")  # how the supervisor tells it; a report begins with another byte
 SUPERVISOR_SECONDS = 3600  # ends children whose grader was killed and closed nothing
+LOOKS = 0.25  # seconds between two looks at the memory of a child's processes together
+WRITTEN_AGAIN = (
+    2**28
+)  # bytes of what the template has loaded that a child's processes may write, and so own, beside their limit
 
 
 def main(line: int) -> None:
@@ -151,22 +155,28 @@ def _supervise(job: dict, line: int, control: int, wire) -> None:
             os._exit(code)
     os.close(line)
     os.close(into)
-    report = {"refused": refusal} if refusal else _watch(child, out, control, every)
+    report = {"refused": refusal} if refusal else _watch(child, out, control, every, limits["memory"] + WRITTEN_AGAIN)
     with contextlib.suppress(OSError):
         os.write(control, json.dumps(report).encode())
 
 
-def _watch(child: int, out: int, control: int, every: int) -> dict:
+def _watch(child: int, out: int, control: int, every: int, memory: int) -> dict:
     """Waits for the child's end; kills it when the grader closes its end of `control`, or after an hour.
+
+    It is killed too when it and its children together own more than `memory` bytes: the system's limit is one process's.
 
     For every byte that comes on `control` it tells how long the child has waited for a core.
     """
     # The output is read all the time, though only its beginning is kept: a full pipe would stop the child.
     kept, total, stopped = b"", 0, False
     ended, readable = os.pidfd_open(child), [out, control]
-    deadline = time.monotonic() + SUPERVISOR_SECONDS
+    deadline, look = time.monotonic() + SUPERVISOR_SECONDS, time.monotonic() + LOOKS
     while True:
-        ready, _, _ = select.select([ended, *readable], [], [], 1.0)
+        ready, _, _ = select.select([ended, *readable], [], [], LOOKS)
+        if time.monotonic() >= look:
+            if _owned(child, every) > memory:
+                os.kill(child, signal.SIGKILL)  # the first process of its namespace: all others end with it
+            look = time.monotonic() + LOOKS
         if out in ready:
             part = os.read(out, 65536)
             total += len(part)
@@ -190,6 +200,33 @@ def _watch(child: int, out: int, control: int, every: int) -> dict:
         "output": kept.decode("utf-8", "replace"),
         "output_bytes": total,
     }
+
+
+def _owned(child: int, every: int) -> int:
+    """The bytes that a process and its descendants own: what they wrote and what they share among them; 0 where nobody counts.
+
+    every: an open /proc.
+    """
+
+    def read(path: str) -> str:
+        with open(os.open(path, os.O_RDONLY, dir_fd=every), encoding="ascii", errors="replace") as file:
+            return file.read()
+
+    parents = {}
+    for name in os.listdir(every):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
+                parents[int(name)] = int(read(f"{name}/stat").rpartition(")")[2].split()[1])
+    family, new = set(), {child}
+    while new:
+        family |= new
+        new = {one for one, parent in parents.items() if parent in new} - family
+    owned = 0
+    for one in family:
+        with contextlib.suppress(OSError, ValueError):
+            rows = [line.split() for line in read(f"{one}/smaps_rollup").splitlines()]
+            owned += sum(int(row[1]) * 1024 for row in rows if row[0] in ("Private_Dirty:", "Pss_Shmem:"))
+    return owned
 
 
 def _waited(child: int, every: int) -> float:
