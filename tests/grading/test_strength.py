@@ -83,7 +83,7 @@ _{question} = {{mistake.name: mistake.function for mistake in _task.mistakes}}["
 def {question}(*arguments):
     return _{question}(*arguments)
 """
-ROOMS = ("__init__.py", "errors.py", "files.py", "html.py", "runtime.py", "languages", "assets", "augment", "data")
+ROOMS = ("__init__.py", "cells.py", "errors.py", "files.py", "html.py", "runtime.py", "languages", "assets", "augment", "data")
 ROOMS += ("exercises", "methods", "models", "training")
 
 
