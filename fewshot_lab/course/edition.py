@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import CourseError
 from .chapters import Chapter
 
-SHOWN = frozenset({"title", "x", "y", "caption", "alt", "colour", "levels", "notes"})  # arguments of figures
+SHOWN = frozenset({"title", "x", "y", "caption", "alt", "colour", "levels"})  # arguments of figures
 SAID = frozenset({"print", "recall", "Markdown"})
 _PARAGRAPHS = re.compile(r"(\n\s*\n)")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -120,16 +120,25 @@ def _docstring(indent: str, text: str) -> str:
 
 def _read_by_people(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
     def strings_in(node: ast.AST) -> Iterator[ast.expr]:
-        """The strings of an expression, without those of its conditions, subscripts and calls' names of things."""
-        if isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node
-            return
-        skipped = {ast.Subscript: "slice", ast.IfExp: "test"}.get(type(node))
-        for name, value in ast.iter_fields(node):
-            if name != skipped and not isinstance(node, ast.Compare):
-                for part in value if isinstance(value, list) else [value]:
-                    if isinstance(part, ast.AST):
-                        yield from strings_in(part)
+        """The strings that an expression gives, without those that it looks things up by: conditions, keys, arguments."""
+        match node:
+            case ast.JoinedStr() | ast.Constant(value=str()):
+                yield node
+                return
+            case ast.Compare() | ast.Subscript():
+                return
+            case ast.Call():
+                parts = [node.func, *(node.args if getattr(node.func, "attr", "") == "join" else [])]
+            case ast.IfExp():
+                parts = [node.body, node.orelse]
+            case ast.GeneratorExp() | ast.ListComp():
+                parts = [node.elt]
+            case ast.DictComp():
+                parts = [node.key, node.value]
+            case _:
+                parts = ast.iter_child_nodes(node)
+        for part in parts:
+            yield from strings_in(part)
 
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False):
