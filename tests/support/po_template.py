@@ -3,6 +3,8 @@
 Babel reads and writes the files. Its own extraction (`pybabel extract -k say -k later`) finds the texts of such calls, but not
 those given by keyword (`help=`), in lists (a question's options), as the name of a decorated function (a policy), in an
 exercise's mistakes, in rules.toml, in the head and the first text of a chapter, and in glossary.csv; so they are gathered here.
+
+The texts of the chapters themselves have a .po file each, notebooks/source/LANGUAGE/CHAPTER.po.
 """
 
 import ast
@@ -19,7 +21,9 @@ from places import ROOT
 
 from fewshot_lab.augment import POLICIES
 from fewshot_lab.augment.text import NAMES
+from fewshot_lab.course.build import build
 from fewshot_lab.course.chapters import Chapter, chapters
+from fewshot_lab.course.edition import catalogue_of, texts_of
 from fewshot_lab.evidence import RULES
 from fewshot_lab.exercises import exercises
 from fewshot_lab.languages import glossary
@@ -85,10 +89,10 @@ def literals(path: Path, spoken: dict[str, tuple]) -> Iterator[str]:
                         yield part.value
 
 
-def read(path: Path) -> Catalog:
-    """The entries of a .po file."""
+def read(path: Path, language: str = "") -> Catalog:
+    """The entries of a .po file; its language is its name, where none is given."""
     with open(path, "rb") as file:
-        return read_po(file, locale=path.stem)
+        return read_po(file, locale=language or path.stem)
 
 
 def update(path: Path) -> tuple[int, int]:
@@ -110,10 +114,41 @@ def update(path: Path) -> tuple[int, int]:
         catalog.add(text, "", context=context, auto_comments=[] if comment == before else [comment])
     for context, text in unneeded:
         catalog.delete(text, context=context)
+    _write(path, head, catalog)
+    return len(missing), len(unneeded)
+
+
+def template_of(chapter: Chapter) -> Catalog:
+    """The texts of a chapter in their order, of the solved version and the learner's."""
+    catalog = Catalog()
+    for solved in (True, False):
+        for text, kind in texts_of(build(chapter, solved=solved)).items():
+            if text not in catalog:
+                catalog.add(text, auto_comments=[kind])
+    return catalog
+
+
+def update_chapter(chapter: Chapter, language: str) -> tuple[int, int]:
+    """Brings the .po file of a chapter up to date; returns how many texts are to be translated, and to be looked at again.
+
+    A text that changed a little keeps its translation, marked fuzzy, and is English in the chapter until someone has looked.
+    """
+    path = catalogue_of(chapter, language)
+    path.parent.mkdir(exist_ok=True)
+    old = read(path, language) if path.exists() else Catalog(locale=language)
+    old.update(template_of(chapter), update_header_comment=False)
+    old.obsolete.clear()
+    for entry in old:
+        entry.flags -= {"python-format", "python-brace-format"}  # guesses, which editors would check
+    _write(path, f'msgid ""\nmsgstr ""\n"Language: {language}\\n"\n"Content-Type: text/plain; charset=utf-8\\n"', old)
+    entries = [entry for entry in old if entry.id]
+    return sum(not entry.string for entry in entries), sum(entry.fuzzy for entry in entries)
+
+
+def _write(path: Path, head: str, catalog: Catalog) -> None:
     entries = io.BytesIO()
     write_po(entries, catalog, width=120, omit_header=True)
     path.write_text(f"{head}\n\n{entries.getvalue().decode('utf-8').strip()}\n", encoding="utf-8")
-    return len(missing), len(unneeded)
 
 
 if __name__ == "__main__":
@@ -121,3 +156,7 @@ if __name__ == "__main__":
         added, removed = update(path)
         empty = sum(not entry.string for entry in read(path) if entry.id)
         print(f"{path}: {added} added, {removed} removed, {empty} to translate")
+        for chapter in chapters():
+            lacking, changed = update_chapter(chapter, path.stem)
+            if lacking or changed:
+                print(f"{catalogue_of(chapter, path.stem)}: {lacking} to translate, {changed} to look at again (fuzzy)")
