@@ -8,6 +8,7 @@ from pathlib import Path
 from docutils import nodes
 
 from fewshot_lab.evidence.records import CHECK, RESULT, VERDICT
+from fewshot_lab.html import CHART
 
 project = "Few-Shot Lab"
 author = "The Few-Shot Lab authors"
@@ -43,18 +44,25 @@ def keep_formulas(app, what, name, obj, options, lines):
 
 
 def add_alternative_texts(app, doctree):
-    """Gives the images of a chapter's outputs their alternative texts, which MyST-NB leaves out."""
+    """Gives the images of a chapter's outputs their alternative texts, which MyST-NB leaves out, and charts their class."""
     path = Path(app.env.doc2path(app.env.docname))
     if path.suffix != ".ipynb":
         return
-    texts = {}
+    texts, charts = {}, set()
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         for output in cell.get("outputs", []):
-            if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+            facts = output.get("metadata", {}).get("image/png", {})
+            if alt := facts.get("alt"):
                 png = base64.b64decode("".join(output["data"]["image/png"]))
-                texts[hashlib.sha256(png).hexdigest()] = alt  # the name that MyST-NB gives the file
+                name = hashlib.sha256(png).hexdigest()  # which MyST-NB gives the file
+                texts[name] = alt
+                if facts.get("chart"):
+                    charts.add(name)
     for image in doctree.findall(nodes.image):
-        image["alt"] = texts.get(Path(image["uri"]).stem, image.get("alt", ""))
+        name = Path(image["uri"]).stem
+        image["alt"] = texts.get(name, image.get("alt", ""))
+        if name in charts:
+            image["classes"].append(CHART)
 
 
 def setup(app):

@@ -16,6 +16,8 @@ from markupsafe import Markup, escape
 # word or a symbol is always beside it.
 GOOD, BAD, OPEN, QUIET = "#348279", "#d9365f", "#80690d", "#6b6b6b"
 
+CHART = "fewshot-lab-chart"  # the class of images that are black on white, which pages turn over in the dark
+
 _COLOURS = dict.fromkeys(("supported", "passed", "ok", "marked"), GOOD)
 _COLOURS |= dict.fromkeys(("refuted", "failed", "stopped"), BAD)
 _COLOURS |= dict.fromkeys(
@@ -92,12 +94,15 @@ def bar(share: float, *, colour: str, width: str = "7em") -> Markup:
     return Markup("<div style='width:{}'>{}</div>").format(width, filled)
 
 
-def figure_html(png: str, *, width: int, alt: str, caption: str) -> Markup:
-    """A PNG (in base64), `width` of the page's pixels wide, with alternative text, and its caption under it."""
+def figure_html(png: str, *, width: int, alt: str, caption: str, chart: bool = False) -> Markup:
+    """A PNG (in base64), `width` of the page's pixels wide, with alternative text, and its caption under it.
+
+    chart: it is drawn on white and may be turned over in the dark, as no photograph may.
+    """
     return Markup(
-        '<figure style="margin:0"><img alt="{}" src="data:image/png;base64,{}" style="max-width:100%;width:{}px">'
+        '<figure style="margin:0"><img class="{}" alt="{}" src="data:image/png;base64,{}" style="max-width:100%;width:{}px">'
         '<figcaption style="max-width:46em">{}</figcaption></figure>'
-    ).format(alt, png, width, caption)
+    ).format(CHART if chart else "", alt, png, width, caption)
 
 
 def caption_markdown(caption: str, alt: str, words: str = "This figure in words") -> str:

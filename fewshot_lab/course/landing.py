@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import dataclasses
 import json
 import os
 import sys
@@ -18,12 +17,13 @@ from tornado import web
 
 from .. import attempts
 from ..errors import CourseError
-from ..evidence import RULES, course_records, ledger
+from ..evidence import RULES, ChapterRecord, Entry, course_records, ledger, recorded
 from ..evidence.course_records import latest_in
+from ..evidence.forest import forest
 from ..html import render, table
 from ..languages import KNOWN, language, later, say, speaking
 from .achieved import achieved, in_total
-from .chapters import Chapter, chapters, own_root
+from .chapters import Chapter, chapters, own_root, read_notebook
 from .door import PAGE
 from .progress import DONE, GO_ON, START, Progress, following, last_in_words, progress, title
 from .work import make_copies, opened, outdated
@@ -161,7 +161,9 @@ class Claims(_Page):
     async def get(self) -> None:
         with self.speaking():
             try:
-                body = await asyncio.to_thread(_ledger)  # reads all notebooks; the server must answer others in between
+                root = self.settings["server_root_dir"]
+                # It reads all notebooks; the server must answer others in between.
+                body = await asyncio.to_thread(_ledger, self.base_url, root)
             except CourseError as error:
                 body = _alert(error)
             self.show(_word("claims"), body)
@@ -403,9 +405,20 @@ def _links(course: list[Progress], base: str, root: str) -> list[tuple[str, str,
     return [one for one in links if one[0]]
 
 
-def _ledger() -> Markup:
-    """The ledger as HTML, without its links: they are relative to the folder of notebooks, not to this page."""
-    last = chapters()[-1]
-    records = course_records(opened(last).parent, chapter="")
-    claims = ledger([dataclasses.replace(one, notebook="") for one in records if one.chapter])
-    return Markup("<p>{}.</p>\n{}").format(claims.counts(), claims._repr_html_())
+def _ledger(base: str, root: str) -> Markup:
+    """The claims as a forest, the learner's beside the makers', with links to the cells that reach the verdicts."""
+    course = chapters()
+    mine = ledger(course_records(opened(course[-1]).parent, chapter=""))
+    # A chapter that was never built has no verdicts; the others' are told all the same.
+    cells = {one.id: read_notebook(one).cells for one in course if one.notebook.exists()}
+    found = {number: recorded(of_chapter) for number, of_chapter in cells.items()}
+    makers = ledger(ChapterRecord(number, "", "", records.verdicts, records.results) for number, records in found.items())
+    addresses = {one.id: link(opened(one), base, root) for one in course}
+
+    def cell(entry: Entry) -> str:
+        reached = (one.id for one in cells.get(entry.claim.chapter, ()) if f'lab.verdict("{entry.claim.id}"' in one.source)
+        address = addresses.get(entry.claim.chapter)
+        return f"{address}#cell-id={next(reached, '')}" if address else ""
+
+    sources = Markup("<p class='quiet'>{}</p>").format("; ".join(mine.by_source()))
+    return Markup("<p>{}.</p>\n{}{}").format(mine.counts(), forest(mine, makers, cell), sources)

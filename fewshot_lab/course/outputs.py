@@ -114,7 +114,8 @@ def figures_as_html(nb: dict) -> None:
             captioned = _text(after.get("text/markdown")).endswith("</details>")
             caption = _text(after["text/plain"]) if captioned else ""
             png = _text(data.pop("image/png"))
-            data["text/html"] = figure_html(png, width=facts["width"], alt=facts["alt"], caption=caption)
+            shown = {"width": facts["width"], "alt": facts["alt"], "chart": facts.get("chart", False)}
+            data["text/html"] = figure_html(png, caption=caption, **shown)
             outputs[position]["metadata"].pop("image/png")
             del outputs[position + 1 : position + 1 + captioned]
 

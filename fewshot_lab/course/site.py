@@ -3,6 +3,7 @@
 Sphinx builds it, with MyST-NB for the notebooks, as docs/conf.py says; both come with the extra `site`.
 """
 
+import base64
 import importlib
 import json
 import pkgutil
@@ -14,7 +15,10 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from markupsafe import escape
+
 from ..errors import CourseError
+from ..html import CHART
 from .chapters import Chapter, chapters, course_root
 
 
@@ -61,7 +65,7 @@ def _write_sources(folder: Path, repository: str) -> None:
     # README's links are those of the repository; on the site its page is in another place.
     readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site
-    pages = [*(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))), "CHANGELOG"]
+    pages = [*(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))), "CHANGELOG", _write_figures(folder)]
     parts = {
         "The chapters": [f"chapters/{chapter.name}" for chapter in chapters()],
         "Teach and take part": pages,
@@ -82,6 +86,29 @@ def _ways_to_run(chapter: Chapter, repository: str) -> dict:
         links.append(f'<a href="{address}">Run it on Binder</a>')
     html = f'<div class="launch">{" ".join(links)}</div>'
     return {"cell_type": "markdown", "id": "ways-to-run", "metadata": {}, "source": html}
+
+
+def _write_figures(folder: Path) -> str:
+    """A page with every figure of the chapters and its caption, to be looked through."""
+    (folder / "figures").mkdir()
+    text = "# All figures\n\nEvery figure of the chapters as it is stored, with its caption, for whoever looks them through.\n"
+    for chapter in chapters():
+        text += f"\n## [{chapter.title}](chapters/{chapter.notebook.name})\n"
+        cells = json.loads(chapter.notebook.read_text(encoding="utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        for number, (output, after) in enumerate(zip(outputs, [*outputs[1:], {}], strict=True)):
+            facts = output.get("metadata", {}).get("image/png", {})
+            if "alt" not in facts:
+                continue
+            path = folder / "figures" / f"{chapter.id}_{number:03d}.png"
+            path.write_bytes(base64.b64decode("".join(output["data"]["image/png"])))
+            options = {"alt": " ".join(facts["alt"].split()), "width": f"{facts['width']}px"}
+            options |= {"class": CHART} if facts.get("chart") else {}
+            said = "".join(f":{name}: {value}\n" for name, value in options.items())
+            caption = "".join(after.get("data", {}).get("text/plain", ""))
+            text += f"\n```{{image}} figures/{path.name}\n{said}```\n\n{escape(caption)}\n"
+    (folder / "figures.md").write_text(text, encoding="utf-8")
+    return "figures"
 
 
 def _write_reference(folder: Path) -> list[str]:

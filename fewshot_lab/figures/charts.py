@@ -40,7 +40,7 @@ def curves(
         axes.set(title=title, xlabel=x, ylabel=y)
         _name_at_the_ends(figure, axes, series, options)
         caption = with_marks(caption, (estimate for _, estimates in series.values() for estimate in estimates))
-        return Picture(figure, caption=caption, alt=alt or alternative.of_curves(title, x, y, series))
+        return Picture(figure, chart=True, caption=caption, alt=alt or alternative.of_curves(title, x, y, series))
 
 
 def curve_panels(
@@ -64,7 +64,9 @@ def curve_panels(
         _name_at_the_ends(figure, grid.flat[-1], list(panels.values())[-1], options)
         every = (estimate for series in panels.values() for _, estimates in series.values() for estimate in estimates)
         flat = {f"{panel}, {name}": points for panel, series in panels.items() for name, points in series.items()}
-        return Picture(figure, caption=with_marks(caption, every), alt=alt or alternative.of_curves(title, x, y, flat))
+        return Picture(
+            figure, chart=True, caption=with_marks(caption, every), alt=alt or alternative.of_curves(title, x, y, flat)
+        )
 
 
 def _draw_curves(axes, series: dict[str, tuple[Sequence, Sequence]], options: dict) -> None:
@@ -168,7 +170,7 @@ def bars(
         axes.set_ylim(len(estimates) - 0.4, -0.6)
         axes.set(title=title, xlabel=x)
         caption = with_hollow(caption, estimates.values())
-        return Picture(figure, caption=caption, alt=alt or alternative.of_estimates(title, x, estimates, digits))
+        return Picture(figure, chart=True, caption=caption, alt=alt or alternative.of_estimates(title, x, estimates, digits))
 
 
 def draw_estimates(axes, estimates: Iterable, digits: int, series: int = 0) -> None:
@@ -207,7 +209,7 @@ def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, c
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0)
         axes.set_title(title)
-        return Picture(figure, caption=caption, alt=alt or alternative.of_matrix(title, values, rows, columns))
+        return Picture(figure, chart=True, caption=caption, alt=alt or alternative.of_matrix(title, values, rows, columns))
 
 
 def scatter(
@@ -245,7 +247,7 @@ def scatter(
                 if not box.count_overlaps(taken):
                     break
             taken.append(box)
-        return Picture(figure, caption=caption, alt=alt or alternative.of_points(title, x, y, colour, points))
+        return Picture(figure, chart=True, caption=caption, alt=alt or alternative.of_points(title, x, y, colour, points))
 
 
 def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str, caption: str, alt: str = "") -> Picture:

@@ -46,6 +46,7 @@ def panels(
         figure.suptitle(title, x=0.01, ha="left")
         return Picture(
             figure,
+            chart=True,
             caption=with_hollow(caption, (estimate for estimates in measures.values() for estimate in estimates.values())),
             alt=alt or " ".join(alternative.of_estimates(title, m, e, digits) for m, e in measures.items()),
         )

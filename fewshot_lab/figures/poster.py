@@ -39,7 +39,7 @@ def poster(prices: PriceList, ledger, *, title: str, caption: str, alt: str = ""
         said = alternative.of_estimates(title, "labels per label", rates) if rates else title
         rows = "; ".join(f"{row.name} {row.verdict.verdict.words}" for row in ledger.rows)
         estimates = [price.rate for price in prices.prices]
-        return Picture(figure, caption=with_hollow(caption, estimates), alt=alt or f"{said} {rows}.")
+        return Picture(figure, chart=True, caption=with_hollow(caption, estimates), alt=alt or f"{said} {rows}.")
 
 
 def _lines(ledger) -> int:

@@ -54,17 +54,20 @@ class Picture:
 
     A cell that ends with one has two outputs, an image/png and Markdown: code hosts, editors and converters that remove HTML
     show them too.
+
+    chart: lines, points and text on white, which dark pages may turn over.
     """
 
-    def __init__(self, figure: Figure, *, caption: str, alt: str) -> None:
+    def __init__(self, figure: Figure, *, caption: str, alt: str, chart: bool = False) -> None:
         drawn = BytesIO()
         figure.savefig(drawn, format="png", dpi=160, bbox_inches="tight", pad_inches=0.1, facecolor="white")
         self.png, self.caption, self.alt = _packed(Image.open(drawn).convert("RGB")), caption, alt
+        self.chart = chart
         self.width = int.from_bytes(self.png[16:20]) // 2  # of the page's pixels, each of which gets two of the image's
 
     def as_html(self) -> Markup:
         """The image, its alternative text and its caption, whole in itself, for pages."""
-        return figure_html(self._encoded(), width=self.width, alt=self.alt, caption=self.caption)
+        return figure_html(self._encoded(), width=self.width, alt=self.alt, caption=self.caption, chart=self.chart)
 
     def under_it(self) -> dict[str, str]:
         """The caption as an output of its own."""
@@ -76,7 +79,7 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # VS Code takes the plain text beside an image for its alternative text, nbconvert and the course's JupyterLab "alt".
         data = {"image/png": self._encoded(), "text/plain": self.alt}
-        return data, {"image/png": {"width": self.width, "alt": self.alt}}
+        return data, {"image/png": {"width": self.width, "alt": self.alt, "chart": self.chart}}
 
     def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,25 +25,33 @@ def slowdowns(dataset: str, *, strength: float, policy: str = "affine", processe
     Two consecutive runs in one process agree better than two processes do, so an interval over steps would be too narrow.
     Raises CourseError when a process ends with an error.
     """
-    call = f"from fewshot_lab.methods.step_time import slowdown; print(slowdown({dataset!r}, {policy!r}, {strength}, {steps}))"
+    task = data.load(dataset)
+    batch = {"images": task.train_images[:BATCH], "labels": task.train_labels[:BATCH], "classes": len(task.classes)}
     alone = os.environ | {"OMP_NUM_THREADS": "1"}
 
-    def one(_) -> float:
+    def one(path: str) -> float:
+        call = f"from {__name__} import slowdown; print(slowdown({path!r}, {policy!r}, {strength}, {steps}))"
         done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, env=alone)
         if done.returncode:
             raise CourseError(f"A process that timed training steps failed: {done.stderr.strip().splitlines()[-1]}")
         return float(done.stdout.split()[-1])
 
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return list(pool.map(one, range(processes)))
+    # A process takes the batch from a file: reading the whole data set would take it longer than its steps do.
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(usable_cores()) as pool:
+        path = os.path.join(folder, "batch.pt")
+        torch.save(batch, path)
+        return list(pool.map(one, [path] * processes))
 
 
-def slowdown(dataset: str, policy: str, strength: float, steps: int) -> float:
-    """Median time of a step with the policy over the median without, minus 1, measured by turns on one thread."""
+def slowdown(path: str, policy: str, strength: float, steps: int) -> float:
+    """Median time of a step with the policy over the median without, minus 1, measured by turns on one thread.
+
+    path: a file with the batch: "images" (N, C, H, W) uint8, "labels" (N,) and how many "classes" there are.
+    """
     torch.set_num_threads(1)
-    task = data.load(dataset)
-    images, labels = task.train_images[:BATCH].float() / 255, task.train_labels[:BATCH]
-    model = conv_net_for(images, len(task.classes))
+    batch = torch.load(path)
+    images, labels = batch["images"].float() / 255, batch["labels"]
+    model = conv_net_for(images, batch["classes"])
     optimizer, generator = torch.optim.AdamW(model.parameters(), fused=True), torch.Generator().manual_seed(0)
     change = get_policy(policy)
 

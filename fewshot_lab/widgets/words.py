@@ -74,7 +74,7 @@ class WordExplorer(Explorer):
 
     @property
     def stored(self) -> dict[str, list]:
-        return {"words": list(SUGGESTED), "maker": list(self.pictures)}
+        return {"words": list(SUGGESTED), "maker": list(self.pictures)[:2]}  # of all makers they would be too large for a page
 
     def still(self) -> Picture:
         rows, cosines = self.nearest() if self["words"].strip() else ([0], [0.0])

@@ -21,7 +21,7 @@
 # **After this chapter you can** write the matrix of a rotation, a flip and any chain of them, warp an image without holes,
 # compose the eight symmetries of a square, and tell a label that is lost from a classifier that fails.
 #
-# **Time:** 80 minutes. **Under test:** the assumption "a rotated or flipped sample keeps its label".
+# **Time:** 80 minutes. **Claim under test:** the assumption "a rotated or flipped sample keeps its label".
 
 # %% tags=["parameters"]
 PROFILE = "quick"  # "quick": under 100 seconds on two cores; "full": more trainings and steps
@@ -957,7 +957,7 @@ for name, rows in rows_of(DATASET).items():
 #
 # **Questions.** 1. Why is the determinant of every flip -1? 2. Which characters of your language keep their label under a half
 # turn? 3. A classifier says that a mirrored *s* is a *2*, with 90 % confidence. Is that a fault of the flip or of the
-# classifier? 4. Would you train a reader of house numbers on every turn? One of drill parts on a conveyor belt?
+# classifier? 4. Would you train a reader of house numbers on every turn? One of machine parts on a conveyor belt?
 #
 # <details><summary>Short answers</summary>
 #

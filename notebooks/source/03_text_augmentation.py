@@ -1118,7 +1118,7 @@ lab.verdict(
 
 # %% [markdown]
 # The model that wrote has read more than any student here, and perhaps this dictionary: “5 labels” are 5 labels *from us*. Ye et al.
-# wrote up to 200,000 texts with models of up to ten times this size, for students that had no label at all. Others keep the texts that
+# wrote up to 200,000 texts with models of up to some ten times this size, for students that had no label at all. Others keep the texts that
 # the writer finds most likely (SuperGen, Meng et al. 2022), or learn a weight for each (SunGen, Gao et al. 2023).
 
 # %% [markdown]
@@ -1333,7 +1333,7 @@ lab.verdict("own-domain-pays", products=on["products"].gain("products", 16, over
 # 1. The convolutional network reads windows of neighbouring words. A swap gives its filters other neighbours, hundreds of words it
 # never saw side by side, and that can teach it to rely on single words, or spoil the pairs that matter. 2. What the encoder does
 # not see of an edit, the judge does not see either, so such flips are missed. And an edit that confuses this model, though people read
-# the same in it, counts as a flip and spoils the encoder's training for one and the same reason. A judge of another kind, or people,
+# the same in it, counts as a flip and spoils the training on the encoder for one and the same reason. A judge of another kind, or people,
 # would tell the two apart. 3. It changes no training, so it is test-time
 # averaging (chapter 02 does it with views of a picture). It can gain where a round trip changes the words and not the meaning, since
 # errors of single wordings then average out; where the translator loses the meaning it costs. And it is as dear as the translator.

@@ -1042,8 +1042,8 @@ lab.predict(
 # is. The denominator takes the third logit, not the second: with the second, the ratio of every correct image would be -1.
 #
 # The other thing is the step size. **APGD**, auto-PGD, begins with steps of 2ε, adds momentum, and looks back at some
-# checkpoints. An image whose loss rose in fewer than three quarters of the steps since the last one, or that found nothing
-# better since then, gets steps of half the size and goes on from its best point:
+# checkpoints. An image whose loss rose in fewer than three quarters of the steps since the last one gets steps of half the size and
+# goes on from its best point. So does one that found nothing better since then, unless its steps were halved just before:
 
 # %%
 lab.source(attack_ensemble.halves)

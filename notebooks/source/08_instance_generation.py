@@ -97,7 +97,7 @@ judges = {
 
 # %% [markdown]
 # The glyphs are rendered: the generators learn from some typefaces, the evaluators from others of the same family, and the
-# test images show a third family. That makes them the hardest to judge.
+# test images show another one. That makes them the hardest to judge.
 
 # %%
 print(

@@ -1120,9 +1120,9 @@ lab.verdict("C14", entity_tokens=inside)
 # * A word's label stands on its first piece; all else is −100 in training and counts in no measure.
 # * Augmented sentences need tags that keep in step. Whether they help is a question for paired differences.
 #
-# **Questions.** 1. A tagger finds every name but always leaves out the last word. What are its token accuracy and its entity F1, and
-# which one would you show your users? 2. Why does micro F1 over *all* classes say nothing that accuracy does not? 3. You add names
-# from a telephone book by mention replacement. What does the tagger learn from that, and what can it not learn?
+# **Questions.** 1. A tagger finds every name, but of those with several words it leaves out the last. What are its token accuracy and
+# its entity F1, and which one would you show your users? 2. Why does micro F1 over *all* classes say nothing that accuracy does not?
+# 3. You add names from a telephone book by mention replacement. What does the tagger learn from that, and what can it not learn?
 #
 # <details><summary>Short answers</summary>
 #

@@ -776,7 +776,7 @@ lab.verdict("ellipses-turn-better", gain=lab.mean_interval(closer, over=f"{len(S
 #
 # Now the other way round: no recipe. Write *any* method that recognises letters from 5 pictures of each. Its grade is what it does on
 # episodes (chapter 05) of alphabets that you have not seen, in all their jitter. The floor is the mean image of each class, compared
-# pixel by pixel; you must be significantly better than that, by 0.1. Only torch is at hand, and nothing has to be trained.
+# pixel by pixel; you must be better than that by more than 0.1, with the whole interval. Only torch is at hand, and nothing has to be trained.
 
 
 # %% exercise="few_shot_method" points=3
@@ -837,7 +837,7 @@ lab.enter(
 # | 2 | question and data | the task, its labels and their number, and what may not change a label are said; test data are set apart first |
 # | 2 | baseline | labels alone, and a pretrained or nearest-prototype baseline, tuned with the same care as your method |
 # | 2 | experiment | at least three stages or policies, alone and left out; five or more seeds, in pairs; one thing is changed at a time |
-# | 2 | evidence | every number has its interval; an exchange rate or a learning curve; verdicts follow from intervals set before the run |
+# | 2 | evidence | every number has its interval; an exchange rate or a learning curve; verdicts follow from thresholds set before the run |
 # | 1 | price | seconds, labels and memory of what you recommend, beside those of the baseline |
 # | 1 | honesty | what failed, what was tried and not shown, for which data the answer would be another one |
 

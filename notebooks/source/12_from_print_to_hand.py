@@ -391,7 +391,7 @@ lab.record(
 # The field's own test of one-shot learning: 20 runs, each with twenty characters of one alphabet, drawn once by one person and once by
 # another (Lake et al. 2015). To be correct, the network must pick the right one of twenty. The published errors, as Lake et al. 2019 report
 # them: people 4.5 %, BPL, which learned strokes from 30 real alphabets, 3.3 %, a Siamese network about 8 %, a prototypical network 13.7 %.
-# *All of these networks learned from real drawings.* Yours has seen type.
+# *All of these learned from real drawings.* Yours has seen type.
 #
 # The drawings are not part of the course. `RUNS` takes the path of `all_runs.zip`, `OMNIGLOT` that of background drawings, from
 # which runs of the same kind are then drawn: their alphabets are others, so their error cannot be laid beside the published ones. Without

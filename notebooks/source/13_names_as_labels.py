@@ -436,7 +436,7 @@ lab.verdict("start-at-the-names", one_shot=extra)
 #
 # Tip-Adapter and its successors reported that they beat linear probes by far. Silva-Rodriguez et al. (2024) found why: $\alpha$ and $\beta$
 # were searched for each data set on its *test* set, or on a validation set larger than the K shots, and the probes they beat began at
-# random weights. Chosen like a few-shot learner must choose, the adapters did not beat a probe that starts at the names.
+# random weights. Chosen as a few-shot learner must choose, the adapters did not beat a probe that starts at the names.
 #
 # Here is the same experiment with our twelve candidates: chosen on validation emoji; on all tested queries together; or for each task of
 # 20 queries on these very queries. Twenty queries are few, so the last way flatters more than a large test set would.

@@ -219,7 +219,7 @@ def mean_over_permutations(probabilities, permutations):
 
 # %% [markdown]
 # How far is the law from holding? For each class permutation of wine: how much does the answer about the test rows change? And with
-# the mean of eight?
+# the mean of all six?
 
 # %%
 mean_of = lab.yours_or_ours(mean_over_permutations)

@@ -223,7 +223,7 @@ lab.widgets.PriceExplorer({name: on_sale(name) for name in METHODS})
 # There is one more way to a higher accuracy, and it costs no label: try n settings, and report the best on the test set. Say all n
 # are equally good, with the true accuracy $p$, and each is tested on $m$ images of its own. The number of hits of one is binomial with
 # the distribution function $F(k) = P(\text{at most } k \text{ hits})$. The best of n has at most $k$ when all have, with
-# $F(k)^n$. And the mean of a whole number is the sum of the probabilities to be larger than 0, 1, 2 and so on:
+# $F(k)^n$. And the mean of a whole number from 0 on is the sum of the probabilities to be larger than 0, 1, 2 and so on:
 #
 # $$E\big[\max\big] = \frac{1}{m} \sum_{k=0}^{m-1} \big(1 - F(k)^n\big)$$
 #

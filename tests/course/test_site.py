@@ -32,6 +32,16 @@ def test_every_chapter_is_a_page_with_its_pictures_and_alternative_text(built):
         assert "Traceback" not in page and "application/vnd" not in page
 
 
+def test_one_page_shows_every_figure_of_the_course_with_its_caption(built):
+    page = (built / "figures.html").read_text()
+    stored = "".join(chapter.notebook.read_text() for chapter in chapters())
+    shown = re.findall(r'<img[^>]*src="_images/\d\d_\d+\.png"[^>]*>', page)
+    assert len(shown) == stored.count('"image/png": "') > 100
+    assert all(re.search(r'alt="[^"]{9,}"', image) for image in shown)
+    assert 50 < sum("fewshot-lab-chart" in image for image in shown) < len(shown)
+    assert "A draw of labelled images. Another seed draws others" in page
+
+
 def test_no_page_loads_anything_from_a_network(built):
     for page in built.rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=\"(https?:)?//", page.read_text())

@@ -11,6 +11,7 @@ from fewshot_lab import figures
 from fewshot_lab.evidence import Estimate
 from fewshot_lab.figures import alt
 from fewshot_lab.figures.style import SMALL, Picture
+from fewshot_lab.html import CHART
 
 SERIES = {
     name: ([1, 2, 5], [Estimate(mean, mean - 0.02, mean + 0.02, 3) for mean in (0.5, 0.6, end)])
@@ -90,3 +91,11 @@ def test_a_chart_is_packed_into_few_colours_and_a_photograph_keeps_its_own(drawn
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     photograph = figures.images(noise, ["noise"], columns=1, **TEXT)
     assert Image.open(BytesIO(photograph.png)).mode == "RGB"
+
+
+def test_charts_may_be_turned_over_in_the_dark_and_photographs_not():
+    photograph = figures.images(torch.rand(1, 3, 8, 8), [""], columns=1, **TEXT)
+    for picture, chart in ((DRAWN["bars"](), True), (photograph, False)):
+        assert (f'class="{CHART}"' in picture.as_html()) == chart
+        _, facts = picture._repr_mimebundle_()
+        assert facts["image/png"]["chart"] == chart

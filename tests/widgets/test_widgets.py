@@ -195,7 +195,7 @@ def test_a_cell_that_ends_with_a_figure_has_an_image_and_below_it_the_caption_as
     picture._ipython_display_()
     (image, about), (below, _) = shown
     assert b64decode(image["image/png"]) == picture.png and image["text/plain"] == picture.alt
-    assert about == {"image/png": {"width": picture.width, "alt": picture.alt}} and json.dumps(shown)
+    assert about == {"image/png": {"width": picture.width, "alt": picture.alt, "chart": True}} and json.dumps(shown)
     page = markdown2html(below["text/markdown"])
     assert "<p>Look &lt;here&gt;, at a_1 and *.</p>" in page and "<summary>This figure in words</summary>" in page
     assert "The &#34;alt&#34; &lt;b&gt;</details>" in page and below["text/plain"] == picture.caption
