@@ -5,7 +5,7 @@ import json
 import nbformat
 import pytest
 
-from fewshot_lab import CourseError, attempts
+from fewshot_lab import CourseError, attempts, cli
 from fewshot_lab.course.chapters import choose
 from fewshot_lab.grading import certificate, progress_record, signing
 from fewshot_lab.grading.assignment import assignment
@@ -75,13 +75,17 @@ def test_an_answer_that_does_not_pass_is_found_and_nothing_is_signed(exported, t
     assert not (tmp_path / "ada.signed.json").exists()
 
 
-def test_what_was_changed_is_foreign_or_newer_is_refused_with_what_to_do(exported):
+def test_what_was_changed_is_foreign_or_newer_is_refused_with_what_to_do(exported, monkeypatch, capsys):
     path, _ = exported()
     tree = json.loads(path.read_text())
     tree["chapters"][0]["checks"][0]["tries"] += 1
     path.write_text(json.dumps(tree))
     with pytest.raises(CourseError, match="checksum differs. Ask the learner"):
         progress_record.read_record(path)
+    monkeypatch.setattr("sys.argv", ["fewshot-lab", "verify", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1 and "checksum differs" in capsys.readouterr().err
     for content, words in (("[]", "no record of progress"), ("{", "no record of progress"), (tree | {"format": 9}, "git pull")):
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         with pytest.raises(CourseError, match=words):
