@@ -162,7 +162,7 @@ FORMS = {
         "check",
     ],
     "with await in its cell": [
-        ("answer", "import asyncio\nawait asyncio.sleep(0)\n" + RIGHT),
+        ("answer", "async def nothing():\n    pass\n\n\nawait nothing()\n" + RIGHT),
         "check",
     ],
     "with a docstring, comments and empty lines": [
