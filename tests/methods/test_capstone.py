@@ -551,6 +551,6 @@ def test_the_page_of_a_run_shows_the_ledger_once_there_is_a_verdict_on_a_claim()
     said = {"C2": {"sentence": RULES.claims["C2"].sentence}, "warm-up": {}}
     said = {name: {"verdict": "refuted", "why": "<gain> = -1"} | more for name, more in said.items()}
     with_claim = page(Run.from_json(run | {"chapters": [entry | {"verdicts": said}]}))
-    assert "The claims ledger" in with_claim and "1 refuted, 1 not testable here, 12 not yet tested" in with_claim
+    assert "<h2>The claims</h2>" in with_claim and "1 refuted, 1 not testable here, 12 not yet tested" in with_claim
     assert "&lt;gain&gt; = -1" in with_claim and "<gain>" not in with_claim
-    assert "ledger" not in page(Run.from_json(run | {"chapters": [entry | {"verdicts": {"warm-up": said["warm-up"]}}]}))
+    assert "The claims" not in page(Run.from_json(run | {"chapters": [entry | {"verdicts": {"warm-up": said["warm-up"]}}]}))
