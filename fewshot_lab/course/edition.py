@@ -9,6 +9,7 @@ import ast
 import functools
 import inspect
 import io
+import itertools
 import re
 import textwrap
 import tokenize
@@ -78,7 +79,7 @@ def _each_text(nb, change: Callable[[str, str], str]) -> None:
         if cell.cell_type == "markdown":
             parts = _PARAGRAPHS.split(cell.source)
             cell.source = "".join(change(part, "markdown") if _LETTERS.search(part) else part for part in parts)
-        elif "parameters" in cell.metadata.get("tags", []) or not cell.source.startswith("%"):
+        else:
             cell.source = _in_code(cell.source, change)
 
 
@@ -106,11 +107,11 @@ def _strings(source: str) -> Iterator[tuple]:
         quote, text = _inner(written)
         if _LETTERS.search(re.sub(r"\{[^{}]*\}", "", text)):
             prefix = "f" if isinstance(node, ast.JoinedStr) else ""
-            yield begin, end, text, kind, _string(prefix, quote)
+            yield begin, end, text, kind, functools.partial(_string, prefix, quote)
 
 
-def _string(prefix: str, quote: str) -> Callable[[str], str]:
-    return lambda text: f"{prefix}{quote}{text}{quote}"
+def _string(prefix: str, quote: str, text: str) -> str:
+    return f"{prefix}{quote}{text}{quote}"
 
 
 def _docstring(indent: str, text: str) -> str:
@@ -153,7 +154,11 @@ def _read_by_people(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
 
 def _inner(written: str) -> tuple[str, str]:
     """The quotes of a string as it stands in code, and what is between them; of several parts in a row, all of them."""
-    parts = [token.string for token in tokenize.generate_tokens(io.StringIO(f"({written})").readline) if token.type == 3]
+    parts = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(f"({written})").readline)
+        if token.type == tokenize.STRING
+    ]
     formatted = any(part.lower().startswith(("f", "rf")) for part in parts)
     quote, inner = "", []
     for part in parts:
@@ -175,27 +180,22 @@ def _comments(source: str) -> Iterator[tuple]:
             lines[-1] = (token, True, [*lines[-1][2], token])
         else:
             lines.append((token, alone, [token]))
-    for _, alone, those in lines:
+    for _, _, those in lines:
         text = " ".join(token.string.lstrip("#").strip() for token in those)
         if _LETTERS.search(text) and not text.startswith(("YOUR CODE", "noqa", "ruff")):
             begin = offset(those[0].start[0], those[0].start[1], characters=True)
             end = offset(those[-1].end[0], those[-1].end[1], characters=True)
-            yield begin, end, text, "comment", _comment(" " * those[0].start[1] if alone else None)
+            yield begin, end, text, "comment", functools.partial(_comment, " " * those[0].start[1])
 
 
-def _comment(indent: str | None) -> Callable[[str], str]:
-    if indent is None:
-        return lambda text: f"# {text}"
-    return lambda text: f"\n{indent}".join(f"# {line}" for line in text.split("\n"))
+def _comment(indent: str, text: str) -> str:
+    return f"\n{indent}".join(f"# {line}" for line in text.split("\n"))
 
 
 def _offsets(source: str) -> Callable[..., int]:
     """The place in a text of a line (from 1) and a column in bytes, as ast counts, or in characters, as tokenize does."""
-    begins, at = [0], 0
-    for line in source.splitlines(keepends=True):
-        at += len(line)
-        begins.append(at)
     lines = source.splitlines(keepends=True)
+    begins = [0, *itertools.accumulate(map(len, lines))]
 
     def place(line: int, column: int, characters: bool = False) -> int:
         shown = column if characters else len(lines[line - 1].encode()[:column].decode())
