@@ -15,7 +15,6 @@ from browser import (
     changed,
     drag,
     new_page,
-    opened,
     picture,
     served,
     shown,
@@ -52,12 +51,6 @@ IMAGES = """() => [...document.querySelectorAll('.jp-OutputArea-output img')].ma
 def lab(tmp_path_factory):
     with served(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with opened() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import OURS, Notebook, new_page, opened, picture, served, violations
+from browser import OURS, Notebook, new_page, picture, served, violations
 
 from fewshot_lab.course.chapters import chapters
 
@@ -18,12 +18,6 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("door")
     with served(folder, XDG_DATA_HOME=str(folder / "data"), FEWSHOT_LAB_PROGRESS="on") as lab:
         yield lab
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with opened() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from browser import PICTURES, new_page, opened, violations
+from browser import PICTURES, new_page, violations
 
 from fewshot_lab.grading import by_hand
 from fewshot_lab.grading.assignment import assignment
@@ -28,12 +28,6 @@ def graded(student: str) -> Graded:
     [question] = [q.grade_id for q in assignment("02").questions if q.exercise is None]
     mark = Mark(question, "augmentation plan", 0, 3, "by hand")
     return Graded(student, "02", "x", "", "graded", [mark], answers={question: TEXTS[student]})
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with opened() as browser:
-        yield browser
 
 
 @pytest.fixture

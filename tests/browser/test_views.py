@@ -6,7 +6,7 @@ import math
 import nbformat
 import pytest
 import torch
-from browser import new_page, opened, picture, violations
+from browser import new_page, picture, violations
 from explorers import EXPLORERS
 
 from fewshot_lab.augment import geometry
@@ -34,12 +34,6 @@ ALIVE = {
     "hand": "bend",
     "context": "points",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with opened() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
