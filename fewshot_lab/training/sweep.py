@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from .. import runtime
 from ..errors import CourseError
 from ..languages import later
+from .kept import kept
 from .progress import progress_bar
 
 
@@ -44,6 +45,12 @@ def sweep(
     if jobs < 1:
         raise ValueError(f"A sweep needs at least one job, but jobs={jobs} was given.")
     jobs = min(jobs, len(grid))
+    name = getattr(function, "__name__", "the function")
+    results = kept(f"sweep of {len(grid)} x {name}", lambda: _results(function, grid, jobs, cluster, description))
+    return [{**settings, **result} for settings, result in zip(grid, results, strict=True)]
+
+
+def _results(function: Callable[..., dict], grid: list[dict], jobs: int, cluster: str, description: str) -> list[dict]:
     # Under `accelerate launch` every process is at this line. Workers would each start a training of their own; here all
     # processes go through the grid together.
     alone = runtime.world_size() > 1 or not (grid and cluster) and (jobs <= 1 or not runtime.can_start_workers())
@@ -53,7 +60,7 @@ def sweep(
         for i, result in done:  # in the order in which they end, for the bar's sake
             results[i] = result
             bar.update()
-    return [{**settings, **result} for settings, result in zip(grid, results, strict=True)]
+    return results
 
 
 def _in_this_process(function: Callable[..., dict], grid: list[dict]):
