@@ -201,9 +201,13 @@ def _locked() -> Iterator[Path]:
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
             yield path
     except Timeout as error:
-        raise CourseError(f"Another program holds {path} for {LOCK_SECONDS} seconds: close it and try again.") from error
+        raise CourseError(
+            say("Another program holds {path} for {known} seconds: close it and try again.", path=path, known=LOCK_SECONDS)
+        ) from error
     except NotImplementedError as error:
-        raise CourseError(f"{path} lies where files cannot be locked: set FEWSHOT_LAB_HOME to another folder.") from error
+        raise CourseError(
+            say("{path} lies where files cannot be locked: set FEWSHOT_LAB_HOME to another folder.", path=path)
+        ) from error
     except OSError as error:
         raise writing_failed(path, error) from error
 

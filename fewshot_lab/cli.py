@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 
 from .errors import CourseError
 from .files import places_from_here
-from .languages import KNOWN
+from .languages import KNOWN, say
 from .languages import language as speak
 
 app = typer.Typer(
@@ -57,7 +57,9 @@ def _pair(words: list[str]) -> str:
     value = words.pop(0) if words else ""
     if name[:1] in ("", "-", "=") or not value or value == "-p" or value.startswith("--"):
         following = f"{name} {value}".strip() or "nothing"
-        raise CourseError(f"-p needs a name and a value, such as -p SEED 1, but it is followed by {following}.")
+        raise CourseError(
+            say("-p needs a name and a value, such as -p SEED 1, but it is followed by {following}.", following=following)
+        )
     return f"{name}={value}"
 
 
@@ -122,7 +124,7 @@ def build(
         print("\n".join(differences) or "The notebooks agree with their sources.")
         raise typer.Exit(int(bool(differences)))
     if solved != (out is not None):
-        raise CourseError("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER")
+        raise CourseError(say("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER"))
     for chapter in choose(names):
         written = building.write_solved(out, [chapter.id]) if solved else building.write_notebooks([chapter.id], execute)
         print(*written, sep="\n")
@@ -181,12 +183,12 @@ def grade(
     from .grading.sandbox import Limits
 
     if marks and not merge:
-        raise CourseError("--marks goes with --merge: grade first, mark, then take over the marks.")
+        raise CourseError(say("--marks goes with --merge: grade first, mark, then take over the marks."))
     rules = late_rules(due or (), penalty, cap, grace, extensions)  # before the grading, which takes its time
     if class_list:
         read_class_list(class_list)
     if merge == (submissions is not None):
-        raise CourseError("Name the submissions to grade, or --merge to take over the marks made by hand, one of both.")
+        raise CourseError(say("Name the submissions to grade, or --merge to take over the marks made by hand, one of both."))
     if merge:
         graded = graded_before(out)
     else:
@@ -199,7 +201,7 @@ def grade(
     if due:
         keep_rules(rules, out)
     elif penalty or extensions or grace:
-        raise CourseError("Lateness needs --due TIME.")
+        raise CourseError(say("Lateness needs --due TIME."))
     if class_list:
         write_atomically(out / KEPT, class_list.read_bytes())
     ignored = by_hand.take_marks(marks, graded, out) if marks else []
@@ -507,7 +509,7 @@ def progress(
 
         _speak(language)
         if reset or undo or yes or bool(export) == bool(certificate) or record and export:
-            raise CourseError("Either --export FILE or --certificate FILE.html, the second with or without --record FILE.")
+            raise CourseError(say("Either --export FILE or --certificate FILE.html, the second with or without --record FILE."))
         if export:
             print(export_progress(export, chapters or (), name))
         else:
@@ -518,7 +520,7 @@ def progress(
     from .course.progress import reset as forget
 
     if undo and (reset or chapters):
-        raise CourseError("--undo takes the last --reset back, all of it: neither --reset nor a chapter goes with it.")
+        raise CourseError(say("--undo takes the last --reset back, all of it: neither --reset nor a chapter goes with it."))
     if undo:
         print(f"{bring_back()} exercise(s) remembered.")
     elif reset:
@@ -576,7 +578,7 @@ def fetch(
 
     if bool(names) + needed + every != 1:
         known = ", ".join(row.name for row in listing())
-        raise CourseError(f"Say what to fetch, one of: names ({known}), --needed or --all.")
+        raise CourseError(say("Say what to fetch, one of: names ({known}), --needed or --all.", known=known))
     if not names:
         present = {chapter.id for chapter in chapters()} if needed else set()
         names = [row.name for row in listing() if every or present.intersection(row.chapters)]

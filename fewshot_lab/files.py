@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import CourseError
+from .languages import say
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -36,7 +37,9 @@ def in_cache(*parts: str) -> Path:
     if named := os.environ.get("FEWSHOT_LAB_SHARED"):
         folder = Path(named).expanduser()
         if not folder.is_dir():  # each user of the class would silently fetch everything
-            raise CourseError(f"FEWSHOT_LAB_SHARED is {named}, but there is no such folder. Correct it, or leave it empty.")
+            raise CourseError(
+                say("FEWSHOT_LAB_SHARED is {named}, but there is no such folder. Correct it, or leave it empty.", named=named)
+            )
         if (path := folder.joinpath(*parts)).exists():
             return path
     return home().joinpath(*parts)
@@ -69,7 +72,7 @@ def writing_failed(path: Path, error: OSError) -> CourseError:
         errno.ENOTDIR: "a part of that path is a file, not a folder: choose another folder",
         errno.EEXIST: "a file of that name is in the way: choose another folder",
     }.get(error.errno, f"{error.strerror or error}: choose another folder")
-    return CourseError(f"Cannot write {path}: {reason}.")
+    return CourseError(say("Cannot write {path}: {reason}.", path=path, reason=reason))
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

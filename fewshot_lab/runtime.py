@@ -64,7 +64,7 @@ def setup(chapter: str, *, profile: str | None = None, seed: int = 0, device: st
     global _current
     profile = profile or os.environ.get("FEWSHOT_LAB_PROFILE", "quick")
     if profile not in PROFILES:
-        raise CourseError(f"PROFILE is {profile!r}; choose one of {', '.join(PROFILES)}.")
+        raise CourseError(say("PROFILE is {profile!r}; choose one of {known}.", profile=profile, known=", ".join(PROFILES)))
     check_hints(hints, "hints")
     seed_everything(seed)
     _current = Setting(chapter, profile, seed, choose_device(device), hints)
@@ -93,7 +93,9 @@ def _give_memory_back(result) -> None:
 def check_hints(hints: int, name: str) -> None:
     """Raises CourseError, which calls the value by this name, for what is no limit of `lab.hint` from 0 to 3."""
     if hints not in range(4):
-        raise CourseError(f"{name} is {hints!r}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).")
+        raise CourseError(
+            say("{name} is {hints!r}; choose 0 (off), 1 (the idea), 2 (the steps) or 3 (a solution).", name=name, hints=hints)
+        )
 
 
 def current() -> Setting:
@@ -145,7 +147,13 @@ def choose_device(name: str = "auto") -> str:
     if name == "auto":
         return available[0]
     if name not in available:
-        raise CourseError(f"DEVICE is {name!r}, but this machine offers {', '.join(available)}. Choose one of them or 'auto'.")
+        raise CourseError(
+            say(
+                "DEVICE is {name!r}, but this machine offers {available}. Choose one of them or 'auto'.",
+                name=name,
+                available=", ".join(available),
+            )
+        )
     return name
 
 
@@ -170,7 +178,7 @@ def sweep_jobs() -> int:
     if jobs is None:
         return usable_cores()
     if not jobs.isdecimal() or jobs == "0":
-        raise CourseError(f"FEWSHOT_LAB_JOBS is {jobs!r}; it must be a whole number from 1.")
+        raise CourseError(say("FEWSHOT_LAB_JOBS is {jobs!r}; it must be a whole number from 1.", jobs=jobs))
     return int(jobs)
 
 
@@ -181,7 +189,9 @@ def world_size() -> int:
     """
     size = os.environ.get("WORLD_SIZE") or "1"
     if not size.isdecimal() or size == "0":
-        raise CourseError(f"WORLD_SIZE is {size!r}; it is the number of processes that share a training. Unset it.")
+        raise CourseError(
+            say("WORLD_SIZE is {size!r}; it is the number of processes that share a training. Unset it.", size=size)
+        )
     return int(size)
 
 
@@ -219,11 +229,13 @@ def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[N
     try:
         from distributed import Client
     except ImportError as error:
-        raise CourseError("A Dask cluster needs the package distributed: pip install distributed") from error
+        raise CourseError(say("A Dask cluster needs the package distributed: pip install distributed")) from error
     try:
         client = Client(dask, timeout=SCHEDULER_SECONDS)
     except (OSError, ValueError) as error:
-        raise CourseError(f"No Dask scheduler answers at {dask}: start `dask scheduler` and workers first.") from error
+        raise CourseError(
+            say("No Dask scheduler answers at {dask}: start `dask scheduler` and workers first.", dask=dask)
+        ) from error
     # pure=False: with equal arguments a task may still return something else, such as its seconds, so it is never reused.
     with client, joblib.parallel_config("dask", client=client, pure=False):
         yield
@@ -232,7 +244,7 @@ def workers(jobs: int, dask: str = "", threads: int | None = None) -> Iterator[N
 def seed_everything(seed: int) -> None:
     """Seeds Python's, NumPy's and torch's generators (all devices) with a whole number from 0 to 2**31 - 1."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
-        raise CourseError(f"SEED is {seed!r}; it must be a whole number from 0 to 2147483647.")
+        raise CourseError(say("SEED is {seed!r}; it must be a whole number from 0 to 2147483647.", seed=seed))
     import numpy
     import torch
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..files import locked, write_atomically
+from ..languages import say
 from .sources import Folder
 from .store import AssetError, fetch, get_asset, install, install_folder, installed, problem_of, verify
 
@@ -49,8 +50,14 @@ def use(folder: Path) -> list[Path]:
         asset = get_asset(name)
         if content["version"] != asset.version:
             raise AssetError(
-                f"The bundle {folder} holds {name} {content['version']}, this course needs {asset.version}. "
-                "Make the bundle again with the same version of the course."
+                say(
+                    "The bundle {folder} holds {name} {content}, this course needs {version}. Make the bundle again "
+                    "with the same version of the course.",
+                    folder=folder,
+                    name=name,
+                    content=content["version"],
+                    version=asset.version,
+                )
             )
         assets.append(asset)
     problems = [
@@ -61,7 +68,13 @@ def use(folder: Path) -> list[Path]:
     ]
     if problems:
         listed = "\n".join(problems)
-        raise AssetError(f"The bundle {folder} is corrupted, nothing was installed:\n{listed}\nCopy or make it again.")
+        raise AssetError(
+            say(
+                "The bundle {folder} is corrupted, nothing was installed:\n{listed}\nCopy or make it again.",
+                folder=folder,
+                listed=listed,
+            )
+        )
     for asset in assets:
         target = install_folder(asset)
         with locked(target, f"{asset.name} is being installed by another process; waiting for it."):
@@ -80,7 +93,9 @@ def _contents(folder: Path) -> dict:
         return contents
     except FileNotFoundError as error:
         advice = "Make one with `fewshot-lab assets bundle FOLDER`, or give the folder that holds manifest.json."
-        raise AssetError(f"{folder} is no bundle: it has no manifest.json. {advice}") from error
+        raise AssetError(
+            say("{folder} is no bundle: it has no manifest.json. {advice}", folder=folder, advice=advice)
+        ) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         unreadable = f"{folder / 'manifest.json'} cannot be read ({error})"
-        raise AssetError(f"{unreadable}. Copy or make the bundle again.") from error
+        raise AssetError(say("{unreadable}. Copy or make the bundle again.", unreadable=unreadable)) from error

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..errors import CourseError
 from ..files import in_cache, locked, sha256_of, writing_failed
+from ..languages import say
 from .download import SourceFailed
 from .manifest import ASSETS, Asset, File
 from .sources import Folder, Source, obtain
@@ -215,7 +216,9 @@ def get_asset(name: str) -> Asset:
         return ASSETS[name]
     close = difflib.get_close_matches(name, ASSETS, 1)
     guess = f" Did you mean {close[0]!r}?" if close else ""
-    raise AssetError(f"There is no asset {name!r}.{guess} The assets are {', '.join(ASSETS)}.")
+    raise AssetError(
+        say("There is no asset {name!r}.{guess} The assets are {known}.", name=name, guess=guess, known=", ".join(ASSETS))
+    )
 
 
 def install_folder(asset: Asset) -> Path:

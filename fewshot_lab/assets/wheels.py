@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..files import sha256_of, write_atomically, writing_failed
+from ..languages import say
 from .sources import reason_in, run_program
 from .store import AssetError
 
@@ -86,8 +87,12 @@ def _pip(words: Sequence[str], scratch: Path, title: str) -> None:
     code, output = run_program(command, scratch, title, progress=True)
     if code:
         raise AssetError(
-            f"pip could not get what the course needs ({title}): {reason_in(output, ('ERROR:', 'No module', sys.executable))}\n"
-            "With a network, run the same command again: it goes on where it stopped."
+            say(
+                "pip could not get what the course needs ({title}): {reason_in}\nWith a network, run the same "
+                "command again: it goes on where it stopped.",
+                title=title,
+                reason_in=reason_in(output, ("ERROR:", "No module", sys.executable)),
+            )
         )
 
 
@@ -139,8 +144,13 @@ def _check_space(wheels: Path, libraries: Sequence[_Library], missing: Sequence[
         needed = int(1e9 * (GB_WITH_CUDA if cuda else GB_WITHOUT)) - present
     if missing and free < needed:
         raise AssetError(
-            f"The libraries need up to {needed / 1e9:.1f} GB more, but {wheels} has {free / 1e9:.1f} GB free. "
-            "Free some space or choose a larger stick. Nothing was downloaded."
+            say(
+                "The libraries need up to {needed:.1f} GB more, but {wheels} has {free:.1f} GB free. Free some "
+                "space or choose a larger stick. Nothing was downloaded.",
+                needed=needed / 1000000000.0,
+                wheels=wheels,
+                free=free / 1000000000.0,
+            )
         )
 
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from .chapters import Chapter, choose, read_notebook
 from .kernels import ending_like_ctrl_c, execute, kernel_environment
 from .outputs import strip_live_parts
@@ -50,7 +51,14 @@ def _built(chapter: Chapter, text):
         expanded = _expanded(cell)
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id and seen.setdefault(grade_id, number) != number:
-            raise CourseError(f"{where}: its grade_id {grade_id!r} is that of cell {seen[grade_id]} already.")
+            raise CourseError(
+                say(
+                    "{where}: its grade_id {grade_id!r} is that of cell {seen} already.",
+                    where=where,
+                    grade_id=grade_id,
+                    seen=seen[grade_id],
+                )
+            )
         cell.source = text(cell, where)
         cells += expanded
     for position, cell in enumerate(cells):
@@ -147,15 +155,23 @@ def _without_marks(cell, solved: bool, where: str) -> str:
     repair = "PLANTED" in regions
     nbgrader = cell.metadata.get("nbgrader", {})
     if "SOLUTION" in regions and not (nbgrader.get("solution") and nbgrader.get("grade_id")):
-        raise CourseError(f'{where}: a solution region belongs into a cell that begins with # %% exercise="name".')
+        raise CourseError(
+            say('{where}: a solution region belongs into a cell that begins with # %% exercise="name".', where=where)
+        )
     if nbgrader.get("solution") and "SOLUTION" not in regions:
-        raise CourseError(f"{where}: it is an exercise or an answer, but it has no region '### BEGIN SOLUTION'.")
+        raise CourseError(
+            say("{where}: it is an exercise or an answer, but it has no region '### BEGIN SOLUTION'.", where=where)
+        )
     if repair and "SOLUTION" not in regions:
-        raise CourseError(f"{where}: planted lines without a solution region: say what the repaired lines are.")
+        raise CourseError(
+            say("{where}: planted lines without a solution region: say what the repaired lines are.", where=where)
+        )
     for line in lines:
         mark = _MARK.match(line)
         if not mark and _LIKE_A_MARK.match(line):
-            raise CourseError(f"{where}: {line.strip()!r} is no mark; they are '### BEGIN SOLUTION' and the like.")
+            raise CourseError(
+                say("{where}: {line!r} is no mark; they are '### BEGIN SOLUTION' and the like.", where=where, line=line.strip())
+            )
         if not mark:
             if inside is None or inside == ("SOLUTION" if solved else "PLANTED"):
                 kept.append(_uncommented(line, where) if inside == "PLANTED" else line)
@@ -164,13 +180,21 @@ def _without_marks(cell, solved: bool, where: str) -> str:
         # Regions neither nest nor overlap: a BEGIN needs to be outside of all, an END inside its own.
         if (edge == "BEGIN") != (inside is None) or (edge == "END" and inside != region):
             position = f"inside {inside}" if inside else "without its beginning"
-            raise CourseError(f"{where}: '### {edge} {region}' stands {position}.")
+            raise CourseError(
+                say(
+                    "{where}: '### {edge} {region}' stands {position}.",
+                    where=where,
+                    edge=edge,
+                    region=region,
+                    position=position,
+                )
+            )
         inside = region if edge == "BEGIN" else None
         if (edge, region, solved, repair) == ("BEGIN", "SOLUTION", False, False):
             indent = line[: len(line) - len(line.lstrip())]  # the mark's own: the stub is the body of a function
             kept += [indent + stub for stub in STUB[cell.cell_type].split("\n")]
     if inside:
-        raise CourseError(f"{where}: '### BEGIN {inside}' has no end.")
+        raise CourseError(say("{where}: '### BEGIN {inside}' has no end.", where=where, inside=inside))
     return "\n".join(kept)
 
 
@@ -178,7 +202,9 @@ def _uncommented(line: str, where: str) -> str:
     # The source holds the wrong lines as comments, so that it stays valid Python that linters accept.
     commented = re.match(r"^(\s*)#(?: (.*))?$", line)
     if line.strip() and not commented:
-        raise CourseError(f"{where}: the planted line {line.strip()!r} must be commented out with '# '.")
+        raise CourseError(
+            say("{where}: the planted line {line!r} must be commented out with '# '.", where=where, line=line.strip())
+        )
     return "".join(part or "" for part in commented.groups()).rstrip() if commented else ""
 
 
@@ -196,7 +222,9 @@ def _execute(nb, chapter: Chapter) -> None:
             error = execute(nb, chapter.notebook.parent)
     if error:
         stopped = f"{error['cell']}: {error['message']}\n{error['traceback']}".strip()
-        raise CourseError(f"Chapter {chapter.name} fails, its notebook was left as it was. {stopped}")
+        raise CourseError(
+            say("Chapter {name} fails, its notebook was left as it was. {stopped}", name=chapter.name, stopped=stopped)
+        )
     strip_live_parts(nb)
 
 

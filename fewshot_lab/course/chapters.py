@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CourseError
+from ..languages import say
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def course_root() -> Path:
     if setting := os.environ.get("FEWSHOT_LAB_COURSE"):
         root = Path(setting).expanduser().resolve()
         if not (root / "notebooks").is_dir():
-            raise CourseError(f"FEWSHOT_LAB_COURSE is {setting}, but there is no folder notebooks/ in it.")
+            raise CourseError(say("FEWSHOT_LAB_COURSE is {setting}, but there is no folder notebooks/ in it.", setting=setting))
         return root
     # The clone of an editable installation comes first: it has the version of the notebooks that fits this package.
     candidates = [Path(__file__).resolve().parents[2], Path.cwd()]
@@ -44,8 +45,11 @@ def course_root() -> Path:
         if (root / "notebooks" / "source").is_dir():
             return root
     raise CourseError(
-        f"No folder notebooks/source/ in {' nor in '.join(map(str, candidates))}. Go to the folder of the course (the "
-        "clone of its repository) and try again, or set FEWSHOT_LAB_COURSE to it."
+        say(
+            "No folder notebooks/source/ in {candidates}. Go to the folder of the course (the clone of its "
+            "repository) and try again, or set FEWSHOT_LAB_COURSE to it.",
+            candidates=" nor in ".join(map(str, candidates)),
+        )
     )
 
 
@@ -60,7 +64,9 @@ def chapters() -> list[Chapter]:
     folder = course_root() / "notebooks"
     sources = sorted((folder / "source").glob("[0-9][0-9]_*.py"))
     if not sources:
-        raise CourseError(f"No chapter in {folder / 'source'}: its files are named like 01_rotations_and_flips.py.")
+        raise CourseError(
+            say("No chapter in {folder}: its files are named like 01_rotations_and_flips.py.", folder=folder / "source")
+        )
     return [_chapter(source, folder / f"{source.stem}.ipynb") for source in sources]
 
 
@@ -82,11 +88,18 @@ def read_notebook(chapter: Chapter):
     try:
         return nbformat.read(chapter.notebook, as_version=4)
     except FileNotFoundError as error:
-        raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}") from error
+        raise CourseError(
+            say("{notebook} does not exist. Build it: fewshot-lab build {id}", notebook=chapter.notebook, id=chapter.id)
+        ) from error
     except Exception as error:
         reason = str(error).split("\n")[0][:200]
         raise CourseError(
-            f"{chapter.notebook} cannot be read ({reason}). Build it anew: fewshot-lab build {chapter.id}"
+            say(
+                "{notebook} cannot be read ({reason}). Build it anew: fewshot-lab build {id}",
+                notebook=chapter.notebook,
+                reason=reason,
+                id=chapter.id,
+            )
         ) from error
 
 
@@ -102,11 +115,13 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
         return fitting[0]
     listed = ", ".join(chapter.name for chapter in fitting or known)
     if fitting:
-        raise CourseError(f"Chapter {name!r} fits several: {listed}. Give its number.")
+        raise CourseError(say("Chapter {name!r} fits several: {listed}. Give its number.", name=name, listed=listed))
     candidates = [n for chapter in known for n in (chapter.name, chapter.name[3:])]
     close = difflib.get_close_matches(wanted, candidates, n=1, cutoff=0.4)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise CourseError(f"There is no chapter {name!r}.{hint} The chapters are: {listed}.")
+    raise CourseError(
+        say("There is no chapter {name!r}.{hint} The chapters are: {listed}.", name=name, hint=hint, listed=listed)
+    )
 
 
 def _chapter(source: Path, notebook: Path) -> Chapter:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import CourseError
+from ..languages import say
 from .chapters import Chapter
 
 SHOWN = frozenset({"title", "x", "y", "caption", "alt", "colour", "levels"})  # arguments of figures
@@ -60,7 +61,14 @@ def translate(nb, catalogue: Path) -> list[str]:
             try:
                 ast.parse(cell.source)
             except SyntaxError as error:
-                raise CourseError(f"{catalogue.name}: a translation breaks the code of cell {number}: {error}.") from error
+                raise CourseError(
+                    say(
+                        "{name}: a translation breaks the code of cell {number}: {error}.",
+                        name=catalogue.name,
+                        number=number,
+                        error=error,
+                    )
+                ) from error
     return list(dict.fromkeys(lacking))
 
 
@@ -68,7 +76,7 @@ def _known(path: Path) -> dict[str, str]:
     from babel.messages.pofile import read_po
 
     if not path.exists():
-        raise CourseError(f"There is no {path}: `make texts` begins it.")
+        raise CourseError(say("There is no {path}: `make texts` begins it.", path=path))
     with open(path, "rb") as file:
         entries = read_po(file, locale=path.parent.name)
     return {entry.id: entry.string for entry in entries if entry.id and entry.string and not entry.fuzzy}

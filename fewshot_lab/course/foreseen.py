@@ -158,4 +158,11 @@ def _cells(chapter: str) -> list[dict]:
         figures_as_html(nb)
         return nb["cells"]
     except (OSError, ValueError, KeyError) as error:
-        raise CourseError(f"{found.notebook} cannot be read ({error!r}). Build it: fewshot-lab build {chapter}") from error
+        raise CourseError(
+            say(
+                "{notebook} cannot be read ({error!r}). Build it: fewshot-lab build {chapter}",
+                notebook=found.notebook,
+                error=error,
+                chapter=chapter,
+            )
+        ) from error

@@ -73,7 +73,7 @@ def hint(function: Callable, rung: int | None = None) -> Hint:
     if not callable(function):
         raise TypeError("hint takes the function itself: lab.hint(rotation_matrix), without calling it.")
     if rung not in (None, 1, 2, 3):
-        raise CourseError(f"rung is {rung!r}; 1 is the idea, 2 the steps, 3 a solution.")
+        raise CourseError(say("rung is {rung!r}; 1 is the idea, 2 the steps, 3 a solution.", rung=rung))
     task, most = get_exercise(getattr(function, "__name__", repr(function))), runtime.current().hints
     before = max(_given.get(task.name, 0), attempts.hints(task.name))
     rung = min(rung or before + 1, most)

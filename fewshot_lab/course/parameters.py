@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import CourseError
+from ..languages import say
 from .chapters import Chapter
 
 
@@ -38,8 +39,14 @@ def with_given(chapter: Chapter, nb, given: Iterable[tuple[str, str]]) -> dict:
         if name not in values:
             listed = ", ".join(f"{known} = {value!r}" for known, value in values.items()) or "none"
             raise CourseError(
-                f"Chapter {chapter.id} has no parameter {name!r}. Its parameters are: {listed}. To set one that only "
-                f"some chapters have, name these chapters: fewshot-lab run CHAPTER... -p {name} {given[name]}"
+                say(
+                    "Chapter {id} has no parameter {name!r}. Its parameters are: {listed}. To set one that only some "
+                    "chapters have, name these chapters: fewshot-lab run CHAPTER... -p {name} {given}",
+                    id=chapter.id,
+                    name=name,
+                    listed=listed,
+                    given=given[name],
+                )
             )
     return values | {name: read(name, text, values[name], chapter.id) for name, text in given.items()}
 
@@ -56,7 +63,16 @@ def read(name: str, text: str, default, chapter: str):
         return value
     kinds = {int: "a whole number", float: "a number", bool: "True or False", list: "a list such as [1, 5]"}
     needed = kinds.get(type(default), f"a value like {default!r}")
-    raise CourseError(f"{name} is {text!r}, but chapter {chapter} needs {needed}; its default is {default!r}.")
+    raise CourseError(
+        say(
+            "{name} is {text!r}, but chapter {chapter} needs {needed}; its default is {default!r}.",
+            name=name,
+            text=text,
+            chapter=chapter,
+            needed=needed,
+            default=default,
+        )
+    )
 
 
 def _from_here(text: str) -> str:
@@ -75,7 +91,9 @@ def _statements(chapter: Chapter, nb) -> list[ast.stmt]:
         return ast.parse(source).body
     except SyntaxError as error:
         where = f"line {error.lineno} of the parameters cell of {chapter.notebook.name}"
-        raise CourseError(f"{where} is no valid Python ({error.msg}): repair it, such as SEED = 0.") from error
+        raise CourseError(
+            say("{where} is no valid Python ({msg}): repair it, such as SEED = 0.", where=where, msg=error.msg)
+        ) from error
 
 
 def _is_parameters(cell) -> bool:

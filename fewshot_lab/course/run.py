@@ -17,6 +17,7 @@ from ..errors import CourseError
 from ..evidence.records import CheckStatus, recorded
 from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
+from ..languages import say
 from ..runtime import PROFILES, choose_device, describe_device
 from .chapters import Chapter, choose, own_root, read_notebook
 from .display import Display, print_summary
@@ -60,7 +61,7 @@ def run(
     profile = _choice("PROFILE", parameters, profile, request, "quick")
     device = _choice("DEVICE", parameters, device, request, "auto")
     if profile not in PROFILES:
-        raise CourseError(f"The profile is {profile!r}; choose one of {', '.join(PROFILES)}.")
+        raise CourseError(say("The profile is {profile!r}; choose one of {known}.", profile=profile, known=", ".join(PROFILES)))
     requested = request.get("chapters", [])
     chosen = choose(list(names) or requested)
     if mine := mine or request.get("mine", False):
@@ -109,7 +110,7 @@ def _describe_elsewhere(name: str) -> tuple[str, str]:
     try:
         device, words, error = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError) as problem:
-        raise CourseError(f"PyTorch cannot be used here. {done.stderr.strip()[-500:]}") from problem
+        raise CourseError(say("PyTorch cannot be used here. {stderr}", stderr=done.stderr.strip()[-500:])) from problem
     if error:
         raise CourseError(error)
     return device, words
@@ -232,7 +233,9 @@ def _prepare(folder: Path | None, resume: bool) -> Path:
     folder = folder or runs / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     try:
         if given and not resume and (folder / FILE).exists():
-            raise CourseError(f"{folder} holds a run already. Go on with it (--resume) or choose another folder (--out).")
+            raise CourseError(
+                say("{folder} holds a run already. Go on with it (--resume) or choose another folder (--out).", folder=folder)
+            )
         while not given and folder.exists():  # another run began in the same second
             folder = folder.with_name(f"{folder.name}-2")
         folder.mkdir(parents=True, exist_ok=True)
@@ -260,5 +263,7 @@ def latest_run() -> Path:
     """The folder of the latest run; raises CourseError when there was none."""
     latest = latest_in(own_root() / "runs")
     if not latest.exists():
-        raise CourseError(f"There is no run to go on with: {latest} does not exist. Start one: fewshot-lab run")
+        raise CourseError(
+            say("There is no run to go on with: {latest} does not exist. Start one: fewshot-lab run", latest=latest)
+        )
     return latest.resolve()

@@ -19,6 +19,7 @@ from markupsafe import escape
 
 from ..errors import CourseError
 from ..html import CHART
+from ..languages import say
 from .chapters import Chapter, chapters, course_root
 
 
@@ -31,10 +32,12 @@ def build_site(out: Path, repository: str = "") -> Path:
     Raises CourseError when Sphinx is not installed, and when it fails, with the end of its output.
     """
     if repository and not repository.startswith("https://github.com/"):
-        raise CourseError(f"{repository} is no address of a repository such as https://github.com/ann/fewshot-lab")
+        raise CourseError(
+            say("{repository} is no address of a repository such as https://github.com/ann/fewshot-lab", repository=repository)
+        )
     needed = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
     if missing := [name for name in needed if not find_spec(name)]:
-        raise CourseError(f"The site needs {', '.join(missing)}: pip install 'fewshot-lab[site]'")
+        raise CourseError(say("The site needs {missing}: pip install 'fewshot-lab[site]'", missing=", ".join(missing)))
     # Sphinx wants all pages under one folder; copies in a temporary one leave the repository as it is.
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder, "sources")
@@ -43,7 +46,7 @@ def build_site(out: Path, repository: str = "") -> Path:
         command += ["-c", str(course_root() / "docs"), str(sources), str(out)]
         process = subprocess.run(command, capture_output=True, text=True)
         if process.returncode:
-            raise CourseError(f"The site could not be built: {process.stderr.strip()[-1500:]}")
+            raise CourseError(say("The site could not be built: {stderr}", stderr=process.stderr.strip()[-1500:]))
     shutil.rmtree(Path(out) / "_sources", ignore_errors=True)  # Sphinx's copies of the pages' sources, which nothing links to
     for chapter in chapters():  # for the links to download
         shutil.copy(chapter.notebook, Path(out) / "chapters")
@@ -57,7 +60,9 @@ def _write_sources(folder: Path, repository: str) -> None:
     (folder / "chapters").mkdir()
     for chapter in chapters():
         if not chapter.notebook.exists():
-            raise CourseError(f"{chapter.notebook} does not exist. Build it: fewshot-lab build {chapter.id}")
+            raise CourseError(
+                say("{notebook} does not exist. Build it: fewshot-lab build {id}", notebook=chapter.notebook, id=chapter.id)
+            )
         nb = json.loads(chapter.notebook.read_text(encoding="utf-8"))
         nb["cells"].insert(1, _ways_to_run(chapter, repository))
         (folder / "chapters" / chapter.notebook.name).write_text(json.dumps(nb), encoding="utf-8")

@@ -12,7 +12,7 @@ from ..assets import ASSETS
 from ..errors import CourseError
 from ..evidence import RULES, choices
 from ..files import write_atomically
-from ..languages import glossary
+from ..languages import glossary, say
 from .build import build
 from .chapters import Chapter, chapters, course_root
 
@@ -49,14 +49,21 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise CourseError(f"{path} cannot be read: {error.strerror}.") from error
+        raise CourseError(say("{path} cannot be read: {strerror}.", path=path, strerror=error.strerror)) from error
 
 
 def _with_blocks(path: Path) -> str:
     def new(block: re.Match) -> str:
         begin, name, end = block.groups()
         if name not in _WRITERS:
-            raise CourseError(f"{path} has a block {name!r}; those that can be written are {', '.join(_WRITERS)}.")
+            raise CourseError(
+                say(
+                    "{path} has a block {name!r}; those that can be written are {known}.",
+                    path=path,
+                    name=name,
+                    known=", ".join(_WRITERS),
+                )
+            )
         return f"{begin}\n{_WRITERS[name](block.group())}\n{end}"
 
     return _BLOCK.sub(new, _read(path))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from .build import STUB
 from .chapters import Chapter, chapters, choose, own_root
 from .door import links
@@ -108,7 +109,11 @@ def _read(path: Path) -> dict:
             return nb
         raise ValueError("no cells")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{path} is no notebook that can be read ({error!r}). Rename it, and a new copy is made.") from error
+        raise CourseError(
+            say(
+                "{path} is no notebook that can be read ({error!r}). Rename it, and a new copy is made.", path=path, error=error
+            )
+        ) from error
 
 
 def _write(nb: dict, path: Path, made_from: dict | None = None) -> Path:

@@ -5,6 +5,7 @@ import importlib
 
 from ..assets import installed
 from ..errors import CourseError
+from ..languages import say
 from .images import ImageTask
 
 # Every data set is the module of its name with a function task(), imported when it is first loaded. Beside the name: the asset
@@ -23,7 +24,9 @@ def load(name: str) -> ImageTask:
     the asset of their name, which must be there or fetchable.
     """
     if name not in TASKS:
-        raise CourseError(f"There is no data set {name!r}; set DATASET to one of {', '.join(TASKS)}.")
+        raise CourseError(
+            say("There is no data set {name!r}; set DATASET to one of {known}.", name=name, known=", ".join(TASKS))
+        )
     return importlib.import_module(f".{name}", __name__).task()
 
 

@@ -33,7 +33,7 @@ def read_texts(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
             texts.append(text)
             labels.append(str(label))
     if not texts:
-        raise CourseError(f"{path} holds no text with a label. Write one JSON object a line, with both in each.")
+        raise CourseError(say("{path} holds no text with a label. Write one JSON object a line, with both in each.", path=path))
     return tuple(texts), tuple(labels)
 
 
@@ -62,7 +62,9 @@ def read_entities(path: str | Path) -> tuple[Sentence, ...]:
                 overlapping += 1
         sentences.append(Sentence(tuple(text), bio(kept, len(text))))
     if not sentences:
-        raise CourseError(f"{path} holds no text. Write one JSON object a line, with a text and its entities in each.")
+        raise CourseError(
+            say("{path} holds no text. Write one JSON object a line, with a text and its entities in each.", path=path)
+        )
     if overlapping:
         print(say("Left out of {path}, since they overlap another entity: {count}.", path=path, count=overlapping))
     return tuple(sentences)
@@ -96,7 +98,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict]]:
     try:
         text = path.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise CourseError(f"Cannot read {path}: {error}. Give the path of a JSON-lines file in UTF-8.") from error
+        raise CourseError(
+            say("Cannot read {path}: {error}. Give the path of a JSON-lines file in UTF-8.", path=path, error=error)
+        ) from error
     for number, row in json_lines(text, str(path)):
         if not isinstance(row, dict):
             raise _error(path, number, "a JSON object {...} is needed")
@@ -104,4 +108,4 @@ def _rows(path: Path) -> Iterator[tuple[int, dict]]:
 
 
 def _error(path: str | Path, number: int, what: str) -> CourseError:
-    return CourseError(f"{path}, line {number}: {what}.")
+    return CourseError(say("{path}, line {number}: {what}.", path=path, number=number, what=what))

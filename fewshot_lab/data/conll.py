@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..assets import installed
 from ..errors import CourseError
+from ..languages import say
 
 SCHEMES = ("IOB1", "BIO", "BIOES")
 FILE_NAMES = {  # of CoNLL-2003, of WNUT-17 and of common exports, in the order in which they are looked for
@@ -78,7 +79,9 @@ class TaggingTask:
     def on_validation(self) -> "TaggingTask":
         """The task with its validation sentences in place of the test's; raises CourseError when it has none."""
         if not self.validation:
-            raise CourseError(f"{self.name} has no validation part: put a development file beside the test file.")
+            raise CourseError(
+                say("{name} has no validation part: put a development file beside the test file.", name=self.name)
+            )
         return replace(self, name=f"{self.name}, validation", test=self.validation, validation=())
 
     def draw(self, count: int, seed: int) -> tuple[Sentence, ...]:
@@ -141,10 +144,14 @@ def read(path: str | Path) -> tuple[str, tuple[Sentence, ...]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise CourseError(f"Cannot read {path}: {error.strerror or error}. Give the path of a CoNLL file.") from error
+        raise CourseError(
+            say("Cannot read {path}: {reason}. Give the path of a CoNLL file.", path=path, reason=error.strerror or error)
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise CourseError(f"{path}, line {line}: this is not UTF-8. Save the file as UTF-8.") from error
+        raise CourseError(
+            say("{path}, line {line}: this is not UTF-8. Save the file as UTF-8.", path=path, line=line)
+        ) from error
     return parse(text, str(path))
 
 
@@ -188,20 +195,33 @@ def load_corpus(folder: str | Path) -> TaggingTask:
     folder = _asset(folder) or Path(folder).expanduser()
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise CourseError(f"{folder.absolute()} {what}. Give the folder that holds the training and the test file.")
+        raise CourseError(
+            say(
+                "{folder} {what}. Give the folder that holds the training and the test file.",
+                folder=folder.absolute(),
+                what=what,
+            )
+        )
     there = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
     files = {part: next((there[name] for name in names if name in there), None) for part, names in FILE_NAMES.items()}
     train_file, test_file = files["train"], files["test"] or files["dev"]
     if train_file is None or test_file is None:
         missing = "train" if train_file is None else "test"
         wanted = ", ".join(FILE_NAMES[missing] if missing == "train" else (*FILE_NAMES["test"], *FILE_NAMES["dev"]))
-        raise CourseError(f"{folder} has no {missing} file. Put one of {wanted} there, or give the folder that holds it.")
+        raise CourseError(
+            say(
+                "{folder} has no {missing} file. Put one of {wanted} there, or give the folder that holds it.",
+                folder=folder,
+                missing=missing,
+                wanted=wanted,
+            )
+        )
     (_, train), (_, test) = read(train_file), read(test_file)
     for file, sentences in ((train_file, train), (test_file, test)):
         if not sentences:
-            raise CourseError(f"{file} is empty. Put sentences there, a word and its tag on each line.")
+            raise CourseError(say("{file} is empty. Put sentences there, a word and its tag on each line.", file=file))
     if not any(tag != "O" for sentence in train for tag in sentence.tags):
-        raise CourseError(f"{train_file} holds no entity: is the tag in its last column?")
+        raise CourseError(say("{train_file} holds no entity: is the tag in its last column?", train_file=train_file))
     validation = read(files["dev"])[1] if files["dev"] and files["test"] else ()
     return TaggingTask(f"{folder.name}/{test_file.name}", train, test, validation)
 
@@ -213,8 +233,11 @@ def _asset(name: str | Path) -> Path | None:
     if folder := installed(WNUT17):
         return folder
     raise CourseError(
-        "WNUT-17 is not here. With a network run `fewshot-lab assets fetch wnut17`, or give a folder with its files: "
-        f"{', '.join(names[-1] for names in FILE_NAMES.values())}."
+        say(
+            "WNUT-17 is not here. With a network run `fewshot-lab assets fetch wnut17`, or give a folder "
+            "with its files: {known}.",
+            known=", ".join(names[-1] for names in FILE_NAMES.values()),
+        )
     )
 
 
@@ -237,7 +260,16 @@ def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:
                 continue  # a comment, such as WNUT's and GermEval's "# id 1"; a line "# O" is a word
             if not fits:
                 needed = f"the lines before have {width}" if len(fields) != width else "a word and its tag are needed"
-                raise CourseError(f"{name}, line {number}: {len(fields)} column(s), but {needed}: {line.strip()!r}.")
+                raise CourseError(
+                    say(
+                        "{name}, line {number}: {fields} column(s), but {needed}: {line!r}.",
+                        name=name,
+                        number=number,
+                        fields=len(fields),
+                        needed=needed,
+                        line=line.strip(),
+                    )
+                )
             _check_tag(fields[-1], number, name)
             rows.append((fields, number))
         if rows:
@@ -274,7 +306,14 @@ def _count_words(sentences: list) -> bool:
 
 def _check_tag(tag: str, line: int, name: str) -> None:
     if not _TAG.fullmatch(tag):
-        raise CourseError(f"{name}, line {line}: {tag!r} is no tag. Tags are O, or B-, I-, E- or S- and a type such as B-LOC.")
+        raise CourseError(
+            say(
+                "{name}, line {line}: {tag!r} is no tag. Tags are O, or B-, I-, E- or S- and a type such as B-LOC.",
+                name=name,
+                line=line,
+                tag=tag,
+            )
+        )
 
 
 def _scheme(numbered: list, name: str) -> str:
@@ -294,8 +333,15 @@ def _scheme(numbered: list, name: str) -> str:
                 only_bio = only_bio or (line, tag)
     if only_iob1 and only_bio:
         raise CourseError(
-            f"{name}, line {only_iob1[0]}: {only_iob1[1]} continues no entity, which is IOB1, but line {only_bio[0]} begins "
-            f"one with {only_bio[1]}, which is BIO. Write the whole file in one scheme."
+            say(
+                "{name}, line {line}: {tag} continues no entity, which is IOB1, but line {other} "
+                "begins one with {begins}, which is BIO. Write the whole file in one scheme.",
+                name=name,
+                line=only_iob1[0],
+                tag=only_iob1[1],
+                other=only_bio[0],
+                begins=only_bio[1],
+            )
         )
     return "IOB1" if only_iob1 else "BIO"
 
@@ -311,7 +357,15 @@ def _to_bio(tags: Sequence[str], lines: Sequence[int], scheme: str, name: str) -
         unclosed = tag[0] in "BI" and not (after[0] in "IE" and after[2:] == tag[2:])
         if tag[0] in "IE" and not inside or unclosed:
             problem = "ends nowhere" if unclosed else "continues no entity"
-            raise CourseError(f"{name}, line {line}: {tag} {problem}; in BIOES an entity is S, or B, any I, and E of one type.")
+            raise CourseError(
+                say(
+                    "{name}, line {line}: {tag} {problem}; in BIOES an entity is S, or B, any I, and E of one type.",
+                    name=name,
+                    line=line,
+                    tag=tag,
+                    problem=problem,
+                )
+            )
         converted.append(tag if tag == "O" else f"{'I' if inside else 'B'}-{tag[2:]}")
         before = tag
     return tuple(converted)

@@ -23,6 +23,7 @@ from torch import Tensor
 from ..assets import installed
 from ..errors import CourseError
 from ..files import in_cache
+from ..languages import say
 from .episodes import Episodes, Pool, draw_episodes
 
 SIZE = 28
@@ -45,7 +46,9 @@ def find(path: str | Path | None = None) -> Path | None:
         _read(source)  # kept for `pool`
         return source
     if named:
-        raise CourseError(f"Omniglot should be at {source}, but nothing is there. Correct the path, or leave it empty.")
+        raise CourseError(
+            say("Omniglot should be at {source}, but nothing is there. Correct the path, or leave it empty.", source=source)
+        )
     return installed("omniglot")
 
 
@@ -58,8 +61,12 @@ def pool(path: str | Path | None = None) -> Pool:
     source = find(path)
     if source is None:
         raise CourseError(
-            "Omniglot is not here. With a network run `fewshot-lab assets fetch omniglot`; or get images_background_small1.zip "
-            f"from github.com/brendenlake/omniglot (python folder) and set {VARIABLE} to its path."
+            say(
+                "Omniglot is not here. With a network run `fewshot-lab assets fetch omniglot`; or get "
+                "images_background_small1.zip from github.com/brendenlake/omniglot (python folder) and set "
+                "{known} to its path.",
+                known=VARIABLE,
+            )
         )
     return _read(source)
 
@@ -84,13 +91,22 @@ def runs(path: str | Path) -> tuple[Tensor, Episodes]:
         pairs = sorted((label, item) for item, label in (line.split() for line in lines if line.strip()))
         if not pairs or any(name not in files for pair in pairs for name in pair):
             raise CourseError(
-                f"{run} in {source} has no class_labels.txt, or lacks a drawing that it names. Download it again."
+                say(
+                    "{run} in {source} has no class_labels.txt, or lacks a drawing that it names. Download it again.",
+                    run=run,
+                    source=source,
+                )
             )
         for rows, names in ((support, [label for label, _ in pairs]), (queries, [item for _, item in pairs])):
             rows.append(torch.arange(len(drawings), len(drawings) + len(names)))
             drawings += [files[name] for name in names]
     if not found:
-        raise CourseError(f"{source} holds no runs (run01/training, run01/test). Name Omniglot's all_runs.zip or its folder.")
+        raise CourseError(
+            say(
+                "{source} holds no runs (run01/training, run01/test). Name Omniglot's all_runs.zip or its folder.",
+                source=source,
+            )
+        )
     support, queries = torch.stack(support)[..., None], torch.stack(queries)[..., None]
     classes = torch.arange(support.numel()).view(support.shape[:2])
     return _small([_ink(file) for file in drawings]), Episodes(support, queries, classes)
@@ -135,7 +151,12 @@ def _read(source: Path) -> Pool:
         ink = _ink(file)
         drawings.setdefault((alphabet, character), {}).setdefault(np.packbits(ink).tobytes(), ink)
     if not drawings:
-        raise CourseError(f"{source} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.")
+        raise CourseError(
+            say(
+                "{source} holds no drawings ALPHABET/characterNN/NAME.png. Name Omniglot's zip file or its folder.",
+                source=source,
+            )
+        )
     small = _small([ink for some in drawings.values() for ink in some.values()])
     counts = torch.tensor([len(some) for some in drawings.values()])
     labels = torch.arange(len(drawings)).repeat_interleave(counts)
@@ -192,7 +213,9 @@ def _packed(source: Path) -> Iterator[_File]:
                 if not path.endswith("/") and not any(_hidden(part) for part in path.split("/")):
                     yield _File(path, functools.partial(archive.read, name), f"{path} in {source}")
     except zipfile.BadZipFile as error:
-        raise CourseError(f"{source} is not a zip file, or is damaged. Name Omniglot's zip file or its folder.") from error
+        raise CourseError(
+            say("{source} is not a zip file, or is damaged. Name Omniglot's zip file or its folder.", source=source)
+        ) from error
 
 
 def _hidden(name: str) -> bool:
@@ -222,7 +245,9 @@ def _in_memory(file: _File) -> _File:
         NotImplementedError,
         EOFError,
     ) as error:  # or it is encrypted
-        raise CourseError(f"{file.name} cannot be read ({error}). Copy it again, or take it away.") from error
+        raise CourseError(
+            say("{name} cannot be read ({error}). Copy it again, or take it away.", name=file.name, error=error)
+        ) from error
     return replace(file, read=lambda: content)
 
 
@@ -239,11 +264,15 @@ def _ink(file: _File) -> np.ndarray:
                 pages = [Image.alpha_composite(Image.new("RGBA", image.size, page), drawing) for page in ("white", "black")]
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         why = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
-        raise CourseError(f"{file.name} is no picture, or is damaged{why}. Copy it again, or take it away.") from error
+        raise CourseError(
+            say("{name} is no picture, or is damaged{why}. Copy it again, or take it away.", name=file.name, why=why)
+        ) from error
     for page in pages:
         dark = np.asarray(page.convert("L")) < 128
         ink = dark if dark.mean() <= 0.5 else ~dark
         if ink.any() and ink.shape[0] == ink.shape[1]:
             return ink
     what = "blank" if ink.shape[0] == ink.shape[1] else f"{ink.shape[1]} x {ink.shape[0]} pixels"
-    raise CourseError(f"{file.name} is {what}; a drawing of Omniglot is square, with ink on it. Take it away.")
+    raise CourseError(
+        say("{name} is {what}; a drawing of Omniglot is square, with ink on it. Take it away.", name=file.name, what=what)
+    )

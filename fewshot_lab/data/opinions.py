@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..assets import fetch
 from ..errors import CourseError
+from ..languages import say
 from .glosses import TextTask
 from .own import digest, part_by
 
@@ -122,7 +123,9 @@ def rated(domain: str) -> Rated:
     Raises CourseError for a domain that is not one of DOMAINS.
     """
     if domain not in FILES:
-        raise CourseError(f"There are no opinions about {domain!r}; choose one of {', '.join(DOMAINS)}.")
+        raise CourseError(
+            say("There are no opinions about {domain!r}; choose one of {known}.", domain=domain, known=", ".join(DOMAINS))
+        )
     folder = fetch("opinions")
 
     def lines(kind: str) -> list[list[str]]:

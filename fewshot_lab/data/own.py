@@ -63,9 +63,18 @@ def existing(path: str | Path, *, want: str) -> Path:
     """
     path = Path(path).expanduser()
     if not str(path).strip() or str(path) == "." or not path.exists():
-        raise CourseError(f"There is nothing at {str(path)!r} (looked for in {Path.cwd()}). Give the path of {want}.")
+        raise CourseError(
+            say(
+                "There is nothing at {path!r} (looked for in {here}). Give the path of {want}.",
+                path=str(path),
+                here=Path.cwd(),
+                want=want,
+            )
+        )
     if path.is_file() and path.suffix.lower() in {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}:
-        raise CourseError(f"{readable(path.name)} is an archive. Unpack it, and give the path of {want}.")
+        raise CourseError(
+            say("{readable} is an archive. Unpack it, and give the path of {want}.", readable=readable(path.name), want=want)
+        )
     return path
 
 
@@ -88,14 +97,33 @@ def chosen_classes(
     """The classes to use, in alphabetical order: those found, or the wanted ones; raises CourseError for impossible ones."""
     names = sorted(found if wanted is None else set(wanted))
     if missing := [name for name in names if name not in found]:
-        raise CourseError(f"{where} has no class {', '.join(map(repr, missing))}; it has {some(sorted(found), 10)}.")
+        raise CourseError(
+            say(
+                "{where} has no class {missing}; it has {some}.",
+                where=where,
+                missing=", ".join(map(repr, missing)),
+                some=some(sorted(found), 10),
+            )
+        )
     if len(names) < 2:
         only = f"only one class, {names[0]!r}" if names else "no class"
-        raise CourseError(f"{where} has {only}; a classification needs at least two. Add examples of another class.")
+        raise CourseError(
+            say(
+                "{where} has {only}; a classification needs at least two. Add examples of another class.",
+                where=where,
+                only=only,
+            )
+        )
     if len(names) > most:
         raise CourseError(
-            f"{where} has {len(names):,} classes ({some(names)}); at most {most:,} are taken at once. "
-            "If these are no classes, give the path or the column that holds them; else choose some with classes=[...]."
+            say(
+                "{where} has {names:,} classes ({some}); at most {most:,} are taken at once. If these are no "
+                "classes, give the path or the column that holds them; else choose some with classes=[...].",
+                where=where,
+                names=len(names),
+                some=some(names),
+                most=most,
+            )
         )
     return tuple(names)
 
@@ -126,8 +154,16 @@ def check_counts(
         choice = f"{option}={enough}" if len(enough) <= 12 else f"{option}=[...]"
         rest = f", or leave out what is too small with {choice}" if len(enough) >= least else ""
         raise CourseError(
-            f"{where}: {name} needs at least {FEWEST} {what}, to learn from, to choose with and to test on, but {listed}. "
-            f"Add some{rest}."
+            say(
+                "{where}: {name} needs at least {known} {what}, to learn from, to choose with and to test on, "
+                "but {listed}. Add some{rest}.",
+                where=where,
+                name=name,
+                known=FEWEST,
+                what=what,
+                listed=listed,
+                rest=rest,
+            )
         )
 
 

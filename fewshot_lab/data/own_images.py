@@ -148,13 +148,16 @@ def read_images(
     """
     folder = existing(folder, want=WANT)
     if folder.is_file():
-        raise CourseError(f"{readable(folder.name)} is a file. Give the path of {WANT}.")
+        raise CourseError(say("{readable} is a file. Give the path of {known}.", readable=readable(folder.name), known=WANT))
     where, left_out = readable(folder.resolve().name), LeftOut()
     found = _from_table(folder, labels, (file_column, label_column), left_out) or _from_folders(folder, left_out)
     if not found:
         raise CourseError(
-            f"{where} holds no picture in a folder of its own. Put the pictures of each class into a folder with the name of "
-            "the class, or add a table labels.csv with the columns file and label."
+            say(
+                "{where} holds no picture in a folder of its own. Put the pictures of each class into a folder "
+                "with the name of the class, or add a table labels.csv with the columns file and label.",
+                where=where,
+            )
         )
     names = chosen_classes({label for _, label, _ in found}, classes, where, most_classes)
     if most is not None:
@@ -172,8 +175,14 @@ def read_images(
         kept += of_class
     if (total := len(kept) * size * size * 3) > MOST_BYTES:
         raise CourseError(
-            f"{where}: {len(kept):,} pictures of {size} x {size} pixels take {total / 1e9:.1f} GB. Choose a smaller size=, "
-            "fewer classes=[...], or a smaller most_per_class=."
+            say(
+                "{where}: {kept:,} pictures of {size} x {size} pixels take {total:.1f} GB. Choose a smaller "
+                "size=, fewer classes=[...], or a smaller most_per_class=.",
+                where=where,
+                kept=len(kept),
+                size=size,
+                total=total / 1000000000.0,
+            )
         )
     arrays, rows = [], []
     with ThreadPoolExecutor(usable_cores()) as pool, warnings.catch_warnings():
@@ -196,7 +205,7 @@ def read_picture(path: str | Path, *, size: int, colour: bool) -> Tensor:
     """One picture as `read_images` reads it, uint8 (3 or 1, size, size); raises CourseError where it cannot be read."""
     found = _decoded(existing(path, want="a picture"), size)
     if isinstance(found, str):
-        raise CourseError(f"{readable(path)}: {found}. Give a picture that can be opened.")
+        raise CourseError(say("{readable}: {found}. Give a picture that can be opened.", readable=readable(path), found=found))
     image = torch.tensor(found).permute(2, 0, 1)
     return image if colour else _grey(image[None])[0]
 
@@ -223,7 +232,14 @@ def _from_folders(folder: Path, left_out: LeftOut) -> list[tuple[Path, str, str]
             for file in _files(of_class, left_out, folder, seen):
                 found.append((file, readable(of_class.name), part))
                 if len(found) > MOST_FILES:
-                    raise CourseError(f"{readable(folder.name)} holds over {MOST_FILES:,} files. Give the path of {WANT}.")
+                    raise CourseError(
+                        say(
+                            "{readable} holds over {known:,} files. Give the path of {want}.",
+                            readable=readable(folder.name),
+                            known=MOST_FILES,
+                            want=WANT,
+                        )
+                    )
     return found
 
 
@@ -249,8 +265,14 @@ def _from_table(folder: Path, table: str | Path | None, columns: tuple, left_out
             found.append((file, label, ""))
     if not found:
         raise CourseError(
-            f"{path.name}: none of the files in its column {heads[file_column]!r} is in {readable(folder.name)}, such as "
-            f"{rows[0][1][file_column]!r}. Give paths that begin in that folder."
+            say(
+                "{name}: none of the files in its column {heads!r} is in {readable}, such as {rows!r}. Give "
+                "paths that begin in that folder.",
+                name=path.name,
+                heads=heads[file_column],
+                readable=readable(folder.name),
+                rows=rows[0][1][file_column],
+            )
         )
     return found
 
@@ -420,5 +442,12 @@ def _parts(rows: list, kept: list[int], pictures: Tensor, keys: list[bytes], whe
     for part in ("train", "validation", "test"):
         there = {rows[index][1] for index, of_row in zip(kept, given, strict=True) if of_row == part}
         if missing := [name for name in names if name not in there]:
-            raise CourseError(f"{where} has no picture of {', '.join(missing[:3])} for {part}; put some into that folder.")
+            raise CourseError(
+                say(
+                    "{where} has no picture of {missing} for {part}; put some into that folder.",
+                    where=where,
+                    missing=", ".join(missing[:3]),
+                    part=part,
+                )
+            )
     return given

@@ -71,8 +71,12 @@ def read_tagged(path: str | Path, **options) -> tuple[TaggingTask, str]:
         return tagged.task(), tagged.report()
     if given := ", ".join(name for name, value in options.items() if value is not None):
         raise CourseError(
-            f"{readable(path.resolve().name)} is a folder, whose files are read whole and in UTF-8: {given} can be said of one "
-            "file alone. Give the path of that file."
+            say(
+                "{readable} is a folder, whose files are read whole and in UTF-8: {given} can be said of one "
+                "file alone. Give the path of that file.",
+                readable=readable(path.resolve().name),
+                given=given,
+            )
         )
     task = load_corpus(path)
     return task, counted_parts({"train": len(task.train), "validation": len(task.validation), "test": len(task.test)})
@@ -96,7 +100,7 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     where, left_out = readable(path.resolve().name), LeftOut()
     text = read_text(path, encoding)
     if not text.strip():
-        raise CourseError(f"{where} is empty. Give the path of {WANT}.")
+        raise CourseError(say("{where} is empty. Give the path of {known}.", where=where, known=WANT))
     if path.suffix.lower() in {".json", ".jsonl", ".ndjson"} or text.lstrip()[:1] in "[{":
         found = [s for n, row in json_objects(text, where) for s in _from_object(row, n, where, left_out)]
     else:
@@ -104,11 +108,20 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     kinds = {kind for s in found for kind, *_ in spans(s.tags)}
     if types is not None:
         if missing := sorted(set(types) - kinds):
-            raise CourseError(f"{where} has no entity of type {', '.join(missing)}; it has {some(sorted(kinds), 10)}.")
+            raise CourseError(
+                say(
+                    "{where} has no entity of type {missing}; it has {some}.",
+                    where=where,
+                    missing=", ".join(missing),
+                    some=some(sorted(kinds), 10),
+                )
+            )
         found = [replace(s, tags=bio([e for e in spans(s.tags) if e[0] in types], len(s.words))) for s in found]
         kinds = set(types)
     if not kinds:
-        raise CourseError(f"{where} holds no entity: is the tag in its last column, or are its spans named otherwise?")
+        raise CourseError(
+            say("{where} holds no entity: is the tag in its last column, or are its spans named otherwise?", where=where)
+        )
     groups = _groups(found)
     types_of: list[set[str]] = [{kind for kind, *_ in spans(s.tags)} for s in found]
     by_kind = Counter(kind for kind, _ in {(kind, g) for g, of in zip(groups, types_of, strict=True) for kind in of})
@@ -161,11 +174,16 @@ def _from_object(row: object, number: int, where: str, left_out: LeftOut) -> Ite
     try:
         text, found = _text_and_spans(row)
     except ValueError as error:
-        raise CourseError(f"{where}, line {number}: {error}.") from error
+        raise CourseError(say("{where}, line {number}: {error}.", where=where, number=number, error=error)) from error
     if text is None:
         keys = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
         raise CourseError(
-            f'{where}, line {number}: "text" and spans such as "label": [[0, 5, "PER"]] are needed, not {keys or "nothing"}.'
+            say(
+                '{where}, line {number}: "text" and spans such as "label": [[0, 5, "PER"]] are needed, not {keys}.',
+                where=where,
+                number=number,
+                keys=keys or "nothing",
+            )
         )
     entities = []
     for start, end, kind in found:

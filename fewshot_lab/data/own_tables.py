@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import CourseError
+from ..languages import say
 from .own import readable, some
 
 Row = tuple[int, list[str]]  # the number of its line or object, and its cells
@@ -25,22 +26,46 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise CourseError(f"Cannot read {readable(path)}: {error.strerror or error}. Give the path of a file.") from error
+        raise CourseError(
+            say(
+                "Cannot read {readable}: {reason}. Give the path of a file.",
+                readable=readable(path),
+                reason=error.strerror or error,
+            )
+        ) from error
     if b"PK\x03\x04" == raw[:4] or path.suffix.lower() in {".xls", ".xlsx", ".ods", ".parquet", ".docx", ".pdf"}:
-        raise CourseError(f"{readable(path.name)} is not a text file. Save the table as CSV in UTF-8, and give that file.")
+        raise CourseError(
+            say(
+                "{readable} is not a text file. Save the table as CSV in UTF-8, and give that file.",
+                readable=readable(path.name),
+            )
+        )
     if len(raw) > MOST_CHARACTERS:
-        raise CourseError(f"{readable(path.name)} has {len(raw) / 1e9:.1f} GB. Give a part of it, of at most 1 GB.")
+        raise CourseError(
+            say(
+                "{readable} has {raw:.1f} GB. Give a part of it, of at most 1 GB.",
+                readable=readable(path.name),
+                raw=len(raw) / 1000000000.0,
+            )
+        )
     if encoding is None:
         encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return raw.decode(encoding)
     except LookupError as error:
-        raise CourseError(f"There is no encoding {encoding!r}; common ones are utf-8, gb18030, cp1252 and utf-16.") from error
+        raise CourseError(
+            say("There is no encoding {encoding!r}; common ones are utf-8, gb18030, cp1252 and utf-16.", encoding=encoding)
+        ) from error
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise CourseError(
-            f"{readable(path.name)}, line {line}: this is not {encoding.removesuffix('-sig').upper()}. Save it as UTF-8, or "
-            "name its encoding, such as encoding='gb18030' or encoding='cp1252'."
+            say(
+                "{readable}, line {line}: this is not {encoding}. Save it as UTF-8, or name its encoding, such "
+                "as encoding='gb18030' or encoding='cp1252'.",
+                readable=readable(path.name),
+                line=line,
+                encoding=encoding.removesuffix("-sig").upper(),
+            )
         ) from error
 
 
@@ -64,7 +89,9 @@ def json_objects(text: str, name: str) -> list[tuple[int, object]]:
         lists = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict | list)]
         whole = lists[0] if len(lists) == 1 else [whole]
     if not isinstance(whole, list) or not whole:
-        raise CourseError(f"{name} holds no list of examples. Write one JSON object a line, with a text and a label in each.")
+        raise CourseError(
+            say("{name} holds no list of examples. Write one JSON object a line, with a text and a label in each.", name=name)
+        )
     return list(enumerate(whole, 1))
 
 
@@ -76,7 +103,14 @@ def json_lines(text: str, name: str) -> Iterator[tuple[int, object]]:
                 row = json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
                 why = getattr(error, "msg", "too deep")
-                raise CourseError(f"{name}, line {number}: this is no JSON ({why}). Write one JSON object a line.") from error
+                raise CourseError(
+                    say(
+                        "{name}, line {number}: this is no JSON ({why}). Write one JSON object a line.",
+                        name=name,
+                        number=number,
+                        why=why,
+                    )
+                ) from error
             yield number, row
 
 
@@ -101,8 +135,11 @@ def _of_lines(text: str, path: Path) -> tuple[list[str], list[Row]]:
     separator = "\t" if path.suffix.lower() == ".tsv" else max(counts, key=lambda mark: (counts[mark], -("\t;|,".index(mark))))
     if not counts[separator]:
         raise CourseError(
-            f"{readable(path.name)} has one column: no comma, semicolon or tab is in its first lines. Give a table with a text "
-            "and a label in each line."
+            say(
+                "{readable} has one column: no comma, semicolon or tab is in its first lines. Give a table with "
+                "a text and a label in each line.",
+                readable=readable(path.name),
+            )
         )
     limit = csv.field_size_limit(MOST_CHARACTERS)  # of the whole process, so it is put back
     try:
@@ -110,7 +147,14 @@ def _of_lines(text: str, path: Path) -> tuple[list[str], list[Row]]:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise CourseError(f"{readable(path.name)}, line {reader.line_num}: {error}. Save the table as CSV anew.") from error
+        raise CourseError(
+            say(
+                "{readable}, line {line_num}: {error}. Save the table as CSV anew.",
+                readable=readable(path.name),
+                line_num=reader.line_num,
+                error=error,
+            )
+        ) from error
     finally:
         csv.field_size_limit(limit)
     if not rows:
@@ -127,7 +171,9 @@ def _of_lines(text: str, path: Path) -> tuple[list[str], list[Row]]:
 
 
 def _empty(path: Path) -> CourseError:
-    return CourseError(f"{readable(path.name)} is empty. Give a table with a text and a label in each line.")
+    return CourseError(
+        say("{readable} is empty. Give a table with a text and a label in each line.", readable=readable(path.name))
+    )
 
 
 def columns_of(
@@ -150,7 +196,13 @@ def columns_of(
     listed = some([f"{k} ({head})" if head else str(k) for k, head in enumerate(heads)], 12)
     if len(heads) < 2 or not rows:
         raise CourseError(
-            f"{name} has {len(heads)} column(s) and {len(rows)} rows; a {what} and a label are needed in each row."
+            say(
+                "{name} has {heads} column(s) and {rows} rows; a {what} and a label are needed in each row.",
+                name=name,
+                heads=len(heads),
+                rows=len(rows),
+                what=what,
+            )
         )
     sample = [row for _, row in rows[:2000]]
 
@@ -160,7 +212,7 @@ def columns_of(
                 return asked
             if asked in heads:
                 return list(heads).index(asked)
-            raise CourseError(f"{name} has no column {asked!r}; it has {listed}.")
+            raise CourseError(say("{name} has no column {asked!r}; it has {listed}.", name=name, asked=asked, listed=listed))
         lowered = [head.lower() for head in heads]
         return next((lowered.index(n) for n in NAMES[kind] if n in lowered and lowered.index(n) != taken), None)
 
@@ -183,6 +235,12 @@ def columns_of(
     if first is None or label is None or first == label:
         option = "text" if what == "text" else f"{what}_column"
         raise CourseError(
-            f"Which columns of {name} hold the {what} and the label? Say {option}=... and label; it has {listed}."
+            say(
+                "Which columns of {name} hold the {what} and the label? Say {option}=... and label; it has {listed}.",
+                name=name,
+                what=what,
+                option=option,
+                listed=listed,
+            )
         )
     return first, label

@@ -142,5 +142,11 @@ def _from_folder(folder: Path, encoding: str | None) -> list[tuple[str, str, str
                 name = readable(file.relative_to(folder))
                 found.append((name, read_text(file, encoding).strip(), readable(of_class.name)))
     if not found:
-        raise CourseError(f"{readable(folder.name)} holds no .txt file in a folder of its own. Give the path of {WANT}.")
+        raise CourseError(
+            say(
+                "{readable} holds no .txt file in a folder of its own. Give the path of {known}.",
+                readable=readable(folder.name),
+                known=WANT,
+            )
+        )
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..augment.back_translation import back_translated, translator
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from .glosses import ALL, task
 
 RECORDED = Path(__file__).with_name("round_trips.json.gz")
@@ -24,7 +25,7 @@ def recorded() -> tuple[str, dict[str, str]]:
     content = json.loads(gzip.decompress(RECORDED.read_bytes()))
     texts = task(ALL).train_texts
     if content["texts"] != _fingerprint(texts):
-        raise CourseError("The recorded round trips belong to other glosses: run python -m fewshot_lab.data.round_trips")
+        raise CourseError(say("The recorded round trips belong to other glosses: run python -m fewshot_lab.data.round_trips"))
     return content["translator"], dict(zip(texts, content["round_trips"], strict=True))
 
 
@@ -41,8 +42,11 @@ def round_trips(texts: Sequence[str]) -> dict[str, str]:
     missing = [text for text in texts if text not in trips]
     if missing and not installed:
         raise CourseError(
-            f"No translator is installed, and {missing[0]!r} is not among the recorded glosses. Install Apertium "
-            "(Debian and Ubuntu: apt-get install apertium-eng-spa) or choose a gloss."
+            say(
+                "No translator is installed, and {missing!r} is not among the recorded glosses. Install Apertium "
+                "(Debian and Ubuntu: apt-get install apertium-eng-spa) or choose a gloss.",
+                missing=missing[0],
+            )
         )
     return trips | dict(zip(missing, back_translated(missing), strict=True))
 
@@ -51,7 +55,7 @@ def record() -> None:
     """Writes the record; raises CourseError without a translator."""
     name = translator()
     if not name:
-        raise CourseError("Apertium with English and Spanish is needed: apt-get install apertium-eng-spa")
+        raise CourseError(say("Apertium with English and Spanish is needed: apt-get install apertium-eng-spa"))
     texts = task(ALL).train_texts
     content = {"translator": name, "texts": _fingerprint(texts), "round_trips": back_translated(texts)}
     # mtime=0, so that equal round trips give an equal file.

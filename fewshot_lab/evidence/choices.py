@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from ..training import mean_interval, sweep
 
 FOLDER = Path(__file__).with_name("chosen")
@@ -134,7 +135,12 @@ def _read(path: Path, _time: int) -> Choice:
         return Choice(**entry | {"candidates": candidates, "seeds": seeds})
     except (ValueError, TypeError, KeyError) as error:
         raise CourseError(
-            f"{path} is damaged ({error}). Restore it, or write it anew: fewshot-lab choose {path.stem}"
+            say(
+                "{path} is damaged ({error}). Restore it, or write it anew: fewshot-lab choose {stem}",
+                path=path,
+                error=error,
+                stem=path.stem,
+            )
         ) from error
 
 

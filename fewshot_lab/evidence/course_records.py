@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CourseError
+from ..languages import say
 from ..training.metrics import Estimate
 from .records import Result, Verdict, recorded
 from .runs import FILE, Run, latest_in, read_run
@@ -107,7 +108,14 @@ def _cells(path: Path) -> list[dict]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{path} cannot be read ({error!r}). Build it anew: fewshot-lab build {path.name[:2]}") from error
+        raise CourseError(
+            say(
+                "{path} cannot be read ({error!r}). Build it anew: fewshot-lab build {name}",
+                path=path,
+                error=error,
+                name=path.name[:2],
+            )
+        ) from error
 
 
 def _ran_whole(own: list[dict], stored: list[dict]) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CourseError
+from ..languages import say
 from .records import CheckStatus, Result, Verdict
 
 FILE = "results.json"  # its name in the folder of the run
@@ -119,8 +120,12 @@ def read_run(path: Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or repr(error)
         raise CourseError(
-            f"{path} is not the record of a run ({reason}). "
-            "Give the folder of a run, such as runs/latest, or run the course again."
+            say(
+                "{path} is not the record of a run ({reason}). Give the folder of a run, such as runs/latest, or "
+                "run the course again.",
+                path=path,
+                reason=reason,
+            )
         ) from error
 
 

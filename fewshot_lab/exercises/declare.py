@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ..errors import CourseError
+from ..languages import say
 
 Inspector = Callable[[Callable, torch.Generator], object]
 Fails = Callable[[Callable, torch.Generator], str | tuple[str, str] | None]
@@ -158,7 +159,11 @@ def get_exercise(name: str) -> Exercise:
     """The exercise of that name; raises CourseError with the known names for another."""
     if name not in exercises():
         raise CourseError(
-            f"There is no exercise called {name!r}. The check finds it by the function's name: keep the name that the "
-            f"notebook gives. Known: {', '.join(exercises())}."
+            say(
+                "There is no exercise called {name!r}. The check finds it by the function's name: keep the name "
+                "that the notebook gives. Known: {exercises}.",
+                name=name,
+                exercises=", ".join(exercises()),
+            )
         )
     return exercises()[name]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import locked, writing_failed
+from ..languages import say
 from .by_hand import version_of
 from .grade import Graded, MarkStatus
 from .gradebook import number
@@ -68,12 +69,23 @@ def appeal(
         known = sorted({one.student for one in graded})
         have = sorted({m.grade_id for one in graded for m in one.marks if one.student == student})
         said = f"answered {', '.join(have)}" if have else f"students are {', '.join(known[:20])}"
-        raise CourseError(f"{len(found)} answers of {student!r} to {question!r} are in {out}: {said}.")
+        raise CourseError(
+            say(
+                "{found} answers of {student!r} to {question!r} are in {out}: {said}.",
+                found=len(found),
+                student=student,
+                question=question,
+                out=out,
+                said=said,
+            )
+        )
     [(one, of_it)] = found
     if not 0 <= mark <= of_it.max_score:
-        raise CourseError(f"The mark is {mark:g}; a number from 0 to {of_it.max_score:g} is needed.")
+        raise CourseError(
+            say("The mark is {mark:g}; a number from 0 to {max_score:g} is needed.", mark=mark, max_score=of_it.max_score)
+        )
     if not why.strip():
-        raise CourseError("An appeal needs a reason: --why TEXT. The student reads it too.")
+        raise CourseError(say("An appeal needs a reason: --why TEXT. The student reads it too."))
     version = version_of(one, of_it)
     change = Change(now(), who or _user(), APPEAL, student, one.chapter, question, version, of_it.score, mark, why.strip())
     note([change], out)
@@ -108,8 +120,13 @@ def noted(out: Path) -> list[Change]:
             changes.append(Change(**record))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CourseError(
-                f"{path}, line {number_}: this line was changed, or one before it is gone ({error}). Take the file from a "
-                "backup."
+                say(
+                    "{path}, line {number}: this line was changed, or one before it is gone ({error}). Take the file "
+                    "from a backup.",
+                    path=path,
+                    number=number_,
+                    error=error,
+                )
             ) from error
         before = line
     return changes
@@ -152,7 +169,9 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
     except (OSError, UnicodeDecodeError) as error:
-        raise CourseError(f"{path} cannot be read ({error}). Take the file from a backup.") from error
+        raise CourseError(
+            say("{path} cannot be read ({error}). Take the file from a backup.", path=path, error=error)
+        ) from error
 
 
 def _sha256(line: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from .grade import Graded, Mark, MarkStatus
 from .gradebook import as_csv, number, safe
 from .sheets import guessed, read_sheet
@@ -54,7 +55,9 @@ def take_marks(path: Path, graded: Sequence[Graded], out: Path) -> list[str]:
     marks = read_sheet(path)
     columns = [marks.column(name) for name in ("answer", "score", "comment")]
     if None in columns:
-        raise CourseError(f"{path} lacks the columns answer, score and comment: take the file that by_hand.html saves.")
+        raise CourseError(
+            say("{path} lacks the columns answer, score and comment: take the file that by_hand.html saves.", path=path)
+        )
     given = {row[columns[0]].strip(): [row[k].strip() for k in columns[1:]] for row in marks.rows}
     ids = {key_of(one, mark): answer_id(one, mark) for one, mark in written(graded)}
     rows = sheet(graded, out)
@@ -94,7 +97,15 @@ def _marked(mark: Mark, score: str, comment: str, line: int) -> Mark:
     except ValueError:
         points = -1.0
     if not 0 <= points <= mark.max_score:
-        raise CourseError(f"{SHEET}, line {line}: the score is {score!r}; a number from 0 to {mark.max_score:g} is needed.")
+        raise CourseError(
+            say(
+                "{known}, line {line}: the score is {score!r}; a number from 0 to {max_score:g} is needed.",
+                known=SHEET,
+                line=line,
+                score=score,
+                max_score=mark.max_score,
+            )
+        )
     return replace(mark, score=points, status=MarkStatus.MARKED, message=comment or "Marked by the instructor.", details=[])
 
 
@@ -105,7 +116,13 @@ def _read(path: Path) -> dict[tuple, tuple[str, str, int]]:
     table = read_sheet(path)  # a spreadsheet saves it again in its own way: encoding, separator, line breaks in comments
     columns = {name: table.column(name) for name in HEAD}
     if missing := {name for name in (*HEAD[:4], "score") if columns[name] is None}:
-        raise CourseError(f"{path} lacks the columns {', '.join(sorted(missing))}: keep its first line as it was written.")
+        raise CourseError(
+            say(
+                "{path} lacks the columns {missing}: keep its first line as it was written.",
+                path=path,
+                missing=", ".join(sorted(missing)),
+            )
+        )
     rows = {}
     for row, line in zip(table.rows, table.lines, strict=True):
         cells = {name: row[column].strip() if column is not None else "" for name, column in columns.items()}

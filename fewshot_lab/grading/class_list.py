@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CourseError
+from ..languages import say
 from .grade import Graded
 from .gradebook import number
 from .sheets import Sheet, read_sheet, with_columns, write_sheet
@@ -46,7 +47,13 @@ def read_class_list(path: Path) -> Sheet:
     """The list; raises CourseError where no column names or numbers people."""
     sheet = read_sheet(path)
     if all(sheet.column(*names) is None for names in (_NAMES, _NUMBERS, _LOGINS, _LAST)):
-        raise CourseError(f"{path} needs a column that names people, such as student or ID; it has {', '.join(sheet.head)}.")
+        raise CourseError(
+            say(
+                "{path} needs a column that names people, such as student or ID; it has {sheet}.",
+                path=path,
+                sheet=", ".join(sheet.head),
+            )
+        )
     return sheet
 
 

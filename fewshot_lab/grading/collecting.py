@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import sha256_of, write_atomically, writing_failed
+from ..languages import say
 from .assignment import assignment
 from .gradebook import as_csv
 from .late import LateRules, hours_late
@@ -49,8 +50,11 @@ def collect_hand_ins(places: Sequence[Path], pile: Path, rules: LateRules | None
     if not any(one.within[0] for _, one, _ in found):
         listed = ", ".join(map(str, places))
         raise CourseError(
-            f"No file in {listed} was made by lab.hand_in(). Notebooks without a receipt need no collecting: name their folder "
-            "to fewshot-lab grade."
+            say(
+                "No file in {listed} was made by lab.hand_in(). Notebooks without a receipt need no collecting: "
+                "name their folder to fewshot-lab grade.",
+                listed=listed,
+            )
         )
     attempts = defaultdict(list)
     for rank, one, place in found:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from .grade import Graded
 from .gradebook import number
 from .receipts import moment
@@ -64,7 +65,13 @@ def late_rules(
         sheet = read_sheet(extensions)
         columns = {name: sheet.column(*names) for name, names in _COLUMNS.items()}
         if columns["student"] is None or columns["due"] is None:
-            raise CourseError(f"{extensions} needs the columns student and due; it has {', '.join(sheet.head)}.")
+            raise CourseError(
+                say(
+                    "{extensions} needs the columns student and due; it has {sheet}.",
+                    extensions=extensions,
+                    sheet=", ".join(sheet.head),
+                )
+            )
         for number, row in enumerate(sheet.rows, 2):
             chapter = row[columns["chapter"]].strip() if columns["chapter"] is not None else ""
             time = _time(row[columns["due"]].strip(), f"{extensions}, row {number}")
@@ -115,14 +122,18 @@ def kept_rules(out: Path) -> LateRules:
     try:
         return LateRules(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise CourseError(f"{path} holds no rules that can be read ({error}). Remove it, and give them again.") from error
+        raise CourseError(
+            say("{path} holds no rules that can be read ({error}). Remove it, and give them again.", path=path, error=error)
+        ) from error
 
 
 def _time(text: str, where: str) -> str:
     try:
         read = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CourseError(f"{where}: {text!r} is no time; one looks like 2026-12-01T23:59 or 2026-12-01.") from error
+        raise CourseError(
+            say("{where}: {text!r} is no time; one looks like 2026-12-01T23:59 or 2026-12-01.", where=where, text=text)
+        ) from error
     if len(text) <= 10:  # a day alone ends at midnight
         read = read.replace(hour=23, minute=59, second=59)
     return read.astimezone().isoformat()

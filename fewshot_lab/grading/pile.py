@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import locked, write_atomically, writing_failed
+from ..languages import say
 from ..runtime import process_state, usable_cores, workers
 from .grade import STOPPED_THE_GRADER, Graded, Mark, grade, stopped_the_grader
 from .sandbox import Limits, Sandbox, means
@@ -83,8 +84,12 @@ def grade_pile(
     how = "" if settings.dask else _means(settings.unsafe)
     if 0 < len(settings.seed) < SEED_LENGTH:
         raise CourseError(
-            f"A seed of {len(settings.seed)} characters can be guessed, and with it the hidden cases: leave --seed out, and "
-            f"one is drawn and kept in {JOURNAL}; or take the seed of an earlier run from there."
+            say(
+                "A seed of {seed} characters can be guessed, and with it the hidden cases: leave --seed out, and "
+                "one is drawn and kept in {known}; or take the seed of an earlier run from there.",
+                seed=len(settings.seed),
+                known=JOURNAL,
+            )
         )
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     submissions = [s for s in submissions if not students or s.student in students]
@@ -104,7 +109,9 @@ def graded_before(out: Path) -> list[Graded]:
     """The gradings in the journal of `out`, the latest of each student and chapter; raises CourseError when there is none."""
     path = Path(out) / JOURNAL
     if not path.exists():
-        raise CourseError(f"{out} holds no grading: grade submissions first (fewshot-lab grade SUBMISSIONS --out {out}).")
+        raise CourseError(
+            say("{out} holds no grading: grade submissions first (fewshot-lab grade SUBMISSIONS --out {out}).", out=out)
+        )
     latest = {(one.chapter, one.student): one for one in _Journal(path, "", resume=True).graded}
     return [latest[key] for key in sorted(latest)]
 
@@ -186,7 +193,12 @@ class _Journal:
     def __init__(self, path: Path, seed: str, resume: bool):
         self.path, self.graded = path, []
         if path.exists() and not resume:
-            raise CourseError(f"{path.parent} holds a run already: go on with it (--resume), or name another folder (--out).")
+            raise CourseError(
+                say(
+                    "{parent} holds a run already: go on with it (--resume), or name another folder (--out).",
+                    parent=path.parent,
+                )
+            )
         try:
             lines = self._read(seed) if path.exists() else []
         except OSError as error:
@@ -226,7 +238,13 @@ class _Journal:
                 # With another seed, students before and after the interruption would get different hidden cases.
                 self.seed = record["seed"]
                 if seed and seed != self.seed:
-                    raise CourseError(f"{self.path.parent} was begun with --seed {self.seed}: leave --seed out to go on.")
+                    raise CourseError(
+                        say(
+                            "{parent} was begun with --seed {seed}: leave --seed out to go on.",
+                            parent=self.path.parent,
+                            seed=self.seed,
+                        )
+                    )
             else:
                 try:
                     self.graded.append(_graded(record))
@@ -238,8 +256,13 @@ class _Journal:
 
     def _damaged(self, number: int, what: str) -> CourseError:
         return CourseError(
-            f"{self.path}, line {number}: {what}. Nothing was changed. Take the file from a backup, or remove this line: its "
-            "submission is then graded again by --resume."
+            say(
+                "{path}, line {number}: {what}. Nothing was changed. Take the file from a backup, or remove this "
+                "line: its submission is then graded again by --resume.",
+                path=self.path,
+                number=number,
+                what=what,
+            )
         )
 
 

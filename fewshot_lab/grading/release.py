@@ -10,6 +10,7 @@ from ..course.chapters import choose, read_notebook
 from ..course.outputs import fold_results
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from ..runtime import check_hints
 from .assignment import assignment
 
@@ -32,7 +33,13 @@ def release(names: Sequence[str], out: Path, hints: int = 3) -> list[Path]:
     for chapter in choose(list(names)):
         nb = read_notebook(chapter)
         if [cell.source for cell in nb.cells] != [cell.source for cell in build(chapter).cells]:
-            raise CourseError(f"{chapter.notebook.name} is older than its source: run `fewshot-lab build {chapter.id}` first.")
+            raise CourseError(
+                say(
+                    "{name} is older than its source: run `fewshot-lab build {id}` first.",
+                    name=chapter.notebook.name,
+                    id=chapter.id,
+                )
+            )
         fold_results(nb)
         nb = nbformat.from_dict(nb)  # what was folded is a plain dictionary
         name, task = chapter.notebook.name, assignment(chapter.id)

@@ -24,6 +24,7 @@ from pathlib import Path
 from ..checking.errors import RemoteEnded
 from ..errors import CourseError
 from ..exercises import inspectors
+from ..languages import say
 from . import calls
 from .inside import confine, wire
 
@@ -240,7 +241,13 @@ class Sandbox:
         if greeting != b"ready\n":
             self._process.kill()
             words = self._process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise CourseError(f"The sandbox ({self.means}) does not start: {(words or ['it gave no reason'])[-1]}")
+            raise CourseError(
+                say(
+                    "The sandbox ({means}) does not start: {reason}",
+                    means=self.means,
+                    reason=(words or ["it gave no reason"])[-1],
+                )
+            )
         # Someone must read what it writes, or the pipe fills up and the template stops.
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
 

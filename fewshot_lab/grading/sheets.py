@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 
 WORDS = {
     "utf-8-sig": "UTF-8 with a byte order mark",
@@ -51,14 +52,16 @@ def read_sheet(path: Path, encoding: str | None = None) -> Sheet:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise CourseError(f"{path} cannot be read ({error.strerror}). Name the table as a CSV file.") from error
+        raise CourseError(
+            say("{path} cannot be read ({strerror}). Name the table as a CSV file.", path=path, strerror=error.strerror)
+        ) from error
     if raw[:4] == b"PK\x03\x04" or raw[:4] == b"\xd0\xcf\x11\xe0":
-        raise CourseError(f"{path} is a spreadsheet's own file: save it as CSV, best in UTF-8, and name that.")
+        raise CourseError(say("{path} is a spreadsheet's own file: save it as CSV, best in UTF-8, and name that.", path=path))
     encoding = encoding or guessed(raw)
     try:
         text = raw.decode(encoding).removeprefix("\ufeff")
     except (UnicodeDecodeError, LookupError) as error:
-        raise CourseError(f"{path} is not in {encoding}: save it as CSV in UTF-8.") from error
+        raise CourseError(say("{path} is not in {encoding}: save it as CSV in UTF-8.", path=path, encoding=encoding)) from error
     first = text.partition("\n")[0]
     separator = max("\t;,", key=first.count) if any(mark in first for mark in "\t;,") else ","
     try:
@@ -66,9 +69,11 @@ def read_sheet(path: Path, encoding: str | None = None) -> Sheet:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         rows = [(row, reader.line_num) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise CourseError(f"{path}, line {reader.line_num}: {error}. Save it as CSV anew.") from error
+        raise CourseError(
+            say("{path}, line {line_num}: {error}. Save it as CSV anew.", path=path, line_num=reader.line_num, error=error)
+        ) from error
     if not rows:
-        raise CourseError(f"{path} is empty.")
+        raise CourseError(say("{path} is empty.", path=path))
     width = max(len(row) for row, _ in rows)
     filled = [row + [""] * (width - len(row)) for row, _ in rows]
     return Sheet(filled[0], filled[1:], encoding, separator, tuple(line for _, line in rows[1:]))

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import CourseError
 from ..files import sha256_of
+from ..languages import say
 from .assignment import assignment, by_grade_id
 from .own_cells import defined
 from .receipts import LARGEST_RECEIPT, RECEIPT, Receipt, damage, moment, read_receipt
@@ -74,7 +75,7 @@ def collect(place: Path) -> list[Submission]:
     """
     attempts = found_in(place)
     if not any(_kind(PurePosixPath(one.path).name) for ranked in attempts.values() for _, one in ranked):
-        raise CourseError(f"There is no notebook (*.ipynb) in {place}.")
+        raise CourseError(say("There is no notebook (*.ipynb) in {place}.", place=place))
     # A program beside a notebook is the learner's own; alone it may be the hand-in. Other files are told where they are all.
     handed_in = {key[1:] for key in attempts if key[0]}
     readable = {key[1:] for key, ranked in attempts.items() if any(_kind(one.path) for _, one in ranked)}
@@ -187,7 +188,7 @@ class _Found:
 def _found(place: Path) -> Iterator[_Found]:
     place = Path(place)
     if not place.exists():
-        raise CourseError(f"There is nothing at {place}: name the folder or the zip with the submissions.")
+        raise CourseError(say("There is nothing at {place}: name the folder or the zip with the submissions.", place=place))
     if not place.is_file():
         yield from _from_folder(place)
         return
@@ -195,13 +196,20 @@ def _found(place: Path) -> Iterator[_Found]:
         with zipfile.ZipFile(place) as opened:
             if (total := sum(entry.file_size for entry in opened.infolist())) > LARGEST_ARCHIVE:
                 most = LARGEST_ARCHIVE / 2**30
-                raise CourseError(f"{place} would unpack to {total / 2**30:.0f} GiB; {most:.0f} are the most.")
+                raise CourseError(
+                    say(
+                        "{place} would unpack to {total:.0f} GiB; {most:.0f} are the most.",
+                        place=place,
+                        total=total / 2**30,
+                        most=most,
+                    )
+                )
             if RECEIPT in opened.namelist():
                 yield from _from_hand_in(opened, place.name, sha256_of(place), (place.stat().st_mtime,))
             else:
                 yield from _from_zip(opened)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        raise CourseError(f"{place} cannot be read as a zip ({error}).") from error
+        raise CourseError(say("{place} cannot be read as a zip ({error}).", place=place, error=error)) from error
 
 
 def identify(path: str, cells: list[dict]) -> tuple[str, str, str]:

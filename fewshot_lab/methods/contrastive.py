@@ -12,6 +12,7 @@ from ..augment.geometry import d4_apply
 from ..augment.ranges import check_images, check_temperature
 from ..data import glyphs
 from ..errors import CourseError
+from ..languages import say
 from ..models import conv_net
 from ..runtime import seed_everything, world_size
 from ..training import History, cross_entropy, train
@@ -176,8 +177,12 @@ def simclr(
     """
     if (batch := min(batch_size, len(images))) % world_size():
         raise CourseError(
-            f"{world_size()} processes must have equal shares of SimCLR's batches, but a batch holds {batch} images: "
-            "choose another batch_size."
+            say(
+                "{world_size} processes must have equal shares of SimCLR's batches, but a batch holds {batch} "
+                "images: choose another batch_size.",
+                world_size=world_size(),
+                batch=batch,
+            )
         )
     check_images(images)  # here, once, so that no step waits for it
     seed_everything(seed)

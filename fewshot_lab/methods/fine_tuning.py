@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CourseError
+from ..languages import say
 from ..models.kv_cache import padded_batches
 from ..models.language import autocast
 from ..training.processes import all_reduce_gradients, all_reduce_mean, rank_and_world_size
@@ -79,7 +80,9 @@ def fine_tune(
     """
     rank, world_size = rank_and_world_size(network.head.device.type)
     if max(len(indices) for indices, _, _ in batches) < world_size:
-        raise CourseError(f"No batch has a text for each of {world_size} processes: start fewer processes.")
+        raise CourseError(
+            say("No batch has a text for each of {world_size} processes: start fewer processes.", world_size=world_size)
+        )
     own = slice(rank, None, world_size)
     batches = [(indices[own], h[own], mask[own]) for indices, h, mask in batches if len(indices) > rank]
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=learning_rate, weight_decay=0.01)

@@ -22,6 +22,7 @@ from torch import Tensor
 from .. import data
 from ..augment.ranges import as_floats, check_images
 from ..errors import CourseError
+from ..languages import say
 from ..models import Discriminator, Generator
 from ..runtime import seed_everything
 from ..training import Batches, eval_mode, processes, progress_bar
@@ -155,7 +156,12 @@ def train_gan(
         history.generator += values[:, 1].tolist()
         if not values.isfinite().all():
             raise CourseError(
-                f"A loss is not finite after step {step} of {steps}. Try smaller learning rates, they are {rates}."
+                say(
+                    "A loss is not finite after step {step} of {steps}. Try smaller learning rates, they are {rates}.",
+                    step=step,
+                    steps=steps,
+                    rates=rates,
+                )
             )
         average.load_state_dict(dict(G.named_buffers()), strict=False)  # the batch norms' statistics are averages already
         if watch is not None and rank == 0:

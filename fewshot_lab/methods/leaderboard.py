@@ -20,6 +20,7 @@ from ..data.episodes import draw_episodes, glyph_pool
 from ..errors import CourseError
 from ..files import home, write_atomically
 from ..html import table
+from ..languages import say
 from ..models import encoder_net
 from ..training import mean_interval, outputs, paired_difference
 from .prototypes import prototype_rule
@@ -71,15 +72,27 @@ def accuracies(method: Method, episodes: list) -> list[float]:
             predicted = method(support.clone(), labels.clone(), queries.clone())
         except Exception as error:
             raise CourseError(
-                f"The method stopped in episode {number} with {type(error).__name__}: {error}. It gets {len(support)} images "
-                f"{tuple(support.shape[1:])}, their labels and {len(queries)} queries; try it on one episode first."
+                say(
+                    "The method stopped in episode {number} with {kind}: {error}. It gets {support} images {shape}, "
+                    "their labels and {queries} queries; try it on one episode first.",
+                    number=number,
+                    kind=type(error).__name__,
+                    error=error,
+                    support=len(support),
+                    shape=tuple(support.shape[1:]),
+                    queries=len(queries),
+                )
             ) from error
         is_tensor = isinstance(predicted, Tensor)
         if not is_tensor or predicted.shape != answers.shape or predicted.is_floating_point():
             what = f"a tensor {tuple(predicted.shape)} of {predicted.dtype}" if is_tensor else type(predicted).__name__
             raise CourseError(
-                f"The method returned {what}; one whole number for each of the {len(queries)} queries is needed, such as "
-                "scores.argmax(dim=1)."
+                say(
+                    "The method returned {what}; one whole number for each of the {queries} queries is needed, such "
+                    "as scores.argmax(dim=1).",
+                    what=what,
+                    queries=len(queries),
+                )
             )
         scores.append((predicted.cpu() == answers).float().mean().item())
     return scores
@@ -149,7 +162,13 @@ def enter(method: Method, name: str = "", *, beside: Mapping[str, Method] | None
     name = name or getattr(method, "__name__", "method")
     others = _built_in() | dict(beside or {})
     if name in others or not re.fullmatch(r"[\w .,+-]{1,40}", name):
-        raise CourseError(f"An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {', '.join(others)}.")
+        raise CourseError(
+            say(
+                "An entry cannot be called {name!r}: 1 to 40 letters, digits, spaces; not {others}.",
+                name=name,
+                others=", ".join(others),
+            )
+        )
     # `yours_or_ours` may hand over the course's answer to the exercise. It is not the learner's, so it is shown but not stored.
     if getattr(method, "__module__", "").partition(".")[0] == __package__.partition(".")[0]:
         return leaderboard({**(beside or {}), f"the course's {name}": method})
@@ -170,7 +189,9 @@ def withdraw(name: str) -> None:
     """Takes an entry out again; raises CourseError, with the names that there are, for another."""
     entries = _stored()
     if name not in entries:
-        raise CourseError(f"There is no entry {name!r} to take out; there are {', '.join(entries) or 'none'}.")
+        raise CourseError(
+            say("There is no entry {name!r} to take out; there are {names}.", name=name, names=", ".join(entries) or "none")
+        )
     del entries[name]
     _store(entries)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CourseError
+from ..languages import say
 
 ALPHA = 8.0
 ATTENTION = ("q_proj", "v_proj")  # the queries and values, which Hu et al. 2022 adapt
@@ -55,7 +56,13 @@ class LoRALinear(nn.Module):
     ) -> None:
         super().__init__()
         if not 1 <= rank <= min(linear.weight.shape):
-            raise CourseError(f"The rank must be 1 to {min(linear.weight.shape)} for a layer of this size; this one is {rank}.")
+            raise CourseError(
+                say(
+                    "The rank must be 1 to {shape} for a layer of this size; this one is {rank}.",
+                    shape=min(linear.weight.shape),
+                    rank=rank,
+                )
+            )
         self.linear, self.alpha, self.formula = linear.requires_grad_(False), alpha, formula
         d_out, d_in = linear.weight.shape
         A = torch.empty(rank, d_in)
@@ -105,7 +112,7 @@ def add_lora(
                 added.append(LoRALinear(child, rank, alpha=alpha, generator=generator, formula=formula))
                 setattr(parent, name, added[-1])
     if not added:
-        raise CourseError(f"No linear layer is called {' or '.join(names)}.")
+        raise CourseError(say("No linear layer is called {names}.", names=" or ".join(names)))
     return added
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import CourseError
+from ..languages import say
 from ..models.kv_cache import Prefix, encode_prefix, extend, token_embeddings, token_ids
 
 SLOT = "{x}"
@@ -102,10 +103,22 @@ def split_template(template: str) -> tuple[str, str, str]:
     Raises CourseError unless the template holds {x} once and ends without a space.
     """
     if template.count(SLOT) != 1:
-        raise CourseError(f"A template needs {SLOT} exactly once, where the text goes; this one is {template!r}.")
+        raise CourseError(
+            say(
+                "A template needs {known} exactly once, where the text goes; this one is {template!r}.",
+                known=SLOT,
+                template=template,
+            )
+        )
     before, after = template.split(SLOT)
     if not after or after != after.rstrip():
-        raise CourseError(f"A template must go on after {SLOT} and must not end with a space; this one is {template!r}.")
+        raise CourseError(
+            say(
+                "A template must go on after {known} and must not end with a space; this one is {template!r}.",
+                known=SLOT,
+                template=template,
+            )
+        )
     # Tokens of this family of models carry the space before them, so a space in front of the text belongs to its first token.
     return before.rstrip(" "), " " if before.endswith(" ") else "", after
 
@@ -118,10 +131,15 @@ def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
         if len(tokens) != 1:
             spelt = tokenizer.batch_decode([[t] for t in tokens])
             raise CourseError(
-                f"{word!r} is {len(tokens)} tokens ({spelt}); choose a word of one token, or use continuation_scores."
+                say(
+                    "{word!r} is {tokens} tokens ({spelt}); choose a word of one token, or use continuation_scores.",
+                    word=word,
+                    tokens=len(tokens),
+                    spelt=spelt,
+                )
             )
     if len({tokens[0] for tokens in ids}) < len(words):
-        raise CourseError(f"Two labels have the same word: {', '.join(words)}.")
+        raise CourseError(say("Two labels have the same word: {words}.", words=", ".join(words)))
     return torch.tensor([tokens[0] for tokens in ids])
 
 
@@ -129,15 +147,20 @@ def check_words(words: Sequence[str]) -> None:
     """Raises CourseError for label words that are no list, or of which one is empty: an empty word is as likely as nothing."""
     check_texts(words, "label words")
     if not all(word.strip() for word in words):
-        raise CourseError(f"Label {[bool(word.strip()) for word in words].index(False) + 1} has no word. Give every label one.")
+        raise CourseError(
+            say(
+                "Label {number} has no word. Give every label one.",
+                number=[bool(word.strip()) for word in words].index(False) + 1,
+            )
+        )
 
 
 def check_texts(texts: Sequence[str], what: str = "texts") -> None:
     """Raises CourseError for no texts, and for one text in the place of a list: it would be read letter by letter."""
     if isinstance(texts, str):
-        raise CourseError(f"The {what} are a list, and this is one text: write [{texts[:40]!r}].")
+        raise CourseError(say("The {what} are a list, and this is one text: write [{texts!r}].", what=what, texts=texts[:40]))
     if not len(texts):
-        raise CourseError(f"There are no {what}. Give one or more.")
+        raise CourseError(say("There are no {what}. Give one or more.", what=what))
 
 
 # scores by the model

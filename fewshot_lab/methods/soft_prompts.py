@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import CourseError
+from ..languages import say
 from ..models.kv_cache import Prefix, extend
 from ..training.processes import all_reduce_mean, rank_and_world_size
 
@@ -107,7 +108,9 @@ def tune_prompts(
         [draws[first::world_size].bincount(minlength=len(P)) for first in range(world_size)]
     )  # (world_size, D)
     if not counts.all():
-        raise CourseError(f"A draw has fewer texts than there are processes ({world_size}): start fewer processes.")
+        raise CourseError(
+            say("A draw has fewer texts than there are processes ({world_size}): start fewer processes.", world_size=world_size)
+        )
     # Processes may have unequal numbers of a draw's texts: weighted so, the mean over processes is the mean over texts.
     weights = (world_size * counts[rank] / counts.sum(0)).to(P.device)
     prefix, draws, labels = prefix.share(rank, world_size), draws[rank::world_size], labels[rank::world_size]

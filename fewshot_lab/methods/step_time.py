@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from .. import data
 from ..augment import get_policy
 from ..errors import CourseError
+from ..languages import say
 from ..models import conv_net_for
 from ..runtime import usable_cores
 
@@ -33,7 +34,9 @@ def slowdowns(dataset: str, *, strength: float, policy: str = "affine", processe
         call = f"from {__name__} import slowdown; print(slowdown({path!r}, {policy!r}, {strength}, {steps}))"
         done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, env=alone)
         if done.returncode:
-            raise CourseError(f"A process that timed training steps failed: {done.stderr.strip().splitlines()[-1]}")
+            raise CourseError(
+                say("A process that timed training steps failed: {stderr}", stderr=done.stderr.strip().splitlines()[-1])
+            )
         return float(done.stdout.split()[-1])
 
     # A process takes the batch from a file: reading the whole data set would take it longer than its steps do.

@@ -116,7 +116,7 @@ def bag_of_words(texts: Sequence[str]):
     try:
         bag.fit(texts)
     except ValueError:  # no word in any text
-        raise CourseError("The texts hold no words, only marks. Give texts with letters or digits.") from None
+        raise CourseError(say("The texts hold no words, only marks. Give texts with letters or digits.")) from None
     return lambda some: torch.from_numpy(bag.transform(some).toarray()).float()
 
 

@@ -65,13 +65,20 @@ def try_data(
     path = existing(path, want="a folder of pictures, a table of texts or a file of tagged sentences")
     kind = kind_of(path, options.get("encoding")) if kind == "auto" else kind
     if kind not in _OF_KIND:
-        raise CourseError(f"kind is {kind!r}; choose one of {', '.join(_OF_KIND)} or auto.")
+        raise CourseError(say("kind is {kind!r}; choose one of {known} or auto.", kind=kind, known=", ".join(_OF_KIND)))
     if wrong := set(options) - _OPTIONS[kind]:
         takes = ", ".join(sorted(_OPTIONS[kind])) or "none"
-        raise CourseError(f"{kind} take no {', '.join(sorted(wrong))}; their options are {takes}.")
+        raise CourseError(
+            say("{kind} take no {wrong}; their options are {takes}.", kind=kind, wrong=", ".join(sorted(wrong)), takes=takes)
+        )
     target = Path("runs", "try", time.strftime("%Y-%m-%d_%H-%M-%S")) if out is None else Path(out) if out != "" else None
     if target is not None and path.is_dir() and target.resolve().is_relative_to(path.resolve()):
-        raise CourseError(f"The page would be written into your data, {readable(path)}. Choose another folder with --out.")
+        raise CourseError(
+            say(
+                "The page would be written into your data, {readable}. Choose another folder with --out.",
+                readable=readable(path),
+            )
+        )
     name, report, sections = _OF_KIND[kind](path, classify, options)
     tried = Tried(name, report, tuple(sections), time.perf_counter() - began, target and target / "index.html")
     if tried.page:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import CourseError
+from ..languages import say
 
 FOLDER = "FEWSHOT_LAB_KEPT"  # the environment variable that names the folder; without it nothing is kept
 Made = TypeVar("Made")
@@ -30,7 +31,14 @@ def kept(call: str, make: Callable[[], Made]) -> Made:
     if path.exists():
         before, made = joblib.load(path)
         if before != call:
-            raise CourseError(f"{call} was called where {before} was the time before: {folder} belongs to another notebook.")
+            raise CourseError(
+                say(
+                    "{call} was called where {before} was the time before: {folder} belongs to another notebook.",
+                    call=call,
+                    before=before,
+                    folder=folder,
+                )
+            )
         return made
     made = make()
     joblib.dump((call, made), path)

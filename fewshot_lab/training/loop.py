@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CourseError
+from ..languages import say
 from . import processes, resume
 from .batches import Batches
 from .muon import Muon
@@ -209,9 +210,15 @@ def _check_finite(losses: list[float], steps: int, learning_rate: float, precisi
     if bad is not None:
         other = "; precision bf16 or no may help too" if precision == "fp16" else ""
         raise CourseError(
-            f"The loss became {losses[bad]} at step {bad + 1} of {steps}. Try a smaller learning "
-            f"rate (it is {learning_rate:g}) or some warm-up steps, and check that images and "
-            f"labels hold no NaN{other}."
+            say(
+                "The loss became {losses} at step {bad} of {steps}. Try a smaller learning rate (it is "
+                "{learning_rate:g}) or some warm-up steps, and check that images and labels hold no NaN{other}.",
+                losses=losses[bad],
+                bad=bad + 1,
+                steps=steps,
+                learning_rate=learning_rate,
+                other=other,
+            )
         )
 
 

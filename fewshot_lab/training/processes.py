@@ -43,7 +43,7 @@ def accelerator(precision: str = "no", device: str = "auto") -> Accelerator:
     setting = runtime.current()
     chosen = runtime.choose_device(setting.device if device == "auto" and setting.chapter else device)
     if precision == "fp16" and chosen == "cpu":
-        raise CourseError("precision 'fp16' needs a GPU; choose 'bf16' or 'no' on the CPU.")
+        raise CourseError(say("precision 'fp16' needs a GPU; choose 'bf16' or 'no' on the CPU."))
     # The library keeps one precision and one device per Python process and refuses a second; a notebook trains with several.
     # Among several processes the connection to the others is part of that state and must stay.
     AcceleratorState._reset_state(reset_partial_state=world_size() == 1)

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from ..errors import CourseError
 from ..files import write_atomically
+from ..languages import say
 from .batches import Batches
 
 if TYPE_CHECKING:
@@ -127,16 +128,24 @@ def _read(path: Path, made_with: dict) -> dict | None:
         content = torch.load(path, map_location="cpu", weights_only=True)  # weights_only: reading runs no code of the file's
         before, state, known = content["settings"], content["state"], content["format"] == FORMAT
     except Exception as error:
-        raise CourseError(f"The checkpoint {path} cannot be read ({type(error).__name__}). Delete it to start anew.") from error
+        raise CourseError(
+            say("The checkpoint {path} cannot be read ({kind}). Delete it to start anew.", path=path, kind=type(error).__name__)
+        ) from error
     if not known:
-        raise CourseError(f"The checkpoint {path} was written by another version of the course. Delete it to start anew.")
+        raise CourseError(
+            say("The checkpoint {path} was written by another version of the course. Delete it to start anew.", path=path)
+        )
     # Going on with other settings or data would give weights that no single training has; say what differs instead.
     others = [key for key in made_with if before.get(key) != made_with[key]]
     if others:
         differences = "; ".join(f"{key} was {before.get(key)}, now it is {made_with[key]}" for key in others)
         raise CourseError(
-            f"The checkpoint {path} belongs to another training: {differences}. "
-            "Use the old settings to go on with it, or delete it (or name another file) to start anew."
+            say(
+                "The checkpoint {path} belongs to another training: {differences}. Use the old settings to go on "
+                "with it, or delete it (or name another file) to start anew.",
+                path=path,
+                differences=differences,
+            )
         )
     return state
 

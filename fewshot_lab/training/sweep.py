@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from .. import runtime
 from ..errors import CourseError
-from ..languages import later
+from ..languages import later, say
 from .kept import kept
 from .progress import progress_bar
 
@@ -105,9 +105,15 @@ def _run(function: Callable[..., dict], settings: dict) -> dict:
     try:
         result = function(**settings)
     except Exception as error:
-        raise CourseError(f"{call} failed: {type(error).__name__}: {error}") from error
+        raise CourseError(say("{call} failed: {kind}: {error}", call=call, kind=type(error).__name__, error=error)) from error
     if not isinstance(result, dict):
-        raise CourseError(f"{call} returned {type(result).__name__}; a sweep needs a dict such as {{'accuracy': 0.9}}.")
+        raise CourseError(
+            say(
+                "{call} returned {kind}; a sweep needs a dict such as {{'accuracy': 0.9}}.",
+                call=call,
+                kind=type(result).__name__,
+            )
+        )
     return result
 
 
