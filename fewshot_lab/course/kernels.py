@@ -53,7 +53,7 @@ def execute(nb, folder: Path, on_cell: Callable[[int, int], None] = lambda numbe
     where = "start"
     try:
         # The client's own execute() handles Ctrl-C as if the kernel had died; these two steps let it through.
-        with client.setup_kernel():
+        with client.setup_kernel(cleanup_kc=True):  # a manager of ours would keep its kernel alive
             for number, cell in enumerate(nb.cells, 1):
                 where = f"cell {number}"
                 on_cell(number, len(nb.cells))

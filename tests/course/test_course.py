@@ -21,6 +21,7 @@ from rich.console import Console
 from fewshot_lab.course import build, chapters, doctor, outputs, run
 from fewshot_lab.course.compare import compare
 from fewshot_lab.course.display import Display, print_summary
+from fewshot_lab.course.kernels import execute
 from fewshot_lab.course.page import page
 from fewshot_lab.errors import CourseError
 from fewshot_lab.evidence.runs import Run
@@ -282,6 +283,13 @@ def test_a_cell_that_fails_is_recorded_with_its_place_and_no_output_from_before_
 def test_a_kernel_that_was_killed_is_reported_in_plain_words(finished):
     error = results(finished[1])["chapters"][2]["error"]
     assert error["cell"] == "cell 4" and "the kernel died; most often the memory is used up" in error["message"]
+
+
+def test_a_kernel_ends_with_its_notebook_while_its_process_goes_on(tmp_path):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os\nprint(os.getpid())")])
+    assert execute(nb, tmp_path) is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(nb.cells[0].outputs[0].text), 0)
 
 
 def test_two_runs_give_the_same_figures_and_the_same_notebooks(course):
