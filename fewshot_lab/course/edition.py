@@ -83,17 +83,18 @@ def _known(path: Path) -> dict[str, str]:
 
 
 def _each_text(nb, change: Callable[[str, str], str]) -> None:
+    shown = _names_shown([ast.parse(cell.source) for cell in nb.cells if cell.cell_type == "code"])
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             parts = _PARAGRAPHS.split(cell.source)
             cell.source = "".join(change(part, "markdown") if _LETTERS.search(part) else part for part in parts)
         else:
-            cell.source = _in_code(cell.source, change)
+            cell.source = _in_code(cell.source, change, shown)
 
 
-def _in_code(source: str, change: Callable[[str, str], str]) -> str:
+def _in_code(source: str, change: Callable[[str, str], str], names: frozenset[str]) -> str:
     """The code with its texts changed; what is no text stays as it is, to the last blank."""
-    spans = sorted([*_strings(source), *_comments(source)])
+    spans = sorted([*_strings(source, names), *_comments(source)])
     done, at = [], 0
     for begin, end, text, kind, written in spans:
         new = change(text, kind)
@@ -102,10 +103,31 @@ def _in_code(source: str, change: Callable[[str, str], str]) -> str:
     return "".join([*done, source[at:]])
 
 
-def _strings(source: str) -> Iterator[tuple]:
+def _names_shown(cells: list[ast.Module]) -> frozenset[str]:
+    """Names whose value is put into a text that people read, and by which nothing is looked up."""
+    shown, keys = set(), set()
+    for node in itertools.chain.from_iterable(map(ast.walk, cells)):
+        match node:
+            case ast.Subscript():
+                keys |= _names_in(node.slice)
+            case ast.Compare():
+                keys |= _names_in(node)
+            case ast.Call():
+                for part in itertools.chain.from_iterable(ast.walk(value) for value in _values_read(node)):
+                    shown |= (
+                        {part.value.id} if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name) else set()
+                    )
+    return frozenset(shown - keys)
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def _strings(source: str, names: frozenset[str]) -> Iterator[tuple]:
     """Docstrings and strings that people read, each as (begin, end, text, kind, how a new text is written there)."""
     offset = _offsets(source)
-    for node, kind in _read_by_people(ast.parse(source)):
+    for node, kind in _read_by_people(ast.parse(source), names):
         begin, end = offset(node.lineno, node.col_offset), offset(node.end_lineno, node.end_col_offset)
         written = source[begin:end]
         if kind == "docstring":
@@ -127,7 +149,7 @@ def _docstring(indent: str, text: str) -> str:
     return f'"""{lines}\n{indent}"""' if "\n" in text else f'"""{lines}"""'
 
 
-def _read_by_people(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+def _read_by_people(tree: ast.AST, names: frozenset[str]) -> Iterator[tuple[ast.expr, str]]:
     def strings_in(node: ast.AST) -> Iterator[ast.expr]:
         """The strings that an expression gives, without those that it looks things up by: conditions, keys, arguments."""
         match node:
@@ -152,12 +174,19 @@ def _read_by_people(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False):
             yield node.body[0].value, "docstring"
+        elif isinstance(node, ast.Assign) and {getattr(target, "id", "") for target in node.targets} & names:
+            yield from ((string, "string") for string in strings_in(node.value))
         elif isinstance(node, ast.Call):
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            shown = [word.value for word in node.keywords if word.arg in SHOWN] if name not in SAID else []
-            said = node.args[name == "recall" :] if name in SAID else []
-            for value in [*shown, *said]:
+            for value in _values_read(node):
                 yield from ((string, "string") for string in strings_in(value))
+
+
+def _values_read(call: ast.Call) -> list[ast.expr]:
+    """The arguments of a call that people read."""
+    name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    if name in SAID:
+        return call.args[name == "recall" :]
+    return [word.value for word in call.keywords if word.arg in SHOWN]
 
 
 def _inner(written: str) -> tuple[str, str]:
