@@ -327,7 +327,7 @@ def half_forgotten(distance, width):
     return (width / 2 - distance).clamp(0, 1)
 
 
-@pen.mistake("Your edge lies a pixel too far out: where the distance is half the width, the ink is one half, not 1.")
+@pen.mistake("Your edge lies half a pixel too far out: where the distance is half the width, the ink is one half, not 1.")
 def whole_added(distance, width):
     return (width / 2 + 1 - distance).clamp(0, 1)
 

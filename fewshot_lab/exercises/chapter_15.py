@@ -150,7 +150,7 @@ def _random_p_values(generator):
     ],
     fresh=_random_p_values,
     idea=(
-        "The smallest of m p values is smaller than it looks, because m tests tried to be it: it is multiplied by m. The next "
+        "The smallest of m p values means less than it looks, because m tests tried to be it: it is multiplied by m. The next "
         "one had one rival less, and so on."
     ),
     steps=(
