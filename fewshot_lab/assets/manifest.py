@@ -175,6 +175,12 @@ _WORDNET = {
     "data.verb": File("adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2", 2772517),
 }
 
+_NOTO = {
+    "NotoSansSC-Regular.ttf": File("ae82f4e2a55e1316a55bcc1d05e9555ce08d8bda07e893b486896b626fd852ff", 10560380),
+    "NotoSansSC-Bold.ttf": File("297c1dd08c6176525405620d8425213906a7759cc3fe2b8dfa22991163bead36", 10550116),
+}
+_NOTO_MEMBERS = {name: f"@electron-fonts/noto-sans-sc@1.2.0/fonts/{name}" for name in _NOTO}
+
 _OPINIONS = {
     "movieReviewSnippets_GroundTruth.txt": File("c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350", 1383098),
     "movieReviewSnippets_anonDataRatings.txt": File("658a086bc7239b98b750baa232cab80e6447789020f96a6c847cc1248d7c82f4", 954033),
@@ -391,6 +397,21 @@ ASSETS: dict[str, Asset] = {
             chapters=("12",),
             note="The 10,000 handwritten digits of MNIST's test part, 28 x 28; `data.mnist` reads them.",
             contents="10,000 images, 10 classes",
+        ),
+        Asset(
+            name="noto-sans-sc",
+            version="1",
+            files=_NOTO,
+            sources=(
+                Upstream({path: f"https://cdn.jsdelivr.net/npm/{member}" for path, member in _NOTO_MEMBERS.items()}),
+                NpmPackages(_NOTO_MEMBERS),
+            ),
+            licence="OFL-1.1",
+            citation="Google and Adobe, Noto Sans SC",
+            chapters=(),
+            note="A typeface with Chinese characters, for figures in Chinese where the system has none.",
+            contents="Noto Sans SC, regular and bold",
+            language="Chinese",
         ),
         Asset(
             name="wnut17",

@@ -1,7 +1,12 @@
 """What a figure says to somebody who cannot see it: its title and the numbers that it draws."""
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+
+from ..languages import later, say
+
+KINDS = {"": later("95 % intervals"), "rounding range": later("rounding ranges")}  # of estimates, many of them
 
 
 def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, Sequence]]) -> str:
@@ -12,10 +17,12 @@ def of_curves(title: str, x: str, y: str, series: Mapping[str, tuple[Sequence, S
         if len(points) > 6:
             points = sorted({0: points[0], 1: max(points, key=lambda point: point[1][0]), 2: points[-1]}.items())
             points = list(dict.fromkeys(point for _, point in points))
-        lines.append(
-            f"{name}: " + ", ".join(f"{f'{bound} {value:.2f}'.strip()} at {_short(place)}" for place, (value, bound) in points)
+        values = (
+            say("{value} at {place}", value=f"{bound} {value:.2f}".strip(), place=_short(place))
+            for place, (value, bound) in points
         )
-    return _sentences(title, f"{y} over {x}", *lines)
+        lines.append(f"{name}: {', '.join(values)}")
+    return _sentences(title, say("{y} over {x}", y=y, x=x), *lines)
 
 
 def of_estimates(title: str, measure: str, estimates: Mapping[str, object], digits: int = 2) -> str:
@@ -26,9 +33,11 @@ def of_estimates(title: str, measure: str, estimates: Mapping[str, object], digi
         high = (">= " if e.bound == ">=" or "high" in e.open else "") + written(e.high, digits)
         interval = "" if math.isnan(e.low + e.high) else f" [{low}, {high}]"
         values.append(f"{name} {e.bound} {written(e.mean, digits)}{interval}".replace("  ", " "))
-    kinds = dict.fromkeys(e.kind or "95 % interval" for e in estimates.values() if not math.isnan(e.low + e.high))
-    with_intervals = ", with " + " or ".join(f"{kind}s" for kind in kinds) if kinds else ""
-    return _sentences(title, f"{measure}{with_intervals}: " + ", ".join(values))
+    kinds = dict.fromkeys(say(KINDS[e.kind]) for e in estimates.values() if not math.isnan(e.low + e.high))
+    if kinds:
+        kind = functools.reduce(lambda first, second: say("{first} or {second}", first=first, second=second), kinds)
+        measure = say("{measure}, with {kind}", measure=measure, kind=kind)
+    return _sentences(title, f"{measure}: " + ", ".join(values))
 
 
 def of_matrix(title: str, values, rows: Sequence[str], columns: Sequence[str]) -> str:
@@ -49,7 +58,7 @@ def of_points(title: str, x: str, y: str, colour: str, points: Mapping[str, tupl
 def of_images(title: str, labels: Sequence[str]) -> str:
     """How many images there are, and what stands over them."""
     said = ", ".join(dict.fromkeys(label for label in labels if label))
-    return _sentences(title, f"{len(labels)} images" + (f": {said}" if said else ""))
+    return _sentences(title, say("{count} images", count=len(labels)) + (f": {said}" if said else ""))
 
 
 def written(value: float, digits: int) -> str:
@@ -68,4 +77,4 @@ def _short(value) -> str:
 
 
 def _sentences(*parts: str) -> str:
-    return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts if part)
+    return " ".join(part if part.endswith((".", "?", "!", "。", "？", "！")) else f"{part}." for part in parts if part)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..languages import say
+from . import letters
 from .style import COLOURS, SMALL, Picture, new_figure, style
 
 
@@ -11,6 +13,7 @@ def maps(
     places: dict[str, np.ndarray], labels: Sequence[int], classes: Sequence[str], *, title: str, caption: str, alt: str
 ) -> Picture:
     """Maps side by side, one per name: `places` holds (N, 2) coordinates, `labels` the class number of each point."""
+    places = letters.by_name(places)
     with style():
         figure, grid = new_figure(1, len(places), size=(4.2 * len(places), 4.0), squeeze=False)
         for axes, (name, points) in zip(grid.flat, places.items(), strict=True):
@@ -20,7 +23,7 @@ def maps(
             low, high = points.min(axis=0), points.max(axis=0)
             margin = 0.05 * (high - low)
             axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
-            axes.set(xticks=[], yticks=[], xlabel="first principal component", ylabel="second principal component")
+            axes.set(xticks=[], yticks=[], xlabel=say("first principal component"), ylabel=say("second principal component"))
             axes.set_title(name, fontweight="normal")
         figure.suptitle(title, x=0.01, ha="left")
         return Picture(figure, caption=caption, alt=alt)

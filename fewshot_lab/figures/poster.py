@@ -5,7 +5,9 @@ import math
 from ..evidence.prices import KINDS, PriceList
 from ..evidence.records import Outcome, Part, band
 from ..evidence.rules import still_learning
+from ..languages import say
 from . import alt as alternative
+from . import letters
 from .charts import with_hollow
 from .style import BLACK, BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, VERMILION, Picture, new_figure, style
 
@@ -35,9 +37,9 @@ def poster(prices: PriceList, ledger, *, title: str, caption: str, alt: str = ""
         _draw_pairs(figure.add_subplot(grid[0, 1]), prices)
         _draw_literature(figure.add_subplot(grid[1, 1]), ledger)
         figure.suptitle(title, fontsize=15, fontweight="bold", x=0.01, ha="left")
-        rates = {f"{price.what} ({price.chapter})": price.rate for price in prices.prices}
-        said = alternative.of_estimates(title, "labels per label", rates) if rates else title
-        rows = "; ".join(f"{row.name} {row.verdict.verdict.words}" for row in ledger.rows)
+        rates = {letters.name(f"{price.what} ({price.chapter})"): price.rate for price in prices.prices}
+        said = alternative.of_estimates(title, say("labels per label"), rates) if rates else title
+        rows = "; ".join(f"{row.name} {say(row.verdict.verdict.words)}" for row in ledger.rows)
         estimates = [price.rate for price in prices.prices]
         return Picture(figure, chart=True, caption=with_hollow(caption, estimates), alt=alt or f"{said} {rows}.")
 
@@ -64,13 +66,13 @@ def _draw_rates(axes, prices: PriceList) -> None:
     ticks = [0.25, 0.5, 1, 2, 4, 8, 16]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_yticks(range(len(prices.prices)), [f"{price.what} ({price.chapter})" for price in prices.prices])
+    axes.set_yticks(range(len(prices.prices)), letters.names(f"{price.what} ({price.chapter})" for price in prices.prices))
     axes.set_ylim(len(prices.prices) - 0.4, -0.8)
-    axes.set(title="What a label is worth", xlabel="labels per label (left of 1 it costs labels)")
+    axes.set(title=say("What a label is worth"), xlabel=say("labels per label (left of 1 it costs labels)"))
     shown = dict.fromkeys(price.kind for price in prices.prices)
     for kind in shown:
         k = KINDS.index(kind)
-        axes.plot([], [], marker=MARKERS[k], color=COLOURS[k], label=kind)
+        axes.plot([], [], marker=MARKERS[k], color=COLOURS[k], label=letters.name(kind))
     if shown:
         axes.legend(loc="upper center", bbox_to_anchor=(0.2, -0.06), ncol=3, fontsize=8)
 
@@ -81,24 +83,24 @@ def _draw_pairs(axes, prices: PriceList) -> None:
             if estimate.has_interval:
                 axes.plot([estimate.low, estimate.high], [row + up] * 2, color=colour, linewidth=2)
             axes.plot(estimate.mean, row + up, marker, color=colour, markersize=6)
-    axes.set_yticks(range(len(prices.pairs)), [f"{pair.what} ({pair.chapter})" for pair in prices.pairs])
+    axes.set_yticks(range(len(prices.pairs)), letters.names(f"{pair.what} ({pair.chapter})" for pair in prices.pairs))
     axes.set_ylim(len(prices.pairs) - 0.4, -0.6)
-    axes.plot([], [], "s-", color=BLUE, label="with it")
-    axes.plot([], [], "o-", color=GREY, label="without")
+    axes.plot([], [], "s-", color=BLUE, label=say("with it"))
+    axes.plot([], [], "o-", color=GREY, label=say("without"))
     axes.legend(loc="lower left", fontsize=8)
-    axes.set(title="Accuracies, with 95 % intervals", xlim=(0, 1.02))
+    axes.set(title=say("Accuracies, with 95 % intervals"), xlim=(0, 1.02))
 
 
 def _draw_literature(axes, ledger) -> None:
     names, line = [], 0
     for row in ledger.rows:
         author = row.paper.paper.split(" (")[0]
-        verdict = row.verdict.verdict.words.removeprefix("inconclusive: ")
+        verdict = say(row.verdict.verdict.words.removeprefix("inconclusive: "))
         for part in row.verdict.parts or (None,):
             names.append(
                 f"{row.name} {author}"
                 if part in (None, *row.verdict.parts[:1])
-                else f"{row.name}, {part.name.replace('_', ' ')}"
+                else letters.name(f"{row.name}, {part.name.replace('_', ' ')}")
             )
             if part is not None:
                 low, middle, high = _placed(part)
@@ -108,15 +110,15 @@ def _draw_literature(axes, ledger) -> None:
                     if open_:
                         axes.plot(end, line, arrow, color=OUTCOMES.get(part.outcome, BLACK), markersize=9)
             if part in (None, *row.verdict.parts[:1]):
-                stands = ", stands" if row.entry.holds else ""
-                axes.annotate(f"{verdict}{stands}", (1.02, line), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+                stands = say("{verdict}, stands", verdict=verdict) if row.entry.holds else verdict
+                axes.annotate(stands, (1.02, line), xycoords=("axes fraction", "data"), va="center", fontsize=8)
             line += 1
     axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
     axes.set_xlim(-EDGE, EDGE)
-    axes.set_xticks([-0.7, 0, 0.7], ["speaks against", "the paper", "speaks for it"])
+    axes.set_xticks([-0.7, 0, 0.7], [say("speaks against"), say("the paper"), say("speaks for it")])
     axes.set_yticks(range(line), names)
     axes.set_ylim(line - 0.4, -0.6)
-    axes.set_title("The literature's numbers, tested on our records")
+    axes.set_title(say("The literature's numbers, tested on our records"))
 
 
 def part_open(part: Part) -> tuple[bool, bool]:

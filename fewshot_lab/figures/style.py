@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..html import caption_markdown, figure_html
 from ..languages import say
+from . import letters
 
 # Okabe & Ito 2008: told apart with every common form of colour blindness; each series also has its own marker.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -45,7 +46,7 @@ _STYLE = {
 @contextmanager
 def style():
     """The course's look, for figures made inside."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE | letters.settings()):
         yield
 
 
@@ -60,6 +61,8 @@ class Picture:
 
     def __init__(self, figure: Figure, *, caption: str, alt: str, chart: bool = False) -> None:
         drawn = BytesIO()
+        letters.without_boxes(figure)
+        self.names = letters.names_drawn()
         figure.savefig(drawn, format="png", dpi=160, bbox_inches="tight", pad_inches=0.1, facecolor="white")
         self.png, self.caption, self.alt = _packed(Image.open(drawn).convert("RGB")), caption, alt
         self.chart = chart
@@ -79,7 +82,7 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # VS Code takes the plain text beside an image for its alternative text, nbconvert and the course's JupyterLab "alt".
         data = {"image/png": self._encoded(), "text/plain": self.alt}
-        return data, {"image/png": {"width": self.width, "alt": self.alt, "chart": self.chart}}
+        return data, {"image/png": {"width": self.width, "alt": self.alt, "chart": self.chart, "names": self.names}}
 
     def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_()

@@ -2,12 +2,13 @@
 
 import textwrap
 
-from ..languages import english
+from . import letters
 from .style import SMALL, Picture, new_figure, style
 
 
 def texts(rows: dict[str, str], *, title: str, caption: str) -> Picture:
-    """Texts under each other, each behind its name, as a picture; its title is drawn in English, for want of other letters."""
+    """Texts under each other, each behind its name, as a picture."""
+    rows = letters.by_name(rows)
     wrapped = {name: textwrap.wrap(text, 78) or [""] for name, text in rows.items()}
     lines = sum(map(len, wrapped.values())) + 0.4 * len(wrapped)
     with style():
@@ -18,5 +19,5 @@ def texts(rows: dict[str, str], *, title: str, caption: str) -> Picture:
             axes.text(0, y, name, va="top", fontweight="bold", fontsize=SMALL)
             axes.text(0.2, y, "\n".join(text), va="top", fontsize=SMALL, linespacing=1.25)
             y += len(text) + 0.4
-        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=english(title))
+        axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=title)
         return Picture(figure, caption=caption, alt=f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items()))

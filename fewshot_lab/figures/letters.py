@@ -1,0 +1,90 @@
+"""The letters of figures: names in the language set, and a typeface that has them."""
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TypeVar
+
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from ..languages import Said, language, named, say
+
+Value = TypeVar("Value")
+OURS = "noto-sans-sc"  # the asset
+# What systems have; only the first face of a collection is found, which for Noto's is the Japanese one.
+TYPEFACES = {
+    "zh": (
+        *("Noto Sans SC", "Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei"),
+        *("SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Noto Sans CJK JP"),
+    )
+}
+_FAR = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]+")  # letters that matplotlib's own typeface lacks
+_drawn: dict[str, None] = {}
+
+
+def name(text: str) -> str:
+    """A name of the code's, such as an arm, as the figure being drawn shows it; English names are kept for `names_drawn`."""
+    said = named(text)
+    if isinstance(said, Said):
+        _drawn[said.english] = None
+    return said
+
+
+def names(texts: Iterable[str]) -> list[str]:
+    """`name` of each."""
+    return [name(text) for text in texts]
+
+
+def by_name(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The same values under the names that the figure shows."""
+    return {name(key): value for key, value in values.items()}
+
+
+def names_drawn() -> list[str]:
+    """The English names given since the last call, in their order."""
+    names = list(_drawn)
+    _drawn.clear()
+    return names
+
+
+def settings() -> dict:
+    """What matplotlib's rc needs for the letters of the language set: nothing where its own typeface has them."""
+    there = typeface(language())
+    return {"font.family": ["DejaVu Sans", there]} if there else {}
+
+
+@cache
+def typeface(of: str) -> str | None:
+    """The family with a language's letters: the asset's, else the system's, else None with a warning that says what to do."""
+    from ..assets import installed
+
+    if of not in TYPEFACES:
+        return None
+    if folder := installed(OURS):
+        for path in sorted(folder.glob("*.ttf")):
+            font_manager.fontManager.addfont(path)
+    known = set(font_manager.fontManager.get_font_names())
+    found = next((family for family in TYPEFACES[of] if family in known), None)
+    if not found:
+        warnings.warn(
+            say(
+                "No typeface here has Chinese characters, so figures leave them out: "
+                "run `fewshot-lab assets fetch noto-sans-sc` and restart the kernel."
+            ),
+            stacklevel=2,
+        )
+    return found
+
+
+def without_boxes(figure: Figure) -> None:
+    """Takes letters out that no typeface has, which would be drawn as boxes; the alternative text says them."""
+    if language() in TYPEFACES and not typeface(language()):
+        for text in figure.findobj(Text):
+            text.set_text(_FAR.sub("", text.get_text()))
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            labels = [text.get_text() for text in axis.get_ticklabels()]
+            if any(map(_FAR.search, labels)):  # they are written anew at each drawing
+                axis.set_ticks(axis.get_ticklocs(), [_FAR.sub("", label) for label in labels])
