@@ -113,20 +113,26 @@ def build(
     solved: Annotated[bool, typer.Option("--solved", help="Write solved versions, not executed; needs --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the solved versions.")] = None,
     execute: Annotated[bool, typer.Option(help="Execute the notebooks, so that they hold their outputs.")] = True,
+    language: Annotated[str | None, typer.Option(help=f"Only this edition, one of {_LANGUAGES}; all by default.")] = None,
+    kept: Annotated[Path | None, typer.Option(help="Folder for trainings, which another edition takes from it.")] = None,
 ) -> None:
-    """Build the notebooks from notebooks/source/."""
+    """Build the notebooks from notebooks/source/, in every language that has their texts."""
     from .course import build as building
     from .course.chapters import choose
 
     names = chapters or []
     if check:
-        differences = [line for chapter in choose(names) for line in building.differences(chapter)]
+        differences = [line for chapter in choose(names) for line in building.differences(chapter, language)]
         print("\n".join(differences) or "The notebooks agree with their sources.")
         raise typer.Exit(int(bool(differences)))
     if solved != (out is not None):
         raise CourseError(say("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER"))
     for chapter in choose(names):
-        written = building.write_solved(out, [chapter.id]) if solved else building.write_notebooks([chapter.id], execute)
+        if solved:
+            _speak(language)
+            written = building.write_solved(out, [chapter.id])
+        else:
+            written = building.write_notebooks([chapter.id], execute, language, kept)
         print(*written, sep="\n")
 
 

@@ -11,13 +11,15 @@ The learner's version holds `# YOUR CODE HERE` in place of each solution region.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import CourseError
 from ..files import write_atomically
-from ..languages import say
-from .chapters import Chapter, choose, read_notebook
+from ..languages import language, say, speaking
+from .chapters import Chapter, choose, notebook_in, read_notebook
+from .edition import catalogue_of, editions, translate
 from .kernels import ending_like_ctrl_c, execute, kernel_environment
 from .outputs import strip_live_parts
 
@@ -28,7 +30,7 @@ _LIKE_A_MARK = re.compile(r"^\s*(?:# )?##+\s*(BEGIN|END)\b")
 
 
 def build(chapter: Chapter, solved: bool = False):
-    """The notebook of a chapter (an nbformat NotebookNode, not executed), for learners or solved.
+    """The notebook of a chapter (an nbformat NotebookNode, not executed), for learners or solved, in the language set.
 
     The same source gives the same notebook, cell ids included. Raises CourseError, with file and cell, for wrong marks.
     """
@@ -76,6 +78,8 @@ def _built(chapter: Chapter, text):
         },
     )
     nb.nbformat, nb.nbformat_minor = 4, 5
+    if language() in editions(chapter)[1:]:  # after the ids, which are the same in every edition
+        translate(nb, catalogue_of(chapter, language()))
     return nb
 
 
@@ -105,18 +109,28 @@ def _nbgrader(
     return flags | ({} if points is None else {"points": points}) | {"grade_id": grade_id}
 
 
-def write_notebooks(names: list[str] | tuple[str, ...] = (), execute: bool = True) -> list[Path]:
-    """Builds the learner's notebooks of these chapters (all by default), executes them, and returns their paths.
+def write_notebooks(
+    names: list[str] | tuple[str, ...] = (), execute: bool = True, only: str | None = None, kept: Path | None = None
+) -> list[Path]:
+    """Builds the learner's notebooks of these chapters (all by default) in every edition, executes them, returns their paths.
 
-    Outputs are in English, without what only a live kernel can show. Raises CourseError for a chapter that fails; its file
-    stays as it was. execute: False leaves the outputs empty.
+    The editions of a chapter show the same numbers: what took long in the first is kept for the others. They have no outputs
+    that only a live kernel can show. Raises CourseError for a chapter that fails; its file stays as it was.
+
+    execute: False leaves the outputs empty. only: the edition in one language. kept: a folder for what took long, with a folder
+    for each chapter, to go on with; by default a temporary one.
     """
     written = []
     for chapter in choose(names):
-        nb = build(chapter)
-        if execute:
-            _execute(nb, chapter)
-        written.append(_write(nb, chapter.notebook))
+        with TemporaryDirectory() as folder:
+            for edition in [only] if only else editions(chapter):
+                with speaking(edition):
+                    nb = build(chapter)
+                    path = notebook_in(chapter, edition)
+                    path.parent.mkdir(exist_ok=True)
+                    if execute:
+                        _execute(nb, chapter, path.parent, (kept or Path(folder)) / chapter.id)
+                    written.append(_write(nb, path))
     return written
 
 
@@ -125,8 +139,19 @@ def write_solved(folder: Path, names: list[str] | tuple[str, ...] = ()) -> list[
     return [_write(build(chapter, solved=True), Path(folder) / chapter.notebook.name) for chapter in choose(names)]
 
 
-def differences(chapter: Chapter) -> list[str]:
-    """How a chapter's stored notebook differs from its source: cell types, texts, tags, nbgrader's and Jupyter's metadata."""
+def differences(chapter: Chapter, only: str | None = None) -> list[str]:
+    """How a chapter's stored notebooks differ from its source: cell types, texts, tags, nbgrader's and Jupyter's metadata.
+
+    only: the edition in one language; by default all.
+    """
+    lines = []
+    for edition in [only] if only else editions(chapter):
+        with speaking(edition):
+            lines += _differences(replace(chapter, notebook=notebook_in(chapter, edition)))
+    return lines
+
+
+def _differences(chapter: Chapter) -> list[str]:
     built = build(chapter).cells
     try:
         stored = read_notebook(chapter).cells
@@ -215,11 +240,13 @@ def _cell_id(position: int, cell) -> str:
     return f"{position:02d}-{slug}".rstrip("-")
 
 
-def _execute(nb, chapter: Chapter) -> None:
+def _execute(nb, chapter: Chapter, place: Path, kept: Path) -> None:
+    kept.mkdir(parents=True, exist_ok=True)
     # On an empty board: the stored notebook must not list what was entered on this machine.
     with TemporaryDirectory() as folder, ending_like_ctrl_c():
-        with kernel_environment("quick", "auto", language="en", board=Path(folder) / "leaderboard.json"):
-            error = execute(nb, chapter.notebook.parent)
+        board = Path(folder) / "leaderboard.json"
+        with kernel_environment("quick", "auto", language=language(), board=board, kept=kept):
+            error = execute(nb, place)
     if error:
         stopped = f"{error['cell']}: {error['message']}\n{error['traceback']}".strip()
         raise CourseError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import language, say
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,17 @@ def chapters() -> list[Chapter]:
         raise CourseError(
             say("No chapter in {folder}: its files are named like 01_rotations_and_flips.py.", folder=folder / "source")
         )
-    return [_chapter(source, folder / f"{source.stem}.ipynb") for source in sources]
+    here = {source: _edition(folder, source, language()) for source in sources}
+    return [_chapter(source, at if at.exists() else _edition(folder, source, "en")) for source, at in here.items()]
+
+
+def notebook_in(chapter: Chapter, edition: str) -> Path:
+    """Where a chapter's notebook in a language lies, whether it is there or not."""
+    return _edition(chapter.source.parents[1], chapter.source, edition)
+
+
+def _edition(folder: Path, source: Path, of: str) -> Path:
+    return folder / ("" if of == "en" else of) / f"{source.stem}.ipynb"
 
 
 def choose(names: list[str] | tuple[str, ...] = ()) -> list[Chapter]:

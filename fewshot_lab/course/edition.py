@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import KNOWN, say
 from .chapters import Chapter
 
 SHOWN = frozenset({"title", "x", "y", "caption", "alt", "colour", "levels"})  # arguments of figures
@@ -29,6 +29,11 @@ _LETTERS = re.compile(r"[^\W\d_]{2}")
 def catalogue_of(chapter: Chapter, language: str) -> Path:
     """The .po file of a chapter's texts in a language."""
     return chapter.source.parent / language / f"{chapter.source.stem}.po"
+
+
+def editions(chapter: Chapter) -> tuple[str, ...]:
+    """The languages that a chapter is there in: English first, then those with a catalogue of its texts."""
+    return ("en", *(code for code in KNOWN if code != "en" and catalogue_of(chapter, code).exists()))
 
 
 def texts_of(nb) -> dict[str, str]:
@@ -72,6 +77,7 @@ def translate(nb, catalogue: Path) -> list[str]:
     return list(dict.fromkeys(lacking))
 
 
+@functools.cache
 def _known(path: Path) -> dict[str, str]:
     from babel.messages.pofile import read_po
 
@@ -104,20 +110,24 @@ def _in_code(source: str, change: Callable[[str, str], str], names: frozenset[st
 
 
 def _names_shown(cells: list[ast.Module]) -> frozenset[str]:
-    """Names whose value is put into a text that people read, and by which nothing is looked up."""
-    shown, keys = set(), set()
+    """Names whose value is put into a text that people read, and which nothing else takes: no lookup, comparison or call."""
+    shown, taken = set(), set()
     for node in itertools.chain.from_iterable(map(ast.walk, cells)):
         match node:
             case ast.Subscript():
-                keys |= _names_in(node.slice)
+                taken |= _names_in(node.slice)
             case ast.Compare():
-                keys |= _names_in(node)
+                taken |= _names_in(node)
             case ast.Call():
-                for part in itertools.chain.from_iterable(ast.walk(value) for value in _values_read(node)):
+                read = _values_read(node)
+                shown |= {value.id for value in read if isinstance(value, ast.Name)}
+                for part in itertools.chain.from_iterable(map(ast.walk, read)):
                     shown |= (
                         {part.value.id} if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name) else set()
                     )
-    return frozenset(shown - keys)
+                given = [*node.args, *(word.value for word in node.keywords)]
+                taken |= {value.id for value in given if value not in read and isinstance(value, ast.Name)}
+    return frozenset(shown - taken)
 
 
 def _names_in(node: ast.AST) -> set[str]:
@@ -175,7 +185,8 @@ def _read_by_people(tree: ast.AST, names: frozenset[str]) -> Iterator[tuple[ast.
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False):
             yield node.body[0].value, "docstring"
         elif isinstance(node, ast.Assign) and {getattr(target, "id", "") for target in node.targets} & names:
-            yield from ((string, "string") for string in strings_in(node.value))
+            values = node.value.values if isinstance(node.value, ast.Dict) else [node.value]  # by its keys things are looked up
+            yield from ((string, "string") for value in values for string in strings_in(value))
         elif isinstance(node, ast.Call):
             for value in _values_read(node):
                 yield from ((string, "string") for string in strings_in(value))

@@ -143,7 +143,8 @@ def _fold_in_what_the_makers_measured(key: str) -> None:
         cell for cell in cells if f'lab.recall("{key}"' in "".join(cell["source"]) or f'"{key}",' in "".join(cell["source"])
     ]
     printed = "\n".join("".join(output.get("text", "")) for cell in calls for output in cell.get("outputs", []))
-    if found := re.search(r"(?m)^Measured: (.+)$", printed):
+    before, after = say("Measured: {measured}", measured="\0").split("\0")
+    if found := re.search(rf"(?m)^{re.escape(before)}(.+){re.escape(after)}$", printed):
         words = say("Measured: {measured}", measured=found.group(1))
         more = say("Their figures and verdicts: lab.makers()")
         folded = Markup("<details><summary>{}</summary><p>{}<br>{}</p></details>")

@@ -13,7 +13,7 @@ from .. import attempts, runtime
 from ..errors import CourseError
 from ..exercises import Exercise, get_exercise
 from ..html import box, paragraph
-from ..languages import later, say
+from ..languages import language, later, say
 from .build import build
 from .chapters import choose
 
@@ -118,11 +118,11 @@ def _code(text: str, name: str) -> str:
 
 def _cell(task: Exercise, solved: bool) -> str:
     """The text of the exercise's cell in the learner's notebook or in the solved one."""
-    return _cells(task.chapter, solved)[task.name]
+    return _cells(task.chapter, solved, language())[task.name]
 
 
 @functools.cache
-def _cells(number: str, solved: bool) -> dict[str, str]:
+def _cells(number: str, solved: bool, edition: str) -> dict[str, str]:
     """The texts of a chapter's exercises by name, as they are handed out or solved."""
     [chapter] = choose([number])
     return {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in build(chapter, solved).cells}

@@ -132,7 +132,12 @@ def kernels_of_this_python() -> dict[str, str]:
 
 @contextmanager
 def kernel_environment(
-    profile: str, device: str, run: Path | None = None, language: str | None = None, board: Path | None = None
+    profile: str,
+    device: str,
+    run: Path | None = None,
+    language: str | None = None,
+    board: Path | None = None,
+    kept: Path | None = None,
 ) -> Iterator[None]:
     """Sets the environment variables of kernels that start while it is active, and restores them afterwards.
 
@@ -142,12 +147,14 @@ def kernel_environment(
         run: the folder of the run, whose results.json the last chapter reads.
         language: such as "zh"; by default the one that is set.
         board: the file of chapter 11's leaderboard, in place of this machine's.
+        kept: the folder that holds what took long for other editions of the notebook (training/kept.py).
     """
     ours = {"FEWSHOT_LAB_PROFILE": profile, "FEWSHOT_LAB_DEVICE": device, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     # Attempts are not noted: the progress is the learner's, and what the course executes says nothing about it.
     ours |= attempts.OFF | ({"FEWSHOT_LAB_RUN": str(run)} if run else {})
     ours |= {"FEWSHOT_LAB_LANGUAGE": language} if language else {}
     ours |= {"FEWSHOT_LAB_BOARD": str(board)} if board else {}
+    ours |= {"FEWSHOT_LAB_KEPT": str(kept)} if kept else {}
     ours = common_environment() | ours
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)

@@ -17,7 +17,6 @@ from torch import Tensor
 from ..evidence.rules import still_learning
 from ..languages import say
 from . import alt as alternative
-from . import letters
 from .style import COLOURS, GREY, MARKERS, SMALL, Picture, drawable, new_figure, style
 
 MINUS = "\N{MINUS SIGN}"  # as the axes have it
@@ -34,7 +33,6 @@ def curves(
     Options: log_x, log_y, ticks, y_ticks, limits; levels: {name: value}, horizontal lines to compare with; notes: {name:
     words}, what stands at each point of that line.
     """
-    series, options = letters.by_name(series), _named(options)
     with style():
         figure, axes = new_figure()
         _draw_curves(axes, series, options)
@@ -56,8 +54,6 @@ def curve_panels(
     **options,
 ) -> Picture:
     """One panel of `curves` beside another on the same vertical scale: {panel: series}, with the same names in each."""
-    panels = {name: letters.by_name(series) for name, series in letters.by_name(panels).items()}
-    options = _named(options)
     with style():
         figure, grid = new_figure(1, len(panels), size=(min(10.6, 3 + 2.6 * len(panels)), 3.8), squeeze=False, sharey=True)
         x, y = _said(x, y, options)
@@ -112,15 +108,11 @@ def _draw_curves(axes, series: dict[str, tuple[Sequence, Sequence]], options: di
 
 def _said(x: str, y: str, options: dict) -> tuple[str, str]:
     """The axes' names, which say where equal steps are equal factors."""
-    x, y = letters.names((x, y))
+    x, y = say(x), say(y)
     return tuple(
         say("{axis} (log scale)", axis=axis) if options.get(option) and "log" not in axis else axis
         for axis, option in ((x, "log_x"), (y, "log_y"))
     )
-
-
-def _named(options: dict) -> dict:
-    return {option: letters.by_name(value) if option in ("levels", "notes") else value for option, value in options.items()}
 
 
 def _name_at_the_ends(figure, axes, series: dict[str, tuple[Sequence, Sequence]], options: dict) -> None:
@@ -170,7 +162,7 @@ def bars(
     alike get three digits.
     """
     digits = alternative.enough_digits(estimates.values(), digits)
-    estimates, x = letters.by_name(estimates), letters.name(x)
+    x = say(x)
     with style():
         figure, axes = new_figure(size=(9, 0.9 + 0.4 * len(estimates)))
         draw_estimates(axes, estimates.values(), digits)
@@ -204,7 +196,7 @@ def draw_estimates(axes, estimates: Iterable, digits: int, series: int = 0) -> N
 
 def matrix(values, rows: Sequence[str], columns: Sequence[str], *, title: str, caption: str, alt: str = "") -> Picture:
     """A table of shares from 0 to 1 in colour, each with its number."""
-    values, rows, columns = np.asarray(values), letters.names(rows), letters.names(columns)
+    values = np.asarray(values)
     with style():
         figure, axes = new_figure(size=(2.6 + 0.5 * len(columns), 1.1 + 0.4 * len(rows)))
         drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -234,8 +226,7 @@ def scatter(
     log_y: bool = False,
 ) -> Picture:
     """Named points (x, y, value); the value is the colour, named `colour`: red below 0, grey at 0, blue above."""
-    points = letters.by_name(points)
-    x, y, colour = letters.names((x, y, colour))
+    x, y, colour = map(say, (x, y, colour))
     with style():
         figure, axes = new_figure()
         largest = max(abs(value) for *_, value in points.values()) or 1.0
@@ -264,7 +255,6 @@ def scatter(
 
 def images(pictures: Tensor, labels: Sequence[str], *, columns: int, title: str, caption: str, alt: str = "") -> Picture:
     """A grid of images (N, C, H, W), uint8 or float 0..1, with a line of text over each."""
-    labels = letters.names(labels)
     rows = -(-len(pictures) // columns)
     width = max(0.85, 0.1 + 0.085 * max(map(len, labels)))  # inches, so that the longest label has room
     with style():

@@ -1,18 +1,15 @@
-"""The letters of figures: names in the language set, and a typeface that has them."""
+"""The letters of figures: a typeface that has those of the language set."""
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TypeVar
 
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from ..languages import Said, language, named, say
+from ..languages import language, say
 
-Value = TypeVar("Value")
 OURS = "noto-sans-sc"  # the asset
 # What systems have; only the first face of a collection is found, which for Noto's is the Japanese one.
 TYPEFACES = {
@@ -22,32 +19,6 @@ TYPEFACES = {
     )
 }
 _FAR = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]+")  # letters that matplotlib's own typeface lacks
-_drawn: dict[str, None] = {}
-
-
-def name(text: str) -> str:
-    """A name of the code's, such as an arm, as the figure being drawn shows it; English names are kept for `names_drawn`."""
-    said = named(text)
-    if isinstance(said, Said):
-        _drawn[said.english] = None
-    return said
-
-
-def names(texts: Iterable[str]) -> list[str]:
-    """`name` of each."""
-    return [name(text) for text in texts]
-
-
-def by_name(values: Mapping[str, Value]) -> dict[str, Value]:
-    """The same values under the names that the figure shows."""
-    return {name(key): value for key, value in values.items()}
-
-
-def names_drawn() -> list[str]:
-    """The English names given since the last call, in their order."""
-    names = list(_drawn)
-    _drawn.clear()
-    return names
 
 
 def settings() -> dict:

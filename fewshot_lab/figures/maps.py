@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..languages import say
-from . import letters
 from .style import COLOURS, SMALL, Picture, new_figure, style
 
 
@@ -13,7 +12,6 @@ def maps(
     places: dict[str, np.ndarray], labels: Sequence[int], classes: Sequence[str], *, title: str, caption: str, alt: str
 ) -> Picture:
     """Maps side by side, one per name: `places` holds (N, 2) coordinates, `labels` the class number of each point."""
-    places = letters.by_name(places)
     with style():
         figure, grid = new_figure(1, len(places), size=(4.2 * len(places), 4.0), squeeze=False)
         for axes, (name, points) in zip(grid.flat, places.items(), strict=True):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..languages import say
 from . import alt as alternative
-from . import letters
 from .charts import draw_estimates, with_hollow
 from .style import GREY, Picture, new_figure, style
 
@@ -25,7 +25,7 @@ def panels(
     line: a vertical line to compare with; digits: of the numbers written at the points; shared: one scale for all panels, for
     measures of one quantity; limits: the ends of that scale.
     """
-    measures = {measure: letters.by_name(estimates) for measure, estimates in letters.by_name(measures).items()}
+    measures = {say(measure): estimates for measure, estimates in measures.items()}
     names = list(next(iter(measures.values())))
     digits = alternative.enough_digits((one for estimates in measures.values() for one in estimates.values()), digits)
     wide = min(10.6, 0.6 + 0.08 * max(map(len, names)) + 2.4 * len(measures))  # inches; a page of a notebook has 10.6

@@ -7,7 +7,6 @@ from ..evidence.records import Outcome, Part, band
 from ..evidence.rules import still_learning
 from ..languages import say
 from . import alt as alternative
-from . import letters
 from .charts import with_hollow
 from .style import BLACK, BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE, VERMILION, Picture, new_figure, style
 
@@ -37,7 +36,7 @@ def poster(prices: PriceList, ledger, *, title: str, caption: str, alt: str = ""
         _draw_pairs(figure.add_subplot(grid[0, 1]), prices)
         _draw_literature(figure.add_subplot(grid[1, 1]), ledger)
         figure.suptitle(title, fontsize=15, fontweight="bold", x=0.01, ha="left")
-        rates = {letters.name(f"{price.what} ({price.chapter})"): price.rate for price in prices.prices}
+        rates = {f"{price.what} ({price.chapter})": price.rate for price in prices.prices}
         said = alternative.of_estimates(title, say("labels per label"), rates) if rates else title
         rows = "; ".join(f"{row.name} {say(row.verdict.verdict.words)}" for row in ledger.rows)
         estimates = [price.rate for price in prices.prices]
@@ -66,13 +65,13 @@ def _draw_rates(axes, prices: PriceList) -> None:
     ticks = [0.25, 0.5, 1, 2, 4, 8, 16]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_yticks(range(len(prices.prices)), letters.names(f"{price.what} ({price.chapter})" for price in prices.prices))
+    axes.set_yticks(range(len(prices.prices)), [f"{price.what} ({price.chapter})" for price in prices.prices])
     axes.set_ylim(len(prices.prices) - 0.4, -0.8)
     axes.set(title=say("What a label is worth"), xlabel=say("labels per label (left of 1 it costs labels)"))
     shown = dict.fromkeys(price.kind for price in prices.prices)
     for kind in shown:
         k = KINDS.index(kind)
-        axes.plot([], [], marker=MARKERS[k], color=COLOURS[k], label=letters.name(kind))
+        axes.plot([], [], marker=MARKERS[k], color=COLOURS[k], label=say(kind))
     if shown:
         axes.legend(loc="upper center", bbox_to_anchor=(0.2, -0.06), ncol=3, fontsize=8)
 
@@ -83,7 +82,7 @@ def _draw_pairs(axes, prices: PriceList) -> None:
             if estimate.has_interval:
                 axes.plot([estimate.low, estimate.high], [row + up] * 2, color=colour, linewidth=2)
             axes.plot(estimate.mean, row + up, marker, color=colour, markersize=6)
-    axes.set_yticks(range(len(prices.pairs)), letters.names(f"{pair.what} ({pair.chapter})" for pair in prices.pairs))
+    axes.set_yticks(range(len(prices.pairs)), [f"{pair.what} ({pair.chapter})" for pair in prices.pairs])
     axes.set_ylim(len(prices.pairs) - 0.4, -0.6)
     axes.plot([], [], "s-", color=BLUE, label=say("with it"))
     axes.plot([], [], "o-", color=GREY, label=say("without"))
@@ -100,7 +99,7 @@ def _draw_literature(axes, ledger) -> None:
             names.append(
                 f"{row.name} {author}"
                 if part in (None, *row.verdict.parts[:1])
-                else letters.name(f"{row.name}, {part.name.replace('_', ' ')}")
+                else f"{row.name}, {part.name.replace('_', ' ')}"
             )
             if part is not None:
                 low, middle, high = _placed(part)

@@ -7,7 +7,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from . import letters
 from .style import COLOURS, SMALL, Picture, new_figure, style
 
 
@@ -18,7 +17,6 @@ def scenes(
 
     A class of the mask that is no thing's number is drawn in red.
     """
-    shown, names = letters.by_name(shown), letters.names(names)
     with style():
         figure, grid = new_figure(1, len(shown), size=(3.4 * len(shown), 2.3), squeeze=False)
         for axes, (name, (image, mask, boxes)) in zip(grid.flat, shown.items(), strict=True):

@@ -62,7 +62,6 @@ class Picture:
     def __init__(self, figure: Figure, *, caption: str, alt: str, chart: bool = False) -> None:
         drawn = BytesIO()
         letters.without_boxes(figure)
-        self.names = letters.names_drawn()
         figure.savefig(drawn, format="png", dpi=160, bbox_inches="tight", pad_inches=0.1, facecolor="white")
         self.png, self.caption, self.alt = _packed(Image.open(drawn).convert("RGB")), caption, alt
         self.chart = chart
@@ -82,7 +81,7 @@ class Picture:
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # VS Code takes the plain text beside an image for its alternative text, nbconvert and the course's JupyterLab "alt".
         data = {"image/png": self._encoded(), "text/plain": self.alt}
-        return data, {"image/png": {"width": self.width, "alt": self.alt, "chart": self.chart, "names": self.names}}
+        return data, {"image/png": {"width": self.width, "alt": self.alt, "chart": self.chart}}
 
     def _ipython_display_(self) -> None:
         data, metadata = self._repr_mimebundle_()

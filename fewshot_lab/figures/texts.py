@@ -2,13 +2,11 @@
 
 import textwrap
 
-from . import letters
 from .style import SMALL, Picture, new_figure, style
 
 
 def texts(rows: dict[str, str], *, title: str, caption: str) -> Picture:
     """Texts under each other, each behind its name, as a picture."""
-    rows = letters.by_name(rows)
     wrapped = {name: textwrap.wrap(text, 78) or [""] for name, text in rows.items()}
     lines = sum(map(len, wrapped.values())) + 0.4 * len(wrapped)
     with style():

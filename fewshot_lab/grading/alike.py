@@ -68,7 +68,7 @@ def _groups(chapter: str, question: str, handed_in: list[tuple[str, str, bool]])
 
     if len(handed_in) < 2:
         return
-    stub = fingerprints(assignment(chapter).stubs.get(question, ""))
+    stub = set().union(*map(fingerprints, assignment(chapter).blanks.get(question, ())))
     common = max(10, len(handed_in) // 20)
     counting = CountVectorizer(analyzer=lambda source: fingerprints(source) - stub, binary=True, max_df=common, dtype=np.int32)
     try:

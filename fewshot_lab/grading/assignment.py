@@ -2,11 +2,14 @@
 
 import ast
 import functools
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from ..course.build import build
 from ..course.chapters import chapters, choose
+from ..course.edition import editions
 from ..exercises import Exercise, exercises
+from ..languages import speaking
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class Assignment:
 
     Only imports, definitions, plain constants and `x = lab.yours_or_ours(answer)` are kept of the release's own cells, the last
     as `x = answer`: an answer works on its arguments alone, so no experiment has to run. `aliases`: {x: answer}.
-    `stubs` and `solved`: {grade_id: source} of the answer cells, as handed out and as the course solves them. `released`: the
-    sources of all other cells of code, as handed out. `asked`: {grade_id: the text above a question that a person marks}.
+    `stubs` and `solved`: {grade_id: source} of the answer cells, as handed out and as the course solves them. `blanks`: the
+    first in every language. `released`: the sources of all other cells of code, in every language. `asked`: {grade_id: the text
+    above a question that a person marks}.
     """
 
     chapter: str
@@ -40,9 +44,14 @@ class Assignment:
     pieces: tuple[tuple[str | None, str], ...]
     stubs: dict[str, str]
     solved: dict[str, str]
+    blanks: dict[str, frozenset[str]]
     aliases: dict[str, str] = field(default_factory=dict)
     released: frozenset[str] = frozenset()
     asked: dict[str, str] = field(default_factory=dict)
+
+    def is_blank(self, grade_id: str, source: str) -> bool:
+        """Whether an answer cell is as it was handed out, in whatever language."""
+        return source.strip() in self.blanks[grade_id]
 
     @property
     def points(self) -> float:
@@ -53,10 +62,22 @@ class Assignment:
 def assignment(chapter_id: str) -> Assignment:
     """The assignment of a chapter, from its source; raises CourseError for an unknown chapter."""
     [chapter] = choose([chapter_id])
-    stubs, solved, pieces, aliases, questions, others, asked, above = {}, {}, [], {}, [], set(), {}, ""
+    stubs, solved, pieces, aliases, questions, asked, above = {}, {}, [], {}, [], {}, ""
     worth = {}
+    blanks, others = defaultdict(set), set()
+    for edition in editions(chapter):
+        with speaking(edition):
+            cells = build(chapter).cells
+        for cell in cells:
+            metadata = cell.metadata.get("nbgrader", {})
+            if metadata.get("solution"):
+                blanks[metadata["grade_id"]].add(cell.source.strip())
+            elif cell.cell_type == "code" and not metadata.get("grade"):
+                others.add(cell.source.strip())
     # The two versions have the same cells in the same order: they differ only inside the solution regions.
-    for released, answered in zip(build(chapter).cells, build(chapter, solved=True).cells, strict=True):
+    with speaking("en"):
+        versions = zip(build(chapter).cells, build(chapter, solved=True).cells, strict=True)
+    for released, answered in versions:
         metadata = released.metadata.get("nbgrader", {})
         grade_id = metadata.get("grade_id")
         if metadata.get("solution"):
@@ -70,7 +91,6 @@ def assignment(chapter_id: str) -> Assignment:
             if released.cell_type == "code":
                 pieces.append((grade_id, ""))
         elif released.cell_type == "code" and not metadata.get("grade"):
-            others.add(released.source.strip())
             pieces += [(None, kept) for kept in _kept(released.source, aliases)]
         if released.cell_type == "markdown" and not metadata:
             above = released.source
@@ -88,6 +108,7 @@ def assignment(chapter_id: str) -> Assignment:
         tuple(pieces),
         stubs,
         solved,
+        {name: frozenset(texts) for name, texts in blanks.items()},
         aliases,
         frozenset(others),
         asked,

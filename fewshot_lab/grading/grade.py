@@ -315,8 +315,10 @@ def _bounded(seconds: float, memory: int):
 
 def _untouched(task: Assignment, question: Question, answers: dict[str, str]) -> bool:
     """Whether a cell is as blank as it was handed out. A listing left unrepaired is an answer, though a wrong one."""
-    stub = task.stubs[question.grade_id].strip()
-    return answers[question.grade_id].strip() == stub and any(text.partition("\n")[0] in stub for text in STUB.values())
+    answer = answers[question.grade_id]
+    return task.is_blank(question.grade_id, answer) and (
+        question.exercise is None or any(text.partition("\n")[0] in answer for text in STUB.values())
+    )
 
 
 def _mark(question: Question, status: MarkStatus, message: str, details=(), mistake=None) -> Mark:

@@ -210,7 +210,7 @@ def _on_the_screen() -> dict[str, str]:
 
 
 def _is_stub(name: str, source: str) -> bool:
-    return _holds(assignment(by_grade_id()[name]).stubs[name], source)
+    return any(_holds(blank, source) for blank in assignment(by_grade_id()[name]).blanks[name])
 
 
 def _holds(text: str, source: str) -> bool:

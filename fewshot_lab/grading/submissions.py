@@ -120,8 +120,8 @@ def rank(one: Submission, modified: tuple) -> tuple:
 
 def unanswered(one: Submission) -> tuple[str, ...]:
     """The questions whose cells are missing or as they were handed out, in the chapter's order."""
-    stubs = assignment(one.chapter).stubs
-    return tuple(name for name, stub in stubs.items() if one.answers.get(name, stub).strip() == stub.strip())
+    task = assignment(one.chapter)
+    return tuple(name for name, stub in task.stubs.items() if task.is_blank(name, one.answers.get(name, stub)))
 
 
 def _students_named(made: list[tuple[tuple, Submission]]) -> list[tuple[tuple, Submission]]:
@@ -461,9 +461,9 @@ def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], dict[str,
     ]
     names = {i: defined(cells[i]["source"]) for i in mine}
     for question in task.questions:
-        name, stub = question.grade_id, task.stubs[question.grade_id].strip()
+        name = question.grade_id
         cells_of = [i for i in sorted(usable) if marked[i] == name and cells[i]["cell_type"] == kinds[name]]
-        changed = [i for i in cells_of if cells[i]["source"].strip() != stub]
+        changed = [i for i in cells_of if not task.is_blank(name, cells[i]["source"])]
         elsewhere = [i for i in mine if question.exercise is not None and name in names[i]]
         end = checks.get(name, len(cells))
         above = sorted(i for i in {*changed, *elsewhere} if i < end)

@@ -5,7 +5,6 @@ A .po file in this folder is a language of the course: nothing else lists it.
 
 import functools
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,8 +17,6 @@ from ..errors import CourseError
 
 _FILES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.po"))}
 KNOWN = {code: Locale.parse(code).display_name for code in ("en", *_FILES)}  # {"zh": "中文"}: each names itself
-_WORD = re.compile(r"[A-Za-z]{2}")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _chosen: str | None = None
 _in_this_context: ContextVar[str | None] = ContextVar("language", default=None)
 
@@ -70,19 +67,6 @@ def say(text: str, /, **values) -> Said:
     if not values:
         return Said(there, text)
     return Said(there.format(**values), text.format(**{name: english(value) for name, value in values.items()}))
-
-
-def named(text: str) -> str:
-    """A name that code looks things up by, such as of an arm, as people read it in the language set; numbers in it may be any.
-
-    Where the language has no translation (context "name", with # for each number), or the name has no word, it stays.
-    """
-    text = str(text)
-    if not _WORD.search(text):
-        return text
-    there = translation(_NUMBER.sub("#", text), language(), "name")
-    numbers = iter(_NUMBER.findall(text))
-    return Said(re.sub("#", lambda _: next(numbers), there), text)
 
 
 def later(text: str) -> str:
