@@ -29,6 +29,12 @@ class Chapter:
     predictions: int = 0
 
 
+    @property
+    def edition(self) -> str:
+        """The language of the notebook, such as "zh" for notebooks/zh/..."""
+        return "en" if self.notebook.parent == self.source.parents[1] else self.notebook.parent.name
+
+
 def course_root() -> Path:
     """The folder that holds notebooks/: FEWSHOT_LAB_COURSE, else the one above the package, else the current folder.
 

@@ -23,6 +23,7 @@ from .chapters import Chapter
 SHOWN = frozenset({"title", "x", "y", "caption", "alt", "colour", "levels"})  # arguments of figures
 SAID = frozenset({"print", "recall", "Markdown"})
 _PARAGRAPHS = re.compile(r"(\n\s*\n)")
+_SET_UP = re.compile(r"(?m)^lab\.setup\(")  # the notebook's kernel speaks its language, wherever it is opened
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
@@ -63,6 +64,7 @@ def translate(nb, catalogue: Path) -> list[str]:
     _each_text(nb, translated)
     for number, cell in enumerate(nb.cells, 1):
         if cell.cell_type == "code":
+            cell.source = _SET_UP.sub(f'lab.language("{catalogue.parent.name}")\n\\g<0>', cell.source)
             try:
                 ast.parse(cell.source)
             except SyntaxError as error:

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from ..errors import CourseError
 from ..files import write_atomically
 from ..languages import say
 from .build import STUB
-from .chapters import Chapter, chapters, choose, own_root
+from .chapters import Chapter, chapters, choose, notebook_in, own_root
 from .door import links
 from .outputs import fold_results
 
 CLEAN_ROOM = Path(__file__).with_name("clean_room")  # Jupyter's settings for learners
 _PAGE = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/") + "fewshot-lab"
-_KEY = "fewshot_lab"  # in a copy's metadata: {"text": sha256 of the chapter's text, "answers": {grade_id: that of its cell}}
+# In a copy's metadata: {"text": sha256 of the chapter's text, "answers": {grade_id: that of its cell}, "language": "en"}.
+_KEY = "fewshot_lab"
 
 
 def copy_of(chapter: Chapter) -> Path:
@@ -41,31 +43,42 @@ def make_copies(page: str = "") -> list[Path]:
     page: the address of the page of chapters, to which the copies lead back; by default that of a server, or of a hub's.
     """
     missing = [it for it in chapters() if it.notebook.exists() and not copy_of(it).exists()]
-    return [_write(_as_handed_to_a_learner(chapter, page), copy_of(chapter)) for chapter in missing]
+    handed = [(chapter, _as_handed_to_a_learner(chapter, page)) for chapter in missing]
+    return [_write(nb, copy_of(chapter), _made_from(nb, chapter)) for chapter, nb in handed]
 
 
-def outdated() -> list[Chapter]:
-    """The chapters whose text in the course is no longer the one that the learner's copy was made from."""
-    both = [chapter for chapter in chapters() if chapter.notebook.exists() and copy_of(chapter).exists()]
-    made_from = {chapter: _read(copy_of(chapter))["metadata"].get(_KEY) for chapter in both}
-    # A notebook that a person put there was made from no text that we know: it is left alone.
-    return [it for it in both if made_from[it] and made_from[it]["text"] != _sha256(_read(it.notebook)["cells"])]
+def outdated(to: str | None = None) -> list[Chapter]:
+    """The chapters whose text in the course is no longer the one that the learner's copy was made from.
+
+    Each has the notebook of its copy's language, or of the language `to`, where the course has it in that.
+    """
+    found = []
+    for chapter in chapters():
+        if not (chapter.notebook.exists() and copy_of(chapter).exists()):
+            continue
+        # A notebook that a person put there was made from no text that we know: it is left alone.
+        if made_from := _read(copy_of(chapter))["metadata"].get(_KEY):
+            there = notebook_in(chapter, to or made_from.get("language", "en"))
+            chapter = replace(chapter, notebook=there if there.exists() else chapter.notebook)
+            if made_from["text"] != _sha256(_read(chapter.notebook)["cells"]):
+                found.append(chapter)
+    return found
 
 
-def renew(names: Sequence[str] = ()) -> list[tuple[Path, Path, list[str]]]:
+def renew(names: Sequence[str] = (), to: str | None = None) -> list[tuple[Path, Path, list[str]]]:
     """Brings the outdated copies of these chapters (all by default) to the course's text, with the learner's answers in it.
 
     An answer is a changed cell of an exercise or of a question in words. The old copies are kept in work/before/<time>/.
-    Returns (copy, old copy, names of the answers that no longer have a cell) for each.
+    Returns (copy, old copy, names of the answers that no longer have a cell) for each. to: the language to bring them into.
     """
     asked, now = {chapter.id for chapter in choose(tuple(names))}, datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return [_renewed(chapter, now) for chapter in outdated() if chapter.id in asked]
+    return [_renewed(chapter, now) for chapter in outdated(to) if chapter.id in asked]
 
 
 def _renewed(chapter: Chapter, now: str) -> tuple[Path, Path, list[str]]:
     copy = copy_of(chapter)
     old, new = _read(copy), _as_handed_to_a_learner(chapter)
-    made_from = _made_from(new)  # before the answers are put in, which are not the course's text
+    made_from = _made_from(new, chapter)  # before the answers are put in, which are not the course's text
     blank, cells = old["metadata"][_KEY]["answers"], _answer_cells(new)
     answers = {name: it for name, it in _answer_cells(old).items() if _is_answer(it, cells.get(name), blank.get(name))}
     for name in answers.keys() & cells.keys():
@@ -116,14 +129,15 @@ def _read(path: Path) -> dict:
         ) from error
 
 
-def _write(nb: dict, path: Path, made_from: dict | None = None) -> Path:
-    nb["metadata"][_KEY] = made_from or _made_from(nb)
+def _write(nb: dict, path: Path, made_from: dict) -> Path:
+    nb["metadata"][_KEY] = made_from
     write_atomically(path, json.dumps(nb, indent=1, ensure_ascii=False) + "\n")
     return path
 
 
-def _made_from(nb: dict) -> dict:
-    return {"text": _sha256(nb["cells"]), "answers": {name: _sha256([cell]) for name, cell in _answer_cells(nb).items()}}
+def _made_from(nb: dict, chapter: Chapter) -> dict:
+    blank = {name: _sha256([cell]) for name, cell in _answer_cells(nb).items()}
+    return {"text": _sha256(nb["cells"]), "answers": blank, "language": chapter.edition}
 
 
 def _answer_cells(nb: dict) -> dict[str, dict]:

@@ -27,6 +27,8 @@ from fewshot_lab.grading.assignment import assignment
 from fewshot_lab.grading.sandbox import means
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+IN_CHINESE = [page for page in PAGES if page.suffixes == [".zh", ".md"]]
+PAGES = [page for page in PAGES if page not in IN_CHINESE]
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -323,6 +325,28 @@ def test_the_version_is_the_same_everywhere():
 def test_every_page_is_linked_from_the_readme():
     text = (ROOT / "README.md").read_text()
     assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == []
+
+
+@pytest.mark.parametrize("page", IN_CHINESE, ids=lambda page: page.stem)
+def test_a_chinese_page_has_the_structure_and_the_commands_of_its_english_one(page):
+    name = page.name.replace(".zh", "")
+    english = ROOT / name if name == "README.md" else ROOT / "docs" / name
+    assert f"(docs/{page.name})" in english.read_text() or f"({page.name})" in english.read_text()
+    here, there = (_structure(text.read_text()) for text in (page, english))
+    for part in here:
+        assert here[part] == there[part], part
+
+
+def _structure(text: str) -> dict:
+    blocks = re.findall(r"^```.*?^```", text, flags=re.M | re.S)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    code = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return {
+        "code": [line for line in code if line],
+        "in a sentence": Counter(" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)),
+        "headings": [line.split()[0] for line in prose.splitlines() if line.startswith("#")],
+        "rows": [line.count("|") for line in prose.splitlines() if line.startswith("|")],
+    }
 
 
 def test_the_page_of_the_full_profile_says_what_its_record_says():
