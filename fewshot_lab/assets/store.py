@@ -99,8 +99,8 @@ def listing() -> list[Row]:
 
     def state(asset: Asset) -> str:
         if installed(asset.name):
-            return "installed"
-        return "damaged" if install_folder(asset).is_dir() else "not fetched"
+            return later("installed")
+        return later("damaged") if install_folder(asset).is_dir() else later("not fetched")
 
     return [Row(a.name, a.version, a.size, a.licence, a.chapters, state(a), a.optional) for a in ASSETS.values()]
 

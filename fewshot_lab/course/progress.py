@@ -9,6 +9,7 @@ from rich.table import Table
 
 from .. import attempts
 from ..attempts import Attempt
+from ..evidence.runs import ChapterRun
 from ..languages import chapter_opening, language, say
 from .chapters import Chapter, chapters, choose
 
@@ -76,7 +77,7 @@ def last_in_words(one: Progress) -> str:
     return say("{exercise} {status}, {day} {time}", exercise=name, **values)
 
 
-def title(chapter: Chapter) -> str:
+def title(chapter: Chapter | ChapterRun) -> str:
     """A chapter's title in the language that is set."""
     return next((text for text in chapter_opening(chapter.id) if text.english == chapter.title), chapter.title)
 

@@ -90,7 +90,8 @@ def run(
     print_summary(replace(record, chapters=[chapter for chapter in record.chapters if chapter.id in settings]))
     print(f"\n{folder / 'index.html'}")
     if status == 130:
-        print(f"interrupted; go on with: fewshot-lab run --resume{f' --out {shlex.quote(str(out))}' if out else ''}")
+        where = f" --out {shlex.quote(str(out))}" if out else ""
+        print(say("interrupted; go on with: fewshot-lab run --resume{where}", where=where))
     return status
 
 
