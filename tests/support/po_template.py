@@ -39,6 +39,7 @@ IN_PACKAGE = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "
     "line": (0, "help"),
     "marks": (0, "help"),
     "progress_bar": (1,),
+    "Asset": ("note",),
 }
 IN_CHAPTERS = {"predict": (1, 2), "progress_bar": (1,), "sweep": ("description",), "arms": ("description",)}
 
