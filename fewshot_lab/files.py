@@ -141,7 +141,7 @@ def arrays_on_disk(path: Path, make: "Callable[[], dict[str, ndarray]]", waiting
             return None
 
     if (arrays := stored()) is None:
-        with locked(path, waiting):
+        with locked(path, say(waiting)):
             if (arrays := stored()) is None:  # asked again: another process may have made them
                 arrays = make()
                 buffer = io.BytesIO()

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from ..assets import ASSETS, fetch
 from ..files import arrays_on_disk, in_cache
-from ..languages import say
 from .episodes import Pool
 from .images import ImageTask
 
@@ -65,7 +64,7 @@ def pictures() -> Emoji:
     An interrupted drawing leaves nothing behind. Raises AssetError when the asset cannot be fetched.
     """
     path = in_cache("emoji", f"{_version()}.npz")
-    waiting = say("The emoji are being drawn by another process; waiting for it.")
+    waiting = "The emoji are being drawn by another process; waiting for it."
     stored = arrays_on_disk(path, lambda: _draw(fetch("emoji")), waiting)
     images = torch.from_numpy(stored["images"]).permute(0, 1, 4, 2, 3)
     names, groups = (tuple(map(str, stored[what])) for what in ("names", "groups"))
@@ -163,7 +162,7 @@ def _draw(folder: Path) -> dict[str, np.ndarray]:
     group_of = {name: group for group, names in categories.items() for name in names}
     images, names, seen = [], [], set()
     for name in tqdm(sorted(set(group_of).intersection(*(icons["icons"] for icons in sets.values()))),
-                     desc=say("drawing the emoji"), leave=False, disable=None, file=sys.stderr):  # fmt: skip
+                     desc="drawing the emoji", leave=False, disable=None, file=sys.stderr):  # fmt: skip
         drawn = [_drawn(icons, name) for icons in sets.values()]
         # An artist may have given two names one picture: as two classes nobody could tell them apart, so the second name goes.
         hashes = {(artist, hashlib.sha256(picture).digest()) for artist, picture in zip(ARTISTS, drawn, strict=True)}

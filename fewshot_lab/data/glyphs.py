@@ -21,7 +21,6 @@ from torch import Tensor
 
 from ..augment.geometry import random_affine, warp
 from ..files import arrays_on_disk, in_cache
-from ..languages import say
 from .images import ImageTask
 
 SIZE = 28
@@ -146,7 +145,7 @@ def jitter(images: Tensor, name: str, generator: torch.Generator | None = None) 
 def load() -> Glyphs:
     """All glyphs, rendered once (about three seconds) and kept in the cache folder; later loads take milliseconds."""
     path = in_cache("glyphs", f"{_version()}.npz")
-    stored = arrays_on_disk(path, _render, say("The glyphs are being rendered by another process; waiting for it."))
+    stored = arrays_on_disk(path, _render, "The glyphs are being rendered by another process; waiting for it.")
     return Glyphs(
         torch.from_numpy(stored["images"])[:, None],
         torch.from_numpy(stored["labels"]).long(),

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from ..augment.handwriting import pieces_of, thin
 from ..files import arrays_on_disk, in_cache
-from ..languages import say
 
 SHEET = 56  # pixels a side of the sheet on which a character is thinned
 FONT_SIZE = 34  # pixels: a letter fills a little over half of its sheet, as Omniglot's drawings do
@@ -65,7 +64,7 @@ class Strokes:
 def load() -> Strokes:
     """All skeletons, made once (about twenty seconds) and kept in the cache folder; later loads take milliseconds."""
     path = in_cache("strokes", f"{_version()}.npz")
-    stored = arrays_on_disk(path, _make, say("The strokes are being made by another process; waiting for it."))
+    stored = arrays_on_disk(path, _make, "The strokes are being made by another process; waiting for it.")
     points = (torch.from_numpy(stored["points"]).float() + 0.5) * 2 / SHEET - 1
     return Strokes(
         points,

@@ -40,6 +40,7 @@ IN_PACKAGE = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "
     "marks": (0, "help"),
     "progress_bar": (1,),
     "Asset": ("note",),
+    "arrays_on_disk": (2,),
 }
 IN_CHAPTERS = {"predict": (1, 2), "progress_bar": (1,), "sweep": ("description",), "arms": ("description",)}
 
