@@ -202,7 +202,7 @@ def grade(
         graded = graded_before(out)
     else:
         if not dask and not calls.program():
-            print(calls.MISSING, file=sys.stderr)
+            print(say(calls.MISSING), file=sys.stderr)
         ids = [chapter.id for chapter in choose(chapters)] if chapters else []
         limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
         settings = Settings(seed, timeout, limits, jobs, unsafe, dask)
