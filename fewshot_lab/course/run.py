@@ -26,6 +26,7 @@ from .kernels import ending_like_ctrl_c, execute_with_parameters, kernel_environ
 from .outputs import strip_live_parts
 from .page import page
 from .parameters import with_given
+from .progress import title
 from .work import opened
 
 
@@ -164,7 +165,7 @@ def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
-    for name, content in zip(names.values(), _as_files(nb, f"{chapter.id} {chapter.title}"), strict=True):
+    for name, content in zip(names.values(), _as_files(nb, f"{chapter.id} {title(chapter)}"), strict=True):
         write_atomically(folder / name, content)
     records = recorded(nb.cells)
     return ChapterRun(
@@ -188,8 +189,9 @@ def _as_files(nb, title: str) -> tuple[str, str]:
     from nbconvert import HTMLExporter
 
     text = nbformat.writes(nb) + "\n"
+    back = f'<p style="margin: 1em"><a href="index.html">{say("All results")}</a></p>'
     page, _ = HTMLExporter(template_name="classic").from_notebook_node(nb, {"metadata": {"name": title}})
-    return text, re.sub(r"<body[^>]*>", r'\g<0><p style="margin: 1em"><a href="index.html">All results</a></p>', page, count=1)
+    return text, re.sub(r"<body[^>]*>", lambda body: body.group() + back, page, count=1)
 
 
 def _to_repair(chapter: Chapter, nb, checks: dict) -> int:
@@ -220,8 +222,8 @@ def _identity(chapter: Chapter, setting: dict, record: Run) -> dict:
 def _save(record: Run, folder: Path, chosen: list[Chapter], running: bool = True) -> None:
     """Writes results.json and index.html; the first of the chosen chapters without an entry is the one that runs."""
     ended = {entry.id for entry in record.chapters}
-    titles = [f"{chapter.id} {chapter.title}" for chapter in chosen if chapter.id not in ended]
-    unfinished = [(title, "waiting" if number or not running else "running") for number, title in enumerate(titles)]
+    titles = [f"{chapter.id} {title(chapter)}" for chapter in chosen if chapter.id not in ended]
+    unfinished = [(name, "waiting" if number or not running else "running") for number, name in enumerate(titles)]
     # The record first: the page is made from it, and can be made again.
     write_atomically(folder / FILE, record.as_text())
     write_atomically(folder / "index.html", page(record, unfinished))

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import locked, writing_failed
-from ..languages import say
+from ..languages import later, say
 from .by_hand import version_of
 from .grade import Graded, MarkStatus
 from .gradebook import number
 from .receipts import now
 
 JOURNAL, TABLE = "appeals.jsonl", "appeals.csv"
-HEAD = "time who kind student chapter question old new why".split()
+HEAD = [later("time"), later("who"), later("kind"), later("student"), later("chapter"), later("question")]
+HEAD += [later("old"), later("new"), later("why")]
 APPEAL, REGRADE = "appeal", "regrade"
 
 

@@ -37,6 +37,7 @@ ALIKE |= {
     "{name}: {what}.",
     "“{sentence}”: {found}. {told}",
     "{sign} {name}: {entity}",
+    "{words}.",
 }
 
 
