@@ -206,7 +206,7 @@ def grade(
         ids = [chapter.id for chapter in choose(chapters)] if chapters else []
         limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
         settings = Settings(seed, timeout, limits, jobs, unsafe, dask)
-        graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, n: tqdm(rows, total=n, unit="notebook"))
+        graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, n: tqdm(rows, total=n, unit=say("notebook")))
     if due:
         keep_rules(rules, out)
     elif penalty or extensions or grace:
@@ -250,9 +250,9 @@ def regrade(
         return one.student in (student or ()) or one.chapter in ids
 
     settings = Settings("", timeout, Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1), jobs, unsafe)
-    bar = dict(unit="notebook")
+    bar = dict(unit=say("notebook"))
     after = grade_pile(submissions, out, settings, (), True, lambda rows, n: tqdm(rows, total=n, **bar), again)
-    changes = appeals.differences(before, after, why or "graded again", who)
+    changes = appeals.differences(before, after, why or later("graded again"), who)
     appeals.note(changes, out)
     for one in changes:
         print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}")

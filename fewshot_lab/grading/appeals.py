@@ -22,7 +22,7 @@ from .receipts import now
 JOURNAL, TABLE = "appeals.jsonl", "appeals.csv"
 HEAD = [later("time"), later("who"), later("kind"), later("student"), later("chapter"), later("question")]
 HEAD += [later("old"), later("new"), later("why")]
-APPEAL, REGRADE = "appeal", "regrade"
+APPEAL, REGRADE = later("appeal"), later("regrade")
 
 
 @dataclass(frozen=True)

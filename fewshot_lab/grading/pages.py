@@ -117,7 +117,7 @@ def summary_page(
         mistakes=mistakes_chart(named.most_common(12)).as_html() if named else "",
         weeks=weeks,
         by_week=by_week,
-        changes=[change.as_row() for change in changes],
+        changes=[_change(change) for change in changes],
         change_heads=[say(name) for name in HEAD],
         trouble=_trouble(graded),
         alike=[_alike(group) for group in groups],
@@ -171,6 +171,11 @@ def _trouble(graded: Sequence[Graded]) -> list[tuple[str, ...]]:
             if m.status in (MarkStatus.STOPPED, MarkStatus.OWN_CODE)
         ]
     return rows
+
+
+def _change(change: Change) -> list[str]:
+    time, who, kind, *where, why = change.as_row()
+    return [time, who, say(kind), *where, say(why)]
 
 
 def _alike(group: Group) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class RemoteFunction(RemoteAnswer):
             case "type":
                 raise RemoteError(say("Your function returns something else than the task asks for: {words}.", words=words))
             case "absent":
-                raise RemoteError(words)
+                raise RemoteError(say("There is no function {name!r} after the cells have run.", name=self.__name__))
             case "raised":
                 raise RemoteError(_explained(answer, words, self.__name__), str(answer.get("kind", ""))[:80])
         raise Ended("nonsense")

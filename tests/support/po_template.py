@@ -69,8 +69,8 @@ def needed() -> dict[Key, str]:
         texts |= {(None, text): f"In {room}" for text in literals(path, IN_PACKAGE)}
     for path in sorted((ROOT / "fewshot_lab" / "templates").glob("*.j2")):
         calls = Environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Call)
-        said = [call.args[0].value for call in calls if getattr(call.node, "name", "") == "say"]
-        texts |= {(None, text): "In the pages" for text in said}
+        said = [call.args[0] for call in calls if getattr(call.node, "name", "") == "say"]
+        texts |= {(None, text.value): "In the pages" for text in said if isinstance(text, nodes.Const)}
     of_help = [part for it in cli.helped(get_command(cli.app)) for part in cli.paragraphs(getattr(it, "help", None))]
     texts |= {(None, text): "The help of the commands" for text in of_help}
     for chapter in chapters():
