@@ -47,7 +47,7 @@ def _built(chapter: Chapter, text):
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
     cells, seen = [], {}
     for number, cell in enumerate(nb.cells, 1):  # as the source counts them, which the errors name
-        where = f"{chapter.source.name}, cell {number}"
+        where = say("{source}, cell {number}", source=chapter.source.name, number=number)
         expanded = _expanded(cell)
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id and seen.setdefault(grade_id, number) != number:
