@@ -11,9 +11,8 @@ from rich.text import Text
 
 from ..evidence.records import CheckStatus, Outcome
 from ..evidence.runs import ChapterRun, Run
-from ..languages import later, say
+from ..languages import chapter_title, later, say
 from .chapters import Chapter
-from .progress import title
 
 PLAIN_EVERY = 10.0  # seconds between two progress lines; a log file should not get one for every cell
 _STYLE = {later("ok"): "green", later("failed"): "bold red", later("running"): "cyan"}
@@ -27,7 +26,7 @@ class Display:
 
     def __init__(self, chapters: Iterable[Chapter], console: Console | None = None):
         self.console = console or Console()
-        self.titles = {chapter.id: f"{chapter.id} {title(chapter)}" for chapter in chapters}
+        self.titles = {chapter.id: f"{chapter.id} {chapter_title(chapter.id, chapter.title)}" for chapter in chapters}
         self.states = dict.fromkeys(self.titles, ("waiting", "", 0.0))
         self.running = ""
         self.began = self.last_line = 0.0
@@ -105,7 +104,7 @@ def print_summary(run: Run, console: Console | None = None) -> None:
             for one in chapter.verdicts.values()
         )
         status = Text(say(chapter.status), _STYLE[chapter.status])
-        name = Text(f"{chapter.id} {title(chapter)}")
+        name = Text(f"{chapter.id} {chapter_title(chapter.id, chapter.title)}")
         table.add_row(name, status, f"{chapter.seconds:.1f}", checks_in_words(chapter), headlines, verdicts)
     if run.chapters:
         console.print(table)

@@ -69,7 +69,7 @@ def _column(text: str, width: int) -> str:
     """A text with the spaces that fill a column of a terminal, in which a Chinese character is as wide as two letters."""
     from rich.cells import cell_len
 
-    return text + " " * (width - cell_len(text))
+    return text + " " * max(1, width - cell_len(text))
 
 
 def _findings(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

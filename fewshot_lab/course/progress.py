@@ -9,7 +9,6 @@ from rich.table import Table
 
 from .. import attempts
 from ..attempts import Attempt
-from ..evidence.runs import ChapterRun
 from ..languages import chapter_title, language, say
 from .chapters import Chapter, chapters, choose
 
@@ -77,7 +76,7 @@ def last_in_words(one: Progress) -> str:
     return say("{exercise} {status}, {day} {time}", exercise=name, **values)
 
 
-def title(chapter: Chapter | ChapterRun) -> str:
+def title(chapter: Chapter) -> str:
     """A chapter's title in the language that is set."""
     return chapter_title(chapter.id, chapter.title)
 

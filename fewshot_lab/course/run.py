@@ -17,7 +17,7 @@ from ..errors import CourseError
 from ..evidence.records import CheckStatus, recorded
 from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
-from ..languages import say
+from ..languages import chapter_title, say
 from ..runtime import PROFILES, choose_device, describe_device
 from .chapters import Chapter, choose, own_root, read_notebook
 from .display import Display, print_summary
@@ -26,7 +26,6 @@ from .kernels import ending_like_ctrl_c, execute_with_parameters, kernel_environ
 from .outputs import strip_live_parts
 from .page import page
 from .parameters import with_given
-from .progress import title
 from .work import opened
 
 
@@ -165,7 +164,9 @@ def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
-    for name, content in zip(names.values(), _as_files(nb, f"{chapter.id} {title(chapter)}"), strict=True):
+    for name, content in zip(
+        names.values(), _as_files(nb, f"{chapter.id} {chapter_title(chapter.id, chapter.title)}"), strict=True
+    ):
         write_atomically(folder / name, content)
     records = recorded(nb.cells)
     return ChapterRun(
@@ -222,7 +223,7 @@ def _identity(chapter: Chapter, setting: dict, record: Run) -> dict:
 def _save(record: Run, folder: Path, chosen: list[Chapter], running: bool = True) -> None:
     """Writes results.json and index.html; the first of the chosen chapters without an entry is the one that runs."""
     ended = {entry.id for entry in record.chapters}
-    titles = [f"{chapter.id} {title(chapter)}" for chapter in chosen if chapter.id not in ended]
+    titles = [f"{chapter.id} {chapter_title(chapter.id, chapter.title)}" for chapter in chosen if chapter.id not in ended]
     unfinished = [(name, "waiting" if number or not running else "running") for number, name in enumerate(titles)]
     # The record first: the page is made from it, and can be made again.
     write_atomically(folder / FILE, record.as_text())
