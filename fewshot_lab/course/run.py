@@ -164,9 +164,8 @@ def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
-    for name, content in zip(
-        names.values(), _as_files(nb, f"{chapter.id} {chapter_title(chapter.id, chapter.title)}"), strict=True
-    ):
+    files = _as_files(nb, f"{chapter.id} {chapter_title(chapter.id, chapter.title)}")
+    for name, content in zip(names.values(), files, strict=True):
         write_atomically(folder / name, content)
     records = recorded(nb.cells)
     return ChapterRun(
