@@ -4,15 +4,17 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.core import TyperCommand
+from typer.main import get_command
 
 from .errors import CourseError
 from .files import places_from_here
-from .languages import KNOWN, say
+from .languages import KNOWN, later, say
 from .languages import language as speak
 
 app = typer.Typer(
@@ -32,6 +34,13 @@ Due = Annotated[
 Extensions = Annotated[Path | None, typer.Option(help="A table with the columns student, due and, if you like, chapter.")]
 Language = Annotated[str | None, typer.Option(help=f"What checks, explorers and questions speak: {_LANGUAGES}.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Such as fashion; all if none is given.")]
+_TYPERS_WORDS = {  # in typer.rich_utils: what it writes around our help
+    "ARGUMENTS_PANEL_TITLE": later("Arguments"),
+    "OPTIONS_PANEL_TITLE": later("Options"),
+    "COMMANDS_PANEL_TITLE": later("Commands"),
+    "DEFAULT_STRING": later("[default: {}]"),
+    "REQUIRED_LONG_STRING": later("[required]"),
+}
 _FRONT_END = Path(__file__).parent / "course" / "front_end"  # of JupyterLab: the course's own extension
 
 
@@ -56,7 +65,7 @@ def _pair(words: list[str]) -> str:
     # Another option in the value's place means that the value was forgotten; one dash may be a negative number.
     value = words.pop(0) if words else ""
     if name[:1] in ("", "-", "=") or not value or value == "-p" or value.startswith("--"):
-        following = f"{name} {value}".strip() or "nothing"
+        following = f"{name} {value}".strip() or say("nothing")
         raise CourseError(
             say("-p needs a name and a value, such as -p SEED 1, but it is followed by {following}.", following=following)
         )
@@ -123,7 +132,7 @@ def build(
     names = chapters or []
     if check:
         differences = [line for chapter in choose(names) for line in building.differences(chapter, language)]
-        print("\n".join(differences) or "The notebooks agree with their sources.")
+        print("\n".join(differences) or say("The notebooks agree with their sources."))
         raise typer.Exit(int(bool(differences)))
     if solved != (out is not None):
         raise CourseError(say("Solved versions need a folder of their own: fewshot-lab build --solved --out FOLDER"))
@@ -199,11 +208,11 @@ def grade(
         graded = graded_before(out)
     else:
         if not dask and not calls.program():
-            print(calls.MISSING, file=sys.stderr)
+            print(say(calls.MISSING), file=sys.stderr)
         ids = [chapter.id for chapter in choose(chapters)] if chapters else []
         limits = Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1)
         settings = Settings(seed, timeout, limits, jobs, unsafe, dask)
-        graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, n: tqdm(rows, total=n, unit="notebook"))
+        graded = grade_pile(submissions, out, settings, ids, resume, lambda rows, n: tqdm(rows, total=n, unit=say("notebook")))
     if due:
         keep_rules(rules, out)
     elif penalty or extensions or grace:
@@ -247,15 +256,15 @@ def regrade(
         return one.student in (student or ()) or one.chapter in ids
 
     settings = Settings("", timeout, Limits(memory=int(memory * 2**30), cpu_seconds=int(timeout) + 1), jobs, unsafe)
-    bar = dict(unit="notebook")
+    bar = dict(unit=say("notebook"))
     after = grade_pile(submissions, out, settings, (), True, lambda rows, n: tqdm(rows, total=n, **bar), again)
-    changes = appeals.differences(before, after, why or "graded again", who)
+    changes = appeals.differences(before, after, why or later("graded again"), who)
     appeals.note(changes, out)
     for one in changes:
         print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}")
     graded = graded_before(out)
     paths, remarks = write_report(graded, out)
-    print(*paths, *remarks, *trouble_in_words(graded, out), f"Marks that changed: {len(changes)}", sep="\n")
+    print(*paths, *remarks, *trouble_in_words(graded, out), say("Marks that changed: {number}", number=len(changes)), sep="\n")
 
 
 @app.command()
@@ -276,7 +285,7 @@ def appeal(
     graded = graded_before(out)
     counted, _ = as_it_counts(graded, out)
     one = appeals.appeal(counted, out, student, question, mark, why, who, chapter)
-    print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}, decided by {one.who}")
+    print(f"{one.student}, {one.chapter} {one.question}: {one.old:g} -> {one.new:g}, " + say("decided by {who}", who=one.who))
     paths, remarks = write_report(graded, out)
     print(*paths, *remarks, *trouble_in_words(graded, out), sep="\n")
 
@@ -299,7 +308,15 @@ def collect(
     taken = collect_hand_ins(places, out, late_rules(due or (), 0, 100, grace, extensions))
     students = {row[0] for row in taken.rows}
     print(*taken.trouble, sep="\n", end="\n" if taken.trouble else "")
-    print(f"{len(students)} students, {len(taken.files)} files in {out}; {TABLE} lists all {len(taken.rows)} notebooks.")
+    numbers = {"students": len(students), "files": len(taken.files), "notebooks": len(taken.rows)}
+    print(
+        say(
+            "{students} students, {files} files in {out}; {table} lists all {notebooks} notebooks.",
+            out=out,
+            table=TABLE,
+            **numbers,
+        )
+    )
 
 
 @app.command("verify")
@@ -428,7 +445,7 @@ def tables(
     from .course import tables as written
 
     changed = written.write() if write else list(written.outdated())
-    print("\n".join(map(str, changed)) or "The tables agree with the chapters.")
+    print("\n".join(map(str, changed)) or say("The tables agree with the chapters."))
     raise typer.Exit(int(bool(changed) and not write))
 
 
@@ -485,10 +502,11 @@ def update(chapters: Chapters = None) -> None:
 
     renewed = renew(chapters or [])
     for copy, before, lost in renewed:
-        answers = f"; no cell is there any more for your {', '.join(lost)}" if lost else ""
-        print(f"{copy}: the new text with your answers{answers}. Before: {before}")
+        answers = say("; no cell is there any more for your {lost}", lost=", ".join(lost)) if lost else ""
+        told = {"copy": copy, "answers": answers, "before": before}
+        print(say("{copy}: the new text with your answers{answers}. Before: {before}", **told))
     if not renewed:
-        print("Your copies have the course's texts.")
+        print(say("Your copies have the course's texts."))
 
 
 @app.command()
@@ -528,13 +546,14 @@ def progress(
     if undo and (reset or chapters):
         raise CourseError(say("--undo takes the last --reset back, all of it: neither --reset nor a chapter goes with it."))
     if undo:
-        print(f"{bring_back()} exercise(s) remembered.")
+        print(say("{number} exercise(s) remembered.", number=bring_back()))
     elif reset:
         named = ", ".join(f"{chapter.id} {chapter.title}" for chapter in choose(chapters or []))
-        if not yes and not _agreed(f"Forget your attempts in {named}?"):
-            print("Nothing was forgotten.")
+        if not yes and not _agreed(say("Forget your attempts in {named}?", named=named)):
+            print(say("Nothing was forgotten."))
             return
-        print(f"{forget(chapters or [])} exercise(s) forgotten. Take it back with: fewshot-lab progress --undo")
+        number = forget(chapters or [])
+        print(say("{number} exercise(s) forgotten. Take it back with: fewshot-lab progress --undo", number=number))
     else:
         print_progress(chapters or ())
 
@@ -564,10 +583,10 @@ def list_assets() -> None:
 
     from .assets import listing
 
-    table = Table("name", "version", "size", "licence", "chapters", "state")
+    table = Table(say("name"), say("version"), say("size"), say("licence"), say("chapters"), say("state"))
     for row in listing():
-        needed_by = "optional" if row.optional else " ".join(row.chapters)
-        table.add_row(row.name, row.version, f"{row.size / 1e6:.1f} MB", row.licence, needed_by, row.state)
+        needed_by = say("optional") if row.optional else " ".join(row.chapters)
+        table.add_row(row.name, row.version, f"{row.size / 1e6:.1f} MB", row.licence, needed_by, say(row.state))
     console = Console()
     (console if console.is_terminal else Console(width=120)).print(table)
 
@@ -589,7 +608,7 @@ def fetch(
         present = {chapter.id for chapter in chapters()} if needed else set()
         names = [row.name for row in listing() if every or present.intersection(row.chapters)]
         if all(installed(name) for name in names):
-            print(f"The data and models are here: {', '.join(names) or 'none is needed'}.")
+            print(say("The data and models are here: {names}.", names=", ".join(names) or say("none is needed")))
             return
     failures = []
     for name in names:
@@ -608,7 +627,8 @@ def verify(names: Names = None) -> None:
 
     findings = verify(names or None)
     some = names or any(row.state != "not fetched" for row in listing())
-    print("\n".join(findings) or ("All is well." if some else "No asset is here yet: fewshot-lab assets fetch --needed"))
+    well = say("All is well.") if some else say("No asset is here yet: fewshot-lab assets fetch --needed")
+    print("\n".join(findings) or well)
     raise typer.Exit(int(bool(findings)))
 
 
@@ -623,10 +643,11 @@ def bundle(
     from .course.chapters import course_root
 
     bundle(folder, names or [row.name for row in listing() if not row.optional])
-    print(f"Written to {folder}. Take it to the other machine; there: fewshot-lab assets use FOLDER")
+    print(say("Written to {folder}. Take it to the other machine; there: fewshot-lab assets use FOLDER", folder=folder))
     if wheels:
         listed = bundle_wheels(folder, setup_requirements(course_root()))
-        print(f"Libraries for {listed.stem}: {listed.parent}. On a machine of that kind, in a clone: make run BUNDLE=FOLDER")
+        told = {"machine": listed.stem, "folder": listed.parent}
+        print(say("Libraries for {machine}: {folder}. On a machine of that kind, in a clone: make run BUNDLE=FOLDER", **told))
 
 
 @assets_app.command()
@@ -635,7 +656,7 @@ def use(folder: Annotated[Path, typer.Argument(help="A folder written by `fewsho
     from .assets import use
 
     use(folder)
-    print(f"The assets of {folder} are installed.")
+    print(say("The assets of {folder} are installed.", folder=folder))
 
 
 def _say_everything() -> None:
@@ -647,20 +668,48 @@ def _say_everything() -> None:
             stream.reconfigure(errors="replace", **({"encoding": "utf-8"} if anywhere else {}))
 
 
+def helped(command) -> Iterator:
+    """A command, its options and arguments, and all below it: whatever has a help text."""
+    yield from (command, *command.get_params(typer.Context(command)))
+    for below in getattr(command, "commands", {}).values():
+        yield from helped(below)
+
+
+def paragraphs(text: str | None) -> list[str]:
+    """The paragraphs of a help text, as they are translated."""
+    return [" ".join(part.split()).replace(_LANGUAGES, "{languages}") for part in (text or "").split("\n\n") if part]
+
+
+def _translate(command) -> None:
+    """Puts the help of a command and of all below it into the language set, with typer's own words around it."""
+    from typer import rich_utils
+
+    for name, word in _TYPERS_WORDS.items():
+        setattr(rich_utils, name, say(word))
+    for it in helped(command):
+        if hasattr(it, "get_usage"):
+            it.get_usage = lambda context, usage=it.get_usage: usage(context).replace("Usage:", say("Usage:"))
+        if getattr(it, "help", None):
+            it.help = "\n\n".join(say(part, languages=_LANGUAGES) for part in paragraphs(it.help))
+
+
 def main() -> None:
     """Runs the command; a user's error becomes one paragraph on stderr and exit status 1 or 2."""
     _say_everything()
     places_from_here()
     # Not in standalone mode, in which typer would print errors in boxes and end the process itself.
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="fewshot-lab", standalone_mode=False))
+        command = get_command(app)
+        if speak() != "en":
+            _translate(command)
+        sys.exit(command(sys.argv[1:] or ["--help"], prog_name="fewshot-lab", standalone_mode=False))
     except Exception as error:
         if isinstance(error, CourseError):
             message, status = str(error), 1
         elif hasattr(error, "format_message"):  # typer's own errors, whose class differs between its versions
             command = error.ctx.command_path if getattr(error, "ctx", None) else "fewshot-lab"
             text = error.format_message().strip()  # empty when it has printed the help instead
-            message = text and f"{text}{'' if text[-1] in '.?!' else '.'} More: {command} --help"
+            message = text and f"{text}{'' if text[-1] in '.?!' else '.'} {say('More: {command} --help', command=command)}"
             status = 2
         else:
             raise

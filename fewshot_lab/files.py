@@ -64,14 +64,14 @@ def sha256_of(path: Path) -> str:
 def writing_failed(path: Path, error: OSError) -> CourseError:
     """The CourseError that explains why `path` could not be written and what to do."""
     reason = {
-        errno.ENOSPC: "the disk is full: free some space or choose another folder",
-        errno.EDQUOT: "your disk quota is used up: free some space or choose another folder",
-        errno.EROFS: "the file system is read-only: choose a folder that you may write to",
-        errno.EACCES: "you may not write there: choose a folder of your own",
-        errno.EPERM: "you may not write there: choose a folder of your own",
-        errno.ENOTDIR: "a part of that path is a file, not a folder: choose another folder",
-        errno.EEXIST: "a file of that name is in the way: choose another folder",
-    }.get(error.errno, f"{error.strerror or error}: choose another folder")
+        errno.ENOSPC: say("the disk is full: free some space or choose another folder"),
+        errno.EDQUOT: say("your disk quota is used up: free some space or choose another folder"),
+        errno.EROFS: say("the file system is read-only: choose a folder that you may write to"),
+        errno.EACCES: say("you may not write there: choose a folder of your own"),
+        errno.EPERM: say("you may not write there: choose a folder of your own"),
+        errno.ENOTDIR: say("a part of that path is a file, not a folder: choose another folder"),
+        errno.EEXIST: say("a file of that name is in the way: choose another folder"),
+    }.get(error.errno) or say("{error}: choose another folder", error=error.strerror or error)
     return CourseError(say("Cannot write {path}: {reason}.", path=path, reason=reason))
 
 
@@ -141,7 +141,7 @@ def arrays_on_disk(path: Path, make: "Callable[[], dict[str, ndarray]]", waiting
             return None
 
     if (arrays := stored()) is None:
-        with locked(path, waiting):
+        with locked(path, say(waiting)):
             if (arrays := stored()) is None:  # asked again: another process may have made them
                 arrays = make()
                 buffer = io.BytesIO()

@@ -23,9 +23,9 @@ def bundle(folder: Path, names: Sequence[str]) -> Path:
         # A bundle may travel far: every file is hashed before, and a damaged one fetched again.
         if verify([asset.name]):
             fetch(asset.name)
-        source = Folder(install_folder(asset), "the cache folder")
+        source = Folder(install_folder(asset), say("the cache folder"))
         target = folder / asset.name / asset.version
-        with locked(target, f"Another process writes {target}; waiting for it."):
+        with locked(target, say("Another process writes {target}; waiting for it.", target=target)):
             install(asset, target, [source], progress=False)
         contents[asset.name] = {
             "version": asset.version,
@@ -77,9 +77,9 @@ def use(folder: Path) -> list[Path]:
         )
     for asset in assets:
         target = install_folder(asset)
-        with locked(target, f"{asset.name} is being installed by another process; waiting for it."):
+        with locked(target, say("{name} is being installed by another process; waiting for it.", name=asset.name)):
             if not installed(asset.name):
-                source = Folder(folder / asset.name / asset.version, f"the bundle {folder}")
+                source = Folder(folder / asset.name / asset.version, say("the bundle {folder}", folder=folder))
                 install(asset, target, [source], progress=False)
     return [install_folder(asset) for asset in assets]
 
@@ -92,10 +92,10 @@ def _contents(folder: Path) -> dict:
             content["version"]  # raises KeyError or TypeError where it is missing
         return contents
     except FileNotFoundError as error:
-        advice = "Make one with `fewshot-lab assets bundle FOLDER`, or give the folder that holds manifest.json."
+        advice = say("Make one with `fewshot-lab assets bundle FOLDER`, or give the folder that holds manifest.json.")
         raise AssetError(
             say("{folder} is no bundle: it has no manifest.json. {advice}", folder=folder, advice=advice)
         ) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        unreadable = f"{folder / 'manifest.json'} cannot be read ({error})"
+        unreadable = say("{path} cannot be read ({error})", path=folder / "manifest.json", error=error)
         raise AssetError(say("{unreadable}. Copy or make the bundle again.", unreadable=unreadable)) from error

@@ -8,6 +8,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from ..languages import say
+
 CONNECT_AND_READ_SECONDS = 8
 TRIES_WITHOUT_PROGRESS = 3
 
@@ -41,7 +43,14 @@ def download(url: str, part: Path, *, limit: int, progress: bool) -> None:
             failed = 0 if _size(part) > furthest else failed + 1
             furthest = max(furthest, _size(part))
             if failed == TRIES_WITHOUT_PROGRESS:
-                raise SourceFailed(f"{url} broke off after {_size(part):,} bytes, again and again ({broken})")
+                raise SourceFailed(
+                    say(
+                        "{url} broke off after {size:,} bytes, again and again ({broken})",
+                        url=url,
+                        size=_size(part),
+                        broken=broken,
+                    )
+                )
             time.sleep(0.2 * failed)
 
 
@@ -61,13 +70,13 @@ def _download_once(url: str, part: Path, limit: int, bar) -> str:
                 return ""
             part.unlink()
             return _download_once(url, part, limit, bar)
-        raise SourceFailed(f"{url} answers {error.code} {error.reason}") from error
+        raise SourceFailed(say("{url} answers {code} {reason}", url=url, code=error.code, reason=error.reason)) from error
     except (OSError, http.client.HTTPException) as error:
         raise SourceFailed(_unreachable(url, getattr(error, "reason", error))) from error
     with response:
         continued = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         if response.status == 206 and not continued:
-            raise SourceFailed(f"{url} sent another part of the file than asked for")
+            raise SourceFailed(say("{url} sent another part of the file than asked for", url=url))
         received = start if continued else 0  # a server that knows no ranges sends the file from its beginning
         length = response.headers.get("Content-Length")
         total = received + int(length) if length else None
@@ -84,19 +93,21 @@ def _download_once(url: str, part: Path, limit: int, bar) -> str:
                 received += len(chunk)
                 if received > limit:  # a wrong address may send anything, and without end
                     part.unlink()
-                    raise SourceFailed(f"{url} sends more than the {limit:,} bytes that it may have")
+                    raise SourceFailed(say("{url} sends more than the {limit:,} bytes that it may have", url=url, limit=limit))
                 file.write(chunk)
                 bar.update(len(chunk))
-    return "" if total is None or received == total else f"{received:,} of {total:,} bytes came"
+    if total is None or received == total:
+        return ""
+    return say("{received:,} of {total:,} bytes came", received=received, total=total)
 
 
 def _unreachable(url: str, reason) -> str:
     host = url.split("/")[2]
     if isinstance(reason, socket.gaierror):
-        return f"the host name {host} cannot be resolved (is there a network?)"
+        return say("the host name {host} cannot be resolved (is there a network?)", host=host)
     if isinstance(reason, TimeoutError):
-        return f"{host} did not answer within {CONNECT_AND_READ_SECONDS} seconds"
-    return f"{host} cannot be reached ({reason})"
+        return say("{host} did not answer within {seconds} seconds", host=host, seconds=CONNECT_AND_READ_SECONDS)
+    return say("{host} cannot be reached ({reason})", host=host, reason=reason)
 
 
 def _size(path: Path) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..languages import say
+
 
 class File(NamedTuple):
     """The sha256 (64 hexadecimal digits) and the size in bytes of an installed file."""
@@ -19,7 +21,8 @@ class Upstream:
     urls: Mapping[str, str]
 
     def __str__(self) -> str:
-        return "the publisher's download (" + ", ".join(sorted({url.split("/")[2] for url in self.urls.values()})) + ")"
+        hosts = ", ".join(sorted({url.split("/")[2] for url in self.urls.values()}))
+        return say("the publisher's download ({hosts})", hosts=hosts)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class DebianPackage:
     members: Mapping[str, str]
 
     def __str__(self) -> str:
-        return f"Debian's package {self.package}"
+        return say("Debian's package {package}", package=self.package)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class PyPISdist:
     members: Mapping[str, str]
 
     def __str__(self) -> str:
-        return f"PyPI's source archive {self.requirement}"
+        return say("PyPI's source archive {requirement}", requirement=self.requirement)
 
 
 @dataclass(frozen=True)

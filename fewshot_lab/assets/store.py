@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..errors import CourseError
 from ..files import in_cache, locked, sha256_of, writing_failed
-from ..languages import say
+from ..languages import later, say
 from .download import SourceFailed
 from .manifest import ASSETS, Asset, File
 from .sources import Folder, Source, obtain
@@ -51,15 +51,16 @@ def fetch(name: str, progress: bool = True) -> Path:
     if folder := installed(name):
         return folder
     target = install_folder(asset)
-    with locked(target, f"{name} is being fetched by another process; waiting for it."):
+    with locked(target, say("{name} is being fetched by another process; waiting for it.", name=name)):
         if folder := installed(name):  # asked again: another process may have fetched it while this one waited
             return folder
         bundles = []
         if folder := os.environ.get("FEWSHOT_LAB_BUNDLE"):
             path = Path(folder).expanduser()
-            bundles = [Folder(path / name / asset.version, f"the bundle {path} (FEWSHOT_LAB_BUNDLE)")]
+            bundles = [Folder(path / name / asset.version, say("the bundle {path} (FEWSHOT_LAB_BUNDLE)", path=path))]
         if progress:
-            _say(f"Fetching {name} ({asset.size / 1e6:.0f} MB, licence: {asset.licence}).")
+            size, licence = asset.size / 1e6, asset.licence
+            _tell(say("Fetching {name} ({size:.0f} MB, licence: {licence}).", name=name, size=size, licence=licence))
         install(asset, target, [*bundles, *asset.sources], progress)
     return target
 
@@ -84,11 +85,12 @@ def verify(names: Sequence[str] | None = None) -> list[str]:
         asset = get_asset(name)
         folder = install_folder(asset)
         if not folder.is_dir():
-            findings.append(f"{name} is not here. Get it with `fewshot-lab assets fetch {name}`.")
+            findings.append(say("{name} is not here. Get it with `fewshot-lab assets fetch {name}`.", name=name))
             continue
         for path, file in asset.files.items():
             if problem := problem_of(folder / path, file):
-                findings.append(f"{name}: {folder / path} {problem}. Repair it with `fewshot-lab assets fetch {name}`.")
+                what = {"name": name, "path": folder / path, "problem": problem}
+                findings.append(say("{name}: {path} {problem}. Repair it with `fewshot-lab assets fetch {name}`.", **what))
                 with contextlib.suppress(OSError):
                     (folder / MARKER).unlink(missing_ok=True)
     return findings
@@ -99,8 +101,8 @@ def listing() -> list[Row]:
 
     def state(asset: Asset) -> str:
         if installed(asset.name):
-            return "installed"
-        return "damaged" if install_folder(asset).is_dir() else "not fetched"
+            return later("installed")
+        return later("damaged") if install_folder(asset).is_dir() else later("not fetched")
 
     return [Row(a.name, a.version, a.size, a.licence, a.chapters, state(a), a.optional) for a in ASSETS.values()]
 
@@ -119,7 +121,7 @@ def install(asset: Asset, target: Path, sources: Sequence[Source], progress: boo
     work = target.with_name(f".{asset.version}.work")
     gathered = work / "files"
     # What is installed comes first: of a damaged asset only the damaged files are fetched again.
-    present = Folder(target, "what is there already")
+    present = Folder(target, say("what is there already"))
     failures = []
 
     def accept(path: str, candidate: Path, origin: str) -> None:
@@ -128,7 +130,8 @@ def install(asset: Asset, target: Path, sources: Sequence[Source], progress: boo
             candidate = _unpacked(candidate, file.size, origin)
         if problem := problem_of(candidate, file):
             candidate.unlink()
-            raise SourceFailed(f"{path} from {origin} was thrown away, it is damaged: it {problem}")
+            what = {"path": path, "origin": origin, "problem": problem}
+            raise SourceFailed(say("{path} from {origin} was thrown away, it is damaged: it {problem}", **what))
         (gathered / path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(candidate, gathered / path)
 
@@ -150,7 +153,7 @@ def install(asset: Asset, target: Path, sources: Sequence[Source], progress: boo
             except SourceFailed as failure:
                 if source is not present:
                     failures.append(f"{source}: {failure}")
-                    _say(f"{asset.name}: {failures[-1]}")
+                    _tell(f"{asset.name}: {failures[-1]}")
         if any(not (gathered / path).exists() for path in asset.files):
             raise AssetError(_way_out(asset, target, failures))
         # The marker last: a folder that has it is complete.
@@ -168,13 +171,18 @@ def install(asset: Asset, target: Path, sources: Sequence[Source], progress: boo
 def _way_out(asset: Asset, target: Path, failures: Sequence[str]) -> str:
     """The text of the error when all sources failed: what was tried, and what a person can do."""
     tried = "\n".join(f"  {number}. {failure}" for number, failure in enumerate(failures, 1))
-    return (
-        f"The asset {asset.name!r} ({asset.note}) is not on this machine and could not be fetched.\nTried:\n{tried}\n"
+    return say(
+        "The asset {name!r} ({note}) is not on this machine and could not be fetched.\nTried:\n{tried}\n"
         "What to do, one of:\n"
-        f"  - with a network: run `fewshot-lab assets fetch {asset.name}` again (it goes on where it stopped);\n"
-        f"  - on a machine with a network: `fewshot-lab assets bundle FOLDER {asset.name}`; bring FOLDER here and run\n"
+        "  - with a network: run `fewshot-lab assets fetch {name}` again (it goes on where it stopped);\n"
+        "  - on a machine with a network: `fewshot-lab assets bundle FOLDER {name}`; bring FOLDER here and run\n"
         "    `fewshot-lab assets use FOLDER`, or set FEWSHOT_LAB_BUNDLE=FOLDER;\n"
-        f"  - put these files by hand into {target}: {', '.join(asset.files)}."
+        "  - put these files by hand into {target}: {files}.",
+        name=asset.name,
+        note=say(asset.note),
+        tried=tried,
+        target=target,
+        files=", ".join(asset.files),
     )
 
 
@@ -192,7 +200,9 @@ def _unpacked(packed: Path, size: int, origin: str) -> Path:
                 left -= len(chunk)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         plain.unlink()
-        raise SourceFailed(f"{origin} was thrown away, it is damaged: it cannot be unpacked ({error})") from error
+        raise SourceFailed(
+            say("{origin} was thrown away, it is damaged: it cannot be unpacked ({error})", origin=origin, error=error)
+        ) from error
     finally:
         packed.unlink()
     return plain
@@ -203,11 +213,13 @@ def problem_of(path: Path, file: File) -> str:
     # The size first: it is known at once, and most damaged files are too short.
     size = _size(path)
     if size is None:
-        return "is missing"
+        return say("is missing")
     if size != file.size:
-        return f"has {size:,} bytes, expected {file.size:,}"
+        return say("has {size:,} bytes, expected {expected:,}", size=size, expected=file.size)
     actual = sha256_of(path)
-    return "" if actual == file.sha256 else f"has sha256 {actual}, expected {file.sha256}"
+    if actual == file.sha256:
+        return ""
+    return say("has sha256 {actual}, expected {expected}", actual=actual, expected=file.sha256)
 
 
 def get_asset(name: str) -> Asset:
@@ -215,7 +227,7 @@ def get_asset(name: str) -> Asset:
     if name in ASSETS:
         return ASSETS[name]
     close = difflib.get_close_matches(name, ASSETS, 1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
+    guess = say(" Did you mean {close!r}?", close=close[0]) if close else ""
     raise AssetError(
         say("There is no asset {name!r}.{guess} The assets are {known}.", name=name, guess=guess, known=", ".join(ASSETS))
     )
@@ -230,5 +242,5 @@ def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def _say(text: str) -> None:
+def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

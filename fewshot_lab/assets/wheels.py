@@ -58,7 +58,8 @@ def bundle_wheels(folder: Path, requirements: Sequence[str], free_bytes: int | N
         missing = [library for library in libraries if not _complete(library, wheels)]
         _check_space(wheels, libraries, missing, free_bytes)
         for number, library in enumerate(missing, 1):
-            _obtain(library, wheels, f"{library.name} ({number} of {len(missing)})")
+            numbers = {"number": number, "total": len(missing)}
+            _obtain(library, wheels, say("{name} ({number} of {total})", name=library.name, **numbers))
     except OSError as error:
         raise writing_failed(Path(error.filename or wheels), error) from error
     lines = [f"{it.name}=={it.version} --hash=sha256:{sha256_of(_complete(it, wheels))}\n" for it in libraries]
@@ -101,7 +102,8 @@ def _resolved(requirements: Sequence[str]) -> list[_Library]:
     # By pip's own resolver, in a dry run: what it reports is what an installation would take.
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        words, title = ["install", "--dry-run", "--ignore-installed", f"--report={report}"], "Asking which libraries are needed"
+        words = ["install", "--dry-run", "--ignore-installed", f"--report={report}"]
+        title = say("Asking which libraries are needed")
         free = [word for word in requirements if not word.startswith(_CONSTRAINT)]
         try:
             _pip([*words, *requirements], Path(folder), title)

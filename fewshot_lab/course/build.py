@@ -49,7 +49,7 @@ def _built(chapter: Chapter, text):
     nb = jupytext.reads(chapter.source.read_text(encoding="utf-8"), fmt="py:percent")
     cells, seen = [], {}
     for number, cell in enumerate(nb.cells, 1):  # as the source counts them, which the errors name
-        where = f"{chapter.source.name}, cell {number}"
+        where = say("{source}, cell {number}", source=chapter.source.name, number=number)
         expanded = _expanded(cell)
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id and seen.setdefault(grade_id, number) != number:
@@ -159,14 +159,17 @@ def _differences(chapter: Chapter) -> list[str]:
         return [str(error)]
     lines = []
     if len(built) != len(stored):
-        lines.append(f"{chapter.notebook.name} has {len(stored)} cells, its source gives {len(built)}")
+        numbers = {"stored": len(stored), "built": len(built)}
+        lines.append(say("{name} has {stored} cells, its source gives {built}", name=chapter.notebook.name, **numbers))
     for position, (new, old) in enumerate(zip(built, stored, strict=False), 1):
         parts = {"type": (new.cell_type, old.cell_type), "text": (new.source, old.source)}
         parts |= {name: (new.metadata.get(name), old.metadata.get(name)) for name in ("tags", "nbgrader", "jupyter")}
         changed = [name for name, (ours, theirs) in parts.items() if ours != theirs]
         if changed:
             first_line = (new.source or old.source).strip().split("\n")[0][:60]
-            lines.append(f"{chapter.notebook.name}, cell {position} ({first_line}): {' and '.join(changed)} differ")
+            where = {"name": chapter.notebook.name, "cell": position, "first_line": first_line}
+            parts = say(" and ").join(changed)
+            lines.append(say("{name}, cell {cell} ({first_line}): {parts} differ", parts=parts, **where))
     return lines
 
 
@@ -204,7 +207,7 @@ def _without_marks(cell, solved: bool, where: str) -> str:
         edge, region = mark.groups()
         # Regions neither nest nor overlap: a BEGIN needs to be outside of all, an END inside its own.
         if (edge == "BEGIN") != (inside is None) or (edge == "END" and inside != region):
-            position = f"inside {inside}" if inside else "without its beginning"
+            position = say("inside {region}", region=inside) if inside else say("without its beginning")
             raise CourseError(
                 say(
                     "{where}: '### {edge} {region}' stands {position}.",
@@ -248,7 +251,7 @@ def _execute(nb, chapter: Chapter, place: Path, kept: Path) -> None:
         with kernel_environment("quick", "auto", language=language(), board=board, kept=kept):
             error = execute(nb, place)
     if error:
-        stopped = f"{error['cell']}: {error['message']}\n{error['traceback']}".strip()
+        stopped = f"{error['cell']}: {say(error['message'])}\n{error['traceback']}".strip()
         raise CourseError(
             say("Chapter {name} fails, its notebook was left as it was. {stopped}", name=chapter.name, stopped=stopped)
         )

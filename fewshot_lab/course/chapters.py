@@ -28,7 +28,6 @@ class Chapter:
     exercises: tuple[str, ...] = ()
     predictions: int = 0
 
-
     @property
     def edition(self) -> str:
         """The language of the notebook, such as "zh" for notebooks/zh/..."""
@@ -54,7 +53,7 @@ def course_root() -> Path:
         say(
             "No folder notebooks/source/ in {candidates}. Go to the folder of the course (the clone of its "
             "repository) and try again, or set FEWSHOT_LAB_COURSE to it.",
-            candidates=" nor in ".join(map(str, candidates)),
+            candidates=say(" nor in ").join(map(str, candidates)),
         )
     )
 
@@ -134,7 +133,7 @@ def _find(name: str, known: list[Chapter]) -> Chapter:
         raise CourseError(say("Chapter {name!r} fits several: {listed}. Give its number.", name=name, listed=listed))
     candidates = [n for chapter in known for n in (chapter.name, chapter.name[3:])]
     close = difflib.get_close_matches(wanted, candidates, n=1, cutoff=0.4)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = say(" Did you mean {close!r}?", close=close[0]) if close else ""
     raise CourseError(
         say("There is no chapter {name!r}.{hint} The chapters are: {listed}.", name=name, hint=hint, listed=listed)
     )

@@ -9,6 +9,7 @@ from ..evidence.course_records import of_run
 from ..evidence.records import Verdict
 from ..evidence.runs import FILE, ChapterRun, Run, read_run
 from ..evidence.verdicts import beside
+from ..languages import chapter_title, say
 from .run import latest_run
 
 _NONE = "–"
@@ -25,15 +26,19 @@ def compare(folders: Sequence[Path] = ()) -> str:
 
     parts = [
         _table(
-            ["run", "on", "minutes", "versions", "rules"], [_about(name, run) for name, run in zip(names, runs, strict=True)]
+            [say("run"), say("on"), say("minutes"), say("versions"), say("rules")],
+            [_about(name, run) for name, run in zip(names, runs, strict=True)],
         ),
-        _table(["chapter", *(f"seconds, {name}" for name in names)], _seconds(runs)),
-        "## Verdicts\n\nThose on claims of the course's article have a number; the others are the chapters' own questions.\n"
-        "Holm's p value counts all claims of the ledger that were tested.",
-        _table(["claim", "chapter", *names], _rows(runs, lambda chapter: chapter.verdicts, verdict)),
-        "## Results\n\nMean, 95 % interval, and how many seeds, draws, images or episodes it is over (n).",
+        _table([say("chapter"), *(say("seconds, {name}", name=name) for name in names)], _seconds(runs)),
+        f"## {say('Verdicts')}",
+        say("Those on claims of the course's article have a number; the others are the chapters' own questions.")
+        + "\n"
+        + say("Holm's p value counts all claims of the ledger that were tested."),
+        _table([say("claim"), say("chapter"), *names], _rows(runs, lambda chapter: chapter.verdicts, verdict)),
+        f"## {say('Results')}",
+        say("Mean, 95 % interval, and how many seeds, draws, images or episodes it is over (n)."),
         _table(
-            ["result", "chapter", *names],
+            [say("result"), say("chapter"), *names],
             _rows(runs, lambda chapter: chapter.results, lambda _, __, result: str(result.estimate)),
         ),
     ]
@@ -44,31 +49,35 @@ def _names(folders: Sequence[Path], runs: Sequence[Run]) -> list[str]:
     """The columns' names: the profile of each run, and the folder where several runs have the same profile."""
     profiles = [run.profile for run in runs]
     return [
-        f"{profile} profile" + (f", {folder.resolve().name}" if profiles.count(profile) > 1 else "")
+        say("{profile} profile", profile=profile) + (f", {folder.resolve().name}" if profiles.count(profile) > 1 else "")
         for folder, profile in zip(folders, profiles, strict=True)
     ]
 
 
 def _about(name: str, run: Run) -> list[str]:
     return [
-        f"{name}, {len(run.chapters)} chapters, started {run.started[:10]}",
+        say("{name}, {number} chapters, started {day}", name=name, number=len(run.chapters), day=run.started[:10]),
         run.machine,
         f"{run.seconds / 60:.0f}",
         ", ".join(f"{library} {version}" for library, version in run.versions.items()),
-        ", ".join(sorted({verdict.rules or "earlier" for chapter in run.chapters for verdict in chapter.verdicts.values()})),
+        ", ".join(
+            sorted({verdict.rules or say("earlier") for chapter in run.chapters for verdict in chapter.verdicts.values()})
+        ),
     ]
 
 
 def _seconds(runs: Sequence[Run]) -> list[list[str]]:
     titles = {chapter.id: chapter.title for run in runs for chapter in run.chapters}
     by_id = [{chapter.id: chapter for chapter in run.chapters} for run in runs]
-    return [[f"{id} {titles[id]}", *(_taken(chapters.get(id)) for chapters in by_id)] for id in sorted(titles)]
+    return [
+        [f"{id} {chapter_title(id, titles[id])}", *(_taken(chapters.get(id)) for chapters in by_id)] for id in sorted(titles)
+    ]
 
 
 def _taken(chapter: ChapterRun | None) -> str:
     if chapter is None:
         return _NONE
-    return f"{chapter.seconds:,.0f}" + ("" if chapter.status == "ok" else f" ({chapter.status})")
+    return f"{chapter.seconds:,.0f}" + ("" if chapter.status == "ok" else f" ({say(chapter.status)})")
 
 
 def _rows(
@@ -91,7 +100,7 @@ def _rows(
 def _head(name: str, values: Sequence[Any]) -> str:
     """A verdict's sentence after its name, as its records have it; those of earlier versions have none."""
     sentence = next(filter(None, (getattr(value, "sentence", "") for value in values)), "")
-    return f"**{name}** {sentence}" if sentence else name
+    return f"**{name}** {say(sentence)}" if sentence else name
 
 
 def _holm(runs: Sequence[Run]) -> list[dict[str, str]]:
@@ -100,10 +109,10 @@ def _holm(runs: Sequence[Run]) -> list[dict[str, str]]:
 
 
 def _verdict(verdict: Verdict, holm: str = "") -> str:
-    told = f"**{verdict.verdict.words}**" + (f" (Holm: {holm})" if holm else "")
+    told = f"**{say(verdict.verdict.words)}**" + (f" (Holm: {holm})" if holm else "")
     if not verdict.parts:
-        return f"{told}: {verdict.why}" if verdict.why else told
-    return f"{told}: " + "; ".join(f"{part}, {part.outcome.words}{beside(part.estimate)}" for part in verdict.parts)
+        return f"{told}: {say(verdict.why)}" if verdict.why else told
+    return f"{told}: " + "; ".join(f"{part}, {say(part.outcome.words)}{beside(part.estimate)}" for part in verdict.parts)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import attempts
+from ..languages import later
 
 KERNEL = "python3"  # whatever kernel a learner's notebook names
 QUIET = ["--log-level=CRITICAL"]  # a kernel's log goes to the terminal; a chapter's errors are in its notebook
-DIED = "the kernel died; most often the memory is used up: close other programs or choose a smaller setting"
+DIED = later("the kernel died; most often the memory is used up: close other programs or choose a smaller setting")
 LONGEST_MESSAGE = 2000
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -421,4 +421,5 @@ def _ledger(base: str, root: str) -> Markup:
         return f"{address}#cell-id={next(reached, '')}" if address else ""
 
     sources = Markup("<p class='quiet'>{}</p>").format("; ".join(mine.by_source()))
-    return Markup("<p>{}.</p>\n{}{}").format(mine.counts(), forest(mine, makers, cell), sources)
+    counts = say("{words}.", words=mine.counts())
+    return Markup("<p>{}</p>\n{}{}").format(counts, forest(mine, makers, cell), sources)

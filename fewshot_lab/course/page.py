@@ -5,6 +5,7 @@ from ..evidence.course_records import of_run
 from ..evidence.forest import forest, strip_of
 from ..evidence.runs import Run
 from ..html import render
+from ..languages import chapter_title, language, later, say
 from .display import checks_in_words
 
 RELOAD_SECONDS = 5
@@ -15,14 +16,16 @@ def page(run: Run, unfinished: list[tuple[str, str]] = ()) -> str:
 
     While one is running, the page reloads every few seconds. All text is escaped.
     """
-    claims = ledger(of_run(run, "this run"))
+    claims = ledger(of_run(run, later("this run")))
     tested = any(row.verdict for row in claims.rows)
     read_at = {chapter.id: chapter.html for chapter in run.chapters}
     running = any(state == "running" for _, state in unfinished)
     return render(
         "run",
-        title="Few-Shot Lab: results",
-        language="en",
+        title=say("Few-Shot Lab: results"),
+        language=language(),
+        say=say,
+        chapter_title=chapter_title,
         run=run,
         unfinished=unfinished,
         checks_in_words=checks_in_words,

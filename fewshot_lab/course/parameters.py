@@ -61,8 +61,8 @@ def read(name: str, text: str, default, chapter: str):
     finite = not isinstance(value, float) or math.isfinite(value)
     if finite and (default is None or type(value) is type(default)):
         return value
-    kinds = {int: "a whole number", float: "a number", bool: "True or False", list: "a list such as [1, 5]"}
-    needed = kinds.get(type(default), f"a value like {default!r}")
+    kinds = {int: say("a whole number"), float: say("a number"), bool: say("True or False"), list: say("a list such as [1, 5]")}
+    needed = kinds.get(type(default)) or say("a value like {default!r}", default=default)
     raise CourseError(
         say(
             "{name} is {text!r}, but chapter {chapter} needs {needed}; its default is {default!r}.",
@@ -90,7 +90,8 @@ def _statements(chapter: Chapter, nb) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except SyntaxError as error:
-        where = f"line {error.lineno} of the parameters cell of {chapter.notebook.name}"
+        place = {"line": error.lineno, "name": chapter.notebook.name}
+        where = say("line {line} of the parameters cell of {name}", **place)
         raise CourseError(
             say("{where} is no valid Python ({msg}): repair it, such as SEED = 0.", where=where, msg=error.msg)
         ) from error

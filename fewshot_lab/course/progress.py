@@ -9,7 +9,7 @@ from rich.table import Table
 
 from .. import attempts
 from ..attempts import Attempt
-from ..languages import chapter_opening, language, say
+from ..languages import chapter_title, language, say
 from .chapters import Chapter, chapters, choose
 
 START, GO_ON, DONE = "Start", "Go on", "Done"
@@ -78,7 +78,7 @@ def last_in_words(one: Progress) -> str:
 
 def title(chapter: Chapter) -> str:
     """A chapter's title in the language that is set."""
-    return next((text for text in chapter_opening(chapter.id) if text.english == chapter.title), chapter.title)
+    return chapter_title(chapter.id, chapter.title)
 
 
 def print_progress(names: Iterable[str] = (), console: Console | None = None) -> None:

@@ -17,7 +17,7 @@ from ..errors import CourseError
 from ..evidence.records import CheckStatus, recorded
 from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
-from ..languages import say
+from ..languages import chapter_title, say
 from ..runtime import PROFILES, choose_device, describe_device
 from .chapters import Chapter, choose, own_root, read_notebook
 from .display import Display, print_summary
@@ -90,7 +90,8 @@ def run(
     print_summary(replace(record, chapters=[chapter for chapter in record.chapters if chapter.id in settings]))
     print(f"\n{folder / 'index.html'}")
     if status == 130:
-        print(f"interrupted; go on with: fewshot-lab run --resume{f' --out {shlex.quote(str(out))}' if out else ''}")
+        where = f" --out {shlex.quote(str(out))}" if out else ""
+        print(say("interrupted; go on with: fewshot-lab run --resume{where}", where=where))
     return status
 
 
@@ -163,7 +164,8 @@ def _run_chapter(chapter: Chapter, setting: dict, record: Run, folder: Path, on_
     seconds = round(time.monotonic() - began, 2)
     strip_live_parts(nb)
     names = {"notebook": chapter.notebook.name, "html": f"{chapter.name}.html"}
-    for name, content in zip(names.values(), _as_files(nb, f"{chapter.id} {chapter.title}"), strict=True):
+    files = _as_files(nb, f"{chapter.id} {chapter_title(chapter.id, chapter.title)}")
+    for name, content in zip(names.values(), files, strict=True):
         write_atomically(folder / name, content)
     records = recorded(nb.cells)
     return ChapterRun(
@@ -187,8 +189,9 @@ def _as_files(nb, title: str) -> tuple[str, str]:
     from nbconvert import HTMLExporter
 
     text = nbformat.writes(nb) + "\n"
+    back = f'<p style="margin: 1em"><a href="index.html">{say("All results")}</a></p>'
     page, _ = HTMLExporter(template_name="classic").from_notebook_node(nb, {"metadata": {"name": title}})
-    return text, re.sub(r"<body[^>]*>", r'\g<0><p style="margin: 1em"><a href="index.html">All results</a></p>', page, count=1)
+    return text, re.sub(r"<body[^>]*>", lambda body: body.group() + back, page, count=1)
 
 
 def _to_repair(chapter: Chapter, nb, checks: dict) -> int:
@@ -219,8 +222,8 @@ def _identity(chapter: Chapter, setting: dict, record: Run) -> dict:
 def _save(record: Run, folder: Path, chosen: list[Chapter], running: bool = True) -> None:
     """Writes results.json and index.html; the first of the chosen chapters without an entry is the one that runs."""
     ended = {entry.id for entry in record.chapters}
-    titles = [f"{chapter.id} {chapter.title}" for chapter in chosen if chapter.id not in ended]
-    unfinished = [(title, "waiting" if number or not running else "running") for number, title in enumerate(titles)]
+    titles = [f"{chapter.id} {chapter_title(chapter.id, chapter.title)}" for chapter in chosen if chapter.id not in ended]
+    unfinished = [(name, "waiting" if number or not running else "running") for number, name in enumerate(titles)]
     # The record first: the page is made from it, and can be made again.
     write_atomically(folder / FILE, record.as_text())
     write_atomically(folder / "index.html", page(record, unfinished))

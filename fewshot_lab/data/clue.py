@@ -27,8 +27,9 @@ def read_texts(path: str | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         text = next((row[key] for key in TEXTS if isinstance(row.get(key), str)), None)
         label = next((row[key] for key in LABELS if row.get(key) is not None), None)
         if text is None or not isinstance(label, str | int):
-            there = ", ".join(row) or "no keys"
-            raise _error(path, number, f'"sentence" and "label_desc" or "label" are needed, there are {there}')
+            there = ", ".join(row) or say("no keys")
+            what = say('"sentence" and "label_desc" or "label" are needed, there are {there}', there=there)
+            raise _error(path, number, what)
         if label != UNDECIDED:
             texts.append(text)
             labels.append(str(label))
@@ -47,7 +48,8 @@ def read_entities(path: str | Path) -> tuple[Sentence, ...]:
     for number, row in _rows(Path(path)):
         text, label = row.get("text"), row.get("label")
         if not isinstance(text, str) or not isinstance(label, dict):
-            raise _error(path, number, f'"text" and "label" are needed, there are {", ".join(row) or "no keys"}')
+            there = ", ".join(row) or say("no keys")
+            raise _error(path, number, say('"text" and "label" are needed, there are {there}', there=there))
         try:
             entities = list(spans_of(label, text))
         except ValueError as error:
@@ -103,7 +105,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict]]:
         ) from error
     for number, row in json_lines(text, str(path)):
         if not isinstance(row, dict):
-            raise _error(path, number, "a JSON object {...} is needed")
+            raise _error(path, number, say("a JSON object {...} is needed"))
         yield number, row
 
 

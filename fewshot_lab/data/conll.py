@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..assets import installed
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 
 SCHEMES = ("IOB1", "BIO", "BIOES")
 FILE_NAMES = {  # of CoNLL-2003, of WNUT-17 and of common exports, in the order in which they are looked for
@@ -155,19 +155,20 @@ def read(path: str | Path) -> tuple[str, tuple[Sentence, ...]]:
     return parse(text, str(path))
 
 
-def parse(text: str, name: str = "the text") -> tuple[str, tuple[Sentence, ...]]:
+def parse(text: str, name: str = later("the text")) -> tuple[str, tuple[Sentence, ...]]:
     """Like `read`, for a text; `name` is what the errors call it."""
+    name = say(name)
     numbered = list(_sentences(text, name))
     scheme = _scheme(numbered, name)
     return scheme, tuple(Sentence(words, _to_bio(tags, lines, scheme, name)) for words, tags, lines in numbered)
 
 
-def tagged(words: Sequence[str], tags: Sequence[str], name: str = "the sentence") -> Sentence:
+def tagged(words: Sequence[str], tags: Sequence[str], name: str = later("the sentence")) -> Sentence:
     """A sentence whose tags are in one of SCHEMES; its words may be anything, -DOCSTART- too.
 
     Raises CourseError, which calls it `name` and counts its words as lines, for tags that are none or fit no scheme.
     """
-    lines = range(1, len(words) + 1)
+    name, lines = say(name), range(1, len(words) + 1)
     for tag, line in zip(tags, lines, strict=True):
         _check_tag(tag, line, name)
     scheme = _scheme([(words, tags, lines)], name)
@@ -194,7 +195,7 @@ def load_corpus(folder: str | Path) -> TaggingTask:
     """
     folder = _asset(folder) or Path(folder).expanduser()
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
+        what = say("is a file") if folder.exists() else say("does not exist")
         raise CourseError(
             say(
                 "{folder} {what}. Give the folder that holds the training and the test file.",
@@ -259,7 +260,9 @@ def _sentences(text: str, name: str) -> Iterator[tuple[tuple, tuple, tuple]]:
             if not rows and line.startswith("#") and not (fits and _TAG.fullmatch(fields[-1])):
                 continue  # a comment, such as WNUT's and GermEval's "# id 1"; a line "# O" is a word
             if not fits:
-                needed = f"the lines before have {width}" if len(fields) != width else "a word and its tag are needed"
+                needed = say("a word and its tag are needed")
+                if len(fields) != width:
+                    needed = say("the lines before have {width}", width=width)
                 raise CourseError(
                     say(
                         "{name}, line {number}: {fields} column(s), but {needed}: {line!r}.",
@@ -356,7 +359,7 @@ def _to_bio(tags: Sequence[str], lines: Sequence[int], scheme: str, name: str) -
         inside = tag[0] in "IE" and before[0] in "BI" and before[2:] == tag[2:]
         unclosed = tag[0] in "BI" and not (after[0] in "IE" and after[2:] == tag[2:])
         if tag[0] in "IE" and not inside or unclosed:
-            problem = "ends nowhere" if unclosed else "continues no entity"
+            problem = say("ends nowhere") if unclosed else say("continues no entity")
             raise CourseError(
                 say(
                     "{name}, line {line}: {tag} {problem}; in BIOES an entity is S, or B, any I, and E of one type.",

@@ -211,7 +211,9 @@ def _packed(source: Path) -> Iterator[_File]:
             for name in sorted(archive.namelist()):
                 path = name.replace("\\", "/")  # as some programs of Windows write them
                 if not path.endswith("/") and not any(_hidden(part) for part in path.split("/")):
-                    yield _File(path, functools.partial(archive.read, name), f"{path} in {source}")
+                    yield _File(
+                        path, functools.partial(archive.read, name), say("{path} in {source}", path=path, source=source)
+                    )
     except zipfile.BadZipFile as error:
         raise CourseError(
             say("{source} is not a zip file, or is damaged. Name Omniglot's zip file or its folder.", source=source)
@@ -272,7 +274,8 @@ def _ink(file: _File) -> np.ndarray:
         ink = dark if dark.mean() <= 0.5 else ~dark
         if ink.any() and ink.shape[0] == ink.shape[1]:
             return ink
-    what = "blank" if ink.shape[0] == ink.shape[1] else f"{ink.shape[1]} x {ink.shape[0]} pixels"
+    height, width = ink.shape
+    what = say("blank") if height == width else say("{width} x {height} pixels", width=width, height=height)
     raise CourseError(
         say("{name} is {what}; a drawing of Omniglot is square, with ink on it. Take it away.", name=file.name, what=what)
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 
 SHARES = {"train": 0.5, "validation": 0.2, "test": 0.3}
 FEWEST = 4  # different examples of a class: two to learn from, one for validation, one for the test
@@ -68,12 +68,16 @@ def existing(path: str | Path, *, want: str) -> Path:
                 "There is nothing at {path!r} (looked for in {here}). Give the path of {want}.",
                 path=str(path),
                 here=Path.cwd(),
-                want=want,
+                want=say(want),
             )
         )
     if path.is_file() and path.suffix.lower() in {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}:
         raise CourseError(
-            say("{readable} is an archive. Unpack it, and give the path of {want}.", readable=readable(path.name), want=want)
+            say(
+                "{readable} is an archive. Unpack it, and give the path of {want}.",
+                readable=readable(path.name),
+                want=say(want),
+            )
         )
     return path
 
@@ -106,7 +110,7 @@ def chosen_classes(
             )
         )
     if len(names) < 2:
-        only = f"only one class, {names[0]!r}" if names else "no class"
+        only = say("only one class, {name!r}", name=names[0]) if names else say("no class")
         raise CourseError(
             say(
                 "{where} has {only}; a classification needs at least two. Add examples of another class.",
@@ -133,7 +137,7 @@ def check_counts(
     where: str,
     what: str,
     *,
-    name: str = "a class",
+    name: str = later("a class"),
     option: str = "classes",
     least: int = 2,
 ) -> None:
@@ -149,18 +153,18 @@ def check_counts(
     """
     few = {of_class: count for of_class, count in counts.items() if count < FEWEST}
     if few:
-        listed = some([f"{of_class} has {count}" for of_class, count in few.items()])
+        listed = some([say("{name} has {count}", name=of_class, count=count) for of_class, count in few.items()])
         enough = [of_class for of_class in counts if of_class not in few]
         choice = f"{option}={enough}" if len(enough) <= 12 else f"{option}=[...]"
-        rest = f", or leave out what is too small with {choice}" if len(enough) >= least else ""
+        rest = say(", or leave out what is too small with {choice}", choice=choice) if len(enough) >= least else ""
         raise CourseError(
             say(
                 "{where}: {name} needs at least {known} {what}, to learn from, to choose with and to test on, "
                 "but {listed}. Add some{rest}.",
                 where=where,
-                name=name,
+                name=say(name),
                 known=FEWEST,
-                what=what,
+                what=say(what),
                 listed=listed,
                 rest=rest,
             )

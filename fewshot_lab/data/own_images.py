@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 from ..runtime import usable_cores
 from .images import ImageTask
 from .own import (
@@ -33,7 +33,7 @@ from .own import (
 )
 from .own_tables import columns_of, read_table
 
-WANT = "a folder with one folder of pictures for each class"
+WANT = later("a folder with one folder of pictures for each class")
 MOST_FILES = 200_000
 FEWEST_DRAWN = 20  # pictures of a class, where it is `most` that says how many are drawn
 MOST_PIXELS = 200_000_000  # of a picture: more would fill the memory when it is decoded
@@ -148,7 +148,9 @@ def read_images(
     """
     folder = existing(folder, want=WANT)
     if folder.is_file():
-        raise CourseError(say("{readable} is a file. Give the path of {known}.", readable=readable(folder.name), known=WANT))
+        raise CourseError(
+            say("{readable} is a file. Give the path of {known}.", readable=readable(folder.name), known=say(WANT))
+        )
     where, left_out = readable(folder.resolve().name), LeftOut()
     found = _from_table(folder, labels, (file_column, label_column), left_out) or _from_folders(folder, left_out)
     if not found:
@@ -194,7 +196,7 @@ def read_images(
                 arrays.append(picture)
                 rows.append(row)
     counts = Counter(label for _, label, _ in rows)
-    check_counts({name: counts[name] for name in names}, where, "pictures that can be read")
+    check_counts({name: counts[name] for name in names}, where, later("pictures that can be read"))
     images = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
     if colour is False or colour is None and not _has_colour(images):
         images = _grey(images)
@@ -203,7 +205,7 @@ def read_images(
 
 def read_picture(path: str | Path, *, size: int, colour: bool) -> Tensor:
     """One picture as `read_images` reads it, uint8 (3 or 1, size, size); raises CourseError where it cannot be read."""
-    found = _decoded(existing(path, want="a picture"), size)
+    found = _decoded(existing(path, want=later("a picture")), size)
     if isinstance(found, str):
         raise CourseError(say("{readable}: {found}. Give a picture that can be opened.", readable=readable(path), found=found))
     image = torch.tensor(found).permute(2, 0, 1)
@@ -237,7 +239,7 @@ def _from_folders(folder: Path, left_out: LeftOut) -> list[tuple[Path, str, str]
                             "{readable} holds over {known:,} files. Give the path of {want}.",
                             readable=readable(folder.name),
                             known=MOST_FILES,
-                            want=WANT,
+                            want=say(WANT),
                         )
                     )
     return found
@@ -252,7 +254,7 @@ def _from_table(folder: Path, table: str | Path | None, columns: tuple, left_out
         table = tables[0]
     path = Path(table).expanduser()
     path = path if path.exists() or path.is_absolute() else folder / path
-    heads, rows = read_table(existing(path, want="a table with the columns file and label"))
+    heads, rows = read_table(existing(path, want=later("a table with the columns file and label")))
     file_column, label_column = columns_of(heads, rows, ("file", *columns), path.name, is_file=lambda cell: _file(folder, cell))
     found = []
     for line, row in rows:
@@ -408,7 +410,7 @@ def _grouped(where, names, images: Tensor, rows: list, folder: Path, left_out: L
         else:
             kept.append(index)
     counts = Counter(names[labels[index]] for index in {int(pictures[k]): k for k in kept}.values())
-    check_counts({name: counts[name] for name in names}, where, "different pictures")
+    check_counts({name: counts[name] for name in names}, where, later("different pictures"))
     parts = _parts(rows, kept, pictures, keys, where, names)
     return Pictures(
         where,

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 from .clue import spans_of
 from .conll import Sentence, Span, TaggingTask, bio, load_corpus, parse, spans, tagged
 from .own import LeftOut, check_counts, counted_parts, digest, existing, parts_of, readable, some
 from .own_tables import json_objects, read_text
 
-WANT = "a file with a word and its tag in each line (CoNLL), or JSON with spans such as doccano, Label Studio or spaCy write"
+WANT = later(
+    "a file with a word and its tag in each line (CoNLL), or JSON with spans such as doccano, Label Studio or spaCy write"
+)
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 # A run of letters and digits, or any other character. Chinese, Japanese and Thai have no blanks: there a character is a word.
 _WORD = re.compile(
@@ -100,7 +102,7 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     where, left_out = readable(path.resolve().name), LeftOut()
     text = read_text(path, encoding)
     if not text.strip():
-        raise CourseError(say("{where} is empty. Give the path of {known}.", where=where, known=WANT))
+        raise CourseError(say("{where} is empty. Give the path of {known}.", where=where, known=say(WANT)))
     if path.suffix.lower() in {".json", ".jsonl", ".ndjson"} or text.lstrip()[:1] in "[{":
         found = [s for n, row in json_objects(text, where) for s in _from_object(row, n, where, left_out)]
     else:
@@ -126,7 +128,7 @@ def read_sentences(path: str | Path, *, types: Collection[str] | None = None, en
     types_of: list[set[str]] = [{kind for kind, *_ in spans(s.tags)} for s in found]
     by_kind = Counter(kind for kind, _ in {(kind, g) for g, of in zip(groups, types_of, strict=True) for kind in of})
     count = {kind: by_kind[kind] for kind in sorted(kinds)}
-    check_counts(count, where, "different texts", name="a type of entity", option="types", least=1)
+    check_counts(count, where, later("different texts"), name=later("a type of entity"), option="types", least=1)
     order = [digest(" ".join(s.words)) for s in found]
     parts = parts_of(groups, types_of, order, SHARES)
     sentences = tuple(replace(s, group=g) for s, g in zip(found, groups, strict=True))

@@ -102,7 +102,7 @@ def json_lines(text: str, name: str) -> Iterator[tuple[int, object]]:
             try:
                 row = json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
-                why = getattr(error, "msg", "too deep")
+                why = getattr(error, "msg", say("too deep"))
                 raise CourseError(
                     say(
                         "{name}, line {number}: this is no JSON ({why}). Write one JSON object a line.",

@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 from .glosses import TextTask
 from .own import LeftOut, check_counts, chosen_classes, counted, counted_parts, digest, existing, folders, parts_of, readable
 from .own_tables import columns_of, read_table, read_text
 
-WANT = "a table (CSV, TSV or JSON lines) with a text and a label in each row, or a folder with one folder of .txt files a class"
+WANT = later(
+    "a table (CSV, TSV or JSON lines) with a text and a label in each row, or a folder with one folder of .txt files a class"
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def read_texts(
         else:
             kept[plain] = row
     counts = Counter(name for *_, name in kept.values())
-    check_counts({name: counts[name] for name in names}, where, "different texts")
+    check_counts({name: counts[name] for name in names}, where, later("different texts"))
     places, texts, labels = zip(*kept.values(), strict=True)
     parts = parts_of(range(len(kept)), [{name} for name in labels], [digest(plain) for plain in kept])
     return Texts(where, names, texts, labels, places, tuple(parts), columns, left_out)
@@ -146,7 +148,7 @@ def _from_folder(folder: Path, encoding: str | None) -> list[tuple[str, str, str
             say(
                 "{readable} holds no .txt file in a folder of its own. Give the path of {known}.",
                 readable=readable(folder.name),
-                known=WANT,
+                known=say(WANT),
             )
         )
     return found

@@ -61,7 +61,8 @@ def record() -> None:
     # mtime=0, so that equal round trips give an equal file.
     packed = gzip.compress(json.dumps(content, ensure_ascii=False).encode(), mtime=0)
     write_atomically(RECORDED, packed)
-    print(f"{len(texts)} round trips by {name}, {len(packed) / 1000:.0f} kB: {RECORDED}")
+    told = {"number": len(texts), "name": name, "size": len(packed) / 1000, "path": RECORDED}
+    print(say("{number} round trips by {name}, {size:.0f} kB: {path}", **told))
 
 
 def _fingerprint(texts: Sequence[str]) -> str:

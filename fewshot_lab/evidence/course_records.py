@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 from ..training.metrics import Estimate
 from .records import Result, Verdict, recorded
 from .runs import FILE, Run, latest_in, read_run
@@ -50,24 +50,24 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
     stored = _stored_beside(folder)
     paths = {path.name: path for path in stored.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter}
     records = {name[:2]: _of_notebook(path, folder / name) for name, path in paths.items()}
-    runs = {"the latest run": latest_in(folder.parent / "runs")}
+    runs = {later("the latest run"): latest_in(folder.parent / "runs")}
     if current := os.environ.get(RUN):
-        runs["this run"] = Path(current)
+        runs[later("this run")] = Path(current)
     for name, run in runs.items():  # the better source comes later and replaces what the other had
         if (run / FILE).exists():
             records |= {record.chapter: record for record in of_run(read_run(run / FILE), name) if record.chapter != chapter}
     own = next((path.name for path in folder.glob(f"{chapter}_*.ipynb")), "")
-    records[chapter] = ChapterRecord(chapter, own, "this notebook, just now", {verdict.claim: verdict for verdict in here})
+    records[chapter] = ChapterRecord(chapter, own, say("this notebook, just now"), {verdict.claim: verdict for verdict in here})
     return [records[number] for number in sorted(records)]
 
 
-def of_run(run: Run, name: str = "a run") -> list[ChapterRecord]:
+def of_run(run: Run, name: str = later("a run")) -> list[ChapterRecord]:
     """The records of the chapters of a run that ended without an error; `name` says in words which run it is."""
     return [
         ChapterRecord(
             chapter.id,
             chapter.notebook,
-            f"{name}, {chapter.identity.get('profile', run.profile)} profile",
+            say("{name}, {profile} profile", name=say(name), profile=chapter.identity.get("profile", run.profile)),
             chapter.verdicts,
             chapter.results,
             chapter.seconds or math.nan,
@@ -94,12 +94,12 @@ def _stored_beside(folder: Path) -> Path:
 
 def _of_notebook(stored: Path, own: Path) -> ChapterRecord:
     """A chapter's record from the learner's own notebook, if all its cells have run, else from the stored one."""
-    cells, source = _cells(stored), "the stored notebooks, quick profile"
+    cells, source = _cells(stored), say("the stored notebooks, quick profile")
     if own != stored and own.exists():
         mine = _cells(own)
         profile = _profile(mine)
         if profile != "smoke" and _ran_whole(mine, cells):
-            cells, source = mine, f"your notebook, {profile} profile"
+            cells, source = mine, say("your notebook, {profile} profile", profile=profile)
     records = recorded(cells)
     return ChapterRecord(stored.name[:2], stored.name, source, records.verdicts, records.results)
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import locked, writing_failed
-from ..languages import say
+from ..languages import later, say
 from .by_hand import version_of
 from .grade import Graded, MarkStatus
 from .gradebook import number
 from .receipts import now
 
 JOURNAL, TABLE = "appeals.jsonl", "appeals.csv"
-HEAD = "time who kind student chapter question old new why".split()
-APPEAL, REGRADE = "appeal", "regrade"
+HEAD = [later("time"), later("who"), later("kind"), later("student"), later("chapter"), later("question")]
+HEAD += [later("old"), later("new"), later("why")]
+APPEAL, REGRADE = later("appeal"), later("regrade")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ def appeal(
     if len(found) != 1:
         known = sorted({one.student for one in graded})
         have = sorted({m.grade_id for one in graded for m in one.marks if one.student == student})
-        said = f"answered {', '.join(have)}" if have else f"students are {', '.join(known[:20])}"
+        said = say("students are {known}", known=", ".join(known[:20]))
+        if have:
+            said = say("answered {have}", have=", ".join(have))
         raise CourseError(
             say(
                 "{found} answers of {student!r} to {question!r} are in {out}: {said}.",
@@ -95,7 +98,7 @@ def appeal(
 def note(changes: Iterable[Change], out: Path) -> None:
     """Adds lines to the journal."""
     path = Path(out) / JOURNAL
-    with locked(path, f"Somebody else writes to {path}; waiting for the end."):
+    with locked(path, say("Somebody else writes to {path}; waiting for the end.", path=path)):
         lines = _lines(path)
         before = lines[-1] if lines else ""
         try:
@@ -116,7 +119,7 @@ def noted(out: Path) -> list[Change]:
         try:
             record = json.loads(line)
             if record.pop("before") != _sha256(before):
-                raise ValueError("it does not follow on the line before")
+                raise ValueError(say("it does not follow on the line before"))
             changes.append(Change(**record))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CourseError(
@@ -141,10 +144,12 @@ def applied(graded: Sequence[Graded], changes: Sequence[Change]) -> tuple[list[G
         for mark in one.marks:
             change = decided.get((one.student, one.chapter, mark.grade_id))
             if change and change.version != version_of(one, mark):
-                words = f"the appeal of {change.time[:10]} no longer counts, since the answer has changed"
-                remarks.append(f"{one.student}, chapter {one.chapter}, {mark.grade_id}: {words}")
+                words = say("the appeal of {day} no longer counts, since the answer has changed", day=change.time[:10])
+                where = say("chapter {chapter}", chapter=one.chapter)
+                remarks.append(f"{one.student}, {where}, {mark.grade_id}: {words}")
             elif change:
-                words = f"After an appeal {number(change.new)} instead of {number(change.old)}: {change.why}"
+                what = {"new": number(change.new), "old": number(change.old), "why": change.why}
+                words = say("After an appeal {new} instead of {old}: {why}", **what)
                 details = [mark.message, *mark.details] if mark.status != MarkStatus.MARKED else [mark.message]
                 mark = replace(mark, score=change.new, status=MarkStatus.MARKED, message=words, details=details)
             marks.append(mark)

@@ -65,7 +65,7 @@ def take_marks(path: Path, graded: Sequence[Graded], out: Path) -> list[str]:
         if marked := given.pop(ids.get(_key(*row[:4]), ""), None):
             row[5:] = [marked[0].removeprefix("'"), marked[1]]
     write_atomically(Path(out) / SHEET, as_csv(HEAD, rows))
-    return [f"{path.name}: no answer {name} is there, or it has changed since" for name in given]
+    return [say("{file}: no answer {name} is there, or it has changed since", file=path.name, name=name) for name in given]
 
 
 def merged(graded: Sequence[Graded], out: Path) -> tuple[list[Graded], list[str]]:
@@ -87,7 +87,8 @@ def merged(graded: Sequence[Graded], out: Path) -> tuple[list[Graded], list[str]
         regraded.append(replace(one, marks=marks))
     for key, (score, _, line) in filled.items():
         if score and key not in known:
-            remarks.append(f"{SHEET}, line {line}: no such answer, or it has changed since ({', '.join(key[:3])})")
+            where = {"file": SHEET, "line": line, "answer": ", ".join(key[:3])}
+            remarks.append(say("{file}, line {line}: no such answer, or it has changed since ({answer})", **where))
     return regraded, remarks
 
 
@@ -106,7 +107,9 @@ def _marked(mark: Mark, score: str, comment: str, line: int) -> Mark:
                 max_score=mark.max_score,
             )
         )
-    return replace(mark, score=points, status=MarkStatus.MARKED, message=comment or "Marked by the instructor.", details=[])
+    return replace(
+        mark, score=points, status=MarkStatus.MARKED, message=comment or say("Marked by the instructor."), details=[]
+    )
 
 
 def _read(path: Path) -> dict[tuple, tuple[str, str, int]]:

@@ -4,6 +4,8 @@ import errno
 import functools
 import tempfile
 
+from ..languages import later
+
 # What a submission could leave for another in the kernel (keys, pages of files that both read), look into other processes
 # with, or get at memory that its limit does not count; and what only an administrator does, in case a right is left.
 REFUSED = (
@@ -26,7 +28,7 @@ NAMESPACES = 0x7E020080  # every CLONE_NEW* flag
 COLD, POPULATE_WRITE = 20, 23  # pieces of advice that move pages of files in and out of the page cache
 LARGEST_FAMILY = 10  # AF_INET6; above it are netlink, packet, alg and vsock sockets
 
-MISSING = (
+MISSING = later(
     "libseccomp is not here (Debian and Ubuntu: apt-get install libseccomp2; pip install pyseccomp): submissions may make "
     "every system call, and one could leave messages for another in the kernel."
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..figures import Picture, new_figure, style
 from ..figures.style import BLUE, GREEN, VERMILION
+from ..languages import say
 from .grade import Graded
 
 
@@ -24,10 +25,12 @@ def question_chart(graded: Sequence[Graded], rows: Sequence[dict]) -> Picture:
         right.annotate("discrimination", (1.02, -0.9), va="center", fontsize=8, annotation_clip=False)
         right.set_yticks(range(len(rows)), [row["title"] for row in rows])
         right.set(title="Questions", xlabel="share of the points reached", xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
-    shares = "; ".join(f"{row['title']} {row['difficulty']:.0%}" for row in rows)
-    caption = "Left: how many notebooks have how many points. Right: a bar near 1 is an easy question; a discrimination near 0 "
-    caption += "or below it is a question that strong students miss as often as weak ones: look at it."
-    return Picture(figure, caption=caption, alt=f"Share of the points by question: {shares}")
+    shares = "; ".join(f"{say(row['title'])} {row['difficulty']:.0%}" for row in rows)
+    caption = say(
+        "Left: how many notebooks have how many points. Right: a bar near 1 is an easy question; a discrimination near 0 "
+        "or below it is a question that strong students miss as often as weak ones: look at it."
+    )
+    return Picture(figure, caption=caption, alt=say("Share of the points by question: {shares}", shares=shares))
 
 
 def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture:
@@ -41,7 +44,8 @@ def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(xlabel="answers", ylim=(len(named) - 0.4, -0.6), title="What went wrong, and how often")
     listed = "; ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
-    return Picture(figure, caption="Mistakes that the checks know by name: what to come back to in class.", alt=listed)
+    caption = say("Mistakes that the checks know by name: what to come back to in class.")
+    return Picture(figure, caption=caption, alt=listed)
 
 
 def resources_chart(graded: Sequence[Graded]) -> Picture:
@@ -53,5 +57,7 @@ def resources_chart(graded: Sequence[Graded]) -> Picture:
             axes.hist(values, bins=20, color=GREEN)
             axes.set(xlabel=x, ylabel="notebooks")
             axes.yaxis.get_major_locator().set_params(integer=True)
-    ranges = f"From {min(seconds):.2f} to {max(seconds):.2f} s and up to {max(memory):.0f} MiB."
-    return Picture(figure, caption=f"{ranges} Memory counts what is shared with the grader's template too.", alt=ranges)
+    most = {"least": min(seconds), "most": max(seconds), "memory": max(memory)}
+    ranges = say("From {least:.2f} to {most:.2f} s and up to {memory:.0f} MiB.", **most)
+    caption = say("{ranges} Memory counts what is shared with the grader's template too.", ranges=ranges)
+    return Picture(figure, caption=caption, alt=ranges)

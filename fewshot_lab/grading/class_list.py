@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 from .grade import Graded
 from .gradebook import number
 from .sheets import Sheet, read_sheet, with_columns, write_sheet
 
 KEPT, FILLED = "class_list.csv", "class_list_with_scores.csv"
-NOTHING = "nothing was handed in"
+NOTHING = later("nothing was handed in")
 _NUMBERS = ("id", "identifier", "student id", "user id", "participant", "学号")
 _LOGINS = ("username", "login", "sis login id", "sis user id", "id number", "email address", "email")
 _NAMES = ("student", "full name", "name", "姓名", "名字")
@@ -24,12 +24,12 @@ def missing_people(sheet: Sheet, graded: Sequence[Graded]) -> tuple[list[Graded]
     """Gradings of nothing for everyone on the list who handed nothing in, and remarks about those who are not on the list."""
     matched = _matched(sheet, graded)
     absent = [
-        Graded(_label(sheet, row), "", "", _number(sheet, row), "nothing handed in", [], problem=NOTHING)
+        Graded(_label(sheet, row), "", "", _number(sheet, row), "nothing handed in", [], problem=say(NOTHING))
         for row, student in zip(sheet.rows, matched, strict=True)
         if student is None and _label(sheet, row)
     ]
     strangers = sorted({(one.student, one.ident) for one in graded if one.status != "nothing handed in"} - set(matched))
-    return absent, [f"{student} is not on the class list" for student, _ in strangers]
+    return absent, [say("{student} is not on the class list", student=student) for student, _ in strangers]
 
 
 def filled(sheet: Sheet, graded: Sequence[Graded]) -> Sheet:
@@ -59,7 +59,8 @@ def read_class_list(path: Path) -> Sheet:
 
 def write_filled(sheet: Sheet, graded: Sequence[Graded], out: Path) -> str:
     """Writes the list with scores into the folder of the grades; returns how, in words."""
-    return f"{FILLED} is written in {write_sheet(filled(sheet, graded), Path(out) / FILLED)}, as the list was where it can be"
+    how = write_sheet(filled(sheet, graded), Path(out) / FILLED)
+    return say("{file} is written in {how}, as the list was where it can be", file=FILLED, how=how)
 
 
 def _matched(sheet: Sheet, graded: Sequence[Graded]) -> list[tuple[str, str] | None]:

@@ -71,14 +71,16 @@ def collect_hand_ins(places: Sequence[Path], pile: Path, rules: LateRules | None
                 plain = not one.within[0] and origin.suffix != ".zip"
                 copied[origin] = _copy(origin, pile / (student.replace("/", "_").lstrip(".") or "unnamed") if plain else pile)
             late = hours_late(one.handed_in, student, chapter, rules)
-            state = "counts" if counts else one.problem or "an older or a less complete attempt"
+            state = "counts" if counts else one.problem or say("an older or a less complete attempt")
             collected.rows.append(_row(one, origin, late, state))
             if one.problem:
                 collected.trouble.append(f"{student}: {one.path}: {one.problem}")
             elif counts and late > 0:
-                collected.trouble.append(f"{student}: chapter {chapter} is {late:.1f} hours late")
+                late_words = say("chapter {chapter} is {late:.1f} hours late", chapter=chapter, late=late)
+                collected.trouble.append(f"{student}: {late_words}")
             elif counts and not one.within[0]:
-                collected.trouble.append(f"{student}: {one.path} has no receipt; it was copied as it is")
+                without = say("{path} has no receipt; it was copied as it is", path=one.path)
+                collected.trouble.append(f"{student}: {without}")
     collected.files = list(copied.values())
     write_atomically(pile / TABLE, as_csv(HEAD, collected.rows))
     return collected

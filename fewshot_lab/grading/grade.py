@@ -15,6 +15,7 @@ import torch
 from ..checking import examine
 from ..course.build import STUB
 from ..exercises import Exercise
+from ..languages import later, say
 from .assignment import Assignment, Question, assignment, helpers_of
 from .inside.confine import address_space
 from .own_cells import needed, parsed
@@ -29,23 +30,23 @@ LONGEST_TEXT, MOST_DETAILS = 2000, 40  # characters of a text in a mark, and how
 STOPPED_THE_GRADER = "stopped the grader"  # the status of what ended the grader's own process twice
 SHARE = 4  # one cell or one question may use at most a quarter of a submission's time
 _ENDED = {
-    "timeout": "It did not come to an end in time, and was stopped.",
-    "ended": "It ended the process that it ran in (out of memory, out of time, a call like sys.exit, or a crash).",
-    "nonsense": "What came out of its process could not be read.",
+    "timeout": later("It did not come to an end in time, and was stopped."),
+    "ended": later("It ended the process that it ran in (out of memory, out of time, a call like sys.exit, or a crash)."),
+    "nonsense": later("What came out of its process could not be read."),
 }
 
 
 class MarkStatus(StrEnum):
     """The outcome of one question; the first three are those of a check in the notebook."""
 
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_ATTEMPTED = "not attempted"
-    MISSING = "missing"
-    STOPPED = "stopped"  # it took too long or ended its process
-    OWN_CODE = "own code"  # it calls the course's own solution
-    BY_HAND = "by hand"  # waits for the instructor
-    MARKED = "marked"  # by the instructor
+    PASSED = later("passed")
+    FAILED = later("failed")
+    NOT_ATTEMPTED = later("not attempted")
+    MISSING = later("missing")
+    STOPPED = later("stopped")  # it took too long or ended its process
+    OWN_CODE = later("own code")  # it calls the course's own solution
+    BY_HAND = later("by hand")  # waits for the instructor
+    MARKED = later("marked")  # by the instructor
 
 
 @dataclass
@@ -109,7 +110,7 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
     if submission.problem or not submission.chapter:
         # A file that cannot be read still gets a row with 0 of the chapter's points, where its name gives the chapter.
         questions = assignment(submission.chapter).questions if submission.chapter else ()
-        marks = [_mark(question, MarkStatus.MISSING, "The notebook could not be read.") for question in questions]
+        marks = [_mark(question, MarkStatus.MISSING, say("The notebook could not be read.")) for question in questions]
         return _graded(submission, "unreadable", marks, started, problem=submission.problem)
     run = _Run(assignment(submission.chapter), submission, sandbox, seed, started, seconds)
     run.examine_all()
@@ -119,7 +120,7 @@ def grade(submission: Submission, sandbox: Sandbox, seed: str, seconds: float = 
 
 def stopped_the_grader(submission: Submission) -> Graded:
     """What a submission gets that ended the grader's own process twice: a row of its own, for a person to look at."""
-    words = "Grading it ended the grader's own process twice, the second time alone: look at it by hand."
+    words = say("Grading it ended the grader's own process twice, the second time alone: look at it by hand.")
     questions = assignment(submission.chapter).questions if submission.chapter else ()
     marks = [_mark(question, MarkStatus.STOPPED, words) for question in questions]
     return _graded(submission, STOPPED_THE_GRADER, marks, time.monotonic(), problem=words)
@@ -155,13 +156,14 @@ class _Run:
         # These questions need no child: there is nothing to run, or nothing that a machine can judge.
         for question in task.questions:
             if question.grade_id not in self.answers:
-                self.marks[question.grade_id] = _mark(question, MarkStatus.MISSING, "The answer's cell is not in the notebook.")
+                words = say("The answer's cell is not in the notebook.")
+                self.marks[question.grade_id] = _mark(question, MarkStatus.MISSING, words)
             elif _untouched(task, question, self.answers):
-                self.marks[question.grade_id] = _mark(
-                    question, MarkStatus.NOT_ATTEMPTED, "The answer's cell is as it was handed out."
-                )
+                words = say("The answer's cell is as it was handed out.")
+                self.marks[question.grade_id] = _mark(question, MarkStatus.NOT_ATTEMPTED, words)
             elif question.exercise is None:
-                self.marks[question.grade_id] = _mark(question, MarkStatus.BY_HAND, "To be marked by the instructor.")
+                words = say("To be marked by the instructor.")
+                self.marks[question.grade_id] = _mark(question, MarkStatus.BY_HAND, words)
 
     def examine_all(self) -> None:
         """Settles every question: first in the notebook's order, then the failed ones again, as kindly as can be."""
@@ -213,7 +215,8 @@ class _Run:
                 ran = child.ask({"cell": source}, self._seconds(min(CELL_SECONDS, self.share)))
                 # A cell of the release that fails is no student's fault, and an answer may not need what it defines.
                 if ran["status"] != "ran" and grade_id:
-                    problems[grade_id] = f"Its cell stops with {str(ran.get('kind'))[:80]}: {str(ran.get('words'))[:500]}"
+                    what = {"kind": str(ran.get("kind"))[:80], "words": str(ran.get("words"))[:500]}
+                    problems[grade_id] = say("Its cell stops with {kind}: {words}", **what)
                 if grade_id in waiting and only is None:
                     self.marks[grade_id] = self._examined(waiting.pop(grade_id), child, source, problems.get(grade_id))
             for running, question in waiting.items():
@@ -236,20 +239,20 @@ class _Run:
             with _bounded(self.share, COMPARING):
                 feedback = examine(question.exercise, answer, hidden, FRESH_CASES, hidden=True)
         except OwnImplementation as error:
-            words = f"The answer uses the course's own code ({error}). Write it yourself."
+            words = say("The answer uses the course's own code ({error}). Write it yourself.", error=error)
             return _mark(question, MarkStatus.OWN_CODE, words)
         except (Ended, NotImplementedError):
             raise
         except Exception as error:  # whatever a hostile result does to a comparison
-            return _mark(
-                question, MarkStatus.FAILED, f"What the function returns could not be compared ({type(error).__name__})."
-            )
+            words = say("What the function returns could not be compared ({kind}).", kind=type(error).__name__)
+            return _mark(question, MarkStatus.FAILED, words)
         mark = _mark(question, MarkStatus(feedback.status), feedback.message, feedback.details, feedback.mistake)
         if mark.status == MarkStatus.PASSED and (claims := _unseen(question.exercise, self.own.get(mark.grade_id, ""), source)):
             mark.score, mark.status = 0.0, MarkStatus.BY_HAND
-            mark.message = (
+            mark.message = say(
                 "All results are right. What only the answer's own process can tell does not show in its source, so a person "
-                f"looks at it: {' '.join(claims)}"
+                "looks at it: {claims}",
+                claims=" ".join(map(say, claims)),
             )
         # A cell may stop after it has defined the function, at a line of the learner's own. Where the function is not there, or
         # is wrong, the cell's error tells more than what came of it.
@@ -268,7 +271,7 @@ class _Run:
         for grade_id in [q.grade_id for q in questions] if over or running is None else [running]:
             # An answer that has its mark may still end a later child when its cell runs there; only a pass stays.
             if grade_id not in self.marks or grade_id == running and self.marks[grade_id].status != MarkStatus.PASSED:
-                words = "The submission's time was over." if over and grade_id != running else _ENDED[why]
+                words = say("The submission's time was over.") if over and grade_id != running else say(_ENDED[why])
                 self.marks[grade_id] = _mark(by_id[grade_id], MarkStatus.STOPPED, words)
         if running:
             self.left_out.add(running)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import StatisticsError, correlation
 
 from ..files import write_atomically
+from ..languages import say
 from .grade import Graded, Mark, MarkStatus
 
 # A cell that begins so is a formula to a spreadsheet, and students choose their names: =HYPERLINK(...) would run there.
@@ -109,26 +110,31 @@ def in_trouble(graded: Iterable[Graded]) -> list[tuple[str, list[str]]]:
     """
     reasons = defaultdict(list)
     for one in graded:
-        where = f"chapter {one.chapter}: " if one.chapter else ""
+        where = say("chapter {chapter}: ", chapter=one.chapter) if one.chapter else ""
         if one.problem:
             reasons[one.student].append(f"{where}{one.problem}")
             continue
         for status, words in (
-            (MarkStatus.MISSING, "no cell with"),
-            (MarkStatus.STOPPED, "stopped:"),
-            (MarkStatus.OWN_CODE, "calls the course's solution:"),
+            (MarkStatus.MISSING, say("no cell with")),
+            (MarkStatus.STOPPED, say("stopped:")),
+            (MarkStatus.OWN_CODE, say("calls the course's solution:")),
         ):
-            if titles := [mark.title for mark in one.marks if mark.status == status]:
+            if titles := [say(mark.title) for mark in one.marks if mark.status == status]:
                 reasons[one.student].append(f"{where}{words} {', '.join(titles)}")
         blank = sum(mark.status == MarkStatus.NOT_ATTEMPTED for mark in one.marks)
         if blank == len(one.marks) and blank:
-            reasons[one.student].append(f"{where}nothing is answered")
+            reasons[one.student].append(where + say("nothing is answered"))
         elif (judged := [m for m in one.marks if m.status != MarkStatus.BY_HAND]) and (
             sum(m.score for m in judged) - one.penalty < PASS_SHARE * sum(m.max_score for m in judged)
         ):
-            late = f", {one.hours_late:.0f} hours late" if one.hours_late else ""
-            reasons[one.student].append(f"{where}{number(one.score)} of {number(one.max_score)} points{late}")
+            reasons[one.student].append(where + points_in_words(one))
     return sorted(reasons.items())
+
+
+def points_in_words(one: Graded) -> str:
+    """The points of a submission, such as "3 of 10 points, 5 hours late"."""
+    points = say("{score} of {max_score} points", score=number(one.score), max_score=number(one.max_score))
+    return points + say(", {hours:.0f} hours late", hours=one.hours_late) if one.hours_late else points
 
 
 def by_question(graded: Sequence[Graded], chapter: str) -> tuple[list[str], list[list[str]]]:
@@ -139,7 +145,7 @@ def by_question(graded: Sequence[Graded], chapter: str) -> tuple[list[str], list
     for one in theirs:
         scores = {mark.title: _in_a_cell(mark) for mark in one.marks}
         rows.append([one.student, number(one.score), *(scores.get(title, "") for title in titles)])
-    return titles, rows
+    return [say(title) for title in titles], rows
 
 
 def mistakes_by_chapter(graded: Iterable[Graded]) -> tuple[list[str], list[list[str]]]:

@@ -74,7 +74,7 @@ def late_rules(
             )
         for number, row in enumerate(sheet.rows, 2):
             chapter = row[columns["chapter"]].strip() if columns["chapter"] is not None else ""
-            time = _time(row[columns["due"]].strip(), f"{extensions}, row {number}")
+            time = _time(row[columns["due"]].strip(), say("{extensions}, row {number}", extensions=extensions, number=number))
             rows.append([row[columns["student"]].strip(), chapter.zfill(2) if chapter else "", time])
     return LateRules(times, penalty, cap, grace, rows)
 

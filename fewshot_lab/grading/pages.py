@@ -15,6 +15,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from ..html import render
+from ..languages import chapter_title, language, say
 from .alike import Group
 from .appeals import HEAD, Change
 from .assignment import assignment
@@ -40,7 +41,9 @@ def file_name(student: str) -> str:
 def feedback_page(student: str, graded: Sequence[Graded]) -> str:
     """One student's page: each question with its outcome, the smallest failing case, and the hint for a known mistake."""
     graded = sorted(graded, key=lambda one: one.chapter)
-    return _render("feedback", f"Feedback for {student}", graded=graded, heading=_heading, printed=_PRINTED)
+    return _render(
+        "feedback", say("Feedback for {student}", student=student), graded=graded, heading=_heading, printed=_PRINTED
+    )
 
 
 def marking_page(graded: Iterable[Graded], names: bool = False) -> str:
@@ -72,7 +75,7 @@ def marking_page(graded: Iterable[Graded], names: bool = False) -> str:
     script = Path(__file__).parents[1].joinpath("templates", "marking.js").read_text(encoding="utf-8")
     checksum = base64.b64encode(sha256(script.encode()).digest()).decode()
     values = {"questions": questions, "file": MARKS, "script": Markup(script), "checksum": checksum}
-    return _render("marking", "To mark by hand", **values)
+    return _render("marking", say("To mark by hand"), **values)
 
 
 def rendered(text: str) -> Markup:
@@ -97,12 +100,13 @@ def summary_page(
     students = sorted({one.student for one in graded})
     scores = defaultdict(list)
     for one in sorted((one for one in graded if one.chapter), key=lambda one: one.chapter):
-        late = f", {one.hours_late:.0f} hours late" if one.hours_late else ""
-        scores[one.student].append(f"{one.chapter}: {number(one.score)} of {number(one.max_score)}{late}")
+        score = say("{score} of {most}", score=number(one.score), most=number(one.max_score))
+        late = say(", {hours:.0f} hours late", hours=one.hours_late) if one.hours_late else ""
+        scores[one.student].append(f"{one.chapter}: {score}{late}")
     weeks, by_week = mistakes_by_chapter(graded)
     return _render(
         "summary",
-        "Grades",
+        say("Grades"),
         notebooks=sum(bool(one.path) for one in graded),
         in_trouble=in_trouble(graded),
         students=[(student, f"feedback/{quote(file_name(student))}", "; ".join(scores[student])) for student in students],
@@ -113,8 +117,8 @@ def summary_page(
         mistakes=mistakes_chart(named.most_common(12)).as_html() if named else "",
         weeks=weeks,
         by_week=by_week,
-        changes=[change.as_row() for change in changes],
-        change_heads=HEAD,
+        changes=[_change(change) for change in changes],
+        change_heads=[say(name) for name in HEAD],
         trouble=_trouble(graded),
         alike=[_alike(group) for group in groups],
         resources=resources_chart(graded).as_html(),
@@ -122,11 +126,11 @@ def summary_page(
 
 
 def _render(template: str, title: str, **values) -> str:
-    return render(template, title=title, language="en", number=number, **values)
+    return render(template, title=title, language=language(), say=say, number=number, **values)
 
 
 def _heading(one: Graded) -> str:
-    return f"{one.chapter} {assignment(one.chapter).title}" if one.chapter else one.path
+    return f"{one.chapter} {chapter_title(one.chapter, assignment(one.chapter).title)}" if one.chapter else one.path
 
 
 def _chapter(chapter: str, graded: Sequence[Graded], statistics_rows: Sequence[dict]) -> dict:
@@ -138,14 +142,14 @@ def _chapter(chapter: str, graded: Sequence[Graded], statistics_rows: Sequence[d
     titles, students = by_question(graded, chapter)
     return {
         "id": chapter,
-        "title": task.title,
+        "title": chapter_title(chapter, task.title),
         "notebooks": len(submissions),
         "mean": number(round(mean(scores), 2)),
         "median": number(median(scores)),
         "points": number(task.points),
         "chart": question_chart(submissions, rows).as_html() if rows else "",
         "questions": [_question(row) for row in rows],
-        "heads": ("student", "score", *titles),
+        "heads": (say("student"), say("score"), *titles),
         "students": students,
     }
 
@@ -153,23 +157,29 @@ def _chapter(chapter: str, graded: Sequence[Graded], statistics_rows: Sequence[d
 def _question(row: dict) -> tuple[str, ...]:
     mistakes = ", ".join(f"{name} ({count})" for name, count in row["mistakes"])
     discrimination = "-" if row["discrimination"] is None else f"{row['discrimination']:.2f}"
-    return (row["title"], f"{row['attempted']} of {row['n']}", f"{row['difficulty']:.0%}", discrimination, mistakes)
+    attempted = say("{attempted} of {total}", attempted=row["attempted"], total=row["n"])
+    return (say(row["title"]), attempted, f"{row['difficulty']:.0%}", discrimination, mistakes)
 
 
 def _trouble(graded: Sequence[Graded]) -> list[tuple[str, ...]]:
     """(student, chapter, question, reason) for files that could not be read and answers that could not be judged."""
-    rows = [(one.student, one.chapter, "the file", one.problem) for one in graded if one.problem]
+    rows = [(one.student, one.chapter, say("the file"), say(one.problem)) for one in graded if one.problem]
     for one in graded:
         rows += [
-            (one.student, one.chapter, m.title, m.message)
+            (one.student, one.chapter, say(m.title), m.message)
             for m in one.marks
             if m.status in (MarkStatus.STOPPED, MarkStatus.OWN_CODE)
         ]
     return rows
 
 
+def _change(change: Change) -> list[str]:
+    time, who, kind, *where, why = change.as_row()
+    return [time, who, say(kind), *where, say(why)]
+
+
 def _alike(group: Group) -> tuple[str, ...]:
     [title] = [q.title for q in assignment(group.chapter).questions if q.grade_id == group.question]
-    share = "letter for letter" if group.identical else f"{group.alike:.0%} or more"
-    outcome = "right" if group.passed else "not all right"
-    return (group.chapter, title, ", ".join(group.students), share, outcome)
+    share = say("letter for letter") if group.identical else say("{share:.0%} or more", share=group.alike)
+    outcome = say("right") if group.passed else say("not all right")
+    return (group.chapter, say(title), ", ".join(group.students), share, outcome)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import locked, write_atomically, writing_failed
-from ..languages import say
+from ..languages import later, say
 from ..runtime import process_state, usable_cores, workers
 from .grade import STOPPED_THE_GRADER, Graded, Mark, grade, stopped_the_grader
 from .sandbox import Limits, Sandbox, means
@@ -24,7 +24,7 @@ from .submissions import Submission, collect
 JOURNAL = "journal.jsonl"
 BEGUN = ".begun"  # beside it: what workers are at
 SEED_LENGTH = 16
-NO_SANDBOX = (
+NO_SANDBOX = later(
     "Submissions are other people's programs, and this machine has no way to shut them in: neither bubblewrap (on Debian and "
     "Ubuntu: apt-get install bubblewrap) nor user namespaces work here. Grade on a Linux machine that has one of them, or in a "
     "virtual machine that you can throw away: there, --unsafe grades without a sandbox."
@@ -93,7 +93,7 @@ def grade_pile(
         )
     submissions = [s for s in collect(place) if not chapters or s.chapter in chapters]
     submissions = [s for s in submissions if not students or s.student in students]
-    with locked(Path(out) / JOURNAL, f"Another grading writes to {out}; waiting for its end."):
+    with locked(Path(out) / JOURNAL, say("Another grading writes to {out}; waiting for its end.", out=out)):
         journal = _Journal(Path(out) / JOURNAL, settings.seed, resume)
         done = {_key(graded): graded for graded in journal.graded}
         keys = {_key(submission): submission for submission in submissions}
@@ -171,7 +171,7 @@ def _grade_one(submission: Submission, how: str, seed: str, settings: Settings, 
 def _means(unsafe: bool) -> str:
     how = means() or ("none" if unsafe else None)
     if how is None:
-        raise CourseError(NO_SANDBOX)
+        raise CourseError(say(NO_SANDBOX))
     return how
 
 
@@ -230,11 +230,11 @@ class _Journal:
                 record = json.loads(line)
             except ValueError as error:
                 if number < len(written):  # every line but the last ends: this one was whole once
-                    raise self._damaged(number, "it is no JSON") from error
+                    raise self._damaged(number, say("it is no JSON")) from error
                 continue  # the incomplete line of a killed run, or the end of the file
             if not lines:
                 if not isinstance(record, dict) or not isinstance(record.get("seed"), str):
-                    raise self._damaged(number, "it should hold the seed of the hidden cases")
+                    raise self._damaged(number, say("it should hold the seed of the hidden cases"))
                 # With another seed, students before and after the interruption would get different hidden cases.
                 self.seed = record["seed"]
                 if seed and seed != self.seed:
@@ -249,7 +249,7 @@ class _Journal:
                 try:
                     self.graded.append(_graded(record))
                 except (TypeError, KeyError, AttributeError) as error:
-                    words = f"another version of the course wrote it, or it was changed ({error})"
+                    words = say("another version of the course wrote it, or it was changed ({error})", error=error)
                     raise self._damaged(number, words) from error
             lines.append(line)
         return lines

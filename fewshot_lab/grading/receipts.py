@@ -10,6 +10,8 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from ..languages import say
+
 RECEIPT = "receipt.json"
 FORMAT = 1
 LARGEST_RECEIPT = 2**20  # bytes
@@ -58,7 +60,8 @@ def read_receipt(content: bytes) -> Receipt:
     try:
         tree = json.loads(content)
         if tree["format"] != FORMAT:
-            raise ValueError(f"its receipt has format {tree['format']!r}, and this version of the course reads {FORMAT}")
+            formats = {"theirs": tree["format"], "ours": FORMAT}
+            raise ValueError(say("its receipt has format {theirs!r}, and this version of the course reads {ours}", **formats))
         made = Receipt(
             _text(tree["student"]),
             _text(tree["handed_in"]),
@@ -66,9 +69,9 @@ def read_receipt(content: bytes) -> Receipt:
             _text(tree.get("course", "")),
         )
     except (KeyError, TypeError, RecursionError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError("its receipt is damaged") from error
+        raise ValueError(say("its receipt is damaged")) from error
     if moment(made.handed_in) is None:
-        raise ValueError("its receipt is damaged: it says no time")
+        raise ValueError(say("its receipt is damaged: it says no time"))
     return made
 
 
@@ -77,17 +80,17 @@ def damage(receipt: Receipt, contents: dict[str, bytes]) -> dict[str, str]:
     wrong = {}
     for one in receipt.notebooks:
         if one.file not in contents:
-            wrong[one.file] = "the receipt names it, and it is not in the file"
+            wrong[one.file] = say("the receipt names it, and it is not in the file")
         elif hashlib.sha256(contents[one.file]).hexdigest() != one.sha256:
-            wrong[one.file] = "it is not as it was when it was handed in (its checksum differs)"
+            wrong[one.file] = say("it is not as it was when it was handed in (its checksum differs)")
     named = {one.file for one in receipt.notebooks}
-    return wrong | {name: "the receipt does not name it" for name in contents if name not in named}
+    return wrong | {name: say("the receipt does not name it") for name in contents if name not in named}
 
 
 def _received(one: dict) -> Received:
     texts = [[_text(name) for name in one.get(key, [])] for key in ("answered", "missing")]
     if not re.fullmatch(r"[0-9a-f]{64}", one["sha256"]):
-        raise ValueError("its receipt is damaged")
+        raise ValueError(say("its receipt is damaged"))
     return Received(_text(one["file"]), _text(one["chapter"]), one["sha256"], tuple(texts[0]), tuple(texts[1]))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from ..checking.errors import RemoteAnswer, RemoteEnded, RemoteError, another_function, said
+from ..languages import say
 from .sandbox import Child, Ended
 
 CALL_SECONDS = 10.0
@@ -71,9 +72,9 @@ class RemoteFunction(RemoteAnswer):
             case "own":
                 raise OwnImplementation(words)
             case "type":
-                raise RemoteError(f"Your function returns something else than the task asks for: {words}.")
+                raise RemoteError(say("Your function returns something else than the task asks for: {words}.", words=words))
             case "absent":
-                raise RemoteError(words)
+                raise RemoteError(say("There is no function {name!r} after the cells have run.", name=self.__name__))
             case "raised":
                 raise RemoteError(_explained(answer, words, self.__name__), str(answer.get("kind", ""))[:80])
         raise Ended("nonsense")
@@ -126,6 +127,6 @@ def _take_over(ours, theirs) -> None:
 
 
 def _explained(answer: dict, words: str, own: str) -> str:
-    kind, line, text = str(answer.get("kind", "an error"))[:80], answer.get("line"), str(answer.get("text", ""))[:200]
+    kind, line, text = str(answer.get("kind", say("an error")))[:80], answer.get("line"), str(answer.get("text", ""))[:200]
     name = another_function(str(answer.get("function", ""))[:80], own)
     return said(kind, words, line if isinstance(line, int) else None, text, name)

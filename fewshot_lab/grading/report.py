@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..files import write_atomically
+from ..languages import say
 from . import appeals, by_hand, class_list
 from . import late as lateness
 from .alike import alike
@@ -71,4 +72,7 @@ def write_report(graded: Sequence[Graded], out: Path, names: bool = False) -> tu
 def trouble_in_words(graded: Sequence[Graded], out: Path) -> list[str]:
     """The lines that say how many students are in trouble, who they are and why."""
     troubled = in_trouble(as_it_counts(graded, out)[0])
-    return [f"In trouble: {len(troubled)}", *(f"  {student}: {'; '.join(reasons)}" for student, reasons in troubled)]
+    return [
+        say("In trouble: {number}", number=len(troubled)),
+        *(f"  {student}: {'; '.join(reasons)}" for student, reasons in troubled),
+    ]

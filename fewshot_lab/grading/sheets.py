@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import write_atomically
-from ..languages import say
+from ..languages import later, say
 
 WORDS = {
-    "utf-8-sig": "UTF-8 with a byte order mark",
+    "utf-8-sig": later("UTF-8 with a byte order mark"),
     "utf-8": "UTF-8",
     "utf-16": "UTF-16",
     "gb18030": "GBK",
@@ -40,7 +40,7 @@ class Sheet:
     @property
     def written_as(self) -> str:
         """The encoding in which `write_sheet` writes it, in words."""
-        return WORDS.get(_kept(self.encoding), self.encoding)
+        return say(WORDS.get(_kept(self.encoding), self.encoding))
 
 
 def read_sheet(path: Path, encoding: str | None = None) -> Sheet:
@@ -91,7 +91,7 @@ def write_sheet(sheet: Sheet, path: Path) -> str:
         encoding = "utf-8-sig"
         raw = text.getvalue().encode(encoding, "replace")
     write_atomically(path, raw)
-    return WORDS.get(encoding, encoding)
+    return say(WORDS.get(encoding, encoding))
 
 
 def with_columns(sheet: Sheet, names: Sequence[str], cells: Sequence[Sequence[str]]) -> Sheet:

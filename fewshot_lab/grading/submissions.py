@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import CourseError
 from ..files import sha256_of
-from ..languages import say
+from ..languages import later, say
 from .assignment import assignment, by_grade_id
 from .own_cells import defined
 from .receipts import LARGEST_RECEIPT, RECEIPT, Receipt, damage, moment, read_receipt
@@ -36,7 +36,7 @@ _PLATFORM = (
 # What `lab.hand_in` writes: name, chapters, time.
 _HAND_IN = re.compile(r"^(?P<name>.+)-\d\d(_\d\d)*-\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?$")
 _OF_SYSTEMS = ("thumbs.db", "desktop.ini")
-_NO_NOTEBOOK = "it is no notebook (*.ipynb), no program (*.py) and no zip of them"
+_NO_NOTEBOOK = later("it is no notebook (*.ipynb), no program (*.py) and no zip of them")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def collect(place: Path) -> list[Submission]:
     chosen = []
     for _, ranked in sorted(attempts.items()):
         *others, (_, one) = sorted(ranked, key=lambda pair: pair[0])
-        notes = (*one.notes, *(f"{other.path} was handed in too; this one counts" for _, other in others))
+        notes = (*one.notes, *(say("{path} was handed in too; this one counts", path=other.path) for _, other in others))
         name = f"{one.student} ({one.ident})" if namesakes[one.student] > 1 else one.student
         chosen.append(replace(one, student=name, notes=notes))
     return chosen
@@ -224,13 +224,13 @@ def read_notebook(content: bytes) -> list[dict]:
     try:
         tree = json.loads(content)
     except (ValueError, RecursionError) as error:  # RecursionError: lists nested thousands deep
-        raise ValueError(f"the file is no JSON ({str(error)[:100]})") from error
+        raise ValueError(say("the file is no JSON ({error})", error=str(error)[:100])) from error
     cells = tree.get("cells") if isinstance(tree, dict) else None
     if cells is None and isinstance(tree, dict) and isinstance(sheets := tree.get("worksheets"), list):  # format 3
         parts = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
         cells = [cell for part in parts if isinstance(part, list) for cell in part]
     if not isinstance(cells, list):
-        raise ValueError("the file is no notebook of format 3 or 4: it has no list of cells")
+        raise ValueError(say("the file is no notebook of format 3 or 4: it has no list of cells"))
     usable = []
     for cell in cells:
         if not isinstance(cell, dict):
@@ -249,27 +249,27 @@ def _from_folder(folder: Path) -> Iterator[_Found]:
         # Assigned in place: os.walk goes on with this list.
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         if Path(parent) != folder and not folders and not names:
-            yield _Found(f"{Path(parent).relative_to(folder).as_posix()}/", b"", "the folder is empty", (0.0,))
+            yield _Found(f"{Path(parent).relative_to(folder).as_posix()}/", b"", say("the folder is empty"), (0.0,))
         for name in sorted(names):
             path = Path(parent, name)
             inside = path.relative_to(folder).as_posix()
             kind = _kind(name)
             if not kind:
                 if not name.startswith(".") and name.lower() not in _OF_SYSTEMS:
-                    yield _Found(inside, b"", _NO_NOTEBOOK, (0.0,))
+                    yield _Found(inside, b"", say(_NO_NOTEBOOK), (0.0,))
                 continue
             state = path.lstat()  # not stat, which follows links: one could point at any file of the grader
             modified = (state.st_mtime,)
             if not stat.S_ISREG(state.st_mode):
-                yield _Found(inside, b"", "it is a link or no plain file, and was not opened", modified)
+                yield _Found(inside, b"", say("it is a link or no plain file, and was not opened"), modified)
             elif state.st_size > LARGEST_NOTEBOOK:
-                most = LARGEST_NOTEBOOK / 2**20
-                yield _Found(inside, b"", f"it has {state.st_size / 2**20:.0f} MB; {most:.0f} are the most", modified)
+                sizes = {"size": state.st_size / 2**20, "most": LARGEST_NOTEBOOK / 2**20}
+                yield _Found(inside, b"", say("it has {size:.0f} MB; {most:.0f} are the most", **sizes), modified)
             else:
                 try:
                     content, problem = path.read_bytes(), ""
                 except OSError as error:
-                    content, problem = b"", f"it cannot be read ({error.strerror})"
+                    content, problem = b"", say("it cannot be read ({error})", error=error.strerror)
                 for found in _opened(inside, kind, content, problem, modified, 1):
                     yield replace(found, file=inside)
 
@@ -288,13 +288,13 @@ def _from_zip(opened: zipfile.ZipFile, within: str = "", depth: int = 1, outer: 
         modified = (*outer, *entry.date_time)
         if not (kind := _kind(parts[-1])):
             if parts[-1].lower() not in _OF_SYSTEMS:
-                yield _Found(inside, b"", _NO_NOTEBOOK, (0,))
+                yield _Found(inside, b"", say(_NO_NOTEBOOK), (0,))
         elif ".." in parts or parts[0] == "/" or re.match(r"^[A-Za-z]:", parts[0]):
-            yield _Found(inside, b"", "its path leads out of the archive, it was not opened", modified)
+            yield _Found(inside, b"", say("its path leads out of the archive, it was not opened"), modified)
         elif stat.S_ISLNK(entry.external_attr >> 16):  # the upper half holds the Unix mode
-            yield _Found(inside, b"", "it is a link and was not followed", modified)
+            yield _Found(inside, b"", say("it is a link and was not followed"), modified)
         elif entry.flag_bits & 1:  # bit 0: a password is needed
-            yield _Found(inside, b"", "it is encrypted", modified)
+            yield _Found(inside, b"", say("it is encrypted"), modified)
         else:
             yield from _opened(inside, kind, *_unzipped(opened, entry), modified, depth + 1)
 
@@ -315,11 +315,11 @@ def _opened(path: str, kind: str, content: bytes, problem: str, modified: tuple,
             if RECEIPT in opened.namelist():
                 yield from _from_hand_in(opened, path, hashlib.sha256(content).hexdigest(), modified)
             elif depth > ZIPS_IN_ZIPS:
-                yield _Found(path, b"", "it is an archive within archives, and was not opened", modified)
+                yield _Found(path, b"", say("it is an archive within archives, and was not opened"), modified)
             else:
                 yield from _from_zip(opened, path.removesuffix(".zip"), depth, modified)
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-        yield _Found(path, b"", f"it cannot be read as a zip ({str(error)[:100]})", modified)
+        yield _Found(path, b"", say("it cannot be read as a zip ({error})", error=str(error)[:100]), modified)
 
 
 def _from_hand_in(opened: zipfile.ZipFile, path: str, digest: str, modified: tuple) -> Iterator[_Found]:
@@ -356,12 +356,12 @@ def _readable(entry: zipfile.ZipInfo) -> str:
 def _unzipped(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int = 0) -> tuple[bytes, str]:
     """The content and problem of an entry; reads one byte more than the limit at most, whatever size the archive claims."""
     most = most or LARGEST_NOTEBOOK
-    too_large = f"it has more than {most / 2**20:.0f} MB"
+    too_large = say("it has more than {most:.0f} MB", most=most / 2**20)
     try:
         with archive.open(entry) as member:
             content = member.read(most + 1)
     except Exception as error:  # zipfile raises many kinds for damaged members
-        return b"", f"it is damaged in the archive ({type(error).__name__})"
+        return b"", say("it is damaged in the archive ({kind})", kind=type(error).__name__)
     return (b"", too_large) if len(content) > most else (content, "")
 
 
@@ -385,14 +385,14 @@ def read_submission(
             problem = str(error)
     student, ident, chapter = identify(path, cells)
     if not chapter and not problem:
-        problem = "it has no answer cell of a chapter of this course, and no function with an answer's name"
+        problem = say("it has no answer cell of a chapter of this course, and no function with an answer's name")
     made = Submission(student, chapter, path, problem=problem, ident=ident, digest=hashlib.sha256(content).hexdigest())
     if receipt:
         name = tidy(receipt.student)
         # A platform knows who logged in; a receipt says what somebody typed.
         made = replace(made, student=student if ident else name, handed_in=receipt.handed_in)
         if ident and name != student:
-            made = replace(made, notes=(f"its receipt says {name}",))
+            made = replace(made, notes=(say("its receipt says {name}", name=name),))
     made = replace(made, within=within)
     if problem:
         return made
@@ -405,7 +405,7 @@ def _script(content: bytes) -> list[dict]:
     try:
         source = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("the file is no text in UTF-8") from None
+        raise ValueError(say("the file is no text in UTF-8")) from None
     return [{"cell_type": "code", "source": source, "metadata": {}, "raw": {}}]
 
 
@@ -448,7 +448,7 @@ def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], dict[str,
     for i, cell in enumerate(cells):
         size = len(cell["source"])
         if marked[i] in task.stubs and size > LARGEST_ANSWER:
-            notes.append(f"the answer {marked[i]} has {size:,} characters and was left aside")
+            notes.append(say("the answer {name} has {size:,} characters and was left aside", name=marked[i], size=size))
         elif marked[i] in task.stubs:
             usable.add(i)
         elif cell["cell_type"] == "code" and size <= LARGEST_ANSWER and total + size <= MOST_OWN:
@@ -469,9 +469,9 @@ def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], dict[str,
         above = sorted(i for i in {*changed, *elsewhere} if i < end)
         later = sorted(i for i in {*changed, *elsewhere} if i >= end)
         if len(changed) > 1:
-            notes.append(f"there are several answer cells {name}; the last definition above its check counts")
+            notes.append(say("there are several answer cells {name}; the last definition above its check counts", name=name))
         if elsewhere and not changed:
-            notes.append(f"{name} is answered in a cell of the learner's own")
+            notes.append(say("{name} is answered in a cell of the learner's own", name=name))
         if above or later:
             answers[name] = _joined(cells, above or later)
             if above and later:
@@ -482,7 +482,7 @@ def _answers(chapter: str, cells: list[dict]) -> tuple[dict[str, str], dict[str,
         own[name] = tuple(cells[i]["source"] for i in mine if i not in taken and i < end)
     missing = [grade_id for grade_id in task.stubs if grade_id not in answers]
     if missing:
-        notes.append(f"answer cells are missing: {', '.join(missing)}")
+        notes.append(say("answer cells are missing: {missing}", missing=", ".join(missing)))
     return answers, below, {name: sources for name, sources in own.items() if sources}, list(dict.fromkeys(notes))
 
 

@@ -3,6 +3,6 @@
 The English texts are in the code that says them and, for the terms, in `glossary.csv`.
 """
 
-from .texts import KNOWN, Said, chapter_opening, english, language, later, say, speaking
+from .texts import KNOWN, Said, chapter_opening, chapter_title, english, language, later, say, speaking
 
-__all__ = ["KNOWN", "Said", "chapter_opening", "english", "language", "later", "say", "speaking"]
+__all__ = ["KNOWN", "Said", "chapter_opening", "chapter_title", "english", "language", "later", "say", "speaking"]

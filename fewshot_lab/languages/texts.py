@@ -91,6 +91,11 @@ def chapter_opening(chapter: str) -> list[Said]:
     return [Said(*opening[context]) for context in asked if context in opening]
 
 
+def chapter_title(chapter: str, english: str) -> str:
+    """The title of a chapter ("01") in the language set, from its English one."""
+    return next((text for text in chapter_opening(chapter) if text.english == english), english)
+
+
 def _known(name: str, what: str) -> str:
     if name not in KNOWN:
         raise CourseError(f"{what} is {name!r}; the course speaks {', '.join(f'{k} ({v})' for k, v in KNOWN.items())}.")

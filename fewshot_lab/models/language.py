@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..assets import AssetError, fetch
 from ..files import cached_on_disk, in_cache, locked
+from ..languages import later, say
 from ..runtime import choose_device
 
 BATCH = 64
@@ -133,11 +134,11 @@ def convert_once(name: str, title: str, convert: Callable[[Path], None]) -> Path
     """
     folder = in_cache("models", name)
     if not folder.is_dir():
-        with locked(folder, f"{name} is being converted by another process; waiting for it."):
+        with locked(folder, say("{name} is being converted by another process; waiting for it.", name=name)):
             if not folder.is_dir():  # asked again: another process may have converted it while this one waited
                 work = folder.with_name(f".{folder.name}.work")
                 shutil.rmtree(work, ignore_errors=True)
-                print(f"Converting {title} ...", flush=True)
+                print(say("Converting {title} ...", title=say(title)), flush=True)
                 with quietly():
                     convert(work)
                 for file in work.rglob("*"):
@@ -151,7 +152,7 @@ def _converted() -> Path:
     """The folder of the converted SmolLM2; converts it when it is not there."""
     # Loading the 4-bit file takes 20 s, the converted model 1 s: it is worth keeping in the format that transformers saves.
     return convert_once(
-        f"smollm2-bfloat16-{CONVERSION}", "the language model, once for this machine (about 15 s)", _convert_smollm2
+        f"smollm2-bfloat16-{CONVERSION}", later("the language model, once for this machine (about 15 s)"), _convert_smollm2
     )
 
 

@@ -24,6 +24,7 @@ import torch
 
 from ..assets import fetch
 from ..files import cached_on_disk
+from ..languages import later
 from ..runtime import choose_device
 from .language import convert_once, embed_all, quietly
 
@@ -57,7 +58,7 @@ def me5(device: str = "auto", *, characters: bool = False):
     from transformers import AutoModel, AutoTokenizer
 
     name = f"me5{'-characters' * characters}-bfloat16-{CONVERSION}"
-    title = "the multilingual encoder, once for this machine (about 10 s)"
+    title = later("the multilingual encoder, once for this machine (about 10 s)")
     folder = convert_once(name, title, functools.partial(_convert, characters))
     with quietly():
         tokenizer = AutoTokenizer.from_pretrained(folder)

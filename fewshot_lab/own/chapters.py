@@ -25,7 +25,7 @@ from ..data.own_sentences import words_of
 from ..data.own_texts import my_texts
 from ..data.synonyms import Thesaurus
 from ..html import table
-from ..languages import say
+from ..languages import english, say
 from ..methods.linear_probe import fit_probabilities
 from ..methods.prototypes import prototype_rule
 from ..methods.supervised import fit_classifier
@@ -112,8 +112,8 @@ def turns(task: ImageTask) -> Section:
         name=most,
     )
     picture = figures.bars(
-        kept,
-        title=f"Most pictures keep their class under: {most}",
+        {english(name): share for name, share in kept.items()},
+        title=f"Most pictures keep their class under: {english(most)}",
         x="share of the correctly classified test pictures",
         caption=say("A linear probe on {kind}; intervals over test pictures.", kind=say(best)),
     )
@@ -122,8 +122,9 @@ def turns(task: ImageTask) -> Section:
 
 def _name(element: tuple[int, bool]) -> str:
     quarter, flipped = element
-    turned = f"turn {90 * quarter}°" if quarter else ""
-    return ", ".join(filter(None, ["flip" if flipped else "", turned]))
+    if not quarter:
+        return say("flip")
+    return say("flip, turn {angle}°", angle=90 * quarter) if flipped else say("turn {angle}°", angle=90 * quarter)
 
 
 def policy(task: ImageTask) -> Section:

@@ -44,7 +44,7 @@ class Tried:
 
     def as_page(self) -> str:
         """The page as HTML, whole in itself."""
-        return render("own", language=language(), title=f"{self.name}: Few-Shot Lab", tried=self)
+        return render("own", language=language(), title=f"{self.name}: Few-Shot Lab", say=say, tried=self)
 
 
 def try_data(
@@ -62,12 +62,12 @@ def try_data(
     Raises CourseError, which says what to do, for data that cannot be tried.
     """
     began = time.perf_counter()
-    path = existing(path, want="a folder of pictures, a table of texts or a file of tagged sentences")
+    path = existing(path, want=later("a folder of pictures, a table of texts or a file of tagged sentences"))
     kind = kind_of(path, options.get("encoding")) if kind == "auto" else kind
     if kind not in _OF_KIND:
         raise CourseError(say("kind is {kind!r}; choose one of {known} or auto.", kind=kind, known=", ".join(_OF_KIND)))
     if wrong := set(options) - _OPTIONS[kind]:
-        takes = ", ".join(sorted(_OPTIONS[kind])) or "none"
+        takes = ", ".join(sorted(_OPTIONS[kind])) or say("none")
         raise CourseError(
             say("{kind} take no {wrong}; their options are {takes}.", kind=kind, wrong=", ".join(sorted(wrong)), takes=takes)
         )

@@ -12,10 +12,11 @@ const wrong = (it) => !score(it).validity.valid;
 function show() {
   for (const it of answers) {
     it.classList.toggle("marked", score(it).value !== "" && !wrong(it));
-    it.querySelector(".wrong").textContent = wrong(it) ? "a number from 0 to " + score(it).max : "";
+    it.querySelector(".wrong").textContent = wrong(it) ? form.dataset.range.replace("{most}", score(it).max) : "";
   }
   const marked = answers.filter((it) => it.classList.contains("marked")).length;
-  document.getElementById("done").textContent = marked + " of " + answers.length + " marked" + (unsaved ? ", not saved yet" : "");
+  const done = form.dataset.done.replace("{marked}", marked).replace("{total}", answers.length);
+  document.getElementById("done").textContent = done + (unsaved ? form.dataset.unsaved : "");
 }
 
 function go(to, scroll = true) {

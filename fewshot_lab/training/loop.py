@@ -208,7 +208,7 @@ def _warm_up_and_cosine(step: int, steps: int, warmup: int) -> float:
 def _check_finite(losses: list[float], steps: int, learning_rate: float, precision: str) -> None:
     bad = next((i for i, value in enumerate(losses) if not math.isfinite(value)), None)
     if bad is not None:
-        other = "; precision bf16 or no may help too" if precision == "fp16" else ""
+        other = say("; precision bf16 or no may help too") if precision == "fp16" else ""
         raise CourseError(
             say(
                 "The loss became {losses} at step {bad} of {steps}. Try a smaller learning rate (it is "

@@ -138,7 +138,10 @@ def _read(path: Path, made_with: dict) -> dict | None:
     # Going on with other settings or data would give weights that no single training has; say what differs instead.
     others = [key for key in made_with if before.get(key) != made_with[key]]
     if others:
-        differences = "; ".join(f"{key} was {before.get(key)}, now it is {made_with[key]}" for key in others)
+        told = [
+            say("{key} was {before}, now it is {now}", key=key, before=before.get(key), now=made_with[key]) for key in others
+        ]
+        differences = "; ".join(told)
         raise CourseError(
             say(
                 "The checkpoint {path} belongs to another training: {differences}. Use the old settings to go on "

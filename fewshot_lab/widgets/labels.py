@@ -56,7 +56,7 @@ class LabelExplorer(Explorer):
     def still(self):
         rows, name = self._chosen(), self["transformation"]
         if not len(rows):
-            return texts({self["label"]: _NONE}, title="No image to show", caption="A still of the explorer.")
+            return texts({self["label"]: _NONE}, title="No image to show", caption=say("A still of the explorer."))
         images = self.measured.task.test_images[rows]
         pictures = torch.cat([images, self.measured.transformations[name](images)])
         labels = [self["label"]] * len(rows) + [self.measured.classes_after(name, row)[0] for row in rows.tolist()]

@@ -1,7 +1,9 @@
 """Languages: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
 
+import ast
 import functools
 import json
+import os
 import re
 import shutil
 import string
@@ -19,10 +21,14 @@ import fewshot_lab as lab
 from fewshot_lab import cli
 from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.page import page
 from fewshot_lab.data import glosses
 from fewshot_lab.evidence import RULES
 from fewshot_lab.evidence.ledger import ledger
+from fewshot_lab.evidence.runs import read_run
 from fewshot_lab.exercises import exercises
+from fewshot_lab.grading.grade import Graded, Mark, MarkStatus
+from fewshot_lab.grading.pages import feedback_page, marking_page, summary_page
 from fewshot_lab.languages import glossary, opening, texts
 from fewshot_lab.training.progress import NotebookBar
 
@@ -37,6 +43,7 @@ ALIKE |= {
     "{name}: {what}.",
     "“{sentence}”: {found}. {told}",
     "{sign} {name}: {entity}",
+    "{words}.",
 }
 
 
@@ -287,6 +294,51 @@ def test_an_unknown_language_is_refused_with_those_that_are_known(monkeypatch):
     monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "de")
     with pytest.raises(lab.CourseError, match="FEWSHOT_LAB_LANGUAGE is 'de'"):
         lab.languages.say("Right")
+
+
+@pytest.mark.parametrize("words", ["--help", "grade --help", "assets fetch --help"])
+def test_the_help_is_chinese(words):
+    environment = os.environ | {"FEWSHOT_LAB_LANGUAGE": "zh", "COLUMNS": "150"}
+    command = [sys.executable, "-m", "fewshot_lab", *words.split()]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
+    wanted = {"Usage:", "Options", "Commands" if words == "--help" else "Arguments", "Show this message and exit."}
+    assert all(texts.translation(word, "zh") in done.stdout and word not in done.stdout for word in wanted)
+    # Beside the frames there are only names of commands and options, their types and defaults, and Chinese.
+    bare = re.sub(r"--?[\w-]+|<[^>]*>|\[[^\]]*\]|[\w./<>]+\.\w+|[A-Z_]{2,}", "", done.stdout)
+    assert not re.search("[A-Za-z]{3,} [a-z]{2,} [a-z]{2,}", bare), bare
+
+
+def test_what_the_package_prints_is_said():
+    """Texts that are joined, formatted or chosen in the call itself; the values of variables are said where they are made."""
+    bare = []
+    for path in (ROOT / "fewshot_lab").rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        for call in calls:
+            if getattr(call.func, "id", getattr(call.func, "attr", "")) == "print" and path.parent.name != "inside":
+                bare += [(path.name, text) for argument in call.args for text in english_in(argument)]
+    assert not bare
+
+
+def english_in(node: ast.AST) -> list[str]:
+    """The texts of two words or more in an expression, outside of calls of `say`."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say":
+        return []
+    if isinstance(node, ast.Constant):
+        return [node.value] if isinstance(node.value, str) and re.search("[A-Za-z]{2,} [A-Za-z]{2,}", node.value) else []
+    return [text for part in ast.iter_child_nodes(node) for text in english_in(part)]
+
+
+def test_pages_are_chinese_and_say_so(chinese):
+    record = read_run(ROOT / "docs" / "full_profile" / "results.json")
+    mark = Mark("rotation_matrix", "The matrix of a rotation", 0.0, 2.0, MarkStatus.MISSING, "", [])
+    graded = [Graded("Ann", "01", "ann.ipynb", "", "graded", [mark], hours_late=5.0, penalty=1.0)]
+    for shown in (page(record), feedback_page("Ann", graded), summary_page(graded, []), marking_page([])):
+        assert '<html lang="zh">' in shown
+        heads = [
+            re.sub("<[^>]*>", "", text) for text in re.findall(r"<(?:h1|h2|h3|th|summary|title)\b.*?>(.*?)</", shown, re.S)
+        ]
+        names = re.compile(r"Few-Shot Lab|Ann|[A-Z]\d*[a-z]?|\d\d.*|")  # of people, claims and chapters
+        assert len(heads) > 1 and [text for text in heads if not CHINESE.search(text) and not names.fullmatch(text)] == []
 
 
 def test_the_commands_hand_the_language_on(monkeypatch):

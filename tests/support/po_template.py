@@ -2,7 +2,8 @@
 
 Babel reads and writes the files. Its own extraction (`pybabel extract -k say -k later`) finds the texts of such calls, but not
 those given by keyword (`help=`), in lists (a question's options), as the name of a decorated function (a policy), in an
-exercise's mistakes, in rules.toml, in the head and the first text of a chapter, and in glossary.csv; so they are gathered here.
+exercise's mistakes, in rules.toml, in the pages' templates, in the commands' help, in the head and the first text of a chapter,
+and in glossary.csv; so they are gathered here.
 
 The texts of the chapters themselves have a .po file each, notebooks/source/LANGUAGE/CHAPTER.po.
 """
@@ -17,8 +18,11 @@ from pathlib import Path
 from babel import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 from places import ROOT
+from typer.main import get_command
 
+from fewshot_lab import cli
 from fewshot_lab.augment import POLICIES
 from fewshot_lab.augment.text import NAMES
 from fewshot_lab.course.build import build
@@ -35,6 +39,8 @@ IN_PACKAGE = {"say": (0,), "later": (0,), "slider": (0, "help"), "choice": (0, "
     "line": (0, "help"),
     "marks": (0, "help"),
     "progress_bar": (1,),
+    "Asset": ("note",),
+    "arrays_on_disk": (2,),
 }
 IN_CHAPTERS = {"predict": (1, 2), "progress_bar": (1,), "sweep": ("description",), "arms": ("description",)}
 
@@ -61,6 +67,12 @@ def needed() -> dict[Key, str]:
         if path.parent.name == "choosing":  # its `choice` names a setting, not a control
             continue
         texts |= {(None, text): f"In {room}" for text in literals(path, IN_PACKAGE)}
+    for path in sorted((ROOT / "fewshot_lab" / "templates").glob("*.j2")):
+        calls = Environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Call)
+        said = [call.args[0] for call in calls if getattr(call.node, "name", "") == "say"]
+        texts |= {(None, text.value): "In the pages" for text in said if isinstance(text, nodes.Const)}
+    of_help = [part for it in cli.helped(get_command(cli.app)) for part in cli.paragraphs(getattr(it, "help", None))]
+    texts |= {(None, text): "The help of the commands" for text in of_help}
     for chapter in chapters():
         of_chapter = [*literals(chapter.source, IN_CHAPTERS), chapter.question]
         texts |= {(None, text): f"Questions and measurements of chapter {chapter.id}" for text in of_chapter}
