@@ -150,10 +150,12 @@ def release(
     chapters: Chapters = None,
     out: Annotated[Path, typer.Option(help="Folder for what is handed out.")] = Path("handout"),
     hints: Annotated[int, typer.Option(help="How far lab.hint goes: 0 is off, 1 the idea, 2 the steps, 3 a solution.")] = 3,
+    language: Language = None,
 ) -> None:
     """Write what an instructor hands out: learners' notebooks, solved ones, sources for nbgrader, a manifest."""
     from .grading.release import release
 
+    _speak(language)
     print(*release(chapters or [], out, hints), sep="\n")
 
 
@@ -410,10 +412,12 @@ def read_checks(
 def site(
     out: Annotated[Path, typer.Option(help="Folder of the web site.")] = Path("site"),
     repository: Annotated[str, typer.Option(help="The course's address on GitHub, for links to Binder.")] = "",
+    language: Language = None,
 ) -> None:
     """Build the course as a web site that needs no server and no network: the executed chapters, search, the reference."""
     from .course.site import build_site
 
+    _speak(language)
     print(build_site(out, repository))
 
 
@@ -496,11 +500,12 @@ def lab(context: typer.Context, language: Language = None) -> None:
 
 
 @app.command()
-def update(chapters: Chapters = None) -> None:
+def update(chapters: Chapters = None, language: Language = None) -> None:
     """Take newer chapters of the course into your copies in work/, with your answers in them; the old copies are kept."""
     from .course.work import renew
 
-    renewed = renew(chapters or [])
+    _speak(language)
+    renewed = renew(chapters or [], language)
     for copy, before, lost in renewed:
         answers = say("; no cell is there any more for your {lost}", lost=", ".join(lost)) if lost else ""
         told = {"copy": copy, "answers": answers, "before": before}

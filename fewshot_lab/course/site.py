@@ -19,8 +19,10 @@ from markupsafe import escape
 
 from ..errors import CourseError
 from ..html import CHART
-from ..languages import say
+from ..languages import language, say
 from .chapters import Chapter, chapters, course_root
+
+_SPHINX = {"zh": "zh_CN"}  # its names of languages that have several
 
 
 def build_site(out: Path, repository: str = "") -> Path:
@@ -43,7 +45,8 @@ def build_site(out: Path, repository: str = "") -> Path:
         sources = Path(folder, "sources")
         _write_sources(sources, repository)
         command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "-d", f"{folder}/trees"]
-        command += ["-c", str(course_root() / "docs"), str(sources), str(out)]
+        command += ["-c", str(course_root() / "docs"), "-D", f"language={_SPHINX.get(language(), language())}"]
+        command += [str(sources), str(out)]
         process = subprocess.run(command, capture_output=True, text=True)
         if process.returncode:
             raise CourseError(say("The site could not be built: {stderr}", stderr=process.stderr.strip()[-1500:]))
@@ -66,15 +69,15 @@ def _write_sources(folder: Path, repository: str) -> None:
         nb = json.loads(chapter.notebook.read_text(encoding="utf-8"))
         nb["cells"].insert(1, _ways_to_run(chapter, repository))
         (folder / "chapters" / chapter.notebook.name).write_text(json.dumps(nb), encoding="utf-8")
-    readme = (root / "README.md").read_text(encoding="utf-8")
+    readme = _readme(root)
     # README's links are those of the repository; on the site its page is in another place.
-    readme = re.sub(r"\]\(notebooks/(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
+    readme = re.sub(r"\]\(notebooks/(?:\w+/)?(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site
     pages = [*(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))), "CHANGELOG", _write_figures(folder)]
     parts = {
-        "The chapters": [f"chapters/{chapter.name}" for chapter in chapters()],
-        "Teach and take part": pages,
-        "The package": _write_reference(folder),
+        say("The chapters"): [f"chapters/{chapter.name}" for chapter in chapters()],
+        say("Teach and take part"): pages,
+        say("The package"): _write_reference(folder),
     }
     trees = "".join(
         f"\n```{{toctree}}\n:caption: {caption}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```\n"
@@ -83,12 +86,22 @@ def _write_sources(folder: Path, repository: str) -> None:
     (folder / "index.md").write_text(readme + trees, encoding="utf-8")
 
 
+def _readme(root: Path) -> str:
+    """The README in the language set; the Chinese one lies among the docs, so its links begin there."""
+    there = root / "docs" / f"README.{language()}.md"
+    if not there.exists():
+        return (root / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\((?!\w+:|#|\.\./)", "](docs/", there.read_text(encoding="utf-8"))
+    return text.replace("](../", "](")
+
+
 def _ways_to_run(chapter: Chapter, repository: str) -> dict:
     """A cell under a chapter's title with links: its notebook as a file and, for a repository on GitHub, on Binder."""
-    links = [f'<a href="{chapter.notebook.name}" download>Download this notebook (.ipynb)</a>']
+    links = [f'<a href="{chapter.notebook.name}" download>{say("Download this notebook (.ipynb)")}</a>']
     if owner := re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", repository):
-        address = f"https://mybinder.org/v2/gh/{owner.group(1)}/HEAD?urlpath=notebooks/notebooks/{chapter.notebook.name}"
-        links.append(f'<a href="{address}">Run it on Binder</a>')
+        path = chapter.notebook.relative_to(course_root()).as_posix()
+        address = f"https://mybinder.org/v2/gh/{owner.group(1)}/HEAD?urlpath=notebooks/{path}"
+        links.append(f'<a href="{address}">{say("Run it on Binder")}</a>')
     html = f'<div class="launch">{" ".join(links)}</div>'
     return {"cell_type": "markdown", "id": "ways-to-run", "metadata": {}, "source": html}
 
@@ -96,7 +109,8 @@ def _ways_to_run(chapter: Chapter, repository: str) -> dict:
 def _write_figures(folder: Path) -> str:
     """A page with every figure of the chapters and its caption, to be looked through."""
     (folder / "figures").mkdir()
-    text = "# All figures\n\nEvery figure of the chapters as it is stored, with its caption, for whoever looks them through.\n"
+    words = say("Every figure of the chapters as it is stored, with its caption, for whoever looks them through.")
+    text = f"# {say('All figures')}\n\n{words}\n"
     for chapter in chapters():
         text += f"\n## [{chapter.title}](chapters/{chapter.notebook.name})\n"
         cells = json.loads(chapter.notebook.read_text(encoding="utf-8"))["cells"]
