@@ -11,7 +11,7 @@ from markupsafe import Markup
 from .. import attempts, runtime
 from ..attempts import Prediction
 from ..errors import CourseError
-from ..evidence.records import VERDICT
+from ..evidence.records import VERDICT, Estimate
 from ..languages import later, say
 from .chapters import choose
 from .outputs import figures_as_html
@@ -25,12 +25,17 @@ _BETWEEN = re.compile(rf"^{_NUMBER} (?:to|or) {_NUMBER}")
 _ABOUT = re.compile(rf"^(?:about )?{_NUMBER}")
 
 
-def recall(key: str, measured: str) -> None:
+def recall(key: str, measured: str, interval: Estimate | None = None) -> None:
     """Prints what was predicted beside what was measured, and whether it was near; in a learner's own notebook it is kept.
 
     Where the answers are numbers, the nearest of them is near. Where they are words, the learner says so.
+
+    interval: the estimate that `measured` begins with, in whatever unit: its 95 % interval is said too.
     """
     from ..widgets import predicted
+
+    if interval is not None and interval.has_interval:
+        measured = _with_interval(measured, interval)
 
     before = predicted(key)
     print(say("You predicted: {answer}", answer=say(before.answer)) if before else say("You made no prediction."))
@@ -47,6 +52,16 @@ def recall(key: str, measured: str) -> None:
                 _ask_whether_near(before)
     if attempts.run_by_a_person():
         _fold_in_what_the_makers_measured(key)
+
+
+def _with_interval(measured: str, interval: Estimate) -> str:
+    """The text with the interval in its number's unit and digits: "67%" of 0.669 [0.637, 0.702] with "64% to 70%"."""
+    number, percent = re.search(rf"{_NUMBER}(%?)", measured).groups()
+    # The text may count percent, points or labels: its number says how many of them make 1.
+    times = round(float(number) / interval.mean) if interval.mean > 0 and float(number) > 1.5 * interval.mean else 1
+    digits = len(number.partition(".")[2])
+    low, high = (f"{times * end:.{digits}f}{percent}" for end in (interval.low, interval.high))
+    return say("{measured} (95 % interval {low} to {high})", measured=measured, low=low, high=high)
 
 
 def _ask_whether_near(before: Prediction) -> None:

@@ -39,8 +39,11 @@ class Judgement(Verdict):
     exploring: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{SYMBOLS[self.verdict]} {self.claim} {in_words(self.verdict)}: {self.sentence}"]
-        lines += [f"  {with_symbol(part.outcome)}: {part}{beside(part.estimate)}" for part in self.parts]
+        lines = [f"{SYMBOLS[self.verdict]} {self.claim} {in_words(self.verdict)}: {say(self.sentence)}"]
+        for part in self.parts:
+            values = {"statement": say(part.statement), "measured": part.measured, "needed": part.needed}
+            said = say("{statement} = {measured}, needed {needed}", **values)
+            lines.append(f"  {with_symbol(part.outcome)}: {said}{beside(part.estimate)}")
         return "\n".join([*lines, *self._below()])
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
@@ -56,15 +59,17 @@ class Judgement(Verdict):
             say("at rest"),
             say("drawn anew"),
         ]
-        rows = [(p.statement, p.measured, p.needed, p.refuting, with_symbol(p.outcome), *_how(p.estimate)) for p in self.parts]
+        rows = [
+            (say(p.statement), p.measured, p.needed, p.refuting, with_symbol(p.outcome), *_how(p.estimate)) for p in self.parts
+        ]
         shown = Markup("<div><p>{} <strong>{}</strong> {}</p>{}{}</div>")
         below = Markup("").join(Markup("<p>{}</p>").format(line) for line in self._below())
-        return shown.format(as_badge(self.verdict), self.claim, self.sentence, table(heads, rows) if rows else "", below)
+        return shown.format(as_badge(self.verdict), self.claim, say(self.sentence), table(heads, rows) if rows else "", below)
 
     def _below(self) -> list[str]:
         if self.exploring:
             return [say("This run explores ({changed}) and is no verdict of the ledger.", changed=self.exploring)]
-        reason = [self.why] if self.verdict == Outcome.NOT_TESTABLE else []
+        reason = [say(self.why)] if self.verdict == Outcome.NOT_TESTABLE else []
         full = full_profile_says(self.claim)
         return reason + ([say("full profile: {says}", says=full)] if full else [])
 

@@ -110,7 +110,9 @@ def _said(x: str, y: str, options: dict) -> tuple[str, str]:
     """The axes' names, which say where equal steps are equal factors."""
     x, y = say(x), say(y)
     return tuple(
-        say("{axis} (log scale)", axis=axis) if options.get(option) and "log" not in axis else axis
+        say("{axis} (log scale)", axis=axis)
+        if options.get(option) and not any(word in axis for word in ("log", say("log")))
+        else axis
         for axis, option in ((x, "log_x"), (y, "log_y"))
     )
 

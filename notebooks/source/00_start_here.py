@@ -264,7 +264,8 @@ lab.figures.curves(
 )
 
 # %%
-lab.recall("coverage", f"{of_five['1.96 standard errors'].mean:.0%}")
+normal = of_five["1.96 standard errors"]
+lab.recall("coverage", f"{normal.mean:.0%}", normal)
 lab.record(
     coverage_normal_n5=of_five["1.96 standard errors"],
     coverage_t_n5=of_five["Student's t"],
@@ -346,7 +347,7 @@ lab.figures.curves(
 )
 
 # %%
-lab.recall("nearest", f"{sum(scores[1]) / len(scores[1]):.0%}")
+lab.recall("nearest", f"{estimates[0].mean:.0%}", estimates[0])
 
 # %% [markdown]
 # ## Two kinds of luck

@@ -537,7 +537,8 @@ lab.record(
 )
 
 # %%
-lab.recall("mirrored emoji", f"{100 * names_kept['left-right flip'].mean:.0f} of 100")
+mirrored = names_kept["left-right flip"]
+lab.recall("mirrored emoji", f"{100 * mirrored.mean:.0f} of 100", mirrored)
 
 # %% folded=true
 ordered = dict(sorted(names_kept.items(), key=lambda item: -item[1].mean))
@@ -678,7 +679,8 @@ lab.record(
 )
 
 # %%
-lab.recall("half turn", f"{shares['half turn'].mean:.0%} of those that it gets right upright")
+turned = shares["half turn"]
+lab.recall("half turn", f"{turned.mean:.0%} of those that it gets right upright", turned)
 
 # %% [markdown]
 # ## Read it

@@ -402,7 +402,7 @@ lab.record(
 # %%
 worth = rate(DATASET, "right", 5)
 bound = {">=": "at least ", "<=": "at most "}.get(worth.bound, "")
-lab.recall("worth", f"{bound}{5 * worth.mean:.0f} labels per class")
+lab.recall("worth", f"{bound}{5 * worth.mean:.0f} labels per class", worth)
 
 # %% [markdown]
 # ## Read it: when augmentation stops

@@ -348,8 +348,8 @@ lab.record(
 )
 
 # %%
-share = protocols.mean("5way_1shot")
-lab.recall("one look", f"{share:.0%} with mild jitter (pixels {by_pixels.mean():.0%})")
+share = protocols.interval("5way_1shot")
+lab.recall("one look", f"{share.mean:.0%} with mild jitter (pixels {by_pixels.mean():.0%})", share)
 
 # %% [markdown]
 # ## Write it: SimpleShot
@@ -799,7 +799,7 @@ lab.verdict(
 lab.record(spread_of_draws_k1=spread[1], headline="spread_of_draws_k1")
 
 # %%
-lab.recall("luck", f"{100 * spread[1].mean:.0f} points between the two")
+lab.recall("luck", f"{100 * spread[1].mean:.0f} points between the two", spread[1])
 
 # %% [markdown]
 # Is that much, and does it fade with more labels? In points it fades, in the figure before. But points are a bad scale for this:
@@ -1136,9 +1136,8 @@ lab.record(
 )
 
 # %%
-lab.recall(
-    "hand", f"{drawn_by.mean('Lite0, 5-way'):.0%} (pixels {drawn_by.mean('pixels, 5-way'):.0%})"
-)
+lite0, raw = (drawn_by.interval(f"{kind}, 5-way") for kind in ("Lite0", "pixels"))
+lab.recall("hand", f"{lite0.mean:.0%} (pixels {raw.mean:.0%})", lite0)
 
 # %% [markdown]
 # ## See again

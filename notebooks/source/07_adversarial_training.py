@@ -336,6 +336,7 @@ lab.figures.curves(
 lab.recall(
     "fall",
     f"{levels['clean'][0].mean:.0%} without an attack, {levels['clean'][2].mean:.0%} after it",
+    levels["clean"][0],
 )
 
 # %% [markdown]
@@ -1184,6 +1185,7 @@ lab.verdict(
 lab.recall(
     "bug",
     f"{claimed.mean:.0%} survive PGD, {adaptive.mean:.0%} an attack that goes around the defence",
+    claimed,
 )
 
 # %% [markdown]

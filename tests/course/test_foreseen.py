@@ -9,6 +9,7 @@ from fewshot_lab import attempts
 from fewshot_lab.course import foreseen, landing
 from fewshot_lab.course.chapters import chapters, read_notebook
 from fewshot_lab.course.progress import progress
+from fewshot_lab.training.metrics import Estimate
 from fewshot_lab.widgets import question
 
 SHARES = ["about 10 %", "about 35 %", "about 65 %", "about 95 %"]
@@ -99,6 +100,20 @@ def test_without_a_person_nothing_is_kept_and_the_lines_are_as_they_were(tmp_pat
 )
 def test_the_nearest_of_numbers(options, measured, nearest):
     assert foreseen._nearest(tuple(options), measured) == nearest
+
+
+@pytest.mark.parametrize(
+    ("measured", "ends", "said"),
+    [
+        ("67%", (0.669, 0.637, 0.702), "67% (95 % interval 64% to 70%)"),
+        ("at least 9 labels per class", (1.8, 1.42, 2.2), "at least 9 labels per class (95 % interval 7 to 11)"),
+        ("3.1 of 100", (0.031, 0.02, 0.042), "3.1 of 100 (95 % interval 2.0 to 4.2)"),
+        ("0.87", (0.871, 0.85, 0.892), "0.87 (95 % interval 0.85 to 0.89)"),
+    ],
+)
+def test_the_interval_has_the_unit_and_the_digits_of_the_number(capsys, measured, ends, said):
+    foreseen.recall("nothing asked", measured, Estimate(*ends, n=10))
+    assert f"Measured: {said}\n" in capsys.readouterr().out
 
 
 def test_the_page_counts_what_was_foreseen_and_lists_it(person):

@@ -57,8 +57,10 @@ def needed() -> dict[Key, str]:
         texts |= {(None, text): f"Exercises of chapter {task.chapter}" for text in of_task}
     of_policies = [text for name, policy in POLICIES.items() for text in (name, policy.what)]
     texts |= {(None, text): "Policies and edits" for text in (*of_policies, *NAMES)}
-    of_ledger = [*RULES.article.values(), *(claim.sentence for claim in RULES.claims.values() if claim.article)]
-    texts |= {(None, text): "The claims of the ledger" for text in of_ledger}
+    of_rules = [*RULES.article.values()]
+    for claim in RULES.claims.values():
+        of_rules += [claim.sentence, claim.reason, *(part.statement for part in claim.parts)]
+    texts |= {(None, text): "The claims" for text in of_rules if text}
     for row in RULES.literature.values():
         of_row = [row.says, row.reported, row.where, row.differs, row.without, RULES.claims[row.claim].sentence]
         texts |= {(None, text): "The literature's ledger" for text in of_row if text}
