@@ -25,7 +25,7 @@ from ..data.own_sentences import words_of
 from ..data.own_texts import my_texts
 from ..data.synonyms import Thesaurus
 from ..html import table
-from ..languages import english, say
+from ..languages import say
 from ..methods.linear_probe import fit_probabilities
 from ..methods.prototypes import prototype_rule
 from ..methods.supervised import fit_classifier
@@ -112,9 +112,9 @@ def turns(task: ImageTask) -> Section:
         name=most,
     )
     picture = figures.bars(
-        {english(name): share for name, share in kept.items()},
-        title=f"Most pictures keep their class under: {english(most)}",
-        x="share of the correctly classified test pictures",
+        kept,
+        title=say("Most pictures keep their class under: {most}", most=most),
+        x=say("share of the correctly classified test pictures"),
         caption=say("A linear probe on {kind}; intervals over test pictures.", kind=say(best)),
     )
     return Section(question, answer, (picture,))

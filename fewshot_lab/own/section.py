@@ -63,9 +63,9 @@ def features_section(kinds: features.Kinds, curves: Arms, best: str, shots: list
         answer = f"{answer} {words}"
     picture = figures.curves(
         {name: curves.curve(name) for name in kinds.tasks},
-        title=f"{best}: accuracy {curves.mean(best, k):.2f} at {k} labels per class",
-        x="labels per class",
-        y="test accuracy",
+        title=say("{best}: accuracy {mean:.2f} at {k} labels per class", best=best, mean=curves.mean(best, k), k=k),
+        x=say("labels per class"),
+        y=say("test accuracy"),
         caption=say(
             "Linear probes on {n} draws of the labels; bands are 95 % intervals over draws and test examples.",
             n=len(curves.seeds),
@@ -104,9 +104,9 @@ def policy_section(found: worth.Worth | None, task: ImageTask, about: str) -> Se
     points = found.curves.curve("none")
     picture = figures.curves(
         {"none": points, found.chosen: found.curves.curve(found.chosen)},
-        title=f"{found.chosen}: one label is worth {found.rate.short()}",
-        x="labels per class",
-        y="test accuracy",
+        title=say("{chosen}: one label is worth {rate}", chosen=found.chosen, rate=found.rate.short()),
+        x=say("labels per class"),
+        y=say("test accuracy"),
         caption=say("The exchange rate is read off along the curve without the policy. {about}", about=about),
         log_x=True,
         ticks=points[0],
@@ -145,7 +145,7 @@ def suspects_section(kinds: features.Kinds, best: str, names: Sequence[str], pic
                 images,
                 [str(number) for number in range(1, len(images) + 1)],  # names may be in a script that the font lacks
                 columns=6,
-                title="Probably mislabelled, or hard",
+                title=say("Probably mislabelled, or hard"),
                 caption=say("Their labels stand in the table, with what a classifier says that did not learn from them."),
             )
         )

@@ -105,9 +105,14 @@ class BudgetExplorer(Explorer):
         top = max(last, key=last.get)
         return curves(
             {name: (ticks, arm.accuracy) for name, arm in self.arms.items()},
-            title=f"On sale: with {ticks[-1]} labels per class “{top}” has the highest mean, {last[top]:.2f}",
-            x="labels per class",
-            y="test accuracy",
+            title=say(
+                "On sale: with {ticks} labels per class “{top}” has the highest mean, {mean:.2f}",
+                ticks=ticks[-1],
+                top=top,
+                mean=last[top],
+            ),
+            x=say("labels per class"),
+            y=say("test accuracy"),
             log_x=True,
             ticks=ticks,
             caption=say("A still of the explorer. {told} Run the cell to spend a budget of your own.", told=self.told()),

@@ -74,7 +74,7 @@ class EmbeddingExplorer(Explorer):
             {name: points * torch.tensor([1.0, -1.0]) for name, points in self.places.items()},
             self.labels,
             self.classes,
-            title=f"Nearest neighbours of the same class: {listed}",
+            title=say("Nearest neighbours of the same class: {listed}", listed=listed),
             caption=say(
                 "A still of the explorer. Run the cell to point at a letter and see its image. Letters of one class lie "
                 "together where the features ignore place, slant and typeface. The shares are measured in all dimensions, of "

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from ..data.conll import Sentence, Span, spans
 from ..figures import Picture, new_figure, style
 from ..figures.style import COLOURS
-from ..languages import english, later, say
+from ..languages import later, say
 from ..methods.entity_scores import ERROR_KINDS, count_errors, entity_f1, find_errors, token_accuracy
 from .explorer import Explorer, choice, slider
 
@@ -94,7 +94,7 @@ class EntityExplorer(Explorer):
                 axes.text(-11, height, name, fontweight="bold", va="center", fontsize=9)
                 self._drawn(axes, row, shown, height)
             axes.set_title(
-                "; ".join(english(self._error(row, *wrong)) for wrong in self.wrong[self["tagger"]][row])[:110]
+                "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])[:110]
                 or "Every entity is right"
             )
         sentence = " ".join(self.sentences[row].words)

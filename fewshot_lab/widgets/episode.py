@@ -117,7 +117,7 @@ class EpisodeExplorer(Explorer):
             torch.stack(pictures),
             labels,
             columns=self["shots"] + 1 + SHOWN,
-            title=f"{self['method']}: {right:.0%} of the queries are classified correctly",
+            title=say("{method}: {right:.0%} of the queries are classified correctly", method=self["method"], right=right),
             caption=say(
                 "A still of the explorer. Each row: {shots} labelled image(s), then {queries} queries with the nearest class "
                 "and its distance.",

@@ -91,9 +91,9 @@ class GeometryExplorer(Explorer):
     def still(self):
         return charts.images(
             torch.stack([self._image(), self.moved()]),
-            ["input", "output"],
+            [say("input"), say("output")],
             columns=2,
-            title=f"{self['angle']:g}°, scale {self['scale']:g}",
+            title=say("{angle:g}°, scale {scale:g}", angle=self["angle"], scale=self["scale"]),
             caption=say("A still of the explorer. Run the cell to drag the sliders."),
             alt=say(
                 "An image and the same image turned by {angle:g} degrees and scaled by {scale:g}.",

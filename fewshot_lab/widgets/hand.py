@@ -93,7 +93,7 @@ class HandExplorer(Explorer):
             torch.cat([made, real]),
             [say("made")] * 8 + [say("real")] * 8,
             columns=8,
-            title="Made of a typeface, and drawn by people",
+            title=say("Made of a typeface, and drawn by people"),
             caption=say("A still of the explorer: above one character as eight hands might draw it, below eight real ones."),
             alt=say("Eight drawings made of one printed character, and eight drawings by people."),
         )

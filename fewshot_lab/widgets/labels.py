@@ -64,7 +64,7 @@ class LabelExplorer(Explorer):
             pictures,
             labels,
             columns=len(rows),
-            title=f"Read before and after “{name}”",
+            title=say("Read before and after “{name}”", name=name),
             caption=say("A still of the explorer: above the images, below the changed ones, with the class that is seen."),
             alt=say(
                 "Images of {label} and the same images after {name}; read as {seen}.",

@@ -145,7 +145,7 @@ class PictureMarker(Marker):
             self.pictures,
             [f"{number}. “{label}”" for number, label in enumerate(self.classes, 1)],
             columns=8,
-            title="The pictures that you are asked about",
+            title=say("The pictures that you are asked about"),
             caption=say("A still of the widget: the label that each changed picture carries. Run the cell to mark them."),
             alt=say("The changed pictures. Their labels: {labels}.", labels=", ".join(self.classes)),
         )

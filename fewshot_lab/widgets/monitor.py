@@ -13,7 +13,7 @@ from ..data import ImageTask
 from ..figures import Picture, new_figure, style, svg, tiled
 from ..figures.style import COLOURS, GREY, drawable
 from ..html import side_by_side
-from ..languages import english, say
+from ..languages import say
 from ..methods.generation import sample
 from ..methods.generation_quality import collapse_alarm
 
@@ -104,14 +104,18 @@ class GanMonitor:
                     range(len(values)), values, color=colour, label=name, linestyle="-" if name == "generator" else "--"
                 )
                 axes[1].axhline(EVEN[name], color=GREY, linestyle=":", linewidth=1)
-            axes[1].set(xlabel="step", title="losses; dotted 2 ln 2, ln 2")
+            axes[1].set(xlabel=say("step"), title=say("losses; dotted 2 ln 2, ln 2"))
             axes[1].legend(fontsize=8)
-            axes[2].plot(self.steps, [float(a.mean()) for a in self.alarms], marker="o", markersize=3, label="mean of classes")
-            axes[2].plot(self.steps, [float(a.min()) for a in self.alarms], marker="s", markersize=3, label="least class")
-            axes[2].axhline(self.threshold, color=GREY, linestyle="--", linewidth=1, label="alarm below")
-            axes[2].set(xlabel="step", title="spread, real = 1", ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms))))
+            axes[2].plot(
+                self.steps, [float(a.mean()) for a in self.alarms], marker="o", markersize=3, label=say("mean of classes")
+            )
+            axes[2].plot(self.steps, [float(a.min()) for a in self.alarms], marker="s", markersize=3, label=say("least class"))
+            axes[2].axhline(self.threshold, color=GREY, linestyle="--", linewidth=1, label=say("alarm below"))
+            axes[2].set(
+                xlabel=say("step"), title=say("spread, real = 1"), ylim=(0, max(1.05, *(float(a.mean()) for a in self.alarms)))
+            )
             axes[2].legend(fontsize=8)
-            figure.suptitle(english(self.words()), fontsize=11, fontweight="bold", x=0.01, ha="left")
+            figure.suptitle(self.words(), fontsize=11, fontweight="bold", x=0.01, ha="left")
         moments = ", ".join(str(self.steps[i]) for i in positions)
         caption = say(
             "One image of each class after {moments} steps, at the end {shown}. Losses are smoothed. {words}",

@@ -57,7 +57,7 @@ class PolicyExplorer(Explorer):
             torch.cat([before[:8], after[:8]]),
             [""] * 16,
             columns=8,
-            title=f"{self['policy']} at strength {self['strength']:g}",
+            title=say("{policy} at strength {strength:g}", policy=self["policy"], strength=self["strength"]),
             caption=say("A still of the explorer: above eight images, below the same ones after the policy."),
             alt=say("Eight images and the same images after the policy {name}.", name=say(self["policy"])),
         )

@@ -159,7 +159,7 @@ class PriceExplorer(Explorer):
             axes.minorticks_off()
             winner = f"the two budgets buy {self.accuracy[best]:.2f}" if best >= 0 else "the budgets buy nothing"
             title = f"{int(unbeaten.sum())} of {len(unbeaten)} offers are beaten by no other; {winner}"
-            axes.set(xlabel="labels", ylabel="seconds", title=title)
+            axes.set(xlabel=say("labels"), ylabel=say("seconds"), title=title)
             axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         words = say("Filled: no other offer beats it. Larger: more accurate. Dashed: the two budgets.")
         caption = say("A still of the explorer. {words} {told} Run the cell to spend your own.", words=words, told=self.told())

@@ -6,7 +6,7 @@ from markupsafe import Markup
 from ..data.glosses import TextTask
 from ..figures import Picture, new_figure, style
 from ..html import table
-from ..languages import english, later, say
+from ..languages import later, say
 from ..methods import prompts
 from .explorer import Explorer, choice, line
 
@@ -114,7 +114,7 @@ class PromptExplorer(Explorer):
             axes.set_yticks(range(len(names)), names, fontsize=8)
             axes.set_xticks(range(len(words)), words)
             axes.grid(False)
-            axes.set_title(english(count))
+            axes.set_title(count)
         told = say(
             "{count} with the template {template} and the words {words}.",
             count=count,

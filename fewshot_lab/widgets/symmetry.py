@@ -76,7 +76,7 @@ class SymmetryExplorer(Explorer):
             pictures,
             [f"{_short(element)}\n{seen}" for element, seen in zip(D4, found, strict=True)],
             columns=4,
-            title=f"“{name}” in the eight positions of D4",
+            title=say("“{name}” in the eight positions of D4", name=name),
             caption=say(
                 "A still of the explorer. Under each element of D4: the name that the other artists' pictures give it."
             ),

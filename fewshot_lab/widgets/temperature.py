@@ -105,7 +105,7 @@ class TemperatureExplorer(Explorer):
                 ax.set_yticks(range(len(self.task.classes)), self.task.classes)
                 ax.tick_params(axis="y", labelsize=7)
                 ax.invert_yaxis()
-                ax.set(title=f"T = {temperature:g}", xlabel="teacher's probability", xlim=(0, 1))
+                ax.set(title=f"T = {temperature:g}", xlabel=say("teacher's probability"), xlim=(0, 1))
         alt = say(
             "An image of {label} and the teacher's probabilities at T = 1 and {temperature:g}. {numbers}",
             label=label,
