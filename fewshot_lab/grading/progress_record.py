@@ -162,12 +162,11 @@ def read_record(path: Path) -> Record:
     try:
         if tree.get("checksum") != checksum(tree):
             words = say("{file} is not as it was exported: its checksum differs.", file=path)
-            raise CourseError(say("{words} {again}", words=words, again=again))
+            raise CourseError(f"{words} {again}")
         return _read(tree)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CourseError(
-            say("{say} {again}", say=say("{file} is damaged: a part of the record is missing.", file=path), again=again)
-        ) from error
+        words = say("{file} is damaged: a part of the record is missing.", file=path)
+        raise CourseError(f"{words} {again}") from error
 
 
 def lacking(one: Record, course: Sequence[Chapter]) -> dict[str, list[str]]:
