@@ -1,9 +1,14 @@
 """Honest submissions: right answers get their points whatever the hidden cases are, blank ones none, mistakes a name."""
 
+import nbformat
 import pytest
 
-from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.build import build
+from fewshot_lab.course.chapters import chapters, choose
+from fewshot_lab.grading import grade as grading
 from fewshot_lab.grading.assignment import assignment
+from fewshot_lab.grading.submissions import collect
+from fewshot_lab.languages import speaking
 
 pytestmark = pytest.mark.slow
 CHAPTERS = [chapter.id for chapter in chapters()]
@@ -31,6 +36,20 @@ def test_the_release_version_gets_none_with_any_seed(graded, chapter, seeds):
         result = graded(chapter, seed, **assignment(chapter).stubs)
         assert result.score == 0
         assert {mark.status for mark in result.marks} <= {"not attempted", "failed"}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_chinese_edition_is_graded_as_the_english_one(sandbox, tmp_path, chapter):
+    with speaking("zh"):
+        handed_in = {"solved": build(choose([chapter])[0], solved=True), "blank": build(choose([chapter])[0])}
+    for student, nb in handed_in.items():
+        (tmp_path / student).mkdir()
+        nbformat.write(nb, tmp_path / student / "answers.ipynb")
+    results = {one.student: grading.grade(one, sandbox, "1", 60.0) for one in collect(tmp_path)}
+    assert {mark.status for mark in results["solved"].marks} <= {"passed", "by hand"}
+    # A listing that was left as it is counts as an answer.
+    assert {mark.status for mark in results["blank"].marks} <= {"not attempted", "failed"} and results["blank"].score == 0
+    assert not any(mark.status == "by hand" for mark in results["blank"].marks)
 
 
 def test_a_mistake_is_named_with_the_hint_of_its_check(graded):

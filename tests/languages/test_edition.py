@@ -3,13 +3,15 @@
 import ast
 import re
 
+import nbformat
 import po_template
 import pytest
 
 from fewshot_lab import CourseError
 from fewshot_lab.course import edition
 from fewshot_lab.course.build import build
-from fewshot_lab.course.chapters import chapters
+from fewshot_lab.course.chapters import chapters, notebook_in
+from fewshot_lab.evidence.records import recorded
 from fewshot_lab.languages import speaking
 
 LANGUAGE = "zh"
@@ -77,6 +79,31 @@ def test_a_translation_keeps_what_is_computed_in_it_and_is_no_english(chapter):
                 assert braces(entry.string) == braces(entry.id)
             plain = re.sub(NAMES, " ", re.sub(f"{CODE}|{COMPUTED}", " ", entry.string, flags=re.S))
             assert not re.search(r"(?:\b[a-z]{2,}\b[ ,]+){4}", plain), entry.string
+
+
+@each_chapter
+def test_the_stored_edition_holds_the_records_of_the_english_notebook(chapter):
+    ours, theirs = (recorded(nbformat.read(notebook_in(chapter, code), 4).cells) for code in ("en", LANGUAGE))
+    assert list(theirs.results) == list(ours.results) and list(theirs.checks) == list(ours.checks)
+    assert {name: one.verdict for name, one in theirs.verdicts.items()} == {
+        name: one.verdict for name, one in ours.verdicts.items()
+    }
+    for name, one in ours.verdicts.items():
+        assert [part.statement for part in theirs.verdicts[name].parts] == [part.statement for part in one.parts]
+
+
+@each_chapter
+def test_what_the_stored_edition_shows_is_chinese(chapter):
+    shown = []
+    for cell in nbformat.read(notebook_in(chapter, LANGUAGE), 4).cells:
+        for output in cell.get("outputs", []):
+            image = output.get("metadata", {}).get("image/png", {})
+            shown += [image["alt"]] if "alt" in image else []
+            shown += [output["text"]] if output.output_type == "stream" else []
+            shown += [output.data["text/markdown"]] if "text/markdown" in output.get("data", {}) else []
+    for text in shown:
+        plain = re.sub(f"{NAMES}|<[^>]*>", " ", text)
+        assert not re.search(r"(?:\b[a-z]{2,}\b[ ,]+){5}", plain), text
 
 
 def test_what_is_not_translated_stays_and_is_told(tmp_path):
