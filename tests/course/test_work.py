@@ -14,6 +14,7 @@ from fewshot_lab import CourseError, cli
 from fewshot_lab.course import build, landing, progress, run, work
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.evidence import course_records
+from fewshot_lab.languages import speaking
 
 HEAD = "# ---\n# jupyter:\n#   question: Is it so?\n# ---\n\n# %% [markdown]\n# # 0{n} · Number {n}\n#\n# {words}\n\n"
 EXERCISE = '# %% exercise="{name}"\ndef {name}({taken}):\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION\n\n'
@@ -271,3 +272,33 @@ def write_run(path, cells: int, verdict: dict, *more: dict) -> None:
         cell["execution_count"] = number if number <= cells else None
     code[1]["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": verdict}, *more]
     path.write_text(json.dumps(nb))
+
+
+# Editions
+
+
+WORDS = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "Words."\nmsgstr "几句话。"\n'
+
+
+def test_a_copy_is_brought_into_another_language_with_its_answers(course, monkeypatch, capsys):
+    monkeypatch.setenv("FEWSHOT_LAB_LANGUAGE", "en")
+    monkeypatch.setattr("fewshot_lab.languages.texts._chosen", None)
+    work.make_copies()
+    copy = course / "work" / "01_one.ipynb"
+    answer(copy, a="def a(x):\n    return 2", plan="My plan.")
+    (course / "notebooks" / "source" / "zh").mkdir()
+    (course / "notebooks" / "source" / "zh" / "01_one.po").write_text(WORDS, encoding="utf-8")
+    written = build.write_notebooks(execute=False)
+    assert [path.relative_to(course).as_posix() for path in written] == [
+        "notebooks/01_one.ipynb",
+        "notebooks/zh/01_one.ipynb",
+        "notebooks/02_two.ipynb",
+    ]
+    assert work.outdated() == []  # a copy stays in the language that it was made in
+    assert "01_one.ipynb" in command(monkeypatch, capsys, "update", "--language", "zh")
+    there = sources(copy)
+    assert "几句话。" in "".join(there.values()) and there["a"] == "def a(x):\n    return 2" and there["plan"] == "My plan."
+    assert list((course / "work" / "before").rglob("01_one.ipynb"))
+    assert json.loads(copy.read_text())["metadata"]["fewshot_lab"]["language"] == "zh"
+    with speaking("en"):
+        assert work.outdated() == []

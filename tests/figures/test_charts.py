@@ -1,6 +1,7 @@
 """Figures: names beside their lines, letters that one can read, numbers that can be told apart, PNGs that weigh little."""
 
 import sys
+import warnings
 from io import BytesIO
 
 import pytest
@@ -9,9 +10,10 @@ from PIL import Image
 
 from fewshot_lab import figures
 from fewshot_lab.evidence import Estimate
-from fewshot_lab.figures import alt
+from fewshot_lab.figures import alt, letters
 from fewshot_lab.figures.style import SMALL, Picture
 from fewshot_lab.html import CHART
+from fewshot_lab.languages import speaking
 
 SERIES = {
     name: ([1, 2, 5], [Estimate(mean, mean - 0.02, mean + 0.02, 3) for mean in (0.5, 0.6, end)])
@@ -99,3 +101,30 @@ def test_charts_may_be_turned_over_in_the_dark_and_photographs_not():
         assert (f'class="{CHART}"' in picture.as_html()) == chart
         _, facts = picture._repr_mimebundle_()
         assert facts["image/png"]["chart"] == chart
+
+
+# Letters
+
+
+def test_letters_that_no_typeface_has_are_left_out_and_no_box_is_drawn(monkeypatch):
+    monkeypatch.setattr(letters, "typeface", lambda of: None)
+    with speaking("zh"), warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of each glyph that it draws as a box
+        shown = figures.bars({"甲": BARS["a"], "乙 2": BARS["b"]}, title="标题 of two", x="准确率", caption="说明。")
+    assert "标题 of two" in shown.alt and "甲" in shown.alt
+
+
+def test_a_machine_without_chinese_letters_is_told_what_to_do(monkeypatch):
+    monkeypatch.setattr("fewshot_lab.assets.installed", lambda name: None)
+    monkeypatch.setattr(letters.font_manager.fontManager, "get_font_names", lambda: ["DejaVu Sans"])
+    with pytest.warns(UserWarning, match="fewshot-lab assets fetch noto-sans-sc"):
+        assert letters.typeface.__wrapped__("zh") is None
+    assert letters.typeface.__wrapped__("en") is None
+
+
+def test_the_typeface_has_the_letters():
+    if not letters.typeface("zh"):
+        pytest.skip("no typeface with Chinese letters here: fewshot-lab assets fetch noto-sans-sc")
+    with speaking("zh"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.bars({"甲": BARS["a"]}, title="标题", x="准确率", caption="说明。")
