@@ -19,11 +19,11 @@ from ..errors import CourseError
 from ..files import write_atomically
 from ..languages import language, say, speaking
 from .chapters import Chapter, choose, notebook_in, read_notebook
-from .edition import catalogue_of, editions, translate
+from .edition import ANSWER_HERE, catalogue_of, editions, translate
 from .kernels import ending_like_ctrl_c, execute, kernel_environment
 from .outputs import strip_live_parts
 
-STUB = {"code": "# YOUR CODE HERE\nraise NotImplementedError()", "markdown": "YOUR ANSWER HERE"}
+STUB = {"code": "# YOUR CODE HERE\nraise NotImplementedError()", "markdown": ANSWER_HERE}
 _MARK = re.compile(r"^\s*(?:# )?### (BEGIN|END) (SOLUTION|PLANTED)\s*$")
 # A mark with a slip in it would hand the solution out to learners, so whatever resembles one must be one.
 _LIKE_A_MARK = re.compile(r"^\s*(?:# )?##+\s*(BEGIN|END)\b")
@@ -123,15 +123,22 @@ def write_notebooks(
     written = []
     for chapter in choose(names):
         with TemporaryDirectory() as folder:
-            for edition in [only] if only else editions(chapter):
+            for edition in _those(only, chapter):
                 with speaking(edition):
                     nb = build(chapter)
                     path = notebook_in(chapter, edition)
                     path.parent.mkdir(exist_ok=True)
                     if execute:
-                        _execute(nb, chapter, path.parent, (kept or Path(folder)) / chapter.id)
+                        _execute(nb, chapter, path.parent, (kept or Path(folder)).resolve() / chapter.id)
                     written.append(_write(nb, path))
     return written
+
+
+def _those(only: str | None, chapter: Chapter) -> tuple[str, ...]:
+    there = editions(chapter)
+    if only and only not in there:
+        raise CourseError(say("Chapter {name} has no texts in {only}: `make texts` begins them.", name=chapter.name, only=only))
+    return (only,) if only else there
 
 
 def write_solved(folder: Path, names: list[str] | tuple[str, ...] = ()) -> list[Path]:
@@ -145,7 +152,7 @@ def differences(chapter: Chapter, only: str | None = None) -> list[str]:
     only: the edition in one language; by default all.
     """
     lines = []
-    for edition in [only] if only else editions(chapter):
+    for edition in _those(only, chapter):
         with speaking(edition):
             lines += _differences(replace(chapter, notebook=notebook_in(chapter, edition)))
     return lines

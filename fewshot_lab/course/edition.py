@@ -13,6 +13,7 @@ import itertools
 import re
 import textwrap
 import tokenize
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ..errors import CourseError
 from ..languages import KNOWN, say
 from .chapters import Chapter
 
+ANSWER_HERE = "YOUR ANSWER HERE"  # by which the grader and a newer copy know a blank answer, in every language
 SHOWN = frozenset({"title", "x", "y", "caption", "alt", "colour", "levels"})  # arguments of figures
 SAID = frozenset({"print", "recall", "Markdown"})
 _PARAGRAPHS = re.compile(r"(\n\s*\n)")
@@ -95,7 +97,9 @@ def _each_text(nb, change: Callable[[str, str], str]) -> None:
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             parts = _PARAGRAPHS.split(cell.source)
-            cell.source = "".join(change(part, "markdown") if _LETTERS.search(part) else part for part in parts)
+            cell.source = "".join(
+                part if part == ANSWER_HERE or not _LETTERS.search(part) else change(part, "markdown") for part in parts
+            )
         else:
             cell.source = _in_code(cell.source, change, shown)
 
@@ -112,28 +116,14 @@ def _in_code(source: str, change: Callable[[str, str], str], names: frozenset[st
 
 
 def _names_shown(cells: list[ast.Module]) -> frozenset[str]:
-    """Names whose value is put into a text that people read, and which nothing else takes: no lookup, comparison or call."""
-    shown, taken = set(), set()
-    for node in itertools.chain.from_iterable(map(ast.walk, cells)):
-        match node:
-            case ast.Subscript():
-                taken |= _names_in(node.slice)
-            case ast.Compare():
-                taken |= _names_in(node)
-            case ast.Call():
-                read = _values_read(node)
-                shown |= {value.id for value in read if isinstance(value, ast.Name)}
-                for part in itertools.chain.from_iterable(map(ast.walk, read)):
-                    shown |= (
-                        {part.value.id} if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.Name) else set()
-                    )
-                given = [*node.args, *(word.value for word in node.keywords)]
-                taken |= {value.id for value in given if value not in read and isinstance(value, ast.Name)}
-    return frozenset(shown - taken)
-
-
-def _names_in(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    """Names whose value stands in texts that people read, and nowhere else: nothing is looked up or computed by them."""
+    nodes = [*itertools.chain.from_iterable(map(ast.walk, cells))]
+    read = [value for node in nodes if isinstance(node, ast.Call) for value in _values_read(node)]
+    within = [part for value in read for part in ast.walk(value)]
+    told = [part.value for part in within if isinstance(part, ast.FormattedValue)]
+    shown = [value for value in [*read, *told] if isinstance(value, ast.Name)]
+    uses = Counter(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    return frozenset(name for name, count in Counter(value.id for value in shown).items() if count == uses[name])
 
 
 def _strings(source: str, names: frozenset[str]) -> Iterator[tuple]:

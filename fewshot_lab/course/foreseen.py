@@ -56,11 +56,17 @@ def recall(key: str, measured: str, interval: Estimate | None = None) -> None:
 
 def _with_interval(measured: str, interval: Estimate) -> str:
     """The text with the interval in its number's unit and digits: "67%" of 0.669 [0.637, 0.702] with "64% to 70%"."""
-    number, percent = re.search(rf"{_NUMBER}(%?)", measured).groups()
-    # The text may count percent, points or labels: its number says how many of them make 1.
-    times = round(float(number) / interval.mean) if interval.mean > 0 and float(number) > 1.5 * interval.mean else 1
+    found = re.search(rf"{_NUMBER}(%?)", measured)
+    if found is None:
+        return measured
+    number, percent = found.groups()
+    # The text may count percent or points, or the labels that five are worth.
+    times = 100 if percent else min((1, 5, 100), key=lambda times: abs(float(number) - times * interval.mean))
     digits = len(number.partition(".")[2])
-    low, high = (f"{times * end:.{digits}f}{percent}" for end in (interval.low, interval.high))
+    low, high = (
+        f"{beyond * (end in interval.open)}{times * value:.{digits}f}{percent}"
+        for end, value, beyond in (("low", interval.low, "<= "), ("high", interval.high, ">= "))
+    )
     return say("{measured} (95 % interval {low} to {high})", measured=measured, low=low, high=high)
 
 

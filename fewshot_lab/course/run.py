@@ -19,9 +19,10 @@ from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
 from ..languages import chapter_title, say
 from ..runtime import PROFILES, choose_device, describe_device
-from .chapters import Chapter, choose, own_root, read_notebook
+from .chapters import Chapter, choose, notebook_in, own_root, read_notebook
 from .display import Display, print_summary
 from .doctor import versions
+from .edition import editions
 from .kernels import ending_like_ctrl_c, execute_with_parameters, kernel_environment
 from .outputs import strip_live_parts
 from .page import page
@@ -196,9 +197,10 @@ def _as_files(nb, title: str) -> tuple[str, str]:
 
 def _to_repair(chapter: Chapter, nb, checks: dict) -> int:
     """How many of the failed checks are of code that is handed out broken and that nobody has changed yet."""
-    handed_out, now = (_answers(cells) for cells in (read_notebook(choose([chapter.id])[0]).cells, nb.cells))
-    failed = [name for name, check in checks.items() if check.status == CheckStatus.FAILED]
-    return sum(name in now and handed_out.get(name) == now[name] for name in failed)
+    there = (replace(chapter, notebook=notebook_in(chapter, code)) for code in editions(chapter))
+    handed_out = [_answers(read_notebook(one).cells) for one in there if one.notebook.exists()]
+    now, failed = _answers(nb.cells), [name for name, check in checks.items() if check.status == CheckStatus.FAILED]
+    return sum(name in now and any(them.get(name) == now[name] for them in handed_out) for name in failed)
 
 
 def _answers(cells) -> dict[str, str]:

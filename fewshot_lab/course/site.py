@@ -73,7 +73,11 @@ def _write_sources(folder: Path, repository: str) -> None:
     # README's links are those of the repository; on the site its page is in another place.
     readme = re.sub(r"\]\(notebooks/(?:\w+/)?(\w+)\.ipynb\)", r"](chapters/\1.ipynb)", readme)
     readme = re.sub(r"\[([^\]]+)\]\((?:LICENSE|binder/[\w.]+)\)", r"\1", readme)  # files that are not in the site
-    pages = [*(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md"))), "CHANGELOG", _write_figures(folder)]
+    pages = [
+        *(f"docs/{path.stem}" for path in sorted((root / "docs").glob("*.md")) if path.stem != "README.zh"),
+        "CHANGELOG",
+        _write_figures(folder),
+    ]
     parts = {
         say("The chapters"): [f"chapters/{chapter.name}" for chapter in chapters()],
         say("Teach and take part"): pages,
@@ -91,7 +95,8 @@ def _readme(root: Path) -> str:
     there = root / "docs" / f"README.{language()}.md"
     if not there.exists():
         return (root / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r"\]\((?!\w+:|#|\.\./)", "](docs/", there.read_text(encoding="utf-8"))
+    text = there.read_text(encoding="utf-8").replace("[English](../README.md)\n\n", "")
+    text = re.sub(r"\]\((?!\w+:|#|\.\./)", "](docs/", text)
     return text.replace("](../", "](")
 
 

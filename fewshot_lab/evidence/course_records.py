@@ -50,7 +50,8 @@ def course_records(notebooks: str | Path = ".", *, chapter: str, here: Iterable[
     stored = _stored_beside(folder)
     paths = {path.name: path for path in stored.glob("[0-9][0-9]_*.ipynb") if path.name[:2] != chapter}
     records = {name[:2]: _of_notebook(path, folder / name) for name, path in paths.items()}
-    runs = {later("the latest run"): latest_in(folder.parent / "runs")}
+    root = folder.parents[1] if folder.parent.name == "notebooks" else folder.parent  # notebooks/zh has its runs in runs/, too
+    runs = {later("the latest run"): latest_in(root / "runs")}
     if current := os.environ.get(RUN):
         runs[later("this run")] = Path(current)
     for name, run in runs.items():  # the better source comes later and replaces what the other had

@@ -25,7 +25,6 @@ def panels(
     line: a vertical line to compare with; digits: of the numbers written at the points; shared: one scale for all panels, for
     measures of one quantity; limits: the ends of that scale.
     """
-    measures = {say(measure): estimates for measure, estimates in measures.items()}
     names = list(next(iter(measures.values())))
     digits = alternative.enough_digits((one for estimates in measures.values() for one in estimates.values()), digits)
     wide = min(10.6, 0.6 + 0.08 * max(map(len, names)) + 2.4 * len(measures))  # inches; a page of a notebook has 10.6
@@ -39,7 +38,7 @@ def panels(
             axes.locator_params(axis="x", nbins=2 if shared else 4)
             if line is not None:
                 axes.axvline(line, color=GREY, linestyle="--", linewidth=1)
-            axes.set_xlabel(measure)
+            axes.set_xlabel(say(measure))
         if shared:
             lows, highs = zip(*(axes.get_xlim() for axes in grid.flat), strict=True)
             for axes in grid.flat:
@@ -50,7 +49,7 @@ def panels(
             figure,
             chart=True,
             caption=with_hollow(caption, (estimate for estimates in measures.values() for estimate in estimates.values())),
-            alt=alt or " ".join(alternative.of_estimates(title, m, e, digits) for m, e in measures.items()),
+            alt=alt or " ".join(alternative.of_estimates(title, say(m), e, digits) for m, e in measures.items()),
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..files import sha256_of, write_atomically, writing_failed
-from ..languages import say
+from ..languages import english, say
 from .assignment import assignment
 from .gradebook import as_csv
 from .late import LateRules, hours_late
@@ -71,7 +71,7 @@ def collect_hand_ins(places: Sequence[Path], pile: Path, rules: LateRules | None
                 plain = not one.within[0] and origin.suffix != ".zip"
                 copied[origin] = _copy(origin, pile / (student.replace("/", "_").lstrip(".") or "unnamed") if plain else pile)
             late = hours_late(one.handed_in, student, chapter, rules)
-            state = "counts" if counts else one.problem or say("an older or a less complete attempt")
+            state = "counts" if counts else english(one.problem) or "an older or a less complete attempt"
             collected.rows.append(_row(one, origin, late, state))
             if one.problem:
                 collected.trouble.append(f"{student}: {one.path}: {one.problem}")

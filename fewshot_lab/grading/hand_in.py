@@ -24,7 +24,7 @@ from ..course.work import copy_of
 from ..errors import CourseError
 from ..files import write_atomically, writing_failed
 from ..html import box, paragraph, table
-from ..languages import say
+from ..languages import KNOWN, say
 from .assignment import assignment, by_grade_id
 from .receipts import RECEIPT, Receipt, Received, now
 from .submissions import LARGEST_NOTEBOOK, Submission, rank, read_submission, tidy, unanswered
@@ -171,7 +171,8 @@ def known_name(name: str = "") -> str:
 def _candidates() -> list[Path]:
     """The notebooks in the learner's copies, in the current folder and in the course's own, each once."""
     root = course_root()
-    folders = dict.fromkeys([copy_of(choose()[0]).parent, Path.cwd(), root / "notebooks"])
+    ours = [root / "notebooks", *(root / "notebooks" / code for code in KNOWN)]
+    folders = dict.fromkeys([copy_of(choose()[0]).parent, Path.cwd(), *ours])
     files = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.ipynb")) if path.is_file()]
     return list(dict.fromkeys(path.resolve() for path in files))
 

@@ -178,7 +178,7 @@ def _means(unsafe: bool) -> str:
 def _key(one: Submission | Graded) -> str:
     """Identifies who handed in what; a submission and its grading have the same key."""
     # That it stopped the grader is no problem of what was handed in: the grading alone has it.
-    problem = "" if getattr(one, "status", "") == STOPPED_THE_GRADER else one.problem
+    problem = getattr(one, "status", "") != STOPPED_THE_GRADER and bool(one.problem)  # not its words, which have a language
     content = json.dumps([one.student, one.chapter, one.digest, sorted(one.answers.items()), problem])
     return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from .. import runtime
 from ..errors import CourseError
 from ..languages import say
 
@@ -23,7 +24,7 @@ def kept(call: str, make: Callable[[], Made]) -> Made:
     Raises CourseError where the call of this number was another one: the two notebooks do not belong together.
     """
     folder = os.environ.get(FOLDER)
-    if not folder:
+    if not folder or runtime.world_size() > 1:  # several processes of one training would write one file
         return make()
     import joblib
 
@@ -41,5 +42,6 @@ def kept(call: str, make: Callable[[], Made]) -> Made:
             )
         return made
     made = make()
-    joblib.dump((call, made), path)
+    joblib.dump((call, made), path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)  # whole or not at all
     return made

@@ -1,7 +1,9 @@
 """The same training with many settings, on all cores or on a cluster; the results do not depend on which."""
 
+import hashlib
 import itertools
 import os
+import re
 from collections.abc import Callable, Sequence
 
 from .. import runtime
@@ -45,9 +47,15 @@ def sweep(
     if jobs < 1:
         raise ValueError(f"A sweep needs at least one job, but jobs={jobs} was given.")
     jobs = min(jobs, len(grid))
-    name = getattr(function, "__name__", "the function")
-    results = kept(f"sweep of {len(grid)} x {name}", lambda: _results(function, grid, jobs, cluster, description))
+    results = kept(_call(function, grid), lambda: _results(function, grid, jobs, cluster, description))
     return [{**settings, **result} for settings, result in zip(grid, results, strict=True)]
+
+
+def _call(function: Callable[..., dict], grid: list[dict]) -> str:
+    """What a sweep computes, for `kept`: the function's name, the settings, the profile and the device."""
+    settings = re.sub(r" at 0x[0-9a-f]+", "", repr(grid))  # addresses differ in each process
+    found = hashlib.sha256(f"{settings} {runtime.current()}".encode()).hexdigest()[:16]
+    return f"sweep of {len(grid)} x {getattr(function, '__name__', 'the function')} ({found})"
 
 
 def _results(function: Callable[..., dict], grid: list[dict], jobs: int, cluster: str, description: str) -> list[dict]:

@@ -818,8 +818,8 @@ lab.figures.bars(
 for group, cost in costs.items():
     if group.endswith("without") and cost.low > 0:
         learning = cost.rest and min(share for _, share in cost.rest) < 0.8
-        rest = "; not all of these readers had come to rest" if learning else ""
-        print(f"{group} partners pay too, {cost.mean:.2f}, and no label is lost there{rest}.")
+        told = "; not all of these readers had come to rest" if learning else ""
+        print(f"{group} partners pay too, {cost.mean:.2f}, and no label is lost there{told}.")
 
 # %%
 rest = every_turn("glyphs", None)

@@ -441,8 +441,8 @@ falling = {name: falls(name) for name in DATASETS if len(RIGHT_AT[name]) > 1}
 for name, ratio in falling.items():
     low, high = ratio.limits
     says = "it falls" if low > 1 else "it rises" if high < 1 else "these draws cannot tell"
-    ends = f"from {RIGHT_AT[name][0]} to {RIGHT_AT[name][-1]} labels per class"
-    print(f"{name}: does the rate fall {ends}? {says}: ratio {ratio.short()}")
+    between = f"from {RIGHT_AT[name][0]} to {RIGHT_AT[name][-1]} labels per class"
+    print(f"{name}: does the rate fall {between}? {says}: ratio {ratio.short()}")
 
 # %% [markdown]
 # Two conditions make the claim: a label with the policy is worth more than one, and this worth falls as labels are added. The
