@@ -16,6 +16,7 @@ from ..errors import CourseError
 from ..languages import say
 from ..models import conv_net_for
 from ..runtime import usable_cores
+from ..training.kept import kept
 
 BATCH = 64
 
@@ -26,6 +27,11 @@ def slowdowns(dataset: str, *, strength: float, policy: str = "affine", processe
     Two consecutive runs in one process agree better than two processes do, so an interval over steps would be too narrow.
     Raises CourseError when a process ends with an error.
     """
+    call = f"slowdowns on {dataset}, {policy} {strength:g}, {processes} x {steps}"
+    return kept(call, lambda: _slowdowns(dataset, strength, policy, processes, steps))
+
+
+def _slowdowns(dataset: str, strength: float, policy: str, processes: int, steps: int) -> list[float]:
     task = data.load(dataset)
     batch = {"images": task.train_images[:BATCH], "labels": task.train_labels[:BATCH], "classes": len(task.classes)}
     alone = os.environ | {"OMP_NUM_THREADS": "1"}
