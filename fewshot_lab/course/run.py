@@ -17,7 +17,7 @@ from ..errors import CourseError
 from ..evidence.records import CheckStatus, recorded
 from ..evidence.runs import FILE, ChapterRun, Run, latest_in, read_run
 from ..files import write_atomically, writing_failed
-from ..languages import chapter_title, say
+from ..languages import chapter_title, language, say, speaking
 from ..runtime import PROFILES, choose_device, describe_device
 from .chapters import Chapter, choose, notebook_in, own_root, read_notebook
 from .display import Display, print_summary
@@ -57,6 +57,11 @@ def run(
     folder = Path(out).expanduser().resolve() if out else latest_run() if resume else None
     # Resuming takes everything that is not given from the old record, so that `run --resume` alone repeats the same request.
     before = read_run(folder / FILE) if resume else Run()
+    with speaking(before.request.get("language") or language()):  # which edition of the chapters is executed
+        return _run(names, parameters, profile, device, out, folder, before, resume, mine)
+
+
+def _run(names, parameters, profile, device, out, folder: Path | None, before: Run, resume: bool, mine: bool) -> int:
     request = before.request
     parameters = request.get("parameters", {}) | dict(parameters)
     profile = _choice("PROFILE", parameters, profile, request, "quick")
@@ -84,7 +89,8 @@ def run(
         machine=machine,
         started=before.started or datetime.now().astimezone().isoformat(timespec="seconds"),
         versions=versions(),
-        request={"chapters": requested, "parameters": parameters, "profile": profile, "device": device, "mine": mine},
+        request={"chapters": requested, "parameters": parameters, "profile": profile, "device": device, "mine": mine}
+        | {"language": language()},
         chapters=before.chapters,
     )
     status = _run_all(chosen, settings, record, folder)
@@ -141,7 +147,7 @@ def _run_all(chosen: list[Chapter], settings: dict[str, dict], record: Run, fold
     # Dropped before they run: after an interruption no outdated result of theirs may be left in the record.
     record.chapters = [entry for entry in record.chapters if entry.id not in {chapter.id for chapter in to_run}]
     _save(record, folder, chosen)
-    environment = kernel_environment(record.profile, record.device, folder)
+    environment = kernel_environment(record.profile, record.device, folder, language())
     with Display(chosen) as display, environment, ending_like_ctrl_c():
         for entry in record.chapters:
             display.end(entry.id, "done before", entry.seconds)
