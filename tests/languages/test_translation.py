@@ -44,6 +44,8 @@ ALIKE |= {
     "“{sentence}”: {found}. {told}",
     "{sign} {name}: {entity}",
     "{words}.",
+    " and ",
+    "{attempted} of {total}",
 }
 
 
