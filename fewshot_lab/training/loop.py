@@ -211,8 +211,9 @@ def _check_finite(losses: list[float], steps: int, learning_rate: float, precisi
         other = say("; precision bf16 or no may help too") if precision == "fp16" else ""
         raise CourseError(
             say(
-                "The loss became {losses} at step {bad} of {steps}. Try a smaller learning rate (it is "
-                "{learning_rate:g}) or some warm-up steps, and check that images and labels hold no NaN{other}.",
+                "The loss became {losses} at step {bad} of {steps}. Try a smaller learning rate "
+                "(it is {learning_rate:g}) or some warm-up steps, and check that images and labels "
+                "hold no NaN{other}.",
                 losses=losses[bad],
                 bad=bad + 1,
                 steps=steps,
