@@ -16,15 +16,16 @@ def question_chart(graded: Sequence[Graded], rows: Sequence[dict]) -> Picture:
         # From -0.5 to most + 0.5, so that up to 11 points each bar is centred on a whole number.
         bins = min(12, int(most) + 1)
         left.hist(scores, bins=bins, range=(-0.5, most + 0.5), color=BLUE, rwidth=0.9)
-        left.set(title="Scores", xlabel=f"points of {most:g}", ylabel="notebooks")
+        left.set(title=say("Scores"), xlabel=say("points of {most:g}", most=most), ylabel=say("notebooks"))
         left.yaxis.get_major_locator().set_params(integer=True)
         for y, row in enumerate(rows):
             right.barh(y, row["difficulty"], color=BLUE, height=0.6)
             discrimination = "" if row["discrimination"] is None else f"{row['discrimination']:+.2f}"
             right.annotate(discrimination, (1.02, y), va="center", fontsize=8, annotation_clip=False)
-        right.annotate("discrimination", (1.02, -0.9), va="center", fontsize=8, annotation_clip=False)
-        right.set_yticks(range(len(rows)), [row["title"] for row in rows])
-        right.set(title="Questions", xlabel="share of the points reached", xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
+        right.annotate(say("discrimination"), (1.02, -0.9), va="center", fontsize=8, annotation_clip=False)
+        right.set_yticks(range(len(rows)), [say(row["title"]) for row in rows])
+        right.set(title=say("Questions"), xlabel=say("share of the points reached"))
+        right.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
     shares = "; ".join(f"{say(row['title'])} {row['difficulty']:.0%}" for row in rows)
     caption = say(
         "Left: how many notebooks have how many points. Right: a bar near 1 is an easy question; a discrimination near 0 "
@@ -42,7 +43,7 @@ def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture
         labels = [f"{chapter} {question}: {mistake.replace('_', ' ')}" for (chapter, question, mistake), _ in named]
         axes.set_yticks(range(len(named)), labels)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel="answers", ylim=(len(named) - 0.4, -0.6), title="What went wrong, and how often")
+        axes.set(xlabel=say("answers"), ylim=(len(named) - 0.4, -0.6), title=say("What went wrong, and how often"))
     listed = "; ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
     caption = say("Mistakes that the checks know by name: what to come back to in class.")
     return Picture(figure, caption=caption, alt=listed)
@@ -53,9 +54,9 @@ def resources_chart(graded: Sequence[Graded]) -> Picture:
     seconds, memory = [one.seconds for one in graded], [one.memory / 2**20 for one in graded]
     with style():
         figure, (left, right) = new_figure(1, 2, size=(9, 2.4))
-        for axes, values, x in ((left, seconds, "seconds a notebook"), (right, memory, "memory, MiB")):
+        for axes, values, x in ((left, seconds, say("seconds a notebook")), (right, memory, say("memory, MiB"))):
             axes.hist(values, bins=20, color=GREEN)
-            axes.set(xlabel=x, ylabel="notebooks")
+            axes.set(xlabel=x, ylabel=say("notebooks"))
             axes.yaxis.get_major_locator().set_params(integer=True)
     most = {"least": min(seconds), "most": max(seconds), "memory": max(memory)}
     ranges = say("From {least:.2f} to {most:.2f} s and up to {memory:.0f} MiB.", **most)

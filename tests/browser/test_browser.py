@@ -42,7 +42,10 @@ from fewshot_lab.training import share_interval
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(900)]
 CHAPTERS = {chapter.id: chapter for chapter in chapters()}
 STORED = [id for id in CHAPTERS if id not in ("00", "01")]
-LOADED = "() => [...document.querySelectorAll('.jp-OutputArea-output img')].every((image) => image.complete)"
+LOADED = """() => {
+    const images = [...document.querySelectorAll('.jp-OutputArea-output img')]
+    return images.length > 0 && images.every((image) => image.complete)
+}"""
 IMAGES = """() => [...document.querySelectorAll('.jp-OutputArea-output img')].map(
     (image) => [image.alt, image.naturalWidth, image.getBoundingClientRect().width])"""
 
