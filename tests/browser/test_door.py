@@ -135,7 +135,7 @@ def test_a_prediction_outlives_the_kernel_and_a_check_judges_the_cell_on_the_scr
     assert "You foresaw 1 of the 2 results" in landing(told, lab).locator("#foresaw").inner_text()
     picture(told, "door_landing")
     told.get_by_role("link", name="What you predicted").click()
-    assert re.search(r"about 65 %\s+67%\s+near", told.locator("table").inner_text())
+    assert re.search(r"about 65 %\s+67% \(95 % interval \d+% to \d+%\)\s+near", told.locator("table").inner_text())
     for scheme in ("dark", "light"):
         told.emulate_media(color_scheme=scheme)
         assert violations(told) == []
