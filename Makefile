@@ -104,6 +104,7 @@ $(ORACLES): $(READY)
 	@touch $(ORACLES)
 
 test: assets system $(ORACLES) $(PROXY)
+	@$(BIN)/fewshot-lab assets fetch noto-sans-sc || echo "Figures in Chinese are not tested."
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lab: $(READY)
