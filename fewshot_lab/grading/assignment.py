@@ -64,11 +64,11 @@ def assignment(chapter_id: str) -> Assignment:
     [chapter] = choose([chapter_id])
     stubs, solved, pieces, aliases, questions, asked, above = {}, {}, [], {}, [], {}, ""
     worth = {}
-    blanks, others = defaultdict(set), set()
+    blanks, others, handed_out = defaultdict(set), set(), {}
     for edition in editions(chapter):
         with speaking(edition):
-            cells = build(chapter).cells
-        for cell in cells:
+            handed_out[edition] = build(chapter).cells
+        for cell in handed_out[edition]:
             metadata = cell.metadata.get("nbgrader", {})
             if metadata.get("solution"):
                 blanks[metadata["grade_id"]].add(cell.source.strip())
@@ -76,8 +76,8 @@ def assignment(chapter_id: str) -> Assignment:
                 others.add(cell.source.strip())
     # The two versions have the same cells in the same order: they differ only inside the solution regions.
     with speaking("en"):
-        versions = zip(build(chapter).cells, build(chapter, solved=True).cells, strict=True)
-    for released, answered in versions:
+        in_solved = build(chapter, solved=True).cells
+    for released, answered in zip(handed_out["en"], in_solved, strict=True):
         metadata = released.metadata.get("nbgrader", {})
         grade_id = metadata.get("grade_id")
         if metadata.get("solution"):
