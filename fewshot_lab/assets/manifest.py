@@ -116,6 +116,11 @@ class Asset:
         return not self.chapters
 
 
+def _of_npm(members: dict[str, str]) -> tuple[Upstream, NpmPackages]:
+    """Files of npm's packages, {installed path: NAME@VERSION/PATH}: from a CDN, else from the packages themselves."""
+    return Upstream({path: f"https://cdn.jsdelivr.net/npm/{member}" for path, member in members.items()}), NpmPackages(members)
+
+
 def _under(folder: str, names, suffix: str = "") -> dict[str, str]:
     """{installed path: address}, where all files are in one folder of the source under their own names."""
     return {name: f"{folder}/{name.rsplit('/', 1)[-1]}{suffix}" for name in names}
@@ -365,10 +370,7 @@ ASSETS: dict[str, Asset] = {
             name="emoji",
             version="1",
             files=_EMOJI,
-            sources=(
-                Upstream({path: f"https://cdn.jsdelivr.net/npm/{member}" for path, member in _EMOJI_MEMBERS.items()}),
-                NpmPackages(_EMOJI_MEMBERS),
-            ),
+            sources=_of_npm(_EMOJI_MEMBERS),
             licence="Apache-2.0 (noto), CC-BY-4.0 (twemoji, emojione), CC-BY-SA-4.0 (openmoji), MIT (fluent-emoji-flat)",
             citation="Noto Emoji (Google), Twemoji (Twitter and others), OpenMoji (HfG Schwäbisch Gmünd), "
             "Fluent Emoji (Microsoft), Emoji One 2; as Iconify's SVG collections",
@@ -405,10 +407,7 @@ ASSETS: dict[str, Asset] = {
             name="noto-sans-sc",
             version="1",
             files=_NOTO,
-            sources=(
-                Upstream({path: f"https://cdn.jsdelivr.net/npm/{member}" for path, member in _NOTO_MEMBERS.items()}),
-                NpmPackages(_NOTO_MEMBERS),
-            ),
+            sources=_of_npm(_NOTO_MEMBERS),
             licence="OFL-1.1",
             citation="Google and Adobe, Noto Sans SC",
             chapters=(),
