@@ -149,9 +149,9 @@ def _check_space(wheels: Path, libraries: Sequence[_Library], missing: Sequence[
             say(
                 "The libraries need up to {needed:.1f} GB more, but {wheels} has {free:.1f} GB free. Free some "
                 "space or choose a larger stick. Nothing was downloaded.",
-                needed=needed / 1000000000.0,
+                needed=needed / 1e9,
                 wheels=wheels,
-                free=free / 1000000000.0,
+                free=free / 1e9,
             )
         )
 

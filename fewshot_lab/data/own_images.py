@@ -183,7 +183,7 @@ def read_images(
                 where=where,
                 kept=len(kept),
                 size=size,
-                total=total / 1000000000.0,
+                total=total / 1e9,
             )
         )
     arrays, rows = [], []

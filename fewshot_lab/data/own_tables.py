@@ -45,7 +45,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
             say(
                 "{readable} has {raw:.1f} GB. Give a part of it, of at most 1 GB.",
                 readable=readable(path.name),
-                raw=len(raw) / 1000000000.0,
+                raw=len(raw) / 1e9,
             )
         )
     if encoding is None:
