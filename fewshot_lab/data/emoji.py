@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import re
 import sys
 from dataclasses import dataclass
 from io import BytesIO
@@ -90,6 +91,25 @@ def task(*, size: int = 32) -> ImageTask:
             f"{part}_pictures": rows.repeat_interleave(len(artists)),
         }
     return ImageTask("emoji", classes, **parts)
+
+
+@functools.cache
+def chinese_names() -> dict[str, str]:
+    """The Chinese name of each emoji of `pictures` that has one, by its English name; fetches the asset "emoji-names".
+
+    Both are Unicode's: {"snail": "蜗牛", ...}.
+    """
+    folder = fetch("emoji-names")
+    english, chinese = (json.loads((folder / f"{name}/compact.json").read_text(encoding="utf-8")) for name in ("en", "zh"))
+    name_of = {_plain(one["label"]): one["hexcode"] for one in reversed(english)}
+    label_of = {one["hexcode"]: one["label"] for one in chinese}
+    codes = {name: name_of.get(_plain(name)) for name in pictures().names}
+    return {name: label_of[code] for name, code in codes.items() if code in label_of}
+
+
+def _plain(name: str) -> str:
+    """A name as sets of icons write it: small letters and digits, words parted by one hyphen."""
+    return re.sub(r"[^a-z0-9]+", "-", re.sub("['’]", "", name.lower())).strip("-")
 
 
 def pool(part: str, *, size: int = 32, artists: tuple[str, ...] = ARTISTS) -> Pool:

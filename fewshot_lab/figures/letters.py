@@ -51,11 +51,18 @@ def typeface(of: str) -> str | None:
 
 
 def without_boxes(figure: Figure) -> None:
-    """Takes letters out that no typeface has, which would be drawn as boxes; the alternative text says them."""
-    if language() in TYPEFACES and not typeface(language()):
-        for text in figure.findobj(Text):
-            text.set_text(_FAR.sub("", text.get_text()))
-        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-            labels = [text.get_text() for text in axis.get_ticklabels()]
-            if any(map(_FAR.search, labels)):  # they are written anew at each drawing
-                axis.set_ticks(axis.get_ticklocs(), [_FAR.sub("", label) for label in labels])
+    """Draws Chinese letters, in a figure of any language, with a typeface that has them; takes them out where none has.
+
+    Else they would be drawn as boxes. The alternative text says them anyway.
+    """
+    far = [text for text in figure.findobj(Text) if _FAR.search(text.get_text())]
+    if (far or language() in TYPEFACES) and (there := typeface("zh")):
+        for text in far:
+            text.set_family(["DejaVu Sans", there])
+        return
+    for text in far:
+        text.set_text(_FAR.sub("", text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        labels = [text.get_text() for text in axis.get_ticklabels()]
+        if any(map(_FAR.search, labels)):  # they are written anew at each drawing
+            axis.set_ticks(axis.get_ticklocs(), [_FAR.sub("", label) for label in labels])

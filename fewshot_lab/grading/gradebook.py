@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import StatisticsError, correlation
 
 from ..files import write_atomically
-from ..languages import say
+from ..languages import later, say
 from .grade import Graded, Mark, MarkStatus
 
 # A cell that begins so is a formula to a spreadsheet, and students choose their names: =HYPERLINK(...) would run there.
@@ -115,12 +115,12 @@ def in_trouble(graded: Iterable[Graded]) -> list[tuple[str, list[str]]]:
             reasons[one.student].append(f"{where}{one.problem}")
             continue
         for status, words in (
-            (MarkStatus.MISSING, say("no cell with")),
-            (MarkStatus.STOPPED, say("stopped:")),
-            (MarkStatus.OWN_CODE, say("calls the course's solution:")),
+            (MarkStatus.MISSING, later("no cell with {titles}")),
+            (MarkStatus.STOPPED, later("stopped: {titles}")),
+            (MarkStatus.OWN_CODE, later("calls the course's solution: {titles}")),
         ):
             if titles := [say(mark.title) for mark in one.marks if mark.status == status]:
-                reasons[one.student].append(f"{where}{words} {', '.join(titles)}")
+                reasons[one.student].append(where + say(words, titles=", ".join(titles)))
         blank = sum(mark.status == MarkStatus.NOT_ATTEMPTED for mark in one.marks)
         if blank == len(one.marks) and blank:
             reasons[one.student].append(where + say("nothing is answered"))

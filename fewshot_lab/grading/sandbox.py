@@ -245,7 +245,7 @@ class Sandbox:
                 say(
                     "The sandbox ({means}) does not start: {reason}",
                     means=self.means,
-                    reason=(words or ["it gave no reason"])[-1],
+                    reason=(words or [say("it gave no reason")])[-1],
                 )
             )
         # Someone must read what it writes, or the pipe fills up and the template stops.

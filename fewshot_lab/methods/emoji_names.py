@@ -14,6 +14,7 @@ from torch import Tensor
 from ..data import emoji
 from ..data.emoji import ARTISTS
 from ..languages import later
+from ..models import me5
 from ..models.efficientnet import lite0_features
 from ..models.language import sentence_features
 from ..training import Arms, sweep
@@ -56,6 +57,15 @@ def named(part: str, *, count: int | None = None, seed: int = 0, device: str = "
     return Named(pictures, sentence_features(names, device=device), names, groups, tuple(rows.tolist()))
 
 
+def in_chinese(some: Named, *, device: str = "auto") -> Named:
+    """The same emoji with their Chinese names, as multilingual E5 reads them; those without a Chinese name are left out."""
+    known = emoji.chinese_names()
+    kept = [place for place, name in enumerate(some.names) if name in known]
+    names = tuple(known[some.names[place]] for place in kept)
+    groups, rows = (tuple(of[place] for place in kept) for of in (some.groups, some.rows))
+    return Named(some.pictures[kept], me5.sentence_features(names, device=device), names, groups, rows)
+
+
 def others(artist: int) -> list[int]:
     """The artists but one, by number."""
     return [one for one in range(len(ARTISTS)) if one != artist]
@@ -76,7 +86,7 @@ class Namer:
 
     @torch.inference_mode()
     def texts(self, features: Tensor) -> Tensor:
-        """Unit vectors (..., D) of MiniLM's features (..., 384)."""
+        """Unit vectors (..., D) of features (..., 384) of texts, by the encoder that read the names in training."""
         return self.towers.embed_texts(features)
 
     @property

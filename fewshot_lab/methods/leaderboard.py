@@ -85,7 +85,9 @@ def accuracies(method: Method, episodes: list) -> list[float]:
             ) from error
         is_tensor = isinstance(predicted, Tensor)
         if not is_tensor or predicted.shape != answers.shape or predicted.is_floating_point():
-            what = f"a tensor {tuple(predicted.shape)} of {predicted.dtype}" if is_tensor else type(predicted).__name__
+            what = type(predicted).__name__
+            if is_tensor:
+                what = say("a tensor {shape} of {dtype}", shape=tuple(predicted.shape), dtype=predicted.dtype)
             raise CourseError(
                 say(
                     "The method returned {what}; one whole number for each of the {queries} queries is needed, such "

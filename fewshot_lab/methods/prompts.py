@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import CourseError
-from ..languages import say
+from ..languages import later, say
 from ..models.kv_cache import Prefix, encode_prefix, extend, token_embeddings, token_ids
 
 SLOT = "{x}"
@@ -145,7 +145,7 @@ def label_tokens(tokenizer, words: Sequence[str]) -> Tensor:
 
 def check_words(words: Sequence[str]) -> None:
     """Raises CourseError for label words that are no list, or of which one is empty: an empty word is as likely as nothing."""
-    check_texts(words, "label words")
+    check_texts(words, later("label words"))
     if not all(word.strip() for word in words):
         raise CourseError(
             say(
@@ -155,12 +155,14 @@ def check_words(words: Sequence[str]) -> None:
         )
 
 
-def check_texts(texts: Sequence[str], what: str = "texts") -> None:
+def check_texts(texts: Sequence[str], what: str = later("texts")) -> None:
     """Raises CourseError for no texts, and for one text in the place of a list: it would be read letter by letter."""
     if isinstance(texts, str):
-        raise CourseError(say("The {what} are a list, and this is one text: write [{texts!r}].", what=what, texts=texts[:40]))
+        raise CourseError(
+            say("The {what} are a list, and this is one text: write [{texts!r}].", what=say(what), texts=texts[:40])
+        )
     if not len(texts):
-        raise CourseError(say("There are no {what}. Give one or more.", what=what))
+        raise CourseError(say("There are no {what}. Give one or more.", what=say(what)))
 
 
 # scores by the model

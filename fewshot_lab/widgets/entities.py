@@ -31,6 +31,8 @@ class EntityExplorer(Explorer):
             if [len(tags) for tags in predicted] != [len(s.words) for s in sentences]:
                 raise ValueError(f"“{name}” must give one tag for each word of each of the {len(sentences)} sentences.")
         self.sentences, self.taggers = list(sentences), taggers
+        # Where every character is a word, as in Chinese, no spaces part them.
+        self.between = "" if all(len(word) == 1 for s in self.sentences for word in s.words) else " "
         self.gold = [s.tags for s in sentences]
         self.types = sorted({kind for tags in self.gold for kind, *_ in spans(tags)})
         self.wrong = {
@@ -87,7 +89,7 @@ class EntityExplorer(Explorer):
         tags = self.taggers[self["tagger"]][row]
         with style():
             figure, axes = new_figure(size=(8.5, 1.7))
-            width = sum(map(len, self.sentences[row].words)) + 2 * len(self.sentences[row].words)
+            width = self._places(row)[-1][1] + 2
             axes.set(xlim=(-11, max(60, width)), ylim=(-0.7, 1.6))
             axes.axis("off")
             for height, (name, shown) in enumerate((("predicted", tags), ("true", self.gold[row]))):
@@ -97,7 +99,7 @@ class EntityExplorer(Explorer):
                 "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])[:110]
                 or "Every entity is right"
             )
-        sentence = " ".join(self.sentences[row].words)
+        sentence = self.between.join(self.sentences[row].words)
         errors = "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])
         errors = errors or say("every entity is right")
         told = self.told[self["tagger"]]
@@ -127,26 +129,33 @@ class EntityExplorer(Explorer):
         for kind, start, end in spans(tags):
             parts += words[done:start]
             framed = Markup("<span class='framed' style='border-color:{}'>{} <small><b>{}</b></small></span>")
-            parts.append(framed.format(self._colour(kind), " ".join(words[start:end]), kind))
+            parts.append(framed.format(self._colour(kind), self.between.join(words[start:end]), kind))
             done = end
-        return Markup(" ").join([*parts, *words[done:]])  # which escapes the words
+        return Markup(self.between).join([*parts, *words[done:]])  # which escapes the words
 
     def _drawn(self, axes, row: int, tags: Sequence[str], height: int) -> None:
-        places, at = [], 0.0
-        for word in self.sentences[row].words:
-            places.append((at, at + len(word)))
-            axes.text(at, height, word, family="monospace", fontsize=8, va="center")
-            at += len(word) + 2
+        places = self._places(row)
+        for word, (left, _) in zip(self.sentences[row].words, places, strict=True):
+            axes.text(left, height, word, family="monospace" if self.between else None, fontsize=8, va="center")
         for kind, start, end in spans(tags):
             left, right = places[start][0] - 0.5, places[end - 1][1] + 0.5
             axes.plot([left, right], [height - 0.28] * 2, color=self._colour(kind), linewidth=3, solid_capstyle="butt")
             axes.text(left, height - 0.5, kind, fontsize=7, color="#333333", va="center")
 
+    def _places(self, row: int) -> list[tuple[float, float]]:
+        """Where each word begins and ends in the figure, in letters; a Chinese character is as wide as two."""
+        places, at = [], 0.0
+        for word in self.sentences[row].words:
+            wide = len(word) if self.between else 2 * len(word)
+            places.append((at, at + wide))
+            at += wide + 2 * bool(self.between)
+        return places
+
     def _error(self, row: int, kind: str, truth: Span | None, answer: Span | None) -> str:
         """An error in words: its sign and kind, the true and the predicted entity."""
 
         def described(span: Span) -> str:
-            return f"{' '.join(self.sentences[row].words[span[1] : span[2]])} ({span[0]})"
+            return f"{self.between.join(self.sentences[row].words[span[1] : span[2]])} ({span[0]})"
 
         both = [described(span) for span in (truth, answer) if span]
         sign, name = _SIGNS[kind], say(kind)

@@ -10,9 +10,10 @@ from ..augment.handwriting import HAND, Hand, draw, handwritten, turned_classes
 from ..data.strokes import Strokes
 from ..figures import Picture, charts, svg, tiled
 from ..html import side_by_side
-from ..languages import say
+from ..languages import language, say
 from .explorer import Explorer, choice, slider
 
+LETTERS = "AgkQRΩЖ&"
 MADE = 25  # drawings at once, five in a row
 DETAIL = 112  # pixels a side of the large drawing
 
@@ -21,15 +22,17 @@ class HandExplorer(Explorer):
     """A character as print, as a skeleton and as drawings by a hand whose bending, pen and turns the controls set."""
 
     def __init__(
-        self, strokes: Strokes, real: Tensor, characters: str = "AgkQRΩЖ&", *, bend: float = HAND.bend, **start
+        self, strokes: Strokes, real: Tensor, hanzi: Strokes | None = None, *, bend: float = HAND.bend, **start
     ) -> None:
-        """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). characters: to choose from."""
-        known = [character for character in characters if character in strokes.characters]
-        self.strokes, self.real = strokes, real[:MADE]
-        self.points, self.pieces = strokes.padded()
+        """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). hanzi: Chinese characters."""
+        self.real = real[:MADE]
+        self.strokes = {name: strokes for name in LETTERS if name in strokes.characters}
+        written = {name: hanzi for name in hanzi.characters} if hanzi else {}
+        # A reader of Chinese begins with the characters that she writes.
+        self.strokes = written | self.strokes if language() == "zh" else self.strokes | written
         super().__init__(
             start,
-            character=choice("character", known, help="Which character is drawn"),
+            character=choice("character", list(self.strokes), help="Which character is drawn"),
             bend=slider("bend", bend, 0.0, 0.2, 0.01, help="How far the sheet bends, in half sheets"),
             wander=slider("wander", HAND.wander, 0.0, 0.2, 0.01, help="How far each stroke moves on its own"),
             affine=slider("affine", 1.0, 0.0, 2.0, 0.1, help="Turn, lean and size, times what the training has"),
@@ -38,9 +41,12 @@ class HandExplorer(Explorer):
             seed=slider("draw", 0, 0, 50, 1, help="Another number, another random draw", whole=True),
         )
 
-    def _row(self) -> int:
-        label = self.strokes.characters.index(self["character"])
-        return int((self.strokes.labels == label).nonzero()[0])
+    def _drawn(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The character's points (P, 2), the stroke of each (P,), and its picture (1, 28, 28)."""
+        strokes = self.strokes[self["character"]]
+        row = int((strokes.labels == strokes.characters.index(self["character"])).nonzero()[0])
+        own = slice(*strokes.starts[row : row + 2].tolist())
+        return strokes.points[own], strokes.pieces[own], strokes.pictures[row]
 
     def hand(self) -> Hand:
         """The hand that the controls describe."""
@@ -61,19 +67,19 @@ class HandExplorer(Explorer):
     def skeleton(self) -> Tensor:
         """The character's skeleton in its quarter turn, as points (1, P, 2)."""
         turns = torch.tensor([self["turns"]])
-        return turned_classes(self.points[self._row()][None], turns, turns, 0)[0]
+        return turned_classes(self._drawn()[0][None], turns, turns, 0)[0]
 
     def made(self) -> Tensor:
         """Drawings of the character, (25, 1, 28, 28) in 0..1."""
         generator = torch.Generator().manual_seed(self["seed"])
-        pieces = self.pieces[self._row()][None]
+        pieces = self._drawn()[1][None]
         return handwritten(self.skeleton().expand(MADE, -1, -1), pieces.expand(MADE, -1), self.hand(), generator)
 
     def _thin(self) -> Tensor:
         return draw(self.skeleton(), torch.tensor([1.5]), DETAIL)[0]
 
     def page(self) -> Markup:
-        printed = torch.rot90(self.strokes.pictures[self._row()], self["turns"], (-2, -1))
+        printed = torch.rot90(self._drawn()[2], self["turns"], (-2, -1))
         name = self["character"]
         one = svg.panel(printed, side=120, label=say("{name} as print", name=name), title=say("print"))
         two = svg.panel(self._thin(), side=120, label=say("The skeleton of {name}", name=name), title=say("skeleton"))
@@ -93,7 +99,7 @@ class HandExplorer(Explorer):
             torch.cat([made, real]),
             [say("made")] * 8 + [say("real")] * 8,
             columns=8,
-            title=say("Made of a typeface, and drawn by people"),
+            title=say("Made of a skeleton, and drawn by people"),
             caption=say("A still of the explorer: above one character as eight hands might draw it, below eight real ones."),
-            alt=say("Eight drawings made of one printed character, and eight drawings by people."),
+            alt=say("Eight drawings made of one character's skeleton, and eight drawings by people."),
         )

@@ -1,5 +1,7 @@
 """Chapter 09's explorer: edit a template and its label words, and see what a language model answers."""
 
+from collections.abc import Sequence
+
 import torch
 from markupsafe import Markup
 
@@ -16,9 +18,23 @@ _CALIBRATED = (later("as it is"), later("minus the mean of the texts shown"))
 class PromptExplorer(Explorer):
     """A few texts, the probability of each label word after the template, and the tokens that the model sees."""
 
-    def __init__(self, tokenizer, model, task: TextTask, template: str, *, texts: int = 5, **start) -> None:
-        """texts: how many of the task's validation texts are shown, spread over the classes."""
-        self.tokenizer, self.model, self.task = tokenizer, model, task
+    def __init__(
+        self,
+        tokenizer,
+        model,
+        task: TextTask,
+        template: str,
+        *,
+        words: Sequence[str] = (),
+        joint: str = " ",
+        texts: int = 5,
+        **start,
+    ) -> None:
+        """words: for the classes, in place of their names. joint: what stands between the template and a word, "" in Chinese.
+
+        texts: how many of the task's validation texts are shown, spread over the classes.
+        """
+        self.tokenizer, self.model, self.task, self.joint = tokenizer, model, task, joint
         self.rows = torch.linspace(0, len(task.validation_texts) - 1, texts).long().tolist()
         self.asked = [task.validation_texts[row] for row in self.rows]
         self.prefixes: dict = {}
@@ -30,7 +46,9 @@ class PromptExplorer(Explorer):
                 help="{x} is where the text goes, \\n a new line; press Enter to see the answer",
             ),
             words=line(
-                "label words", ", ".join(task.classes), help="One word for each class, with commas between them; press Enter"
+                "label words",
+                ", ".join(words or task.classes),
+                help="One word for each class, with commas between them; press Enter",
             ),
             own=line("own text", help="A text of your own, answered below the others"),
             calibrated=choice("scores", _CALIBRATED, help="Subtract each word's mean score over the texts shown, or not"),
@@ -47,13 +65,19 @@ class PromptExplorer(Explorer):
                     count=len(words),
                 )
             )
-        before, joint, after = prompts.split_template(self["template"].replace("\\n", "\n"))
+        template = self["template"].replace("\\n", "\n")
+        before, joint, after = prompts.split_template(template)
+        if not self.joint:  # without spaces a word may be several tokens
+            scores = prompts.continuation_scores(self.tokenizer, self.model, self.texts_now(), template, words, joint="")
+            return self._calibrated(scores)
         key = before, joint, self["own"]
         if key not in self.prefixes:  # an edit after {x} does not encode the texts again
             self.prefixes = {key: prompts.encode_texts(self.tokenizer, self.model, self.texts_now(), before, joint)}
         [hidden] = prompts.next_token_hidden(self.tokenizer, self.model, self.prefixes[key], [after])
         ids = prompts.label_tokens(self.tokenizer, words)
-        scores = prompts.next_token_log_probabilities(self.model, hidden)[:, ids]
+        return self._calibrated(prompts.next_token_log_probabilities(self.model, hidden)[:, ids])
+
+    def _calibrated(self, scores: torch.Tensor) -> torch.Tensor:
         return scores if self["calibrated"] == _CALIBRATED[0] else prompts.mean_logit_calibration(scores, scores)
 
     def texts_now(self) -> list[str]:

@@ -7,26 +7,36 @@ from markupsafe import Markup
 
 from ..augment.back_translation import back_translated, translator
 from ..augment.text import NAMES, edit_text
+from ..data import reviews_zh
 from ..data.glosses import TextTask
 from ..data.round_trips import recorded
 from ..data.synonyms import Thesaurus
 from ..figures import Picture, texts
-from ..languages import later, say
+from ..languages import language, later, say
 from .explorer import Explorer, choice, line, slider
 
-OWN = ("", "a small dog that lives in the kitchen", "the person who drives a large yellow bus to the school")
+OWN = ("", "a small dog that lives in the kitchen", "这家店的衣服质量很好，就是送货慢了一点")
+SOURCES = (later("English glosses"), later("Chinese reviews"))
+LONGEST = 40  # characters of a review
+NEEDS_WORDS = ("synonyms", "insertion", "eda")  # operations that ask a dictionary, which the course has for English alone
 
 
 class TextExplorer(Explorer):
-    """A gloss, or the learner's own words, before and after an operation; draws come from the seed."""
+    """A gloss, a Chinese review, or the learner's own words, before and after an operation; draws come from the seed.
 
-    def __init__(self, task: TextTask, *, operation: str = "synonyms", alpha: float = 0.3, **start) -> None:
+    Chinese has no spaces: there every character counts as a word.
+    """
+
+    def __init__(self, task: TextTask, *, operation: str | None = None, alpha: float = 0.3, **start) -> None:
         self.task, self.synonyms, self.translator = task, Thesaurus(), translator()
+        chinese = language() == "zh"
+        operation = operation or ("swap" if chinese else "synonyms")
         super().__init__(
             start,
-            gloss=slider("gloss", 0, 0, 99, 1, help="Which training gloss", whole=True),
+            source=choice("texts", SOURCES, SOURCES[chinese], help="Which training texts"),
+            text=slider("text", 0, 0, 99, 1, help="Which of these texts", whole=True),
             own=line(
-                "your words", help="Leave empty to see the gloss", options=OWN, placeholder=later("type your own words here")
+                "your words", help="Leave empty to see the texts", options=OWN, placeholder=later("type your own words here")
             ),
             operation=choice("operation", [*NAMES, later("back-translation")], operation, help="What is done to the words"),
             alpha=slider("strength α", alpha, 0.0, 0.9, 0.05, help="Which part of the words is edited"),
@@ -34,13 +44,24 @@ class TextExplorer(Explorer):
         )
 
     def text(self) -> str:
-        """The words before the edit: the learner's own, else the chosen gloss; the slider's neighbours are of other classes."""
-        return self["own"].strip() or self.task.train_texts[self["gloss"] * 301 % len(self.task.train_texts)]
+        """The words before the edit: the learner's own, else the chosen text; the slider's neighbours are of other classes."""
+        task = self.task if self["source"] == SOURCES[0] else reviews_zh.task(LONGEST)
+        return self["own"].strip() or task.train_texts[self["text"] * 301 % len(task.train_texts)]
+
+    def lacks(self, operation: str) -> str:
+        """Why the operation cannot be done to this text; empty where it can."""
+        if in_chinese(self.text()) and operation in NEEDS_WORDS:
+            return say("This edit asks a dictionary of synonyms, and the course has none for Chinese. Swap or delete instead.")
+        if in_chinese(self.text()) and operation == "back-translation":
+            return say("The translators of this chapter know English and Spanish. Swap or delete instead.")
+        return ""
 
     def after(self, operation: str) -> str:
         """The text after an operation; raises RuntimeError for own words to be translated where no translator is."""
         if operation != "back-translation":
-            return edit_text(self.text(), operation, self["alpha"], self.synonyms, random.Random(self["seed"]))
+            words = " ".join(units(self.text()))
+            changed = edit_text(words, operation, self["alpha"], self.synonyms, random.Random(self["seed"]))
+            return "".join(changed.split()) if in_chinese(self.text()) else changed
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
@@ -48,7 +69,11 @@ class TextExplorer(Explorer):
         return back_translated([self.text()])[0]
 
     def page(self) -> Markup:
-        before, after = self.text(), self.after(self["operation"])
+        before = self.text()
+        if lack := self.lacks(self["operation"]):
+            told = Markup(say("Before: {text}")).format(text=before)
+            return Markup("<p>{}</p><p>{}</p>").format(told, lack)
+        after = self.after(self["operation"])
         left = marked(before, after, Markup("<del>{}</del>"))
         right = marked(after, before, Markup("<ins><strong>{}</strong></ins>"))
         return Markup("<p>{}</p><p>{}</p><p><small>{}</small></p>").format(
@@ -59,16 +84,16 @@ class TextExplorer(Explorer):
 
     @property
     def stored(self) -> dict[str, list]:
-        return {"gloss": list(range(6)), "operation": self.controls["operation"].options, "alpha": [0.1, 0.3, 0.6]}
+        return {"text": list(range(6)), "operation": self.controls["operation"].options, "alpha": [0.1, 0.3, 0.6]}
 
     def still(self) -> Picture:
         shown = {"before": self.text()}
         for operation in [*NAMES, "back-translation"]:
-            after = self.after(operation)
-            shown[operation] = marked(after, self.text(), "[{}]")
+            if not self.lacks(operation):
+                shown[operation] = marked(self.after(operation), self.text(), "[{}]")
         return texts(
             shown,
-            title=say("One gloss, six operations at strength {alpha:.2f}", alpha=self["alpha"]),
+            title=say("One text, {count} operations at strength {alpha:.2f}", count=len(shown) - 1, alpha=self["alpha"]),
             caption=say("A still of the explorer: words in brackets are new or have moved. Run the cell to edit other texts."),
         )
 
@@ -78,8 +103,19 @@ def marked(text: str, other: str, pattern: str) -> str:
 
     A pattern that is Markup gives Markup, in which all words are escaped.
     """
-    words, others = text.split(), other.split()
+    words, others = units(text), units(other)
     same = set()
     for block in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_matching_blocks():
         same |= set(range(block.a, block.a + block.size))
-    return type(pattern)(" ").join(word if i in same else pattern.format(word) for i, word in enumerate(words))
+    between = type(pattern)("" if in_chinese(text) else " ")
+    return between.join(word if i in same else pattern.format(word) for i, word in enumerate(words))
+
+
+def in_chinese(text: str) -> bool:
+    """Whether there is a Chinese character in the text."""
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def units(text: str) -> list[str]:
+    """The words of a text; of a Chinese one its characters."""
+    return list("".join(text.split())) if in_chinese(text) else text.split()

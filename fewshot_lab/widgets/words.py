@@ -21,7 +21,7 @@ class WordExplorer(Explorer):
         embed: from words to their unit vector (D,) in the common space; called once for each text.
         pictures: {maker: (uint8 images (n, 3, S, S), unit vectors (n, D))}.
         names: of the pictures, shown below them.
-        words: with which the explorer begins.
+        suggested: words to choose from; the explorer begins with the first.
     """
 
     def __init__(
@@ -29,18 +29,18 @@ class WordExplorer(Explorer):
         embed: Callable[[str], Tensor],
         pictures: Mapping[str, tuple[Tensor, Tensor]],
         names: Sequence[str],
-        words: str = SUGGESTED[0],
+        suggested: Sequence[str] = SUGGESTED,
         **start,
     ) -> None:
         self.embed, self.pictures, self.names, self.vectors = embed, dict(pictures), names, {}
-        makers = list(self.pictures)
+        self.suggested, makers = tuple(suggested), list(self.pictures)
         super().__init__(
             start,
             words=line(
                 "words",
-                words,
+                suggested[0],
                 help="Any words; press Enter to see which pictures answer",
-                options=SUGGESTED,
+                options=suggested,
                 placeholder=later("type any words here"),
             ),
             maker=choice("drawn by", makers, makers[0], help="Whose drawings answer"),
@@ -74,7 +74,10 @@ class WordExplorer(Explorer):
 
     @property
     def stored(self) -> dict[str, list]:
-        return {"words": list(SUGGESTED), "maker": list(self.pictures)[:2]}  # of all makers they would be too large for a page
+        return {
+            "words": list(self.suggested),
+            "maker": list(self.pictures)[:2],
+        }  # of all makers they would be too large for a page
 
     def still(self) -> Picture:
         rows, cosines = self.nearest() if self["words"].strip() else ([0], [0.0])

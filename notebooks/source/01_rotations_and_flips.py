@@ -445,10 +445,14 @@ for change, changed in ({"no change": lambda same: same} | preservation.TRANSFOR
         partners[name, change], shares[name, change] = preservation.partners(found), found
         pairs = dict.fromkeys(tuple(sorted(pair)) for pair in partners[name, change].items())
         words = ", ".join(f"{classes[one]} ↔ {classes[other]}" for one, other in pairs)
+        where, own = f"{change:15s}  {name:7s}", found.diagonal()
         if change == "no change":
-            own = found.diagonal()
-            words = f"found to be of their own class: {own.min():.0%} to {own.max():.0%} of a class"
-        print(f"{change:15s}  {name:7s}  {words or 'no partner was found'}")
+            span = f"{own.min():.0%} to {own.max():.0%}"
+            print(f"{where}  found to be of their own class: {span} of a class")
+        elif words:
+            print(f"{where}  {words}")
+        else:
+            print(f"{where}  no partner was found")
 
 # %% folded=true
 half_turn = preservation.TRANSFORMATIONS["half turn"]

@@ -1414,10 +1414,9 @@ with tempfile.TemporaryDirectory() as folder:
             runs.append(run_listing(Path(folder), name == "with augmentation", seed))
 validated = {name: [run["val"] for run in runs] for name, runs in listing.items()}
 for name, runs in listing.items():
-    accuracies = " and ".join(
-        f"{np.mean([run[part] for run in runs]):.3f} on {part}" for part in runs[0]
-    )
-    print(f"{name}, {len(runs)} runs: {accuracies}")
+    for part in runs[0]:
+        accuracy = np.mean([run[part] for run in runs])
+        print(f"{name}, {len(runs)} runs: {accuracy:.3f} on {part}")
 
 # %%
 lab.record(listing_validation_accuracy=validated["with augmentation"], unit="accuracy")

@@ -1512,6 +1512,14 @@ for one, label in zip(texts["Chinese"][:4], labels["Chinese"]):
 word = kv_cache.token_ids(tokenizer, model, IN_CHINESE["words"][1])
 print(f"{IN_CHINESE}: {IN_CHINESE['words'][1]} is {len(word)} tokens.")
 
+# %% [markdown]
+# Write a Chinese prompt of your own, and other words than 好评 and 差评. Can you make it better than guessing?
+
+# %%
+lab.widgets.PromptExplorer(
+    tokenizer, model, chinese, IN_CHINESE["template"], words=IN_CHINESE["words"], joint=""
+)
+
 # %%
 reading = [*texts["Chinese"], *texts["Chinese heap"]]
 scores = prompts.continuation_scores(

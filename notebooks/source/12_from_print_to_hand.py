@@ -36,7 +36,7 @@ import torch.nn.functional as F
 
 import fewshot_lab as lab
 from fewshot_lab.augment import handwriting
-from fewshot_lab.data import omniglot, strokes
+from fewshot_lab.data import hanzi, omniglot, strokes
 from fewshot_lab.methods import from_print
 from fewshot_lab.training import Arms
 
@@ -77,9 +77,12 @@ lab.predict(
 #
 # On the left a character as its typeface prints it, and its **skeleton**. In the middle 25 drawings made of it, on the right 25 real
 # ones. Drag `bend` and `wander` until no two drawings look alike, and further, until you cannot read them. Where would you stop?
+#
+# The last of the characters are **Chinese** (汉字). Their skeletons were not thinned but written, stroke by stroke (Hanzi Writer's data), so
+# `wander` moves the strokes as a pen would make them. They are here to be seen: no network below learns from them.
 
 # %%
-lab.widgets.HandExplorer(type_only, mnist.images[:: len(mnist.images) // 25])
+lab.widgets.HandExplorer(type_only, mnist.images[:: len(mnist.images) // 25], hanzi.load())
 
 # %% [markdown]
 # ## Derive: thinning

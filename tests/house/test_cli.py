@@ -83,7 +83,7 @@ def test_the_version_is_told(command):
 @pytest.mark.parametrize(
     "words, status, needed",
     [
-        ("rum", 2, "No such command 'rum'"),
+        ("rum", 2, "There is no command rum"),
         ("run --prof full", 2, "--prof"),
         ("run 01 --profile", 2, "requires an argument"),
         ("run 01 --fast", 2, "More: fewshot-lab run --help"),
@@ -102,7 +102,7 @@ def test_the_version_is_told(command):
         ("assets fetch fashoin", 1, "Did you mean 'fashion'"),
         ("assets verify fashoin", 1, "Did you mean 'fashion'"),
         ("assets use nowhere", 1, "nowhere is no bundle"),
-        ("assets bundle", 2, "Missing argument"),
+        ("assets bundle", 2, "is missing"),
     ],
 )
 def test_wrong_use_is_one_paragraph_on_stderr_and_a_status_that_is_not_zero(command, course, words, status, needed):
