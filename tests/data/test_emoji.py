@@ -180,6 +180,14 @@ def test_episodes_across_artists_of_each_part_are_of_emoji_of_that_part():
     assert pool.versions == 1 and pool.makers == ("emojione", "noto")
 
 
+@pytest.mark.assets
+def test_the_chinese_names_are_those_of_the_same_emoji():
+    known, whole = emoji.chinese_names(), emoji.pictures()
+    assert set(known) <= set(whole.names) and len(known) >= len(whole.names) - 1
+    assert [known[name] for name in ("snail", "banana", "fire engine")] == ["蜗牛", "香蕉", "消防车"]
+    assert len(set(known.values())) > 0.99 * len(known)
+
+
 def test_the_asset_names_each_artist_s_files_and_licence():
     asset = assets.ASSETS["emoji"]
     assert {path.split("/")[0] for path in asset.files} == set(emoji.ARTISTS)

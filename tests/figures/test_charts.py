@@ -122,9 +122,11 @@ def test_a_machine_without_chinese_letters_is_told_what_to_do(monkeypatch):
     assert letters.typeface.__wrapped__("en") is None
 
 
-def test_the_typeface_has_the_letters():
+def test_the_typeface_has_the_letters_in_a_figure_of_any_language():
     if not letters.typeface("zh"):
         pytest.skip("no typeface with Chinese letters here: fewshot-lab assets fetch noto-sans-sc")
     with speaking("zh"), warnings.catch_warnings():
         warnings.simplefilter("error")
         figures.bars({"甲": BARS["a"]}, title="标题", x="准确率", caption="说明。")
+        with speaking("en"):
+            figures.bars({"a": BARS["a"]}, title="Found: 标题", x="accuracy", caption="Text.")

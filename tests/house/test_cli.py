@@ -85,7 +85,7 @@ def test_the_version_is_told(command):
     [
         ("rum", 2, "There is no command rum"),
         ("run --prof full", 2, "--prof"),
-        ("run 01 --profile", 2, "requires an argument"),
+        ("run 01 --profile", 2, "--profile needs a value."),
         ("run 01 --fast", 2, "More: fewshot-lab run --help"),
         ("run 99", 1, "There is no chapter '99'"),
         ("run 01 -p SEED", 1, "-p needs a name and a value, such as -p SEED 1, but it is followed by SEED."),

@@ -1,6 +1,7 @@
 """Languages: no text lacks its translation, what is shown is Chinese, records stay English, the glossary is whole."""
 
 import ast
+import dataclasses
 import functools
 import json
 import os
@@ -22,7 +23,7 @@ from fewshot_lab import cli
 from fewshot_lab.checking import examine
 from fewshot_lab.course.chapters import chapters
 from fewshot_lab.course.page import page
-from fewshot_lab.data import glosses
+from fewshot_lab.data import glosses, strokes
 from fewshot_lab.evidence import RULES
 from fewshot_lab.evidence.ledger import ledger
 from fewshot_lab.evidence.runs import read_run
@@ -186,7 +187,7 @@ EXPLORERS = {
     "marker": lambda: lab.widgets.LabelMarker(["a dog", "a pine"], ["animal", "plant"]),
     "picture marker": lambda: lab.widgets.PictureMarker(lab.data.load("digits").test_images[:2], "01"),
     "temperature": lambda: temperature(),
-    "text": lambda: lab.widgets.TextExplorer(few_texts()),
+    "text": lambda: lab.widgets.TextExplorer(few_texts(), source="English glosses", operation="synonyms"),
 }
 
 
@@ -224,6 +225,38 @@ def test_an_explorer_speaks_chinese_and_its_picture_needs_no_chinese_font(name, 
     lab.language("en")
     plain = EXPLORERS[name]()
     assert not CHINESE.search(told(plain)) and values == {key: c.value for key, c in plain.controls.items()}
+
+
+def test_a_reader_of_chinese_begins_with_chinese_texts_which_are_edited_by_characters(chinese, monkeypatch):
+    reviews = dataclasses.replace(few_texts(), train_texts=("质量 很好，很满意", "太差了"))
+    monkeypatch.setattr("fewshot_lab.widgets.text.Thesaurus", dict)
+    monkeypatch.setattr("fewshot_lab.widgets.text.reviews_zh.task", lambda longest: reviews)
+    shown = lab.widgets.TextExplorer(few_texts())
+    assert shown.text() == reviews.train_texts[0]
+    assert sorted(shown.after("swap")) == sorted("质量很好，很满意") != list(shown.after("swap")) != list("质量很好，很满意")
+    assert 0 < len(shown.after("deletion")) < len("质量很好，很满意")
+    for operation in ("synonyms", "insertion", "eda", "back-translation"):
+        shown.controls["operation"].value = operation
+        assert shown.lacks(operation) in shown.html and "role='alert'" not in shown.html
+    lab.language("en")
+    plain = lab.widgets.TextExplorer(few_texts())
+    assert plain.text() == TEXTS[0] and not plain.lacks("synonyms")
+
+
+def test_a_reader_of_chinese_begins_with_characters_that_she_writes(chinese):
+    known = strokes.Strokes(
+        points=torch.tensor([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]]),
+        pieces=torch.tensor([0, 0, 0, 0]),
+        pictures=torch.zeros(2, 1, 28, 28, dtype=torch.uint8),
+        starts=torch.tensor([0, 2, 4]),
+        labels=torch.arange(2),
+        characters=("A", "g"),
+    )
+    written, real = dataclasses.replace(known, characters=("一", "十")), torch.zeros(25, 1, 28, 28, dtype=torch.uint8)
+    options = lab.widgets.HandExplorer(known, real, written).controls["character"].options
+    assert list(options) == ["一", "十", "A", "g"]
+    lab.language("en")
+    assert list(lab.widgets.HandExplorer(known, real, written).controls["character"].options) == ["A", "g", "一", "十"]
 
 
 def test_a_question_is_asked_in_chinese_and_its_answer_remembered(chinese, capsys):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fewshot_lab.data import omniglot, strokes
+from fewshot_lab.augment.handwriting import draw
+from fewshot_lab.data import hanzi, omniglot, strokes
 from fewshot_lab.data.episodes import Pool
 from fewshot_lab.errors import CourseError
 from fewshot_lab.methods import from_print
@@ -103,3 +104,17 @@ def test_training_on_type_alone_recognises_real_digits_far_above_chance():
 def test_every_change_can_be_left_out(left_out):
     row = from_print.fit(steps=2, seed=1, way=5, device="cpu", pools=("digits", "unseen typeface"), **left_out)
     assert set(row) == {"weights", "at_rest", "features"} and set(row["features"]) == {"digits", "unseen typeface"}
+
+
+@pytest.mark.assets
+def test_a_written_character_lies_within_its_own_picture_and_has_a_piece_for_each_stroke():
+    known = hanzi.load()
+    assert {"永", "人"} <= set(known.characters) and len(known.labels) == len(known.characters)
+    points, pieces = known.padded()
+    assert points.shape[1] <= strokes.MAX_POINTS and points.abs().max() < 1
+    for name, count in (("人", 2), ("山", 3), ("木", 4), ("水", 4), ("永", 5), ("学", 8)):
+        row = known.characters.index(name)
+        assert pieces[row].unique().tolist() == list(range(count)), name
+    ink = draw(points, torch.full((len(points),), 0.6))[:, 0] > 0.5  # as thin a pen stays inside the printed strokes
+    inside = torch.nn.functional.max_pool2d((known.pictures > 60).float(), 3, 1, 1)[:, 0].bool()
+    assert (ink & ~inside).sum() <= 0.02 * ink.sum()
