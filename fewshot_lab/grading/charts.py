@@ -31,7 +31,7 @@ def question_chart(graded: Sequence[Graded], rows: Sequence[dict]) -> Picture:
         "Left: how many notebooks have how many points. Right: a bar near 1 is an easy question; a discrimination near 0 "
         "or below it is a question that strong students miss as often as weak ones: look at it."
     )
-    return Picture(figure, caption=caption, alt=say("Share of the points by question: {shares}", shares=shares))
+    return Picture(figure, chart=True, caption=caption, alt=say("Share of the points by question: {shares}", shares=shares))
 
 
 def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture:
@@ -46,7 +46,7 @@ def mistakes_chart(named: Sequence[tuple[tuple[str, str, str], int]]) -> Picture
         axes.set(xlabel=say("answers"), ylim=(len(named) - 0.4, -0.6), title=say("What went wrong, and how often"))
     listed = "; ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
     caption = say("Mistakes that the checks know by name: what to come back to in class.")
-    return Picture(figure, caption=caption, alt=listed)
+    return Picture(figure, chart=True, caption=caption, alt=listed)
 
 
 def resources_chart(graded: Sequence[Graded]) -> Picture:
@@ -61,4 +61,4 @@ def resources_chart(graded: Sequence[Graded]) -> Picture:
     most = {"least": min(seconds), "most": max(seconds), "memory": max(memory)}
     ranges = say("From {least:.2f} to {most:.2f} s and up to {memory:.0f} MiB.", **most)
     caption = say("{ranges} Memory counts what is shared with the grader's template too.", ranges=ranges)
-    return Picture(figure, caption=caption, alt=ranges)
+    return Picture(figure, chart=True, caption=caption, alt=ranges)

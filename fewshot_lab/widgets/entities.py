@@ -105,6 +105,7 @@ class EntityExplorer(Explorer):
         told = self.told[self["tagger"]]
         return Picture(
             figure,
+            chart=True,
             caption=say("A still of the explorer. {told} Run the cell to leaf through.", told=told),
             alt=say("“{sentence}”: {found}. {told}", sentence=sentence, found=errors, told=told),
         )

@@ -164,7 +164,7 @@ class PriceExplorer(Explorer):
         words = say("Filled: no other offer beats it. Larger: more accurate. Dashed: the two budgets.")
         caption = say("A still of the explorer. {words} {told} Run the cell to spend your own.", words=words, told=self.told())
         alt = say("{count} offers by labels and seconds. {told}", count=len(self.names), told=self.told())
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, chart=True, caption=caption, alt=alt)
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle") -> Markup:

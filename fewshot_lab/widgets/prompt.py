@@ -146,4 +146,4 @@ class PromptExplorer(Explorer):
             words=self["words"],
         )
         caption = say("A still of the explorer: each label word's share. Run the cell to edit the prompt.")
-        return Picture(figure, caption=caption, alt=told)
+        return Picture(figure, chart=True, caption=caption, alt=told)
