@@ -8,7 +8,9 @@ import matplotlib
 import numpy as np
 from IPython.display import display
 from markupsafe import Markup
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from . import letters
 # Okabe & Ito 2008: told apart with every common form of colour blindness; each series also has its own marker.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK = "#E69F00", "#56B4E9", "#000000"
+MIDDLE = "#767676"  # of letters that are read on white (4.5:1) and on a dark page (4.1:1)
 GREY = "#555555"  # of lines to compare with, which are no series
 SMALL = 10  # points, the smallest letters in a figure: 11 of the page's pixels
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
@@ -56,14 +59,20 @@ class Picture:
     A cell that ends with one has two outputs, an image/png and Markdown: code hosts, editors and converters that remove HTML
     show them too.
 
-    chart: lines, points and text on white, which dark pages may turn over.
+    chart: lines, points and text on white, which dark pages may turn over. Else it holds photographs, which stay as they are,
+    and lies on the page itself, light or dark.
     """
 
     def __init__(self, figure: Figure, *, caption: str, alt: str, chart: bool = False) -> None:
         drawn = BytesIO()
         letters.without_boxes(figure)
-        figure.savefig(drawn, format="png", dpi=160, bbox_inches="tight", pad_inches=0.1, facecolor="white")
-        self.png, self.caption, self.alt = _packed(Image.open(drawn).convert("RGB")), caption, alt
+        options = {"format": "png", "dpi": 160, "bbox_inches": "tight", "pad_inches": 0.1}
+        if chart:
+            figure.savefig(drawn, facecolor="white", **options)
+        else:
+            _for_any_page(figure)
+            figure.savefig(drawn, transparent=True, **options)
+        self.png, self.caption, self.alt = _packed(Image.open(drawn).convert("RGB" if chart else "RGBA")), caption, alt
         self.chart = chart
         self.width = int.from_bytes(self.png[16:20]) // 2  # of the page's pixels, each of which gets two of the image's
 
@@ -92,10 +101,20 @@ class Picture:
         return base64.b64encode(self.png).decode()
 
 
+def _for_any_page(figure: Figure) -> None:
+    """Draws what is black outside of the images in a grey that is read on white and on dark pages."""
+    for text in figure.findobj(Text):
+        if to_rgb(text.get_color()) == (0, 0, 0) and not (text.axes and text in text.axes.texts):  # these lie on images
+            text.set_color(MIDDLE)
+    for axes in figure.axes:
+        axes.spines[:].set_color(MIDDLE)
+        axes.tick_params(color=MIDDLE, labelcolor=MIDDLE)
+
+
 def _packed(image: Image.Image) -> bytes:
     """The image as a PNG: of 256 colours where the eye misses nothing, which makes a chart weigh a third, else as it is."""
     few, packed = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE), BytesIO()
-    away = np.abs(np.asarray(few.convert("RGB")).astype(np.int16) - np.asarray(image)).max(axis=-1)
+    away = np.abs(np.asarray(few.convert(image.mode)).astype(np.int16) - np.asarray(image)).max(axis=-1)
     (few if (away > 16).mean() < 1e-3 else image).save(packed, format="png", optimize=True)
     return packed.getvalue()
 

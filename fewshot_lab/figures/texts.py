@@ -18,4 +18,5 @@ def texts(rows: dict[str, str], *, title: str, caption: str) -> Picture:
             axes.text(0.2, y, "\n".join(text), va="top", fontsize=SMALL, linespacing=1.25)
             y += len(text) + 0.4
         axes.set(xlim=(0, 1), ylim=(max(lines, 1), -0.3), title=title)
-        return Picture(figure, chart=True, caption=caption, alt=f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items()))
+        alt = f"{title}. " + "; ".join(f"{name}: {text}" for name, text in rows.items())
+        return Picture(figure, chart=True, caption=caption, alt=alt)

@@ -3,7 +3,6 @@
 import time
 
 import torch
-from scipy.stats import binom
 from torch import Tensor
 
 from .. import data
@@ -27,6 +26,8 @@ def expected_best(accuracy: float, images: int, tries: int) -> float:
         images: m, the test images.
         tries: n, at least 1.
     """
+    from scipy.stats import binom  # its import takes most of a second, which chapters without prices save
+
     below = torch.from_numpy(binom.cdf(range(images), images, accuracy))  # F(0), ..., F(m - 1)
     return float((1 - below**tries).sum() / images)
 

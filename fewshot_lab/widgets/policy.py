@@ -2,7 +2,6 @@
 
 import torch
 from markupsafe import Markup
-from torchvision.utils import make_grid
 
 from .. import data
 from ..augment import POLICIES, get_policy
@@ -39,6 +38,8 @@ class PolicyExplorer(Explorer):
         return images, get_policy(self["policy"])(images, self["strength"], generator)
 
     def page(self) -> Markup:
+        from torchvision.utils import make_grid  # its import takes a second, which chapters without this explorer save
+
         before, after = (make_grid(part, nrow=4, padding=1, pad_value=90) for part in self._pictures())
         name = say(self["policy"])
         description = say("{name}: {what}.", name=name, what=say(POLICIES[self["policy"]].what))

@@ -4,6 +4,7 @@ import sys
 import warnings
 from io import BytesIO
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from fewshot_lab import figures
 from fewshot_lab.evidence import Estimate
 from fewshot_lab.figures import alt, letters
-from fewshot_lab.figures.style import SMALL, Picture
+from fewshot_lab.figures.style import MIDDLE, SMALL, Picture
 from fewshot_lab.html import CHART
 from fewshot_lab.languages import speaking
 
@@ -92,7 +93,23 @@ def test_a_chart_is_packed_into_few_colours_and_a_photograph_keeps_its_own(drawn
     assert Image.open(BytesIO(picture.png)).mode == "P" and len(picture.png) < 40_000
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     photograph = figures.images(noise, ["noise"], columns=1, **TEXT)
-    assert Image.open(BytesIO(photograph.png)).mode == "RGB"
+    assert Image.open(BytesIO(photograph.png)).mode == "RGBA"
+
+
+def test_photographs_lie_on_the_page_itself_and_their_letters_are_read_on_white_and_in_the_dark():
+    photograph = figures.images(torch.ones(2, 1, 8, 8), ["a label", "another"], columns=2, **TEXT)
+    image = np.asarray(Image.open(BytesIO(photograph.png)).convert("RGBA")).astype(float)
+    assert (image[[0, -1]][..., 3] == 0).all(), "no page of its own"
+    letters_only = image[: len(image) // 3]
+    ink = letters_only[letters_only[..., 3] == 255][:, :3]
+    assert len(ink) > 100 and (abs(ink - 0x76) <= 16).mean() > 0.9
+
+    def light(grey: int) -> float:
+        return (grey / 255 / 12.92) if grey <= 10 else ((grey / 255 + 0.055) / 1.055) ** 2.4
+
+    middle = light(int(MIDDLE[1:3], 16))
+    assert (1 + 0.05) / (middle + 0.05) >= 4.5, "WCAG AA on white"
+    assert (middle + 0.05) / (light(0x11) + 0.05) >= 4, "and nearly so on JupyterLab's dark page"
 
 
 def test_charts_may_be_turned_over_in_the_dark_and_photographs_not():

@@ -14,17 +14,14 @@
         const text = model.metadata["image/png"]?.alt ?? model.metadata.alt;
         const image = this.node.querySelector("img");
         if (text) image.alt = text;
-        const chart = model.metadata["image/png"]?.chart; // undefined for images that are not the course's
-        if (chart !== undefined) image.classList.add(chart ? "fewshot-lab-chart" : "fewshot-lab-picture");
+        if (model.metadata["image/png"]?.chart) image.classList.add("fewshot-lab-chart");
       }
     }
 
-    // In the dark a chart, which is black on white, is turned over; its colours keep their hues. Photographs stay as they are,
-    // but the white page around them glares less.
+    // In the dark a chart, which is black on white, is turned over; its colours keep their hues.
     const rule = document.createElement("style");
     rule.textContent =
-      'body[data-jp-theme-light="false"] img.fewshot-lab-chart { filter: invert(0.93) hue-rotate(180deg); } ' +
-      'body[data-jp-theme-light="false"] img.fewshot-lab-picture { border-radius: 6px; filter: brightness(0.88); }';
+      'body[data-jp-theme-light="false"] img.fewshot-lab-chart { filter: invert(0.93) hue-rotate(180deg); }';
     document.head.append(rule);
 
     const factory = { safe: true, mimeTypes: ["image/png"], createRenderer: (options) => new WithText(options) };
