@@ -54,7 +54,7 @@ def sweep(
 def _call(function: Callable[..., dict], grid: list[dict]) -> str:
     """What a sweep computes, for `kept`: the function's name, the settings, the profile and the device."""
     settings = re.sub(r" at 0x[0-9a-f]+", "", repr(grid))  # addresses differ in each process
-    found = hashlib.sha256(f"{settings} {runtime.current()}".encode()).hexdigest()[:16]
+    found = hashlib.sha256(f"{settings} {runtime.current()!r}".encode()).hexdigest()[:16]
     return f"sweep of {len(grid)} x {getattr(function, '__name__', 'the function')} ({found})"
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from fewshot_lab import CourseError
+from fewshot_lab.languages import speaking
 from fewshot_lab.training import kept as keeping
 from fewshot_lab.training import sweep
 
@@ -16,17 +17,18 @@ def new_kernel(tmp_path, monkeypatch):
     return lambda: monkeypatch.setattr(keeping, "_calls", itertools.count(1))
 
 
-def test_a_second_execution_trains_nothing_and_finds_the_same(new_kernel):
+def test_an_execution_in_another_language_trains_nothing_and_finds_the_same(new_kernel):
     trained = []
 
     def train(seed):
         trained.append(seed)
         return {"accuracy": seed / 10}
 
-    for _ in range(2):
+    for edition in ("en", "zh"):
         new_kernel()
-        assert sweep(train, [{"seed": 1}, {"seed": 2}], jobs=1)[1] == {"seed": 2, "accuracy": 0.2}
-        assert sweep(train, [{"seed": 3}], jobs=1) == [{"seed": 3, "accuracy": 0.3}]
+        with speaking(edition):
+            assert sweep(train, [{"seed": 1}, {"seed": 2}], jobs=1)[1] == {"seed": 2, "accuracy": 0.2}
+            assert sweep(train, [{"seed": 3}], jobs=1) == [{"seed": 3, "accuracy": 0.3}]
     assert trained == [1, 2, 3]
 
 
