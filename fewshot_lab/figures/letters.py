@@ -18,7 +18,7 @@ TYPEFACES = {
         *("SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Noto Sans CJK JP"),
     )
 }
-_FAR = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]+")  # letters that matplotlib's own typeface lacks
+FAR = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]+")  # letters that matplotlib's own typeface lacks
 
 
 def settings() -> dict:
@@ -55,14 +55,18 @@ def without_boxes(figure: Figure) -> None:
 
     Else they would be drawn as boxes. The alternative text says them anyway.
     """
-    far = [text for text in figure.findobj(Text) if _FAR.search(text.get_text())]
-    if (far or language() in TYPEFACES) and (there := typeface("zh")):
+    axes = [axis for some in figure.axes for axis in (some.xaxis, some.yaxis)]
+    labels = [label for axis in axes for label in axis.get_ticklabels()]  # which are written only when they are asked for
+    far = [text for text in (*figure.findobj(Text), *labels) if FAR.search(text.get_text())]
+    if not far:
+        return
+    if there := typeface("zh"):
         for text in far:
             text.set_family(["DejaVu Sans", there])
         return
     for text in far:
-        text.set_text(_FAR.sub("", text.get_text()))
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        text.set_text(FAR.sub("", text.get_text()))
+    for axis in axes:
         labels = [text.get_text() for text in axis.get_ticklabels()]
-        if any(map(_FAR.search, labels)):  # they are written anew at each drawing
-            axis.set_ticks(axis.get_ticklocs(), [_FAR.sub("", label) for label in labels])
+        if any(map(FAR.search, labels)):  # they are written anew at each drawing
+            axis.set_ticks(axis.get_ticklocs(), [FAR.sub("", label) for label in labels])

@@ -24,7 +24,7 @@ def maps(
             axes.set(xticks=[], yticks=[], xlabel=say("first principal component"), ylabel=say("second principal component"))
             axes.set_title(name, fontweight="normal")
         figure.suptitle(title, x=0.01, ha="left")
-        return Picture(figure, caption=caption, alt=alt)
+        return Picture(figure, chart=True, caption=caption, alt=alt)
 
 
 def colour(label: int) -> str:

@@ -2,12 +2,13 @@
 
 import textwrap
 
+from . import letters
 from .style import SMALL, Picture, new_figure, style
 
 
 def texts(rows: dict[str, str], *, title: str, caption: str) -> Picture:
     """Texts under each other, each behind its name, as a picture."""
-    wrapped = {name: textwrap.wrap(text, 78) or [""] for name, text in rows.items()}
+    wrapped = {name: textwrap.wrap(text, 40 if letters.FAR.search(text) else 78) or [""] for name, text in rows.items()}
     lines = sum(map(len, wrapped.values())) + 0.4 * len(wrapped)
     with style():
         figure, axes = new_figure(size=(8.5, 0.5 + 0.24 * lines))

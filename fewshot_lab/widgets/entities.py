@@ -10,6 +10,7 @@ from ..figures.style import COLOURS
 from ..languages import later, say
 from ..methods.entity_scores import ERROR_KINDS, count_errors, entity_f1, find_errors, token_accuracy
 from .explorer import Explorer, choice, slider
+from .text import in_chinese
 
 _SHOWN = (later("any error"), *ERROR_KINDS, later("no error"), later("all sentences"))
 _FARTHEST = 99
@@ -31,8 +32,8 @@ class EntityExplorer(Explorer):
             if [len(tags) for tags in predicted] != [len(s.words) for s in sentences]:
                 raise ValueError(f"“{name}” must give one tag for each word of each of the {len(sentences)} sentences.")
         self.sentences, self.taggers = list(sentences), taggers
-        # Where every character is a word, as in Chinese, no spaces part them.
-        self.between = "" if all(len(word) == 1 for s in self.sentences for word in s.words) else " "
+        # Chinese has no spaces: every character is a word.
+        self.between = "" if any(in_chinese(word) for s in self.sentences for word in s.words) else " "
         self.gold = [s.tags for s in sentences]
         self.types = sorted({kind for tags in self.gold for kind, *_ in spans(tags)})
         self.wrong = {
@@ -85,11 +86,12 @@ class EntityExplorer(Explorer):
         return {"tagger": list(self.taggers), "kind": list(_SHOWN), "sentence": list(range(6))}
 
     def still(self) -> Picture:
-        row = next(iter(self.rows()), 0)
+        rows = self.rows() or [0]
+        row = next((one for one in rows if len(self._places(one)) <= 70), rows[0])  # as many fit into the width
         tags = self.taggers[self["tagger"]][row]
         with style():
             figure, axes = new_figure(size=(8.5, 1.7))
-            width = self._places(row)[-1][1] + 2
+            width = max((right for _, right in self._places(row)), default=0) + 2
             axes.set(xlim=(-11, max(60, width)), ylim=(-0.7, 1.6))
             axes.axis("off")
             for height, (name, shown) in enumerate((("predicted", tags), ("true", self.gold[row]))):

@@ -21,10 +21,9 @@ DETAIL = 112  # pixels a side of the large drawing
 class HandExplorer(Explorer):
     """A character as print, as a skeleton and as drawings by a hand whose bending, pen and turns the controls set."""
 
-    def __init__(
-        self, strokes: Strokes, real: Tensor, hanzi: Strokes | None = None, *, bend: float = HAND.bend, **start
-    ) -> None:
-        """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). hanzi: Chinese characters."""
+    def __init__(self, strokes: Strokes, real: Tensor, hanzi: Strokes | None, *, bend: float = HAND.bend, **start) -> None:
+        """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). hanzi: Chinese
+        characters, or None."""
         self.real = real[:MADE]
         self.strokes = {name: strokes for name in LETTERS if name in strokes.characters}
         written = {name: hanzi for name in hanzi.characters} if hanzi else {}
@@ -91,7 +90,8 @@ class HandExplorer(Explorer):
 
     @property
     def stored(self) -> dict[str, list]:
-        return {"character": self.controls["character"].options[:4], "bend": [0.0, 0.05, 0.1, 0.2]}
+        options = list(self.controls["character"].options)
+        return {"character": [*options[:3], options[-1]], "bend": [0.0, 0.05, 0.1, 0.2]}
 
     def still(self) -> Picture:
         made, real = self.made()[:8], self.real[:8].float() / 255
@@ -99,7 +99,7 @@ class HandExplorer(Explorer):
             torch.cat([made, real]),
             [say("made")] * 8 + [say("real")] * 8,
             columns=8,
-            title=say("Made of a skeleton, and drawn by people"),
+            title=say("Made from a skeleton, and drawn by people"),
             caption=say("A still of the explorer: above one character as eight hands might draw it, below eight real ones."),
-            alt=say("Eight drawings made of one character's skeleton, and eight drawings by people."),
+            alt=say("Eight drawings made from one character's skeleton, and eight drawings by people."),
         )

@@ -1,6 +1,6 @@
 """Chapter 09's explorer: edit a template and its label words, and see what a language model answers."""
 
-from collections.abc import Sequence
+import re
 
 import torch
 from markupsafe import Markup
@@ -11,6 +11,7 @@ from ..html import table
 from ..languages import later, say
 from ..methods import prompts
 from .explorer import Explorer, choice, line
+from .text import in_chinese
 
 _CALIBRATED = (later("as it is"), later("minus the mean of the texts shown"))
 
@@ -25,16 +26,11 @@ class PromptExplorer(Explorer):
         task: TextTask,
         template: str,
         *,
-        words: Sequence[str] = (),
-        joint: str = " ",
         texts: int = 5,
         **start,
     ) -> None:
-        """words: for the classes, in place of their names. joint: what stands between the template and a word, "" in Chinese.
-
-        texts: how many of the task's validation texts are shown, spread over the classes.
-        """
-        self.tokenizer, self.model, self.task, self.joint = tokenizer, model, task, joint
+        """texts: how many of the task's validation texts are shown, spread over the classes."""
+        self.tokenizer, self.model, self.task = tokenizer, model, task
         self.rows = torch.linspace(0, len(task.validation_texts) - 1, texts).long().tolist()
         self.asked = [task.validation_texts[row] for row in self.rows]
         self.prefixes: dict = {}
@@ -47,7 +43,7 @@ class PromptExplorer(Explorer):
             ),
             words=line(
                 "label words",
-                ", ".join(words or task.classes),
+                ", ".join(task.classes),
                 help="One word for each class, with commas between them; press Enter",
             ),
             own=line("own text", help="A text of your own, answered below the others"),
@@ -56,7 +52,7 @@ class PromptExplorer(Explorer):
 
     def scores(self) -> torch.Tensor:
         """log P(word | template(text)) for the texts shown: (texts, classes), calibrated when that is chosen."""
-        words = [word.strip() for word in self["words"].split(",")]
+        words = self.label_words()
         if len(words) != len(self.task.classes):
             raise ValueError(
                 say(
@@ -67,7 +63,7 @@ class PromptExplorer(Explorer):
             )
         template = self["template"].replace("\\n", "\n")
         before, joint, after = prompts.split_template(template)
-        if not self.joint:  # without spaces a word may be several tokens
+        if any(map(in_chinese, words)):  # no space before a word, which may be several tokens
             scores = prompts.continuation_scores(self.tokenizer, self.model, self.texts_now(), template, words, joint="")
             return self._calibrated(scores)
         key = before, joint, self["own"]
@@ -80,6 +76,10 @@ class PromptExplorer(Explorer):
     def _calibrated(self, scores: torch.Tensor) -> torch.Tensor:
         return scores if self["calibrated"] == _CALIBRATED[0] else prompts.mean_logit_calibration(scores, scores)
 
+    def label_words(self) -> list[str]:
+        """The label words, which commas of any script separate."""
+        return [word.strip() for word in re.split("[,，、]", self["words"])]
+
     def texts_now(self) -> list[str]:
         """The task's texts that are shown, and the learner's own where there is one."""
         own = self["own"].strip()
@@ -91,7 +91,7 @@ class PromptExplorer(Explorer):
 
     def page(self) -> Markup:
         scores = self.scores()
-        words = [word.strip() for word in self["words"].split(",")]
+        words = self.label_words()
         rows = []
         signs = [
             f"{'✓' if right else '✗'}\N{NO-BREAK SPACE}{self.task.classes[self.task.validation_labels[row]]}"
@@ -125,7 +125,7 @@ class PromptExplorer(Explorer):
         shares = scores.softmax(dim=1)
         right = int(self.right(scores).sum())
         count = say("{right} of {count} texts are classified correctly", right=right, count=len(self.asked))
-        words = [word.strip() for word in self["words"].split(",")]
+        words = self.label_words()
         with style():
             figure, axes = new_figure(size=(7.5, 1.2 + 0.36 * len(self.asked)))
             axes.imshow(shares.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
@@ -134,7 +134,8 @@ class PromptExplorer(Explorer):
                 colour = "black" if value > 0.5 else "white"
                 axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
             labels = [self.task.classes[self.task.validation_labels[row]] for row in self.rows]
-            names = [f"{text[:38]}… ({label})" for text, label in zip(self.asked, labels, strict=True)]
+            starts = [text if len(text) <= 40 else f"{text[:38]}…" for text in self.asked]
+            names = [f"{start} ({label})" for start, label in zip(starts, labels, strict=True)]
             axes.set_yticks(range(len(names)), names, fontsize=8)
             axes.set_xticks(range(len(words)), words)
             axes.grid(False)

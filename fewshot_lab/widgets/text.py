@@ -2,6 +2,7 @@
 
 import difflib
 import random
+import re
 
 from markupsafe import Markup
 
@@ -18,6 +19,8 @@ from .explorer import Explorer, choice, line, slider
 OWN = ("", "a small dog that lives in the kitchen", "这家店的衣服质量很好，就是送货慢了一点")
 SOURCES = (later("English glosses"), later("Chinese reviews"))
 LONGEST = 40  # characters of a review
+_WIDE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")  # Chinese characters and punctuation
+_UNIT = re.compile(rf"{_WIDE.pattern}|[^\s{_WIDE.pattern[1:]}+")
 NEEDS_WORDS = ("synonyms", "insertion", "eda")  # operations that ask a dictionary, which the course has for English alone
 
 
@@ -44,14 +47,14 @@ class TextExplorer(Explorer):
         )
 
     def text(self) -> str:
-        """The words before the edit: the learner's own, else the chosen text; the slider's neighbours are of other classes."""
+        """The words before the edit: the learner's own, else the chosen text; neighbouring glosses are of other classes."""
         task = self.task if self["source"] == SOURCES[0] else reviews_zh.task(LONGEST)
         return self["own"].strip() or task.train_texts[self["text"] * 301 % len(task.train_texts)]
 
     def lacks(self, operation: str) -> str:
         """Why the operation cannot be done to this text; empty where it can."""
         if in_chinese(self.text()) and operation in NEEDS_WORDS:
-            return say("This edit asks a dictionary of synonyms, and the course has none for Chinese. Swap or delete instead.")
+            return say("This edit needs a dictionary of synonyms, and the course has none for Chinese. Swap or delete instead.")
         if in_chinese(self.text()) and operation == "back-translation":
             return say("The translators of this chapter know English and Spanish. Swap or delete instead.")
         return ""
@@ -60,8 +63,8 @@ class TextExplorer(Explorer):
         """The text after an operation; raises RuntimeError for own words to be translated where no translator is."""
         if operation != "back-translation":
             words = " ".join(units(self.text()))
-            changed = edit_text(words, operation, self["alpha"], self.synonyms, random.Random(self["seed"]))
-            return "".join(changed.split()) if in_chinese(self.text()) else changed
+            changed = edit_text(words, operation, self["alpha"], self.synonyms, random.Random(self["seed"])).split()
+            return "".join(f" {word}" if spaced else word for word, spaced in zip(changed, between(changed), strict=True))
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
@@ -84,7 +87,8 @@ class TextExplorer(Explorer):
 
     @property
     def stored(self) -> dict[str, list]:
-        return {"text": list(range(6)), "operation": self.controls["operation"].options, "alpha": [0.1, 0.3, 0.6]}
+        operations = self.controls["operation"].options
+        return {"source": list(SOURCES), "text": list(range(6)), "operation": operations, "alpha": [0.1, 0.3, 0.6]}
 
     def still(self) -> Picture:
         shown = {"before": self.text()}
@@ -107,15 +111,21 @@ def marked(text: str, other: str, pattern: str) -> str:
     same = set()
     for block in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_matching_blocks():
         same |= set(range(block.a, block.a + block.size))
-    between = type(pattern)("" if in_chinese(text) else " ")
-    return between.join(word if i in same else pattern.format(word) for i, word in enumerate(words))
+    spaces = [" " if spaced else "" for spaced in between(words)]
+    shown = [word if i in same else pattern.format(word) for i, word in enumerate(words)]
+    return type(pattern)("").join(part for pair in zip(spaces, shown, strict=True) for part in pair)
 
 
 def in_chinese(text: str) -> bool:
     """Whether there is a Chinese character in the text."""
-    return any("\u4e00" <= character <= "\u9fff" for character in text)
+    return bool(_WIDE.search(text))
 
 
 def units(text: str) -> list[str]:
-    """The words of a text; of a Chinese one its characters."""
-    return list("".join(text.split())) if in_chinese(text) else text.split()
+    """The words of a text; each Chinese character and each of its punctuation marks is one."""
+    return _UNIT.findall(text)
+
+
+def between(words: list[str]) -> list[bool]:
+    """Whether a space stands before each of the words: none between Chinese characters, and none before the first."""
+    return [i > 0 and not (_WIDE.match(words[i - 1]) and _WIDE.match(word)) for i, word in enumerate(words)]

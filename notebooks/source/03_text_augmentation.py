@@ -87,7 +87,8 @@ print(
 # ## See: edits
 #
 # Leaf through glosses and operations, drag the strength, or type your own words. Find an edit that nobody would notice, one that
-# makes nonsense, and one after which the gloss describes *another class*.
+# makes nonsense, and one after which the gloss describes *another class*. There are Chinese reviews, too: every character counts as a word
+# there, and only swaps and deletions work, since the course has no dictionary of Chinese synonyms.
 
 # %%
 lab.widgets.TextExplorer(task)

@@ -1513,12 +1513,12 @@ word = kv_cache.token_ids(tokenizer, model, IN_CHINESE["words"][1])
 print(f"{IN_CHINESE}: {IN_CHINESE['words'][1]} is {len(word)} tokens.")
 
 # %% [markdown]
-# Write a Chinese prompt of your own, and other words than 好评 and 差评. Can you make it better than guessing?
+# Write a Chinese prompt of your own, with words other than 好评 and 差评. A dozen reviews cannot tell a good prompt from a lucky one: how
+# many would you want before you believe in yours?
 
 # %%
-lab.widgets.PromptExplorer(
-    tokenizer, model, chinese, IN_CHINESE["template"], words=IN_CHINESE["words"], joint=""
-)
+words = ", ".join(IN_CHINESE["words"])
+lab.widgets.PromptExplorer(tokenizer, model, chinese, IN_CHINESE["template"], words=words, texts=12)
 
 # %%
 reading = [*texts["Chinese"], *texts["Chinese heap"]]

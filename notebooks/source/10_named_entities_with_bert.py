@@ -844,11 +844,16 @@ at_rest = news_taggers.rest("encoder", 200)
 gap = lab.crossed_interval(apart, rows[0]["test_sizes"], "F1", over, at_rest)
 lab.verdict("news-accuracy-flatters", gap=gap)
 
+# %%
+gain_50 = news_taggers.gain("encoder", 50, over=("encoder", 10))
+gain_200 = news_taggers.gain("encoder", 200, over=("encoder", 50))
+lab.verdict("news-sentences", n50=gain_50, n200=gain_200)
+
 # %% [markdown]
 # ## See: which names a newspaper's tagger finds
 #
-# The taggers that learned from 10 and from 200 sentences, side by side. Which names does the first miss that the second finds? Look
-# for organisations: where do they begin, and where do they end?
+# Choose the tagger that learned from 10 sentences, pin it, and choose the one that learned from 200. Which names does the first miss
+# that the second finds? Look for organisations: where do they begin, and where do they end?
 
 # %%
 news_predicted = {
@@ -856,11 +861,6 @@ news_predicted = {
     for n in (NEWS_SIZES[0], 200)
 }
 lab.widgets.EntityExplorer(news_test, news_predicted)
-
-# %%
-gain_50 = news_taggers.gain("encoder", 50, over=("encoder", 10))
-gain_200 = news_taggers.gain("encoder", 200, over=("encoder", 50))
-lab.verdict("news-sentences", n50=gain_50, n200=gain_200)
 
 # %% [markdown]
 # What the first tagger with the most sentences misses on real sentences, and what it invents:

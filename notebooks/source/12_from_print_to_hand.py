@@ -78,7 +78,7 @@ lab.predict(
 # On the left a character as its typeface prints it, and its **skeleton**. In the middle 25 drawings made of it, on the right 25 real
 # ones. Drag `bend` and `wander` until no two drawings look alike, and further, until you cannot read them. Where would you stop?
 #
-# The last of the characters are **Chinese**. Their skeletons were not thinned but written, stroke by stroke (Hanzi Writer's data), so
+# Some of the characters are **Chinese**. Their skeletons were not thinned but written, stroke by stroke (Hanzi Writer's data), so
 # `wander` moves the strokes as a pen would make them. They are here to be seen: no network below learns from them.
 
 # %%

@@ -582,8 +582,9 @@ named_in_chinese = {
     part: emoji_names.in_chinese(some, device=DEVICE)
     for part, some in (("training", training), ("test", test))
 }
-for english, chinese in zip(test.names[:5], named_in_chinese["test"].names):
-    print(f"{english}: {chinese}")
+every, in_test = data.emoji.pictures(), named_in_chinese["test"]
+for row, chinese in list(zip(in_test.rows, in_test.names))[:5]:
+    print(f"{every.names[row]}: {chinese}")
 CHINESE_SEEDS = lab.seeds(3, 15)
 read = lab.arms(
     emoji_names.vectors,
@@ -606,17 +607,18 @@ by_language = {
 lab.record(**{f"zero_shot_{way}_chinese": by_language[way, "Chinese"] for way in (5, 20)})
 
 # %% folded=true
+artists = len({row["artist"] for row in read})
 lab.figures.bars(
     {f"{way} names, {name}": found for (way, name), found in by_language.items()},
-    title=f"Of 20 names: {by_language[20, 'English'].mean:.2f} correct in English, "
+    title=f"Among 20 names: {by_language[20, 'English'].mean:.2f} correct in English, "
     f"{by_language[20, 'Chinese'].mean:.2f} in Chinese",
     x="accuracy",
     caption=f"Unseen emoji by unseen artists, names alone. English by MiniLM, Chinese by E5. Mean and "
-    f"95 % interval over {len(read)} trainings and {len(test.names)} emoji; chance is 0.20 and 0.05.",
+    f"95 % interval over {artists} artists and {len(in_test.names)} emoji; chance is 0.20 and 0.05.",
 )
 
 # %% [markdown]
-# Type Chinese words now, such as one that stands in no name.
+# Type Chinese words now, such as one that occurs in no name.
 
 # %%
 e5_tokenizer, e5 = me5.me5("cpu", characters=True)
@@ -627,15 +629,12 @@ def embed_chinese(words):
     return read[0]["namer"].texts(features)[0]
 
 
+unseen_artist = read[0]["artist"]
+by_artist = (every.images[list(in_test.rows)][:, unseen_artist], read[0]["z"][:, unseen_artist])
 lab.widgets.WordExplorer(
     embed_chinese,
-    {
-        ARTISTS[read[0]["artist"]]: (
-            drawings[:, read[0]["artist"]],
-            read[0]["z"][:, read[0]["artist"]],
-        )
-    },
-    named_in_chinese["test"].names,
+    {ARTISTS[unseen_artist]: by_artist},
+    in_test.names,
     suggested=("吃的东西", "难过的动物", "音乐", "下雨了", "数字十"),
 )
 

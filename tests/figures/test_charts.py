@@ -146,4 +146,13 @@ def test_the_typeface_has_the_letters_in_a_figure_of_any_language():
         warnings.simplefilter("error")
         figures.bars({"甲": BARS["a"]}, title="标题", x="准确率", caption="说明。")
         with speaking("en"):
-            figures.bars({"a": BARS["a"]}, title="Found: 标题", x="accuracy", caption="Text.")
+            figures.bars({"甲": BARS["a"]}, title="Found: 标题", x="accuracy", caption="Text.")
+
+
+def test_labels_of_an_axis_keep_their_chinese_letters_in_an_english_figure_and_lose_them_without_a_typeface(monkeypatch):
+    for there in ("DejaVu Sans", None):  # any family will do
+        monkeypatch.setattr(letters, "typeface", lambda of, there=there: there)
+        figure, axes = figures.new_figure()
+        axes.bar(["甲", "乙 2"], [1, 2])
+        letters.without_boxes(figure)
+        assert [label.get_text() for label in axes.get_xticklabels()] == (["甲", "乙 2"] if there else ["", " 2"])

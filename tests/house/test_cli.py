@@ -68,6 +68,31 @@ def offered(course, tmp_path, monkeypatch):
     return offers
 
 
+@pytest.mark.parametrize(
+    "typer_says, said",
+    [
+        ("No such option: --prof (Possible options: --profile)", "There is no option --prof; did you mean --profile?"),
+        ("No such option: --prof Did you mean --profile?", "There is no option --prof; did you mean --profile?"),
+        ("No such option '--prof'. Did you mean '--profile'?", "There is no option --prof; did you mean --profile?"),
+        ("No such option: --nope", "There is no option --nope."),
+        ("No such command 'rum'.", "There is no command rum."),
+        ("No such command 'rum'. Did you mean 'run'?", "There is no command rum; did you mean run?"),
+        ("Missing option '--out'.", "--out has to be given."),
+        ("Missing option '-n' / '--name'.", "-n / --name has to be given."),
+        ("Missing parameter: FOLDER", "FOLDER has to be given."),
+        ("Missing option '--kind'. Choose from:\n\ta,\n\tb", "--kind has to be given."),
+        ("Invalid value for '--jobs': 'x' is not a valid integer.", "--jobs has an invalid value: x is not a valid integer."),
+        ("Option '--out' requires an argument.", "--out needs a value."),
+        ("Option '--resume' does not take a value.", "--resume takes no value."),
+        ("Got unexpected extra argument (5)", "Unexpected: 5."),
+        ("Got unexpected extra arguments (5 6)", "Unexpected: 5 6."),
+        ("Something that no version has said yet.", "Something that no version has said yet."),
+    ],
+)
+def test_what_typer_says_of_a_wrong_command_is_said_in_the_words_of_the_course(typer_says, said):
+    assert cli._of_typer(typer_says) == said
+
+
 def test_help_lists_the_commands_and_no_word_gives_the_help(command):
     for words in ([], ["--help"]):
         status, said, _ = command(*words)
@@ -84,12 +109,12 @@ def test_the_version_is_told(command):
     "words, status, needed",
     [
         ("rum", 2, "There is no command rum"),
-        ("run --prof full", 2, "--prof"),
+        ("run --prof full", 2, "There is no option --prof; did you mean --profile?"),
         ("run 01 --profile", 2, "--profile needs a value."),
         ("run 01 --fast", 2, "More: fewshot-lab run --help"),
         ("run 99", 1, "There is no chapter '99'"),
         ("run 01 -p SEED", 1, "-p needs a name and a value, such as -p SEED 1, but it is followed by SEED."),
-        ("run 01 -p", 1, "followed by nothing"),
+        ("run 01 -p", 1, "followed by no further word"),
         ("run -p SEED --resume", 1, "followed by SEED --resume"),
         ("run -p -p SEED 1", 1, "followed by -p"),
         ("run -p =1", 1, "-p needs a name and a value"),
@@ -102,7 +127,7 @@ def test_the_version_is_told(command):
         ("assets fetch fashoin", 1, "Did you mean 'fashion'"),
         ("assets verify fashoin", 1, "Did you mean 'fashion'"),
         ("assets use nowhere", 1, "nowhere is no bundle"),
-        ("assets bundle", 2, "is missing"),
+        ("assets bundle", 2, "has to be given"),
     ],
 )
 def test_wrong_use_is_one_paragraph_on_stderr_and_a_status_that_is_not_zero(command, course, words, status, needed):

@@ -237,7 +237,13 @@ def test_a_reader_of_chinese_begins_with_chinese_texts_which_are_edited_by_chara
     assert 0 < len(shown.after("deletion")) < len("质量很好，很满意")
     for operation in ("synonyms", "insertion", "eda", "back-translation"):
         shown.controls["operation"].value = operation
-        assert shown.lacks(operation) in shown.html and "role='alert'" not in shown.html
+        assert shown.lacks(operation) and shown.lacks(operation) in shown.html and "role='alert'" not in shown.html
+    shown.controls["own"].value = "我 love 北京 and 500G"
+    shown.controls["operation"].value = "deletion"
+    shown.controls["alpha"].value = 0.0
+    assert not shown.lacks("swap") and shown.after("deletion") == "我 love 北京 and 500G"
+    shown.controls["alpha"].value = 0.9
+    assert set(shown.after("deletion").split()) <= {"我", "love", "北", "京", "北京", "and", "500G"}
     lab.language("en")
     plain = lab.widgets.TextExplorer(few_texts())
     assert plain.text() == TEXTS[0] and not plain.lacks("synonyms")

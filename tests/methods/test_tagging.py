@@ -641,3 +641,17 @@ def test_the_explorer_names_type_and_kind_in_words_and_refuses_other_lengths():
     assert f"Sentence {len(shown.rows())} of {len(shown.rows())}" in shown.html, "the slider ends at the last one"
     with pytest.raises(ValueError, match="one tag for each word"):
         lab.widgets.EntityExplorer(sentences.task().test[:2], {"short": [("O",), ("O",)]})
+
+
+def test_chinese_sentences_have_no_spaces_and_a_sentence_without_words_no_picture_of_its_own():
+    some = [
+        conll.Sentence(tuple("李明在杭州"), ("B-PER", "I-PER", "O", "B-LOC", "I-LOC")),
+        conll.Sentence((), ()),
+    ]
+    shown = lab.widgets.EntityExplorer(some, {"misses one": [("B-PER", "I-PER", "O", "O", "O"), ()]})
+    assert "李明 <small>" in shown.html and "杭州 <small>" in shown.html and "李 明" not in shown.html
+    assert "李明在杭州" in shown.still().alt
+    english = lab.widgets.EntityExplorer(
+        [conll.Sentence(("a", "B"), ("O", "O"))], {"right": [("O", "O")]}, kind="all sentences"
+    )
+    assert "a B" in english.html, "words of one letter are still words"

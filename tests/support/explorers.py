@@ -111,7 +111,7 @@ def prices():
 
 def hand():
     digits = lab.data.load("digits").test_images[:25]
-    return lab.widgets.HandExplorer(strokes.load(), torch.nn.functional.interpolate(digits, (28, 28)))
+    return lab.widgets.HandExplorer(strokes.load(), torch.nn.functional.interpolate(digits, (28, 28)), None)
 
 
 EXPLORERS = {
