@@ -95,7 +95,7 @@ class EntityExplorer(Explorer):
             axes.set(xlim=(-11, max(60, width)), ylim=(-0.7, 1.6))
             axes.axis("off")
             for height, (name, shown) in enumerate((("predicted", tags), ("true", self.gold[row]))):
-                axes.text(-11, height, name, fontweight="bold", va="center", fontsize=9)
+                axes.text(-11, height, say(name), fontweight="bold", va="center", fontsize=9)
                 self._drawn(axes, row, shown, height)
             axes.set_title(
                 "; ".join(self._error(row, *wrong) for wrong in self.wrong[self["tagger"]][row])[:110]

@@ -91,10 +91,10 @@ class TextExplorer(Explorer):
         return {"source": list(SOURCES), "text": list(range(6)), "operation": operations, "alpha": [0.1, 0.3, 0.6]}
 
     def still(self) -> Picture:
-        shown = {"before": self.text()}
+        shown = {say("before"): self.text()}
         for operation in [*NAMES, "back-translation"]:
             if not self.lacks(operation):
-                shown[operation] = marked(self.after(operation), self.text(), "[{}]")
+                shown[say(operation)] = marked(self.after(operation), self.text(), "[{}]")
         return texts(
             shown,
             title=say("One text, {count} operations at strength {alpha:.2f}", count=len(shown) - 1, alpha=self["alpha"]),

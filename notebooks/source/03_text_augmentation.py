@@ -426,7 +426,7 @@ for name in NAMED:
 
 
 # %% folded=true
-def learning_curves(learner, title, seeds, **options):
+def learning_curves(learner, seeds, *, title, **options):
     """The figure of one learner."""
     shown = [op for op in ("none", "synonyms") if op in learner.rows]
     return lab.figures.curves(
@@ -443,12 +443,19 @@ def learning_curves(learner, title, seeds, **options):
 
 
 level = {"names, no label": free[CLASSES].mean}
-title = "Frozen encoder: how many labels do the classes' names replace?"
-learning_curves(frozen[CLASSES], title, FEW, levels=level)
+learning_curves(
+    frozen[CLASSES],
+    FEW,
+    title="Frozen encoder: how many labels do the classes' names replace?",
+    levels=level,
+)
 
 # %% folded=true
-title = "From scratch: how far right is the same accuracy without copies?"
-learning_curves(scratch[CLASSES], title, SEEDS)
+learning_curves(
+    scratch[CLASSES],
+    SEEDS,
+    title="From scratch: how far right is the same accuracy without copies?",
+)
 
 # %%
 main = {"frozen": frozen[CLASSES], "scratch": scratch[CLASSES]}
