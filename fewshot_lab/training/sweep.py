@@ -53,9 +53,19 @@ def sweep(
 
 def _call(function: Callable[..., dict], grid: list[dict]) -> str:
     """What a sweep computes, for `kept`: the function's name, the settings, the profile and the device."""
-    settings = re.sub(r" at 0x[0-9a-f]+", "", repr(grid))  # addresses differ in each process
-    found = hashlib.sha256(f"{settings} {runtime.current()!r}".encode()).hexdigest()[:16]
+    found = hashlib.sha256(f"{_written(grid)} {runtime.current()!r}".encode()).hexdigest()[:16]
     return f"sweep of {len(grid)} x {getattr(function, '__name__', 'the function')} ({found})"
+
+
+def _written(value) -> str:
+    """A value in words that are the same in each process, where addresses and the order of sets differ."""
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(_written, value)))}}}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_written(key)}: {_written(one)}' for key, one in value.items())}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_written, value))}]"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _results(function: Callable[..., dict], grid: list[dict], jobs: int, cluster: str, description: str) -> list[dict]:

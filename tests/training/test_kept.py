@@ -1,6 +1,9 @@
 """What a sweep found is kept for a second execution of the same notebook, and for no other."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +33,18 @@ def test_an_execution_in_another_language_trains_nothing_and_finds_the_same(new_
             assert sweep(train, [{"seed": 1}, {"seed": 2}], jobs=1)[1] == {"seed": 2, "accuracy": 0.2}
             assert sweep(train, [{"seed": 3}], jobs=1) == [{"seed": 3, "accuracy": 0.3}]
     assert trained == [1, 2, 3]
+
+
+def test_a_sweep_has_one_name_in_every_process_whatever_the_order_of_sets_and_the_addresses():
+    grid = "[{'stages': frozenset('abcdefgh'), 'function': print, 'object': object()}]"
+    words = f"from fewshot_lab.training.sweep import _call; print(_call(max, {grid}))"
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", words], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in "123"
+    }
+    assert len(names) == 1 and "sweep of 1 x max" in names.pop()
 
 
 def test_what_another_notebook_kept_is_refused(new_kernel):
