@@ -613,8 +613,9 @@ lab.figures.bars(
     title=f"Among 20 names: {by_language[20, 'English'].mean:.2f} correct in English, "
     f"{by_language[20, 'Chinese'].mean:.2f} in Chinese",
     x="accuracy",
-    caption=f"Unseen emoji by unseen artists, names alone. English by MiniLM, Chinese by E5. Mean and "
-    f"95 % interval over {artists} artists and {len(in_test.names)} emoji; chance is 0.20 and 0.05.",
+    caption="Unseen emoji by unseen artists, names alone. English by MiniLM, Chinese by E5. "
+    f"Mean and 95 % interval over {artists} artists and {len(in_test.names)} emoji; "
+    "chance is 0.20 and 0.05.",
 )
 
 # %% [markdown]

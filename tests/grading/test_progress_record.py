@@ -1,6 +1,7 @@
 """A record of progress: exported, judged again in the sandbox, signed, printed; what is altered, foreign or wrong is found."""
 
 import json
+import shutil
 
 import nbformat
 import pytest
@@ -73,6 +74,24 @@ def test_an_answer_that_does_not_pass_is_found_and_nothing_is_signed(exported, t
     said, well = judged(path, place, by="Grace Hopper")
     assert not well and "00 accuracy: refuted. The answer does not pass" in said and "Nothing is signed" in said
     assert not (tmp_path / "ada.signed.json").exists()
+
+
+@pytest.mark.slow
+def test_a_record_is_compared_with_the_grades_of_a_class_and_nothing_runs_again(exported, tmp_path, command, monkeypatch):
+    if means() is None:
+        pytest.skip("this machine allows neither bubblewrap nor user namespaces")
+    path, place = exported()
+    for student in ("Ada Lovelace", "Grace"):
+        shutil.copytree(place, tmp_path / "class" / student)
+    command("grade", str(tmp_path / "class"), "--out", str(tmp_path / "grades"))
+    monkeypatch.setattr("fewshot_lab.grading.verify.grade_pile", None)  # nothing may call it
+    said = command("verify", str(path), "--grades", str(tmp_path / "grades"), "--sign", "Grace Hopper")
+    assert f"{len(CHAPTER.exercises)} of {len(CHAPTER.exercises)} passed checks are confirmed" in said
+    assert (tmp_path / "ada.signed.json").exists()
+    shutil.rmtree(tmp_path / "grades")
+    command("grade", str(tmp_path / "class" / "Grace"), "--out", str(tmp_path / "grades"))
+    with pytest.raises(CourseError, match="holds no grading of Ada Lovelace"):
+        verify(path, None, tmp_path / "grades", "", None, "", Settings(jobs=1))
 
 
 def test_what_was_changed_is_foreign_or_newer_is_refused_with_what_to_do(exported, monkeypatch, capsys):
