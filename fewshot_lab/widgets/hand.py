@@ -22,13 +22,12 @@ class HandExplorer(Explorer):
     """A character as print, as a skeleton and as drawings by a hand whose bending, pen and turns the controls set."""
 
     def __init__(self, strokes: Strokes, real: Tensor, hanzi: Strokes | None, *, bend: float = HAND.bend, **start) -> None:
-        """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). hanzi: Chinese
-        characters, or None."""
+        """strokes: of typefaces. real: drawings by people, uint8 (at least 25, 1, 28, 28). hanzi: Chinese ones or None."""
         self.real = real[:MADE]
-        self.strokes = {name: strokes for name in LETTERS if name in strokes.characters}
+        printed = {name: strokes for name in LETTERS if name in strokes.characters}
         written = {name: hanzi for name in hanzi.characters} if hanzi else {}
         # A reader of Chinese begins with the characters that she writes.
-        self.strokes = written | self.strokes if language() == "zh" else self.strokes | written
+        self.strokes = written | printed if language() == "zh" else printed | written
         super().__init__(
             start,
             character=choice("character", list(self.strokes), help="Which character is drawn"),

@@ -19,16 +19,7 @@ _CALIBRATED = (later("as it is"), later("minus the mean of the texts shown"))
 class PromptExplorer(Explorer):
     """A few texts, the probability of each label word after the template, and the tokens that the model sees."""
 
-    def __init__(
-        self,
-        tokenizer,
-        model,
-        task: TextTask,
-        template: str,
-        *,
-        texts: int = 5,
-        **start,
-    ) -> None:
+    def __init__(self, tokenizer, model, task: TextTask, template: str, *, texts: int = 5, **start) -> None:
         """texts: how many of the task's validation texts are shown, spread over the classes."""
         self.tokenizer, self.model, self.task = tokenizer, model, task
         self.rows = torch.linspace(0, len(task.validation_texts) - 1, texts).long().tolist()
@@ -42,9 +33,7 @@ class PromptExplorer(Explorer):
                 help="{x} is where the text goes, \\n a new line; press Enter to see the answer",
             ),
             words=line(
-                "label words",
-                ", ".join(task.classes),
-                help="One word for each class, with commas between them; press Enter",
+                "label words", ", ".join(task.classes), help="One word for each class, with commas between them; press Enter"
             ),
             own=line("own text", help="A text of your own, answered below the others"),
             calibrated=choice("scores", _CALIBRATED, help="Subtract each word's mean score over the texts shown, or not"),

@@ -3,6 +3,8 @@
 import difflib
 import random
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -19,8 +21,9 @@ from .explorer import Explorer, choice, line, slider
 OWN = ("", "a small dog that lives in the kitchen", "这家店的衣服质量很好，就是送货慢了一点")
 SOURCES = (later("English glosses"), later("Chinese reviews"))
 LONGEST = 40  # characters of a review
-_WIDE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")  # Chinese characters and punctuation
-_UNIT = re.compile(rf"{_WIDE.pattern}|[^\s{_WIDE.pattern[1:]}+")
+_RANGES = "\u3000-\u303f\u4e00-\u9fff\uff00-\uffef"  # of Chinese punctuation and characters
+_WIDE = re.compile(f"[{_RANGES}]")
+_UNIT = re.compile(rf"[{_RANGES}]|[^\s{_RANGES}]+")
 NEEDS_WORDS = ("synonyms", "insertion", "eda")  # operations that ask a dictionary, which the course has for English alone
 
 
@@ -53,9 +56,11 @@ class TextExplorer(Explorer):
 
     def lacks(self, operation: str) -> str:
         """Why the operation cannot be done to this text; empty where it can."""
-        if in_chinese(self.text()) and operation in NEEDS_WORDS:
+        if not in_chinese(self.text()):
+            return ""
+        if operation in NEEDS_WORDS:
             return say("This edit needs a dictionary of synonyms, and the course has none for Chinese. Swap or delete instead.")
-        if in_chinese(self.text()) and operation == "back-translation":
+        if operation == "back-translation":
             return say("The translators of this chapter know English and Spanish. Swap or delete instead.")
         return ""
 
@@ -64,7 +69,7 @@ class TextExplorer(Explorer):
         if operation != "back-translation":
             words = " ".join(units(self.text()))
             changed = edit_text(words, operation, self["alpha"], self.synonyms, random.Random(self["seed"])).split()
-            return "".join(f" {word}" if spaced else word for word, spaced in zip(changed, between(changed), strict=True))
+            return joined(changed, changed)
         if self.text() in recorded()[1]:
             return recorded()[1][self.text()]
         if not self.translator:
@@ -111,13 +116,11 @@ def marked(text: str, other: str, pattern: str) -> str:
     same = set()
     for block in difflib.SequenceMatcher(a=words, b=others, autojunk=False).get_matching_blocks():
         same |= set(range(block.a, block.a + block.size))
-    spaces = [" " if spaced else "" for spaced in between(words)]
-    shown = [word if i in same else pattern.format(word) for i, word in enumerate(words)]
-    return type(pattern)("").join(part for pair in zip(spaces, shown, strict=True) for part in pair)
+    return joined(words, [word if i in same else pattern.format(word) for i, word in enumerate(words)], type(pattern)(""))
 
 
 def in_chinese(text: str) -> bool:
-    """Whether there is a Chinese character in the text."""
+    """Whether there is a Chinese character or punctuation mark in the text."""
     return bool(_WIDE.search(text))
 
 
@@ -126,6 +129,7 @@ def units(text: str) -> list[str]:
     return _UNIT.findall(text)
 
 
-def between(words: list[str]) -> list[bool]:
-    """Whether a space stands before each of the words: none between Chinese characters, and none before the first."""
-    return [i > 0 and not (_WIDE.match(words[i - 1]) and _WIDE.match(word)) for i, word in enumerate(words)]
+def joined(words: Sequence[str], shown: Sequence[str], empty: str = "") -> str:
+    """What is shown of each of the words as one text of the type of `empty`: no space between two Chinese characters."""
+    spaces = ["" if _WIDE.match(one) and _WIDE.match(other) else " " for one, other in pairwise(words)]
+    return empty.join(part for pair in zip(["", *spaces], shown, strict=False) for part in pair)

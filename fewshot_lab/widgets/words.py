@@ -74,10 +74,8 @@ class WordExplorer(Explorer):
 
     @property
     def stored(self) -> dict[str, list]:
-        return {
-            "words": list(self.suggested),
-            "maker": list(self.pictures)[:2],
-        }  # of all makers they would be too large for a page
+        makers = list(self.pictures)[:2]  # the states of all makers would be too large for a page
+        return {"words": list(self.suggested), "maker": makers}
 
     def still(self) -> Picture:
         rows, cosines = self.nearest() if self["words"].strip() else ([0], [0.0])
