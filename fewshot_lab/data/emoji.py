@@ -201,15 +201,19 @@ def _draw(folder: Path) -> dict[str, np.ndarray]:
 
 def _drawn(icons: dict, name: str) -> np.ndarray:
     """One picture on white, (96, 96, 3), from a set of Iconify's format, where a size that an icon lacks is that of the set."""
-    import resvg_py
-    from PIL import Image
-
     icon = icons["icons"][name]
     width, height = (icon.get(side, icons[side]) for side in ("width", "height"))
     # Into a square in its own proportions, in the middle, as SVG does it by default.
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{SIZE}" height="{SIZE}"'
     )
-    svg = f'{opening} viewBox="0 0 {width} {height}">{icon["body"]}</svg>'
-    png = resvg_py.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True)
-    return np.array(Image.open(BytesIO(bytes(png))).convert("RGB"))
+    return rendered(f'{opening} viewBox="0 0 {width} {height}">{icon["body"]}</svg>', "white", "RGB")
+
+
+def rendered(svg: str, background: str, mode: str) -> np.ndarray:
+    """The pixels of an SVG on a background, uint8 in one of Pillow's modes: (H, W, 3) for "RGB", (H, W) for "L"."""
+    import resvg_py
+    from PIL import Image
+
+    png = resvg_py.svg_to_bytes(svg_string=svg, background=background, skip_system_fonts=True)
+    return np.array(Image.open(BytesIO(bytes(png))).convert(mode))

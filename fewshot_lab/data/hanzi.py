@@ -6,12 +6,12 @@ from -124. No network of the course learns from them: they are there to be seen.
 
 import functools
 import json
-from io import BytesIO
 
 import numpy as np
 import torch
 
 from ..assets import ASSETS, fetch
+from .emoji import rendered
 from .strokes import MAX_POINTS, Strokes
 
 CHARACTERS = tuple(sorted(chr(int(name.removesuffix(".json"), 16)) for name in ASSETS["hanzi"].files))
@@ -47,14 +47,10 @@ def _skeleton(medians: list) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _picture(outlines: list[str]) -> torch.Tensor:
     """The strokes' outlines filled, uint8 (1, 28, 28), white on black."""
-    import resvg_py
-    from PIL import Image
-
     side = UNITS / SHARE
     paths = "".join(f'<path d="{outline}"/>' for outline in outlines)
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="28" height="28" viewBox="0 0 {side} {side}">'
         f'<g fill="white" transform="translate({(side - UNITS) / 2} {(side - UNITS) / 2 + TOP}) scale(1 -1)">{paths}</g></svg>'
     )
-    png = resvg_py.svg_to_bytes(svg_string=svg, background="black", skip_system_fonts=True)
-    return torch.from_numpy(np.array(Image.open(BytesIO(bytes(png))).convert("L")))[None]
+    return torch.from_numpy(rendered(svg, "black", "L"))[None]

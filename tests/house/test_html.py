@@ -5,6 +5,7 @@ from itertools import combinations
 import jinja2
 import numpy as np
 import pytest
+from colours import contrast, linear
 from markupsafe import Markup
 
 from fewshot_lab import html
@@ -20,18 +21,6 @@ SEEN = {
 # OKLab, in which equal distances look equal (Ottosson 2020).
 LMS = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
 LAB = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
-
-
-def linear(colour: str) -> np.ndarray:
-    """ "#rrggbb" as linear RGB, (3,) in 0..1."""
-    c = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG's contrast of two colours, 1 to 21."""
-    low, high = sorted(linear(colour) @ [0.2126, 0.7152, 0.0722] for colour in (one, other))
-    return (high + 0.05) / (low + 0.05)
 
 
 def perceived(colour: str, eye: np.ndarray) -> np.ndarray:
