@@ -263,14 +263,32 @@ def test_without_convolutions_muon_is_adamw(digits):
     assert same_weights(*models)
 
 
-def test_each_step_moves_a_filter_matrix_by_the_rate_in_all_directions():
-    layer = nn.Conv2d(3, 4, 3, bias=False)
-    optimizer = muon.Muon(layer.parameters(), lr=0.01, filter_rate=5.0, filter_decay=0.0)
-    before = layer.weight.detach().clone()
-    layer.weight.grad = torch.randn_like(layer.weight)
+def test_each_step_moves_a_matrix_by_its_rate_in_all_directions():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.Flatten(), nn.Linear(16, 5, bias=False))
+    optimizer = muon.Muon(network.parameters(), lr=0.01, filter_rate=5.0, linear_rate=2.0, decay=0.0)
+    before = [weight.detach().clone() for weight in network.parameters()]
+    for weight in network.parameters():
+        weight.grad = torch.randn_like(weight)
     optimizer.step()
-    moved = torch.linalg.svdvals((layer.weight.detach() - before).flatten(1)) / 0.05
-    assert 0.6 < moved.min() and moved.max() < 1.3
+    for weight, old, rate in zip(network.parameters(), before, (0.05, 0.02), strict=True):
+        moved = torch.linalg.svdvals((weight.detach() - old).flatten(1)) / rate
+        assert 0.6 < moved.min() and moved.max() < 1.3
+
+
+def test_a_rate_of_zero_leaves_linear_layers_to_adamw():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+    twin = nn.Linear(8, 3)
+    twin.load_state_dict(network[2].state_dict())
+    ours = muon.Muon(network.parameters(), lr=0.01, linear_rate=0.0)
+    theirs = torch.optim.AdamW(twin.parameters(), lr=0.01, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        for weight, other in zip(network[2].parameters(), twin.parameters(), strict=True):
+            weight.grad = torch.randn(weight.shape, generator=generator)
+            other.grad = weight.grad.clone()
+        ours.step()
+        theirs.step()
+    assert same_weights(network[2], twin)
 
 
 # progress
