@@ -19,7 +19,7 @@ from fewshot_lab.runtime import seed_everything
 from fewshot_lab.training import accuracy, outputs, train
 
 SEEDS = (500, 501, 502)
-LENGTHS = (50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600, 2000, 3000, 4000)
+LENGTHS = (50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 700, 800, 900, 1000, 1200, 1400, 1600, 2000, 2500, 3000, 4000)
 SHARE = 0.95
 Training = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor, Callable, int, int], object]
 
