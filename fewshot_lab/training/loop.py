@@ -45,7 +45,7 @@ class History:
         A training is at rest when, of the fall of its loss from the first step to the last fifth,
         at most a share of REST came after the middle fifth. A loss may rest at any height, as one
         under an attack does. docs/choices/rest.json says how often the rule agrees with what twice
-        the steps would gain: in 38 of 48 cases, where it errs as often one way as the other.
+        the steps would gain: in 37 of 48 cases, where it errs about as often one way as the other.
         """
         if self.steps < 5:
             return False

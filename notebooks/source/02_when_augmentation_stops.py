@@ -182,8 +182,8 @@ for strength in (0.0, RIGHT[DATASET]):
 # seed, on all cores at once.
 #
 # Each training says whether it had **come to rest**: whether its own loss had all but stopped falling in its last steps. The rule
-# is a rough one: in 48 cases where twice the steps were tried too, it erred in 10, five times either way. A loss at rest says that
-# more steps would change little, not that the accuracy cannot rise by a little.
+# is a rough one: in 48 cases where twice the steps were tried too, it erred in 11, six times one way and five the other. A loss at
+# rest says that more steps would change little, not that the accuracy cannot rise by a little.
 
 # %%
 FIVE = {"shots": 5, "unit": "accuracy", "dataset": DATASET}
@@ -1026,10 +1026,10 @@ lab.verdict("emoji-colour", jitter=emoji_gains["colour jitter"])
 # and test differ, style counts too: what was good for the fourth artist need not be for the fifth. The groups' shares count as well:
 # they are not the same in both.
 #
-# On validation images the mildest strength tried was the best or within 0.01 of it; no policy at all was not among the candidates
-# ([choices](../docs/choices.md)). The two numbers of the right policy printed above are about the same validation emoji, network and
-# policy, but of networks that learned from other emoji: which five stand for a group moves the accuracy. All candidates of a choice
-# share their draws, so a choice compares candidates and does not say how well any of them will do.
+# On validation images the mildest strength tried was the best or within about 0.01 of it; no policy at all was not among the
+# candidates ([choices](../docs/choices.md)). The two numbers of the right policy printed above are about the same validation emoji,
+# network and policy, but of networks that learned from other emoji: which five stand for a group moves the accuracy. All
+# candidates of a choice share their draws, so a choice compares candidates and does not say how well any of them will do.
 #
 # What is missing here is knowledge of other pictures, and chapter 04 asks where that can come from.
 
