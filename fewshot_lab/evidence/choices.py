@@ -189,5 +189,5 @@ def _value(value) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_value(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(_value, value))
+        return ", ".join(map(_value, value)) or "nothing"
     return f"{value:g}" if isinstance(value, float) else str(value).replace("|", "\\|").replace("\n", "<br>")

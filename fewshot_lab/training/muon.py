@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Muon(torch.optim.AdamW):
-    """Muon for the matrices of a convolutional network, AdamW for its other weights (Jordan et al. 2024; Liu et al. 2025, arXiv).
+    """Muon for matrices of a convolutional network, AdamW for its other weights (Jordan et al. 2024; Liu et al. 2025, arXiv).
 
     Its matrices are the filters of convolutions (filters, weights of a filter) and the weights of linear layers. A gradient's
     matrix has few large singular values and many small ones: a step along it learns in few directions. Muon sets all singular
@@ -68,7 +68,7 @@ class Muon(torch.optim.AdamW):
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     """The matrix (M, N) with its singular values moved near 1: between 0.7 and 1.2 unless they were tiny.
 
-    Newton-Schulz steps X <- aX + (bA + cA²)X with A = XXᵀ and Jordan's coefficients change the singular values and nothing else.
+    Newton-Schulz steps X <- aX + (bA + cA²)X, A = XXᵀ, with Jordan's coefficients change the singular values and nothing else.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T  # the smaller of the two products XXᵀ, XᵀX

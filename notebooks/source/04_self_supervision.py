@@ -853,10 +853,10 @@ told = f"lowest accuracy: {worst} ({ablated[DATASET].mean(worst):.2f})"
 lab.recall("views", f"{told}; not told apart from it: {', '.join(near) or 'none'}")
 
 # %% [markdown]
-# The last line is the same training with more steps. Compare it with *affine*: most of the short trainings read “at rest” under the
-# verdicts below, and yet more steps change their features. The course's rule asks what share of a loss's fall came late. A
-# contrastive loss falls fast at first, and what it loses later is little beside that, but it is in this little that features are
-# made. For such a loss the rule says too little, so the verdicts below speak of *short* trainings.
+# The last line is the same training with more steps. Compare it with *affine*, and see below whether *affine* reads “at rest”. The
+# course's rule asks what share of a loss's fall came late. A contrastive loss falls fast at first, and what it loses later is
+# little beside that, but it is in this little that features can still be made. For such a loss “at rest” says too little, so the
+# verdicts below speak of *short* trainings.
 
 # %%
 lab.record(
@@ -946,9 +946,8 @@ lab.record(
 )
 
 # %% [markdown]
-# The claim asks for two things: both together beat augmentation alone *and* self-supervision alone, on both data sets. Under the
-# strong policy that suits the glyphs no training on labels comes to rest in so few steps (hollow points), so it is a claim about
-# short trainings.
+# The claim asks for two things: both together beat augmentation alone *and* self-supervision alone, on both data sets. Where a
+# point is hollow, its training had not come to rest, so it is a claim about short trainings.
 
 # %%
 STEPS_OF = {"probe": "steps of pretraining", "tuned": "all steps"}
@@ -978,10 +977,10 @@ for name in DATASETS:
         print(f"{name}, {which}: fine-tuned {tuned:.2f}, probe {probed:.2f}")
 
 # %% [markdown]
-# With augmentation, and where the features are far from what the labels ask for, it can gain much. Without, a few images per class
-# cannot tell tens of thousands of weights where to go, and at first the errors come through a last layer that knows nothing, so that
-# they can undo what SimCLR learned (Kumar et al. 2022). How much hangs on the learning rate stands among the
-# [choices](../docs/choices.md).
+# With augmentation, and where the features are far from what the labels ask for, it can gain much. Without, it may gain little
+# or even lose: a few images per class cannot tell tens of thousands of weights where to go, and at first the errors come through
+# a last layer that knows nothing, so that they can undo what SimCLR learned (Kumar et al. 2022). How much hangs on the learning
+# rate stands among the [choices](../docs/choices.md).
 #
 # Keep in mind what "SimCLR alone" means: its views *are* augmentation, of unlabelled images that the arms without SimCLR never
 # see. Look back at the views without change to see what is left of it without any.
@@ -1152,10 +1151,10 @@ lab.verdict(
 )
 
 # %% [markdown]
-# A collapse is seldom complete. The head collapses first, since it is what the loss sees, and the features before it keep something
-# that a probe, which scales every feature up to the same spread, still finds: compare with chance, 0.10. And the stop-gradient
-# alone does not forbid the one point. It changes the way that training takes, and why that leads elsewhere is still being
-# studied (Tian et al. 2021).
+# A collapse of the outputs need not be one of the features. The head collapses first, since it is what the loss sees, and the
+# features before it keep something that a probe, which scales every feature up to the same spread, still finds: compare with
+# chance, 0.10. And the stop-gradient alone does not forbid the one point. It changes the way that training takes, and why that
+# leads elsewhere is still being studied (Tian et al. 2021).
 #
 # Is it as good as SimCLR, then? Both had the same images, views, steps and labels.
 
@@ -1219,8 +1218,8 @@ def fixmatch_loss(logits, labels, weak_logits, strong_logits, threshold, weight)
 # ## See it: weak and strong views
 #
 # Weak views must leave the class easy to tell, since their answers become labels. Strong views must be hard, or nothing is left
-# to learn. Ours: `affine` at the mildest strength of chapter 02, and `affine` at the strength that it chose for labelled images,
-# then what was chosen on validation images besides: a square blanked out.
+# to learn. Ours: `affine` at the mildest strength of chapter 02, and `affine` at the strength that it chose for labelled images.
+# A square blanked out besides was tried on validation images and left out ([choices](../docs/choices.md)).
 
 # %%
 MILD = ("affine", 0.1)

@@ -444,8 +444,8 @@ students = {name: self_trained(name) for name in DATASETS}
 #
 # The teachers are wider than their students, so look at them too: where the student ends below its own teacher, it has learned that
 # teacher's errors with a smaller net, and if you may keep the wide one, compare with *it*. A hollow point still learned. There the order
-# may be one of steps: labels alone had twice as many as the student. On glyphs, networks of the student's width came to rest at no
-# length that was tried (3,200 steps), so the claims below say “after equally many steps”.
+# may be one of steps: labels alone had twice as many as the student. On glyphs not all trainings come to rest in their steps, so
+# the claims below say “after equally many steps”.
 
 # %% folded=true
 same_labels = ("labels alone", "teacher with the same labels", "self-training")

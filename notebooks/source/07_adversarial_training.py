@@ -76,7 +76,7 @@ lab.predict(
 # twice as many.
 #
 # Mind how the radius was chosen: as the one at which training against an attack saves most images. So “more robust” will be
-# measured where that gain is about as large as it gets; nearer and farther it is smaller.
+# measured where that gain is the largest of those tried; at other radii it may be smaller.
 
 # %%
 INNER = lab.chosen("attack-steps")  # of the attack in training
@@ -317,7 +317,7 @@ levels = {name: [robust_accuracy(name, e) for e in REACH] for name in networks}
 
 # %% [markdown]
 # Follow each curve from ε = 0, its accuracy without an attack, to the right. Does either pay at the start, and which one
-# falls?
+# falls faster?
 
 # %% folded=true
 lab.figures.curves(
@@ -351,9 +351,8 @@ by_steps = [
 fgsm_level = robust_accuracy("robust", EPSILON, steps=1, step_size=EPSILON, random=False)
 
 # %% [markdown]
-# More steps find more adversarial examples, but each doubling finds fewer than the one before. Enough are those after which
-# all further steps together take less than 0.01, the smallest difference that counts in this course; the title says how
-# many.
+# More steps find more adversarial examples at first, and soon hardly any. Enough are those after which all further steps
+# together take less than 0.01, the smallest difference that counts in this course; the title says how many.
 
 # %% folded=true
 last = by_steps[-1].mean
@@ -593,7 +592,7 @@ def trades_loss(clean_logits, worst_logits, labels, beta):
 # on top. The policy is the loop's `augment`, the attack its loss, so one network can have both. Glyphs are rendered, and
 # the policy changes them as the program that made the test images did; digits and clothes are real.
 #
-# A network that learns from all images under an attack goes on learning for longer than this course can wait, and some
+# Most networks that learn from all images under an attack go on learning for longer than this course can wait, and some
 # others do too. So the claims of this section are about *equal passes*, not about the end of learning. Hollow points and the
 # column “at rest” say which trainings were still learning; what more time does is a question further down.
 
@@ -726,7 +725,7 @@ lab.predict(
 # %%
 CHOSEN = {name: lab.chosen(f"few-shot-passes-{name}") for name in DATASETS}
 FEW_PASSES = {name: lab.quick_or_full(passes, 2 * passes) for name, passes in CHOSEN.items()}
-# On glyphs no training comes to rest in all of them, so here the quick profile makes half.
+# On glyphs no training under attack comes to rest in all of them, so here quick makes half.
 FEW_PASSES["glyphs"] = lab.quick_or_full(CHOSEN["glyphs"] // 2, 2 * CHOSEN["glyphs"])
 
 

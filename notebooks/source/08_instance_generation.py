@@ -97,7 +97,8 @@ judges = {
 
 # %% [markdown]
 # The glyphs are rendered: the generators learn from some typefaces, the evaluators from others of the same family, and the
-# test images show another one. That makes them the hardest to judge.
+# test images show another one. So their evaluators are tested on typefaces that
+# they never saw.
 
 # %%
 print(
@@ -731,7 +732,7 @@ lab.figures.panels(
 # %% [markdown]
 # Quality and diversity of the failure against the healthy game, in pairs. The alarm rings for a class; so count the
 # classes. Do not marvel at these two counts: the failure was planted so that it rings, the alarm set so that healthy games are
-# silent. They tell that both carry over to other seeds, no more. And that none of 50 classes rang does not mean that none ever will:
+# silent. They tell that both carry over to other seeds, no more. And where no class rang, that does not mean that none ever will:
 # their intervals are Wilson's, as if the classes were drawn one by one.
 
 
@@ -842,7 +843,7 @@ drawn = {
 }
 
 # %% [markdown]
-# Each pair in the upper rows looks like a copy. So do the pairs below them, which are none. That is why pictures do not
+# Many pairs in the upper rows look like copies. So do some of the pairs below them, which are none. That is why pictures do not
 # decide.
 
 # %% folded=true
@@ -913,8 +914,8 @@ lab.verdict("no-copies", near=share, exploring=EXPLORING)
 # %% [markdown]
 # And the GANs that matter for a few-shot task, of 5 labels per class, on all data sets. Two controls copy nothing by way of a GAN: the
 # augmented copies, and the mean image of each class. So where a control lies as near as the GAN's images, or nearer, their nearness is
-# no proof of copying. (The glyphs' held-out images are of other typefaces, so they lie farther off, and more of everything counts as
-# near there.)
+# no proof of copying. (The glyphs' held-out images are of other typefaces and lie farther off, so the shares there are larger than
+# beside new images of the same typefaces.)
 
 
 # %%
@@ -945,8 +946,8 @@ lab.figures.panels(
     line=0.05,
     digits=3,
     shared=True,
-    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels. Dashed: new real "
-    "images. Copies: augmented ones.",
+    caption=f"Mean and 95 % interval over {len(SEEDS)} draws of the labels ({len(FEWER)} for the "
+    "other data sets). Dashed: new real images. Copies: augmented ones.",
 )
 
 # %%
@@ -1345,7 +1346,7 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: does another generator know more?
 #
-# Now C8 a second time. Which of the two is the better generator of many images the verdict above says; here the flow gets the
+# Now C8 a second time. Whether a flow of many images is the better generator the verdict above says; here the flow gets the
 # classifier's 5 labels per class, as the GAN did, and the GAN's seconds. Others report
 # that generation pays: 5 real images per class together with generated ones beat 10 real ones on three of four fine-grained
 # benchmarks (BOB, Yang et al. 2025, arXiv 2510.24078; it follows DataDream, Kim et al. 2024, arXiv 2407.10910). Their generator
@@ -1464,8 +1465,8 @@ lab.recall("flow", f"at 5 labels, a label with the flow's images is worth {worth
 #   never saw the generator's images, and diversity by its own numbers.
 # * Quality and diversity are two things. The temperature trades one for the other; a generator that fails to spread can
 #   look like quality.
-# * Compare a generator with held-out images against its *own* training images. With few of them, everything is far from
-#   them.
+# * Compare a generator with held-out images against its *own* training images. With few of them, new real images are
+#   far from them.
 # * Test generation with the labels that the classifier has, against as many copies. Everything else smuggles labels in, or
 #   images.
 # * Flow matching is a regression: a straight path, its velocity, and Euler's steps. How well a generator draws and how much it

@@ -324,9 +324,10 @@ asked = text_arms.gain("both", over="prompt alone")
 print(f"Both stages - the prompt alone: {asked}.")
 
 # %% [markdown]
-# Compare the arms with the dashed line. Where they stay below it, the head has learned the prompt's answers and made them worse: to
-# train on labels and answers together is no gain over *asking* where the prompt is better than the labels. The unlabelled glosses
-# were drawn without a look at their labels, and WordNet's glosses may be in the language model's training data (chapter 09).
+# Compare the arms with the dashed line. Where prompting stays below it, the head has learned the prompt's answers and made them
+# worse: to train on labels and answers together is no gain over *asking* where the prompt is better than the labels. The unlabelled
+# glosses were drawn without a look at their labels, and WordNet's glosses may be in the language model's training data
+# (chapter 09).
 
 # %% [markdown]
 # ## Verdict
@@ -560,9 +561,10 @@ lab.figures.bars(
 
 # %% [markdown]
 # Look for what lies above 1 with its whole interval, and for what it has in common: each *knows* something that the labels do not say,
-# such as which changes leave a digit the same. But look also for methods that know something and are not there: synonyms know what
-# words mean, and a policy that is right for digits may be worth little elsewhere. **Knowledge is needed and not enough**: it must be
-# knowledge that the labels lack and the task asks for. A method that only reshuffles the labelled examples has nothing to pay with.
+# such as which changes leave a letter the same. But look also for methods that know something and are not there: synonyms know
+# what words mean, and a policy that is right for letters may be worth little elsewhere. **Knowledge is needed and not enough**: it
+# must be knowledge that the labels lack and the task asks for. A method that only reshuffles the labelled examples has nothing to
+# pay with.
 #
 # ## Software 2.0
 #
