@@ -232,9 +232,9 @@ lab.figures.curves(
 
 # %% [markdown]
 # Compare the first point of *too strong* with its last, and then those of *wrong*. A strong policy makes a harder task out of
-# the same labels, and a harder task needs time. A wrong label stays wrong however long one trains. A comparison after a fixed
-# and short training measures who learns faster. So hollow points decide nothing in this course, unless the sentence itself says
-# "short" or "after equally many steps", as the next one does in other words.
+# the same labels, and a harder task needs time. A wrong label stays wrong however long one trains, though at first accuracy may
+# rise under both. A comparison after a fixed and short training measures who learns faster. So hollow points decide nothing in
+# this course, unless the sentence itself says "short" or "after equally many steps", as the next one does in other words.
 
 # %%
 lab.record(
@@ -463,7 +463,8 @@ lab.verdict(
 # found that augmentation is worth most *out of distribution* (分布外). The networks are those of the learning curves; only the test
 # images change, in two ways. *Turned*: by 20 to 40 degrees either way, while the right policy turns digits by up to 15 and clothes by
 # up to 6. *Noisy*: with Gaussian noise of standard deviation 0.25, which the policy never makes. Both were set by hand, before any
-# result. The glyphs are left out: their policy turns further than that. Will the policy's worth rise on both?
+# result. The glyphs are left out: their policy turns by up to 30, so training has seen some of these turns. Will the policy's
+# worth rise on both?
 
 # %% folded=true
 UNSEEN_ON = [name for name in DATASETS if name != "glyphs"]
@@ -669,7 +670,8 @@ lab.record(flattery_of_choosing_on_test=flattery)
 # long on a small test set can live on it.
 #
 # Does the strongest policy harm, when both have come to rest? Strength 1 learns slowly, so both arms are trained for as long as
-# the longest training above, on all three data sets. The table under the verdict says whether that was long enough.
+# the longest training in the figure of training steps, on all three data sets. The table under the verdict says whether that was
+# long enough.
 
 # %%
 patient = {DATASET: longer.at(LONG)} | {
@@ -1034,7 +1036,7 @@ lab.verdict("emoji-colour", jitter=emoji_gains["colour jitter"])
 # What is missing here is knowledge of other pictures, and chapter 04 asks where that can come from.
 
 # %% [markdown]
-# ## Measure it: two gains that cost almost nothing
+# ## Measure it: two additions that cost almost nothing
 #
 # Before you praise a method, compare it with what is cheap. **Label smoothing** trains on targets that are a little less sure
 # (Szegedy et al. 2016). With a share $\varepsilon$ (chosen on validation images) and $C$ classes the target of class $c$ is
@@ -1134,8 +1136,8 @@ added = competitors.gain("right, weights averaged", over="right")
 lab.verdict("ema-adds", weights=added, exploring=EXPLORING)
 
 # %% [markdown]
-# The learning rate of this loop falls to 0 along a cosine, so the last weights hardly move and are much like their own average
-# already. In loops with a constant rate an average does more. And views help a network that learned from such views: to one that
+# The learning rate of this loop falls to 0 along a cosine, so the last weights hardly move, and an average has little left to
+# smooth. In loops with a constant rate it does more. And views help a network that learned from such views: to one that
 # was trained without them a turned digit may be another digit, and the mean of its answers can be worse than its one answer.
 #
 # ## Derive: a flip that alternates

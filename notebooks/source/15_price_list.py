@@ -85,8 +85,8 @@ lab.recall("dearest", f"{len(dear)} of {len(prices.prices)}")
 
 # %% [markdown]
 # Read the list with three cautions. **Rates are of one task each**: a rate of 2 on clothes and one of 2 on glosses are no tie. **A rate is
-# one of one place on the curve**: at more labels it falls, as chapter 02 showed. **Most were measured quickly**: where the published
-# full profile has a number, it stands beside.
+# one of one place on the curve**: at another number of labels it may be another one (chapter 02). **Most were measured quickly**:
+# where the published full profile has a number, it stands beside.
 #
 # ## Derive: offers and the frontier
 #
@@ -164,7 +164,7 @@ reached = torch.tensor([till.mean(name, k) for name, k in offers])
 unbeaten = lab.yours_or_ours(frontier)(needed, cost, reached)
 for name in METHODS:
     left = [k for (one, k), stays in zip(offers, unbeaten) if one == name and stays]
-    print(f"{name}: on the frontier with {', '.join(map(str, left)) or 'no'} labels per class")
+    print(f"{name}: labels per class on the frontier: {', '.join(map(str, left)) or 'none'}")
 
 # %% [markdown]
 # Means alone decide here. Two offers whose intervals overlap may be equally good, so take the frontier as a list of candidates.
@@ -434,9 +434,10 @@ lab.figures.poster(
 #
 # <details><summary>Short answers</summary>
 #
-# 1. Little: rates fall as labels are added, and yours was never measured there. 2. The second one's: the standard deviation of a test on 50
-# images is fourteen times that on 10,000, and the number of tries counts only by about the root of its logarithm. 3. Their adjusted p values
-# grow, since $m$ does; some verdicts no longer stand.
+# 1. The 3 does not say: it was measured at 2 labels. At 200 less is left to learn, so expect a smaller gain in accuracy; but
+# where the curve is flat, even a small gain can be worth many labels. 2. The second one's: the standard deviation of a test on 50
+# images is fourteen times that on 10,000, and the number of tries counts only by about the root of its logarithm. 3. Their
+# adjusted p values grow, since $m$ does; some verdicts no longer stand.
 #
 # </details>
 #
