@@ -1,9 +1,9 @@
 """How the recipe of trainings and the rule of rest were chosen: python bench/choose_training.py recipe rest.
 
 Both look at validation images alone, on the seeds on which everything else is chosen too, one thread on a CPU. `recipe` tries
-settings of `train` that take about 30 % of the seconds of the recipe before, and that one; it writes
-docs/choices/training.json. `rest` trains for longer and longer and asks which rule says from the losses what twice the steps
-would change; it writes docs/choices/rest.json. Rows are kept in runs/ as they come, so that an interrupted run goes on.
+shorter settings of `train`, and the recipe before; it writes docs/choices/training.json. `rest` trains for longer and longer
+and asks which rule says from the losses what twice the steps would change; it writes docs/choices/rest.json. Rows are kept in
+runs/ as they come, so that an interrupted run goes on.
 """
 
 import functools
@@ -146,7 +146,7 @@ def recipe() -> None:
         "on": "glyphs' validation images",
         "seeds": SEEDS,
         "chosen": next(name for name in RECIPES if "now" in name),
-        "rule": "none fixed before: near the best on affine 0.5 and 1.0 in about 30 % of the seconds before",
+        "rule": "none fixed before: near the best on affine 0.5 and 1.0 in about a quarter of the seconds before",
         "apart": "label smoothing, which changes the loss and is an arm of chapter 02",
     }
     _write("training", about | {"rows": table})
@@ -182,8 +182,6 @@ def rest() -> None:
         "said at rest": "most of the seeds' trainings",
         "chosen": loop.REST,
         "rule": "the most cases told rightly; of equals the one whose errors are most even",
-        "kept": "0.07 was chosen so when Muon moved filters alone; 0.15 is right in two more cases now and was not taken, "
-        "since chapters that this recipe does not touch rest on 0.07",
     }
     _write("rest", about | {"tolerances": table, "cases": cases})
 

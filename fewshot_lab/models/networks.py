@@ -123,7 +123,9 @@ def residual_net(classes: int, *, channels: int = 3, width: int = 16) -> nn.Sequ
 
 
 def conv4(*, channels: int = 1, width: int = 64) -> nn.Sequential:
-    """The encoder of the few-shot papers: four times convolution, batch norm, ReLU, pooling (Vinyals et al. 2016, NeurIPS).
+    """The encoder of the few-shot papers: four times convolution, batch norm, pooling, ReLU (Vinyals et al. 2016, NeurIPS).
+
+    The papers pool last, which gives the same.
 
     Takes float images (B, channels, size, size) in 0..1, returns features (B, width * (size // 16)^2): (B, width) at 28 x 28.
     """

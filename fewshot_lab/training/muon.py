@@ -9,10 +9,10 @@ from torch import Tensor, nn
 class Muon(torch.optim.AdamW):
     """Muon for matrices of a convolutional network, AdamW for its other weights (Jordan et al. 2024; Liu et al. 2025, arXiv).
 
-    Its matrices are the filters of convolutions (filters, weights of a filter) and the weights of linear layers. A gradient's
-    matrix has few large singular values and many small ones: a step along it learns in few directions. Muon sets all singular
-    values to about 1, so that a step learns in all of them. In networks without convolutions this is AdamW. torch.optim.Muon
-    takes linear layers alone and works in bfloat16.
+    Its matrices are the filters of convolutions (filters, weights of a filter) and all weights of two dimensions, which are
+    those of linear layers. A gradient's matrix has few large singular values and many small ones: a step along it learns in few
+    directions. Muon sets all singular values to about 1, so that a step learns in all of them. Where no filters are trained
+    this is AdamW. torch.optim.Muon takes matrices alone and works in bfloat16.
 
     Args:
         weights: those that are trained.
@@ -25,7 +25,7 @@ class Muon(torch.optim.AdamW):
         momentum: of Muon's matrices.
     """
 
-    # The values given here were chosen on validation data: docs/choices/training.json.
+    # The values given here were chosen on validation data: docs/choices/training.json and explored.json.
     def __init__(
         self,
         weights: Iterable[nn.Parameter],
@@ -38,9 +38,8 @@ class Muon(torch.optim.AdamW):
         decay: float = 0.5,
         momentum: float = 0.8,
     ) -> None:
-        weights = list(weights)
         super().__init__(weights, lr=lr, weight_decay=weight_decay, fused=fused)
-        convolutional = any(weight.ndim == 4 for weight in weights)
+        convolutional = any(weight.ndim == 4 for group in self.param_groups for weight in group["params"])
         self.rates = {4: filter_rate, 2: linear_rate} if convolutional else {}  # by the number of a weight's dimensions
         self.decay, self.momentum = decay, momentum
         # Fused AdamW undoes the scaling of float16 gradients itself; Muon's gradients need it done before.

@@ -32,7 +32,7 @@ from .batches import Batches
 if TYPE_CHECKING:
     from .loop import History
 
-FORMAT = 3
+FORMAT = 4
 # Where the work is done, what is shown and where the file lies do not change what a training ends with.
 NO_SETTINGS = {"device", "progress", "checkpoint", "checkpoint_every"}
 
@@ -197,11 +197,12 @@ def _name_of(function: Callable | None) -> str:
     if function is None:
         return "none"
     if isinstance(function, functools.partial):
-        name, values = _name_of(function.func), [*function.args, *function.keywords.values()]
+        name, values, named = _name_of(function.func), function.args, function.keywords
     else:
-        name = getattr(function, "__qualname__", type(function).__name__)
+        name, named = getattr(function, "__qualname__", type(function).__name__), {}
         values = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    plain = [repr(value) for value in values if isinstance(value, (bool, int, float, str))]
+    said = [("", value) for value in values] + [(f"{key}=", value) for key, value in named.items()]
+    plain = [f"{key}{value!r}" for key, value in said if isinstance(value, (bool, int, float, str))]
     return f"{name}({', '.join(plain)})" if plain else name
 
 

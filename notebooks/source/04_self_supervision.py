@@ -1219,7 +1219,7 @@ def fixmatch_loss(logits, labels, weak_logits, strong_logits, threshold, weight)
 #
 # Weak views must leave the class easy to tell, since their answers become labels. Strong views must be hard, or nothing is left
 # to learn. Ours: `affine` at the mildest strength of chapter 02, and `affine` at the strength that it chose for labelled images.
-# A square blanked out besides was tried on validation images and left out ([choices](../docs/choices.md)).
+# Blanking out a square as well was tried on validation images and left out ([choices](../docs/choices.md)).
 
 # %%
 MILD = ("affine", 0.1)

@@ -682,7 +682,7 @@ lab.verdict("meta-training-helps", gain=gained, exploring=EXPLORING)
 # %% [markdown]
 # Do the gradients earn their price? Compare the upper rows with *SimpleShot*, which takes one pass and no gradient at all. And
 # does the second derivative pay? The first-order version takes the outer gradient at the *adapted* weights for the one at the
-# start. After several inner steps these two gradients may differ much. Does either version fall behind its start, the first row?
+# start. After more than one inner step these two gradients may differ much. Does either version fall behind its start, the first row?
 # `second_order_gain` is the difference between MAML and its first-order version.
 
 # %%

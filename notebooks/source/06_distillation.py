@@ -444,7 +444,7 @@ students = {name: self_trained(name) for name in DATASETS}
 #
 # The teachers are wider than their students, so look at them too: where the student ends below its own teacher, it has learned that
 # teacher's errors with a smaller net, and if you may keep the wide one, compare with *it*. A hollow point still learned. There the order
-# may be one of steps: labels alone had twice as many as the student. On glyphs not all trainings come to rest in their steps, so
+# may be one of steps: labels alone had twice as many as the student. On glyphs hardly any training comes to rest in its steps, so
 # the claims below say “after equally many steps”.
 
 # %% folded=true

@@ -725,7 +725,7 @@ lab.predict(
 # %%
 CHOSEN = {name: lab.chosen(f"few-shot-passes-{name}") for name in DATASETS}
 FEW_PASSES = {name: lab.quick_or_full(passes, 2 * passes) for name, passes in CHOSEN.items()}
-# On glyphs no training under attack comes to rest in all of them, so here quick makes half.
+# On glyphs no attacked training comes to rest in all of them, so the quick profile makes half.
 FEW_PASSES["glyphs"] = lab.quick_or_full(CHOSEN["glyphs"] // 2, 2 * CHOSEN["glyphs"])
 
 

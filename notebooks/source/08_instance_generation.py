@@ -97,8 +97,7 @@ judges = {
 
 # %% [markdown]
 # The glyphs are rendered: the generators learn from some typefaces, the evaluators from others of the same family, and the
-# test images show another one. So their evaluators are tested on typefaces that
-# they never saw.
+# test images show another one. So their evaluators are tested on typefaces that they never saw.
 
 # %%
 print(
@@ -914,8 +913,8 @@ lab.verdict("no-copies", near=share, exploring=EXPLORING)
 # %% [markdown]
 # And the GANs that matter for a few-shot task, of 5 labels per class, on all data sets. Two controls copy nothing by way of a GAN: the
 # augmented copies, and the mean image of each class. So where a control lies as near as the GAN's images, or nearer, their nearness is
-# no proof of copying. (The glyphs' held-out images are of other typefaces and lie farther off, so the shares there are larger than
-# beside new images of the same typefaces.)
+# no proof of copying. (The glyphs' held-out images are of other typefaces and lie farther off, so larger shares count as near
+# than if they were of the same typefaces.)
 
 
 # %%
@@ -1346,7 +1345,7 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: does another generator know more?
 #
-# Now C8 a second time. Whether a flow of many images is the better generator the verdict above says; here the flow gets the
+# Now C8 a second time. The verdict above says whether a flow of many images is the better generator; here the flow gets the
 # classifier's 5 labels per class, as the GAN did, and the GAN's seconds. Others report
 # that generation pays: 5 real images per class together with generated ones beat 10 real ones on three of four fine-grained
 # benchmarks (BOB, Yang et al. 2025, arXiv 2510.24078; it follows DataDream, Kim et al. 2024, arXiv 2407.10910). Their generator

@@ -86,7 +86,8 @@ lab.recall("dearest", f"{len(dear)} of {len(prices.prices)}")
 # %% [markdown]
 # Read the list with three cautions. **Rates are of one task each**: a rate of 2 on clothes and one of 2 on glosses are no tie. **A rate is
 # one of one place on the curve**: at another number of labels it may be another one (chapter 02). **Most were measured quickly**:
-# where the published full profile has a number, it stands beside.
+# where the published full profile has a number, it stands beside (of images, it was measured with an earlier optimizer:
+# [the full profile](../docs/full_profile.md)).
 #
 # ## Derive: offers and the frontier
 #
@@ -413,7 +414,7 @@ lab.figures.poster(
     prices,
     second,
     title=f"{len(dear)} of {len(prices.prices)} rates lie above 1 with their whole interval; "
-    f"of {len(second.rows)} rows of the literature {len(second.standing())} stand",
+    f"rows of the literature that stand: {len(second.standing())} of {len(second.rows)}",
     caption="Left: exchange rates with 95 % intervals, the highest first (“" + top + "”); an "
     "arrow where the measured range ends. Right: accuracies with and without a method, and the "
     "literature's rows, each part on a scale of its own. In brackets the chapter.",

@@ -1,5 +1,6 @@
 """Trainings that go on from a checkpoint end with bitwise the weights of one that was never interrupted."""
 
+import functools
 import os
 import signal
 
@@ -9,6 +10,7 @@ from small_training import add_noise, digit_images, same_weights, small_net
 
 from fewshot_lab.errors import CourseError
 from fewshot_lab.training import train
+from fewshot_lab.training.muon import Muon
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,23 @@ def test_a_finished_training_is_not_run_again(digits, tmp_path):
     never.__qualname__ = "none"
     history = train(second, *digits, steps=4, checkpoint=path, augment=never, device="cpu")
     assert same_weights(first, second) and history.steps == 4
+
+
+def test_a_checkpoint_of_another_version_is_refused(digits, tmp_path):
+    path = tmp_path / "run.pt"
+    train(small_net(), *digits, steps=2, checkpoint=path, device="cpu")
+    content = torch.load(path, weights_only=False)
+    torch.save(content | {"format": content["format"] - 1}, path)
+    with pytest.raises(CourseError, match="another version of the course"):
+        train(small_net(), *digits, steps=2, checkpoint=path, device="cpu")
+
+
+def test_a_partial_is_told_from_one_with_another_argument_of_the_same_value(digits, tmp_path):
+    path = tmp_path / "run.pt"
+    optimizers = [functools.partial(Muon, decay=0.0), functools.partial(Muon, linear_rate=0.0)]
+    train(small_net(), *digits, steps=2, optimizer=optimizers[0], checkpoint=path, device="cpu")
+    with pytest.raises(CourseError, match=r"optimizer was Muon\(decay=0.0\), now it is Muon\(linear_rate=0.0\)"):
+        train(small_net(), *digits, steps=2, optimizer=optimizers[1], checkpoint=path, device="cpu")
 
 
 def test_a_checkpoint_of_other_settings_or_other_data_is_refused_in_words(digits, tmp_path):
