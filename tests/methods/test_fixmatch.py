@@ -95,12 +95,15 @@ def test_with_no_pseudo_label_it_is_a_training_on_the_labels():
 
 @pytest.mark.slow
 def test_fixmatch_beats_labels_alone_on_a_data_set_of_two_views_that_are_easy_to_match():
-    settings = {"shots": 2, "seed": 500, "steps": 200, "on_validation": True, "device": "cpu"}
-    alone = linear_probe.fit_from("digits", policy="affine", strength=0.25, batch_size=128, **settings)
-    matched = fixmatch.fit("digits", **settings, **VIEWS)
-    assert matched["test_accuracy"] > alone["test_accuracy"] + 0.02
-    passed, right = (np.mean(matched[which][-20:]) for which in ("passed", "right"))
-    assert passed > 0.5 and right > 0.7 * passed and passed > np.mean(matched["passed"][:20])
+    gains = []
+    for seed in (500, 501, 502):
+        settings = {"shots": 1, "seed": seed, "steps": 400, "on_validation": True, "device": "cpu"}
+        alone = linear_probe.fit_from("digits", policy="affine", strength=0.25, batch_size=128, **settings)
+        matched = fixmatch.fit("digits", **settings, **VIEWS)
+        gains.append(matched["test_accuracy"] - alone["test_accuracy"])
+        passed, right = (np.mean(matched[which][-20:]) for which in ("passed", "right"))
+        assert passed > 0.5 and right > 0.7 * passed and passed > np.mean(matched["passed"][:20])
+    assert np.mean(gains) > 0.02
 
 
 # which images to label
