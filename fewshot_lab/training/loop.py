@@ -97,7 +97,7 @@ def train(
         batch_size: images in a batch, over all processes together.
         learning_rate: the largest one; after `warmup` steps it falls to 0 along half a cosine.
         warmup: steps in which the learning rate rises.
-        weight_decay: how strongly the optimizer shrinks the weights; Muon's matrices have their own.
+        weight_decay: how strongly the optimizer shrinks the weights; Muon has its own for matrices.
         optimizer: made as optimizer(weights, lr=..., weight_decay=..., fused=...), such as
             torch.optim.AdamW, which suits weights that were trained before.
         augment: augment(images, labels, generator) returns a changed batch; on the device.
