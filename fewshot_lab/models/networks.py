@@ -68,11 +68,10 @@ def conv_net(classes: int, *, size: int = 28, channels: int = 1, width: int = 16
         return [convolution, nn.BatchNorm2d(after), *pool, nn.ReLU()]
 
     # The first convolution halves larger images, which makes a training step on a CPU twice as fast at no visible loss.
-    pool = nn.MaxPool2d(2)
-    first = stage(channels, width, pool, kernel=5, stride=2) if size > 16 else stage(channels, width, pool)
-    side = -(-size // 2) // 4 if size > 16 else size // 4
+    kernel, stride = (5, 2) if size > 16 else (3, 1)
+    side = -(-size // stride) // 4
     network = nn.Sequential(
-        *first,
+        *stage(channels, width, nn.MaxPool2d(2), kernel=kernel, stride=stride),
         *stage(width, 2 * width, nn.MaxPool2d(2)),
         *stage(2 * width, 4 * width),
         *(layer for _ in range(depth - 3) for layer in stage(4 * width, 4 * width)),
