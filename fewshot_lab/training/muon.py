@@ -67,13 +67,17 @@ class Muon(torch.optim.AdamW):
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     """The matrix (M, N) with its singular values moved near 1: between 0.7 and 1.2 unless they were tiny.
 
-    Newton-Schulz steps X <- aX + (bA + cA²)X, A = XXᵀ, with Jordan's coefficients change the singular values and nothing else.
+    Newton-Schulz steps X <- PX, P = aI + bA + cA², A = XXᵀ, with Jordan's coefficients change the singular values and nothing
+    else. Every P is a polynomial of the first A, so A <- PAP, and only the product of all P meets the (long) rows of X.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T  # the smaller of the two products XXᵀ, XᵀX
     x = wide / (wide.norm() + 1e-7)  # no singular value above 1, else the steps diverge
+    products, factors = x @ x.T, None
     for _ in range(steps):
-        products = x @ x.T
-        products = torch.addmm(products, products, products, beta=b, alpha=c)
-        x = torch.addmm(x, products, x, beta=a)
+        factor = torch.addmm(products, products, products, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        factors = factor if factors is None else factor @ factors
+        products = factor @ products @ factor
+    x = factors @ x
     return x if wide is matrix else x.T
