@@ -43,6 +43,8 @@ def exchange_rate(
         rest: the arms and their shares of trainings at rest, as `Arms.rest` gives them.
         clusters: what the pictures are, in the plural, if they are none.
 
+    Returns the rate of the mean curves; `values` are those of each seed's own curve, cut off at the ends of the range.
+
     Raises ValueError for shapes that do not match and for `policy_shots` outside the range of `shots`.
     """
     shots, baseline, policy = (np.asarray(values, dtype=float) for values in (shots, baseline, policy))
@@ -70,7 +72,7 @@ def exchange_rate(
         )
     labels, here = np.log2(shots[order]), float(np.log2(policy_shots))
     answers = np.concatenate([baseline[:, order], policy[:, None]], axis=1)  # (seeds, K + 1, pictures)
-    octaves = _octaves(labels, here, answers.mean(axis=0).sum(axis=-1) / sizes.sum())
+    octaves, *by_seed = (_octaves(labels, here, means) for means in _means(answers, sizes))
     ends, is_open = np.full(2, np.nan), ()
     if seeds >= NEEDS:
         drawn = [_octaves(labels, here, means) for means in _drawn_means(answers, sizes)]
@@ -79,9 +81,11 @@ def exchange_rate(
         beyond = [ends[0] < labels[0] - TOLERANCE, ends[1] > labels[-1] + TOLERANCE]
         is_open = tuple(end for end, cut in zip(("low", "high"), beyond, strict=True) if cut)
     bound = ">=" if octaves > labels[-1] + TOLERANCE else "<=" if octaves < labels[0] - TOLERANCE else ""
-    rate, low, high = (float(2 ** (np.clip(value, labels[0], labels[-1]) - here)) for value in (octaves, *ends))
+    rate, low, high, *values = (
+        float(2 ** (np.clip(value, labels[0], labels[-1]) - here)) for value in (octaves, *ends, *by_seed)
+    )
     over = f"{seeds} seeds" + (f" x {len(sizes)} {clusters}" if crossed else "")
-    about = {"rest": tuple(rest), "over": over, "df": seeds - 1, "open": is_open}
+    about = {"rest": tuple(rest), "over": over, "df": seeds - 1, "open": is_open, "values": tuple(values)}
     return Estimate(rate, low, high, seeds, "labels per label", bound, **about)
 
 
@@ -134,10 +138,15 @@ def rate_ratio(
     # A rate that is larger than what was measured makes the ratio larger if it is the first, smaller if it is the last.
     bound = rates[0].bound or {">=": "<=", "<=": ">=", "": ""}[rates[1].bound]
     is_open = rates[0].open + tuple({"low": "high", "high": "low"}[end] for end in rates[1].open)
-    ratio = octaves(answers.mean(axis=0).sum(axis=-1) / sizes.sum())
-    ends = (float(2**value) for value in (ratio, low, high))
+    ratio, *by_seed = map(octaves, _means(answers, sizes))
+    mean, low, high, *values = (float(2**value) for value in (ratio, low, high, *by_seed))
     about = {"rest": tuple(rest), "over": rates[0].over, "df": seeds - 1, "open": tuple(dict.fromkeys(is_open))}
-    return Estimate(*ends, seeds, "ratio of rates", bound, **about)
+    return Estimate(mean, low, high, seeds, "ratio of rates", bound, tuple(values), **about)
+
+
+def _means(answers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Accuracies (1 + seeds, K + 1): the mean over the seeds, then those of each seed."""
+    return np.concatenate([answers.mean(axis=0)[None], answers]).sum(axis=-1) / sizes.sum()
 
 
 def _drawn_means(answers: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -215,6 +215,10 @@ def test_the_worth_of_a_policy_that_falls_has_a_ratio_above_one_and_a_rate_beyon
     rates = [exchange_rate(SHOTS, baseline, k, policy, sizes).mean for k, policy in ((1, few), (8, many))]
     assert falls.mean == pytest.approx(rates[0] / rates[1]) and 1.5 < falls.low < 4 / 2**0.5 < falls.high < 5
     assert rate_ratio(SHOTS, baseline, (1, few), (8, many), sizes, clusters="glosses").over.endswith(f" x {len(sizes)} glosses")
+    alone = [slice(i, i + 1) for i in range(8)]  # a seed's own rates, which need no interval
+    own = [[exchange_rate(SHOTS, baseline[i], k, p[i], sizes).mean for k, p in ((1, few), (8, many))] for i in alone]
+    assert exchange_rate(SHOTS, baseline, 1, few, sizes).values == pytest.approx([first for first, _ in own])
+    assert falls.values == pytest.approx([first / last for first, last in own])
     same = rate_ratio(SHOTS, baseline, (4, few), (4, few), sizes)
     assert (same.low, same.mean, same.high) == (1, 1, 1)
     assert rate_ratio(SHOTS, baseline, (1, few), (8, answers(0.9)), sizes).bound == "<=", "the last rate may be larger yet"

@@ -202,6 +202,13 @@ def test_swapping_the_arms_mirrors_a_crossed_difference():
     assert (there.mean, there.low, there.high) == pytest.approx((-back.mean, -back.high, -back.low))
 
 
+def test_where_nothing_varied_the_interval_leaves_room_for_what_was_not_seen():
+    same = crossed_interval(np.zeros((3, 150)), np.ones(150))
+    assert (same.mean, same.high, same.low) == pytest.approx((0, 0.0198, -0.0198), abs=1e-4)
+    assert same.p_value(0.01) > 0.05, "three draws that agree prove no equality to within one in a hundred"
+    assert crossed_interval(np.ones((5, 1000)), np.ones(1000)).low == pytest.approx(1 - 3 / 1000, abs=1e-4)
+
+
 def test_one_seed_or_one_picture_has_no_crossed_interval_and_shapes_must_match():
     assert math.isnan(crossed_interval([[1, 0, 1]], [1, 1, 1]).low)
     assert math.isnan(crossed_interval([[1], [2]], [3]).low)
