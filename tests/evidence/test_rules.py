@@ -353,6 +353,37 @@ def test_a_chapter_judges_the_claims_of_the_rules_and_all_of_its_own(chapter):
         assert None in given or given == {part.name for part in RULES.claims[name].parts}
 
 
+SHORT = re.compile(
+    r"\bshort\b|equal(ly many)? (steps|passes|seconds)|as many steps|after the steps|longer training|training goes on"
+)
+
+
+def test_a_claim_about_trainings_that_may_still_learn_says_so_in_its_sentence():
+    unsaid = [claim.id for claim in RULES.claims.values() if claim.short and not SHORT.search(claim.sentence)]
+    assert not unsaid, "what is measured after so many steps holds after so many steps"
+
+
+def constants(node: ast.AST) -> set:
+    return {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, int)}
+
+
+@pytest.mark.parametrize("chapter", chapters(), ids=lambda one: one.id)
+def test_the_full_profiles_budgets_are_those_of_the_source(chapter):
+    tree = ast.parse(chapter.source.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if getattr(getattr(node, "func", None), "attr", "") in ("quick_or_full", "seeds")]
+    full = [node.args[-1] for node in calls if node.args]
+    longer = {(it.left.value, n) for arg in full for it in ast.walk(arg) if _multiplies(it) for n in constants(tree)}
+    known = set().union(*map(constants, full), {times * n for times, n in longer})
+    for claim in RULES.of_chapter(chapter.id):
+        told = re.findall(r"full profile:? (\d[\d,]*)(?<!,)", claim.budget)
+        assert {int(number.replace(",", "")) for number in told} <= known, claim.id
+
+
+def _multiplies(node: ast.AST) -> bool:
+    """Whether it is a number times something, such as 3 * steps."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant)
+
+
 def test_every_claim_belongs_to_a_chapter_that_exists():
     assert {claim.chapter for claim in RULES.claims.values()} <= {chapter.id for chapter in chapters()}
 
