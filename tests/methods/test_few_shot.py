@@ -1,10 +1,14 @@
 """What chapter 05 measures on its encoders: intervals over classes, draws of labels, shares of the queries, sizes of nets."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from places import ROOT
 
 from fewshot_lab import data
+from fewshot_lab.course.choosing import chapter_05 as choosing
 from fewshot_lab.data import episodes as ep
 from fewshot_lab.methods import few_shot, model_size, prototypes
 from fewshot_lab.models import conv_net
@@ -110,6 +114,12 @@ def test_the_middle_of_a_class_has_neither_queries_nor_the_label_of_the_draw():
             middle = torch.cat([features[2 * p : 2 * p + 2] for p in others]).mean(0)
             far.append((features[row] - middle).norm())
         assert found[draw] == pytest.approx(torch.stack(far).mean().item(), rel=1e-4)
+
+
+def test_the_inner_loop_of_long_trainings_is_chosen_after_as_many_steps_as_the_full_profile_takes():
+    source = (ROOT / "notebooks" / "source" / "05_few_shot_episodes.py").read_text(encoding="utf-8")
+    (full,) = re.findall(r"^STEPS = lab\.quick_or_full\(\d+, (\d+)\)$", source, flags=re.M)
+    assert choosing.LONG == int(full)
 
 
 def test_a_deeper_net_has_more_convolutions_and_the_same_input_and_output():

@@ -13,7 +13,7 @@ from . import choice
 
 CYRILLIC = "the Cyrillic letters, which neither a training nor a test shows; hard jitter"
 SEEDS = range(500, 503)
-STEPS = 150  # of an encoder, half of the quick profile's
+STEPS, LONG = 150, 1000  # of an encoder: fewer than in the quick profile; as many as in the full one
 META = 20  # of a meta-training
 
 
@@ -23,8 +23,8 @@ def _letters(jitter: str, seed: int):
 
 
 @functools.cache
-def _encoder(method: str, seed: int):
-    fitted = few_shot.fit(method, steps=STEPS, seed=seed, **chosen(f"encoder-{method}"))
+def _encoder(method: str, seed: int, steps: int = STEPS):
+    fitted = few_shot.fit(method, steps=steps, seed=seed, **chosen(f"encoder-{method}"))
     return few_shot.encoder_of(fitted["weights"])
 
 
@@ -82,6 +82,13 @@ _INNER = [{"inner_steps": 1, "alpha": [0.01, 0.1]}] + [
     for steps in (2, 4)
     for alpha in ([0.01, 0.1], [0.01, 0.03], [0.003, 0.1], [0.003, 0.3], [0.001, 0.1])
 ]
+# A logit's step is as long as the step size times the features' squared length, and features grow with training.
+_INNER += [
+    {"inner_steps": steps, "alpha": alpha}
+    for steps in (2, 4)
+    for alpha in ([0.001, 0.01], [0.001, 0.003], [0.001, 0.001], [0.001, 0.0003], [0.0003, 0.001])
+]
+_OUTER = [0.001, 0.0003, 0.0001, 0.00003, 0.00001]
 
 
 def _adapted(learner, steps: int, seed: int) -> float:
@@ -91,34 +98,50 @@ def _adapted(learner, steps: int, seed: int) -> float:
 
 
 @choice("inner-loop", _INNER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
-def inner_loop(candidate, seed):
+def inner_loop(candidate, seed, after=STEPS):
     """How many steps the inner loop takes from a classifier's encoder, and of which sizes (encoder, head)"""
-    learner = maml.Learner(_encoder("classes", seed), 5, alpha=candidate["alpha"])
+    learner = maml.Learner(_encoder("classes", seed, after), 5, alpha=candidate["alpha"])
     return {"validation_accuracy": _adapted(learner, candidate["inner_steps"], seed)}
 
 
-def _meta_trained(candidate: float, seed: int, **options) -> dict:
-    inner = chosen("inner-loop")
-    start = _encoder("classes", seed).state_dict()
+# What suits an encoder after a short training made the start of the full profile's meta-training a poor one.
+choice(
+    "inner-loop-long",
+    _INNER,
+    data=f"the Cyrillic letters, mild jitter, 1 shot; encoders after {LONG:,} steps",
+    seeds=SEEDS,
+    after=LONG,
+)(inner_loop)
+
+
+def _meta_trained(candidate: float, seed: int, inner_loop: str = "inner-loop", after: int = STEPS, **options) -> dict:
+    inner = chosen(inner_loop)
+    start = _encoder("classes", seed, after).state_dict()
     fitted = few_shot.meta_train(start, steps=META, seed=seed, learning_rate=candidate, **inner, **options)
     return {"validation_accuracy": _adapted(few_shot.learner_of(fitted["weights"]), inner["inner_steps"], seed)}
 
 
-@choice("outer-rate", [0.001, 0.0003, 0.0001], data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
-def outer_rate(candidate, seed):
+@choice("outer-rate", _OUTER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
+def outer_rate(candidate, seed, **start):
     """The learning rate of MAML's outer loop"""
-    return _meta_trained(candidate, seed)
+    return _meta_trained(candidate, seed, **start)
 
 
-@choice(
-    "outer-rate-first-order",
-    [0.001, 0.0003, 0.0001, 0.00003, 0.00001],
-    data="the Cyrillic letters, mild jitter, 1 shot",
-    seeds=SEEDS,
-)
-def outer_rate_first_order(candidate, seed):
+@choice("outer-rate-first-order", _OUTER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
+def outer_rate_first_order(candidate, seed, **start):
     """The learning rate of the outer loop of first-order MAML"""
-    return _meta_trained(candidate, seed, first_order=True)
+    return _meta_trained(candidate, seed, first_order=True, **start)
+
+
+for _name, _function in (("outer-rate-long", outer_rate), ("outer-rate-first-order-long", outer_rate_first_order)):
+    choice(
+        _name,
+        _OUTER,
+        data=f"the Cyrillic letters, mild jitter, 1 shot; encoders after {LONG:,} steps",
+        seeds=SEEDS,
+        inner_loop="inner-loop-long",
+        after=LONG,
+    )(_function)
 
 
 @choice("draw-features", ["pixels", "prototypes"], data="the validation parts of digits and fashion, 1 shot", seeds=SEEDS)
