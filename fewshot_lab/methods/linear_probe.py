@@ -1,6 +1,6 @@
 """What features are worth: linear probe and nearest neighbours on frozen features, and fine-tuning from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from .. import data
 from ..augment import as_augment, get_policy
 from ..data import ImageTask
 from ..runtime import seed_everything
-from ..training import accuracy, hits_by_picture, outputs, train
+from ..training import Arms, accuracy, hits_by_picture, outputs, train
 from .contrastive import FEATURES, OPTIMIZERS, Views, encoder, simclr, unlabelled
 
 COPIES = 10  # augmented copies of each labelled image for a probe with a policy
@@ -114,6 +114,23 @@ def probe(
     linear, by_neighbours = (mean_hits(column, features) for column in zip(*rows, strict=True))
     voted = {"by_neighbours": by_neighbours["test_accuracy"], "by_neighbours_by_picture": by_neighbours["test_hits"]}
     return linear | voted
+
+
+def with_rest(probes: Arms, encoders: Mapping[Hashable, Sequence[dict]]) -> Arms:
+    """The arms of probes, whose rows now also say whether the encoder of their seed came to rest.
+
+    A probe is fitted to its end, but the features that it reads may still be changing.
+
+    Args:
+        probes: from `arms` of `probe` or the like.
+        encoders: {arm: rows of `contrastive.pretrain`}; other arms stay as they are, and untrained encoders say nothing.
+    """
+    rows = dict(probes.rows)
+    for arm, trained in encoders.items():
+        at_rest = {row["seed"]: row.get("at_rest") for row in trained}
+        rows[arm] = [row | {"at_rest": at_rest[row["seed"]]} for row in rows[arm]]
+    reading = {"result": probes.result, "unit": probes.unit, "clusters": probes.clusters, "repeats": probes.repeats}
+    return Arms(rows, axis=probes.axis, **reading)
 
 
 def vote(

@@ -104,6 +104,23 @@ def test_a_probe_means_over_draws_and_its_first_draw_is_that_of_the_trainings():
     assert draw[0]["test_accuracy"] == pytest.approx((expected == task.test_labels).float().mean().item())
 
 
+def test_probes_know_whether_their_encoders_came_to_rest():
+    probes = lab.arms(
+        linear_probe.probe,
+        {name: {"task": of_features(), "f": torch.nn.Identity()} for name in ("trained", "untrained", "pixels")},
+        **{"axis": "shots", "at": [1, 2], "seeds": [0, 1], "unit": "accuracy", "jobs": 1},
+    )
+    encoders = {
+        "trained": [{"seed": 1, "at_rest": True}, {"seed": 0, "at_rest": False}],
+        "untrained": [{"seed": 0}, {"seed": 1}],
+    }
+    known = linear_probe.with_rest(probes, encoders)
+    assert [row["at_rest"] for row in known.rows["trained"] if row["shots"] == 1] == [False, True]
+    gain, before = (some.gain("trained", 2, over="untrained") for some in (known, probes))
+    assert gain.rest == (("trained, shots = 2", 0.5),) and before.rest == () and gain.over == before.over
+    assert known.at_rest("untrained", 1) is None and known.at_rest("pixels", 1) is None
+
+
 def test_probes_and_trainings_see_the_same_labelled_images():
     task = lab.data.load("digits")
     features = linear_probe.embedded(task, torch.nn.Flatten())
