@@ -6,7 +6,7 @@ from .course_records import ChapterRecord, course_records, exchange_rates
 from .exchange_rate import exchange_rate, rate_ratio
 from .ledger import Entry, Ledger, holm, ledger
 from .literature import LiteratureLedger, literature_ledger, literature_parts
-from .prices import PriceList, price_list
+from .prices import PriceList, price_list, rate_words
 from .records import Check, CheckStatus, Outcome, Part, Records, Result, Verdict, recorded
 from .results import Results, record
 from .rules import RULES, Claim, Rules, read_rules
@@ -37,6 +37,7 @@ __all__ = [
     "exchange_rates",
     "holm",
     "rate_ratio",
+    "rate_words",
     "ledger",
     "literature_ledger",
     "literature_parts",

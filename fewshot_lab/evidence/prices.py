@@ -76,7 +76,7 @@ class Price:
 
     Args:
         chapter: that recorded it.
-        what: the method in words.
+        what: the method in words, in the language of the list.
         kind: one of KINDS.
         rate: the exchange rate.
         seconds: what it costs: seconds, or how many times as long as without it; None where its chapter records neither.
@@ -122,20 +122,20 @@ class PriceList:
         return [price for price in self.prices if price.rate.has_interval and price.rate.limits[1] < 1]
 
     def __str__(self) -> str:
-        lines = [f"{say(price.what)} ({price.chapter}): {price.rate.short()}" for price in self.prices]
-        lines += [f"{say(one.what)} ({one.chapter}): {one.using.short()}, {one.without.short()}" for one in self.pairs]
+        lines = [f"{price.what} ({price.chapter}): {price.rate.short()}" for price in self.prices]
+        lines += [f"{one.what} ({one.chapter}): {one.using.short()}, {one.without.short()}" for one in self.pairs]
         return "\n".join([*lines, *self._not_here()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> Markup:
         rates = [
-            (say(price.what), price.chapter, say(price.kind), price.rate.short(), _short(price.full), _cost(price))
+            (price.what, price.chapter, say(price.kind), price.rate.short(), _short(price.full), _cost(price))
             for price in self.prices
         ]
         heads = (say("method"), say("chapter"), say("what it adds"), say("labels per label"), say("full profile"))
         first = table((*heads, say("cost")), rates, caption=say("What a label is worth"), numbers=[3, 4])
-        pairs = [(say(one.what), one.chapter, one.using.short(), one.without.short(), _cost(one)) for one in self.pairs]
+        pairs = [(one.what, one.chapter, one.using.short(), one.without.short(), _cost(one)) for one in self.pairs]
         heads = (say("method"), say("chapter"), say("with it"), say("without it"), say("cost"))
         second = table(heads, pairs, caption=say("Methods that are recorded as accuracies"), numbers=[2, 3])
         below = Markup("").join(Markup("<p>{}</p>").format(line) for line in [*self._not_here(), self._no_seconds()])
@@ -164,18 +164,24 @@ def price_list(records: Iterable[ChapterRecord], *, seconds: Mapping[tuple[str, 
     full = {(chapter, name): rate for chapter, name, rate in exchange_rates(published)}
     prices = []
     for chapter, name, rate in exchange_rates(records):
-        spoken = name.removeprefix("exchange_rate_").replace("_", " ")
-        what, kind = WORDS.get((chapter, name), (spoken, _KIND_OF.get(chapter, IMAGES)))
+        _, kind = WORDS.get((chapter, name), ("", _KIND_OF.get(chapter, IMAGES)))
         cost = seconds.get((chapter, name)) or _recorded(by_chapter[chapter], SECONDS.get((chapter, name), ""))
+        what = rate_words(chapter, name)
         prices.append(Price(chapter, what, kind, rate, cost, full.get((chapter, name)), whole[chapter]))
     pairs = [
-        Pair(chapter, what, results[using].estimate, results[without].estimate, _recorded(results, cost), whole[chapter])
+        Pair(chapter, say(what), results[using].estimate, results[without].estimate, _recorded(results, cost), whole[chapter])
         for chapter, what, using, without, cost in PAIRS
         if using in (results := by_chapter.get(chapter, {})) and without in results
     ]
     needed = {chapter for chapter, _ in WORDS} | {chapter for chapter, *_ in PAIRS}
     missing = sorted(chapter for chapter in needed if not by_chapter.get(chapter))
     return PriceList(tuple(sorted(prices, key=lambda price: -price.rate.mean)), tuple(pairs), tuple(missing))
+
+
+def rate_words(chapter: str, name: str) -> str:
+    """A recorded exchange rate in words, in the language that is set; one without words keeps its own name."""
+    words, _ = WORDS.get((chapter, name), (name.removeprefix("exchange_rate_").replace("_", " "), ""))
+    return say(words)
 
 
 def _recorded(results: Mapping, name: str) -> Estimate | None:

@@ -39,46 +39,46 @@ def measure(
 ) -> dict[str, list[dict]]:
     """Tests every arm of ARMS on five classes of glosses; "prompt alone" are the prompt's own answers about the same glosses.
 
+    Each seed has unlabelled glosses of its own: the head learns from the prompt's answers about them, and their mean score
+    calibrates the prompt, about these glosses and about the test. Two seeds may have some of them in common.
+
     Args:
         shots: labelled glosses per class.
-        seeds: one draw of labelled glosses for each.
-        unlabelled: glosses that each seed's head learns from with the prompt's answers, drawn without a look at their labels.
+        seeds: one draw of labelled and of unlabelled glosses for each.
+        unlabelled: how many, drawn without a look at their labels. The language model reads each different one once.
         per_class: test glosses per class.
         device: where the language model and the encoder run.
         progress: progress(batches) is a bar around the encoder's loop.
 
     Returns:
-        {arm: rows}, one row per seed with seed, test_accuracy and its hits by gloss. The prompt learns nothing, so its rows
-        are alike.
+        {arm: rows}, one row per seed with seed, test_accuracy and its hits by gloss. The rows of the prompt alone differ by
+        what calibrated it.
     """
     task = glosses.task(glosses.FIVE)
-    # A pool of twice as many for all seeds, which the language model labels once; each seed draws its half. Not `task.rows`,
-    # which would balance the classes by their labels, and calibration by the mean profits from that.
-    generator = torch.Generator().manual_seed(seeds[0])
-    pool_rows = torch.randperm(len(task.train_texts), generator=generator)[: 2 * unlabelled]
-    pool = [task.train_texts[row] for row in pool_rows]
-    scores = prompted_scores(pool, task.classes, device=device)
-    pseudo_labels = mean_logit_calibration(scores, scores).argmax(dim=1)
+    # Not `task.rows`, which would balance the classes by their labels, and calibration by the mean profits from that.
+    pools = {seed: task.unlabelled_rows(unlabelled, seed, without=task.rows(shots, seed)) for seed in seeds}
+    asked = torch.cat(list(pools.values())).unique()
+    scores = torch.full((len(task.train_texts), len(task.classes)), torch.nan)
+    scores[asked] = prompted_scores([task.train_texts[row] for row in asked], task.classes, device=device)
     test_texts, test_labels = first_test_texts("five", per_class)
-    # Calibrated by the pool's mean: the test glosses are as many of each class, and to use that would be to use their labels.
-    prompted = mean_logit_calibration(prompted_scores(test_texts, task.classes, device=device), scores)
+    test_scores = prompted_scores(test_texts, task.classes, device=device)
     make_copy = copy_maker("synonyms", synonyms=Thesaurus(), round_trips={})
 
-    sets = {}
-    for seed in seeds:
+    sets, prompted = {}, {}
+    for seed, pool in pools.items():
         texts, labels = task.draw(shots, seed)
-        known = set(texts)  # a text with a label is not given again without one
-        order = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).tolist()
-        drawn = [i for i in order if pool[i] not in known][:unlabelled]
         copies = [make_copy(text, r) for r in range(COPIES) for text in texts]
+        pseudo_labels = mean_logit_calibration(scores[pool], scores[pool]).argmax(dim=1)
+        # Not by the test's own mean: the test glosses are as many of each class, and to use that would be to use their labels.
+        prompted[seed] = mean_logit_calibration(test_scores, scores[pool])
         for name, stages in ARMS.items():
             train_texts, train_labels = list(texts), labels
             if "augmentation" in stages:
                 train_texts, train_labels = train_texts + copies, torch.cat([train_labels, labels.repeat(COPIES)])
             if "prompting" in stages:
-                train_texts = train_texts + [pool[i] for i in drawn]
-                train_labels = torch.cat([train_labels, pseudo_labels[drawn]])
-            labelled = len(texts) + len(drawn) * ("prompting" in stages)
+                train_texts = train_texts + [task.train_texts[row] for row in pool]
+                train_labels = torch.cat([train_labels, pseudo_labels])
+            labelled = len(texts) + len(pool) * ("prompting" in stages)
             sets[name, seed] = train_texts, train_labels, labelled
 
     # Arms and seeds share most of their texts, so each text is embedded once.
@@ -93,4 +93,4 @@ def measure(
         return linear_head(z(texts), labels, labelled)(z(test_texts))
 
     by_arm = {name: [tested(answers(*sets[name, seed]), seed) for seed in seeds] for name in ARMS}
-    return by_arm | {"prompt alone": [tested(prompted, seed) for seed in seeds]}
+    return by_arm | {"prompt alone": [tested(prompted[seed], seed) for seed in seeds]}

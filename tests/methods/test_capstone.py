@@ -199,11 +199,16 @@ def test_a_prompt_teaches_the_head_and_a_useless_one_does_not(monkeypatch):
     monkeypatch.setattr("fewshot_lab.models.language.sentence_features", features)
     monkeypatch.setattr(text_pipeline, "copy_maker", lambda *a, **k: lambda text, r: text)
     options = {"shots": 1, "seeds": [0, 1, 2, 3], "unlabelled": 200, "per_class": 40}
-    found = {}
+    found, read = {}, []
     for name, says in (("knows", lambda t: known[t]), ("parrot", lambda t: 0)):
-        scores = lambda texts, classes, says=says, **_: torch.eye(5)[[says(text) for text in texts]]  # noqa: E731
+
+        def scores(texts, classes, says=says, **_):
+            read.append(texts)
+            return torch.eye(5)[[says(text) for text in texts]]
+
         monkeypatch.setattr(text_pipeline, "prompted_scores", scores)
         found[name] = Arms(text_pipeline.measure(**options), unit="accuracy", clusters="glosses")
+    assert 600 < len(read[0]) == len(set(read[0])) < 800, "four draws of 200, and what two of them share is read once"
     asked = {name: arms.mean("prompt alone") for name, arms in found.items()}
     assert asked == {"knows": 1.0, "parrot": pytest.approx(0.2)}, "of five classes with as many test glosses each"
     assert found["knows"].gain("prompting", over="nothing").mean > 0.05
