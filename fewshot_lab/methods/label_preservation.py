@@ -26,6 +26,13 @@ TRANSFORMATIONS: dict[str, Transformation] = {
     "quarter turn": lambda images: d4_apply(images, (1, False)),
     "half turn": lambda images: d4_apply(images, (2, False)),
 }
+# All seven that move anything: pictures are quick to ask. Two undo each other, the others undo themselves.
+SYMMETRIES = TRANSFORMATIONS | {
+    "diagonal flip": lambda images: d4_apply(images, (1, True)),
+    "other diagonal": lambda images: d4_apply(images, (3, True)),
+    "turn by 270°": lambda images: d4_apply(images, (3, False)),
+}
+UNDONE_BY = {name: name for name in SYMMETRIES} | {"quarter turn": "turn by 270°", "turn by 270°": "quarter turn"}
 TURNS = (0, 15, 30, 45, 60, 90, 135, 180)  # degrees
 MOST_TRAINING, MOST_TEST, MOST_PICTURES = 1500, 600, 1500  # images that readers learn from, are tested on; pictures compared
 
@@ -225,7 +232,7 @@ def nearest_classes(pictures: Tensor, labels: Tensor, change: Transformation, cl
     Args:
         pictures: (N, 1, H, W), float.
         labels: (N,).
-        change: such as one of TRANSFORMATIONS.
+        change: such as one of SYMMETRIES.
         classes: how many there are.
         accept: a share.
     """
@@ -241,15 +248,24 @@ def nearest_classes(pictures: Tensor, labels: Tensor, change: Transformation, cl
     )
 
 
-def partners(shares: Tensor) -> dict[int, int]:
-    """{class: its partner}, both ways, of the shares of `nearest_classes`.
+def partners(shares: Tensor, back: Tensor | None = None) -> dict[int, int]:
+    """{class: its partner, which a change makes of it}, of the shares of `nearest_classes`.
 
-    Two classes are partners if of each at least half of the changed pictures lie near the other. One side alone is not enough:
-    a flip or a half turn done twice leaves a picture as it was, so if it makes a 6 of a 9, it makes a 9 of a 6.
+    Two classes are partners if at least half of the changed pictures of one lie near the other, and the change that undoes it
+    leads back in the same way. One side alone is not enough: if a half turn makes a 6 of a 9, it makes a 9 of a 6.
+
+    Args:
+        shares: after the change.
+        back: after the change that undoes it; None: it undoes itself, as flips and half turns do.
     """
+    there, again = (_most(one) for one in (shares, shares if back is None else back))
+    return {label: other for label, other in there.items() if again.get(other) == label}
+
+
+def _most(shares: Tensor) -> dict[int, int]:
+    """The other class near which at least half of a class's pictures lie, {class: other}, where there is one."""
     others = shares[:, :-1].clone().fill_diagonal_(0)
-    nearest = {label: int(row.argmax()) for label, row in enumerate(others) if row.max() >= 0.5}
-    return {label: other for label, other in nearest.items() if nearest.get(other) == label}
+    return {label: int(row.argmax()) for label, row in enumerate(others) if row.max() >= 0.5}
 
 
 def _clusters(task: ImageTask, classes: Classes | None) -> list[list[int]]:

@@ -25,9 +25,12 @@ def digits():
 def partners_of(name: str, change: str) -> set[str]:
     pictures, labels = preservation.training_pictures(name)
     classes = lab.data.load(name).classes
-    shares = preservation.nearest_classes(pictures, labels, preservation.TRANSFORMATIONS[change], len(classes))
-    assert torch.allclose(shares.sum(1), torch.ones(len(classes)))
-    return {classes[one] + classes[other] for one, other in preservation.partners(shares).items()}
+    there, back = (
+        preservation.nearest_classes(pictures, labels, preservation.SYMMETRIES[one], len(classes))
+        for one in (change, preservation.UNDONE_BY[change])
+    )
+    assert torch.allclose(there.sum(1), torch.ones(len(classes)))
+    return {classes[one] + classes[other] for one, other in preservation.partners(there, back).items()}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,9 @@ def partners_of(name: str, change: str) -> set[str]:
         ("glyphs", "left-right flip", "bd db pq qp"),
         ("glyphs", "top-bottom flip", "bp pb dq qd nu un"),
         ("glyphs", "quarter turn", ""),
+        ("glyphs", "turn by 270°", ""),
+        ("glyphs", "diagonal flip", ""),
+        ("glyphs", "other diagonal", ""),
         ("digits", "half turn", ""),  # a handwritten 6 is no 9 upside down
     ],
 )
@@ -54,6 +60,20 @@ def test_partners_are_partners_both_ways():
     one_sided = torch.tensor([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
     assert preservation.partners(one_sided) == {0: 1, 1: 0}
     assert preservation.partners(torch.tensor([[0.1, 0.9, 0.0], [0.4, 0.6, 0.0]])) == {}
+
+
+def test_a_change_that_does_not_undo_itself_leads_back_by_another():
+    there = torch.tensor([[0.1, 0.9, 0.0, 0.0], [0.0, 0.1, 0.9, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    back = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.9, 0.1, 0.0, 0.0], [0.0, 0.4, 0.6, 0.0]])
+    assert preservation.partners(there) == {} and preservation.partners(there, back) == {0: 1}
+
+
+def test_all_elements_of_d4_but_the_identity_are_tried_and_what_undoes_one_leads_back():
+    image = torch.arange(9.0).reshape(1, 1, 3, 3)
+    changed = {tuple(change(image).flatten().tolist()) for change in preservation.SYMMETRIES.values()}
+    assert len(changed) == 7 and tuple(image.flatten().tolist()) not in changed
+    for change, back in preservation.UNDONE_BY.items():
+        assert torch.equal(preservation.SYMMETRIES[back](preservation.SYMMETRIES[change](image)), image)
 
 
 def test_a_picture_moved_by_a_pixel_is_as_near_as_it_was():
