@@ -750,8 +750,8 @@ lab.figures.curves(
     ticks=STRENGTHS,
     levels={"back-translation": flips[0]["back-translation", STRENGTHS[0]].mean},
     caption="The first judge, on glosses that it classifies correctly; bands: Wilson's 95 % "
-    "interval. At which strength do the edits differ? Dashed: back-translation, which has no "
-    "strength.",
+    "interval over these glosses, for this judge and these copies. At which strength do the edits "
+    "differ? Dashed: back-translation, which has no strength.",
 )
 
 # %%

@@ -366,8 +366,9 @@ lab.figures.curves(
     log_x=True,
     ticks=COUNTS,
     levels={"FGSM": fgsm_level.mean},
-    caption=f"Robust models, ε = {EPSILON:g}. Dashed: FGSM. Bands are wide since networks and "
-    "pictures differ; the points of a curve share both, so its shape is surer than its height. "
+    caption=f"Robust models, ε = {EPSILON:g}. Dashed: FGSM. Band: 95 % interval; networks "
+    f"({len(SEEDS)}) and test pictures are drawn anew. "
+    "The points of a curve share both, so its shape is surer than its height. "
     f"The tests here take {TEST_STEPS} steps, chosen on validation images: on these images that "
     f"leaves {by_steps[COUNTS.index(TEST_STEPS)].mean - last:.3f} more than {COUNTS[-1]} steps do.",
 )
@@ -660,7 +661,7 @@ lab.figures.panels(
     line=0.0,
     caption=f"Robust accuracy (PGD-{TEST_STEPS}) minus that of training with nothing. Radius: "
     + ", ".join(f"{RADIUS[dataset]:g} on {dataset}" for dataset in DATASETS)
-    + ".",
+    + f". 95 % intervals; trainings ({len(SEEDS)}) and test pictures are drawn anew.",
 )
 
 # %%

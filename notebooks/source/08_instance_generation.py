@@ -601,14 +601,17 @@ lab.figures.curves(
         )
         for dial, names in DIALS.items()
     },
-    notes={
-        dial: [name.split()[-1] for name in names] for dial, names in DIALS.items() if names[1:]
+    notes={  # at the ends of a line alone: settings between them may lie close together
+        dial: [names[0].split()[-1], *[""] * len(names[2:]), names[-1].split()[-1]]
+        for dial, names in DIALS.items()
+        if names[1:]
     },
     title="Which dial trades quality for diversity, and which one loses both?",
     x="recall (diversity)",
     y="precision (quality)",
     caption=f"Means over {len(SEEDS)} seeds, each with its own generator and evaluator; band: 95 % "
-    "interval of the precision. Numbers: the dial's settings. Right and high is best.",
+    "interval of the precision. Numbers: the dial's lowest and highest setting. Right and high is "
+    "best.",
     alt="; ".join(
         f"{name}: precision {table.mean(name, of='precision'):.2f}, "
         f"recall {table.mean(name, of='recall'):.2f}"
@@ -1453,10 +1456,15 @@ lab.verdict("five-beat-ten", rate=worth("real + flow"), exploring=EXPLORING)
 lab.recall("flow", f"at 5 labels, a label with the flow's images is worth {worth('real + flow')}")
 
 # %% [markdown]
-# Does another hand know more? Ask where a generator's images could get what the 5 labels do not hold. From the labels: a
-# flow that learned them by heart gives them back. From the network: it prefers some ways between images to others, which is a
-# policy that nobody chose. From other images: that is what the papers' generators bring, and what the bar of more labels
-# stands for here. So no verdict of this section contradicts them. Count what the generator has seen as labels, or as data, of its own.
+# Does another hand know more? Look at the section's first figure again. Of new real images 5 in 100 lie near a label. Where no more
+# of the flow's do, it has not learned its labels by heart, and a high recall says that its images spread among the real ones. But
+# an image can be new and still not show its class, and stray images raise recall: compare how many are recognised as ordered.
+# New images are not yet new knowledge. Whether they hold any is what the classifier's gain measures, with a verdict of its own.
+#
+# So ask where a generator's images could get what the 5 labels do not hold. From the network: it fills the room between and around
+# the labels in its own way, which is a policy that nobody chose, and which need not be what the class does there. From other images:
+# that is what the papers' generators bring, and what the bar of more labels stands for here. So no verdict of this section contradicts
+# them. Count what the generator has seen as labels, or as data, of its own.
 #
 # ## Recap
 #

@@ -1288,6 +1288,12 @@ lab.record(
 )
 
 # %% [markdown]
+# Fine-tuning in full changes millions of the model's weights and can still end below a head that changes none of them. It starts at the
+# label words, as the head with template and names does. But a handful of texts does not say which of so many changes are
+# right, while a penalty pulls the head towards its start, and it has the unlabelled texts besides. The two bars are no clean
+# comparison: draws and test texts are not the same, so look at both intervals. No verdict of this chapter is about this pair.
+
+# %% [markdown]
 # **How many labels is a prompt worth?** (Le Scao & Rush 2021.) On the curve of the head that sees the text alone: how many times the
 # labels does it need to reach what the head with template and label names reaches? It is the exchange rate of chapter 02. A bound (>=)
 # says that it did not get there with as many labels as were measured.
@@ -1573,6 +1579,12 @@ lab.record(
 # %%
 ahead = (heads_zh.at(K) | prompt_zh).gain("head", over="prompt")
 lab.verdict("chinese-needs-its-encoder", k4=ahead)
+
+# %% [markdown]
+# Read the bars beside the dashed line. A head that lies below it has not learned the opposite of what its labels say: as long as its
+# interval reaches over the line, these draws and reviews do not tell it from guessing. The quick profile reads few reviews, and its
+# intervals are wide. The prompt is a low bar for the verdict, since no candidate was better than guessing when it was chosen. What
+# more reviews and draws say stands under the verdict, as the full profile's.
 
 # %% [markdown]
 # ## Verdict

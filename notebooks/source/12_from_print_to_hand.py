@@ -453,8 +453,9 @@ lab.figures.bars(
     title=f"{errors.mean:.1%} errors with no real drawing in the training",
     x="error, within-alphabet 20-way 1-shot (chance 0.95)",
     digits=3,
-    caption=f"Ours on {source}: mean and 95 % interval. The others as Lake et al. 2019 report them "
-    "for the published runs, without intervals; they learned from real alphabets.",
+    caption=f"Ours on {source}: mean and 95 % interval over {len(found)} trainings and the runs. "
+    "The others as Lake et al. 2019 report them for the published runs, without intervals; they "
+    "learned from real alphabets.",
 ) if errors else None
 
 # %%
