@@ -1,8 +1,10 @@
 """Seconds and memory of every chapter, each executed by `fewshot-lab run` (`make bench ARGS=--chapters`).
 
 As Binder runs one, which gives 2 GB: FEWSHOT_LAB_JOBS=1 python bench/chapters.py 11
+With --publish they go into docs/bench/chapters.json, from which `fewshot-lab tables --write` writes a table.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -12,8 +14,11 @@ from pathlib import Path
 import psutil
 
 from fewshot_lab.course import chapters
+from fewshot_lab.files import write_atomically
+from fewshot_lab.runtime import usable_cores
 
 SAMPLE_SECONDS = 0.25
+PUBLISHED = Path(__file__).parents[1] / "docs" / "bench" / "chapters.json"
 
 
 def measured(names=()) -> list[dict]:
@@ -50,6 +55,17 @@ def held(pid: int) -> int:
     return total
 
 
+def publish(row: dict) -> None:
+    """Puts a chapter's row into the published record, in place of an earlier one; other cores begin a new record."""
+    record = json.loads(PUBLISHED.read_text()) if PUBLISHED.exists() else {}
+    rows = record["chapters"] if record.get("cores") == usable_cores() else []
+    rows = sorted([*(one for one in rows if one["id"] != row["id"]), row], key=lambda one: one["id"])
+    write_atomically(PUBLISHED, json.dumps({"cores": usable_cores(), "chapters": rows}, indent=1) + "\n")
+
+
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or [chapter.id for chapter in chapters.chapters()]:
-        print(*measured([argument]), flush=True)
+    for chapter in chapters.choose([argument for argument in sys.argv[1:] if argument != "--publish"]):
+        row = one_chapter(chapter.id)
+        print(row, flush=True)
+        if "--publish" in sys.argv and row["status"] == "ok":
+            publish(row)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from to_rest import RECIPE_BEFORE
 from torch import nn
 
 from fewshot_lab import data
@@ -30,7 +31,7 @@ HERE = Path(__file__).parents[1]
 SEEDS = (500, 501, 502)
 
 NESTEROV = functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True)
-BEFORE = {"optimizer": torch.optim.AdamW, "batch_size": 32, "learning_rate": 5e-3, "warmup": 0, "steps": 2000}
+BEFORE = RECIPE_BEFORE | {"steps": 2000}
 SHORT = BEFORE | {"steps": 400}
 NOW = {"steps": 300}  # all else is the default of `train`
 

@@ -23,6 +23,7 @@ from fewshot_lab.training import accuracy, outputs, train
 SEEDS = range(500, 505)
 LENGTHS = [round(10 ** (n / 20)) for n in range(34, 73)]  # 50, 56, 63 ... 3,981: each an eighth longer
 SHARE = 0.95
+RECIPE_BEFORE = {"optimizer": torch.optim.AdamW, "batch_size": 32, "learning_rate": 5e-3, "warmup": 0}
 Training = Callable[[torch.nn.Module, torch.Tensor, torch.Tensor, Callable, int, int], object]
 
 
@@ -31,8 +32,7 @@ def ours(model, images, labels, augment, steps, seed) -> None:
 
 
 def before(model, images, labels, augment, steps, seed) -> None:
-    recipe = {"optimizer": torch.optim.AdamW, "batch_size": 32, "learning_rate": 5e-3, "warmup": 0}
-    train(model, images, labels, steps=steps, augment=augment, seed=seed, device="cpu", **recipe)
+    train(model, images, labels, steps=steps, augment=augment, seed=seed, device="cpu", **RECIPE_BEFORE)
 
 
 def adam(model, images, labels, augment, steps, seed) -> None:

@@ -442,7 +442,8 @@ def site(
 @app.command()
 def compare(
     runs: Annotated[
-        list[Path] | None, typer.Argument(metavar="RUN", help="Folders of runs; runs/latest if none is given.")
+        list[Path] | None,
+        typer.Argument(metavar="RUN", help="Folders of runs, or notebooks: what is stored there; runs/latest if none."),
     ] = None,
 ) -> None:
     """Print the verdicts and results of runs side by side, as Markdown: quick and full profile, two devices, two seeds."""

@@ -4,6 +4,7 @@ On a page a table is between `<!-- NAME -->` and `<!-- /NAME -->`; docs/glossary
 written as a whole.
 """
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,10 @@ from ..assets import ASSETS
 from ..errors import CourseError
 from ..evidence import RULES, choices
 from ..files import write_atomically
-from ..languages import glossary, say
+from ..languages import glossary, say, speaking
 from .build import build
 from .chapters import Chapter, chapters, course_root
+from .compare import compare
 
 _BLOCK = re.compile(r"(<!-- ([\w ]+) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 
@@ -25,10 +27,12 @@ def pages() -> dict[Path, str]:
     Raises CourseError for a page that cannot be read or has a block with an unknown name.
     """
     root = course_root()
-    of_blocks = {
-        path: _with_blocks(path) for path in (root / "README.md", root / "docs" / "instructors.md", root / "docs" / "data.md")
-    }
     docs = root / "docs"
+    with_blocks = (
+        root / "README.md",
+        *(docs / f"{name}.md" for name in ("contributing", "data", "full_profile", "instructors")),
+    )
+    of_blocks = {path: _with_blocks(path) for path in with_blocks}
     return of_blocks | {docs / "glossary.md": glossary.as_markdown(), docs / "choices.md": choices.as_markdown()}
 
 
@@ -143,10 +147,33 @@ def _data(old: str) -> str:
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
+def _both_profiles(old: str) -> str:
+    """The stored notebooks' verdicts and results beside those of the full profile's record."""
+    with speaking("en"):
+        return compare([course_root() / "notebooks", course_root() / "docs" / "full_profile"])
+
+
+def _seconds_and_memory(old: str) -> str:
+    """What bench/chapters.py --publish has measured."""
+    path = course_root() / "docs" / "bench" / "chapters.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    measured = json.loads(_read(path))
+    titles = {chapter.id: chapter.title for chapter in chapters()}
+    rows = measured["chapters"]
+    lines = [(f"{row['id']} {titles[row['id']]}", row["seconds"], row["memory_mb"]) for row in rows]
+    if len(rows) == len(titles):
+        lines.append(("all, one after another", sum(row["seconds"] for row in rows), max(row["memory_mb"] for row in rows)))
+    head = [f"| chapter, on {measured['cores']} cores | seconds | MB |", "|---|---|---|"]
+    return "\n".join([*head, *(f"| {name} | {seconds:,.0f} | {memory:,} |" for name, seconds, memory in lines), ""])
+
+
 _WRITERS: dict[str, Callable[[str], str]] = {
     "chapters": _chapters,
     "data and models": _data,
     "marked by hand": _marked_by_hand,
     "one chapter a week": _timetable(1),
+    "seconds and memory": _seconds_and_memory,
     "two chapters a week": _timetable(2),
+    "verdicts and results": _both_profiles,
 }

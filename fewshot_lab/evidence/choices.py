@@ -1,7 +1,8 @@
 """What was chosen before the experiments, from what, and on which data: one procedure, one record.
 
 Each choice is a file in `chosen/` beside this one, written by `fewshot-lab choose` and read by the chapters through `chosen`,
-so that what a chapter uses is what was chosen. No choice sees a test picture or a seed that a verdict rests on.
+so that what a chapter uses is what was chosen. No choice sees a test picture or a seed that a verdict rests on; the recipe of
+trainings, which was chosen otherwise, has records of its own in docs/choices/.
 """
 
 import functools
@@ -19,6 +20,7 @@ from ..training import mean_interval, sweep
 
 FOLDER = Path(__file__).with_name("chosen")
 SEEDS = range(500, 505)  # the quick profile runs on 0 and up, the full one on 1000 and up
+OF_TRAININGS = Path(__file__).parents[2] / "docs" / "choices"  # how bench/choose_training.py chose recipe and rule of rest
 MARGIN = 0.01  # scores closer than this are equal: the smallest effect of interest for an accuracy
 
 
@@ -151,7 +153,7 @@ def keep(choice: Choice) -> None:
 
 def as_markdown() -> str:
     """The page docs/choices.md: what was chosen, from what, on what, at which cost."""
-    parts = [_HEAD]
+    parts = [_HEAD, _recipe_and_rest()]
     for choice in recorded_choices().values():
         rows = [
             f"| {'**' + _value(one.value) + '**' if one.value == choice.chosen else _value(one.value)} "
@@ -159,15 +161,58 @@ def as_markdown() -> str:
             for one in choice.candidates
         ]
         trainings = len(choice.candidates) * len(choice.seeds)
-        equal = f" (scores within {choice.margin:g} are equal)" if choice.margin != MARGIN else ""
+        equal = {MARGIN: "", 0: " (the best)"}.get(choice.margin, f" (scores within {choice.margin:g} are equal)")
         head = f"| candidate | {choice.measure.replace('_', ' ')} | at rest |\n|---|---|---|\n"
         parts.append(
             f"## {choice.name} (chapter {choice.chapter})\n\n{choice.what}: **{_value(choice.chosen)}**{equal}. "
-            f"On {choice.data}; seeds {choice.seeds[0]} to {choice.seeds[-1]}, {trainings} trials, "
+            f"On {choice.data}; seeds {_span(choice.seeds)}, {trainings} trials, "
             f"{choice.seconds:,.0f} seconds of one core.\n\n" + head + "\n".join(rows)
         )
     return "\n\n".join(parts) + "\n"
 
+
+def _recipe_and_rest() -> str:
+    """What was chosen for all trainings at once, from the records of how that was done."""
+    recipe, rest, explored = (
+        json.loads((OF_TRAININGS / f"{name}.json").read_text(encoding="utf-8")) for name in ("training", "rest", "explored")
+    )
+    rows = explored["rows"]
+    early = [row for row in rows if min(row["seeds"]) < SEEDS.start]
+    tried = {seed for row in rows for seed in row["seeds"]}
+    early_seeds, late_seeds = (_span([s for s in tried if (s < SEEDS.start) == first]) for first in (True, False))
+    explored |= {"on": "; ".join(dict.fromkeys(row["on"] for row in rows)), "rule": "none: a search by hand", "chosen": "–"}
+    right = {it["tolerance"]: it["rests, said so"] + it["learns, said so"] for it in rest["tolerances"]}
+    best = max(right, key=right.get)
+    return _RECIPE.format(
+        recipe=_line("training", recipe, _span(recipe["seeds"])),
+        rest=_line("rest", rest, _span(rest["seeds"])),
+        explored=_line("explored", explored, f"{early_seeds}, {late_seeds}"),
+        **{"early": len(early), "all": len(rows), "seeds": early_seeds},
+        **{"tolerance": rest["chosen"], "right": right[rest["chosen"]], "cases": len(rest["cases"])},
+        **{"best": best, "most": right[best]},
+    )
+
+
+def _line(name: str, record: dict, seeds: str) -> str:
+    cells = f"[{name}.json](choices/{name}.json)", record["what"], record["on"], seeds, record["rule"], record["chosen"]
+    return f"| {' | '.join(map(_value, cells))} |"
+
+
+_RECIPE = """## The recipe of trainings, and when one is at rest (all chapters)
+
+Both were chosen with `bench/choose_training.py`, not by the rule above:
+
+| record | what | on | seeds | rule | chosen |
+|---|---|---|---|---|---|
+{recipe}
+{rest}
+{explored}
+
+Of the {all} rows of explored.json {early} are of seeds {seeds}, which the quick profile has, too. So the recipe was explored
+on the draws of labels that quick verdicts use, though scored on validation images alone; no test image was looked at.
+The full profile's seeds, from 1000 on, were not used. A tolerance of {tolerance:g} tells {right} of the {cases} cases
+of rest.json rightly under this recipe, {best:g} the most, {most}; {tolerance:g} was chosen under an earlier recipe and
+[stayed](tried.md#all-chapters)."""
 
 _HEAD = f"""# What was chosen, from what, on what
 
@@ -178,11 +223,24 @@ begins with the mildest, cheapest or most usual. The seeds are not those of a ve
 `fewshot_lab/evidence/chosen/`, through `lab.chosen("...")`. This page is written from these files by
 `fewshot-lab tables --write`.
 
+**Other margins.** Scores within 0.02 are equal where later candidates take longer, mostly two or three times as long: a
+smaller gain would not pay for that. `flow-guidance-k5`, whose candidates take equally long, has the margin of the games
+beside it. Where the score is no accuracy but the share of trainings at rest or of equal seconds, the best is taken: a margin
+of 0.
+
 **At rest** is the share of a candidate's trainings whose loss no longer fell; their accuracy may still rise.
 
-**Set by hand** is everything that is not listed, such as batch sizes and most networks' sizes; how many images are made of
-each class (60 in chapter 08, 40 in chapter 11); in chapter 11 the steps of SimCLR (160), the scale of the prototypes'
-logits (10) and that a student's round is a third longer."""
+**Set by hand** is everything that is not listed, such as batch sizes and most networks' sizes; the steps of chapter 01's
+readers (800); how many images are made of each class (60 in chapter 08, 40 in chapter 11); in chapter 11 SimCLR but for the
+strength of its views (its 160 steps, its rate and its temperature), the scale of the prototypes' logits (10) and that a
+student's round is a third longer; chapter 12's settings, which were tried on Omniglot's background alphabets and on training
+digits of MNIST; in chapter 13 the towers that learn from glyphs. In chapter 14 the learning rate, the width of the transformer
+and the squares that make narrow tables and few classes more frequent stayed as they had been explored, on random halves of
+the four tables: some of these rows are test rows now ([what was tried](tried.md#chapter-14-learning-in-context))."""
+
+
+def _span(seeds: Sequence[int]) -> str:
+    return f"{min(seeds)} to {max(seeds)}"
 
 
 def _value(value) -> str:

@@ -24,6 +24,8 @@ from fewshot_lab.course.display import Display, print_summary
 from fewshot_lab.course.kernels import execute
 from fewshot_lab.course.page import page
 from fewshot_lab.errors import CourseError
+from fewshot_lab.evidence import RULES
+from fewshot_lab.evidence.records import VERDICT
 from fewshot_lab.evidence.runs import Run
 from fewshot_lab.html import caption_markdown
 
@@ -533,10 +535,37 @@ def test_runs_are_compared_column_by_column(tmp_path):
     assert "| 02 <b>Turn</b> [red] | – | 3 |" in said
     assert "| claim | chapter | full profile |" in compare([tmp_path / "full"])
     assert "| result | chapter | full profile, full | full profile, full |" in compare([tmp_path / "full"] * 2)
+    with pytest.raises(CourseError, match="nowhere/results.json is not the record of a run"):
+        compare([tmp_path / "nowhere"])
     for content in ("nothing", '{"profile": "quick"}', "[]"):
         (tmp_path / "full" / "results.json").write_text(content)
         with pytest.raises(CourseError, match="full/results.json is not the record of a run"):
             compare([tmp_path / "full"])
+
+
+def test_stored_notebooks_stand_beside_a_run_part_by_part(tmp_path):
+    part = {"statement": "a - b", "relation": ">", "threshold": 0, "margin": 0.01, "outcome": "supported"}
+    part |= {"estimate": {"mean": 0.1, "ci95": [0.05, 0.15], "n": 5, "rest": {"a": 1, "b": 0.8}, "over": "5 seeds"}}
+    sentence = RULES.claims["warm-up"].sentence
+    verdict = {"claim": "warm-up", "verdict": "supported", "why": "", "sentence": "More.", "parts": [part]}
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", {VERDICT: verdict})])
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / CHAPTERS[0].notebook.name)
+    (tmp_path / "full").mkdir()
+    parts = [part, part | {"statement": "b - c", "outcome": "inconclusive"}]
+    other = verdict | {"parts": parts, "verdict": "inconclusive", "sentence": sentence}
+    record = RECORD | {"profile": "full", "chapters": [ENTRY | {"id": "00", "status": "ok", "verdicts": {"warm-up": other}}]}
+    (tmp_path / "full" / "results.json").write_text(json.dumps(record))
+    said = compare([tmp_path, tmp_path / "full"])
+    assert "| quick profile, 1 chapters, as stored | – | – | – |" in said and "| chapter | seconds, full profile |" in said
+    supported, undecided = (
+        "**supported**; +0.100 [0.050, 0.150]; at rest: 90%; of an earlier wording",
+        "**inconclusive: too few**; 1 of 2 parts; at rest: 90%",
+    )
+    assert f"| **warm-up** {sentence} | 00 | {supported} | {undecided} |" in said
+    both = "+0.100 [0.050, 0.150], n = 5, supported; at rest: b (80%); 5 seeds"
+    assert f"| **warm-up** a - b | 00 | > 0.01 | {both} | {both} |" in said
+    assert "| **warm-up** b - c | 00 | > 0.01 | – | +0.100" in said
+    assert "seconds" not in compare([tmp_path])
 
 
 def test_live_parts_are_taken_out_and_pictures_stay():

@@ -1,6 +1,7 @@
 """Choices: one rule, recorded; chapters read what was chosen, and no choice saw a verdict's seeds."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,15 @@ def test_every_recorded_choice_has_a_procedure_with_its_candidates_and_no_verdic
         first = next(one.value for one in choice.candidates if one.score >= best - choice.margin)
         assert choice.chosen == first, "the rule gives what was chosen"
     assert set(procedures) == set(choices.recorded_choices()), "run: fewshot-lab choose"
+
+
+def test_the_page_links_what_was_chosen_for_all_trainings_which_saw_validation_images_and_no_seed_of_the_full_profile():
+    page = choices.as_markdown()
+    assert all(f"| [{name}.json](choices/{name}.json) | " in page for name in ("training", "rest", "explored"))
+    assert "| Muon, 300 steps of 64: the recipe now |" in page and "none fixed before" in page
+    explored = json.loads((choices.OF_TRAININGS / "explored.json").read_text())["rows"]
+    assert all("validat" in row["on"] and max(row["seeds"]) < 1000 for row in explored)
+    assert "Of the 186 rows of explored.json 127 are of seeds 0 to 3, which the quick profile has, too." in page
 
 
 @pytest.mark.parametrize("page", sorted(Path(choosing.__file__).parent.glob("*.py")), ids=lambda page: page.stem)

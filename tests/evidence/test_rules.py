@@ -267,7 +267,9 @@ def test_the_sentence_is_the_same_in_verdict_ledger_and_docs(tmp_path):
     docs = compare([tmp_path])
     assert all(sentence in shown for shown in (str(result), str(ledger(tmp_path / "results.json")), docs))
     assert "p < 0.0001, stands" in docs or "Holm: p = " in docs
-    assert RULES.hash() in docs and "needed > 0.01, supported" in docs
+    assert RULES.hash() in docs and "| **supported**; +0.070 [0.050, 0.090]; Holm: p " in docs
+    [part] = RULES.claims["C3a"].parts
+    assert f"| **C3a** {part.statement} | 02 | > 0.01 | +0.070 [0.050, 0.090], n = 5, supported" in docs
 
 
 # the file
