@@ -332,7 +332,8 @@ lab.record(
 )
 
 # %% [markdown]
-# What *too strong* and *wrong* do at 5 labels was trained on `DATASET` alone; what you read of them here is about these images.
+# So far *too strong* and *wrong* were trained on `DATASET` alone, at 5 labels per class: what you read of them here holds for these
+# images.
 
 # %% [markdown]
 # ## Derive: the exchange rate
@@ -414,9 +415,10 @@ lab.recall("worth", f"{bound}{5 * worth.mean:.0f} labels per class", worth)
 # %% [markdown]
 # ## Read it: when augmentation stops
 #
-# The chapter's question in two pictures: what is a label with the policy worth, when there are already more of them? And what at 5
-# labels, when both networks train for less time or for more? At the dashed line the policy is worth nothing, and only further
-# labels help. An arrow marks a bound. The second picture needs the curve without a policy after every length of training.
+# The chapter's question in two pictures: what is a label with the policy worth, when there are already more of them? And what is it
+# worth at 5 labels, when both networks train for less time or for more? At the dashed line the policy gains nothing, and only
+# further labels help. An arrow marks a bound. The second picture needs a curve without a policy for every length of training. It
+# rests on fewer draws of the labels than the first, so at the length that both share their numbers may differ.
 
 
 # %%
@@ -487,9 +489,9 @@ lab.figures.curves(
 # %% [markdown]
 # Read the second picture from left to right: labels, policy and test stay the same, and the training becomes longer, on both sides.
 # What a policy is worth can depend on how long both trained, so a rate belongs to a number of labels *and* to a length of training.
-# Whoever stops early compares how fast the two learn: without a policy a network soon knows its few images by heart, with one it meets
-# new images in every step. Where the intervals of two lengths overlap widely, these draws do not tell whether the worth rises with
-# time or falls.
+# Whoever stops before both have come to rest compares how fast they learn: without a policy a network soon knows its few images by
+# heart, with one it meets new images in every step. Where the intervals of two lengths overlap widely, the picture does not tell
+# whether the worth rises or falls with time.
 
 # %%
 falling = {name: falls(name) for name in DATASETS if len(RIGHT_AT[name]) > 1}
@@ -617,7 +619,8 @@ lab.verdict("ood-noise-worth-more", **parts)
 
 # %% [markdown]
 # A rate out of distribution compares two learning curves *there*. Labels without a policy hardly teach what a turned picture
-# looks like, so that curve is flat and a small gain is worth many labels; a high rate is no high accuracy. Read both lines above.
+# looks like, so that curve is flat and even a small gain is worth many labels; a high rate is no high accuracy. So read, of each pair
+# of lines printed above, both the accuracies and the rate.
 
 # %% [markdown]
 # ## Measure it: how strong?
@@ -703,6 +706,9 @@ lab.figures.curves(
 )
 
 # %% [markdown]
+# The strength that is best here need not be the *right* one. That was chosen on other draws of the labels, and where two strengths
+# lie close together, a few draws do not tell them apart.
+#
 # What does it buy to choose on the test pictures instead? For every draw of the labels we report the accuracy of the strength
 # that is best on the test pictures, and that of the one that is best on the validation pictures. The difference is no better
 # network. It is only a better report.
@@ -844,7 +850,7 @@ lab.figures.images(
 # Two numbers explain when a policy helps (Gontijo-Lopes et al. 2021). **Affinity**: how accurate a network trained without the
 # policy stays on changed validation images, as a share of its accuracy on unchanged ones; 1 means the policy stays within the
 # data. **Diversity**: how much harder the training becomes, its loss over the loss without the policy. A policy should be high
-# in both. Each policy's strength was chosen on validation images, mixup's $\alpha$ too.
+# in both. The strengths of *right*, `erase` and `randaugment` were chosen on validation images, mixup's $\alpha$ too.
 
 
 # %%
@@ -892,8 +898,8 @@ print(
 )
 
 # %% [markdown]
-# A policy that costs, although its strength was chosen on validation images? Its candidates were strengths of this policy, and
-# *none* was not among them: the best of them can still be worse than nothing. Mixup, CutMix and erasing became known on large
+# Can a policy cost, although its strength was chosen on validation images? It can: the candidates were strengths of this policy,
+# and *none* was not among them. The best of them can still be worse than nothing. Mixup, CutMix and erasing became known on large
 # sets of photographs. On five small digits a class they may hide or blend the strokes that tell one digit from another.
 #
 # Affinity is measured on the validation images, with nets that were trained without a policy on the same 5 labels per class. With
@@ -937,8 +943,8 @@ lab.figures.scatter(
 )
 
 # %% [markdown]
-# Look at the bottom (nothing new to learn), at the left, and at where the best policies lie. At the left are images that a net
-# trained without the policy no longer classifies correctly. That can be because they show another class (*wrong*), or because
+# Look at the bottom (in the end little is left to learn), at the left, and at where the best policies lie. At the left are images
+# that a net trained without the policy no longer classifies correctly. That can be because they show another class (*wrong*), or because
 # they are only distorted further than the net knows (*too strong*): a low affinity alone does not tell which.
 #
 # ## Measure it: other data sets
@@ -965,11 +971,11 @@ lab.figures.bars(
 #
 # So far all images were grey. Now eight groups of *emoji*, in colour: animals, food, signs ... Five artists drew the same emoji.
 # Networks learn from 5 labels of each group, five different emoji by three artists; settings are chosen on other emoji by
-# the fourth; the test are again other emoji, by the fifth. So a network meets drawings that it does not know in a style that it
+# the fourth; the test emoji are others again, by the fifth. So a network meets drawings that it does not know in a style that it
 # does not know. Colour invites policies of its own. **Colour jitter** changes brightness, contrast, saturation and hue at random,
 # much as torchvision's `ColorJitter` does (there hue turns in HSV); Krizhevsky et al. (2012) shifted colours already, and contrastive
-# learning depends on it (Chen et al. 2020). All four are a matrix on a pixel's red, green and blue, contrast with a shift besides, as
-# a turn is one on its place.
+# learning depends on it (Chen et al. 2020). Each of the four is a matrix on a pixel's red, green and blue (contrast adds a
+# shift), as a turn is a matrix on its place.
 
 # %%
 lab.predict(
@@ -1516,9 +1522,9 @@ lab.record(listing_validation_accuracy=validated["with augmentation"], unit="acc
 # ## Recap
 #
 # * Ask first whether a network is trained: hollow points decide nothing. Strength and time are two things. Whether more time
-#   makes up for too much strength rather than for wrong labels was asked on one data set, and the verdict says what came of it.
-# * A policy helps when it does what the data do. The exchange rate says what it is worth, at one number of labels; the verdict on
-#   C1a says whether this worth falls as labels are added.
+#   makes up for too much strength better than for wrong labels was asked on one data set; the verdict says what was found.
+# * A policy helps when it does what the data do. The exchange rate says what it is worth, at one number of labels and one length of
+#   training; the verdict on C1a says whether this worth falls as labels are added.
 # * Choose on validation pictures. The same picture cannot choose and judge.
 # * A change may be harmless and still teach nothing: ask of every policy, on your images, whether it adds.
 # * Compare with what costs nothing: label smoothing, averages of views or weights, a flip that alternates.

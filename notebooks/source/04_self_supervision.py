@@ -588,7 +588,7 @@ except lab.CourseError as error:
 # ## Read it
 #
 # Compare the probes at 1 label per class, where labels alone can do least. Then see what 10 labels change, and where augmentation
-# alone stands at 5 (it is measured nowhere else).
+# alone stands at 5, the only number of labels at which it is measured. A probe is hollow where its encoder was still learning.
 
 # %% folded=true
 here = probes[DATASET]
@@ -855,10 +855,10 @@ told = f"lowest accuracy: {worst} ({ablated[DATASET].mean(worst):.2f})"
 lab.recall("views", f"{told}; not told apart from it: {', '.join(near) or 'none'}")
 
 # %% [markdown]
-# The last line is the same training with more steps. Compare it with *affine*, and see below whether *affine* reads “at rest”. The
-# course's rule asks what share of a loss's fall came late. A contrastive loss falls fast at first, and what it loses later is
-# little beside that, but it is in this little that features can still be made. For such a loss “at rest” says too little, so the
-# verdicts below speak of *short* trainings.
+# The last row of the table is the same training with more steps. Compare it with *affine*, and see below whether *affine* reads
+# “at rest”. The course's rule asks what share of a loss's fall came late. A contrastive loss falls fast at first, and what it loses
+# later is little beside that, but it is in this little that features can still be made. So even “at rest” says too little about
+# such a loss, and the verdicts below speak of *short* trainings.
 
 # %%
 lab.record(
@@ -879,8 +879,8 @@ for name in ("glyphs", "digits"):
 lab.verdict("views-must-change", **parts)
 
 # %% [markdown]
-# Of the 16 characters many were *picked* because another one is their mirror image or their half turn. So that flips harm is
-# built into the glyphs. Nobody picked the digits, of which 6 and 9 are such a pair and 2 and 5 nearly one.
+# Of the 16 characters many were *picked* because another one is their mirror image or their half turn. So whatever harm flips do
+# to the glyphs is built in. Nobody picked the digits, of which 6 and 9 are such a pair and 2 and 5 nearly one.
 
 # %%
 parts = {}
@@ -950,7 +950,7 @@ lab.record(
 
 # %% [markdown]
 # The claim asks for two things: both together beat augmentation alone *and* self-supervision alone, on both data sets. Where a
-# point is hollow, its training had not come to rest, or that of the encoder under a probe: it is a claim about short trainings.
+# point is hollow, its training, or that of the encoder under a probe, had not come to rest. So the claim is about short trainings.
 
 # %%
 STEPS_OF = {"probe": "steps of pretraining", "tuned": "all steps"}
@@ -1109,7 +1109,8 @@ print(", ".join(f"{arm}: loss {late:.3f}" for arm, late in losses.items()), "(-1
 
 # %% [markdown]
 # The lower loss need not be the better training. Follow each line, then the numbers beside its points: does the probe fall with
-# the dimension? Before training the outputs are spread widely, and the features are no bad ones.
+# the dimension? Before training the outputs are spread widely, and the features are not bad. These numbers are from one draw of
+# the labels, those of the probes below from five.
 
 # %% folded=true
 OF_END = {"of": lambda row: row["dimensions"][-1], "unit": "dimensions"}
@@ -1453,7 +1454,7 @@ def picked(name):
 picks = {name: picked(name) for name in DATASETS}
 
 # %% [markdown]
-# Read the left panels first, where labels are fewest. Then see who gains most from five times as many.
+# Read the panels with 1 label per class first, where labels are fewest. Then see who gains most from five times as many.
 
 # %% folded=true
 lab.figures.panels(
@@ -1498,7 +1499,7 @@ lab.verdict(
 )
 
 # %% [markdown]
-# Clusters can keep two labels from falling on one class, which the shares above show where it worked, and the typical image keeps a
+# Clusters can keep two labels from falling on one class (the shares above show where that worked), and the typical image keeps a
 # label from being spent on an odd one. Both need features in which classes lie apart. Where a cluster is a typeface and not
 # a character, its most typical image is typical of the wrong thing. Draws with K labels of each class, as everywhere
 # else in this course, have the spread over the classes for nothing.

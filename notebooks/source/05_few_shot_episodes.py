@@ -221,7 +221,8 @@ lab.figures.curves(
 )
 
 # %% [markdown]
-# The band shrinks with the square root: a hundred times the episodes, a tenth of the width.
+# The band shrinks roughly with the square root: a hundred times the episodes, about a tenth of the width. At 10 episodes,
+# Student's t makes it wider still.
 
 # %%
 lab.record(
@@ -280,7 +281,7 @@ def prototype_logits(queries, prototypes):
 #   $a(x, x_i) = \mathrm{softmax}_i(\beta\cos(f(x), f(x_i)))$ with a sharpness $\beta$ (Vinyals et al. 2016). With one shot, prototypes with another distance.
 # * **Soft k-means** (软 k 均值): prototypes that the queries themselves move, without their labels (Ren et al. 2018). It needs all
 #   queries at once.
-# * **MAML**: a start from which a gradient step solves the task. Further below.
+# * **MAML**: a start from which a few gradient steps solve the task. Further below.
 #
 # ## Measure it: train
 #
@@ -437,7 +438,7 @@ lab.figures.panels(
 
 # %% [markdown]
 # The intervals cover what other trainings and letters would change, but all methods were tested on the same letters. Their paired
-# differences are surer: every method against SimpleShot, whose encoder never saw an episode.
+# differences are mostly surer: every method against SimpleShot, whose encoder never saw an episode.
 
 # %%
 ahead = {
@@ -620,9 +621,9 @@ lab.figures.curves(
 # each weight). And its batch norm keeps the statistics of the start. Say so when you quote it. Its outer learning rate and that of
 # its first-order version were each chosen on Cyrillic.
 #
-# The inner steps and their sizes were chosen *without* meta-training. These and the outer rates were chosen twice: for encoders after
-# a short training, and for those of the full profile. Features grow with training, so that step sizes that suit an encoder early on
-# may be too large later.
+# The number of inner steps and their sizes were chosen *without* meta-training. They and the outer rates were chosen twice: for
+# encoders after a short training, and for those of the full profile. Features grow with training, so step sizes that suit an encoder
+# early on may be too large later.
 
 # %%
 META, EPISODES = lab.quick_or_full((16, 60), (80, 200))
@@ -639,8 +640,8 @@ FIRST_ORDER = {"first_order": True, "learning_rate": RATES[1]}
 meta_trained = lab.arms(few_shot.meta_train, FROM, seeds=SEEDS, **OUTER, **INNER)
 
 # %% [markdown]
-# A method looks good beside a baseline that nobody tuned (Chen et al. 2019). So meta-training is compared with the same gradient steps
-# from the same encoder, with these step sizes, which were chosen on Cyrillic. SimpleShot on this encoder stands beside it.
+# A method looks good beside a baseline that nobody tuned (Chen et al. 2019). So meta-training is compared with as many gradient
+# steps from the same encoder, at the step sizes that were chosen on Cyrillic. SimpleShot on this encoder stands beside it.
 
 
 # %%
@@ -687,11 +688,11 @@ lab.verdict("meta-training-helps", gain=gained, exploring=EXPLORING)
 
 # %% [markdown]
 # Look at the first row before the difference. If it lay near chance (0.2), or far below *SimpleShot* on the same encoder, its steps
-# would be badly tuned, and to beat it would mean little.
+# would be badly tuned, and beating it would mean little.
 #
 # Do the gradients earn their price? Compare the upper rows with *SimpleShot*, which takes one pass and no gradient at all. And
 # does the second derivative pay? The first-order version takes the outer gradient at the *adapted* weights for the one at the
-# start. After more than one inner step these two gradients may differ much. Does either version fall behind its start, the first row?
+# start. After several inner steps these two gradients may differ a lot. Does either version fall behind its start, the first row?
 # `second_order_gain` is the difference between MAML and its first-order version.
 
 # %%
@@ -812,7 +813,7 @@ lab.record(spread_of_draws_k1=spread[1], headline="spread_of_draws_k1")
 lab.recall("luck", f"{100 * spread[1].mean:.0f} points between the two", spread[1])
 
 # %% [markdown]
-# Is that much, and does it fade with more labels? In points it fades, in the figure before. But points are a bad scale for this:
+# Is that much, and does it fade with more labels? In points it fades, as the curves above show. But points are a bad scale for this:
 # near an accuracy of 1 all differences shrink, whatever causes them, and more labels bring the mean there. On the scale of
 # log-odds, $\log\frac{p}{1 - p}$, they do not: from 0.80 to 0.90 is 10 points, from 0.96 to 0.98 is 2, and each about doubles the
 # odds. So the spread can fall in points and stay in log-odds, and the verdicts below are about the latter. There a standard

@@ -442,10 +442,9 @@ students = {name: self_trained(name) for name in DATASETS}
 # %% [markdown]
 # ## Read it
 #
-# The teachers are wider than their students, so look at them too: where the student ends below its own teacher, it has learned that
-# teacher's errors with a smaller net, and if you may keep the wide one, compare with *it*. A hollow point still learned. There the order
-# may be one of steps: labels alone had twice as many as the student. On glyphs hardly any training comes to rest in its steps, so
-# the claims below say “after equally many steps”.
+# The teachers are wider than their students, so look at them too: where the student ends below its own teacher, and you may keep the
+# wide net, compare with *it*. A hollow point was still learning. There the order may be a matter of steps: labels alone had twice as many
+# as the student. On glyphs many trainings do not come to rest in their steps, so the claims below say “after equally many steps”.
 
 # %% folded=true
 same_labels = ("labels alone", "teacher with the same labels", "self-training")
@@ -581,7 +580,7 @@ lab.figures.bars(
 )
 
 # %% [markdown]
-# Three comparisons, in pairs. Only if all three are positive is it what the answers say about the wrong classes.
+# Three comparisons, in pairs. Only if all three are positive does the gain come from what the answers say about the wrong classes.
 
 # %%
 controls = {"hard": "pseudo-labels", "level": "level", "shuffled": "shuffled"}
@@ -789,7 +788,7 @@ print(f"An online epoch takes {min(ratios):.2f} to {max(ratios):.2f} times as lo
 lab.record(cached_epoch_speedup=sum(ratios) / len(ratios), unit="times as long online")
 
 # %% [markdown]
-# These are epochs of one process on one machine, which resemble each other, so no 95 % interval is claimed. The cache pays off when it
+# These are epochs of one process on one machine, not independent measurements, so no 95 % interval is claimed. The cache pays off when it
 # is asked more often than it was filled.
 #
 # ## Measure it: does the teacher have to be large?
@@ -903,7 +902,7 @@ few = ("labels alone", "self-training", "mean teacher")
 compared |= {f"{SHOTS} per class, {kind}": pasts.interval(kind) for kind in few}
 lab.figures.bars(
     compared,
-    title=f"Over labels alone: born again {again.mean:+.3f}, mean teacher {averaging.mean:+.3f}",
+    title=f"Over labels alone: born again {again.mean:+z.3f}, mean teacher {averaging.mean:+z.3f}",
     x="test accuracy",
     digits=3,
     caption=f"Digits, nets of one size, {STEPS['digits']} steps. 95 % intervals, {len(SEEDS)} "

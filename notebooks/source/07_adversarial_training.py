@@ -351,8 +351,8 @@ by_steps = [
 fgsm_level = robust_accuracy("robust", EPSILON, steps=1, step_size=EPSILON, random=False)
 
 # %% [markdown]
-# More steps find more adversarial examples at first, and soon hardly any. Enough are those after which all further steps
-# together take less than 0.01, the smallest difference that counts in this course; the title says how many.
+# More steps find more adversarial examples at first, and soon hardly any more. Enough are those after which all further
+# steps together take less than 0.01, the smallest difference that counts in this course; the title says how many.
 
 # %% folded=true
 last = by_steps[-1].mean
@@ -394,7 +394,7 @@ def surviving_share(right):
 # %% [markdown]
 # Four random starts against the first robust network, one by one and together. If all leave as many, then the start was not what
 # limited the attack. What a chapter or a paper calls robust accuracy is that of *its* attack: the worst of four starts is
-# an upper bound as well, only a tighter one.
+# an upper bound as well, at best a tighter one.
 
 # %%
 survivors = lab.yours_or_ours(surviving_share)
@@ -520,7 +520,8 @@ def adversarial_step(model, optimizer, images, labels, attack):
 # %% [markdown]
 # ## See it: a few dozen of your steps
 #
-# Take a clean network and train it on with your step, against PGD from a random start as in the source above.
+# Take a clean network and train it on with your step, against PGD from a random start as in the source above. Each loss that
+# is printed is that of a single batch, and varies from batch to batch; the test images that survive tell more.
 
 # %%
 step = lab.yours_or_ours(adversarial_step)
@@ -644,7 +645,7 @@ lab.figures.panels(
 )
 
 # %% [markdown]
-# Look at the policy alone: it was chosen for few labels, in chapter 02. With all of them, has it still something to add?
+# Look at the policy alone: in chapter 02 it was the right one for few labels. Has it still something to add when all are there?
 
 # %%
 for dataset in DATASETS:
@@ -706,7 +707,7 @@ lab.verdict(
 )
 
 # %% [markdown]
-# Read the table row by row, for the data sets may well disagree. Tsipras et al. (2019) argue that on some data accuracy and
+# Read both tables row by row, for the data sets may well disagree. Tsipras et al. (2019) argue that on some data accuracy and
 # robustness are at odds: what is useful for classifying clean images can be just what an attacker uses.
 #
 # ## Measure it: with few labels
@@ -746,7 +747,7 @@ few_shot = lab.arms(adversarial.fit_robust, FEW_KINDS, at=DATASETS, **COMMON)
 
 # %% [markdown]
 # `gain` takes the difference seed by seed. The title counts what the rule of the verdict below says: the attack helps where
-# the whole interval lies above 0.01, costs where it lies below -0.01, and neither is said of trainings that still learned.
+# the whole interval lies above 0.01, costs where it lies below -0.01, and neither is said of trainings that were still learning.
 
 # %% folded=true
 added = {name: few_shot.gain("policy + attack", name, over="policy") for name in DATASETS}
@@ -919,9 +920,10 @@ print(f"For {silent:.0%} of the images the gradient is exactly zero.")
 # %% [markdown]
 # ## Derive: masked gradients
 #
-# The defence multiplies the logits by 1,000. No answer changes. But the softmax is now 1 to the last bit, and the gradient
-# of the cross-entropy, $p_k - [k = y]$ times that of the logits, is *exactly* zero in floating point. The attack does not
-# move. The images that fool the model are where they were: the **gradient is masked** (梯度掩蔽).
+# The defence multiplies the logits by 1,000. No answer changes. But for nearly every image that is classified correctly the
+# softmax is now 1 to the last bit, and the gradient of the cross-entropy, $p_k - [k = y]$ times that of the logits, is
+# *exactly* zero in floating point. There the attack does not move. The images that fool the model are where they were: the
+# **gradient is masked** (梯度掩蔽).
 #
 # So a robust accuracy is a claim about *your attack*, and one near the clean accuracy is a bug until shown otherwise. Three checks (Athalye et al.
 # 2018):
@@ -1146,11 +1148,12 @@ lab.recall("ensemble", f"{100 * fallen:.1f} of 100")
 # %% [markdown]
 # So what PGD gives is an upper bound of the robust accuracy, and so is what an ensemble gives. How far PGD's may be off
 # before it misleads is written in the rules: 0.05, about what networks lost whose robustness is no longer in doubt, such as
-# Madry's own (0.03 on CIFAR-10). Defences that hide their gradient lost 0.1 and more.
+# Madry's own (0.03 on CIFAR-10); the verdict wants the whole interval 0.01 clear of it. Defences that hide their gradient
+# lost 0.1 and more.
 #
 # The three checks again, each with its interval and the threshold of the rules: a difference must go the right way by more
-# than 0.01. A difference of exactly 0, with an interval of no width, is a sign too: not one image changed its fate. For the
-# attack without a bound the table counts the pictures of which any network lets an image survive.
+# than 0.01. A difference of exactly 0 is a sign too, even where its interval is too wide for a verdict: all further steps
+# gained nothing. For the attack without a bound the table counts the pictures of which any network lets an image survive.
 
 
 # %%

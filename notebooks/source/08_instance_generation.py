@@ -640,10 +640,11 @@ lab.figures.bars(
 # %% [markdown]
 # ## Read it
 #
-# Ask two questions of either dial, the temperature and the VAE's $\sigma$. Turned up, does it give more varied images or fewer? And does it
-# pay for them in quality over its whole range, or are there settings at which both fall? (A large $\sigma$ lets detail stay unexplained:
-# what is the best drawing of a class if no detail counts?) Then follow the augmented images. They are real ones, moved a little, and still the Fréchet
-# distance dislikes them the more, the further they are moved. Why? Who says where the real images lie?
+# Ask two questions of either dial, the temperature and the VAE's $\sigma$. Turned up, does it give more variety or less? And
+# does it pay for them in quality over its whole range, or are there settings at which both fall? (A large $\sigma$ lets detail
+# stay unexplained: what is the best drawing of a class if no detail counts?) Then follow the augmented images. They are real
+# ones, moved a little, and still the Fréchet distance dislikes them the more, the further they are moved. Why? Who says where
+# the real images lie?
 
 # %%
 lab.record(
@@ -732,10 +733,10 @@ lab.figures.panels(
 )
 
 # %% [markdown]
-# Quality and diversity of the failure against the healthy game, in pairs. The alarm rings for a class; so count the
-# classes. Do not marvel at these two counts: the failure was planted so that it rings, the alarm set so that healthy games are
-# silent. They tell that both carry over to other seeds, no more. And where no class rang, that does not mean that none ever will:
-# their intervals are Wilson's, as if the classes were drawn one by one.
+# Quality and diversity of the failure against the healthy game, in pairs. The alarm rings for a class; so count the classes.
+# Do not marvel at these two counts: the failure was planted so that it rings, the alarm set so that healthy games are silent.
+# They show that both carry over to other seeds, no more. And where no class rang, that does not mean that none ever will: the
+# intervals of both counts are Wilson's, as if the classes were drawn one by one.
 
 
 # %%
@@ -845,8 +846,8 @@ drawn = {
 }
 
 # %% [markdown]
-# Many pairs in the upper rows look like copies. So do some of the pairs below them, which are none. That is why pictures do not
-# decide.
+# Some pairs in the upper rows look like copies. So do some of the pairs below them, although those are not copies. That is why
+# pictures do not decide.
 
 # %% folded=true
 first = originals["5 per class"][0]
@@ -898,9 +899,9 @@ lab.figures.curves(
 )
 
 # %% [markdown]
-# One in 20 held-out images is nearer to a training image than `near`, the 5 % quantile of their distances. How many
-# generated ones are that near? A generator whose images lie where new real ones do would have 0.05, too; one that strays from
-# all real images has less, so a low share alone is no praise.
+# One in 20 held-out images is nearer to a training image than the 5 % quantile of all their distances. How many generated ones
+# are that near? A generator whose images lie where new real ones do would have 0.05, too; one that strays from all real images
+# has less, so a low share alone is no praise.
 
 # %%
 near = {
@@ -1176,10 +1177,10 @@ lab.verdict(
 lab.recall("help", f"at 5 labels, real + GAN - real + copies = {instead[CLAIM[0]]}")
 
 # %% [markdown]
-# Can diversity grow while accuracy does not? Think of what a generator with 5 labels can know. It sees 5 images and a game,
-# and whatever it draws besides these 5 is a guess about the others. A policy is a guess too, but yours: you knew before you
-# saw any image that a digit moved by a pixel is the same digit. Compare the bars: where the copies gain, that knowledge is
-# what the K images did not hold.
+# Can diversity grow while accuracy gains little or nothing? Think of what a generator with 5 labels can know. It sees 5 images
+# and a game, and whatever it draws besides these 5 is a guess about the others. A policy is a guess too, but yours: you knew
+# before you saw any image that a digit moved by a pixel is the same digit. Compare the bars: where the copies gain, that
+# knowledge is what the K images did not hold.
 
 # %% [markdown]
 # ## Derive: no game at all
@@ -1270,8 +1271,9 @@ lab.source(flow_matching.flow_loss)
 # ## Measure it: the same judge, the same seconds
 #
 # A fair race needs equal means. The flow's one network has about as many weights as the GAN's two players. A step of the game
-# takes several times as long as a step of the flow, so the flow takes more steps, as many as fit into the GAN's seconds
-# ([choices](../docs/choices.md)). As the GAN's game, its guidance is one of four candidates on validation images.
+# takes several times as long as a step of the flow, so the flow takes more steps: about as many as took the GAN's processor
+# seconds in trials ([choices](../docs/choices.md)). The seconds printed below are by the clock: they also count the drawing,
+# and whatever else the computer did. Like the GAN's game, its guidance is one of four candidates on validation images.
 
 # %%
 flow_parts = {

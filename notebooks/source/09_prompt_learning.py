@@ -100,8 +100,8 @@ def sequence_log_probability(logits, tokens, prompt_length):
 
 # %% [markdown]
 # Use it on a whole sentence, label by label. Labels of one token need only one forward pass; longer ones share what the model
-# computed for the template (its keys and values, 键值缓存). Both ways agree up to the rounding of bfloat16, which has three
-# digits: differences of a few hundredths at scores of -12, of a tenth at -30.
+# computed for the template (its keys and values, 键值缓存). Both ways agree up to the rounding of bfloat16, which has not quite
+# three digits: differences of up to about a tenth mean nothing here.
 
 # %%
 log_probability = lab.yours_or_ours(sequence_log_probability)
@@ -533,8 +533,8 @@ lab.verdict(
 # %% [markdown]
 # ## Measure it: when one class is frequent
 #
-# Mean logits assume equally frequent classes. Here one class has a growing share of the unlabelled texts, on purpose and with the help of
-# their labels; in each draw another class. The test stays balanced.
+# Mean logits assume equally frequent classes. Here one class has a growing share of the unlabelled texts, on purpose and with
+# the help of their labels; from draw to draw the classes take turns. The test stays balanced.
 
 # %%
 SHARES = [0.2, 0.4, 0.6, 0.8]
@@ -720,8 +720,8 @@ def swap_estimates(gradient, current, embeddings):
 # %% [markdown]
 # ## Measure it: soft prompts and triggers
 #
-# K labels per class, several draws. Both start at the template's ending, so the loss on the labelled texts is never above the
-# template's. Label words may not be put in.
+# K labels per class, several draws. Both start at the template's ending. The search makes only swaps that lower the loss on
+# the labelled texts, so there it never ends above the template. Label words may not be put in.
 
 # %%
 ending = kv_cache.token_ids(tokenizer, model, END)
@@ -799,8 +799,9 @@ print(
 )
 
 # %% [markdown]
-# Of the triggers on the way, the template among them, the validation texts choose one: by the mean of raw and calibrated accuracy, as they
-# chose the template.
+# If no swap lowered the loss in any draw, the trigger is the template, and the two losses printed above differ by rounding
+# alone. Of the triggers on the way, the template among them, the validation texts choose one: by the mean of raw and
+# calibrated accuracy, as they chose the template.
 
 
 # %%
@@ -1256,8 +1257,9 @@ lab.record(setfit_k4=setfits.interval("SetFit"))
 #
 # ## Read it
 #
-# All ways to spend the same K labels per class, and the two that spend none. Which of them is worth its time? In context and fine-tuned
-# were tested on fewer texts than the rest; the dashed line of *these* texts is in the figure of the orders.
+# All ways to spend the same K labels per class, and the two that spend none. Which of them is worth its time? In the quick
+# profile *in context*, *fine-tuned* and *LoRA* were tested on fewer texts than the rest; the dashed line of *these* texts is
+# in the figure of the orders.
 
 # %% folded=true
 at_k = without_labels | {f"head: {name}": heads.interval(name, K) for name in HEADS}
@@ -1288,10 +1290,11 @@ lab.record(
 )
 
 # %% [markdown]
-# Fine-tuning in full changes millions of the model's weights and can still end below a head that changes none of them. It starts at the
-# label words, as the head with template and names does. But a handful of texts does not say which of so many changes are
-# right, while a penalty pulls the head towards its start, and it has the unlabelled texts besides. The two bars are no clean
-# comparison: draws and test texts are not the same, so look at both intervals. No verdict of this chapter is about this pair.
+# Fine-tuning in full changes millions of the model's weights and can still end below a head that changes none of them. It
+# starts at the label words, as the head with template and names does. But a handful of texts does not say which of so many
+# changes are right, while a penalty pulls the head towards its start, and it has the unlabelled texts besides. The two bars
+# are no clean comparison: not all draws are the same, nor all test texts in the quick profile, so look at both intervals. No
+# verdict of this chapter is about this pair.
 
 # %% [markdown]
 # **How many labels is a prompt worth?** (Le Scao & Rush 2021.) On the curve of the head that sees the text alone: how many times the
@@ -1485,9 +1488,10 @@ lab.verdict(
 )
 
 # %% [markdown]
-# SetFit's authors compare it with prompts that hold the labelled texts. On RAFT, eleven real tasks with 50 labels each (Alex et al.
-# 2021), they report 71.3 for SetFit on RoBERTa with 355 million weights, 75.8 for T-Few with 11 billion, 62.7 for GPT-3 with 175 billion,
-# and 73.5 for people. Here models and tasks are smaller, and the prompt has no labels at all.
+# SetFit's authors compare it with other ways to use few labels, such as prompts that hold the labelled texts. On RAFT, eleven
+# real tasks with 50 labels each (Alex et al. 2021), they report 71.3 for SetFit on RoBERTa with 355 million weights, 75.8 for
+# T-Few with 11 billion, 62.7 for GPT-3 with 175 billion, and 73.5 for people. Here models and tasks are smaller, and the
+# prompt has no labels at all.
 #
 # Before you believe the first of these verdicts: the model may have read these reviews with their labels, its template and words
 # were chosen on 150 labelled reviews, and MiniLM knows little of opinions. Another encoder might need fewer labels.
@@ -1581,10 +1585,10 @@ ahead = (heads_zh.at(K) | prompt_zh).gain("head", over="prompt")
 lab.verdict("chinese-needs-its-encoder", k4=ahead)
 
 # %% [markdown]
-# Read the bars beside the dashed line. A head that lies below it has not learned the opposite of what its labels say: as long as its
-# interval reaches over the line, these draws and reviews do not tell it from guessing. The quick profile reads few reviews, and its
-# intervals are wide. The prompt is a low bar for the verdict, since no candidate was better than guessing when it was chosen. What
-# more reviews and draws say stands under the verdict, as the full profile's.
+# Read the bars beside the dashed line. A head that lies below it has not learned the opposite of what its labels say: as long
+# as its interval reaches over the line, these draws and reviews do not tell it from guessing. The quick profile reads few
+# reviews, and its intervals are wide. The prompt is a low bar for the verdict, since no candidate was better than guessing
+# when it was chosen. What more reviews and draws say stands under the verdict, in the line of the full profile.
 
 # %% [markdown]
 # ## Verdict
@@ -1603,8 +1607,9 @@ lab.verdict(
 )
 
 # %% [markdown]
-# **A searched trigger beats the template at which its search starts**: in pairs, raw and calibrated. Where the search finds no swap that
-# lowers the loss, the trigger *is* the template, and the difference exactly 0.
+# **A searched trigger beats the template at which its search starts**: in pairs, raw and calibrated. Where the search finds no
+# swap that lowers the loss, the trigger *is* the template, and the difference exactly 0. If that happens in all draws, the
+# interval still leaves room for draws and texts that were not seen.
 
 # %%
 lab.verdict(
