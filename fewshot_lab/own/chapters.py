@@ -113,7 +113,7 @@ def turns(task: ImageTask) -> Section:
     )
     picture = figures.bars(
         kept,
-        title=say("Most pictures keep their class under: {most}", most=most),
+        title=say("The most pictures keep their class under: {most}", most=most),
         x=say("share of the correctly classified test pictures"),
         caption=say("A linear probe on {kind}; intervals over test pictures.", kind=say(best)),
     )

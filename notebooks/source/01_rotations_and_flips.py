@@ -684,7 +684,7 @@ drawn_anew = f"{len(measured)} trainings x {len(task.classes)} classes"
 shares = {
     change: lab.crossed_interval(
         values, [1] * len(task.classes), unit="share of labels", over=drawn_anew
-    )
+    ).within(0, 1)
     for change, values in kept.items()
 }
 lab.record(

@@ -309,9 +309,9 @@ lab.figures.bars(
 )
 
 # %% [markdown]
-# A main effect close to the gain alone says that the other two stages change little about it. An interaction wholly below 0 says that
-# two stages do some of the same work or harm each other, one wholly above 0 that they need each other. An interaction is a difference of
-# differences and hence known less well than a main effect: if its interval is long and holds 0, it has not been shown that the two add up.
+# A main effect close to the gain alone says that the other two stages change little about it. An interaction wholly below 0 says that two
+# stages do some of the same work or harm each other, one wholly above 0 that they need each other. Where the interval holds 0, neither has
+# been shown. Look at its length before you say that the two add up: only one that stays close to 0 says so.
 #
 # ## Read it: the order
 #
@@ -376,10 +376,10 @@ asked = text_arms.gain("both", over="prompt alone")
 print(f"Both stages - the prompt alone: {asked}.")
 
 # %% [markdown]
-# Compare the arms with the dashed line. Where prompting stays below it, the head has learned the prompt's answers and made them
-# worse: to train on labels and answers together is no gain over *asking* where the prompt is better than the labels. The unlabelled
-# glosses were drawn without a look at their labels, and WordNet's glosses may be in the language model's training data
-# (chapter 09).
+# Compare the arms with the dashed line. The difference just printed is that between both stages and the line. Wholly below 0, it would say
+# that the head has learned the prompt's answers and made them worse. Where its interval holds 0, training on labels and answers together
+# has not been shown to gain anything over *asking*. The unlabelled glosses were drawn without a look at their labels, and WordNet's glosses
+# may be in the language model's training data (chapter 09).
 
 # %% [markdown]
 # ## Verdict
@@ -556,7 +556,7 @@ packages = {package: measured_arm(package) for package in ON_SALE}
 lab.widgets.BudgetExplorer(packages, len(task.classes))
 
 # %% [markdown]
-# The same in the unit of this course. How many labels is one label worth with all of that and distillation?
+# The same in the unit of this course. How many labels is one label worth when distillation is added to all of that?
 
 # %%
 curve = np.stack([bought[k].hits("labels only")[0] for k in COUNTS], axis=1)  # seeds, K, pictures
@@ -604,12 +604,14 @@ lab.figures.bars(
 )
 
 # %% [markdown]
-# Look for what lies above 1 with its whole interval, and for what it has in common: each *knows* something that the labels do not say,
-# such as which changes leave a letter the same. The glyphs make that easy: a program drew them and moved them in the very ways in which
-# the right policy moves images, so their rate is one for a policy of the family that made the test set. The digits' and clothes' own test
-# images were moved by nobody. But look also for methods that know something and are not there: synonyms know what words mean, and a
-# policy that is right for letters may be worth little elsewhere. **Knowledge is needed and not enough**: it must be knowledge that the
-# labels lack and the task asks for. A method that only reshuffles the labelled examples has nothing to pay with.
+# Look for what lies above 1 with its whole interval, and ask what these methods have in common: most *know* something that the labels do
+# not say, such as which changes leave a letter the same. The glyphs make that easy: a program drew them and moved them in the very ways in
+# which the right policy moves images, so their rate is one for a policy of the family that made the test set. Where chapter 02 turned the
+# test images itself, it is the same. The digits' and clothes' own test images were moved by nobody. But look also for methods that know
+# something and are not there: synonyms know what words mean, and a policy that is right for letters may be worth little elsewhere.
+# **Knowledge is needed and not enough**: it must be knowledge that the labels lack and the task asks for. A method that only reshuffles the
+# labelled examples has nothing to pay with. What if one that saw nothing but the labelled images, such as the GAN, lies above 1 all the
+# same? Compare it with the augmented copies in the same figure, and remember that of so many intervals some miss by luck.
 #
 # ## Software 2.0
 #
@@ -874,12 +876,11 @@ lab.enter(
 
 # %% [markdown]
 # As long as you have not written one, the course's method is on the board. It trains nothing: it moves the ink of each picture to the
-# middle and compares pixels. Without the move it would do no better than the two rows of plain pixels. The program that made these
-# pictures moved the letters about, so *where* the ink is says nothing about the class, and whoever knows that can simply say it. The
-# networks were hardly told. An untrained one still sees where the ink is, much as plain pixels do, and the self-supervised one learned
-# from other pictures (digits in the middle, unless you chose another data set), which its views moved a little. Would moving the ink
-# first save the two? Enter that and see. Before you train an encoder, ask which difference between two pictures of one class you
-# can take out by hand.
+# middle and compares pixels. Without the move it would do no better than the two rows of plain pixels. The program that made these pictures
+# moved the letters about, so *where* the ink is says nothing about the class, and whoever knows that can simply say it. The two networks
+# were hardly told. An untrained one still sees where the ink is, much as plain pixels do, and the self-supervised one learned from other
+# pictures (digits in the middle, unless you chose another data set), which its views moved a little. Would moving the ink first save the
+# two? Enter that and see. Before you train an encoder, ask which difference between two pictures of one class you can take out by hand.
 
 # %% [markdown]
 # ## Final project
@@ -917,7 +918,7 @@ lab.enter(
 #
 # * A stage has two gains, alone and on top of the others. Only the second one is what you get when you add it.
 # * Gains add up when the interaction is zero. An order is tested by changing nothing but the order.
-# * When do you stop adding stages? Three beside all six were this chapter's test, and the verdict on `three-are-enough` is its answer,
+# * When do you stop adding stages? This chapter compared three stages with all six, and the verdict on `three-are-enough` is its answer,
 #   whichever it is. In trainings this short it is an answer for equally many steps, not for pipelines at rest: where it says “still
 #   learning”, the other three stages may pay later.
 # * Labels and stages are bought with the same minutes. Which to buy depends on prices, and can be computed.

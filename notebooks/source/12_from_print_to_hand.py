@@ -467,13 +467,14 @@ lab.record(
 # %% [markdown]
 # ## Recap
 #
-# * Augmentation can carry a network to pictures of another kind, if the changes are those that lie between the two kinds.
+# * A network that has seen typefaces alone tells real handwritten digits apart far better than chance. Whether the changes that lie between
+#   the two kinds of picture carry it farther is for the verdict on `prints-read-hand` to say.
 # * A change that makes training harder costs steps before it pays. Judge it after a short training and you judge the time.
 # * A turned character is another class. Whether a change keeps the label or makes a new one is a decision about the task.
 # * Leave changes out one at a time, and say what each is worth in labels: that is what collecting data competes with.
 #
-# **Questions.** 1. Why may the network see letters, but no digits? 2. Bending helps on Omniglot more than on printed letters. What would
-# you expect if the test were street signs? 3. Somebody tunes the bend on the 20 runs and reports the best error. What is wrong?
+# **Questions.** 1. Why may the network see letters, but no digits? 2. Suppose that bending helps on drawings, but not on printed letters.
+# What would you expect if the test were street signs? 3. Somebody tunes the bend on the 20 runs and reports the best error. What is wrong?
 #
 # <details><summary>Short answers</summary>
 #

@@ -84,12 +84,12 @@ print("Below 1:", "; ".join(price.what for price in cheap) or "none")
 lab.recall("dearest", f"{len(dear)} of {len(prices.prices)}")
 
 # %% [markdown]
-# Read the list with four cautions. **Some tests were made by the policy's own family**: a program drew the glyphs and moved them in the
-# ways in which the right policy moves images, and it turned the turned digits and clothes. Such a rate says what it is worth to know how a
-# test set was made. **Rates are of one task each**: a rate of 2 on clothes and one of 2 on glosses are no tie. **A rate is
-# one of one place on the curve**: at another number of labels it may be another one (chapter 02). **Most were measured quickly**:
-# where the published full profile has a number, it stands beside (of images, it was measured with an earlier optimizer:
-# [the full profile](../docs/full_profile.md)).
+# Read the list with four cautions. **Some test sets were made with the policy's own changes**: a program drew the glyphs and moved them in
+# the ways in which the right policy moves images, and the digits and clothes of the rows “tested on turned” were turned by a program, too.
+# Such a rate says what it is worth to know how a test set was made. **Rates are of one task each**: a rate of 2 on clothes and one of 2 on
+# glosses are no tie. **A rate is one of one place on the curve**: at another number of labels it may be another one (chapter 02). **Most
+# were measured quickly**: where the published full profile has a number, it stands beside (of images, it was measured with an earlier
+# optimizer: [the full profile](../docs/full_profile.md)).
 #
 # ## Derive: offers and the frontier
 #
@@ -427,7 +427,7 @@ lab.figures.poster(
 # ## Recap
 #
 # * One currency makes methods comparable: labels per label, and seconds beside it. A method that *knows* something the labels do not say
-#   can be worth more than one; one that only reshuffles them cannot.
+#   can be worth more than one; one that only reshuffles them has nothing to add, so look twice if its rate lies above 1.
 # * Offers that no other one beats form the frontier. Two budgets pick from it, and no exchange rate between labels and seconds is needed.
 # * The best of n settings on a test set is lucky. How lucky, a formula says from $n$, $m$ and $p$.
 # * A paper's number is a claim with a threshold. Tested with others, it needs a correction for all of them.
