@@ -93,6 +93,12 @@ def test_the_stored_edition_holds_the_records_of_the_english_notebook(chapter):
 
 
 @each_chapter
+def test_figures_of_the_stored_edition_had_a_typeface_with_their_letters(chapter):
+    text = notebook_in(chapter, LANGUAGE).read_text(encoding="utf-8")
+    assert "missing from font" not in text, "fewshot-lab assets fetch noto-sans-sc, then build again"
+
+
+@each_chapter
 def test_what_figures_of_the_stored_edition_say_is_chinese(chapter):
     said = []
     for cell in nbformat.read(notebook_in(chapter, LANGUAGE), 4).cells:
