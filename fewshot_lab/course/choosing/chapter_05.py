@@ -77,18 +77,18 @@ def linear_head_decay(candidate, seed):
     return {"validation_accuracy": _accuracy(_features("classes", seed), seed, rule, shots=(1, 5))}
 
 
+_SIZES = (
+    ([0.01, 0.1], [0.01, 0.03], [0.003, 0.1], [0.003, 0.3], [0.001, 0.1]),
+    # A logit's step is as long as the step size times the features' squared length, and features grow with training.
+    ([0.001, 0.01], [0.001, 0.003], [0.001, 0.001], [0.001, 0.0003], [0.0003, 0.001]),
+)
 _INNER = [{"inner_steps": 1, "alpha": [0.01, 0.1]}] + [
-    {"inner_steps": steps, "alpha": alpha}
-    for steps in (2, 4)
-    for alpha in ([0.01, 0.1], [0.01, 0.03], [0.003, 0.1], [0.003, 0.3], [0.001, 0.1])
-]
-# A logit's step is as long as the step size times the features' squared length, and features grow with training.
-_INNER += [
-    {"inner_steps": steps, "alpha": alpha}
-    for steps in (2, 4)
-    for alpha in ([0.001, 0.01], [0.001, 0.003], [0.001, 0.001], [0.001, 0.0003], [0.0003, 0.001])
+    {"inner_steps": steps, "alpha": alpha} for sizes in _SIZES for steps in (2, 4) for alpha in sizes
 ]
 _OUTER = [0.001, 0.0003, 0.0001, 0.00003, 0.00001]
+_SHORT_START = {"data": "the Cyrillic letters, mild jitter, 1 shot", "seeds": SEEDS}
+# What suits an encoder after a short training made the start of the full profile's meta-training a poor one.
+_LONG_START = _SHORT_START | {"data": f"{_SHORT_START['data']}; encoders after {LONG:,} steps", "after": LONG}
 
 
 def _adapted(learner, steps: int, seed: int) -> float:
@@ -97,51 +97,33 @@ def _adapted(learner, steps: int, seed: int) -> float:
     return maml.maml_accuracies(learner, pool, drawn, steps=steps).mean().item()
 
 
-@choice("inner-loop", _INNER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
+@choice("inner-loop-long", _INNER, **_LONG_START)
+@choice("inner-loop", _INNER, **_SHORT_START)
 def inner_loop(candidate, seed, after=STEPS):
     """How many steps the inner loop takes from a classifier's encoder, and of which sizes (encoder, head)"""
     learner = maml.Learner(_encoder("classes", seed, after), 5, alpha=candidate["alpha"])
     return {"validation_accuracy": _adapted(learner, candidate["inner_steps"], seed)}
 
 
-# What suits an encoder after a short training made the start of the full profile's meta-training a poor one.
-choice(
-    "inner-loop-long",
-    _INNER,
-    data=f"the Cyrillic letters, mild jitter, 1 shot; encoders after {LONG:,} steps",
-    seeds=SEEDS,
-    after=LONG,
-)(inner_loop)
-
-
-def _meta_trained(candidate: float, seed: int, inner_loop: str = "inner-loop", after: int = STEPS, **options) -> dict:
-    inner = chosen(inner_loop)
+def _meta_trained(candidate: float, seed: int, after: int = STEPS, **options) -> dict:
+    inner = chosen("inner-loop-long" if after == LONG else "inner-loop")
     start = _encoder("classes", seed, after).state_dict()
     fitted = few_shot.meta_train(start, steps=META, seed=seed, learning_rate=candidate, **inner, **options)
     return {"validation_accuracy": _adapted(few_shot.learner_of(fitted["weights"]), inner["inner_steps"], seed)}
 
 
-@choice("outer-rate", _OUTER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
-def outer_rate(candidate, seed, **start):
+@choice("outer-rate-long", _OUTER, **_LONG_START)
+@choice("outer-rate", _OUTER, **_SHORT_START)
+def outer_rate(candidate, seed, after=STEPS):
     """The learning rate of MAML's outer loop"""
-    return _meta_trained(candidate, seed, **start)
+    return _meta_trained(candidate, seed, after)
 
 
-@choice("outer-rate-first-order", _OUTER, data="the Cyrillic letters, mild jitter, 1 shot", seeds=SEEDS)
-def outer_rate_first_order(candidate, seed, **start):
+@choice("outer-rate-first-order-long", _OUTER, **_LONG_START)
+@choice("outer-rate-first-order", _OUTER, **_SHORT_START)
+def outer_rate_first_order(candidate, seed, after=STEPS):
     """The learning rate of the outer loop of first-order MAML"""
-    return _meta_trained(candidate, seed, first_order=True, **start)
-
-
-for _name, _function in (("outer-rate-long", outer_rate), ("outer-rate-first-order-long", outer_rate_first_order)):
-    choice(
-        _name,
-        _OUTER,
-        data=f"the Cyrillic letters, mild jitter, 1 shot; encoders after {LONG:,} steps",
-        seeds=SEEDS,
-        inner_loop="inner-loop-long",
-        after=LONG,
-    )(_function)
+    return _meta_trained(candidate, seed, after, first_order=True)
 
 
 @choice("draw-features", ["pixels", "prototypes"], data="the validation parts of digits and fashion, 1 shot", seeds=SEEDS)
