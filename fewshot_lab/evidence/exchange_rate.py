@@ -72,10 +72,12 @@ def exchange_rate(
         )
     labels, here = np.log2(shots[order]), float(np.log2(policy_shots))
     answers = np.concatenate([baseline[:, order], policy[:, None]], axis=1)  # (seeds, K + 1, pictures)
-    octaves, *by_seed = (_octaves(labels, here, means) for means in _means(answers, sizes))
+    # The mean over the seeds first, then each seed.
+    means = np.concatenate([answers.mean(axis=0)[None], answers]).sum(axis=-1) / sizes.sum()
+    octaves, *by_seed = (_octaves(labels, here, one) for one in means)
     ends, is_open = np.full(2, np.nan), ()
     if seeds >= NEEDS:
-        drawn = [_octaves(labels, here, means) for means in _drawn_means(answers, sizes)]
+        drawn = [_octaves(labels, here, one) for one in _drawn_means(answers, sizes)]
         ends = np.quantile(drawn, [0.025, 0.975])
         # Draws beyond the range lie one octave beyond it, so that an end that must be cut off can be told from one that fits.
         beyond = [ends[0] < labels[0] - TOLERANCE, ends[1] > labels[-1] + TOLERANCE]
@@ -138,15 +140,11 @@ def rate_ratio(
     # A rate that is larger than what was measured makes the ratio larger if it is the first, smaller if it is the last.
     bound = rates[0].bound or {">=": "<=", "<=": ">=", "": ""}[rates[1].bound]
     is_open = rates[0].open + tuple({"low": "high", "high": "low"}[end] for end in rates[1].open)
-    ratio, *by_seed = map(octaves, _means(answers, sizes))
-    mean, low, high, *values = (float(2**value) for value in (ratio, low, high, *by_seed))
+    ratio = octaves(answers.mean(axis=0).sum(axis=-1) / sizes.sum())
+    ends = (float(2**value) for value in (ratio, low, high))
+    values = tuple(one / other for one, other in zip(rates[0].values, rates[1].values, strict=True))
     about = {"rest": tuple(rest), "over": rates[0].over, "df": seeds - 1, "open": tuple(dict.fromkeys(is_open))}
-    return Estimate(mean, low, high, seeds, "ratio of rates", bound, tuple(values), **about)
-
-
-def _means(answers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Accuracies (1 + seeds, K + 1): the mean over the seeds, then those of each seed."""
-    return np.concatenate([answers.mean(axis=0)[None], answers]).sum(axis=-1) / sizes.sum()
+    return Estimate(*ends, seeds, "ratio of rates", bound, values, **about)
 
 
 def _drawn_means(answers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
