@@ -125,12 +125,11 @@ def with_rest(probes: Arms, encoders: Mapping[Hashable, Sequence[dict]]) -> Arms
         probes: from `arms` of `probe` or the like.
         encoders: {arm: rows of `contrastive.pretrain`}; other arms stay as they are, and untrained encoders say nothing.
     """
-    rows = dict(probes.rows)
+    rows = {}
     for arm, trained in encoders.items():
         at_rest = {row["seed"]: row.get("at_rest") for row in trained}
-        rows[arm] = [row | {"at_rest": at_rest[row["seed"]]} for row in rows[arm]]
-    reading = {"result": probes.result, "unit": probes.unit, "clusters": probes.clusters, "repeats": probes.repeats}
-    return Arms(rows, axis=probes.axis, **reading)
+        rows[arm] = [row | {"at_rest": at_rest[row["seed"]]} for row in probes.rows[arm]]
+    return probes | Arms(rows, axis=probes.axis)
 
 
 def vote(
