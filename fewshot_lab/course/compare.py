@@ -117,13 +117,17 @@ def _rows(
 
     show: from a name, a run's number and its value to the text of the cell.
     """
-    entries = [{(chapter.id, name): value for chapter in run.chapters for name, value in part(chapter).items()} for run in runs]
-    rows = []
+    entries, rows = _entries(runs, part), []
     for chapter, name in _in_order(entries):
         values = [of_run.get((chapter, name)) for of_run in entries]
         cells = [show(name, i, value) if value else _NONE for i, value in enumerate(values)]
         rows.append([_head(name, values), chapter, *cells])
     return rows
+
+
+def _entries(runs: Sequence[Run], part: Callable[[ChapterRun], dict[str, Any]]) -> list[dict[tuple[str, str], Any]]:
+    """{(chapter, name): value} of a part of each run."""
+    return [{(chapter.id, name): value for chapter in run.chapters for name, value in part(chapter).items()} for run in runs]
 
 
 def _in_order(entries: Sequence[dict[tuple[str, str], Any]]) -> list[tuple[str, str]]:
@@ -172,10 +176,9 @@ def _parts(runs: Sequence[Run]) -> list[list[str]]:
     def of(verdict: Verdict | None) -> dict[tuple[str, str], Part]:
         return {(part.statement, part.needed): part for part in (verdict.parts if verdict else ())}
 
-    rows = []
-    by_claim = [{(chapter.id, name): it for chapter in run.chapters for name, it in chapter.verdicts.items()} for run in runs]
-    for chapter, name in _in_order(by_claim):
-        found = [of(verdicts.get((chapter, name))) for verdicts in by_claim]
+    entries, rows = _entries(runs, lambda chapter: chapter.verdicts), []
+    for chapter, name in _in_order(entries):
+        found = [of(of_run.get((chapter, name))) for of_run in entries]
         for statement, needed in dict.fromkeys(part for parts in found for part in parts):
             cells = [_measured(parts.get((statement, needed))) for parts in found]
             rows.append([f"**{name}** {say(statement)}", chapter, needed, *cells])

@@ -179,7 +179,8 @@ def _recipe_and_rest() -> str:
     rows = explored["rows"]
     early = [row for row in rows if min(row["seeds"]) < SEEDS.start]
     tried = {seed for row in rows for seed in row["seeds"]}
-    early_seeds, late_seeds = (_span([s for s in tried if (s < SEEDS.start) == first]) for first in (True, False))
+    early_seeds = _span([seed for seed in tried if seed < SEEDS.start])
+    late_seeds = _span([seed for seed in tried if seed >= SEEDS.start])
     explored |= {"on": "; ".join(dict.fromkeys(row["on"] for row in rows)), "rule": "none: a search by hand", "chosen": "–"}
     right = {it["tolerance"]: it["rests, said so"] + it["learns, said so"] for it in rest["tolerances"]}
     best = max(right, key=right.get)
@@ -187,9 +188,14 @@ def _recipe_and_rest() -> str:
         recipe=_line("training", recipe, _span(recipe["seeds"])),
         rest=_line("rest", rest, _span(rest["seeds"])),
         explored=_line("explored", explored, f"{early_seeds}, {late_seeds}"),
-        **{"early": len(early), "all": len(rows), "seeds": early_seeds},
-        **{"tolerance": rest["chosen"], "right": right[rest["chosen"]], "cases": len(rest["cases"])},
-        **{"best": best, "most": right[best]},
+        early=len(early),
+        all=len(rows),
+        seeds=early_seeds,
+        tolerance=rest["chosen"],
+        right=right[rest["chosen"]],
+        cases=len(rest["cases"]),
+        best=best,
+        most=right[best],
     )
 
 
