@@ -47,8 +47,8 @@ pool = contrastive.unlabelled(DATASET)
 SHOTS = [1, 5, 10]  # labels per class
 ENCODERS = lab.seeds(3, 5)  # an encoder each, with draws of the labels of its own
 BEST_STEPS = lab.chosen("simclr-steps")  # the quick profile takes fewer, for its time
-STEPS = lab.quick_or_full(BEST_STEPS // 2, 4 * BEST_STEPS)
-TUNING = lab.quick_or_full(100, 400)  # steps of fine-tuning
+STEPS = lab.quick_or_full(BEST_STEPS // 3, 4 * BEST_STEPS)
+TUNING = lab.quick_or_full(60, 400)  # steps of fine-tuning
 print(f"{len(pool):,} images without labels, {len(task.classes)} classes to tell apart afterwards.")
 
 # %% [markdown]
@@ -662,7 +662,7 @@ lab.record(neighbours_simclr_k5=here.interval("SimCLR", 5, of="by_neighbours", u
 # chosen on validation emoji, in a training that is short. Pixels learn nothing at all.
 
 # %%
-EMOJI_STEPS = lab.quick_or_full(150, 600)
+EMOJI_STEPS = lab.quick_or_full(100, 600)
 on_emoji = None
 try:
     emoji = some_of(lab.data.load("emoji"), lab.quick_or_full(20, 28, smoke=20), 310)
@@ -815,7 +815,7 @@ def views_of(name):
     return {k: {"views": v} for k, v in kinds.items() if name == DATASET or k != "noise"}
 
 
-SHORT = {"steps": lab.quick_or_full(100, 500), "shots": 5, "unit": "accuracy", **SIMCLR}
+SHORT = {"steps": lab.quick_or_full(70, 500), "shots": 5, "unit": "accuracy", **SIMCLR}
 ablated = {
     name: lab.arms(linear_probe.fit_views, views_of(name), seeds=ENCODERS, dataset=name, **SHORT)
     for name in DATASETS

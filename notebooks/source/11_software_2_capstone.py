@@ -49,7 +49,8 @@ lab.setup("11", profile=PROFILE, seed=SEED, device=DEVICE)
 task = generation.small_task(DATASET)  # at most 16 x 16 pixels, as chapter 08's generator makes
 SEEDS = lab.seeds(4, 10)
 SHOTS = 5  # labels per class: the budget of every pipeline
-STEPS = lab.quick_or_full(steps := lab.chosen("pipeline-steps"), 2 * steps)  # of a first training
+BEST_STEPS = lab.chosen("pipeline-steps")  # the quick profile takes fewer, for its time
+STEPS = lab.quick_or_full(BEST_STEPS // 2, 2 * BEST_STEPS)  # of a first training
 PATIENCE = 4 * STEPS // 3  # steps of a student, which has more images to learn from
 STAGES = pipeline.STAGES
 print(
@@ -349,8 +350,8 @@ TEXT_SHOTS = 2
 texts = text_pipeline.measure(
     shots=TEXT_SHOTS,
     seeds=SEEDS,
-    unlabelled=lab.quick_or_full(60, 150),  # for each seed
-    per_class=lab.quick_or_full(50, 100),
+    unlabelled=lab.quick_or_full(40, 150),  # for each seed
+    per_class=lab.quick_or_full(40, 100),
     device=DEVICE,
     progress=lambda batches: lab.progress_bar(batches, "batches of texts"),
 )
