@@ -88,8 +88,7 @@ lab.recall("dearest", f"{len(dear)} of {len(prices.prices)}")
 # the ways in which the right policy moves images, and the digits and clothes of the rows “tested on turned” were turned by a program, too.
 # Such a rate says what it is worth to know how a test set was made. **Rates are of one task each**: a rate of 2 on clothes and one of 2 on
 # glosses are no tie. **A rate is one of one place on the curve**: at another number of labels it may be another one (chapter 02). **Most
-# were measured quickly**: where the published full profile has a number, it stands beside (of images, it was measured with an earlier
-# optimizer: [the full profile](../docs/full_profile.md)).
+# were measured quickly**: where the published [full profile](../docs/full_profile.md) has a number, it stands beside.
 #
 # ## Derive: offers and the frontier
 #
