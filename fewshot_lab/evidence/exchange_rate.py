@@ -105,8 +105,8 @@ def rate_ratio(
     """How many times the exchange rate at few labels is the one at more: above 1 the policy's worth falls as labels are added.
 
     Seeds and test pictures are drawn anew for both rates at once, so that what they have in common takes no part. A rate beyond
-    the measured range makes the ratio a bound, and two of them leave no interval. With `last_baseline` the rates are of two
-    test sets that show the same pictures: above 1 the policy is worth more on the first.
+    the measured range makes the ratio a bound, and two of them leave no interval, nor a bound if both are of one kind. With
+    `last_baseline` the rates are of two test sets that show the same pictures: above 1 the policy is worth more on the first.
 
     Args:
         shots: (K,) labels per class.
@@ -139,6 +139,8 @@ def rate_ratio(
         low, high = np.quantile([octaves(means) for means in _drawn_means(answers, sizes)], [0.025, 0.975])
     # A rate that is larger than what was measured makes the ratio larger if it is the first, smaller if it is the last.
     bound = rates[0].bound or {">=": "<=", "<=": ">=", "": ""}[rates[1].bound]
+    if rates[0].bound and rates[0].bound == rates[1].bound:
+        bound = ""  # "at least 5" over "at least 2" can be anything
     is_open = rates[0].open + tuple({"low": "high", "high": "low"}[end] for end in rates[1].open)
     ratio = octaves(answers.mean(axis=0).sum(axis=-1) / sizes.sum())
     ends = (float(2**value) for value in (ratio, low, high))

@@ -509,7 +509,7 @@ lab.predict(
 )
 
 # %% [markdown]
-# The instrument first. Unchanged, few pictures are found under their own name: a network would do better, but it would have
+# The instrument first. Unchanged, most pictures are not found under their own name: a network would do better, but it would have
 # learned from upright pictures. So count only those that are found, and ask how many of *them* still are after a change.
 
 # %%
@@ -605,7 +605,7 @@ lab.figures.matrix(
 )
 
 # %% [markdown]
-# Signs have no top and no light, so many of them survive a half turn; a person upside down is found to be a person hardly ever.
+# Signs have no top and no light, so many of them survive a half turn; a person upside down keeps its name hardly ever.
 # Food lies on the plate along a diagonal, and one diagonal flip leaves it there.
 #
 # Which labels *may* be gone? As above, those of partners: most artists' pictures of the first are found to be the second, and back.

@@ -52,7 +52,7 @@ task = lab.data.load(DATASET)
 DATASETS = [DATASET, *(name for name in ("digits", "fashion", "glyphs") if name != DATASET)]
 SEEDS = lab.seeds(4, 8)
 FEW = SEEDS[: lab.quick_or_full(3, 6)]  # for what takes long
-# The rules of the verdicts are about the digits; with another data set the chapter explores.
+# Some rules are about the digits; with another data set their verdicts only explore.
 EXPLORING = "" if DATASET == "digits" else f"DATASET={DATASET}"
 
 # %% [markdown]
@@ -84,8 +84,8 @@ lab.widgets.PolicyExplorer(DATASET, policy="affine", strength=0.25)
 # Four policies go through the whole chapter. The *right* one makes small turns, shifts, changes of size and shears: at
 # strength $s$ up to $60s$ degrees, $30s$ % of the width, a factor of $1.6^s$ and $0.6s$ pixels per row. Its strength was chosen
 # on each data set's validation images, and so was the number of training steps that it needs
-# ([choices](../docs/choices.md) tells from what). No wonder that it suits the glyphs: the program that made their test images
-# moved them in the same ways. The *wrong* policy turns and mirrors an image in the square's eight ways (D4). It makes a typeset
+# ([choices](../docs/choices.md) tells from what); the full profile takes twice as many. No wonder that it suits the glyphs: the
+# program that made their test images moved them in the same ways. The *wrong* policy turns and mirrors an image in the square's eight ways (D4). It makes a typeset
 # 9 of a 6 and a d of a b: many of the glyphs were picked because that happens to them. The other two policies are *none* and
 # *too strong*, the right policy's changes at strength 1.
 
@@ -146,7 +146,7 @@ def training_step(model, optimizer, images, labels, augment):
 
 # %% [markdown]
 # That is all of a training. Here it runs on 5 labels per class, once with the right policy and once without one. Which of the two
-# networks has little left to learn after so few steps, and why?
+# networks has less left to learn at the end, and why?
 
 # %%
 from fewshot_lab.augment import get_policy
@@ -343,8 +343,9 @@ lab.record(
 #
 # $$r = \frac{k^\ast}{k_P}$$
 #
-# Above 1 it saves labels, below 1 it costs them (Geiping et al. 2023). Accuracy grows about linearly in the *logarithm* of the
-# number of labels, so interpolate in $\log_2 k$ between two measured points. Outside of the measured range only a bound is known.
+# Above 1 it saves labels, below 1 it costs them (Geiping et al. 2023). Over a short stretch accuracy grows about linearly in the
+# *logarithm* of the number of labels, so interpolate in $\log_2 k$ between two neighbouring measured points. Outside of the
+# measured range only a bound is known.
 #
 # ## Write it
 
@@ -499,14 +500,17 @@ for name, ratio in falling.items():
     low, high = ratio.limits
     says = "it falls" if low > 1 else "it rises" if high < 1 else "these draws cannot tell"
     between = f"from {RIGHT_AT[name][0]} to {RIGHT_AT[name][-1]} labels per class"
-    print(f"{name}: does the rate fall {between}? {says}: ratio {ratio.short()}")
+    if ratio.has_interval:
+        print(f"{name}: does the rate fall {between}? {says}: ratio {ratio.short()}")
+    else:  # as where both rates lie beyond what was measured
+        print(f"{name}: does the rate fall {between}? The ratio has no interval.")
 
 # %% [markdown]
 # C1 also says that augmentation *never* replaces labels. As it stands, no experiment can show that. It is read here as: **the
 # exchange rate is finite, and it falls** as labels are added. It is finite where its interval ends within the measured range; an
 # arrow upwards leaves that open. Two conditions make the claim: a label with the policy is worth more than one, and this worth
-# falls as labels are added. The lines above say of each data set whether a fall was measured. On the glyphs that is not part of
-# the claim, since the labels run out before the policy does.
+# falls as labels are added. The lines above say where a fall was measured. On the glyphs that is not part of the claim, since the
+# labels run out before the policy does.
 
 # %%
 lab.verdict(
@@ -669,7 +673,7 @@ for strength in (0.0, RIGHT[DATASET], 1.0):
     print(f"strength {strength}: {lab.share_interval(hits, len(held_out))} of those held out")
 
 # %% [markdown]
-# Intervals this wide can show that a setting fails, as strength 1 does after so few steps. They cannot rank two that work. So the
+# Intervals this wide can show that a setting is much worse, as strength 1 is here. They cannot rank two that work. So the
 # validation parts of the course are larger, and its choices are means over several draws of the labels.
 
 # %%
@@ -1098,8 +1102,8 @@ lab.verdict("emoji-colour", jitter=emoji_gains["colour jitter"])
 #
 # On validation images the mildest strength tried was the best or within about 0.01 of it; no policy at all was not among the
 # candidates ([choices](../docs/choices.md)). The two numbers of the right policy printed above are about the same validation emoji,
-# network and policy, but of networks that learned from other emoji: which five stand for a group moves the accuracy. All
-# candidates of a choice share their draws, so a choice compares candidates and does not say how well any of them will do.
+# network and policy, but of networks that learned from other emoji (in the full profile also for twice as many steps): which five
+# stand for a group can move the accuracy. All candidates of a choice share their draws, so a choice compares candidates and does not say how well any of them will do.
 #
 # What is missing here is knowledge of other pictures, and chapter 04 asks where that can come from.
 
@@ -1207,7 +1211,7 @@ lab.verdict("ema-adds", weights=added, exploring=EXPLORING)
 
 # %% [markdown]
 # The learning rate of this loop falls to 0 along a cosine, so the last weights hardly move, and an average has little left to
-# smooth. In loops with a constant rate it does more. And views help a network that learned from such views: to one that
+# smooth. In loops with a constant rate it does more. And views can help a network that learned from such views: to one that
 # was trained without them a turned digit may be another digit, and the mean of its answers can be worse than its one answer.
 #
 # ## Derive: a flip that alternates
@@ -1528,7 +1532,7 @@ lab.record(listing_validation_accuracy=validated["with augmentation"], unit="acc
 # * Choose on validation pictures. The same picture cannot choose and judge.
 # * A change may be harmless and still teach nothing: ask of every policy, on your images, whether it adds.
 # * Compare with what costs nothing: label smoothing, averages of views or weights, a flip that alternates.
-# * Ask where the test pictures come from: out of distribution a policy has another worth.
+# * Ask where the test pictures come from: out of distribution a policy may have another worth.
 #
 # **Questions.** 1. Why does the exchange rate depend on the number of labels at which you measure it? 2. A policy has an exchange
 # rate of 0.8 [0.5, 1.3]. What do you do? 3. Your training accuracy is 60 % with augmentation and 100 % without, the test accuracy is the
