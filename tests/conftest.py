@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from browser import missing as missing_for_browser
+from hypothesis import settings
 
 from fewshot_lab import attempts, cli
 from fewshot_lab.course.kernels import common_environment
@@ -14,6 +15,8 @@ os.environ.pop("FEWSHOT_LAB_LANGUAGE", None)  # the tests read English
 if "PYTEST_XDIST_WORKER" in os.environ:  # the tests' own workers keep the cores busy
     os.environ.setdefault("FEWSHOT_LAB_JOBS", "1")  # a sweep's would only start slowly
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads would wait for one another: a tenth of the time
+settings.register_profile("untimed", deadline=None)  # a test may wait for a core
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser):

@@ -68,7 +68,6 @@ def test_a_shift_moves_right_and_up_by_whole_pixels_exactly():
     assert torch.allclose(moved[..., :5, 2:], image[..., 1:, :5], atol=1e-6)
 
 
-@settings(deadline=None)
 @given(elements, elements)
 def test_d4_composes_as_its_pixels_and_its_matrices_do(first, then):
     image = torch.arange(2 * 3 * 5 * 5.0).reshape(2, 3, 5, 5)
@@ -91,7 +90,7 @@ def test_d4_each_gives_every_image_its_own_element():
     assert all(torch.equal(laid[i], g.d4_apply(images[i], g.D4[i])) for i in range(8))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.floats(-180, 180),
     st.floats(0.6, 1.6),

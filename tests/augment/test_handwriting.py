@@ -12,7 +12,7 @@ from fewshot_lab.augment import handwriting
 from fewshot_lab.augment.handwriting import HAND, begins, draw, handwritten, may_go, move, pen, pieces_of, smooth_field, thin
 
 seeds = st.integers(0, 10**6)
-laws = settings(deadline=None, max_examples=20)
+laws = settings(max_examples=20)
 EIGHT = np.ones((3, 3))
 
 

@@ -19,7 +19,7 @@ def batch(channels=1, side=12):
     return torch.rand(6, channels, side, side, generator=seeded(0))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(names, st.floats(0, 1), seeds, st.sampled_from([1, 3]))
 def test_a_policy_keeps_shape_type_and_range_and_repeats_with_its_seed(name, strength, seed, channels):
     images = batch(channels)
@@ -99,7 +99,6 @@ def test_bad_input_is_refused_in_words(call, says):
 
 
 @given(seeds, st.sampled_from([mixing.mixup, mixing.cutmix]), st.floats(0.05, 5))
-@settings(deadline=None)
 def test_mixed_labels_are_shares_and_say_what_the_images_hold(seed, mix, alpha):
     """Images that are constant and equal to their class number show the shares themselves."""
     labels = torch.arange(6)

@@ -85,7 +85,7 @@ def test_labels_are_of_different_pictures_and_a_class_without_enough_says_so():
         task.rows(13, 0)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.sampled_from(["glyphs", "digits"]), st.integers(1, 9), st.integers(0, 10_000))
 def test_a_draw_is_balanced_repeats_with_its_seed_and_is_nested(name, shots, seed):
     task = data.load(name)

@@ -29,7 +29,7 @@ def travelled(value):
     return wire.receive(stream)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(values)
 def test_plain_values_come_back_equal_and_of_the_same_types(value):
     back = travelled(value)
@@ -72,7 +72,7 @@ def test_other_values_do_not_travel(value):
         wire.pack([value])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_noise_is_no_message(noise):
     with pytest.raises((wire.WireError, EOFError)):

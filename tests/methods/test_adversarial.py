@@ -63,7 +63,7 @@ def distance(moved, images, norm):
 @pytest.mark.parametrize("device", devices())
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @given(seed=seeds, epsilon=radii, norm=norms, random=st.booleans(), steps=st.integers(0, 4), targeted=st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_every_perturbed_image_stays_in_the_ball_and_in_the_range(device, dtype, seed, epsilon, norm, random, steps, targeted):
     images, labels = images_of(seed).to(device, dtype), torch.arange(4).to(device)
     model = network(seed % 7).to(device, dtype)
@@ -77,7 +77,7 @@ def test_every_perturbed_image_stays_in_the_ball_and_in_the_range(device, dtype,
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @given(seed=seeds, epsilon=radii)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_projection_ends_in_the_ball_leaves_what_is_inside_and_repeats_itself(norm, seed, epsilon):
     images, project = images_of(seed), {"linf": project_linf, "l2": project_l2}[norm]
     moved = images + torch.randn(images.shape, generator=torch.Generator().manual_seed(seed))
@@ -88,7 +88,7 @@ def test_a_projection_ends_in_the_ball_leaves_what_is_inside_and_repeats_itself(
 
 
 @given(seed=seeds, epsilon=radii)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_linf_projection_is_the_nearest_point_of_ball_and_range(seed, epsilon):
     generator = torch.Generator().manual_seed(seed)
     images = images_of(seed)
@@ -99,7 +99,7 @@ def test_the_linf_projection_is_the_nearest_point_of_ball_and_range(seed, epsilo
 
 
 @given(seed=seeds, norm=norms)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_random_start_fills_the_ball_and_comes_from_its_generator(seed, norm):
     images = torch.full((50, 1, 4, 4), 0.5)
     start, again = (random_start(images, 0.3, norm, torch.Generator().manual_seed(seed)) for _ in range(2))
@@ -112,7 +112,7 @@ def test_a_random_start_fills_the_ball_and_comes_from_its_generator(seed, norm):
 
 
 @given(seed=seeds)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_fgsm_gains_epsilon_times_the_l1_norm_to_first_order(seed):
     model, epsilon = network().double(), 1e-6
     images, labels = 0.1 + 0.8 * images_of(seed).double(), torch.arange(4)
@@ -219,7 +219,7 @@ def test_a_planted_defence_shows_the_signs_and_classifies_as_before():
 
 
 @given(seed=seeds, beta=st.floats(0, 10))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_trades_is_cross_entropy_plus_beta_times_a_divergence(seed, beta):
     clean, worst = 2 * torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     labels = torch.arange(5) % 4

@@ -74,7 +74,7 @@ def test_the_difference_of_logits_ratio_has_the_values_worked_by_hand():
 
 
 @given(seed=seeds, scale=st.floats(0.01, 1000), shift=st.floats(-50, 50))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_ratio_ignores_scale_and_shift_and_says_by_its_sign_what_is_misclassified(seed, scale, shift):
     logits = torch.randn(8, 6, generator=draw(seed), dtype=torch.float64)
     labels = torch.randint(6, (8,), generator=draw(seed))
@@ -164,7 +164,7 @@ def test_apgd_takes_the_steps_of_algorithm_1_image_by_image(loss, seed):
 
 
 @given(seed=seeds, epsilon=radii, steps=st.integers(0, 8))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_the_attacks_stay_in_ball_and_range_repeat_themselves_and_are_never_worse_than_their_start(seed, epsilon, steps):
     model, images, labels = network(seed % 5), images_of(seed), torch.arange(4)
     for loss, targets in ((cross_entropy, None), (dlr_loss, None), (targeted_dlr_loss, labels + 1)):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fewshot_lab as lab
@@ -360,7 +360,6 @@ def turn(degrees):
 
 
 @given(seeds, st.floats(-180, 180), st.floats(-5, 5))
-@settings(deadline=None)
 def test_a_moved_mask_has_no_new_class(seed, degrees, right):
     mask = torch.randint(0, 5, (9, 12), generator=torch.Generator().manual_seed(seed)) * 2
     moved = warp_mask(mask, geometry.compose(turn(degrees), geometry.translation(right, 0.0)))
@@ -368,7 +367,6 @@ def test_a_moved_mask_has_no_new_class(seed, degrees, right):
 
 
 @given(seeds, st.sampled_from(geometry.D4))
-@settings(deadline=None)
 def test_under_d4_masks_and_boxes_move_exactly(seed, element):
     generator = torch.Generator().manual_seed(seed)
     mask = torch.randint(0, 4, (11, 11), generator=generator)
@@ -380,7 +378,6 @@ def test_under_d4_masks_and_boxes_move_exactly(seed, element):
 
 
 @given(seeds, st.floats(-180, 180))
-@settings(deadline=None)
 def test_a_moved_box_holds_every_moved_point_of_the_box_and_stays_inside(seed, degrees):
     generator = torch.Generator().manual_seed(seed)
     low = 5 * torch.rand(2, generator=generator, dtype=torch.float64)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fewshot_lab as lab
@@ -44,7 +44,6 @@ def logits(seed, rows=2, images=5, classes=7, scale=3.0):
 
 
 @given(seeds, temperatures)
-@settings(deadline=None)
 def test_softened_answers_sum_to_one_keep_their_order_and_flatten_with_the_temperature(seed, temperature):
     [z] = logits(seed, rows=1)
     p, flatter = softened(z, temperature), softened(z, 2 * temperature)
@@ -54,7 +53,6 @@ def test_softened_answers_sum_to_one_keep_their_order_and_flatten_with_the_tempe
 
 
 @given(seeds, temperatures)
-@settings(deadline=None)
 def test_the_loss_is_t_squared_times_a_divergence(seed, temperature):
     student, teacher = logits(seed)
     loss = distillation_loss(student, teacher, temperature)
@@ -64,7 +62,6 @@ def test_the_loss_is_t_squared_times_a_divergence(seed, temperature):
 
 
 @given(seeds, temperatures)
-@settings(deadline=None)
 def test_its_gradient_is_the_formula_and_that_of_the_cross_entropy_to_the_teacher(seed, temperature):
     student, teacher = logits(seed)
     student.requires_grad_()
@@ -84,7 +81,6 @@ def test_t_squared_keeps_the_gradients_size_and_its_limit_matches_logits():
 
 
 @given(seeds, temperatures, st.floats(0, 1))
-@settings(deadline=None)
 def test_mixed_targets_are_the_two_losses_image_by_image(seed, temperature, alpha):
     student, teacher = logits(seed)
     labels = torch.tensor([3, -1, 0, -1, 6])
@@ -110,7 +106,6 @@ def test_fidelity_is_perfect_to_oneself_and_does_not_look_at_shifts():
 
 
 @given(seeds)
-@settings(deadline=None)
 def test_shuffled_answers_keep_the_first_class_and_every_value(seed):
     [z] = logits(seed, rows=1)
     mixed_up = shuffled_wrong_classes(z, torch.Generator().manual_seed(seed))
@@ -120,7 +115,6 @@ def test_shuffled_answers_keep_the_first_class_and_every_value(seed):
 
 
 @given(seeds, temperatures)
-@settings(deadline=None)
 def test_level_answers_keep_the_first_class_and_its_confidence_and_say_nothing_of_the_others(seed, temperature):
     [z] = logits(seed, rows=1)
     p, level = softened(z, temperature), softened(uniform_wrong_classes(z, temperature), temperature)

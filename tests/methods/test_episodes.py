@@ -26,7 +26,7 @@ def small_pool(classes: int = 8, pictures: int = 6, versions: int = 2) -> ep.Poo
     return ep.Pool("small", images, labels, names, tuple("AB"[i % 2] for i in range(classes)))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 4), st.integers(1, 3), st.integers(1, 6), st.booleans(), st.integers(0, 99))
 def test_support_and_queries_share_no_picture_and_stay_in_their_classes(way, shots, queries, within, seed):
     pool = small_pool()

@@ -37,7 +37,7 @@ def by_formula(logits, labels, weak, strong, threshold, weight):
     return sum(labelled) / len(labelled) + weight * sum(unlabelled) / len(unlabelled)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10**6), threshold=st.floats(0.26, 0.99), weight=st.floats(0, 5))
 def test_the_loss_is_the_papers_formula(seed, threshold, weight):
     logits, weak, strong = logits_of(seed, 3, 7, 7)
@@ -109,7 +109,7 @@ def test_fixmatch_beats_labels_alone_on_a_data_set_of_two_views_that_are_easy_to
 # which images to label
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 8))
 def test_typicality_agrees_with_scikit_learn(seed, k):
     from sklearn.neighbors import NearestNeighbors

@@ -14,7 +14,7 @@ from fewshot_lab.models import Discriminator, Generator, Velocity
 from fewshot_lab.training import train
 
 seeds = st.integers(0, 10**6)
-laws = settings(deadline=None, max_examples=30)
+laws = settings(max_examples=30)
 
 
 def normal(seed, *shape):

@@ -45,7 +45,7 @@ from fewshot_lab.models import Discriminator, Encoder, Generator
 from fewshot_lab.training import History, accuracy, outputs
 
 seeds = st.integers(0, 10**6)
-laws = settings(deadline=None, max_examples=30)
+laws = settings(max_examples=30)
 
 
 def normal(seed, *shape):

@@ -91,7 +91,7 @@ def test_batches_hold_every_text_once_and_not_too_many_tokens(lm):
     assert all(ids.numel() <= kv_cache.MAX_TOKENS or len(ids) == 1 for _, ids, _ in found) and len(found) > 2
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31), st.integers(2, 6))
 def test_the_log_probability_of_a_sequence_is_a_product_over_its_tokens(seed, length):
     generator = torch.Generator().manual_seed(seed)
@@ -104,7 +104,7 @@ def test_the_log_probability_of_a_sequence_is_a_product_over_its_tokens(seed, le
     assert prompts.sequence_log_probability(logits, tokens, 1).item() == pytest.approx(sum(parts))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31))
 def test_calibration_forgives_a_constant_preference_for_a_word(seed):
     generator = torch.Generator().manual_seed(seed)

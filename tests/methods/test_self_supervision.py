@@ -22,7 +22,7 @@ def vectors(batch: int, seed: int) -> torch.Tensor:
     return torch.randn(2 * batch, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(batch=st.integers(1, 8), seed=st.integers(0, 999), temperature=st.floats(0.05, 2))
 def test_nt_xent_is_its_formula_and_depends_on_directions_and_pairs_only(batch, seed, temperature):
     z = vectors(batch, seed)
@@ -59,7 +59,7 @@ def test_rotated_copies_turn_back_to_the_images():
     assert turns.bincount().tolist() == [3, 3, 3, 3]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999), k=st.integers(1, 7))
 def test_nearest_labels_agree_with_scikit_learn(seed, k):
     from sklearn.neighbors import KNeighborsClassifier

@@ -37,7 +37,7 @@ def test_the_gradient_stops_at_the_outputs_in_one_loss_and_not_in_the_other():
     assert reached == {"simsiam_loss": [True, True, False, False], "without_stop_gradient": [True] * 4}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n=st.integers(1, 12), d=st.integers(1, 6), seed=st.integers(0, 999))
 def test_the_effective_dimension_is_that_of_squared_singular_values_and_lies_in_its_range(n, d, seed):
     x = torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -46,7 +46,6 @@ words = st.text(st.characters(exclude_categories=["Zs", "Zl", "Zp", "Cc", "Cs"])
 @given(
     st.data(), st.lists(bio_tags(), min_size=1, max_size=4), st.sampled_from(conll.SCHEMES), st.integers(2, 4), st.booleans()
 )
-@settings(deadline=None)
 def test_what_is_written_in_any_scheme_is_read_again(data, tags, scheme, columns, windows):
     made = [Sentence(tuple(data.draw(words.filter(lambda w: w != "-DOCSTART-")) for _ in row), tuple(row)) for row in tags]
     text = "-DOCSTART- " + "O " * (columns - 1) + "\n\n" + to_text(made, scheme, columns) + "\n\n"
@@ -247,7 +246,6 @@ def test_draws_are_nested_and_follow_the_seed():
 
 
 @given(st.lists(st.tuples(any_tags, st.integers(0, 10**6)), min_size=1, max_size=4))
-@settings(deadline=None)
 def test_entity_f1_is_seqevals(rows):
     gold = [tags for tags, _ in rows]
     predicted = [[tag if (seed >> place) & 1 else "O" for place, tag in enumerate(tags)] for tags, seed in rows]
@@ -295,7 +293,6 @@ def test_micro_over_all_tags_is_accuracy_and_rounding_opens_an_interval():
 
 
 @given(st.lists(st.tuples(any_tags, st.integers(0, 10**6), st.integers(0, 2)), min_size=3, max_size=9))
-@settings(deadline=None)
 def test_what_groups_add_to_a_score_has_the_score_as_its_mean(rows):
     gold = [tags for tags, *_ in rows]
     predicted = [[tag if (seed >> place) & 1 else "O" for place, tag in enumerate(tags)] for tags, seed, _ in rows]
@@ -326,7 +323,7 @@ def test_an_interval_over_groups_is_as_wide_as_the_bootstraps():
 
 @pytest.mark.assets
 @given(any_tags)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_labels_stand_on_first_pieces_and_come_back_as_tags(tags):
     tokenizer, _ = tagging._pretrained()
     names = ["O", *(f"{edge}-{kind}" for kind in TYPES for edge in "BI")]
@@ -339,7 +336,6 @@ def test_labels_stand_on_first_pieces_and_come_back_as_tags(tags):
 
 
 @given(st.integers(0, 10**6))
-@settings(deadline=None)
 def test_the_loss_does_not_see_ignored_pieces(seed):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
@@ -353,7 +349,6 @@ def test_the_loss_does_not_see_ignored_pieces(seed):
 
 
 @given(bio_tags(), st.integers(0, 10**6), st.floats(0, 1))
-@settings(deadline=None)
 def test_replacements_keep_words_and_tags_in_step(tags, seed, p):
     sentence = Sentence(tuple(f"w{i}" for i in range(len(tags))), tuple(tags))
     drawn_from = pools([(sentence.words, tags, spans(tags))])
