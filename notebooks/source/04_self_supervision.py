@@ -484,7 +484,7 @@ def probes_of(name):
 probes = {name: probes_of(name) for name in DATASETS}
 
 # %% [markdown]
-# To compare with: the same net trained on the K labels alone. Once without augmentation, which comes to rest soon. Once with
+# To compare with: the same net trained on the K labels alone. Once without augmentation, for the steps of fine-tuning. Once with
 # the augmentation that chapter 02 chose, for as many steps and images as SimCLR takes (an equal budget for the probes), or as
 # SimCLR and fine-tuning take together. And, for later, the same **fine-tuned** (微调) at 5 labels per class: it starts from
 # SimCLR's weights, with a learning rate chosen for each of its two arms. Here the loop of chapter 02 is unchanged;
@@ -588,7 +588,8 @@ except lab.CourseError as error:
 # ## Read it
 #
 # Compare the probes at 1 label per class, where labels alone can do least. Then see what 10 labels change, and where augmentation
-# alone stands at 5, the only number of labels at which it is measured. A probe is hollow where its encoder was still learning.
+# alone stands at 5, the only number of labels at which it is measured. A point is
+# hollow where its training, or that of the encoder under its probe, was still learning.
 
 # %% folded=true
 here = probes[DATASET]
@@ -1203,7 +1204,7 @@ lab.predict(
 # $$\ell = \frac1n \sum_{i=1}^{n} H\bigl(y_i, p(x_i)\bigr) + \lambda\,\frac1m \sum_{j=1}^{m}
 # \mathbf 1\bigl[\max q_j \ge \tau\bigr]\, H\bigl(\hat q_j, p(\mathcal A(u_j))\bigr)$$
 #
-# The mean is over all $m$ images. At first next to nothing passes the **confidence threshold** (置信度阈值) $\tau$, the second
+# The mean is over all $m$ images. In the first steps next to nothing passes the **confidence threshold** (置信度阈值) $\tau$, the second
 # part is almost 0, and the labels lead. It grows as the network becomes sure.
 #
 # ## Write it
@@ -1512,7 +1513,7 @@ lab.verdict(
 # * Augmentation enters twice: in the views, and on the few labelled images afterwards. The verdicts say what each is worth.
 # * SimSiam has no negatives. Its loss is smallest where all images are one point, so look at the effective dimension, not the loss.
 # * FixMatch makes labels of confident answers to weak views, for strong ones. Watch how many pass and how many of them are right.
-# * Which images you label can matter as much as how many. Clusters and typicality need no label to choose.
+# * Which images you label can matter, not only how many. Clusters and typicality need no label to choose.
 # * One encoder is one accident of its first weights and its batches. Train several, and compare them in pairs.
 #
 # **Questions.** 1. Why is the loss of the views without change the lowest of all, and why is that no good sign? 2. Which views would you

@@ -707,7 +707,7 @@ played = lab.arms(fit, others, kind="gan", description="GANs", **MANY) | healthy
 games = lab.training.Arms({name: with_measures(played.rows[name]) for name in RECIPES})
 
 # %% [markdown]
-# Compare the last row with the others, panel by panel. Which measures would have warned you, and which one not?
+# Compare the last row with the others, panel by panel. Which measures would have warned you clearly, and which one hardly?
 
 # %% folded=true
 SHOWN = {
@@ -1056,7 +1056,8 @@ EXTRA = {
 }
 
 # %% [markdown]
-# The steps are the fewest after which the trainings on copies had come to rest, in trials with other seeds.
+# The quick profile takes the fewest steps after which the trainings on copies had come to rest, in trials with other seeds; the full
+# profile takes twice as many.
 
 # %%
 CURVES = ["real", "real + copies", "real + GAN", "GAN only"]  # for all K; the others for 5

@@ -11,7 +11,7 @@ STEPS = [100, 200, 400]
 
 @choice("pipeline-steps", STEPS, data="the validation part of digits, 5 labels per class, all stages", margin=0.02)
 def pipeline_steps(candidate, seed):
-    """How many steps a pipeline's first round trains; a student trains a third longer"""
+    """How many steps a pipeline's first round trains (quick profile half, full one twice as many); a student a third longer"""
     strength, radius = chosen("affine-strength-digits"), chosen("attack-radius-digits") * chosen("few-shot-radius-digits")
     start = pipeline.fit_start("digits", seed=seed, steps=160, strength=strength)
     game, steps = chosen("gan-digits")
