@@ -47,7 +47,7 @@ SEEDS = lab.seeds(4, 10)
 RADIUS = {name: lab.chosen(f"attack-radius-{name}") for name in DATASETS}
 EPSILON = RADIUS[DATASET]
 TEST_STEPS = lab.chosen("test-attack")["steps"]  # of the attack that networks are tested with
-# The rules on honest numbers are about the glyphs; with another data set their verdicts only explore.
+# The rules on honest numbers are about the glyphs; with another set their verdicts explore.
 EXPLORING = "" if DATASET == "glyphs" else f"DATASET={DATASET}"
 
 # %% [markdown]
