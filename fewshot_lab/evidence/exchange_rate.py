@@ -137,10 +137,10 @@ def rate_ratio(
     low, high = math.nan, math.nan
     if seeds >= NEEDS and not all(rate.bound for rate in rates):
         low, high = np.quantile([octaves(means) for means in _drawn_means(answers, sizes)], [0.025, 0.975])
-    # A rate that is larger than what was measured makes the ratio larger if it is the first, smaller if it is the last.
-    bound = rates[0].bound or {">=": "<=", "<=": ">=", "": ""}[rates[1].bound]
-    if rates[0].bound and rates[0].bound == rates[1].bound:
-        bound = ""  # "at least 5" over "at least 2" can be anything
+    # A rate that is larger than what was measured makes the ratio larger if it is the first, smaller if it is the last; if both
+    # are, it can be anything.
+    ways = {rates[0].bound, {">=": "<=", "<=": ">=", "": ""}[rates[1].bound]} - {""}
+    bound = ways.pop() if len(ways) == 1 else ""
     is_open = rates[0].open + tuple({"low": "high", "high": "low"}[end] for end in rates[1].open)
     ratio = octaves(answers.mean(axis=0).sum(axis=-1) / sizes.sum())
     ends = (float(2**value) for value in (ratio, low, high))
