@@ -1,7 +1,8 @@
 """Seconds and memory of every chapter, each executed by `fewshot-lab run` (`make bench ARGS=--chapters`).
 
 As Binder runs one, which gives 2 GB: FEWSHOT_LAB_JOBS=1 python bench/chapters.py 11
-With --publish they go into docs/bench/chapters.json, from which `fewshot-lab tables --write` writes a table.
+With --publish they go into docs/bench/chapters.json, from which `fewshot-lab tables --write` writes a table: of several runs of
+the same notebook the shortest, since whatever else a machine does only adds.
 """
 
 import json
@@ -23,8 +24,8 @@ PUBLISHED = Path(__file__).parents[1] / "docs" / "bench" / "chapters.json"
 
 
 def measured(names=()) -> list[dict]:
-    """[{"id", "seconds", "memory_mb", "status"}]: what the run's own table says, from the kernel's start to the last cell,
-    and the most memory that all of a chapter's processes held together, the command itself included."""
+    """[{"id", "sha256", "seconds", "memory_mb", "status"}]: the notebook's; as the run's own table says, from the kernel's
+    start to the last cell; and the most memory that all of a chapter's processes held together, the command itself included."""
     return [one_chapter(chapter.id) for chapter in chapters.choose(names)]
 
 
@@ -37,7 +38,8 @@ def one_chapter(number: str) -> dict:
             most = max(most, held(process.pid))
             time.sleep(SAMPLE_SECONDS)
         (of_the_run,) = read_run(Path(folder) / "run" / FILE).chapters
-    return {"id": number, "seconds": round(of_the_run.seconds, 1), "memory_mb": round(most / 1e6), "status": of_the_run.status}
+    measured = {"seconds": round(of_the_run.seconds, 1), "memory_mb": round(most / 1e6), "status": of_the_run.status}
+    return {"id": number, "sha256": of_the_run.identity["sha256"], **measured}
 
 
 def held(pid: int) -> int:
@@ -57,11 +59,17 @@ def held(pid: int) -> int:
 
 
 def publish(row: dict) -> None:
-    """Puts a chapter's row into the published record, in place of an earlier one; other cores begin a new record."""
+    """Puts a chapter's row into the published record; a changed notebook or other cores begin anew."""
     record = json.loads(PUBLISHED.read_text()) if PUBLISHED.exists() else {}
-    rows = record["chapters"] if record.get("cores") == usable_cores() else []
-    rows = sorted([*(one for one in rows if one["id"] != row["id"]), row], key=lambda one: one["id"])
-    write_atomically(PUBLISHED, json.dumps({"cores": usable_cores(), "chapters": rows}, indent=1) + "\n")
+    rows = {one["id"]: one for one in record["chapters"]} if record.get("cores") == usable_cores() else {}
+    before = rows.get(row["id"], {})
+    row = row | {"runs": 1}
+    if before.get("sha256") == row["sha256"]:
+        row["runs"] += before["runs"]
+        row |= {"seconds": min(row["seconds"], before["seconds"]), "memory_mb": max(row["memory_mb"], before["memory_mb"])}
+    rows[row["id"]] = row
+    ordered = [rows[number] for number in sorted(rows)]
+    write_atomically(PUBLISHED, json.dumps({"cores": usable_cores(), "chapters": ordered}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

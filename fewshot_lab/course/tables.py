@@ -161,11 +161,14 @@ def _seconds_and_memory(old: str) -> str:
     measured = json.loads(_read(path))
     titles = {chapter.id: chapter.title for chapter in chapters()}
     rows = measured["chapters"]
-    lines = [(f"{row['id']} {titles[row['id']]}", row["seconds"], row["memory_mb"]) for row in rows]
+    lines = [(f"{row['id']} {titles[row['id']]}", row["seconds"], row["runs"], row["memory_mb"]) for row in rows]
     if len(rows) == len(titles):
-        lines.append(("all, one after another", sum(row["seconds"] for row in rows), max(row["memory_mb"] for row in rows)))
-    head = [f"| chapter, on {measured['cores']} cores | seconds | MB |", "|---|---|---|"]
-    return "\n".join([*head, *(f"| {name} | {seconds:,.0f} | {memory:,} |" for name, seconds, memory in lines), ""])
+        seconds, memory = (column(row[name] for row in rows) for column, name in ((sum, "seconds"), (max, "memory_mb")))
+        lines.append(("all, one after another", seconds, "", memory))
+    head = [f"| chapter, on {measured['cores']} cores | seconds | runs | MB |", "|---|---|---|---|"]
+    return "\n".join(
+        [*head, *(f"| {name} | {seconds:,.0f} | {runs} | {memory:,} |" for name, seconds, runs, memory in lines), ""]
+    )
 
 
 _WRITERS: dict[str, Callable[[str], str]] = {
