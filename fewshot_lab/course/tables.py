@@ -162,9 +162,8 @@ def _seconds_and_memory(old: str) -> str:
     titles = {chapter.id: chapter.title for chapter in chapters()}
     rows = measured["chapters"]
     lines = [(f"{row['id']} {titles[row['id']]}", row["seconds"], row["runs"], row["memory_mb"]) for row in rows]
-    if len(rows) == len(titles):
-        seconds, memory = (column(row[name] for row in rows) for column, name in ((sum, "seconds"), (max, "memory_mb")))
-        lines.append(("all, one after another", seconds, "", memory))
+    seconds, memory = (column(row[name] for row in rows) for column, name in ((sum, "seconds"), (max, "memory_mb")))
+    lines.append((f"these {len(rows)}, one after another", seconds, "", memory))
     head = [f"| chapter, on {measured['cores']} cores | seconds | runs | MB |", "|---|---|---|---|"]
     return "\n".join(
         [*head, *(f"| {name} | {seconds:,.0f} | {runs} | {memory:,} |" for name, seconds, runs, memory in lines), ""]
