@@ -37,9 +37,12 @@ def one_chapter(number: str) -> dict:
         while process.poll() is None:
             most = max(most, held(process.pid))
             time.sleep(SAMPLE_SECONDS)
-        (of_the_run,) = read_run(Path(folder) / "run" / FILE).chapters
-    measured = {"seconds": round(of_the_run.seconds, 1), "memory_mb": round(most / 1e6), "status": of_the_run.status}
-    return {"id": number, "sha256": of_the_run.identity["sha256"], **measured}
+        record = Path(folder) / "run" / FILE
+        ran = read_run(record).chapters if record.exists() else []  # none when the command itself failed
+    row = {"id": number, "sha256": "", "seconds": 0.0, "memory_mb": round(most / 1e6), "status": "failed"}
+    for chapter in ran:
+        row |= {"sha256": chapter.identity["sha256"], "seconds": round(chapter.seconds, 1), "status": chapter.status}
+    return row
 
 
 def held(pid: int) -> int:

@@ -162,7 +162,7 @@ def _seconds_and_memory(old: str) -> str:
     titles = {chapter.id: chapter.title for chapter in chapters()}
     rows = measured["chapters"]
     lines = [(f"{row['id']} {titles[row['id']]}", row["seconds"], row["runs"], row["memory_mb"]) for row in rows]
-    seconds, memory = (column(row[name] for row in rows) for column, name in ((sum, "seconds"), (max, "memory_mb")))
+    seconds, memory = sum(row["seconds"] for row in rows), max(row["memory_mb"] for row in rows)
     lines.append((f"these {len(rows)}, one after another", seconds, "", memory))
     head = [f"| chapter, on {measured['cores']} cores | seconds | runs | MB |", "|---|---|---|---|"]
     return "\n".join(
