@@ -176,27 +176,40 @@ GREYS = 4
 
 
 def picture_scales(run, generator):
-    """What both transforms do to a picture of 160 x 80 with a white square, means of 30 passes.
+    """What both transforms do to pictures of 160 x 80, over 30 passes of each.
 
-    share: how much of the image the square fills. aspect: its width over its height. range: from black to white. Measured
-    against an all black and an all white picture, so that colours that are moved or scaled do not count. greys: where grey
-    pictures, drawn from the generator, lie between these two, and drawn: where they should.
+    share: how much of the image an object fills that is half as wide and high as the shorter side; above 1, it is larger than
+    the image. aspect: its width over its height. Both follow from how broad stripes of 10 pixels become, which tells the scale
+    wherever a crop lies and whatever happens to colours. range: from black to white, those of an all black and an all white
+    picture. greys: where grey pictures, drawn from the generator, lie between these two, and drawn: where they should.
     """
     greys = torch.randint(60, 200, (GREYS,), generator=generator).tolist()
     pictures = [_square_picture(160, 80, *[(level,) * 3] * 2) for level in (0, 255, *greys)]
+    stripes = [np.where(places // 10 % 2, 64, 192).astype(np.uint8) for places in np.mgrid[:80, :160]]
+    pictures += [np.repeat(grey[..., None], 3, axis=2) for grey in stripes]
     seen = []
-    for dark, light, *grey, square in _all_transformed(run, 32, [*pictures, _square_picture(160, 80)], 30):
+    for dark, light, *grey, below, beside in _all_transformed(run, 32, pictures, 30):
         span = (light.mean() - dark.mean()).item()
-        shown = (square.mean(dim=1) - dark.mean()) / (span or 1) > 0.5  # (passes, rows, columns)
-        whole = [
-            s for s in shown if s.any() and not s[0].any() and not s[-1].any() and not s[:, 0].any() and not s[:, -1].any()
-        ]
-        aspects = [s.any(dim=0).sum().item() / s.any(dim=1).sum().item() for s in whole]
-        aspect = sum(aspects) / len(aspects) if aspects else 0.0
-        seen.append({"share": shown.float().mean().item(), "aspect": aspect, "range": span})
+        width, height = (40 / 10 * _breadth(stripes) / 32 for stripes in (beside, below.mT))
+        seen.append({"share": width * height, "aspect": width / height, "range": span})
         seen[-1]["greys"] = [((one.mean() - dark.mean()) / (span or 1)).item() for one in grey]
         seen[-1]["drawn"] = [level / 255 for level in greys]
     return seen
+
+
+def _breadth(images):
+    """How many pixels stripes are broad that stand side by side in images (passes, 3, rows, columns): the median over passes.
+
+    A stripe counts between two edges in a row. Where no row shows two, it is as broad as the image at least.
+    """
+    grey = images.mean(dim=1)
+    light = grey > (grey.amax(dim=(1, 2), keepdim=True) + grey.amin(dim=(1, 2), keepdim=True)) / 2
+    edges = light[..., 1:] != light[..., :-1]
+    places = torch.arange(edges.shape[-1], dtype=torch.float)
+    first, last = places.where(edges, torch.inf).amin(dim=-1), places.where(edges, -torch.inf).amax(dim=-1)
+    whole = (edges.sum(dim=-1) - 1).clamp(min=0)  # stripes in each row
+    breadths = (last - first).where(whole > 0, 0).sum(dim=1) / whole.sum(dim=1)
+    return breadths.nan_to_num(images.shape[-1]).median().item()
 
 
 def passes(run, generator):
