@@ -51,8 +51,7 @@ task = glosses.task(methods.CLASSES[CLASSES])
 OTHER = "all" if CLASSES == "five" else "five"  # the second task
 other = glosses.task(methods.CLASSES[OTHER])
 SEEDS = lab.seeds(10, 20)  # draws of the labels
-SOME = SEEDS[: lab.quick_or_full(8, 20)]  # those on which networks are trained from scratch
-FEW = SEEDS[: lab.quick_or_full(6, 20)]  # and those for the encoder, which reads slowly
+FEW = SEEDS[: lab.quick_or_full(6, 20)]  # those for what takes long
 # The rules of the verdicts name 5 classes first; with all 25 first, the chapter explores.
 EXPLORING = "" if CLASSES == "five" else f"CLASSES={CLASSES}: the two tasks change places"
 
@@ -183,7 +182,7 @@ if not heads:
 
 # %%
 MOST = lab.quick_or_full(50 if CLASSES == "five" else 20, 50, smoke=20)  # labels per class
-drawn = {gloss for seed in SOME for gloss in task.draw(MOST, seed)[0] + other.draw(5, seed)[0]}
+drawn = {gloss for seed in FEW for gloss in task.draw(MOST, seed)[0] + other.draw(5, seed)[0]}
 trips = round_trips.round_trips(sorted(drawn))
 unchanged = sum(trips[gloss] == gloss for gloss in drawn) / len(drawn)
 print(f"{unchanged:.0%} of {len(drawn)} glosses come back unchanged.")
@@ -327,7 +326,7 @@ scratch = {
     name: lab.arms(
         from_scratch,
         {operation: texts_of(name, operation) for operation in POINTS[name]},
-        seeds=SOME,
+        seeds=FEW,
         axis="shots",
         at=POINTS[name],
         unit="accuracy",
@@ -427,7 +426,7 @@ for name in NAMED:
 
 
 # %% folded=true
-def learning_curves(learner, seeds, *, title, **options):
+def learning_curves(learner, *, title, **options):
     """The figure of one learner."""
     shown = [op for op in ("none", "synonyms") if op in learner.rows]
     return lab.figures.curves(
@@ -437,7 +436,7 @@ def learning_curves(learner, seeds, *, title, **options):
         y="test accuracy",
         log_x=True,
         ticks=learner.curve("none")[0],
-        caption=f"{len(task.classes)} classes. Mean and 95 % interval over {len(seeds)} draws of "
+        caption=f"{len(task.classes)} classes. Mean and 95 % interval over {len(FEW)} draws of "
         "the labels and the test glosses.",
         **options,
     )
@@ -446,7 +445,6 @@ def learning_curves(learner, seeds, *, title, **options):
 level = {"names, no label": free[CLASSES].mean}
 learning_curves(
     frozen[CLASSES],
-    FEW,
     title="Frozen encoder: how many labels do the classes' names replace?",
     levels=level,
 )
@@ -454,7 +452,6 @@ learning_curves(
 # %% folded=true
 learning_curves(
     scratch[CLASSES],
-    SOME,
     title="From scratch: how far right is the same accuracy without copies?",
 )
 
@@ -509,8 +506,7 @@ lab.figures.bars(
     line=0.0,
     digits=3,
     caption=f"{len(task.classes)} classes, 5 labels per class. Mean and 95 % interval of the "
-    f"paired difference over draws of the labels (frozen: {len(FEW)}, scratch: {len(SOME)}) "
-    "and the test glosses.",
+    f"paired difference over {len(FEW)} draws of the labels and the test glosses.",
 )
 
 # %% [markdown]
@@ -553,7 +549,7 @@ def more_for_scratch(name):
     network, head = scratch[name], frozen[name]
     hits, sizes = head.hits("synonyms", 5)
     on_frozen = hits - head.hits("none", 5)[0]
-    from_nothing = (network.hits("synonyms", 5)[0] - network.hits("none", 5)[0])[: len(FEW)]
+    from_nothing = network.hits("synonyms", 5)[0] - network.hits("none", 5)[0]
     over = f"{len(FEW)} seeds x {len(sizes)} glosses"
     rested = min(network.at_rest(operation, 5) for operation in ("synonyms", "none"))
     rest = [("scratch", rested)]  # a head is fitted to the end

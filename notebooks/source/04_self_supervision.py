@@ -663,7 +663,7 @@ lab.record(neighbours_simclr_k5=here.interval("SimCLR", 5, of="by_neighbours", u
 # chosen on validation emoji, in a training that is short. Pixels learn nothing at all.
 
 # %%
-EMOJI_STEPS = lab.quick_or_full(100, 600)
+EMOJI_STEPS = lab.quick_or_full(75, 600)
 on_emoji = None
 try:
     emoji = some_of(lab.data.load("emoji"), lab.quick_or_full(20, 28, smoke=20), 310)
@@ -816,7 +816,7 @@ def views_of(name):
     return {k: {"views": v} for k, v in kinds.items() if name == DATASET or k != "noise"}
 
 
-SHORT = {"steps": lab.quick_or_full(70, 500), "shots": 5, "unit": "accuracy", **SIMCLR}
+SHORT = {"steps": lab.quick_or_full(50, 500), "shots": 5, "unit": "accuracy", **SIMCLR}
 ablated = {
     name: lab.arms(linear_probe.fit_views, views_of(name), seeds=ENCODERS, dataset=name, **SHORT)
     for name in DATASETS
@@ -858,8 +858,8 @@ lab.recall("views", f"{told}; not told apart from it: {', '.join(near) or 'none'
 # %% [markdown]
 # The last row of the table is the same training with more steps. Compare it with *affine*, and see below whether *affine* reads
 # “at rest”. The course's rule asks what share of a loss's fall came late. A contrastive loss falls fast at first, and what it loses
-# later is little beside that, but it is in this little that features can still be made. So even “at rest” says too little about
-# such a loss, and the verdicts below speak of *short* trainings.
+# later is little beside that, but it is in this little that features can still be made. So where it does read “at rest”,
+# even that says too little about such a loss, and the verdicts below speak of *short* trainings.
 
 # %%
 lab.record(

@@ -46,7 +46,7 @@ from fewshot_lab.training import Arms, outputs
 lab.setup("05", profile=PROFILE, seed=SEED, device=DEVICE)
 EXPLORING = "" if JITTER == "hard" else f"JITTER={JITTER}"
 SEEDS = lab.seeds(3, 5)  # as many trainings of each encoder
-COUNT = lab.quick_or_full(600, 2000)  # test episodes of each of them
+COUNT = lab.quick_or_full(400, 2000)  # test episodes of each of them
 pool = ep.glyph_pool("test", jitter=JITTER, versions=8, seed=SEEDS[0])
 mild = ep.glyph_pool("test", jitter="mild", versions=4, seed=SEEDS[0])
 handwriting = omniglot.find(OMNIGLOT)  # None when it is not here
@@ -297,7 +297,7 @@ lab.source(prototypes.episode_loss)
 # Where their losses still fall, what follows is about encoders after a *short* training, and points are hollow.
 
 # %%
-STEPS = lab.quick_or_full(200, 1000)
+STEPS = lab.quick_or_full(130, 1000)
 KINDS = ("prototypes", "matching", "classes")
 TRAININGS = {kind: {"method": kind, **lab.chosen(f"encoder-{kind}")} for kind in KINDS}
 trained = lab.arms(few_shot.fit, TRAININGS, seeds=SEEDS, steps=STEPS, device=DEVICE)
@@ -626,7 +626,7 @@ lab.figures.curves(
 # early on may be too large later.
 
 # %%
-META, EPISODES = lab.quick_or_full((16, 60), (80, 200))
+META, EPISODES = lab.quick_or_full((16, 40), (80, 200))
 LONG = lab.quick_or_full("", "-long")  # what was chosen for encoders after a long training
 INNER = lab.chosen(f"inner-loop{LONG}")
 starts = {row["seed"]: row["weights"] for row in trained.rows["classes"]}
@@ -899,7 +899,7 @@ NETS = {name: {**size, "learning_rate": RATE[name]} for name, size in model_size
 for pair in PAIRS.values():  # and each with the rate of the other
     for net, other in (pair, pair[::-1]):
         NETS[f"{net}, rate of {other}"] = NETS[net] | {"learning_rate": RATE[other]}
-FIT = {"shots": 5, "steps": lab.quick_or_full(100, 200), "device": DEVICE}
+FIT = {"shots": 5, "steps": lab.quick_or_full(75, 200), "device": DEVICE}
 TASKS = ("glyphs", "digits", "fashion")
 LABELLED = lab.seeds(3, 10)  # draws of the labels
 fits = {

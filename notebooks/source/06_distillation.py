@@ -45,8 +45,8 @@ DATASETS = [DATASET, *(name for name in ("glyphs", "digits", "fashion") if name 
 # Teachers and students have different halves of the training images and the same test images.
 _, task = lab.data.load(DATASET).halves()
 SEEDS, SHOTS = lab.seeds(4, 10), 5
-STEPS = {"glyphs": 400, "digits": 200, "fashion": 200}  # as many as fit the chapter
-STEPS = {name: lab.quick_or_full(steps, 3 * steps) for name, steps in STEPS.items()}
+FEW = lab.quick_or_full(200, 600)  # as many steps as fit the chapter
+STEPS = {"glyphs": lab.quick_or_full(300, 1200), "digits": FEW, "fashion": FEW}
 COPIES = lab.quick_or_full(16, 32)  # augmented copies of every image whose answers are cached
 # The rules of the verdicts on one data set are about glyphs; with another one the chapter explores.
 EXPLORING = "" if DATASET == "glyphs" else f"DATASET={DATASET}"
@@ -562,7 +562,7 @@ TARGETS = {
     "true labels": {"images": "all"},
     "smoothed labels": {"images": "all", "smoothing": lab.chosen("label-smoothing-glyphs")},
 }
-STILL = {"dataset": DATASET, "steps": STEPS[DATASET] // 2, "description": "students", **COMMON}
+STILL = {"dataset": DATASET, "steps": FEW, "description": "students", **COMMON}
 targets = lab.arms(distillation.fit_student, TARGETS, **STILL)
 
 # %% folded=true

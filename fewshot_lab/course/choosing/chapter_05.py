@@ -13,7 +13,7 @@ from . import choice
 
 CYRILLIC = "the Cyrillic letters, which neither a training nor a test shows; hard jitter"
 SEEDS = range(500, 503)
-STEPS, LONG = 150, 1000  # of an encoder: fewer than in the quick profile; as many as in the full one
+STEPS, LONG = 150, 1000  # of an encoder: a few more than in the quick profile; as many as in the full one
 META = 20  # of a meta-training
 
 

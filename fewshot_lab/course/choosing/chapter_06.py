@@ -10,7 +10,7 @@ from ...evidence import chosen
 from ...methods import distillation, mean_teacher, pretrained_teachers
 from . import choice
 
-STEPS = {"glyphs": 400, "digits": 200, "fashion": 200}  # of the quick profile: alone, or teacher and student together
+STEPS = {"glyphs": 400, "digits": 200, "fashion": 200}  # in all; the quick profile takes 300 on glyphs
 SHOTS, COPIES = 5, 16
 IMAGES = "the validation images of glyphs, digits and fashion, 5 labels per class"
 TEXTS = "the validation glosses, 5 labels per class"
