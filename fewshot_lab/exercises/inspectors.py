@@ -120,12 +120,12 @@ def _redrawn(model, seed):
 # Chapter 02: the parts of a training script
 
 
-def _square_picture(width, height, background=(0, 0, 0), square=(255, 255, 255)):
-    """A picture with a square in the middle, half as wide as the shorter side."""
+def _square_picture(width, height):
+    """A black picture with a white square in the middle, half as wide as the shorter side."""
     from PIL import Image
 
-    picture, half = Image.new("RGB", (width, height), background), min(width, height) // 4
-    picture.paste(square, (width // 2 - half, height // 2 - half, width // 2 + half, height // 2 + half))
+    picture, half = Image.new("RGB", (width, height)), min(width, height) // 4
+    picture.paste((255, 255, 255), (width // 2 - half, height // 2 - half, width // 2 + half, height // 2 + half))
     return picture
 
 
@@ -184,7 +184,7 @@ def picture_scales(run, generator):
     picture. greys: where grey pictures, drawn from the generator, lie between these two, and drawn: where they should.
     """
     greys = torch.randint(60, 200, (GREYS,), generator=generator).tolist()
-    pictures = [_square_picture(160, 80, *[(level,) * 3] * 2) for level in (0, 255, *greys)]
+    pictures = [np.full((80, 160, 3), level, np.uint8) for level in (0, 255, *greys)]
     stripes = [np.where(places // 10 % 2, 64, 192).astype(np.uint8) for places in np.mgrid[:80, :160]]
     pictures += [np.repeat(grey[..., None], 3, axis=2) for grey in stripes]
     seen = []
